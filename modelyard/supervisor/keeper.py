@@ -1,0 +1,201 @@
+"""Runs one command that is not ours and sees to it that nothing of it is left behind.
+
+A child that watches no lifeline pipe itself (Postgres, Valkey, uv, a guest worker) runs under a keeper:
+
+    python -I -S keeper.py --lifeline FD --exit-file PATH [options] -- command...
+
+- The command gets a session and process group of its own, and no descriptor but those named by `--pass-fd`.
+- When the lifeline pipe reaches its end (every writer died) or the keeper is told to stop, the command receives
+  `--stop-signal`, and after `--grace` seconds its whole group is killed.
+- When the command ends by itself, what it left in its group is killed too.
+- `--exit-file` then holds {"pid", "exit_code", "signal", "ended_at"}; a later host reads there why a guest ended.
+- When the keeper itself is killed, the kernel gives the command `--death-signal` (Linux).
+
+The keeper keeps the privileges of whoever started it; the command runs as `--uid`/`--gid` when they are given.
+Standard library only, and quick to start: every guest worker has one.
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import select
+import signal
+import sys
+import time
+
+PR_SET_PDEATHSIG = 1
+
+
+def main(argv):
+    options = _parse(argv)
+    wakeup = _wake_on_signals()
+    pid = os.fork()
+    if pid == 0:
+        _become(options)
+    return _Watch(options, pid, wakeup).run()
+
+
+def _parse(argv):
+    parser = argparse.ArgumentParser(prog="keeper")
+    parser.add_argument("--lifeline", type=int, required=True, help="read end of the pipe that the parent holds open")
+    parser.add_argument("--exit-file", help="where to record how the command ended")
+    parser.add_argument("--uid", type=int)
+    parser.add_argument("--gid", type=int)
+    parser.add_argument("--umask", type=lambda text: int(text, 8), default=0o077)
+    parser.add_argument("--pass-fd", type=int, action="append", default=[])
+    parser.add_argument("--log", help="append standard output and error to this file")
+    parser.add_argument("--cwd", default="/")
+    parser.add_argument("--nice", type=int, default=0)
+    parser.add_argument("--grace", type=float, default=3.0, help="seconds between the stop signal and the kill")
+    parser.add_argument("--stop-signal", type=_signal, default=signal.SIGTERM)
+    parser.add_argument("--death-signal", type=_signal, default=signal.SIGKILL)
+    parser.add_argument("command", nargs="+")
+    return parser.parse_args(argv)
+
+
+def _signal(name):
+    return getattr(signal, "SIG" + name)
+
+
+def _wake_on_signals():
+    """A descriptor that becomes readable, with the signal's number in it, for each signal of interest."""
+    reader, writer = os.pipe()
+    for end in (reader, writer):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    return reader
+
+
+def _become(options):
+    """In the forked child: shed everything of the platform's, then turn into the command."""
+    try:
+        _reset_signals()
+        os.setsid()
+        _redirect(options.log)
+        os.umask(options.umask)
+        if options.nice:
+            os.nice(options.nice)
+        # Entering the folder comes before giving up privileges: the command may own it and yet not reach its parents.
+        os.chdir(options.cwd)
+        if options.uid is not None:
+            os.setgroups([])
+            os.setgid(options.gid if options.gid is not None else options.uid)
+            os.setuid(options.uid)
+        # After setuid, which clears it.
+        _die_with_parent(options.death_signal)
+        _keep_only(options.pass_fd)
+        os.execvpe(options.command[0], options.command, os.environ)
+    except BaseException as error:
+        os.write(2, f"keeper: cannot start {options.command[0]}: {error}\n".encode())
+    finally:
+        os._exit(127)
+
+
+def _reset_signals():
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _redirect(log):
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    if log:
+        output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+
+
+def _die_with_parent(death_signal):
+    if not sys.platform.startswith("linux"):
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+    if os.getppid() != parent or parent == 1:
+        os._exit(127)
+
+
+def _keep_only(descriptors):
+    low = 3
+    for descriptor in sorted(descriptors):
+        os.set_inheritable(descriptor, True)
+        os.closerange(low, descriptor)
+        low = descriptor + 1
+    os.closerange(low, os.sysconf("SC_OPEN_MAX"))
+
+
+class _Watch:
+    """Waits for whichever comes first, the command's end or the order to end it."""
+
+    def __init__(self, options, pid, wakeup):
+        self.options = options
+        self.pid = pid
+        self.wakeup = wakeup
+        self.kill_at = None
+        for descriptor in options.pass_fd:
+            os.close(descriptor)
+
+    def run(self):
+        lifeline = [self.options.lifeline]
+        while True:
+            status = self._reap()
+            if status is not None:
+                return self._ended(status)
+            timeout = None if self.kill_at is None else max(0.0, self.kill_at - time.monotonic())
+            readable, _, _ = select.select([self.wakeup, *lifeline], [], [], timeout)
+            if self.kill_at is not None and time.monotonic() >= self.kill_at:
+                self._signal_group(signal.SIGKILL)
+                self.kill_at = time.monotonic() + 1.0
+            if self.wakeup in readable and self._told_to_stop():
+                self._stop()
+            if lifeline and lifeline[0] in readable and not os.read(lifeline[0], 1):
+                lifeline = []
+                self._stop()
+
+    def _reap(self):
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        return status if pid else None
+
+    def _told_to_stop(self):
+        received = os.read(self.wakeup, 4096)
+        return any(number in received for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+
+    def _stop(self):
+        if self.kill_at is None:
+            self.kill_at = time.monotonic() + self.options.grace
+            try:
+                os.kill(self.pid, self.options.stop_signal)
+            except ProcessLookupError:
+                pass
+
+    def _signal_group(self, number):
+        try:
+            os.killpg(self.pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+    def _ended(self, status):
+        self._signal_group(signal.SIGKILL)
+        exit_code = os.waitstatus_to_exitcode(status)
+        if self.options.exit_file:
+            self._record(exit_code)
+        return exit_code if exit_code >= 0 else 128 - exit_code
+
+    def _record(self, exit_code):
+        ending = {
+            "pid": self.pid,
+            "exit_code": exit_code if exit_code >= 0 else None,
+            "signal": -exit_code if exit_code < 0 else None,
+            "ended_at": time.time(),
+        }
+        unfinished = self.options.exit_file + ".part"
+        with open(unfinished, "w") as file:
+            json.dump(ending, file)
+        os.replace(unfinished, self.options.exit_file)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
