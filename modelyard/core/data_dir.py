@@ -1,0 +1,120 @@
+"""Where everything on one machine's disk lies, and who may enter.
+
+When the platform runs as root, Postgres and the guest workers run as other users. They pass through the data dir
+(0711: passing is not listing) to the few folders meant for them; everything else is the platform's alone (0700).
+"""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+_PRIVATE = 0o700
+_PASSABLE = 0o711
+_READABLE = 0o755
+
+# The kernel refuses a Unix socket path over 107 bytes; a guest's is this folder plus "/<12 characters>.sock".
+_LONGEST_SOCKET_DIR = 85
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    root: Path
+
+    @property
+    def secrets(self) -> Path:
+        return self.root / "secrets"
+
+    @property
+    def postgres(self) -> Path:
+        return self.root / "postgres"
+
+    @property
+    def valkey(self) -> Path:
+        return self.root / "valkey"
+
+    @property
+    def logs(self) -> Path:
+        """What the platform's own processes print."""
+        return self.root / "logs"
+
+    @property
+    def objects(self) -> Path:
+        """The object store, when it is a local folder."""
+        return self.root / "objects"
+
+    @property
+    def run(self) -> Path:
+        """Run files: who runs, and the routing snapshot."""
+        return self.root / "run"
+
+    @property
+    def routing_file(self) -> Path:
+        return self.run / "routing.json"
+
+    @property
+    def guest_run_files(self) -> Path:
+        return self.run / "guests"
+
+    @property
+    def environments(self) -> Path:
+        return self.root / "environments"
+
+    @property
+    def package_cache(self) -> Path:
+        """uv's cache, on the file system of the environments so that it can link instead of copy."""
+        return self.root / "cache"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def bundles(self) -> Path:
+        return self.root / "bundles"
+
+    @property
+    def runtime(self) -> Path:
+        """Programs that must be readable by the users that guests and Postgres run as."""
+        return self.root / "runtime"
+
+    @property
+    def guests(self) -> Path:
+        """Each guest's private working folder and output log."""
+        return self.root / "guests"
+
+    @property
+    def socket_dir(self) -> Path:
+        """A short 0700 folder for Unix sockets, the same on every start with this data dir."""
+        here = self.run / "s"
+        if len(os.fsencode(here)) <= _LONGEST_SOCKET_DIR:
+            return here
+        digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"modelyard-{os.getuid()}-{digest}"
+
+    def prepare(self) -> None:
+        """Make every folder with its permissions. Changes no permission outside the data dir."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.root.chmod(_PASSABLE)
+        for folder in (self.secrets, self.valkey, self.logs, self.objects, self.run):
+            _ensure(folder, _PRIVATE)
+        _ensure(self.guest_run_files, _PRIVATE)
+        for folder in (self.environments, self.models, self.bundles, self.runtime):
+            _ensure(folder, _READABLE)
+        _ensure(self.package_cache, _PRIVATE)
+        _ensure(self.guests, _PASSABLE)
+        _ensure_own(self.socket_dir)
+
+
+def _ensure(folder: Path, mode: int) -> None:
+    folder.mkdir(exist_ok=True)
+    folder.chmod(mode)
+
+
+def _ensure_own(folder: Path) -> None:
+    """A folder below a shared temporary folder could have been planted there by somebody else."""
+    folder.mkdir(mode=_PRIVATE, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to somebody else; remove it or choose another --data-dir")
+    folder.chmod(_PRIVATE)

@@ -1,0 +1,86 @@
+"""What a deployment's generation runs: model files, environment, scoring script and signature, under one hash.
+
+The builder writes it as `bundle.json` beside `score.py`; the host starts guests from it and the gateway compiles the
+signature from it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from modelyard.core.domain.mlmodel import RawSignature
+from modelyard.core.domain.model_manifest import ModelManifest
+
+BUNDLE_FILE = "bundle.json"
+SCORING_SCRIPT = "score.py"
+
+
+@dataclass(frozen=True, slots=True)
+class BundledModel:
+    name: str
+    version: str
+    manifest: ModelManifest
+    folder_name: str
+    """The registered folder's own name; its files lie at models/<manifest hash>/<folder name>/."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundledEnvironment:
+    spec_hash: str
+    lock_hash: str
+    python: str
+    lock: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    endpoint: str
+    deployment: str
+    generation: int
+    model: BundledModel
+    environment: BundledEnvironment
+    flavor: str
+    loader_module: str
+    predict_fn: str
+    mlflow_version: str | None
+    signature: RawSignature | None
+    type_hints: bool
+    environment_variables: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> bytes:
+        """Canonical: the same bundle is the same bytes."""
+        document = {"version": 1, **asdict(self)}
+        document["model"]["manifest"] = self.model.manifest.to_list()
+        document["model"]["manifest_hash"] = self.model.manifest.digest
+        return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode()
+
+    @classmethod
+    def from_json(cls, content: bytes) -> "Bundle":
+        document: dict[str, Any] = json.loads(content)
+        model = document["model"]
+        signature = document["signature"]
+        return cls(
+            endpoint=document["endpoint"],
+            deployment=document["deployment"],
+            generation=document["generation"],
+            model=BundledModel(
+                name=model["name"],
+                version=model["version"],
+                manifest=ModelManifest.from_list(model["manifest"]),
+                folder_name=model["folder_name"],
+            ),
+            environment=BundledEnvironment(**document["environment"]),
+            flavor=document["flavor"],
+            loader_module=document["loader_module"],
+            predict_fn=document["predict_fn"],
+            mlflow_version=document["mlflow_version"],
+            signature=RawSignature(**signature) if signature else None,
+            type_hints=document["type_hints"],
+            environment_variables=document["environment_variables"],
+        )
+
+    def digest(self, scoring_script: bytes) -> str:
+        """The bundle's content hash: its document and its script."""
+        return hashlib.sha256(self.to_json() + b"\0" + scoring_script).hexdigest()

@@ -1,0 +1,152 @@
+"""The `MLmodel` file: what MLflow wrote about a model, read without MLflow.
+
+Source: mlflow.models.Model and mlflow.pyfunc (1.x to 3.x). Only the python_function flavor can be served.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+
+from modelyard.core.errors import InvalidModel
+
+MLMODEL_FILE = "MLmodel"
+_PYFUNC = "python_function"
+_LOADER_PREFIX = "mlflow."
+
+
+@dataclass(frozen=True, slots=True)
+class RawSignature:
+    """The signature's three parts as MLflow wrote them: JSON texts, or None where a part is absent."""
+
+    inputs: str | None
+    outputs: str | None
+    params: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MLModel:
+    flavors: Mapping[str, Mapping[str, Any]]
+    loader_module: str
+    conda_env: str | None
+    """File name of the conda environment, relative to the model folder."""
+    python_env: str | None
+    """File name of the python_env.yaml, relative to the model folder."""
+    python_version: str | None
+    mlflow_version: str | None
+    predict_fn: str
+    signature: RawSignature | None
+    type_hints: bool
+    """The model's input comes from a type hint: MLflow hands it the raw list, unenforced by columns."""
+    created_at: datetime | None
+    input_example: str | None
+    """File name of the JSON input example as a serving payload, or of the example itself."""
+
+    @property
+    def flavor(self) -> str:
+        """The model's native flavor ("sklearn"), or "python_function" when it has no other."""
+        named = self.loader_module.removeprefix(_LOADER_PREFIX).split(".")[0]
+        if named in self.flavors:
+            return named
+        return next((name for name in self.flavors if name != _PYFUNC), _PYFUNC)
+
+
+def parse_mlmodel(content: bytes) -> MLModel:
+    """Read an MLmodel file. Raises InvalidModel with the line to look at."""
+    document = _load(content)
+    flavors = _flavors(document)
+    pyfunc = flavors[_PYFUNC]
+    conda, python_env = _environment_files(pyfunc.get("env"))
+    return MLModel(
+        flavors=flavors,
+        loader_module=_loader_module(pyfunc),
+        conda_env=conda,
+        python_env=python_env,
+        python_version=_text(pyfunc.get("python_version")),
+        mlflow_version=_text(document.get("mlflow_version")),
+        predict_fn=_text(pyfunc.get("predict_fn")) or "predict",
+        signature=_signature(document.get("signature")),
+        type_hints=bool(document.get("type_hint_from_example") or _has_type_hint(document.get("signature"))),
+        created_at=_created_at(document.get("utc_time_created")),
+        input_example=_input_example(document.get("saved_input_example_info")),
+    )
+
+
+def _load(content: bytes) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(content)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        raise InvalidModel(f"the MLmodel file is not valid YAML: {_one_line(error)}", target="MLmodel") from None
+    if not isinstance(document, dict):
+        raise InvalidModel("the MLmodel file is not a mapping; log the model again with MLflow", target="MLmodel")
+    return document
+
+
+def _flavors(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    flavors = document.get("flavors")
+    if not isinstance(flavors, dict) or not all(isinstance(entry, dict) for entry in flavors.values()):
+        raise InvalidModel("the MLmodel file has no 'flavors' mapping; log the model again with MLflow", target="flavors")
+    if _PYFUNC not in flavors:
+        found = ", ".join(map(str, flavors)) or "none"
+        raise InvalidModel(
+            f"the model has no python_function flavor (its flavors: {found}), and no other can be served; "
+            "log it with a flavor that MLflow can load as pyfunc",
+            target="flavors",
+        )
+    return {str(name): entry for name, entry in flavors.items()}
+
+
+def _loader_module(pyfunc: dict[str, Any]) -> str:
+    loader = pyfunc.get("loader_module")
+    if not isinstance(loader, str) or not all(part.isidentifier() for part in loader.split(".")):
+        raise InvalidModel(
+            "flavors.python_function.loader_module in MLmodel is missing or no module name", target="loader_module"
+        )
+    return loader
+
+
+def _environment_files(env: object) -> tuple[str | None, str | None]:
+    """`env` is a file name (MLflow 1.x) or {"conda": file, "virtualenv": file}."""
+    if isinstance(env, str):
+        return env, None
+    if isinstance(env, dict):
+        return _text(env.get("conda")), _text(env.get("virtualenv"))
+    return None, None
+
+
+def _signature(entry: object) -> RawSignature | None:
+    if not isinstance(entry, dict):
+        return None
+    parts = {name: _text(entry.get(name)) for name in ("inputs", "outputs", "params")}
+    return RawSignature(**parts) if any(parts.values()) else None
+
+
+def _has_type_hint(entry: object) -> bool:
+    return isinstance(entry, dict) and bool(entry.get("is_signature_from_type_hint"))
+
+
+def _created_at(entry: object) -> datetime | None:
+    text = _text(entry)
+    if text is None:
+        return None
+    try:
+        created = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return created if created.tzinfo else created.replace(tzinfo=UTC)
+
+
+def _input_example(entry: object) -> str | None:
+    if not isinstance(entry, dict):
+        return None
+    return _text(entry.get("serving_input_path")) or _text(entry.get("artifact_path"))
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
