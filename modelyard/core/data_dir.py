@@ -7,6 +7,7 @@ When the platform runs as root, Postgres and the guest workers run as other user
 import hashlib
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,3 +119,10 @@ def _ensure_own(folder: Path) -> None:
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to somebody else; remove it or choose another --data-dir")
     folder.chmod(_PRIVATE)
+
+
+def default_data_path(environment: Mapping[str, str]) -> Path:
+    """Where a platform lives when nobody says: a system folder for root, else the user's own."""
+    if os.getuid() == 0:
+        return Path("/var/lib/modelyard")
+    return Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "modelyard"

@@ -87,7 +87,9 @@ def _load(content: bytes) -> dict[str, Any]:
 def _flavors(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     flavors = document.get("flavors")
     if not isinstance(flavors, dict) or not all(isinstance(entry, dict) for entry in flavors.values()):
-        raise InvalidModel("the MLmodel file has no 'flavors' mapping; log the model again with MLflow", target="flavors")
+        raise InvalidModel(
+            "the MLmodel file has no 'flavors' mapping; log the model again with MLflow", target="flavors"
+        )
     if _PYFUNC not in flavors:
         found = ", ".join(map(str, flavors)) or "none"
         raise InvalidModel(

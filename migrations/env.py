@@ -1,0 +1,25 @@
+"""How alembic reaches the database: by the connection that `migrations.run` hands over, or a URL for its own tools."""
+
+import os
+
+from alembic import context
+from sqlalchemy import Connection, create_engine
+
+from modelyard.core.db.rows import Base
+
+
+def _migrate(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _with_own_connection() -> None:
+    engine = create_engine(os.environ["MODELYARD_DATABASE_URL"])
+    with engine.begin() as connection:
+        _migrate(connection)
+    engine.dispose()
+
+
+handed = context.config.attributes.get("connection")
+_migrate(handed) if handed is not None else _with_own_connection()

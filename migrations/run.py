@@ -1,0 +1,30 @@
+"""Bring a database to the newest schema, or check that it is there."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, text
+
+# Any constant: processes that migrate at the same time take turns.
+_MIGRATION_LOCK = 7_267_401
+
+
+def migrate(engine: Engine) -> None:
+    """Apply what is missing, in one transaction; repeating it, or racing it, is harmless."""
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+        command.upgrade(_config(connection), "head")
+
+
+def check(engine: Engine) -> None:
+    """Raise when the tables that the program declares differ from those that the migrations make."""
+    with engine.connect() as connection:
+        command.check(_config(connection))
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,135 @@
+"""Claim, renew, finish: how long work is done by exactly one process, written once for every kind of row.
+
+Delivery is at least once, and any process can die. A worker claims the row, renews its lease while it works, and its
+result counts only if the lease is still its own. All times are the database's.
+"""
+
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import ColumnElement, func, or_, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from modelyard.core.db.rows import EnvironmentBuildRow, GenerationRow, NamedLeaseRow
+from modelyard.core.db.unit_of_work import Sessions
+
+LEASE = timedelta(seconds=15)
+HEARTBEAT_SECONDS = 5.0
+
+LeasedRow = type[GenerationRow] | type[EnvironmentBuildRow] | type[NamedLeaseRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to finish one row's work, for as long as the lease is renewed."""
+
+    row: LeasedRow
+    key: Any
+    token: UUID
+    attempt: int
+
+
+def claim(session: Session, row: LeasedRow, key: Any, *, states: Collection[str] | None = None) -> Claim | None:
+    """Take a row's work, if it is in one of `states` and nobody else holds it. None: somebody does, or it is done."""
+    token = uuid4()
+    conditions = [_key(row) == key, _free(row)]
+    if states is not None:
+        conditions.append(_state(row).in_(states))
+    attempt = session.scalar(
+        update(row)
+        .where(*conditions)
+        .values(lease_token=token, lease_until=func.clock_timestamp() + LEASE, attempt=row.attempt + 1)
+        .returning(row.attempt)
+    )
+    return None if attempt is None else Claim(row, key, token, attempt)
+
+
+def renew(session: Session, held: Claim) -> bool:
+    """Prolong the lease. False: it has passed to another, whose result counts."""
+    return _update_if_ours(session, held, lease_until=func.clock_timestamp() + LEASE)
+
+
+def finish(session: Session, held: Claim, **result: Any) -> bool:
+    """Write the result and give up the lease. False: it had passed to another; nothing was written."""
+    return _update_if_ours(session, held, lease_token=None, lease_until=None, **result)
+
+
+def still_ours(session: Session, held: Claim) -> bool:
+    """Lock the row for the rest of the transaction and say whether the lease is still ours."""
+    return _update_if_ours(session, held, lease_token=held.token)
+
+
+def _update_if_ours(session: Session, held: Claim, **values: Any) -> bool:
+    key = _key(held.row)
+    written = session.scalar(
+        update(held.row).where(key == held.key, held.row.lease_token == held.token).values(**values).returning(key)
+    )
+    return written is not None
+
+
+def _key(row: LeasedRow) -> InstrumentedAttribute[Any]:
+    (column,) = row.__table__.primary_key
+    attribute: InstrumentedAttribute[Any] = getattr(row, column.key)
+    return attribute
+
+
+def _state(row: LeasedRow) -> InstrumentedAttribute[str]:
+    attribute: InstrumentedAttribute[str] = getattr(row, "state")  # noqa: B009 - not every leased row has one
+    return attribute
+
+
+def _free(row: LeasedRow) -> ColumnElement[bool]:
+    return or_(row.lease_until.is_(None), row.lease_until < func.clock_timestamp())
+
+
+class LeaseLost(Exception):
+    """The lease passed to another process while we worked; whatever we have made does not count."""
+
+
+class Heartbeat:
+    """Renews a claim from a thread of its own while the work runs."""
+
+    def __init__(self, sessions: Sessions, held: Claim) -> None:
+        self._sessions = sessions
+        self._held = held
+        self._stop = threading.Event()
+        self._lost = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="lease-heartbeat", daemon=True)
+
+    def check(self) -> None:
+        """Raises LeaseLost once the lease is gone. Call it between steps."""
+        if self._lost.is_set():
+            raise LeaseLost
+
+    def _beat(self) -> None:
+        while not self._stop.wait(HEARTBEAT_SECONDS):
+            try:
+                with self._sessions.begin() as session:
+                    if not renew(session, self._held):
+                        self._lost.set()
+                        return
+            except Exception:  # noqa: BLE001, S112 - Postgres may be away for a moment; the lease decides, not this try
+                continue
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+@contextmanager
+def heartbeat(sessions: Sessions, held: Claim) -> Iterator[Heartbeat]:
+    """Keep a claim alive for the length of the block."""
+    beating = Heartbeat(sessions, held)
+    beating.start()
+    try:
+        yield beating
+    finally:
+        beating.stop()

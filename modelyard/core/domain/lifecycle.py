@@ -1,0 +1,89 @@
+"""Which state may follow which. Each lifecycle is a table; `check_transition` is its one door."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from modelyard.core.errors import Conflict
+
+
+class ProvisioningState(StrEnum):
+    """The state of an endpoint or deployment, in Azure's words."""
+
+    CREATING = "Creating"
+    UPDATING = "Updating"
+    SCALING = "Scaling"
+    DELETING = "Deleting"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+
+    @property
+    def is_final(self) -> bool:
+        return self in {self.SUCCEEDED, self.FAILED, self.CANCELED}
+
+
+class OperationStatus(StrEnum):
+    IN_PROGRESS = "InProgress"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+
+
+class GenerationState(StrEnum):
+    """One generation of a deployment: what a single PUT asked for."""
+
+    QUEUED = "Queued"
+    BUILDING = "Building"
+    BUILT = "Built"
+    """Its bundle and environment exist; the host starts its workers."""
+    SERVING = "Serving"
+    RETIRED = "Retired"
+    FAILED = "Failed"
+
+
+class BuildState(StrEnum):
+    """The building of one environment, shared by all generations that ask for the same spec."""
+
+    QUEUED = "Queued"
+    BUILDING = "Building"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+State = ProvisioningState | OperationStatus | GenerationState | BuildState
+
+_P, _O, _G, _B = ProvisioningState, OperationStatus, GenerationState, BuildState
+_SETTLED = frozenset({_P.UPDATING, _P.SCALING, _P.DELETING})
+_ENDED = frozenset({_P.SUCCEEDED, _P.FAILED, _P.CANCELED, _P.DELETING})
+
+_NEXT: Mapping[State, frozenset[State]] = {
+    _P.CREATING: _ENDED,
+    _P.UPDATING: _ENDED,
+    _P.SCALING: _ENDED,
+    _P.SUCCEEDED: _SETTLED,
+    # A deployment that never served is created anew by the next PUT.
+    _P.FAILED: _SETTLED | {_P.CREATING},
+    _P.CANCELED: _SETTLED | {_P.CREATING},
+    _P.DELETING: frozenset({_P.FAILED}),
+    _O.IN_PROGRESS: frozenset({_O.SUCCEEDED, _O.FAILED, _O.CANCELED}),
+    _G.QUEUED: frozenset({_G.BUILDING, _G.FAILED, _G.RETIRED}),
+    _G.BUILDING: frozenset({_G.BUILDING, _G.BUILT, _G.FAILED, _G.RETIRED}),
+    _G.BUILT: frozenset({_G.SERVING, _G.FAILED, _G.RETIRED}),
+    _G.SERVING: frozenset({_G.RETIRED}),
+    _B.QUEUED: frozenset({_B.BUILDING}),
+    _B.BUILDING: frozenset({_B.BUILDING, _B.SUCCEEDED, _B.FAILED}),
+    _B.SUCCEEDED: frozenset({_B.QUEUED}),
+    _B.FAILED: frozenset({_B.QUEUED}),
+}
+
+
+class IllegalTransition(Conflict):
+    code = "IllegalTransition"
+
+    def __init__(self, current: State, wanted: State) -> None:
+        super().__init__(f"cannot go from {current} to {wanted}")
+
+
+def check_transition(current: State, wanted: State) -> None:
+    if wanted not in _NEXT.get(current, frozenset()):
+        raise IllegalTransition(current, wanted)

@@ -1,0 +1,71 @@
+"""A registered model's files, from the object store to a folder that guests can read."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from modelyard.core.domain.model_manifest import ModelFile, ModelManifest
+from modelyard.core.ports.object_store import ObjectStore
+
+_READABLE_FOLDER = 0o755
+_READABLE_FILE = 0o644
+
+
+class ContentMismatch(Exception):
+    """The object store gave other bytes than were registered."""
+
+
+def materialise(store: ObjectStore, manifest: ModelManifest, models: Path) -> Path:
+    """Make the model's files lie at `models/<manifest hash>/`; returns that folder. Repeatable, and safe in a race.
+
+    The folder appears whole, by rename. It is shared by every deployment of the same content and never changed.
+    """
+    target = models / manifest.digest
+    if target.is_dir():
+        return target
+    unfinished = Path(tempfile.mkdtemp(dir=models, prefix=".unfinished-"))
+    try:
+        unfinished.chmod(_READABLE_FOLDER)
+        for file in manifest.files:
+            _write(unfinished / file.path, file, store)
+        _publish(unfinished, target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return target
+
+
+def _write(path: Path, file: ModelFile, store: ObjectStore) -> None:
+    _make_folders(path.parent)
+    with path.open("wb") as out:
+        for chunk in _verified(file, store):
+            out.write(chunk)
+    path.chmod(_READABLE_FILE)
+
+
+def _make_folders(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    _make_folders(folder.parent)
+    folder.mkdir()
+    folder.chmod(_READABLE_FOLDER)
+
+
+def _verified(file: ModelFile, store: ObjectStore) -> Iterator[bytes]:
+    digest = hashlib.sha256()
+    for chunk in store.get(file.key):
+        digest.update(chunk)
+        yield chunk
+    if digest.hexdigest() != file.sha256:
+        raise ContentMismatch(f"{file.path} in the object store is not what was registered; register the model again")
+
+
+def _publish(unfinished: Path, target: Path) -> None:
+    try:
+        os.rename(unfinished, target)
+    except OSError:
+        # Another process was first: its folder has the same content.
+        if not target.is_dir():
+            raise
