@@ -89,10 +89,12 @@ class DataDir:
     def socket_dir(self) -> Path:
         """A short 0700 folder for Unix sockets, the same on every start with this data dir."""
         here = self.run / "s"
-        if len(os.fsencode(here)) <= _LONGEST_SOCKET_DIR:
-            return here
+        return here if len(os.fsencode(here)) <= _LONGEST_SOCKET_DIR else self.shared_socket_dir("s")
+
+    def shared_socket_dir(self, purpose: str) -> Path:
+        """A short folder outside run/, for a server that runs as another user and cannot enter run/."""
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"modelyard-{os.getuid()}-{digest}"
+        return Path(tempfile.gettempdir()) / f"modelyard-{os.getuid()}-{digest}-{purpose}"
 
     def prepare(self) -> None:
         """Make every folder with its permissions. Changes no permission outside the data dir."""

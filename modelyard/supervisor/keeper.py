@@ -16,6 +16,7 @@ Standard library only, and quick to start: every guest worker has one.
 """
 
 import argparse
+import contextlib
 import ctypes
 import json
 import os
@@ -166,16 +167,12 @@ class _Watch:
     def _stop(self):
         if self.kill_at is None:
             self.kill_at = time.monotonic() + self.options.grace
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, self.options.stop_signal)
-            except ProcessLookupError:
-                pass
 
     def _signal_group(self, number):
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
-        except (ProcessLookupError, PermissionError):
-            pass
 
     def _ended(self, status):
         self._signal_group(signal.SIGKILL)

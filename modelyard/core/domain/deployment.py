@@ -59,7 +59,7 @@ class RequestSettings:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentSpec:
-    """One generation's wishes. What is not here (tags, description, instance count) changes without a new generation."""
+    """One generation's wishes. Tags, description and instance count are not among them: they change without one."""
 
     model_id: str
     """ARM id of a registered model version."""

@@ -1,6 +1,7 @@
 """Scoring tokens (`auth_mode: aml_token`): signed by the control plane, verified by a gateway that holds no secret.
 
-A token is `<payload>.<signature>`, both base64url without padding; the payload is {"ep": endpoint, "exp": unix seconds}.
+A token is `<payload>.<signature>`, both base64url without padding; the payload is {"ep": endpoint, "exp": unix
+seconds}.
 """
 
 import base64

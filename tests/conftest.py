@@ -1,0 +1,94 @@
+"""One Postgres and one Valkey a session, from the same wheels and by the same code as `modelyard up`."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+
+from migrations.run import migrate
+from modelyard.core.data_dir import DataDir
+from modelyard.core.db.unit_of_work import Sessions, open_database, sessions_of
+from modelyard.supervisor import keeper
+from modelyard.supervisor.postgres import EmbeddedPostgres
+from modelyard.supervisor.prepare_database import wait_for
+from modelyard.supervisor.valkey import EmbeddedValkey
+
+_TEMPLATE = "modelyard_template"
+_database_numbers = count(1)
+
+
+@contextmanager
+def kept(command: list[str], log: Path, *options: str) -> Iterator[int]:
+    """Run a server under a keeper for the length of the block; yields the keeper's pid."""
+    reader, writer = os.pipe()
+    arguments = [sys.executable, "-I", "-S", keeper.__file__, "--lifeline", str(reader), "--log", str(log), *options]
+    process = subprocess.Popen([*arguments, "--", *command], pass_fds=[reader])
+    os.close(reader)
+    try:
+        yield process.pid
+    finally:
+        os.close(writer)
+        process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def session_data_dir() -> Iterator[DataDir]:
+    """A data dir that other users can pass, as a platform run by root needs it."""
+    with tempfile.TemporaryDirectory(prefix="my-tests-") as folder:
+        data_dir = DataDir(Path(folder))
+        data_dir.prepare()
+        yield data_dir
+
+
+@pytest.fixture(scope="session")
+def postgres(session_data_dir: DataDir) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(session_data_dir)
+    server.prepare()
+    account = server.account
+    user = ["--uid", str(account.pw_uid), "--gid", str(account.pw_gid)] if account else []
+    with kept(server.command(), server.log, "--cwd", str(server.cluster), "--stop-signal", "INT", *user):
+        wait_for(server.url(_TEMPLATE))
+        template = create_engine(server.url(_TEMPLATE))
+        migrate(template)
+        template.dispose()
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """A database of the test's own, with the schema that the migrations make."""
+    name = f"test_{next(_database_numbers)}"
+    server = create_engine(postgres.url("postgres"), isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}"))
+    yield postgres.url(name)
+    with server.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    server.dispose()
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = open_database(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sessions(engine: Engine) -> Sessions:
+    return sessions_of(engine)
+
+
+@pytest.fixture(scope="session")
+def broker_url(session_data_dir: DataDir) -> Iterator[str]:
+    server = EmbeddedValkey(session_data_dir)
+    server.prepare()
+    with kept(server.command(), server.log, "--cwd", str(session_data_dir.valkey)):
+        yield server.url
