@@ -2,12 +2,43 @@
 PYTHON ?= $(shell for v in 3.12 3.13 3.11 3; do p=$$(command -v python$$v) && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: setup demo check test test-long bench clean
+.PHONY: setup demo check test test-long format constraints clean
+
 setup: .venv/.complete
 
-.venv/.complete: pyproject.toml
+.venv/.complete: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "modelyard needs Python 3.11 or newer on PATH (or: make PYTHON=/path/to/python setup)"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet 'uv>=0.11,<1'
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[server,demo,dev]'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[server,demo,dev]'
 	@touch $@
+
+demo: setup
+	@$(BIN)/python -m modelyard.demo
+
+# What CI runs, with `make test`: style, types, layers, the guest worker's grammar, and migrations against the tables.
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests/core/test_migrations.py tests/data_plane/worker/test_guest_code.py
+
+test: setup
+	$(BIN)/pytest -m 'not long'
+
+# The issues' full figures: longer fuzzing, soaks and kills.
+test-long: setup
+	$(BIN)/pytest
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+constraints: setup
+	$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --all-extras --universal --python-version 3.11 \
+	  --no-header --no-annotate --no-emit-index-url -o constraints.txt
+	sed -i.bak '1i # Versions known to work together, for `make setup`. Renew with `make constraints`.' constraints.txt && rm constraints.txt.bak
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
