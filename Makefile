@@ -36,9 +36,10 @@ format: setup
 	$(BIN)/ruff format .
 
 constraints: setup
-	$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --all-extras --universal --python-version 3.11 \
-	  --no-header --no-annotate --no-emit-index-url -o constraints.txt
-	sed -i.bak '1i # Versions known to work together, for `make setup`. Renew with `make constraints`.' constraints.txt && rm constraints.txt.bak
+	{ echo '# Versions known to work together, for `make setup`. Renew with `make constraints`.'; \
+	  $(BIN)/uv pip compile --quiet --upgrade pyproject.toml --all-extras --universal --python-version 3.11 \
+	    --no-header --no-annotate --no-emit-index-url; } > constraints.new
+	mv constraints.new constraints.txt
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
