@@ -54,7 +54,7 @@ class FrameReader:
 
     def feed(self, data: Buffer) -> List[Frame]:
         """The frames that `data` completes. Raises ProtocolError; the connection is then of no more use."""
-        frames = []
+        frames: List[Frame] = []
         rest = memoryview(data)
         while True:
             rest = self._take(rest)

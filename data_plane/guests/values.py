@@ -1,0 +1,76 @@
+"""What goes to a guest worker to be scored, and what comes back, before and after the wire."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+LogicalType = Literal["boolean", "integer", "long", "float", "double", "datetime", "string", "binary", "json"]
+
+# How a column of fixed width lies on the wire. Text, bytes and JSON lie there as bytes with offsets.
+WIRE_DTYPES: Mapping[str, np.dtype[Any]] = {
+    "boolean": np.dtype("u1"),
+    "integer": np.dtype("<i4"),
+    "long": np.dtype("<i8"),
+    "float": np.dtype("<f4"),
+    "double": np.dtype("<f8"),
+    "datetime": np.dtype("<i8"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str | int
+    type: LogicalType
+    values: npt.NDArray[Any] | Sequence[Any]
+    """An array or list with one entry per row. Entries of a `json` column are JSON values, not text."""
+    nulls: npt.NDArray[np.bool_] | None = None
+    """True where a value is missing. In `string` and `binary` columns a None says so by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class FramePayload:
+    columns: tuple[Column, ...]
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayPayload:
+    array: npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ArraysPayload:
+    """Named tensors."""
+
+    arrays: Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class JsonPayload:
+    value: Any
+
+
+Payload = FramePayload | ArrayPayload | ArraysPayload | JsonPayload
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayResult:
+    array: npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameResult:
+    columns: tuple[Column, ...]
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class JsonResult:
+    text: bytes
+    """Valid JSON already: the guest sees to that."""
+
+
+Result = ArrayResult | FrameResult | JsonResult

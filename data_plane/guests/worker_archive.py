@@ -1,0 +1,58 @@
+"""The guest worker as one file that any Python can run, named by its content.
+
+It lies in the runtime folder, which the guests' user can read; a running guest keeps the archive it was started
+with, because a newer worker has another name.
+"""
+
+import hashlib
+import io
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+from data_plane import worker
+
+# In the archive the package has a name that no package of a user's has.
+_PACKAGE = "modelyard_guest_worker"
+_ENTRY = f"""\
+import sys
+
+from {_PACKAGE}.main import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
+"""
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def build(runtime_dir: Path) -> Path:
+    """Publish the archive unless it is there already. The same worker is the same file, byte by byte."""
+    content = _archive()
+    target = runtime_dir / f"worker-{hashlib.sha256(content).hexdigest()[:16]}.pyz"
+    if not target.exists():
+        _publish(content, target)
+    return target
+
+
+def _archive() -> bytes:
+    package = Path(str(worker.__file__)).parent
+    buffer = io.BytesIO()
+    # Stored, not deflated: zlib is not in every Python.
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo("__main__.py", _EPOCH), _ENTRY)
+        for module in sorted(package.glob("*.py")):
+            archive.writestr(zipfile.ZipInfo(f"{_PACKAGE}/{module.name}", _EPOCH), module.read_bytes())
+    return buffer.getvalue()
+
+
+def _publish(content: bytes, target: Path) -> None:
+    descriptor, unfinished = tempfile.mkstemp(dir=target.parent, prefix=".worker-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        os.chmod(unfinished, 0o644)
+        os.replace(unfinished, target)
+    except BaseException:
+        os.unlink(unfinished)
+        raise

@@ -1,0 +1,42 @@
+"""What the guest is doing, as the main thread writes it and the io thread tells it to whoever asks."""
+
+import os
+import platform
+import time
+from typing import Any, Dict, Optional
+
+from .configuration import Configuration
+from .frames import VERSION
+
+LOADING = "loading"
+READY = "ready"
+FAILED = "failed"
+
+
+class Condition:
+    """Plain attributes: each has one writer, and a reader may be a moment behind."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._started_at = time.time()
+        self.state = LOADING
+        self.error: Optional[str] = None
+        self.busy_since: Optional[float] = None
+        self.answered = 0
+
+    def status(self) -> Dict[str, Any]:
+        return {
+            "protocol": VERSION,
+            "guest_id": self._configuration.guest_id,
+            "generation": self._configuration.generation,
+            "pid": os.getpid(),
+            "state": self.state,
+            "error": self.error,
+            "python": platform.python_version(),
+            "started_at": self._started_at,
+        }
+
+    def pong(self) -> Dict[str, Any]:
+        since = self.busy_since
+        busy_for = None if since is None else time.monotonic() - since
+        return {"state": self.state, "busy_for": busy_for, "answered": self.answered}

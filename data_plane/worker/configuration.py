@@ -1,0 +1,23 @@
+"""What the platform tells a guest worker when it starts it: `guest.json`, in the guest's private folder."""
+
+import json
+from typing import Any, Dict, NamedTuple
+
+
+class Configuration(NamedTuple):
+    guest_id: str
+    endpoint: str
+    deployment: str
+    generation: int
+    bundle_dir: str
+    host_timeout: float
+    """Seconds without a connection from the host after which the guest ends itself."""
+
+    environment: Dict[str, str]
+    """The whole environment that the user's code sees."""
+
+
+def read_configuration(path: str) -> Configuration:
+    with open(path, encoding="utf-8") as file:
+        document: Dict[str, Any] = json.load(file)
+    return Configuration(**{name: document[name] for name in Configuration._fields})

@@ -1,0 +1,142 @@
+"""From a SCORE frame to what the model is called with: a DataFrame, an array, a dict of arrays or a JSON value.
+
+Logical types become the dtypes that this environment's own MLflow would enforce, which depends on its pandas:
+what pandas infers (text, nested values) is left to pandas to infer. Arrays lie over the frame's own body, without
+a copy, and the model may write into them.
+"""
+
+import json
+from typing import Any, Callable, Dict, List, Sequence
+
+from .frames import ProtocolError
+
+_DTYPES = {
+    "boolean": "|b1",
+    "integer": "<i4",
+    "long": "<i8",
+    "float": "<f4",
+    "double": "<f8",
+    "datetime": "<M8[ns]",
+}
+_MISSING_IN_PLACE: Dict[str, Any] = {"float": float("nan"), "double": float("nan"), "datetime": "NaT"}
+
+
+def read_input(payload: Dict[str, Any], body: bytearray) -> Any:
+    try:
+        read = _READERS[payload["kind"]]
+    except (KeyError, TypeError):
+        raise ProtocolError("the payload of a SCORE is of no known kind") from None
+    try:
+        return read(payload, body)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ProtocolError("the payload of a SCORE cannot be read: {!r}".format(error)) from error
+
+
+def _json(payload: Dict[str, Any], body: bytearray) -> Any:
+    return json.loads(bytes(_part(body, payload["data"])))
+
+
+def _arrays(payload: Dict[str, Any], body: bytearray) -> Dict[str, Any]:
+    return {array["name"]: _array(array, body) for array in payload["arrays"]}
+
+
+def _array(described: Dict[str, Any], body: bytearray) -> Any:
+    return _buffer(body, described["data"], described["dtype"]).reshape(described["shape"])
+
+
+def _frame(payload: Dict[str, Any], body: bytearray) -> Any:
+    import pandas
+
+    columns, rows = payload["columns"], payload["rows"]
+    names = [column["name"] for column in columns]
+    if _is_one_block(columns, rows):
+        return pandas.DataFrame(_block(columns, rows, body), columns=names, copy=False)
+    values = {position: _column(column, rows, body) for position, column in enumerate(columns)}
+    frame = pandas.DataFrame(values, index=pandas.RangeIndex(rows), copy=False)
+    # Set afterwards, because two columns may have one name.
+    frame.columns = names
+    return frame
+
+
+def _is_one_block(columns: List[Dict[str, Any]], rows: int) -> bool:
+    """Whether the columns lie one behind the other like the rows of one matrix; a DataFrame is quick to make then."""
+    if not columns or not rows:
+        return False
+    logical_type, (start, length) = columns[0]["type"], columns[0]["data"]
+    return logical_type in ("double", "float", "long", "integer") and all(
+        column["type"] == logical_type
+        and not column.get("nulls")
+        and column["data"] == [start + position * length, length]
+        for position, column in enumerate(columns)
+    )
+
+
+def _block(columns: List[Dict[str, Any]], rows: int, body: bytearray) -> Any:
+    start, length = columns[0]["data"]
+    place = (start, length * len(columns))
+    return _buffer(body, place, _DTYPES[columns[0]["type"]]).reshape(len(columns), rows).T
+
+
+def _column(column: Dict[str, Any], rows: int, body: bytearray) -> Any:
+    dtype = _DTYPES.get(column["type"])
+    values = _texts(column, body) if dtype is None else _fixed_width(column, dtype, body)
+    if len(values) != rows:
+        raise ValueError("column {!r} has {} rows, not {}".format(column["name"], len(values), rows))
+    return values
+
+
+def _fixed_width(column: Dict[str, Any], dtype: str, body: bytearray) -> Any:
+    values = _buffer(body, column["data"], dtype)
+    if not column.get("nulls"):
+        return values
+    missing = _buffer(body, column["nulls"], "|b1")
+    mark = _MISSING_IN_PLACE.get(column["type"])
+    if mark is not None:
+        values[missing] = mark
+        return values
+    # Whole numbers and booleans have no missing value of their own: MLflow leaves such a column to Python objects.
+    objects = values.astype(object)
+    objects[missing] = None
+    return objects
+
+
+_ENTRIES: Dict[str, Callable[[bytes], Any]] = {"string": bytes.decode, "binary": bytes, "json": json.loads}
+
+
+def _texts(column: Dict[str, Any], body: bytearray) -> List[Any]:
+    read = _ENTRIES[column["type"]]
+    data = bytes(_part(body, column["data"]))
+    offsets = _buffer(body, column["offsets"], "<i8").tolist()
+    parts = [data[start:end] for start, end in zip(offsets, offsets[1:])]
+    if not column.get("nulls"):
+        return [read(part) for part in parts]
+    missing = _buffer(body, column["nulls"], "|b1").tolist()
+    if len(missing) != len(parts):
+        raise ValueError("column {!r} has nulls for {} rows".format(column["name"], len(missing)))
+    return [None if absent else read(part) for part, absent in zip(parts, missing)]
+
+
+def _buffer(body: bytearray, place: Sequence[int], dtype: str) -> Any:
+    import numpy
+
+    wanted = numpy.dtype(dtype)
+    if wanted.hasobject:
+        raise ValueError("an array of Python objects cannot be sent as a buffer")
+    part = _part(body, place)
+    # An empty buffer is an error to some versions of numpy.
+    return numpy.frombuffer(part, dtype=wanted) if len(part) else numpy.empty(0, dtype=wanted)
+
+
+def _part(body: bytearray, place: Sequence[int]) -> memoryview:
+    offset, length = place
+    if offset < 0 or length < 0 or offset + length > len(body):
+        raise ValueError("a buffer at {} of {} bytes, in a body of {}".format(offset, length, len(body)))
+    return memoryview(body)[offset : offset + length]
+
+
+_READERS: Dict[str, Callable[[Dict[str, Any], bytearray], Any]] = {
+    "frame": _frame,
+    "array": _array,
+    "arrays": _arrays,
+    "json": _json,
+}

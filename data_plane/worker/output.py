@@ -1,0 +1,93 @@
+"""The guest's log: descriptors 1 and 2 lead to it, and what Python code prints gets a UTC time on each line.
+
+What C code or a child process writes to the descriptors arrives in the log as it is.
+"""
+
+import contextlib
+import faulthandler
+import io
+import os
+import sys
+import time
+import traceback
+from typing import Any
+
+INFO = "I"
+WARNING = "W"
+ERROR = "E"
+
+_LOG = 2
+
+
+def take_over_prints() -> None:
+    """From here on `print` and whatever writes to `sys.stderr` are stamped line by line."""
+    sys.stdout = _stamped(INFO, "stdout", descriptor=1)
+    sys.stderr = _stamped(INFO, "stderr", descriptor=2)
+    # A segmentation fault in a model's library would otherwise end the guest without a word.
+    faulthandler.enable(file=_LOG)
+
+
+def log(level: str, message: str) -> None:
+    """One record; the lines of `message` after the first stand as they are."""
+    _write((_stamp(level, "modelyard") + message.rstrip("\n") + "\n").encode("utf-8", "backslashreplace"))
+
+
+def log_exception(message: str, error: BaseException) -> None:
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    log(ERROR, message + "\n" + "".join(lines))
+
+
+def flush() -> None:
+    """What was printed without a line end must not be lost to `os._exit`."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            # The user's code may have put anything there, closed it, broken it.
+            stream.flush()
+
+
+def _stamped(level: str, name: str, descriptor: int) -> io.TextIOWrapper:
+    lines = _StampedLines(level, name, descriptor)
+    return io.TextIOWrapper(lines, "utf-8", "backslashreplace", line_buffering=True)  # type: ignore[arg-type]
+
+
+def _stamp(level: str, name: str) -> str:
+    now = time.time()
+    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now))
+    return "{},{:03d} {} [{}] {} - ".format(moment, int(now % 1 * 1000), level, os.getpid(), name)
+
+
+def _write(data: bytes) -> None:
+    try:
+        while data:
+            data = data[os.write(_LOG, data) :]
+    except OSError:
+        # A full disk must not fail a prediction.
+        return
+
+
+class _StampedLines(io.RawIOBase):
+    """Writes bytes to the log, each line with a stamp in front."""
+
+    def __init__(self, level: str, name: str, descriptor: int) -> None:
+        self._level = level
+        self._name = name
+        self._descriptor = descriptor
+        self._within_line = False
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        """For child processes that inherit the stream, and for C code: the log itself."""
+        return self._descriptor
+
+    def write(self, data: Any) -> int:
+        content = bytes(data)
+        stamp = _stamp(self._level, self._name).encode()
+        lines = content.splitlines(keepends=True)
+        stamped = [stamp + line for line in lines]
+        if lines and self._within_line:
+            stamped[0] = lines[0]
+        _write(b"".join(stamped))
+        self._within_line = bool(content) and not content.endswith(b"\n")
+        return len(content)

@@ -1,0 +1,106 @@
+"""From what the model answered to a RESULT frame: buffers for numbers and text, JSON for everything else."""
+
+import sys
+from typing import Any, Dict, List, Optional, Tuple
+
+from .frames import Body
+from .json_text import json_text
+
+# (kind, size) of a numpy dtype, and the logical type that holds its values without loss.
+_LOGICAL_TYPES: Dict[Tuple[str, int], Tuple[str, str]] = {
+    ("b", 1): ("boolean", "|b1"),
+    ("i", 1): ("integer", "<i4"),
+    ("i", 2): ("integer", "<i4"),
+    ("i", 4): ("integer", "<i4"),
+    ("u", 1): ("integer", "<i4"),
+    ("u", 2): ("integer", "<i4"),
+    ("u", 4): ("long", "<i8"),
+    ("i", 8): ("long", "<i8"),
+    ("f", 2): ("float", "<f4"),
+    ("f", 4): ("float", "<f4"),
+    ("f", 8): ("double", "<f8"),
+}
+
+
+def describe_answer(answer: Any) -> Tuple[Dict[str, Any], Body]:
+    """The meta's `result`, and the body that it speaks of. Raises Inexpressible."""
+    for describe in (_array, _frame, _json):
+        body = Body()
+        described = describe(answer, body)
+        if described is not None:
+            return described, body
+    raise AssertionError("every answer has JSON text or is refused")
+
+
+def _json(answer: Any, body: Body) -> Optional[Dict[str, Any]]:
+    return {"kind": "json", "data": body.add(json_text(answer))}
+
+
+def _array(answer: Any, body: Body) -> Optional[Dict[str, Any]]:
+    numpy = sys.modules.get("numpy")
+    if numpy is None or type(answer) is not numpy.ndarray:
+        return None
+    if answer.dtype.kind not in "biuf" or answer.dtype.itemsize > 8:
+        return None
+    dtype = answer.dtype.newbyteorder("<")
+    place = body.add(_bytes_of(answer, dtype))
+    return {"kind": "array", "dtype": dtype.str, "shape": answer.shape, "data": place}
+
+
+def _frame(answer: Any, body: Body) -> Optional[Dict[str, Any]]:
+    """A DataFrame of numbers, booleans and text, column by column. Any other goes as JSON records."""
+    pandas = sys.modules.get("pandas")
+    if pandas is None or not isinstance(answer, pandas.DataFrame):
+        return None
+    columns = []
+    for position, name in enumerate(answer.columns):
+        described = _column(answer.iloc[:, position], body)
+        if described is None:
+            return None
+        described["name"] = _column_name(name)
+        columns.append(described)
+    return {"kind": "frame", "rows": len(answer), "columns": columns}
+
+
+def _column_name(name: Any) -> Any:
+    return name if type(name) is int else str(name)
+
+
+def _column(series: Any, body: Body) -> Optional[Dict[str, Any]]:
+    dtype = series.dtype
+    logical = _LOGICAL_TYPES.get((dtype.kind, getattr(dtype, "itemsize", 0)))
+    if logical is not None and type(dtype).__module__.startswith("numpy"):
+        logical_type, wire = logical
+        return {"type": logical_type, "data": body.add(_bytes_of(series.to_numpy(), wire))}
+    if dtype.kind == "O":
+        return _text_column(series.tolist(), body)
+    return None
+
+
+def _text_column(values: List[Any], body: Body) -> Optional[Dict[str, Any]]:
+    missing = [value is None or value != value for value in values if type(value) is not str]
+    if not all(answer is True for answer in missing):
+        return None
+    texts = [value.encode("utf-8", "replace") if type(value) is str else b"" for value in values]
+    return {
+        "type": "string",
+        "data": body.add(b"".join(texts)),
+        "offsets": body.add(_offsets(texts)),
+        "nulls": body.add(bytes(type(value) is not str for value in values)) if missing else None,
+    }
+
+
+def _offsets(texts: List[bytes]) -> memoryview:
+    import numpy
+
+    offsets = numpy.zeros(len(texts) + 1, dtype="<i8")
+    numpy.cumsum([len(text) for text in texts], out=offsets[1:])
+    return _bytes_of(offsets, "<i8")
+
+
+def _bytes_of(array: Any, dtype: Any) -> memoryview:
+    import numpy
+
+    contiguous: Any = numpy.ascontiguousarray(array, dtype=dtype)
+    # An empty view cannot be cast to bytes.
+    return memoryview(contiguous.reshape(-1).view("u1")) if contiguous.size else memoryview(b"")

@@ -1,0 +1,62 @@
+"""The user's scoring script: `score.py` in the bundle, with `init()` and `run(input_data, params=None)`."""
+
+import importlib.util
+import inspect
+import os
+import sys
+from types import ModuleType
+from typing import Any, Callable, Dict, Optional
+
+SCRIPT = "score.py"
+
+
+class ScriptError(Exception):
+    """The scoring script is not one."""
+
+
+class Script:
+    """Loaded and ready to run; making one calls the script's `init`, which loads the model."""
+
+    def __init__(self, bundle_dir: str) -> None:
+        module = _import(bundle_dir)
+        init = _function(module, "init")
+        self._run = _function(module, "run")
+        self._takes_params = _accepts(self._run, "params")
+        init()
+
+    def run(self, input_data: Any, params: Optional[Dict[str, Any]]) -> Any:
+        if self._takes_params:
+            return self._run(input_data, params=params)
+        return self._run(input_data)
+
+
+def _import(bundle_dir: str) -> ModuleType:
+    path = os.path.join(bundle_dir, SCRIPT)
+    spec = importlib.util.spec_from_file_location("score", path)
+    if spec is None or spec.loader is None or not os.path.isfile(path):
+        raise ScriptError("there is no scoring script at {}".format(path))
+    # A customised script may import modules that lie beside it.
+    sys.path.insert(0, bundle_dir)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["score"] = module
+    # The bundle is shared and not ours to write into.
+    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = writes_bytecode
+    return module
+
+
+def _function(module: ModuleType, name: str) -> Callable[..., Any]:
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise ScriptError("{} does not define a function {}()".format(module.__file__, name))
+    checked: Callable[..., Any] = function
+    return checked
+
+
+def _accepts(function: Callable[..., Any], parameter: str) -> bool:
+    parameters = inspect.signature(function).parameters
+    takes_any_keyword = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+    return parameter in parameters or takes_any_keyword
