@@ -116,23 +116,30 @@ class Platform:
             return False
 
     def process(self, *words: str) -> psutil.Process:
-        """The one process whose command line has all `words`."""
+        """The first process whose command line has all `words`."""
+        return wait_until(lambda: self.services(*words), 30, f"a process with {words}")[0]
 
-        def found() -> psutil.Process | None:
-            matching = [p for p in self.processes() if _says(p, words) and "keeper.py" not in " ".join(_line(p))]
-            return matching[0] if matching else None
-
-        return wait_until(found, 30, f"a process with {words}")
+    def services(self, *words: str) -> list[psutil.Process]:
+        return [p for p in self.processes() if _says(p, words) and not _says(p, ("keeper.py",))]
 
     def guests(self) -> Iterator[dict[str, Any]]:
         for path in sorted((self.data_dir / "run" / "guests").glob("*.json")):
             yield json.loads(path.read_text())
 
+    def guests_of(self, endpoint: str) -> list[dict[str, Any]]:
+        return [guest for guest in self.guests() if guest["endpoint"] == endpoint]
+
     # Its interfaces.
 
     def cli(self, *arguments: str | Path, check: bool = True, **more: Any) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [MODELYARD, *arguments], env=self.environment, capture_output=True, text=True, check=False, timeout=300, **more
+            [MODELYARD, *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+            **more,
         )
         if check:
             assert done.returncode == 0, f"modelyard {' '.join(map(str, arguments))}: {done.stdout}{done.stderr}"

@@ -1,0 +1,139 @@
+"""From a model folder to an authenticated endpoint, by the command line alone."""
+
+import json
+
+import pytest
+import yaml
+
+from tests.e2e.models import ROWS, answering, linear_model, save_loader, write_json
+
+SPLIT = {"input_data": {"columns": ["x", "y", "n"], "data": [[1.0, 0.5, 1], [2.0, 0.25, 2]]}}
+
+
+class TestAServedModel:
+    def test_it_answers_what_the_model_itself_predicts(self, platform, tour):
+        answer = platform.score(tour, SPLIT)
+        assert answer.status_code == 200
+        assert answer.json() == pytest.approx(linear_model().predict(ROWS.head(2)).tolist(), rel=1e-12)
+
+    def test_columns_are_taken_by_name_and_surplus_ones_ignored(self, platform, tour):
+        body = {"input_data": {"columns": ["n", "other", "y", "x"], "data": [[1, "z", 0.5, 1.0], [2, "z", 0.25, 2.0]]}}
+        assert platform.score(tour, body).json() == platform.score(tour, SPLIT).json()
+
+    def test_a_list_of_rows_is_read_by_the_signature(self, platform, tour):
+        answer = platform.score(tour, {"input_data": [[1.0, 0.5, 1], [2.0, 0.25, 2]]})
+        assert answer.json() == platform.score(tour, SPLIT).json()
+
+    def test_every_violation_of_the_signature_is_named_at_once(self, platform, tour):
+        answer = platform.score(tour, {"input_data": {"columns": ["x", "n"], "data": [["a", 1.5], [2.0, 1]]}})
+        assert answer.status_code == 400
+        said = json.dumps(answer.json())
+        for column in ("'x'", "'y'", "'n'"):
+            assert column in said
+
+    def test_without_its_key_nobody_is_let_in(self, platform, tour):
+        assert platform.score(tour, SPLIT, key="wrong").status_code == 401
+
+    def test_a_regenerated_key_replaces_the_old_one(self, platform, tour):
+        old = platform.key(tour)
+        platform.cli("online-endpoint", "regenerate-keys", "-n", tour, "--key-type", "primary")
+        assert platform.score(tour, SPLIT, key=old).status_code == 401
+        assert platform.score(tour, SPLIT).status_code == 200
+
+    def test_the_scoring_script_can_be_read(self, platform, tour):
+        deployment = platform.rest("GET", f"/onlineEndpoints/{tour}/deployments").json()["value"][0]["name"]
+        script = platform.cli("online-deployment", "show-script", "-e", tour, "-n", deployment).stdout
+        assert "def init(" in script
+        assert "def run(" in script
+        compile(script, "score.py", "exec")
+
+    def test_both_logs_are_returned(self, platform, tour):
+        deployment = platform.rest("GET", f"/onlineEndpoints/{tour}/deployments").json()["value"][0]["name"]
+        name = ("-e", tour, "-n", deployment)
+        build = platform.cli("online-deployment", "get-logs", *name, "--container", "storage-initializer").stdout
+        output = platform.cli("online-deployment", "get-logs", *name).stdout
+        assert "scikit-learn==1.9.1" in build
+        assert "ready" in output.lower()
+
+
+def test_az_ml_yaml_is_deployed_as_it_is(platform, sklearn_folder, tmp_path):
+    schema = "https://azuremlschemas.azureedge.net/latest/managedOnlineEndpoint.schema.json"
+    endpoint = tmp_path / "endpoint.yml"
+    endpoint.write_text(yaml.safe_dump({"$schema": schema, "name": "from-yaml", "auth_mode": "key"}))
+    deployment = tmp_path / "deployment.yml"
+    (tmp_path / "sub").symlink_to(sklearn_folder)
+    deployment.write_text(
+        yaml.safe_dump(
+            {
+                "$schema": schema.replace("Endpoint", "Deployment"),
+                "name": "blue",
+                "endpoint_name": "from-yaml",
+                "model": {"name": "linear", "version": 2, "path": "sub", "type": "mlflow_model"},
+                "instance_type": "Standard_DS3_v2",
+                "instance_count": 1,
+            }
+        )
+    )
+    platform.cli("online-endpoint", "create", "-f", endpoint)
+    platform.cli("online-deployment", "create", "-f", deployment, "--all-traffic")
+    request = write_json(tmp_path / "request.json", SPLIT)
+    answer = platform.cli("online-endpoint", "invoke", "-n", "from-yaml", "--request-file", request).stdout
+    assert json.loads(answer) == pytest.approx(linear_model().predict(ROWS.head(2)).tolist(), rel=1e-12)
+
+
+def test_a_second_deployment_of_the_same_environment_builds_nothing(platform, tour, sklearn_folder):
+    before = platform.rest("GET", "/builtEnvironments").json()["value"]
+    platform.cli("deploy", sklearn_folder, "--endpoint-name", "again")
+    assert platform.score("again", SPLIT).status_code == 200
+    after = platform.rest("GET", "/builtEnvironments").json()["value"]
+    assert [e["folder"] for e in after] == [e["folder"] for e in before]
+
+
+def test_deployments_with_conflicting_pins_serve_at_once(platform, tmp_path):
+    import_it = "import sys, pydantic"
+    answer = "[pydantic.VERSION, '%d.%d' % sys.version_info[:2]]"
+    for name, python, pin in (("old-pins", "3.9", "pydantic==1.10.19"), ("new-pins", "3.12", "pydantic==2.11.7")):
+        folder = save_loader(
+            tmp_path / name, answering(answer, before=import_it), python=python, pip=(pin, "pandas", "numpy")
+        )
+        platform.cli("deploy", folder, "--endpoint-name", name)
+    assert platform.score("old-pins", {"input_data": [1]}).json() == ["1.10.19", "3.9"]
+    assert platform.score("new-pins", {"input_data": [1]}).json() == ["2.11.7", "3.12"]
+
+
+class TestAModelThatDoesNotWork:
+    def test_one_that_raises_when_loaded_fails_with_its_own_words_and_leaves_the_endpoint(self, platform, tmp_path):
+        broken = answering("None", before="raise RuntimeError('the weights are damaged')")
+        done = platform.cli("deploy", save_loader(tmp_path / "m", broken), "--endpoint-name", "broken", check=False)
+        assert done.returncode == 1
+        assert "the weights are damaged" in done.stderr
+        assert not list(platform.guests_of("broken"))
+
+    def test_one_that_ends_the_process_when_loaded_fails(self, platform, tmp_path):
+        broken = answering("None", before="import os; os._exit(9)")
+        done = platform.cli("deploy", save_loader(tmp_path / "m", broken), "--endpoint-name", "leaver", check=False)
+        assert done.returncode == 1
+        assert "9" in done.stderr
+
+    def test_one_that_raises_on_a_request_is_a_424_and_goes_on_serving(self, platform, tmp_path):
+        picky = answering("[1 / model_input[0]]")
+        platform.cli("deploy", save_loader(tmp_path / "m", picky), "--endpoint-name", "picky")
+        refused = platform.score("picky", {"input_data": [0]})
+        assert refused.status_code == 424
+        assert refused.headers["ms-azureml-model-error-reason"] == "model_error"
+        assert platform.score("picky", {"input_data": [4]}).json() == [0.25]
+
+    def test_an_environment_that_cannot_be_resolved_fails_with_the_resolvers_own_sentence(self, platform, tmp_path):
+        folder = save_loader(tmp_path / "m", answering("1"), pip=("numpy==1.26.4", "numpy==2.0.0"))
+        done = platform.cli("deploy", folder, "--endpoint-name", "unsolvable", check=False)
+        assert done.returncode == 1
+        assert "numpy" in done.stderr
+
+    def test_a_failed_update_leaves_the_serving_generation_in_place(self, platform, tmp_path):
+        platform.cli("deploy", save_loader(tmp_path / "good", answering("['good']")), "--endpoint-name", "updated")
+        broken = answering("['bad']", before="raise RuntimeError('no longer loads')")
+        done = platform.cli("deploy", save_loader(tmp_path / "bad", broken), "--endpoint-name", "updated", check=False)
+        assert "no longer loads" in done.stderr
+        assert platform.score("updated", {"input_data": [1]}).json() == ["good"]
+        deployment = platform.rest("GET", "/onlineEndpoints/updated/deployments").json()["value"][0]
+        assert deployment["properties"]["provisioningState"] == "Failed"
