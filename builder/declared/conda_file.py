@@ -1,0 +1,106 @@
+"""conda.yaml: the Python version and the lines of its pip section. Real conda packages are refused by name."""
+
+import re
+from dataclasses import dataclass
+
+from yaml.nodes import MappingNode, Node, SequenceNode
+
+from builder.declared.declared_line import DeclaredLine
+from builder.declared.python_version import PythonRequest, conda_version
+from builder.declared.yaml_nodes import compose, described, entries, entry, line, text_of
+from builder.errors import CondaPackagesNotSupported, InvalidCondaFile
+
+_CONDA_PACKAGE = re.compile(r"^(?:[\w./-]+::)?([A-Za-z0-9_][\w.-]*)\s*(.*)$", re.DOTALL)
+# What conda.yaml lists to have pip at all; uv installs, so their versions say nothing about the model.
+_INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
+
+
+@dataclass(frozen=True, slots=True)
+class CondaFile:
+    python: PythonRequest
+    pip_lines: tuple[DeclaredLine, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _CondaPackage:
+    name: str
+    version: str
+    written: str
+    line: int
+
+
+def parse_conda_file(text: str, *, name: str = "conda.yaml") -> CondaFile:
+    """Raises InvalidCondaFile with the line to change."""
+    dependencies = _dependencies(compose(text, InvalidCondaFile, name=name), name)
+    sections = [node for node in dependencies if isinstance(node, MappingNode)]
+    packages = [_package(node, name) for node in dependencies if not isinstance(node, MappingNode)]
+    _refuse_conda_packages(packages, name)
+    return CondaFile(
+        python=_python(packages, name),
+        pip_lines=tuple(declared for section in sections for declared in _pip_section(section, name)),
+        notes=tuple(_ignored(package, name) for package in packages if package.name in _INSTALLERS and package.version),
+    )
+
+
+def _dependencies(document: MappingNode, name: str) -> list[Node]:
+    node = entry(document, "dependencies")
+    if not isinstance(node, SequenceNode):
+        found = "there is none" if node is None else f"line {line(node)} has {described(node)}"
+        raise InvalidCondaFile(
+            f"{name} needs a list 'dependencies' with python and a pip section; {found}",
+            target="dependencies",
+        )
+    return list(entries(node))
+
+
+def _package(node: Node, name: str) -> _CondaPackage:
+    written = text_of(node)
+    found = _CONDA_PACKAGE.match(written) if written else None
+    if written is None or found is None:
+        raise InvalidCondaFile(
+            f"{name}, line {line(node)}: a dependency must be text like 'python=3.10', not {described(node)}"
+        )
+    return _CondaPackage(found[1].lower(), found[2].strip(), written, line(node))
+
+
+def _refuse_conda_packages(packages: list[_CondaPackage], name: str) -> None:
+    real = [package.written for package in packages if package.name not in _INSTALLERS | {"python"}]
+    if real:
+        raise CondaPackagesNotSupported(real, name)
+
+
+def _python(packages: list[_CondaPackage], name: str) -> PythonRequest:
+    asked = [package for package in packages if package.name == "python"]
+    if len(asked) > 1:
+        raise InvalidCondaFile(f"{name}, line {asked[1].line}: python is listed twice; keep one")
+    return conda_version(asked[0].version, where=f"{name}, line {asked[0].line}") if asked else PythonRequest()
+
+
+def _pip_section(section: MappingNode, name: str) -> list[DeclaredLine]:
+    for key, _ in section.value:
+        if text_of(key) != "pip":
+            raise InvalidCondaFile(f"{name}, line {line(key)}: {described(key)} is no section; only 'pip:' is")
+    node = entry(section, "pip")
+    if text_of(node) is None and not isinstance(node, (SequenceNode, MappingNode)):
+        return []
+    if not isinstance(node, SequenceNode):
+        assert node is not None
+        raise InvalidCondaFile(
+            f"{name}, line {line(node)}: 'pip:' must be a list of requirements, each after a dash, "
+            f"not {described(node)}"
+        )
+    return [_pip_line(item, name) for item in node.value]
+
+
+def _pip_line(node: Node, name: str) -> DeclaredLine:
+    text = text_of(node)
+    if text is None:
+        raise InvalidCondaFile(
+            f"{name}, line {line(node)}: a pip requirement must be text like 'numpy==1.23.5', not {described(node)}"
+        )
+    return DeclaredLine(text, f"{name}, line {line(node)}")
+
+
+def _ignored(package: _CondaPackage, name: str) -> str:
+    return f"{name} asks for {package.written}: ignored, because uv installs the packages"

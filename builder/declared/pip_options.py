@@ -1,0 +1,62 @@
+"""Option lines of requirements files (`-r other.txt`, `--index-url=...`), split as pip splits them."""
+
+import re
+import shlex
+from collections.abc import Iterator
+
+from builder.declared.declared_line import DeclaredLine
+from builder.errors import InvalidRequirement
+
+_SHORT = {"-r": "requirement", "-c": "constraint", "-i": "index-url", "-f": "find-links", "-e": "editable"}
+_WITH_VALUE = frozenset(
+    {
+        "requirement",
+        "constraint",
+        "index-url",
+        "extra-index-url",
+        "find-links",
+        "editable",
+        "no-binary",
+        "only-binary",
+        "trusted-host",
+        "use-feature",
+    }
+)
+_ALONE = frozenset({"no-index", "pre", "prefer-binary", "require-hashes"})
+_OTHER_NAMES = {"pypi-url": "index-url"}
+
+
+def split_options(line: DeclaredLine) -> Iterator[tuple[str, str]]:
+    """Each option of the line with its value, by long name; options without one have an empty value."""
+    words = _words(line)
+    while words:
+        option, glued = _option(words.pop(0), line)
+        if option in _ALONE:
+            yield option, ""
+        elif glued is not None:
+            yield option, glued
+        elif words:
+            yield option, words.pop(0)
+        else:
+            raise InvalidRequirement(f"{line.where}: {line.text!r} lacks the value of --{option}")
+
+
+def _words(line: DeclaredLine) -> list[str]:
+    try:
+        return shlex.split(line.text, comments=True)
+    except ValueError as error:
+        raise InvalidRequirement(f"{line.where}: {line.text!r} cannot be read: {error}") from None
+
+
+def _option(word: str, line: DeclaredLine) -> tuple[str, str | None]:
+    found = re.match(r"^--([a-z-]+)(?:=(.*))?$", word, re.DOTALL)
+    if found is not None:
+        name = _OTHER_NAMES.get(found[1], found[1])
+        if name in _WITH_VALUE | _ALONE:
+            return name, found[2]
+    if word[:2] in _SHORT:
+        return _SHORT[word[:2]], word[2:].removeprefix("=") or None
+    raise InvalidRequirement(
+        f"{line.where}: the option {word!r} is not known; known are -r, -c, -f, --index-url, --extra-index-url, "
+        "--no-index, --pre, --no-binary, --only-binary and --trusted-host"
+    )

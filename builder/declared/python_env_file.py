@@ -1,0 +1,35 @@
+"""python_env.yaml: MLflow's own file for virtualenv environments."""
+
+from dataclasses import dataclass
+
+from yaml.nodes import SequenceNode
+
+from builder.declared.declared_line import DeclaredLine
+from builder.declared.python_version import PythonRequest, exact_version
+from builder.declared.yaml_nodes import compose, described, entries, entry, line, text_of
+from builder.errors import InvalidPythonEnvFile
+
+
+@dataclass(frozen=True, slots=True)
+class PythonEnvFile:
+    python: PythonRequest
+    pip_lines: tuple[DeclaredLine, ...]
+
+
+def parse_python_env_file(text: str, *, name: str = "python_env.yaml") -> PythonEnvFile:
+    """Raises InvalidPythonEnvFile with the line to change. `build_dependencies` (pip, setuptools, wheel) are uv's."""
+    document = compose(text, InvalidPythonEnvFile, name=name)
+    python = text_of(entry(document, "python"))
+    node = entry(document, "dependencies")
+    if node is not None and not isinstance(node, SequenceNode):
+        raise InvalidPythonEnvFile(
+            f"{name}, line {line(node)}: 'dependencies' must be a list like '- -r requirements.txt', "
+            f"not {described(node)}"
+        )
+    lines = []
+    for item in entries(node):
+        written = text_of(item)
+        if written is None:
+            raise InvalidPythonEnvFile(f"{name}, line {line(item)}: a dependency must be text, not {described(item)}")
+        lines.append(DeclaredLine(written, f"{name}, line {line(item)}"))
+    return PythonEnvFile(exact_version(python, where=name) if python else PythonRequest(), tuple(lines))

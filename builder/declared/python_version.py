@@ -1,0 +1,128 @@
+"""Which Python a model asks for, in the notations that conda, MLflow and people use."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from builder.errors import UnsupportedPython
+
+# Guest workers are written in the grammar of 3.8.
+OLDEST = (3, 8)
+KNOWN_MINORS = ("3.13", "3.12", "3.11", "3.10", "3.9", "3.8")
+"""What a range is chosen from when nothing on the machine satisfies it; newest first."""
+
+_EXACT = re.compile(r"^(\d+)\.(\d+)(?:\.(\d+)\S*)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class PythonRequest:
+    """One version, of which the patch is a preference; or a range to choose a minor version from."""
+
+    minor: str | None = None
+    patch: str | None = None
+    within: SpecifierSet | None = None
+
+    def allows(self, minor: str) -> bool:
+        if self.minor is not None:
+            return minor == self.minor
+        return self.within is None or _some_patch_of(minor, self.within)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenPython:
+    minor: str
+    patch: str | None
+    note: str | None = None
+
+
+def exact_version(text: str, *, where: str) -> PythonRequest:
+    """A version as MLmodel and python_env.yaml write it: "3.10.11" or "3.10"."""
+    found = _EXACT.match(text.strip())
+    if found is None:
+        raise UnsupportedPython(f"{where} asks for Python {text!r}; write a version like 3.10 or 3.10.11")
+    return _exact(found)
+
+
+def conda_version(text: str, *, where: str) -> PythonRequest:
+    """What follows the name in a conda dependency: "=3.10.11", "==3.10", ">=3.8,<3.12", " 3.10.*", "=3.8.5=h12_0"."""
+    wanted = _without_build_string(text.strip())
+    if wanted in {"", "*"}:
+        return PythonRequest()
+    found = _EXACT.match(re.sub(r"^={1,2}\s*", "", wanted).removesuffix(".*"))
+    if found is not None:
+        return _exact(found)
+    try:
+        return PythonRequest(within=SpecifierSet(_pep440(wanted)))
+    except InvalidSpecifier:
+        raise UnsupportedPython(
+            f"{where}: python{text!s} is not a version; write python=3.10, python=3.10.11 or python>=3.9,<3.12"
+        ) from None
+
+
+def choose_python(
+    asked: PythonRequest, *, trained_with: PythonRequest | None, minors: Sequence[str], default: str
+) -> ChosenPython:
+    """The minor version to build with: the one named; else within the range the one the model was trained with; else
+    the newest of `minors`."""
+    if asked.minor is not None:
+        return _supported(ChosenPython(asked.minor, asked.patch))
+    if trained_with is not None and trained_with.minor is not None and asked.allows(trained_with.minor):
+        return _supported(ChosenPython(trained_with.minor, _patch_within(trained_with, asked)))
+    if asked.within is None:
+        return ChosenPython(default, None, f"the model names no Python version; using {default}, the platform's own")
+    for minor in (*minors, *KNOWN_MINORS):
+        if asked.allows(minor):
+            return _supported(ChosenPython(minor, None, f"the model asks for Python {asked.within}; using {minor}"))
+    raise UnsupportedPython(f"no supported version of Python is {asked.within}; supported are 3.8 to 3.13")
+
+
+def _exact(found: re.Match[str]) -> PythonRequest:
+    major, minor, patch = found.groups()
+    name = f"{int(major)}.{int(minor)}"
+    return PythonRequest(name, f"{name}.{int(patch)}" if patch is not None else None)
+
+
+def _without_build_string(text: str) -> str:
+    """conda allows a build after the version: "3.8.5=h7579374_1", or separated by a blank."""
+    version = re.sub(r"^(={0,2}\s*[\d.*]+)\s*[=\s]\s*\w+$", r"\1", text)
+    return version.strip()
+
+
+def _pep440(text: str) -> str:
+    parts = [part.strip() for part in text.split(",")]
+    return ",".join(f"=={_starred(part.lstrip('='))}" if _is_fuzzy(part) else part for part in parts)
+
+
+def _is_fuzzy(part: str) -> bool:
+    """conda's single "=" (and a bare version) means any version that begins so."""
+    return bool(re.match(r"^=?\s*\d", part))
+
+
+def _starred(version: str) -> str:
+    return version.strip() if version.endswith(".*") else f"{version.strip()}.*"
+
+
+def _some_patch_of(minor: str, within: SpecifierSet) -> bool:
+    return any(within.contains(f"{minor}.{patch}", prereleases=True) for patch in range(30))
+
+
+def _patch_within(trained_with: PythonRequest, asked: PythonRequest) -> str | None:
+    patch = trained_with.patch
+    return patch if patch and (asked.within is None or asked.within.contains(patch)) else None
+
+
+def _supported(chosen: ChosenPython) -> ChosenPython:
+    try:
+        release = Version(chosen.minor).release
+    except InvalidVersion:
+        release = (0,)
+    if release < OLDEST or release[0] != OLDEST[0]:
+        raise UnsupportedPython(
+            f"the model asks for Python {chosen.minor}, and guest workers run on 3.8 and newer; "
+            "write python=3.8 or newer in conda.yaml, and check that the model loads with it",
+            target="python",
+        )
+    return chosen

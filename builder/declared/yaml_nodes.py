@@ -1,0 +1,61 @@
+"""YAML with line numbers, and numbers as they were written: `python: 3.10` is not 3.1."""
+
+from collections.abc import Iterator
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from modelyard.core.errors import InvalidEnvironment
+
+
+def compose(text: str, refuse: type[InvalidEnvironment], *, name: str) -> MappingNode:
+    """The document's top mapping."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise refuse(f"{name} is not valid YAML: {_where(error)}", target=name) from None
+    except ValueError as error:
+        raise refuse(f"{name} is not valid YAML: {error}", target=name) from None
+    if not isinstance(node, MappingNode):
+        raise refuse(f"{name} must be a mapping with 'dependencies'; it is {described(node)}", target=name)
+    return node
+
+
+def entry(node: MappingNode, key: str) -> Node | None:
+    for name, value in node.value:
+        if isinstance(name, ScalarNode) and name.value == key:
+            found: Node = value
+            return found
+    return None
+
+
+def entries(node: Node | None) -> Iterator[Node]:
+    if isinstance(node, SequenceNode):
+        yield from node.value
+
+
+def text_of(node: Node | None) -> str | None:
+    """A scalar exactly as it was written; None for anything else, and for a null."""
+    if isinstance(node, ScalarNode) and node.tag != "tag:yaml.org,2002:null":
+        return str(node.value).strip()
+    return None
+
+
+def line(node: Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def described(node: Node | None) -> str:
+    if isinstance(node, MappingNode):
+        return "a mapping"
+    if isinstance(node, SequenceNode):
+        return "a list"
+    if text_of(node) is None:
+        return "empty"
+    return f"the text {text_of(node)!r}"
+
+
+def _where(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else str(problem)

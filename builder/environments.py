@@ -1,0 +1,151 @@
+"""The folder of built environments.
+
+Paths are baked into a virtual environment, so each attempt is built where it will stay: `<lock hash>-<attempt>`. It
+counts from the moment its `complete` marker exists. An attempt without one belongs to a live builder, which holds a
+lock on the file beside it, or is rubbish of one that died, and is removed.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from modelyard.core.domain.environment_spec import EnvironmentLock
+
+_COMPLETE = "complete"
+_BEING_BUILT = ".building"
+_HASH_LENGTH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltEnvironment:
+    folder: Path
+    lock: EnvironmentLock
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+
+@dataclass(slots=True)
+class Attempt:
+    folder: Path
+    is_complete: bool = False
+
+    def complete(self, lock: EnvironmentLock) -> BuiltEnvironment:
+        """From now on the environment can be used."""
+        unfinished = self.folder / f"{_COMPLETE}.part"
+        unfinished.write_text(json.dumps({"lock_hash": lock.digest, **asdict(lock)}, indent=1))
+        os.replace(unfinished, self.folder / _COMPLETE)
+        self.is_complete = True
+        return BuiltEnvironment(self.folder, lock)
+
+
+class Environments:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def find(self, lock: EnvironmentLock) -> BuiltEnvironment | None:
+        for folder in sorted(self._root.glob(f"{lock.digest[:_HASH_LENGTH]}-*")):
+            if _lock_hash(folder) == lock.digest:
+                return BuiltEnvironment(folder, lock)
+        return None
+
+    @contextmanager
+    def attempt(self, lock: EnvironmentLock) -> Iterator[Attempt]:
+        """A folder to build in; removed again unless it is complete at the end."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        folder, held = self._claim(lock)
+        attempt = Attempt(folder)
+        try:
+            folder.mkdir(mode=0o755)
+            folder.chmod(0o755)
+            yield attempt
+        finally:
+            if not attempt.is_complete:
+                shutil.rmtree(folder, ignore_errors=True)
+            _being_built(folder).unlink(missing_ok=True)
+            held.close()
+
+    def remove_abandoned(self) -> list[str]:
+        """Remove attempts that no living builder works on; returns their names."""
+        names = {folder.name for folder in self._root.glob("*-*") if folder.is_dir() and not _is_complete(folder)}
+        names |= {
+            file.name.removesuffix(_BEING_BUILT).removeprefix(".") for file in self._root.glob(f".*{_BEING_BUILT}")
+        }
+        return [name for name in sorted(names) if self._remove_if_abandoned(self._root / name)]
+
+    def prune(self, in_use: Collection[str]) -> list[str]:
+        """Remove the complete environments that `in_use` does not name; returns the names of the removed."""
+        removed = []
+        for folder in sorted(self._root.glob("*-*")):
+            if folder.name not in in_use and _is_complete(folder):
+                (folder / _COMPLETE).unlink()
+                shutil.rmtree(folder, ignore_errors=True)
+                removed.append(folder.name)
+        return removed
+
+    def _claim(self, lock: EnvironmentLock) -> tuple[Path, IO[str]]:
+        """A name that nobody has, and the lock that says so for as long as this process lives."""
+        number = 1
+        while True:
+            folder = self._root / f"{lock.digest[:_HASH_LENGTH]}-{number}"
+            held = None if folder.exists() else _lock(_being_built(folder))
+            if held is not None and not folder.exists():
+                return folder, held
+            if held is not None:
+                held.close()
+            number += 1
+
+    def _remove_if_abandoned(self, folder: Path) -> bool:
+        held = _lock(_being_built(folder))
+        if held is None:
+            return False
+        with held:
+            abandoned = folder.exists() and not _is_complete(folder)
+            if abandoned:
+                shutil.rmtree(folder, ignore_errors=True)
+            _being_built(folder).unlink(missing_ok=True)
+        return abandoned
+
+
+def _being_built(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}{_BEING_BUILT}")
+
+
+def _lock(file: Path) -> IO[str] | None:
+    """The exclusive lock on a file, or None while another process holds it."""
+    opened = file.open("a")
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        opened.close()
+        return None
+    if _still_names(file, opened):
+        return opened
+    opened.close()
+    return None
+
+
+def _still_names(file: Path, opened: IO[str]) -> bool:
+    """Whoever held the lock before may have removed the file: a lock on what has no name keeps nobody out."""
+    try:
+        return os.path.samestat(file.stat(), os.fstat(opened.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def _is_complete(folder: Path) -> bool:
+    return (folder / _COMPLETE).is_file()
+
+
+def _lock_hash(folder: Path) -> str | None:
+    try:
+        return str(json.loads((folder / _COMPLETE).read_text())["lock_hash"])
+    except (OSError, ValueError, KeyError):
+        return None

@@ -1,0 +1,211 @@
+"""Makes the environment that a spec asks for: interpreter, lock, packages, and proof that the model's loader imports.
+
+What is resolved without pins drifts: a requirement that worked when the model was logged may not work with the newest
+releases. When the check shows that, everything is resolved once more as of the day the model was made.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from builder.declared.inference_needs import needs_of_lock
+from builder.declared.model_paths import path_in_model
+from builder.declared.requirement_lines import parsed
+from builder.environments import BuiltEnvironment
+from builder.errors import ImportCheckFailed, ResolutionFailed
+from builder.installers.bytecode import compile_bytecode
+from builder.installers.import_check import check_imports
+from builder.installers.kept_process import Lifeline
+from builder.installers.remedies import explain
+from builder.installers.virtual_environment import create_environment
+from builder.interpreters.probe import Interpreter
+from builder.interpreters.reachable import make_readable
+from builder.workshop import Workshop
+from modelyard.core.domain.environment_spec import EnvironmentLock, EnvironmentSpec, normalised
+
+_PINS = ("==", "===")
+
+
+class Progress(Protocol):
+    """Who wants to know how far a build is."""
+
+    def step(self, name: str) -> None:
+        """What begins: "resolving", "installing" or "checking"."""
+
+    def say(self, line: str) -> None:
+        """A line for the build log."""
+
+
+class AlreadyBuilt(Protocol):
+    def __call__(self, lock: EnvironmentLock) -> BuiltEnvironment | None:
+        """The environment of this very lock, when there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOrder:
+    spec: EnvironmentSpec
+    model_folder: Path
+    modules: tuple[str, ...]
+    """What must be importable in the end."""
+    model_created_at: datetime | None = None
+    known_lock: EnvironmentLock | None = None
+    """The answer of an earlier resolution, whose environment is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    shop: Workshop
+    order: BuildOrder
+    interpreter: Interpreter
+    already_built: AlreadyBuilt
+    publish: Callable[[BuiltEnvironment], None]
+    progress: Progress
+    alive: Lifeline
+
+
+def build_environment(
+    shop: Workshop,
+    order: BuildOrder,
+    *,
+    already_built: AlreadyBuilt,
+    publish: Callable[[BuiltEnvironment], None],
+    progress: Progress,
+    alive: Lifeline,
+) -> BuiltEnvironment:
+    """Get or make the environment. A new one is handed to `publish` before anybody else may remove it.
+
+    Raises BuildFailed, and BuildInterrupted when `alive` was cut; either way nothing half-made stays behind.
+    """
+    progress.step("resolving")
+    spec = order.spec
+    interpreter = shop.interpreters.get(
+        spec.python,
+        spec.asked_patch,
+        say=progress.say,
+        fetch=lambda minor: shop.uv.fetch_interpreter(minor, alive=alive, say=progress.say),
+    )
+    progress.say(f"interpreter: {interpreter.executable}")
+    _place_local_files(shop, order)
+    build = _Build(shop, order, interpreter, already_built, publish, progress, alive)
+    lock = order.known_lock or _resolved(build, spec)
+    try:
+        return _get_or_install(build, lock, spec)
+    except ImportCheckFailed as failure:
+        return _as_of_the_models_creation(build, lock, failure)
+
+
+def _resolved(build: _Build, spec: EnvironmentSpec) -> EnvironmentLock:
+    started = time.monotonic()
+    lock = _resolve(build, spec)
+    needs = needs_of_lock(lock, spec.requirements)
+    if needs:
+        for need in needs:
+            build.progress.say(need.note)
+        lock = _resolve(build, _with_requirements(spec, [need.requirement for need in needs]))
+    build.progress.say(f"resolved {len(lock.versions)} packages in {time.monotonic() - started:.1f} s")
+    build.progress.say(" ".join(f"{name}=={version}" for name, version in sorted(lock.versions.items())))
+    return lock
+
+
+def _resolve(build: _Build, spec: EnvironmentSpec) -> EnvironmentLock:
+    shop = build.shop
+    return shop.uv.resolve(spec, build.interpreter, platform=shop.platform, alive=build.alive, say=build.progress.say)
+
+
+def _get_or_install(build: _Build, lock: EnvironmentLock, spec: EnvironmentSpec) -> BuiltEnvironment:
+    existing = build.already_built(lock)
+    if existing is not None:
+        build.progress.say(f"the environment {existing.folder.name} has exactly these packages; using it")
+        return existing
+    with build.shop.environments.attempt(lock) as attempt:
+        _install(build, lock, spec, attempt.folder)
+        build.progress.step("checking")
+        _check(build, attempt.folder)
+        built = attempt.complete(lock)
+        build.publish(built)
+    build.progress.say(f"environment {built.folder.name} is complete")
+    return built
+
+
+def _install(build: _Build, lock: EnvironmentLock, spec: EnvironmentSpec, folder: Path) -> None:
+    build.progress.step("installing")
+    shop, say, started = build.shop, build.progress.say, time.monotonic()
+    create_environment(
+        folder,
+        build.interpreter,
+        app_data=shop.virtualenv_data,
+        environ=shop.environ,
+        alive=build.alive,
+        say=say,
+    )
+    shop.uv.install(lock, folder, spec.sources, alive=build.alive, say=say)
+    compile_bytecode(folder, alive=build.alive, say=say)
+    if shop.guest_user is not None:
+        make_readable(folder)
+    say(f"installed in {time.monotonic() - started:.1f} s")
+
+
+def _check(build: _Build, folder: Path) -> None:
+    modules, say = build.order.modules, build.progress.say
+    say(f"checking that the environment imports {', '.join(modules)}")
+    ended = check_imports(folder, modules, user=build.shop.guest_user, alive=build.alive, say=say)
+    if not ended.succeeded:
+        failure = explain(ended.output)
+        raise ImportCheckFailed(
+            f"the environment installs, but {modules[-1]} does not import in it: {failure.error}. "
+            f"In conda.yaml: {failure.remedy}"
+        )
+
+
+def _as_of_the_models_creation(build: _Build, lock: EnvironmentLock, failure: ImportCheckFailed) -> BuiltEnvironment:
+    """Once more with the packages of that day, if anything was left open and the day is known."""
+    spec, created_at, say = build.order.spec, build.order.model_created_at, build.progress.say
+    if created_at is None or spec.exclude_newer is not None or not _left_open(spec, lock):
+        say(failure.message)
+        raise failure
+    as_of = created_at.astimezone(UTC)
+    say(f"{failure.message}")
+    say(f"not everything is pinned: resolving once more as of {as_of:%Y-%m-%d %H:%M:%S} UTC, when the model was made")
+    earlier = replace(spec, exclude_newer=as_of)
+    build.progress.step("resolving")
+    try:
+        return _get_or_install(build, _resolved(build, earlier), earlier)
+    except ImportCheckFailed as second:
+        say(second.message)
+        raise
+    except ResolutionFailed as unresolvable:
+        say(f"as of that day there is no solution: {unresolvable.message}")
+        say(failure.message)
+        raise failure from None
+
+
+def _left_open(spec: EnvironmentSpec, lock: EnvironmentLock) -> bool:
+    """Some version was the resolver's choice."""
+    pinned = set()
+    for line in spec.requirements:
+        requirement = parsed(line)
+        if requirement is not None and any(part.operator in _PINS for part in requirement.specifier):
+            pinned.add(normalised(requirement.name))
+    return not set(lock.versions) <= pinned
+
+
+def _with_requirements(spec: EnvironmentSpec, more: list[str]) -> EnvironmentSpec:
+    return replace(spec, requirements=(*spec.requirements, *more))
+
+
+def _place_local_files(shop: Workshop, order: BuildOrder) -> None:
+    """Wheels of the model, each where its requirement says: in a folder named by its hash."""
+    for file in order.spec.local_files:
+        target = shop.local_files / file.sha256 / file.name
+        if target.exists():
+            continue
+        source = path_in_model(order.model_folder, order.model_folder, file.path, where="the environment")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+        shutil.copyfile(source, unfinished)
+        os.replace(unfinished, target)

@@ -1,0 +1,1 @@
+"""Resolving, installing and checking: the programs that make an environment, and how they are told."""

@@ -1,0 +1,128 @@
+"""Programs that a build runs: under a keeper, at lower priority, their output line by line.
+
+The builder holds the write end of a build's lifeline. When the builder dies, however it dies, the keeper ends the
+program with its whole process group; and `cut` ends a build that has become somebody else's.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelyard.supervisor import keeper
+
+_KEEPER = Path(keeper.__file__)
+_NICENESS = 10
+_LONGEST_SECONDS = 3600.0
+_LINES_KEPT = 2000
+
+OnLine = Callable[[str], None]
+
+
+class BuildInterrupted(Exception):
+    """The build was told to stop: what it was doing is undone and counts for nothing."""
+
+
+class Lifeline:
+    """One pipe for all the programs of one build."""
+
+    def __init__(self) -> None:
+        self.read_end, self._write_end = os.pipe()
+        self._lock = threading.Lock()
+        self._closed = False
+        self.is_cut = False
+
+    def cut(self) -> None:
+        """End every program of the build. Callable from any thread, any number of times."""
+        self.is_cut = True
+        self._close_write_end()
+
+    def close(self) -> None:
+        self._close_write_end()
+        os.close(self.read_end)
+
+    def _close_write_end(self) -> None:
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                os.close(self._write_end)
+
+
+@contextmanager
+def lifeline() -> Iterator[Lifeline]:
+    held = Lifeline()
+    try:
+        yield held
+    finally:
+        held.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    exit_code: int
+    output: str
+    """The last lines of standard output and error together."""
+
+    @property
+    def succeeded(self) -> bool:
+        return self.exit_code == 0
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    environ: Mapping[str, str],
+    cwd: Path,
+    alive: Lifeline,
+    on_line: OnLine,
+    user: int | None = None,
+    drop_output: bool = False,
+    timeout: float = _LONGEST_SECONDS,
+) -> Finished:
+    """Run a program to its end. Raises BuildInterrupted when the lifeline was cut meanwhile.
+
+    With `drop_output` only standard error is read.
+    """
+    if alive.is_cut:
+        raise BuildInterrupted
+    with subprocess.Popen(
+        [*_keeper_command(alive, cwd, user), "--", *map(str, command)],
+        env=dict(environ),
+        pass_fds=(alive.read_end,),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL if drop_output else subprocess.PIPE,
+        stderr=subprocess.PIPE if drop_output else subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        limit = threading.Timer(timeout, process.terminate)
+        limit.start()
+        try:
+            output = _read(process, on_line)
+            exit_code = process.wait()
+        finally:
+            limit.cancel()
+            process.terminate()
+    if alive.is_cut:
+        raise BuildInterrupted
+    return Finished(exit_code, "\n".join(output))
+
+
+def _keeper_command(alive: Lifeline, cwd: Path, user: int | None) -> list[str]:
+    options = ["--lifeline", str(alive.read_end), "--umask", "022", "--nice", str(_NICENESS), "--cwd", str(cwd)]
+    identity = [] if user is None else ["--uid", str(user), "--gid", str(user)]
+    return [sys.executable, "-I", "-S", str(_KEEPER), *options, *identity]
+
+
+def _read(process: subprocess.Popen[str], on_line: OnLine) -> deque[str]:
+    kept: deque[str] = deque(maxlen=_LINES_KEPT)
+    for raw in process.stderr or process.stdout or ():
+        line = raw.rstrip()
+        kept.append(line)
+        on_line(line)
+    return kept

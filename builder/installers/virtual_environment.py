@@ -1,0 +1,34 @@
+"""An empty virtual environment, made by virtualenv at its final place.
+
+Unseeded: virtualenv's newest releases bring no pip for Python 3.8, and uv needs none.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from builder.errors import InstallFailed
+from builder.installers.environ import installer_environ
+from builder.installers.kept_process import Lifeline, run
+from builder.interpreters.probe import Interpreter
+
+
+def create_environment(
+    folder: Path,
+    interpreter: Interpreter,
+    *,
+    app_data: Path,
+    environ: Mapping[str, str],
+    alive: Lifeline,
+    say: Callable[[str], None],
+) -> None:
+    options = ["--quiet", "--no-seed", "--no-vcs-ignore", "--activators", "bash", "--app-data", str(app_data)]
+    ended = run(
+        [sys.executable, "-I", "-m", "virtualenv", *options, "--python", interpreter.executable, folder],
+        environ=installer_environ(environ),
+        cwd=folder.parent,
+        alive=alive,
+        on_line=say,
+    )
+    if not ended.succeeded:
+        raise InstallFailed(f"virtualenv cannot use {interpreter.executable}: {' '.join(ended.output.split())[-500:]}")

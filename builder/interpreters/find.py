@@ -1,0 +1,62 @@
+"""An interpreter of the version that a model asks for."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from builder.errors import NoInterpreter
+from builder.interpreters.probe import Interpreter, ProbeCache
+from builder.interpreters.reachable import reachable
+from builder.interpreters.runtime_copy import reachable_interpreter
+from builder.interpreters.search import SearchPlaces
+
+Say = Callable[[str], None]
+Fetch = Callable[[str], str | None]
+"""Install a minor version; returns why that did not succeed, or None."""
+
+
+class Interpreters:
+    """All Pythons of the machine. `user` is whom the chosen one must be readable for."""
+
+    def __init__(self, places: SearchPlaces, *, user: int | None, copies: Path) -> None:
+        self._places = places
+        self._user = user
+        self._copies = copies
+        self._probes = ProbeCache()
+
+    def found(self) -> list[Interpreter]:
+        """Newest first; of two of one version, the one that needs no copy."""
+        answers = (self._probes.probe(candidate) for candidate in self._places.candidates())
+        by_file = {answer.executable: answer for answer in answers if answer is not None}
+        return sorted(by_file.values(), key=lambda each: (each.release, self._is_reachable(each)), reverse=True)
+
+    def minors(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(interpreter.minor for interpreter in self.found()))
+
+    def get(self, minor: str, patch: str | None, *, say: Say, fetch: Fetch) -> Interpreter:
+        """The exact patch, else the newest of the minor version, else one that `fetch` brings."""
+        chosen = self._best(minor, patch)
+        if chosen is None:
+            say(f"no Python {minor} on this machine; asking uv for one")
+            reason = fetch(minor)
+            chosen = self._best(minor, patch)
+            if chosen is None:
+                raise NoInterpreter(self._refusal(minor, reason))
+        if patch is not None and chosen.version != patch:
+            say(f"asked for Python {patch}, using {chosen.version}")
+        return reachable_interpreter(chosen, user=self._user, copies=self._copies)
+
+    def _best(self, minor: str, patch: str | None) -> Interpreter | None:
+        suitable = [interpreter for interpreter in self.found() if interpreter.minor == minor]
+        exact = (interpreter for interpreter in suitable if interpreter.version == patch)
+        return next(exact, suitable[0] if suitable else None)
+
+    def _is_reachable(self, interpreter: Interpreter) -> bool:
+        return self._user is None or reachable(interpreter.executable, self._user)
+
+    def _refusal(self, minor: str, reason: str | None) -> str:
+        found = ", ".join(f"{each.version} ({each.executable})" for each in self.found()) or "none"
+        cause = f" ({reason})" if reason else ""
+        return (
+            f"no Python {minor} on this machine, and uv could not fetch one{cause}; install Python {minor}, "
+            f"or change the version in conda.yaml to one that is here: {found}"
+        )

@@ -1,0 +1,92 @@
+"""A copy of an interpreter where guests can reach it, made once per interpreter.
+
+Needed when the platform runs as root and the interpreter lies in root's home. Files are linked where that changes
+nothing about the original, and copied otherwise. CPython finds its prefix from where its executable lies; that the
+copy does so too is checked by running it as the user that guests run as.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from builder.errors import NoInterpreter
+from builder.interpreters.library_path import point_at_own_library
+from builder.interpreters.probe import Interpreter, probe
+from builder.interpreters.reachable import reachable
+
+_NOT_NEEDED = frozenset({"test", "idlelib", "turtledemo", "__pycache__", "site-packages", "share"})
+
+
+def reachable_interpreter(interpreter: Interpreter, *, user: int | None, copies: Path) -> Interpreter:
+    """The interpreter itself when `user` can run it, else its copy below `copies`."""
+    if user is None or _can_run(interpreter, user):
+        return interpreter
+    if interpreter.prefix in {Path("/"), Path("/usr"), Path("/usr/local")}:
+        raise NoInterpreter(f"user {user} cannot run {interpreter.executable}; make it readable for everybody")
+    target = copies / f"{interpreter.version}-{_identity(interpreter)}"
+    with _only_one(copies):
+        if not target.exists():
+            _copy(interpreter, target)
+    return _checked(interpreter, target, user)
+
+
+def _can_run(interpreter: Interpreter, user: int) -> bool:
+    library = interpreter.prefix / "lib" / f"python{interpreter.minor}" / "os.py"
+    return reachable(interpreter.executable, user) and reachable(library, user)
+
+
+def _identity(interpreter: Interpreter) -> str:
+    changed = interpreter.executable.stat().st_mtime_ns
+    return hashlib.sha256(f"{interpreter.prefix}\n{changed}".encode()).hexdigest()[:12]
+
+
+def _checked(interpreter: Interpreter, target: Path, user: int) -> Interpreter:
+    executable = target / interpreter.executable.relative_to(interpreter.prefix)
+    copy = probe(executable, user=user)
+    if copy is None or copy.prefix != target.resolve() or copy.version != interpreter.version:
+        raise NoInterpreter(
+            f"{interpreter.executable} lies where user {user} cannot reach it, and a copy of it does not run; "
+            f"install Python {interpreter.minor} outside of {Path.home()}"
+        )
+    return copy
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _copy(interpreter: Interpreter, target: Path) -> None:
+    prefix = interpreter.prefix
+    unfinished = target.with_name(f".{target.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(prefix, unfinished, symlinks=True, copy_function=_link_or_copy, ignore=_skipped)
+    for parent, _, _ in os.walk(unfinished):
+        Path(parent).chmod(0o755)
+    point_at_own_library(unfinished / interpreter.executable.relative_to(prefix), original_prefix=prefix)
+    os.replace(unfinished, target)
+
+
+def _skipped(_: str, names: list[str]) -> list[str]:
+    return [name for name in names if name in _NOT_NEEDED]
+
+
+def _link_or_copy(source: str, target: str) -> str:
+    """A link shares its permissions with the original, which must stay as it is."""
+    mode = os.stat(source).st_mode
+    if mode & 0o004:
+        with contextlib.suppress(OSError):
+            os.link(source, target)
+            return target
+    shutil.copy2(source, target)
+    os.chmod(target, stat.S_IMODE(mode) | 0o044 | (0o011 if mode & stat.S_IXUSR else 0))
+    return target

@@ -1,0 +1,122 @@
+"""From a model folder to the spec of its environment. Pure: reads the folder, installs nothing, asks no index.
+
+conda.yaml counts, else python_env.yaml, else requirements.txt. What inference needs and the files forgot is added, and
+everything that was ignored, added or chosen is said in a note for the build log.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.declared.conda_file import parse_conda_file
+from builder.declared.declared_line import DeclaredLine
+from builder.declared.inference_needs import missing_needs
+from builder.declared.model_paths import path_in_model, read_text
+from builder.declared.python_env_file import parse_python_env_file
+from builder.declared.python_version import (
+    KNOWN_MINORS,
+    ChosenPython,
+    PythonRequest,
+    choose_python,
+    exact_version,
+)
+from builder.declared.requirement_lines import collect
+from builder.errors import NoEnvironmentFile
+from modelyard.core.domain.environment_spec import EnvironmentSpec
+from modelyard.core.domain.mlmodel import MLModel
+
+_CONDA_FILE = "conda.yaml"
+_PYTHON_ENV_FILE = "python_env.yaml"
+_REQUIREMENTS_FILE = "requirements.txt"
+_MLMODEL = "MLmodel"
+
+
+@dataclass(frozen=True, slots=True)
+class AvailablePythons:
+    """What a choice that the model leaves open is made from."""
+
+    default: str = "3.11"
+    minors: Sequence[str] = KNOWN_MINORS
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentPlan:
+    spec: EnvironmentSpec
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """One environment file, read."""
+
+    name: str
+    folder: Path
+    python: PythonRequest
+    lines: tuple[DeclaredLine, ...]
+    notes: tuple[str, ...] = ()
+
+
+def plan_environment(model_folder: Path, mlmodel: MLModel, pythons: AvailablePythons) -> EnvironmentPlan:
+    """The environment that the model's own files ask for."""
+    declared = _declared(model_folder, mlmodel)
+    return _plan(declared, model_folder, mlmodel, pythons)
+
+
+def plan_from_conda_file(text: str, model_folder: Path, mlmodel: MLModel, pythons: AvailablePythons) -> EnvironmentPlan:
+    """The environment of a registered Environment, of which `text` is the conda file."""
+    return _plan(_conda(text, model_folder, _CONDA_FILE), model_folder, mlmodel, pythons)
+
+
+def _plan(declared: _Declared, folder: Path, mlmodel: MLModel, pythons: AvailablePythons) -> EnvironmentPlan:
+    python = _python(declared, mlmodel, pythons)
+    asked = collect(folder, declared.folder, declared.lines)
+    needs = missing_needs(asked.lines, mlflow_version=mlmodel.mlflow_version)
+    spec = EnvironmentSpec(
+        python=python.minor,
+        asked_patch=python.patch,
+        requirements=(*asked.lines, *(need.requirement for need in needs)),
+        constraints=asked.constraints,
+        sources=asked.sources,
+        local_files=asked.local_files,
+    )
+    notes = (
+        f"environment of {declared.name}, Python {python.patch or python.minor}",
+        python.note,
+        *declared.notes,
+    )
+    return EnvironmentPlan(spec, _said((*notes, *asked.notes, *(need.note for need in needs))))
+
+
+def _declared(folder: Path, mlmodel: MLModel) -> _Declared:
+    conda = mlmodel.conda_env or _CONDA_FILE
+    if _present(folder, conda):
+        return _conda(read_text(folder / conda, name=conda), (folder / conda).parent, conda)
+    python_env = mlmodel.python_env or _PYTHON_ENV_FILE
+    if _present(folder, python_env):
+        parsed = parse_python_env_file(read_text(folder / python_env, name=python_env), name=python_env)
+        return _Declared(python_env, (folder / python_env).parent, parsed.python, parsed.pip_lines)
+    if _present(folder, _REQUIREMENTS_FILE):
+        line = DeclaredLine(f"-r {_REQUIREMENTS_FILE}", "the model folder")
+        return _Declared(_REQUIREMENTS_FILE, folder, PythonRequest(), (line,))
+    raise NoEnvironmentFile
+
+
+def _present(folder: Path, name: str) -> bool:
+    """Whether the folder has the file; one that is a way out of the folder is refused."""
+    if not (folder / name).exists() and not Path(name).is_absolute() and ".." not in Path(name).parts:
+        return False
+    return path_in_model(folder, folder, name, where=_MLMODEL).is_file()
+
+
+def _conda(text: str, folder: Path, name: str) -> _Declared:
+    parsed = parse_conda_file(text, name=name)
+    return _Declared(name, folder, parsed.python, parsed.pip_lines, parsed.notes)
+
+
+def _python(declared: _Declared, mlmodel: MLModel, pythons: AvailablePythons) -> ChosenPython:
+    trained_with = exact_version(mlmodel.python_version, where=_MLMODEL) if mlmodel.python_version else None
+    return choose_python(declared.python, trained_with=trained_with, minors=pythons.minors, default=pythons.default)
+
+
+def _said(notes: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(note for note in notes if note)
