@@ -1,0 +1,170 @@
+"""Finds the declared columns in a body, whichever of the usual layouts of a table it has.
+
+Split orientation, a list of records, a list of rows, a dict of columns and a single record are told apart by their
+shape; a dict could be several of them, and then the declared names decide.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from data_plane.signature.schema import ColumnSpec
+from data_plane.signature.violations import Findings, describe
+
+_TABLE = "a table (split orientation, a list of records, a list of rows or an object of columns)"
+_SPLIT_KEYS = frozenset({"columns", "index", "data"})
+_LIST = {list}
+_DICT = {dict}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The declared columns as the body has them."""
+
+    columns: Sequence[Sequence[Any] | None]
+    """In the signature's order; None where the body has no such column."""
+    rows: int
+
+
+class Layouts:
+    """Reads bodies for one column signature."""
+
+    def __init__(self, specs: Sequence[ColumnSpec]) -> None:
+        self._width = len(specs)
+        self._labels = [None if spec.name is None else str(spec.name) for spec in specs]
+        self._named = self._labels[0] is not None if specs else True
+        self._scalars = [
+            label for label, spec in zip(self._labels, specs, strict=True) if spec.rule.logical_type != "json"
+        ]
+        self._fewest = self._width - _optional_at_the_end(specs)
+
+    def read(self, input_data: Any, findings: Findings) -> Table | None:
+        """The table, or None after adding to `findings` why there is none."""
+        match input_data:
+            case dict() if self._is_split(input_data):
+                return self._split(input_data, findings)
+            case dict():
+                return self._columns_or_record(input_data, findings)
+            case []:
+                return Table([()] * self._width, 0)
+            case list():
+                return self._list(input_data, findings)
+            case _:
+                findings.add(None, None, _TABLE, describe(input_data))
+                return None
+
+    def _is_split(self, body: Mapping[str, Any]) -> bool:
+        if "data" not in body:
+            return False
+        return "columns" in body or ("data" not in self._labels and body.keys() <= _SPLIT_KEYS)
+
+    def _split(self, body: Mapping[str, Any], findings: Findings) -> Table | None:
+        data, names, index = body["data"], body.get("columns"), body.get("index")
+        if not isinstance(data, list) or not (names is None or isinstance(names, list)):
+            findings.add(None, None, "lists under 'data' and 'columns'", "something else")
+            return None
+        if isinstance(index, list) and len(index) != len(data):
+            findings.add(None, None, f"an index of {len(data)} labels, one per row", f"{len(index)} labels")
+            return None
+        if names is None or not self._named:
+            return self._rows(data, findings)
+        columns = _transposed(data, len(names), len(names), findings)
+        return None if columns is None else Table(self._ordered(names, columns, findings), len(data))
+
+    def _ordered(
+        self, names: Sequence[Any], columns: Sequence[Sequence[Any]], findings: Findings
+    ) -> Sequence[Sequence[Any] | None]:
+        if names == self._labels:
+            return columns
+        labels = [str(name) for name in names]
+        places = {label: place for place, label in enumerate(labels)}
+        if len(places) < len(labels):
+            for label in self._labels:
+                if label is not None and labels.count(label) > 1:
+                    findings.add(label, None, "one column of that name", f"{labels.count(label)}")
+        found = (places.get(label) for label in self._labels if label is not None)
+        return [None if place is None else columns[place] for place in found]
+
+    def _list(self, body: list[Any], findings: Findings) -> Table | None:
+        kinds = set(map(type, body))
+        if kinds == _DICT:
+            return self._records(body)
+        if kinds == _LIST:
+            return self._rows(body, findings)
+        if self._width == 1 and not kinds & {list, dict}:
+            return Table([body], len(body))
+        findings.add(None, None, _TABLE, "a list of other values, or of several kinds")
+        return None
+
+    def _rows(self, rows: list[Any], findings: Findings) -> Table | None:
+        """Columns by position. Unnamed signatures count only, and leave out what is beyond."""
+        widest = None if not self._named else self._width
+        columns = _transposed(rows, self._fewest, widest, findings)
+        if columns is None:
+            return None
+        absent = [None] * (self._width - len(columns))
+        return Table([*columns[: self._width], *absent], len(rows))
+
+    def _records(self, records: list[dict[str, Any]]) -> Table:
+        return Table([self._values_of(label, records, place) for place, label in enumerate(self._labels)], len(records))
+
+    def _values_of(self, label: str | None, records: list[dict[str, Any]], place: int) -> list[Any] | None:
+        """A key that only some records have is null in the others."""
+        if label is None:
+            rows = [list(record.values()) for record in records]
+            return [row[place] if place < len(row) else None for row in rows]
+        if not any(label in record for record in records):
+            return None
+        return [record.get(label) for record in records]
+
+    def _columns_or_record(self, body: dict[str, Any], findings: Findings) -> Table | None:
+        if not self._named:
+            findings.add(None, None, "rows of unnamed columns (a list of lists)", "an object")
+            return None
+        if self._is_record(body):
+            return self._records([body])
+        columns = [body.get(label) if label in body else None for label in self._labels if label is not None]
+        present = [column for column in columns if column is not None]
+        lengths = {len(column) if isinstance(column, list) else -1 for column in present}
+        if len(lengths) > 1 or -1 in lengths:
+            findings.add(None, None, "an object of columns, each a list of the same length", "columns that differ")
+            return None
+        return Table(columns, lengths.pop() if lengths else 0)
+
+    def _is_record(self, body: dict[str, Any]) -> bool:
+        """A single value in a column of single values is a row's; a list may be a column or an Array in a row."""
+        labels = [label for label in self._scalars if label in body] or list(body)
+        return bool(body) and not any(isinstance(body[label], list) for label in labels)
+
+
+def _optional_at_the_end(specs: Sequence[ColumnSpec]) -> int:
+    count = 0
+    for spec in reversed(specs):
+        if spec.required:
+            break
+        count += 1
+    return count
+
+
+def _transposed(rows: list[Any], fewest: int, most: int | None, findings: Findings) -> Sequence[Sequence[Any]] | None:
+    """The rows' columns, when all rows are lists of one fitting length."""
+    if not rows:
+        return [()] * (most or fewest)
+    if set(map(type, rows)) == _LIST:
+        lengths = set(map(len, rows))
+        if len(lengths) == 1 and fewest <= (length := lengths.pop()) and (most is None or length <= most):
+            return list(zip(*rows, strict=True))
+    _find_misfits(rows, fewest, most, findings)
+    return None
+
+
+def _find_misfits(rows: list[Any], fewest: int, most: int | None, findings: Findings) -> None:
+    first = next((len(row) for row in rows if isinstance(row, list) and _fits(row, fewest, most)), fewest)
+    expected = f"a list of {first} values, one per column"
+    for position, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != first:
+            findings.add(None, position, expected, describe(row))
+
+
+def _fits(row: list[Any], fewest: int, most: int | None) -> bool:
+    return len(row) >= fewest and (most is None or len(row) <= most)

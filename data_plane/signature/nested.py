@@ -1,0 +1,128 @@
+"""Rules for values made of values: Array, Object, Map, AnyType and the SparkML vector, checked down to each leaf.
+
+They travel to the guest worker as JSON, so a leaf is kept as JSON has it, except that a number takes its declared
+type: [1, 2] is an Array(double) of 1.0 and 2.0.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from data_plane.guests.codec import LogicalType
+from data_plane.signature.numbers import DOUBLE
+from data_plane.signature.rule import Rule, Stored, Unheld
+from data_plane.signature.texts import BinaryRule, DatetimeRule
+from data_plane.signature.violations import describe
+
+
+@dataclass(frozen=True, slots=True)
+class _JsonRule:
+    logical_type: LogicalType = "json"
+    holds_null: bool = False
+    absent: None = None
+
+    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+        return None
+
+    def stored(self, values: list[Any]) -> Stored:
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class AnyRule(_JsonRule):
+    expected: str = "any JSON value"
+    holds_null: bool = True
+
+    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+        return list(values)
+
+    def one(self, value: Any) -> Any:
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What stands in an Array, a Map or a property of an Object."""
+
+    rule: Rule
+    null_allowed: bool = False
+
+    def held(self, value: Any, path: str) -> Any:
+        if value is None:
+            if self.rule.holds_null or self.null_allowed:
+                return None
+            raise Unheld(path, self.rule.expected, describe(value))
+        try:
+            held = self.rule.one(value)
+        except Unheld as unheld:
+            expected, got = unheld.expected or self.rule.expected, unheld.got or describe(value)
+            raise Unheld(path + unheld.path, expected, got) from None
+        # Bytes and nanoseconds have no place in JSON: the text was checked, and stays.
+        return value if isinstance(self.rule, BinaryRule | DatetimeRule) else held
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayRule(_JsonRule):
+    items: Member = Member(AnyRule())
+
+    @property
+    def expected(self) -> str:
+        return f"a list, each item {self.items.rule.expected}"
+
+    def one(self, value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise Unheld
+        return [self.items.held(item, f"[{position}]") for position, item in enumerate(value)]
+
+
+@dataclass(frozen=True, slots=True)
+class MapRule(_JsonRule):
+    values: Member = Member(AnyRule())
+
+    @property
+    def expected(self) -> str:
+        return f"an object, each value {self.values.rule.expected}"
+
+    def one(self, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise Unheld
+        return {key: self.values.held(entry, f".{key}") for key, entry in value.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    member: Member
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRule(_JsonRule):
+    """Unlike a frame's surplus columns, an undeclared property is refused, as MLflow does."""
+
+    properties: Mapping[str, Property] | None = None
+
+    @property
+    def expected(self) -> str:
+        return f"an object with the properties {', '.join(map(repr, self._declared))}"
+
+    @property
+    def _declared(self) -> Mapping[str, Property]:
+        return self.properties or {}
+
+    def one(self, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise Unheld
+        for name, declared in self._declared.items():
+            if declared.required and name not in value:
+                raise Unheld(f".{name}", declared.member.rule.expected, "no such property")
+        return {name: self._property(name).held(entry, f".{name}") for name, entry in value.items()}
+
+    def _property(self, name: str) -> Member:
+        declared = self._declared.get(name)
+        if declared is None:
+            raise Unheld(f".{name[:40]}", self.expected, "a property that is not declared")
+        return declared.member
+
+
+ANY = AnyRule()
+SPARKML_VECTOR = ArrayRule(items=Member(DOUBLE))

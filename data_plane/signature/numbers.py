@@ -1,0 +1,198 @@
+"""Rules for booleans and numbers.
+
+Whole-number types hold a number exactly or not at all. Float types hold the nearest value, except that an integer must
+be held exactly and nothing may overflow. Text is a number by JSON's grammar; a boolean is never a number.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from data_plane.guests.codec import LogicalType
+from data_plane.signature.rule import NONE_TYPE, Stored, Unheld
+
+_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_LONGEST_NUMBER = 400
+_INT = {int}
+_FLOAT = {float}
+_NUMBERS = {int, float}
+_NUMBERS_AND_NULL = {int, float, NONE_TYPE}
+
+# Doubles beyond this may stand for several integers, so that a whole double is no proof of what was sent.
+_EXACT_DOUBLE = 2**53
+# A 64-bit whole number has at most twenty digits; more zeros would only make a huge integer to compare with.
+_MOST_DIGITS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class BooleanRule:
+    logical_type: LogicalType = "boolean"
+    expected: str = "a boolean (true or false)"
+    holds_null: bool = False
+    absent: bool = False
+
+    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+        return np.array(values, dtype=bool) if kinds == {bool} else None
+
+    def one(self, value: Any) -> bool:
+        if isinstance(value, bool):
+            return value
+        truth = {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else None
+        if truth is None:
+            raise Unheld
+        return truth
+
+    def stored(self, values: list[Any]) -> Stored:
+        return np.array(values, dtype=bool)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeNumberRule:
+    dtype: np.dtype[Any]
+    logical_type: LogicalType
+    lowest: int
+    highest: int
+    expected: str
+    holds_null: bool = False
+    absent: int = 0
+
+    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+        if kinds == _INT:
+            return self._from_integers(values)
+        if kinds <= _NUMBERS:
+            return self._from_whole_floats(values)
+        return None
+
+    def _from_integers(self, values: Sequence[Any]) -> Stored | None:
+        try:
+            array = np.array(values, dtype=np.int64)
+        except OverflowError:
+            return None
+        if self.dtype == np.int64:
+            return array
+        return array.astype(self.dtype) if self._all_within(array) else None
+
+    def _from_whole_floats(self, values: Sequence[Any]) -> Stored | None:
+        array = np.array(values, dtype=np.float64)
+        exact = (np.abs(array) < _EXACT_DOUBLE).all() and (array == np.trunc(array)).all()
+        return array.astype(self.dtype) if exact and self._all_within(array) else None
+
+    def _all_within(self, array: Any) -> bool:
+        return bool(array.size == 0 or (array.min() >= self.lowest and array.max() <= self.highest))
+
+    def one(self, value: Any) -> int:
+        whole = _whole_number(value)
+        if whole is None or not self.lowest <= whole <= self.highest:
+            raise Unheld
+        return whole
+
+    def stored(self, values: list[Any]) -> Stored:
+        return np.array(values, dtype=self.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class FloatRule:
+    """Null is NaN."""
+
+    dtype: np.dtype[Any]
+    logical_type: LogicalType
+    largest_exact: int
+    """The largest n such that every integer from -n to n is held exactly."""
+    expected: str
+    holds_null: bool = True
+    absent: float = math.nan
+
+    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+        if kinds == _FLOAT:
+            return self._narrowed(np.array(values, dtype=np.float64))
+        if not kinds <= _NUMBERS_AND_NULL:
+            return None
+        array = np.array(values, dtype=np.float64)
+        if int in kinds and (np.abs(array) > self.largest_exact).any():
+            return None
+        return self._narrowed(array)
+
+    def _narrowed(self, array: Any) -> Stored | None:
+        if self.dtype == np.float64:
+            return array  # type: ignore[no-any-return]
+        with np.errstate(over="ignore"):
+            narrow = array.astype(self.dtype)
+        return None if np.isinf(narrow).any() else narrow
+
+    def one(self, value: Any) -> float:
+        if isinstance(value, str):
+            value = _number(value)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise Unheld
+        held = self._nearest(value)
+        if isinstance(value, int) and int(held) != value:
+            raise Unheld
+        return held
+
+    def _nearest(self, value: float) -> float:
+        try:
+            with np.errstate(over="ignore"):
+                held = float(self.dtype.type(float(value)))
+        except OverflowError:
+            raise Unheld from None
+        if math.isinf(held):
+            raise Unheld
+        return held
+
+    def stored(self, values: list[Any]) -> Stored:
+        return np.array(values, dtype=self.dtype)
+
+
+def _number(text: str) -> int | float | None:
+    """The JSON number that `text` spells."""
+    spelled = _JSON_NUMBER.fullmatch(text) if len(text) <= _LONGEST_NUMBER else None
+    if spelled is None:
+        return None
+    return int(text) if spelled.group(1) is None and spelled.group(2) is None else float(text)
+
+
+def _whole_number(value: Any) -> int | None:
+    match value:
+        case bool():
+            return None
+        case int():
+            return value
+        case float() if value.is_integer():
+            return int(value)
+        case str() if len(value) <= _LONGEST_NUMBER and _JSON_NUMBER.fullmatch(value):
+            return _whole_decimal(Decimal(value))
+        case _:
+            return None
+
+
+def _whole_decimal(number: Decimal) -> int | None:
+    """Exact, where reading "9007199254740993.0" as a double would not be."""
+    if number.adjusted() > _MOST_DIGITS:
+        return None
+    whole = int(number)
+    return whole if whole == number else None
+
+
+def whole_number(dtype: str, logical_type: LogicalType, called: str) -> WholeNumberRule:
+    limits = np.iinfo(dtype)
+    lowest, highest = int(limits.min), int(limits.max)
+    expected = f"{called} (a whole number from {lowest} to {highest})"
+    return WholeNumberRule(np.dtype(dtype), logical_type, lowest, highest, expected)
+
+
+def real_number(dtype: str, logical_type: LogicalType, called: str) -> FloatRule:
+    precision = np.finfo(dtype).nmant + 1
+    expected = f"{called} (a number; a whole number only if exactly held)"
+    return FloatRule(np.dtype(dtype), logical_type, 2**precision, expected)
+
+
+BOOLEAN = BooleanRule()
+INTEGER = whole_number("int32", "integer", "an integer")
+LONG = whole_number("int64", "long", "a long")
+FLOAT = real_number("float32", "float", "a float")
+DOUBLE = real_number("float64", "double", "a double")

@@ -1,0 +1,76 @@
+"""What a request got wrong, in plain words: every violation at once up to a limit, never the input itself."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+_MOST_LISTED = 50
+_LONGEST_ECHO = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    column: str | None
+    """Column, tensor or param, with the path inside a nested value; None where the whole body is meant."""
+    row: int | None
+    expected: str
+    got: str
+
+    @property
+    def message(self) -> str:
+        places = []
+        if self.column is not None:
+            places.append(self.column)
+        if self.row is not None:
+            places.append(f"row {self.row}")
+        where = ", ".join(places) or "input_data"
+        return f"{where}: expected {self.expected}, got {self.got}"
+
+
+class SignatureViolations(Exception):
+    """The request does not fit the model's signature."""
+
+    def __init__(self, violations: tuple[Violation, ...], more: int) -> None:
+        super().__init__("; ".join(violation.message for violation in violations))
+        self.violations = violations
+        self.more = more
+        """How many there are beyond those listed."""
+
+
+class Findings:
+    """Collects the violations of one request."""
+
+    def __init__(self) -> None:
+        self._listed: list[Violation] = []
+        self._count = 0
+
+    def __bool__(self) -> bool:
+        return self._count > 0
+
+    def add(self, column: str | None, row: int | None, expected: str, got: str) -> None:
+        self._count += 1
+        if len(self._listed) < _MOST_LISTED:
+            self._listed.append(Violation(column, row, expected, got))
+
+    def raise_if_any(self) -> None:
+        if self._count:
+            raise SignatureViolations(tuple(self._listed), self._count - len(self._listed))
+
+
+def describe(value: Any) -> str:
+    """One value in a few words, long ones cut."""
+    match value:
+        case None | bool():
+            return json.dumps(value)
+        case str():
+            return f"the text {json.dumps(_shortened(value), ensure_ascii=False)}"
+        case int() | float():
+            return f"the number {_shortened(json.dumps(value))}"
+        case list() | tuple():
+            return f"a list of {len(value)} value{'' if len(value) == 1 else 's'}"
+        case _:
+            return "an object"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_ECHO else text[:_LONGEST_ECHO] + "…"
