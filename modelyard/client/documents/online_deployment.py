@@ -1,0 +1,65 @@
+"""`online-deployment`: az's YAML and ARM's JSON (reference-yaml-deployment-managed-online)."""
+
+from collections.abc import Iterator
+
+from modelyard.client.documents.fields import (
+    Field,
+    FieldTable,
+    duration_of_milliseconds,
+    duration_of_seconds,
+    pascal,
+    snake,
+    texts,
+    to_milliseconds,
+    to_seconds,
+)
+from modelyard.client.documents.references import short_reference
+
+
+def _probe(name: str, arm: str) -> Iterator[Field]:
+    for field, arm_field in (("initial_delay", "initialDelay"), ("period", "period"), ("timeout", "timeout")):
+        yield Field(f"{name}.{field}", f"properties.{arm}.{arm_field}", duration_of_seconds, to_seconds)
+    yield Field(f"{name}.success_threshold", f"properties.{arm}.successThreshold", int)
+    yield Field(f"{name}.failure_threshold", f"properties.{arm}.failureThreshold", int)
+
+
+_REQUEST = "request_settings"
+_REQUEST_ARM = "properties.requestSettings"
+
+ONLINE_DEPLOYMENT = FieldTable(
+    (
+        Field("name", "name", read_only=True),
+        Field("endpoint_name", "endpoint_name", read_only=True),
+        Field("description", "properties.description"),
+        Field("provisioning_state", "properties.provisioningState", read_only=True),
+        Field("model", "properties.model", to_yaml=short_reference),
+        Field("environment", "properties.environmentId", to_yaml=short_reference),
+        Field("instance_type", "properties.instanceType", str),
+        Field("instance_count", "sku.capacity", int),
+        Field("environment_variables", "properties.environmentVariables", texts),
+        Field("app_insights_enabled", "properties.appInsightsEnabled"),
+        Field("scale_settings.type", "properties.scaleSettings.scaleType", pascal, snake),
+        Field(
+            f"{_REQUEST}.request_timeout_ms",
+            f"{_REQUEST_ARM}.requestTimeout",
+            duration_of_milliseconds,
+            to_milliseconds,
+        ),
+        Field(
+            f"{_REQUEST}.max_concurrent_requests_per_instance",
+            f"{_REQUEST_ARM}.maxConcurrentRequestsPerInstance",
+            int,
+        ),
+        Field(
+            f"{_REQUEST}.max_queue_wait_ms", f"{_REQUEST_ARM}.maxQueueWait", duration_of_milliseconds, to_milliseconds
+        ),
+        *_probe("liveness_probe", "livenessProbe"),
+        *_probe("readiness_probe", "readinessProbe"),
+        Field("egress_public_network_access", "properties.egressPublicNetworkAccess", pascal, snake),
+        Field("tags", "tags", texts),
+        Field("properties", "properties.properties", texts),
+        Field("location", "location", read_only=True),
+        Field("id", "id", read_only=True),
+    ),
+    silent=frozenset({"$schema", "type", "code_configuration"}),
+)

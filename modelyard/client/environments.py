@@ -1,0 +1,73 @@
+"""Environments: registered conda specifications, and what was built on the platform's disk."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from modelyard.client.connection import Connection
+from modelyard.client.documents.assets import LocalEnvironment
+from modelyard.client.documents.references import ArmId, AssetReference
+from modelyard.client.errors import ApiError
+from modelyard.client.operations import Change
+from modelyard.client.versions import asset_path, latest_version, next_version, version_path
+from modelyard.client.watching import UNWATCHED, Watcher
+
+_ANONYMOUS = "CliV2AnonymousEnvironment"
+_VERSION_LENGTH = 30
+
+
+class Environments:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def list(self, view: str = "ActiveOnly") -> Iterator[dict[str, Any]]:
+        return self._connection.list("/environments", listViewType=view)
+
+    def versions(self, name: str, view: str = "ActiveOnly") -> Iterator[dict[str, Any]]:
+        return self._connection.list(f"{asset_path('environments', name)}/versions", listViewType=view)
+
+    def get(self, name: str, version: str | None = None) -> dict[str, Any]:
+        """A version; the latest when none is named."""
+        if version is None:
+            return latest_version(self._connection, "environments", name)
+        return self._connection.get(version_path("environments", name, version))
+
+    def id_of(self, reference: AssetReference | ArmId) -> str:
+        if isinstance(reference, ArmId):
+            return reference.text
+        return str(self.get(reference.name, reference.version)["id"])
+
+    def register(self, environment: LocalEnvironment) -> dict[str, Any]:
+        """Without a version the next free one is taken, unless the latest says the same."""
+        if environment.name is None:
+            return self._put(environment, _ANONYMOUS, environment.digest[:_VERSION_LENGTH])
+        if environment.version is not None:
+            return self._put(environment, environment.name, environment.version)
+        latest = self._latest(environment.name)
+        if latest is not None and latest["properties"].get("condaFile") == environment.conda_file:
+            return latest
+        return self._put(
+            environment, environment.name, next_version(self._connection, "environments", environment.name)
+        )
+
+    def built(self) -> Iterator[dict[str, Any]]:
+        """The environments that lie ready on the platform's disk, whoever asked for them."""
+        return self._connection.list("/builtEnvironments")
+
+    def prune(self, watcher: Watcher = UNWATCHED) -> Sequence[str]:
+        """Remove the built environments that no deployment uses. Returns what was removed."""
+        done = Change(self._connection, self._connection.post("/pruneEnvironments")).wait(watcher)
+        return tuple((done.get("properties") or {}).get("removed") or ())
+
+    def _latest(self, name: str) -> dict[str, Any] | None:
+        try:
+            return self.get(name)
+        except ApiError:
+            return None
+
+    def _put(self, environment: LocalEnvironment, name: str, version: str) -> dict[str, Any]:
+        properties = {
+            **environment.body.get("properties", {}),
+            "isAnonymous": environment.name is None,
+            "isArchived": False,
+        }
+        return self._connection.put(version_path("environments", name, version), {"properties": properties}).body

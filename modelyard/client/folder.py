@@ -1,0 +1,107 @@
+"""A model folder on this machine, read without following anything out of it."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from modelyard.client.errors import InvalidFolder
+from modelyard.core.domain.model_manifest import ModelFile, ModelManifest, check_relative_path
+from modelyard.core.errors import InvalidModel
+
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    location: Path
+    path: str
+    """As it will be registered: '/'-separated, with the folder's own name first."""
+    size: int
+
+
+@dataclass(frozen=True)
+class LocalFolder:
+    root: Path
+    files: tuple[LocalFile, ...]
+
+    @property
+    def name(self) -> str:
+        return self.root.name
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+    @cached_property
+    def manifest(self) -> ModelManifest:
+        """Every file by its content: what the platform will call the same model."""
+        return ModelManifest.of(ModelFile(file.path, sha256_of(file.location), file.size) for file in self.files)
+
+
+def read_folder(path: Path) -> LocalFolder:
+    """List a model folder. Raises InvalidFolder for what cannot or must not be sent, before anything is."""
+    root = path.expanduser().resolve()
+    if not root.exists():
+        raise InvalidFolder(f"there is no folder {path}")
+    if not root.is_dir():
+        raise InvalidFolder(f"{path} is a file: give the model folder, the one that holds MLmodel")
+    files = tuple(sorted(_files(root, root, ()), key=lambda file: file.path))
+    if not files:
+        raise InvalidFolder(f"the folder {path} is empty: give the model folder, the one that holds MLmodel")
+    return LocalFolder(root, files)
+
+
+def sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _files(folder: Path, root: Path, around: tuple[Path, ...]) -> Iterator[LocalFile]:
+    """The files below `folder`. `around`: the real folders on the way down, so that no link leads in circles."""
+    around = (*around, folder.resolve())
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            location = Path(entry.path)
+            if entry.is_symlink():
+                _check_link(location, root, around)
+            mode = entry.stat().st_mode
+            if stat.S_ISDIR(mode):
+                yield from _files(location, root, around)
+            elif stat.S_ISREG(mode):
+                yield LocalFile(location, _registered_path(location, root), entry.stat().st_size)
+            else:
+                raise InvalidFolder(f"{_shown(location, root)} is neither a file nor a folder; remove it")
+
+
+def _check_link(link: Path, root: Path, around: tuple[Path, ...]) -> None:
+    shown = _shown(link, root)
+    try:
+        target = link.resolve(strict=True)
+    except (OSError, RuntimeError):
+        raise InvalidFolder(f"{shown} is a symbolic link to nothing; remove it") from None
+    if not target.is_relative_to(root):
+        raise InvalidFolder(
+            f"{shown} is a symbolic link to {target}, outside the model folder; replace it by the file itself"
+        )
+    if target in around:
+        raise InvalidFolder(f"{shown} is a symbolic link to a folder that contains it; remove it")
+
+
+def _registered_path(location: Path, root: Path) -> str:
+    path = f"{root.name}/{location.relative_to(root).as_posix()}"
+    try:
+        path.encode()
+        return check_relative_path(path)
+    except (UnicodeEncodeError, InvalidModel):
+        raise InvalidFolder(f"the file name {_shown(location, root)!r} cannot be stored; rename the file") from None
+
+
+def _shown(location: Path, root: Path) -> str:
+    return os.fsencode(location.relative_to(root.parent)).decode(errors="replace")

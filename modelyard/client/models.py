@@ -1,0 +1,135 @@
+"""Models: registered from a local folder, listed, archived, and brought back."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelyard.client.connection import Connection
+from modelyard.client.documents.assets import LocalModel
+from modelyard.client.documents.references import ArmId, AssetReference
+from modelyard.client.downloads import download_files
+from modelyard.client.errors import ApiError, ContentConflict, InvalidFolder
+from modelyard.client.folder import LocalFolder, read_folder
+from modelyard.client.uploads import PendingUpload, upload_folder
+from modelyard.client.versions import asset_path, latest_version, next_version, version_path
+from modelyard.client.watching import UNWATCHED, Watcher
+from modelyard.core.domain.mlmodel import MLMODEL_FILE, parse_mlmodel
+from modelyard.core.domain.model_manifest import ModelManifest
+
+_MLFLOW = "mlflow_model"
+_ANONYMOUS_VERSION = "1"
+
+
+class Models:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def list(self, view: str = "ActiveOnly") -> Iterator[dict[str, Any]]:
+        return self._connection.list("/models", listViewType=view)
+
+    def versions(self, name: str, view: str = "ActiveOnly") -> Iterator[dict[str, Any]]:
+        return self._connection.list(f"{asset_path('models', name)}/versions", listViewType=view)
+
+    def get(self, name: str, version: str | None = None) -> dict[str, Any]:
+        """A version; the latest when none is named."""
+        if version is None:
+            return latest_version(self._connection, "models", name)
+        return self._connection.get(version_path("models", name, version))
+
+    def id_of(self, reference: AssetReference | ArmId) -> str:
+        if isinstance(reference, ArmId):
+            return reference.text
+        return str(self.get(reference.name, reference.version)["id"])
+
+    def register(
+        self, model: LocalModel, watcher: Watcher = UNWATCHED, *, reuse_latest: bool = False
+    ) -> dict[str, Any]:
+        """Send the folder and register it. What is registered already with the same content is not sent again.
+
+        Without a version the next free one is taken, or, with `reuse_latest`, the latest when it is the same.
+        """
+        folder = _checked(model)
+        name = model.name or folder.manifest.digest
+        version = model.version or (None if model.name else _ANONYMOUS_VERSION)
+        registered = self._registered(name, version, look_at_latest=reuse_latest)
+        if registered is not None:
+            if self._is_same(registered, folder):
+                return self._with_metadata(registered, model)
+            if version is not None:
+                raise ContentConflict(
+                    f"model {name}:{version} is registered already with other content: "
+                    "choose another version, or leave it out to get the next one"
+                )
+        return self._send(folder, name, version or next_version(self._connection, "models", name), model, watcher)
+
+    def archive(self, name: str, version: str | None = None) -> None:
+        """Take a version, or the whole model, out of the lists. Deployments keep working."""
+        path = version_path("models", name, version) if version else asset_path("models", name)
+        resource = self._connection.get(path)
+        self._connection.put(path, {"properties": {**resource["properties"], "isArchived": True}})
+
+    def download(self, name: str, version: str | None, target: Path, watcher: Watcher = UNWATCHED) -> Path:
+        """Bring a version's files back below `target`. Returns the model folder."""
+        resource = self.get(name, version)
+        entries = self._files(resource)
+        download_files(self._connection, entries, target, watcher)
+        return target / str(entries[0]["path"]).partition("/")[0]
+
+    def _registered(self, name: str, version: str | None, *, look_at_latest: bool) -> dict[str, Any] | None:
+        if version is not None:
+            return self._connection.find(version_path("models", name, version))
+        try:
+            return self.get(name) if look_at_latest else None
+        except ApiError:
+            return None
+
+    def _is_same(self, resource: dict[str, Any], folder: LocalFolder) -> bool:
+        return ModelManifest.from_list(self._files(resource)).digest == folder.manifest.digest
+
+    def _files(self, resource: dict[str, Any]) -> Sequence[dict[str, Any]]:
+        return tuple(self._connection.list(f"{self._path(resource)}/files"))
+
+    def _path(self, resource: dict[str, Any]) -> str:
+        return str(resource["id"]).removeprefix(self._connection.platform.workspace_id)
+
+    def _with_metadata(self, registered: dict[str, Any], model: LocalModel) -> dict[str, Any]:
+        """The registered version, with the description and tags that the YAML now gives it."""
+        properties = registered["properties"]
+        wanted = model.body.get("properties", {})
+        if all(properties.get(name) == value for name, value in wanted.items()):
+            return registered
+        return self._connection.put(self._path(registered), {"properties": {**properties, **wanted}}).body
+
+    def _send(
+        self, folder: LocalFolder, name: str, version: str, model: LocalModel, watcher: Watcher
+    ) -> dict[str, Any]:
+        watcher.step("uploading")
+        path = version_path("models", name, version)
+        uri = upload_folder(self._connection, folder, PendingUpload.start(self._connection, path), watcher)
+        properties = {
+            "modelType": _MLFLOW,
+            **model.body.get("properties", {}),
+            "modelUri": uri,
+            "isAnonymous": model.name is None,
+            "isArchived": False,
+        }
+        return self._connection.put(path, {"properties": properties}).body
+
+
+def _checked(model: LocalModel) -> LocalFolder:
+    """The folder, after everything that can be refused before a byte is sent."""
+    folder = read_folder(model.folder)
+    if model.body.get("properties", {}).get("modelType", _MLFLOW) != _MLFLOW:
+        return folder
+    mlmodel = next((file for file in folder.files if file.path == f"{folder.name}/{MLMODEL_FILE}"), None)
+    if mlmodel is None:
+        raise InvalidFolder(f"{model.folder} holds no MLmodel file{_elsewhere(folder)}")
+    parse_mlmodel(mlmodel.location.read_bytes())
+    return folder
+
+
+def _elsewhere(folder: LocalFolder) -> str:
+    found = [file.location.parent for file in folder.files if file.location.name == MLMODEL_FILE]
+    if found:
+        return f": did you mean {found[0]}?"
+    return ": give the folder that mlflow.<flavor>.save_model or log_model wrote"

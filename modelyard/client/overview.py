@@ -1,0 +1,47 @@
+"""Everything that serves, with the workers behind it, for `modelyard status`."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelyard.client.client import Client
+from modelyard.client.errors import ApiError
+
+_UNDER_WAY = frozenset({"creating", "updating", "scaling", "deleting"})
+_NOT_FOUND = 404
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentOverview:
+    resource: Mapping[str, Any]
+    step: str | None
+    """What the operation under way is doing."""
+    workers: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointOverview:
+    resource: Mapping[str, Any]
+    deployments: tuple[DeploymentOverview, ...]
+
+
+def look_around(client: Client) -> Iterator[EndpointOverview]:
+    for endpoint in client.online_endpoints.list():
+        name = str(endpoint["name"])
+        yield EndpointOverview(endpoint, tuple(_deployments(client, name)))
+
+
+def _deployments(client: Client, endpoint: str) -> Iterator[DeploymentOverview]:
+    """What is deleted while we look is simply not there."""
+    try:
+        for deployment in client.online_deployments.list(endpoint):
+            workers = tuple(client.online_deployments.workers(endpoint, str(deployment["name"])))
+            yield DeploymentOverview(deployment, _step(client, deployment), workers)
+    except ApiError as error:
+        if error.status != _NOT_FOUND:
+            raise
+
+
+def _step(client: Client, deployment: Mapping[str, Any]) -> str | None:
+    state = str(deployment["properties"].get("provisioningState", "")).lower()
+    return client.online_deployments.step(deployment) if state in _UNDER_WAY else None

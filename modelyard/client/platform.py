@@ -1,0 +1,63 @@
+"""Where the platform is, and as whom to speak to it.
+
+`MODELYARD_URL` and `MODELYARD_TOKEN` say so; else the platform that this user started last has left a pointer.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelyard.client.errors import NoPlatform
+from modelyard.supervisor.pointer import pointer_file
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    url: str
+    token: str = field(repr=False)
+    subscription: str = "00000000-0000-0000-0000-000000000000"
+    resource_group: str = "local"
+    workspace: str = "default"
+
+    @property
+    def workspace_id(self) -> str:
+        return (
+            f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.workspace}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pointer:
+    url: str
+    token_file: Path
+
+
+def find_platform(environment: Mapping[str, str]) -> Platform:
+    """Raises NoPlatform when neither the variables nor a running platform tell."""
+    pointer = _read_pointer(environment)
+    named = environment.get("MODELYARD_URL", "").rstrip("/")
+    url = named or (pointer.url if pointer else "")
+    if not url:
+        raise NoPlatform("no platform is known: start one with `modelyard up` or set MODELYARD_URL and MODELYARD_TOKEN")
+    return Platform(url, environment.get("MODELYARD_TOKEN") or _own_token(url, pointer))
+
+
+def _read_pointer(environment: Mapping[str, str]) -> _Pointer | None:
+    try:
+        document = json.loads(pointer_file(environment).read_text())
+        return _Pointer(str(document["url"]).rstrip("/"), Path(document["token_file"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _own_token(url: str, pointer: _Pointer | None) -> str:
+    """The token that the platform at this very URL keeps; one platform's token never goes to another."""
+    if pointer is None or pointer.url != url:
+        raise NoPlatform(f"no token is known for {url}: set MODELYARD_TOKEN")
+    try:
+        return pointer.token_file.read_text().strip()
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+        raise NoPlatform(f"no token in {pointer.token_file} ({reason}): set MODELYARD_TOKEN") from None

@@ -1,0 +1,56 @@
+"""A scoring request, as any program would send it, and its refusals in readable words."""
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import httpx2
+
+from modelyard.client.connection import Connection
+from modelyard.client.errors import ScoringRefused
+
+_DEPLOYMENT_HEADER = "azureml-model-deployment"
+_HINTS: Mapping[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "the endpoint does not accept this key or token",
+    HTTPStatus.NOT_FOUND: "no deployment receives this request: name one, or give one traffic",
+    HTTPStatus.REQUEST_TIMEOUT: "the model took longer than the deployment's request_timeout_ms",
+    HTTPStatus.FAILED_DEPENDENCY: "the model itself failed; its traceback is in the deployment's logs",
+    HTTPStatus.TOO_MANY_REQUESTS: "too many requests are waiting; try again in a moment",
+    HTTPStatus.SERVICE_UNAVAILABLE: "no worker of the deployment is ready; try again in a moment",
+}
+
+
+def score(connection: Connection, scoring_uri: str, bearer: str, body: bytes, deployment: str | None = None) -> str:
+    """POST a request body as it is. Returns the answer as it is; raises ScoringRefused for any other."""
+    headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
+    if deployment:
+        headers[_DEPLOYMENT_HEADER] = deployment
+    response = connection.send("POST", scoring_uri, headers=headers, content=body)
+    if response.is_success:
+        return response.text
+    raise _refusal(response)
+
+
+def _refusal(response: httpx2.Response) -> ScoringRefused:
+    status = response.status_code
+    message, violations = _said(response)
+    hint = _HINTS.get(status)
+    sentence = ": ".join(part for part in (hint, message) if part) or "the endpoint gave no reason"
+    return ScoringRefused(status, f"{sentence} ({status})", violations)
+
+
+def _said(response: httpx2.Response) -> tuple[str, Sequence[str]]:
+    """The message and the violations in an error body, whichever of the known shapes it has."""
+    try:
+        document = json.loads(response.text)
+    except ValueError:
+        return " ".join(response.text.split())[:200], ()
+    error = document.get("error", document) if isinstance(document, Mapping) else {}
+    if not isinstance(error, Mapping):
+        return str(error), ()
+    return str(error.get("message") or ""), [_sentence(detail) for detail in error.get("details") or ()]
+
+
+def _sentence(detail: Any) -> str:
+    return str(detail.get("message", detail)) if isinstance(detail, Mapping) else str(detail)

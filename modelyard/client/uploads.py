@@ -1,0 +1,106 @@
+"""A model folder to the platform: streamed in bounded memory, and continued where it broke off."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx2
+
+from modelyard.client.connection import Connection, Patience, refusal
+from modelyard.client.errors import ApiError, PlatformUnreachable, TransferFailed
+from modelyard.client.folder import CHUNK_BYTES, LocalFolder
+from modelyard.client.watching import Watcher
+from modelyard.core.domain.model_manifest import ModelFile
+
+_RECEIVED = "x-modelyard-received"
+_SHA256 = "x-modelyard-sha256"
+# Below this, sending again costs less than asking whether it is there.
+_SMALL_BYTES = 64 << 10
+_PATIENCE_SECONDS = 60.0
+_PASSING_TROUBLE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PendingUpload:
+    """Where the platform wants a folder, and the signature that allows it for a while."""
+
+    blob_uri: str
+    signature: str
+
+    @classmethod
+    def start(cls, connection: Connection, version_path: str) -> "PendingUpload":
+        answer = connection.post(f"{version_path}/startPendingUpload", {"pendingUploadType": "TemporaryBlobReference"})
+        reference = answer.body["blobReferenceForConsumption"]
+        return cls(reference["blobUri"].rstrip("/"), reference["credential"]["sasUri"].partition("?")[2])
+
+    def url(self, path: str) -> str:
+        return f"{self.blob_uri}/{quote(path)}?{self.signature}"
+
+
+def upload_folder(connection: Connection, folder: LocalFolder, pending: PendingUpload, watcher: Watcher) -> str:
+    """Send every file. Returns the URI that a model version names."""
+    sender = _Sender(connection, pending, watcher, folder.size)
+    by_path = {file.path: file.location for file in folder.files}
+    for file in folder.manifest.files:
+        sender.send(file, by_path[file.path])
+    return f"{pending.blob_uri}/{quote(folder.name)}"
+
+
+class _Sender:
+    def __init__(self, connection: Connection, pending: PendingUpload, watcher: Watcher, total: int) -> None:
+        self._connection = connection
+        self._pending = pending
+        self._watcher = watcher
+        self._done = 0
+        self._total = total
+
+    def send(self, file: ModelFile, location: Path) -> None:
+        """One file, whole. After an interruption only what the platform has not received is sent again."""
+        start = 0 if file.size <= _SMALL_BYTES else self._received(file)
+        patience = Patience(_PATIENCE_SECONDS)
+        while not self._is_sent(file, location, start):
+            if not patience.is_left():
+                raise TransferFailed(f"the upload of {file.path} broke off; run the command again to try once more")
+            start = self._received(file)
+        self._done += file.size
+        self._watcher.transferred(self._done, self._total)
+
+    def _received(self, file: ModelFile) -> int:
+        response = self._connection.send("HEAD", self._pending.url(file.path), headers={_SHA256: file.sha256})
+        if response.status_code == httpx2.codes.NOT_FOUND:
+            return 0
+        if not response.is_success:
+            raise ApiError("UploadRefused", f"the platform refused the upload ({response.status_code}); try again")
+        return int(response.headers.get(_RECEIVED, 0))
+
+    def _is_sent(self, file: ModelFile, location: Path, start: int) -> bool:
+        """False when the connection broke, which is worth another try."""
+        if 0 < file.size == start:
+            return True
+        headers = {"Content-Length": str(file.size - start), _SHA256: file.sha256}
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{file.size - 1}/{file.size}"
+        try:
+            response = self._connection.send(
+                "PUT", self._pending.url(file.path), headers=headers, content=self._chunks(location, start, file)
+            )
+        except PlatformUnreachable:
+            return False
+        if response.is_success:
+            return True
+        if response.status_code >= _PASSING_TROUBLE:
+            return False
+        raise refusal(response)
+
+    def _chunks(self, location: Path, start: int, file: ModelFile) -> Iterator[bytes]:
+        left = file.size - start
+        with location.open("rb") as source:
+            source.seek(start)
+            while left:
+                chunk = source.read(min(CHUNK_BYTES, left))
+                if not chunk:
+                    raise TransferFailed(f"{location} became shorter while it was sent; let it rest and try again")
+                left -= len(chunk)
+                yield chunk
+                self._watcher.transferred(self._done + file.size - left, self._total)

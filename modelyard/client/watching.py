@@ -1,0 +1,30 @@
+"""How somebody who waits is kept informed. The client tells; the command line shows."""
+
+from typing import Protocol
+
+
+class Watcher(Protocol):
+    def step(self, name: str) -> None:
+        """What is being done now, in the platform's words ("installing"). May repeat."""
+
+    def transferred(self, done: int, total: int) -> None:
+        """Bytes of the upload or download under way."""
+
+    def note(self, sentence: str) -> None:
+        """Something the user should know that is no error."""
+
+
+class Unwatched:
+    """For a program that only wants the result."""
+
+    def step(self, name: str) -> None:
+        pass
+
+    def transferred(self, done: int, total: int) -> None:
+        pass
+
+    def note(self, sentence: str) -> None:
+        pass
+
+
+UNWATCHED = Unwatched()
