@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from subprocess import Popen
@@ -37,6 +38,9 @@ class GuestProcess:
 
     run_file: Path
     started_at: float
+    labels: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """The host's notes. `environment` names the folder in use below the data dir's environments/."""
+
     popen: "Popen[bytes] | None" = field(default=None, compare=False, repr=False)
     """The keeper, in the process that started it, so that it can be reaped."""
 
@@ -54,9 +58,10 @@ class GuestProcess:
 
     def is_running(self) -> bool:
         """Whether the guest, or the keeper that is about to record its end, is still there."""
-        if self.popen is not None and self.popen.poll() is not None:
-            return self.process.is_running()
-        return self.process.is_running() or self.keeper.is_running()
+        return self.process.is_running() or self._keeper_is_running()
+
+    def _keeper_is_running(self) -> bool:
+        return self.keeper.is_running() if self.popen is None else self.popen.poll() is None
 
 
 def run_file_path(run_dir: Path, guest_id: str) -> Path:
@@ -75,6 +80,7 @@ def write_run_file(guest: GuestProcess) -> None:
         "log": str(guest.log),
         "folder": str(guest.folder),
         "started_at": guest.started_at,
+        "labels": dict(guest.labels),
     }
     _write_whole(guest.run_file, json.dumps(document, indent=1))
 
@@ -100,6 +106,7 @@ def read_run_file(path: Path) -> GuestProcess:
         folder=Path(document["folder"]),
         run_file=path,
         started_at=document["started_at"],
+        labels=document["labels"],
     )
 
 

@@ -51,6 +51,8 @@ class GuestSpec:
 
     host_timeout: float = 60
     nice: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What the host notes in the run file, for the next host and for whoever asks what is in use."""
 
     def __post_init__(self) -> None:
         if not self.python.is_absolute():
@@ -184,6 +186,7 @@ def _started(spec: GuestSpec, popen: subprocess.Popen[bytes], run_file: Path) ->
         folder=spec.folder,
         run_file=run_file,
         started_at=time.time(),
+        labels=spec.labels,
         popen=popen,
     )
 
