@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from datetime import UTC, datetime
+from functools import partial
 
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
 
@@ -25,13 +26,16 @@ def utc_stamp() -> str:
     return f"{now:%Y-%m-%d %H:%M:%S},{now.microsecond // 1000:03d}"
 
 
+def ship(store: ObjectStore, deployment_id: int, container: str, source: str, content: list[bytes]) -> None:
+    """Append one chunk to a deployment's log."""
+    store.put(f"logs/{deployment_id}/{container}/{time.time_ns():020d}-{source}", content)
+
+
 class LogWriter:
     """Collects lines and ships them each second or 64 KB, from whichever thread comes by then or on close."""
 
     def __init__(self, store: ObjectStore, deployment_id: int, container: str, source: str) -> None:
-        self._store = store
-        self._prefix = f"logs/{deployment_id}/{container}/"
-        self._source = source
+        self._ship = partial(ship, store, deployment_id, container, source)
         self._lock = threading.Lock()
         self._pending: list[bytes] = []
         self._size = 0
@@ -56,7 +60,7 @@ class LogWriter:
         with self._lock:
             pending, self._pending, self._size = self._pending, [], 0
             if pending:
-                self._store.put(f"{self._prefix}{time.time_ns():020d}-{self._source}", pending)
+                self._ship(pending)
 
     def close(self) -> None:
         self._closed.set()

@@ -134,21 +134,43 @@ def deployment_failed(session: Session, deployment: OnlineDeploymentRow, *, code
     end_operation(session, deployment.operation_id, {"code": code, "message": message})
 
 
-def scaled(session: Session, deployment_id: int) -> None:
-    """A deployment that was being scaled has its workers: it has succeeded when the gateways know them."""
-    deployment = session.get_one(OnlineDeploymentRow, deployment_id, with_for_update=True)
-    if deployment.provisioning_state == ProvisioningState.SCALING and deployment.awaits_revision is None:
+def scaled(session: Session, deployment_id: int, *, instance_count: int) -> None:
+    """A deployment that was being scaled has its workers: it has succeeded when the gateways know them.
+
+    Says nothing about a scaling that has begun since, to another count.
+    """
+    deployment = _scaling_to(session, deployment_id, instance_count)
+    if deployment is not None and deployment.awaits_revision is None:
         deployment.awaits_revision = next_routing_revision(session)
 
 
-def deployment_deleted(session: Session, deployment_id: int) -> None:
-    """The workers of a deployment being deleted are gone: so is its row, and its endpoint's when that was waiting."""
+def scaling_failed(session: Session, deployment_id: int, *, instance_count: int, code: str, message: str) -> None:
+    """Not all workers asked for will start: the deployment shows why, and goes on with those it has."""
+    deployment = _scaling_to(session, deployment_id, instance_count)
+    if deployment is not None:
+        deployment_failed(session, deployment, code=code, message=message)
+
+
+def _scaling_to(session: Session, deployment_id: int, instance_count: int) -> OnlineDeploymentRow | None:
     deployment = session.get(OnlineDeploymentRow, deployment_id, with_for_update=True)
-    if deployment is None or deployment.provisioning_state != ProvisioningState.DELETING:
+    if deployment is None or deployment.provisioning_state != ProvisioningState.SCALING:
+        return None
+    return deployment if deployment.instance_count == instance_count else None
+
+
+def deployment_deleted(session: Session, deployment_id: int) -> None:
+    """The workers of a deployment being deleted, alone or with its endpoint, are gone: so is its row."""
+    deployment = session.get(OnlineDeploymentRow, deployment_id, with_for_update=True)
+    if deployment is None or not _is_being_deleted(deployment):
         return
     end_operation(session, deployment.operation_id)
     session.delete(deployment)
     session.flush()
+
+
+def _is_being_deleted(deployment: OnlineDeploymentRow) -> bool:
+    states = (deployment.provisioning_state, deployment.endpoint.provisioning_state)
+    return ProvisioningState.DELETING in states
 
 
 def endpoint_deleted(session: Session, endpoint_id: int) -> None:
