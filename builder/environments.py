@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,15 +35,18 @@ class BuiltEnvironment:
 @dataclass(slots=True)
 class Attempt:
     folder: Path
-    is_complete: bool = False
+    is_kept: bool = False
 
     def complete(self, lock: EnvironmentLock) -> BuiltEnvironment:
-        """From now on the environment can be used."""
+        """Mark the environment as whole."""
         unfinished = self.folder / f"{_COMPLETE}.part"
         unfinished.write_text(json.dumps({"lock_hash": lock.digest, **asdict(lock)}, indent=1))
         os.replace(unfinished, self.folder / _COMPLETE)
-        self.is_complete = True
         return BuiltEnvironment(self.folder, lock)
+
+    def keep(self) -> None:
+        """It is published: it stays."""
+        self.is_kept = True
 
 
 class Environments:
@@ -58,7 +61,7 @@ class Environments:
 
     @contextmanager
     def attempt(self, lock: EnvironmentLock) -> Iterator[Attempt]:
-        """A folder to build in; removed again unless it is complete at the end."""
+        """A folder to build in; removed again unless it is kept."""
         self._root.mkdir(parents=True, exist_ok=True)
         folder, held = self._claim(lock)
         attempt = Attempt(folder)
@@ -67,7 +70,7 @@ class Environments:
             folder.chmod(0o755)
             yield attempt
         finally:
-            if not attempt.is_complete:
+            if not attempt.is_kept:
                 shutil.rmtree(folder, ignore_errors=True)
             _being_built(folder).unlink(missing_ok=True)
             held.close()
@@ -80,15 +83,26 @@ class Environments:
         }
         return [name for name in sorted(names) if self._remove_if_abandoned(self._root / name)]
 
-    def prune(self, in_use: Collection[str]) -> list[str]:
-        """Remove the complete environments that `in_use` does not name; returns the names of the removed."""
-        removed = []
-        for folder in sorted(self._root.glob("*-*")):
-            if folder.name not in in_use and _is_complete(folder):
-                (folder / _COMPLETE).unlink()
-                shutil.rmtree(folder, ignore_errors=True)
-                removed.append(folder.name)
-        return removed
+    def named(self, name: str, lock: EnvironmentLock) -> BuiltEnvironment | None:
+        """The environment in the folder of that name, if it is whole."""
+        folder = self._root / name
+        return BuiltEnvironment(folder, lock) if _is_complete(folder) else None
+
+    def names(self) -> list[str]:
+        """Of all complete environments."""
+        return sorted(folder.name for folder in self._root.glob("*-*") if _is_complete(folder))
+
+    def remove(self, name: str) -> bool:
+        """Remove a complete environment, unless a builder is about to publish it."""
+        folder = self._root / name
+        held = _lock(_being_built(folder))
+        if held is None:
+            return False
+        with held:
+            (folder / _COMPLETE).unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            _being_built(folder).unlink(missing_ok=True)
+        return True
 
     def _claim(self, lock: EnvironmentLock) -> tuple[Path, IO[str]]:
         """A name that nobody has, and the lock that says so for as long as this process lives."""

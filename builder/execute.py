@@ -43,7 +43,7 @@ class Progress(Protocol):
 
 class AlreadyBuilt(Protocol):
     def __call__(self, lock: EnvironmentLock) -> BuiltEnvironment | None:
-        """The environment of this very lock, when there is one."""
+        """The environment of this very lock, when there is one; nobody may remove it from then on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class BuildOrder:
     modules: tuple[str, ...]
     """What must be importable in the end."""
     model_created_at: datetime | None = None
-    known_lock: EnvironmentLock | None = None
-    """The answer of an earlier resolution, whose environment is gone."""
+    known_lock: str | None = None
+    """The text that an earlier resolution came to, whose environment is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,19 @@ def build_environment(
     progress.say(f"interpreter: {interpreter.executable}")
     _place_local_files(shop, order)
     build = _Build(shop, order, interpreter, already_built, publish, progress, alive)
-    lock = order.known_lock or _resolved(build, spec)
+    lock = _known(build) or _resolved(build, spec)
     try:
         return _get_or_install(build, lock, spec)
     except ImportCheckFailed as failure:
         return _as_of_the_models_creation(build, lock, failure)
+
+
+def _known(build: _Build) -> EnvironmentLock | None:
+    text = build.order.known_lock
+    if text is None:
+        return None
+    build.progress.say("the versions are known from an earlier build")
+    return EnvironmentLock(text, build.interpreter.version, build.shop.platform)
 
 
 def _resolved(build: _Build, spec: EnvironmentSpec) -> EnvironmentLock:
@@ -128,6 +136,7 @@ def _get_or_install(build: _Build, lock: EnvironmentLock, spec: EnvironmentSpec)
         _check(build, attempt.folder)
         built = attempt.complete(lock)
         build.publish(built)
+        attempt.keep()
     build.progress.say(f"environment {built.folder.name} is complete")
     return built
 

@@ -1,0 +1,176 @@
+"""Building one generation of a deployment: model files, environment, scoring script, bundle.
+
+Every step can be repeated: files, environments and bundles are named by their content, and the result counts only if
+the lease is still ours.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from builder import repository
+from builder.bundle import publish_bundle
+from builder.environments import BuiltEnvironment
+from builder.execute import BuildOrder
+from builder.installers.import_check import modules_to_import
+from builder.installers.kept_process import BuildInterrupted, Lifeline, lifeline
+from builder.lease_watch import cut_when_lost
+from builder.plan import EnvironmentPlan, plan_environment, plan_from_conda_file
+from builder.repository import GenerationOrder
+from builder.scoring_script.generate import ScriptSubject, generate_scoring_script
+from builder.shared_builds import EnvironmentRequest, SharedBuilds
+from builder.workshop import Workshop
+from modelyard.core.db.leases import Claim, LeaseLost, finish, heartbeat
+from modelyard.core.db.lifecycle import generation_failed
+from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.bundle import Bundle, BundledEnvironment, BundledModel
+from modelyard.core.domain.mlmodel import MLMODEL_FILE, MLModel, parse_mlmodel
+from modelyard.core.errors import InvalidModel, PlatformError
+from modelyard.core.logs import STORAGE_INITIALIZER, LogWriter
+from modelyard.core.model_files import materialise
+from modelyard.core.ports.object_store import ObjectStore
+
+_log = logging.getLogger(__name__)
+
+# A failure that is nobody's fault (the object store is away) is tried again, but not for ever.
+_MOST_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What building a generation needs, wired once per process."""
+
+    sessions: Sessions
+    store: ObjectStore
+    models: Path
+    shop: Workshop
+
+
+def build_generation(desk: Desk, generation_id: int) -> None:
+    """Build, and record how it ended. Does nothing when another builder is at it or nothing is left to do."""
+    with transaction(desk.sessions) as work:
+        taken = repository.take_generation(work.session, generation_id)
+    if taken is not None:
+        _Building(desk, *taken).run()
+
+
+class _Building:
+    """One attempt; also the Progress of its environment build."""
+
+    def __init__(self, desk: Desk, held: Claim, order: GenerationOrder) -> None:
+        self._desk = desk
+        self._held = held
+        self._order = order
+        source = f"build-{order.number}-{held.attempt}"
+        self._log = LogWriter(desk.store, order.deployment_id, STORAGE_INITIALIZER, source)
+
+    def step(self, name: str) -> None:
+        self.say(f"step: {name}")
+        with transaction(self._desk.sessions) as work:
+            repository.record_step(work.session, self._held, name)
+
+    def say(self, line: str) -> None:
+        self._log.line(line)
+
+    def run(self) -> None:
+        try:
+            with (
+                heartbeat(self._desk.sessions, self._held) as beating,
+                lifeline() as alive,
+                cut_when_lost(beating, alive),
+            ):
+                self._build(alive, beating.check)
+        except PlatformError as refusal:
+            self._fail(refusal.code, refusal.message)
+        except (LeaseLost, BuildInterrupted):
+            self.say("the build has passed to another builder, or its deployment is gone; stopped")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the deployment must reach an end
+            _log.exception("building generation %s", self._order.generation_id)
+            self._try_again_later(error)
+        except BaseException:
+            self._give_back()
+            raise
+        finally:
+            self._log.close()
+
+    def _build(self, alive: Lifeline, check: Callable[[], None]) -> None:
+        order, desk = self._order, self._desk
+        self.say(f"building {order.endpoint}/{order.deployment}, generation {order.number}")
+        folder = materialise(desk.store, order.manifest, desk.models) / order.folder_name
+        mlmodel = _read_mlmodel(folder)
+        plan = self._plan(folder, mlmodel)
+        for note in plan.notes:
+            self.say(note)
+        spec_hash = desk.shop.spec_hash(plan.spec)
+        build_order = BuildOrder(plan.spec, folder, modules_to_import(mlmodel), mlmodel.created_at)
+        request = EnvironmentRequest(self._held, build_order, spec_hash, self, alive, check)
+        environment = SharedBuilds(desk.sessions, desk.shop).get(request)
+        self._finish(mlmodel, spec_hash, environment)
+
+    def _plan(self, folder: Path, mlmodel: MLModel) -> EnvironmentPlan:
+        pythons = self._desk.shop.pythons()
+        if self._order.conda_file is not None:
+            return plan_from_conda_file(self._order.conda_file, folder, mlmodel, pythons)
+        return plan_environment(folder, mlmodel, pythons)
+
+    def _finish(self, mlmodel: MLModel, spec_hash: str, environment: BuiltEnvironment) -> None:
+        order = self._order
+        subject = ScriptSubject(order.model_name, order.model_version, order.folder_name, mlmodel)
+        bundle = _bundle(order, mlmodel, spec_hash, environment)
+        bundle_hash = publish_bundle(self._desk.store, bundle, generate_scoring_script(subject))
+        self.say(f"bundle {bundle_hash[:16]} is published; starting workers")
+        with transaction(self._desk.sessions) as work:
+            if not repository.record_built(work.session, self._held, bundle_hash=bundle_hash):
+                raise LeaseLost
+
+    def _fail(self, code: str, message: str) -> None:
+        self.say(f"failed: {message}")
+        with transaction(self._desk.sessions) as work:
+            # Gives up the lease; whoever no longer holds it has nothing to say about the generation.
+            if finish(work.session, self._held):
+                generation_failed(work.session, self._order.generation_id, code=code, message=message)
+
+    def _try_again_later(self, error: Exception) -> None:
+        if self._held.attempt >= _MOST_ATTEMPTS:
+            self._fail("InternalServerError", f"the builder failed {_MOST_ATTEMPTS} times, last with {error!r}")
+            return
+        self.say(f"the builder failed ({error!r}); it will be tried again")
+        self._give_back()
+
+    def _give_back(self) -> None:
+        with suppress(SQLAlchemyError), transaction(self._desk.sessions) as work:
+            finish(work.session, self._held)
+
+
+def _read_mlmodel(folder: Path) -> MLModel:
+    try:
+        return parse_mlmodel((folder / MLMODEL_FILE).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise InvalidModel(
+            f"the model folder {folder.name!r} has no MLmodel file; register the folder that MLflow logged",
+            target=MLMODEL_FILE,
+        ) from None
+
+
+def _bundle(order: GenerationOrder, mlmodel: MLModel, spec_hash: str, environment: BuiltEnvironment) -> Bundle:
+    lock = environment.lock
+    return Bundle(
+        endpoint=order.endpoint,
+        deployment=order.deployment,
+        generation=order.number,
+        model=BundledModel(order.model_name, order.model_version, order.manifest, order.folder_name),
+        environment=BundledEnvironment(
+            spec_hash=spec_hash, lock_hash=lock.digest, python=lock.python.rpartition(".")[0], lock=lock.text
+        ),
+        flavor=mlmodel.flavor,
+        loader_module=mlmodel.loader_module,
+        predict_fn=mlmodel.predict_fn,
+        mlflow_version=mlmodel.mlflow_version,
+        signature=mlmodel.signature,
+        type_hints=mlmodel.type_hints,
+        environment_variables=order.environment_variables,
+    )

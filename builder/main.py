@@ -1,0 +1,74 @@
+"""A builder process: `python -m builder.main --data-dir DIR [--lifeline-fd N]`. The supervisor runs several.
+
+It ends when its lifeline does; the keepers of what it runs then end that too.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from celery.signals import worker_ready
+
+from builder.app import QUEUE, create_app
+from builder.generation import Desk
+from builder.tasks import register_tasks
+from builder.workshop import open_workshop
+from modelyard.core.adapters.object_stores import open_store
+from modelyard.core.db.unit_of_work import open_database, sessions_of
+from modelyard.core.settings import PlatformSettings
+
+
+def main(arguments: list[str]) -> None:
+    options = _parse(arguments)
+    if options.lifeline_fd is not None:
+        _end_with(options.lifeline_fd)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    os.environ["MODELYARD_DATA_DIR"] = str(options.data_dir)
+    settings = PlatformSettings()  # type: ignore[call-arg] # the rest is in the environment
+    _work(settings)
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m builder.main", description=__doc__)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--lifeline-fd", type=int, help="read end of the pipe that the supervisor holds open")
+    return parser.parse_args(arguments)
+
+
+def _end_with(lifeline: int) -> None:
+    """A pipe whose writers have all died can be read to its end."""
+    os.set_inheritable(lifeline, False)
+
+    def wait() -> None:
+        while os.read(lifeline, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+def _work(settings: PlatformSettings) -> None:
+    data_dir = settings.data_dir
+    shop = open_workshop(data_dir, environ=os.environ, home=Path.home(), guest_user=settings.guest_user)
+    shop.remove_abandoned()
+    sessions = sessions_of(open_database(settings.database_url.get_secret_value(), pool_size=4))
+    app = create_app(settings.broker_url.get_secret_value())
+    register_tasks(app, Desk(sessions, open_store(settings.storage_url), data_dir.models, shop), data_dir)
+    worker_ready.connect(_stop_when_told)
+    # One task at a time, in the main thread: a build keeps two cores busy as it is.
+    options = ["--pool=solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO"]
+    app.worker_main(["worker", *options, f"--queues={QUEUE}", f"--hostname=builder-{os.getpid()}@%h"])
+
+
+def _stop_when_told(**_: object) -> None:
+    """Told to stop, a builder stops, where Celery would finish the build first. Whoever claims it next resumes it."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

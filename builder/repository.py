@@ -1,0 +1,205 @@
+"""What the builder reads and writes in the database. Each function is part of its caller's transaction."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from builder.environments import BuiltEnvironment
+from builder.installers.resolver_sentence import redacted
+from modelyard.core.db.leases import Claim, claim, finish, still_ours
+from modelyard.core.db.rows import (
+    BuiltEnvironmentRow,
+    EnvironmentBuildRow,
+    EnvironmentVersionRow,
+    GenerationRow,
+)
+from modelyard.core.domain.deployment import DeploymentSpec
+from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
+from modelyard.core.domain.lifecycle import BuildState, GenerationState, check_transition
+from modelyard.core.domain.model_manifest import ModelManifest
+
+_TO_BUILD = (GenerationState.QUEUED, GenerationState.BUILDING)
+_IN_USE = (GenerationState.QUEUED, GenerationState.BUILDING, GenerationState.BUILT, GenerationState.SERVING)
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationOrder:
+    """One generation of a deployment, as its builder needs to know it."""
+
+    generation_id: int
+    number: int
+    endpoint: str
+    deployment: str
+    deployment_id: int
+    model_name: str
+    model_version: str
+    manifest: ModelManifest
+    folder_name: str
+    environment_variables: dict[str, str]
+    conda_file: str | None
+    """Of the environment that the deployment names; None: the model's own files count."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenBuild:
+    """The build of a spec's environment, as it is now."""
+
+    state: BuildState
+    attempt: int
+    error: str | None
+    lock: str | None
+
+
+def take_generation(session: Session, generation_id: int) -> tuple[Claim, GenerationOrder] | None:
+    """Claim a generation that is to be built. None: somebody builds it, or nothing is left to do."""
+    held = claim(session, GenerationRow, generation_id, states=_TO_BUILD)
+    if held is None:
+        return None
+    row = session.get_one(GenerationRow, generation_id)
+    check_transition(GenerationState(row.state), GenerationState.BUILDING)
+    row.state = GenerationState.BUILDING
+    return held, _order(session, row)
+
+
+def _order(session: Session, row: GenerationRow) -> GenerationOrder:
+    spec = DeploymentSpec.from_dict(row.spec)
+    version, deployment = row.model_version, row.deployment
+    return GenerationOrder(
+        generation_id=row.id,
+        number=row.number,
+        endpoint=deployment.endpoint.name,
+        deployment=deployment.name,
+        deployment_id=deployment.id,
+        model_name=version.model.name,
+        model_version=version.version,
+        manifest=ModelManifest.from_list(version.manifest),
+        folder_name=version.folder_name,
+        environment_variables=dict(spec.environment_variables),
+        conda_file=_conda_file(session, row.environment_version_id),
+    )
+
+
+def _conda_file(session: Session, environment_version_id: int | None) -> str | None:
+    if environment_version_id is None:
+        return None
+    return session.get_one(EnvironmentVersionRow, environment_version_id).conda_file
+
+
+def record_step(session: Session, held: Claim, step: str) -> None:
+    if still_ours(session, held):
+        session.execute(update(GenerationRow).where(GenerationRow.id == held.key).values(step=step))
+
+
+def record_built(session: Session, held: Claim, *, bundle_hash: str) -> bool:
+    """The generation has all it needs: its workers can start. False: the lease had passed to another."""
+    check_transition(GenerationState.BUILDING, GenerationState.BUILT)
+    return finish(session, held, state=GenerationState.BUILT, bundle_hash=bundle_hash, step="starting workers")
+
+
+def see_build(session: Session, spec_hash: str, spec: EnvironmentSpec) -> SeenBuild:
+    """The build of this spec, recorded now if nobody asked for it before."""
+    session.execute(
+        insert(EnvironmentBuildRow)
+        .values(spec_hash=spec_hash, spec=_document(spec), state=BuildState.QUEUED)
+        .on_conflict_do_nothing()
+    )
+    row = session.get_one(EnvironmentBuildRow, spec_hash)
+    return SeenBuild(BuildState(row.state), row.attempt, row.error, row.lock)
+
+
+def take_build(session: Session, spec_hash: str) -> Claim | None:
+    """Claim the build of an environment, in whatever state the last one ended. None: it is being built."""
+    held = claim(session, EnvironmentBuildRow, spec_hash)
+    if held is not None:
+        row = session.get_one(EnvironmentBuildRow, spec_hash, populate_existing=True)
+        for state in (BuildState.QUEUED, BuildState.BUILDING):
+            if row.state not in (state, BuildState.BUILDING):
+                check_transition(BuildState(row.state), state)
+                row.state = state
+    return held
+
+
+def record_environment(session: Session, held: Claim, built: BuiltEnvironment, *, size_bytes: int) -> bool:
+    """Publish an environment and the answer to its spec. False: the lease had passed to another."""
+    values = {
+        "folder": built.folder.name,
+        "python_version": built.lock.python,
+        "size_bytes": size_bytes,
+    }
+    session.execute(
+        insert(BuiltEnvironmentRow)
+        .values(lock_hash=built.lock.digest, **values)
+        .on_conflict_do_update(index_elements=[BuiltEnvironmentRow.lock_hash], set_=values)
+    )
+    return record_resolution(session, held, lock_hash=built.lock.digest, lock=built.lock.text)
+
+
+def record_resolution(session: Session, held: Claim, *, lock_hash: str, lock: str) -> bool:
+    return finish(session, held, state=BuildState.SUCCEEDED, lock_hash=lock_hash, lock=lock, error=None)
+
+
+def record_build_failure(session: Session, held: Claim, message: str) -> None:
+    finish(session, held, state=BuildState.FAILED, error=message)
+
+
+def published_folder(session: Session, lock_hash: str) -> BuiltEnvironmentRow | None:
+    """The published environment of a lock; nobody removes it before this transaction has ended."""
+    return session.scalar(
+        select(BuiltEnvironmentRow).where(BuiltEnvironmentRow.lock_hash == lock_hash).with_for_update(read=True)
+    )
+
+
+def resolved_lock(session: Session, spec_hash: str) -> tuple[str, str] | None:
+    """The lock hash and lock that a spec came to."""
+    row = session.get(EnvironmentBuildRow, spec_hash)
+    if row is None or row.state != BuildState.SUCCEEDED or row.lock_hash is None or row.lock is None:
+        return None
+    return row.lock_hash, row.lock
+
+
+def use_environment(session: Session, held: Claim, *, spec_hash: str, lock_hash: str) -> bool:
+    """From now on the generation counts as a user of the environment."""
+    if not still_ours(session, held):
+        return False
+    session.execute(
+        update(GenerationRow).where(GenerationRow.id == held.key).values(spec_hash=spec_hash, lock_hash=lock_hash)
+    )
+    return True
+
+
+def forget_environment(session: Session, lock_hash: str) -> None:
+    """Its folder is gone."""
+    row = session.get(BuiltEnvironmentRow, lock_hash)
+    if row is not None:
+        session.delete(row)
+
+
+def forget_unused_environments(session: Session) -> None:
+    """Unpublish what no generation uses. Whoever wants one from now on builds it anew."""
+    rows = session.scalars(select(BuiltEnvironmentRow).with_for_update()).all()
+    # Read after the lock: a generation that took one of them before is seen, and none can take one now.
+    used = set(session.scalars(select(GenerationRow.lock_hash).where(GenerationRow.state.in_(_IN_USE))))
+    for row in rows:
+        if row.lock_hash not in used:
+            session.delete(row)
+
+
+def published_folders(session: Session) -> set[str]:
+    return set(session.scalars(select(BuiltEnvironmentRow.folder)))
+
+
+def _document(spec: EnvironmentSpec) -> dict[str, Any]:
+    """The spec as a record for people, without the passwords of its index URLs."""
+    sources = PackageSources(**{name: _redacted(value) for name, value in asdict(spec.sources).items()})
+    document = asdict(replace(spec, sources=sources, requirements=tuple(map(redacted, spec.requirements))))
+    document["exclude_newer"] = spec.exclude_newer.isoformat() if spec.exclude_newer else None
+    return document
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, str):
+        return redacted(value)
+    return tuple(map(redacted, value)) if isinstance(value, tuple) else value

@@ -1,0 +1,142 @@
+"""Generates a deployment's `score.py` for its model's flavor and signature.
+
+The gateway has enforced the signature before a worker hears of a request, so the script calls the function that the
+loaded model itself would call after enforcing. Where that is not the same thing it calls `predict`.
+"""
+
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from string import Template
+
+from builder.scoring_script.signature_text import describe_inputs, describe_params, input_kind
+from modelyard.core.domain.mlmodel import MLModel
+
+# Flavors whose pyfunc `predict` does nothing but enforce the signature and call the loaded implementation, in every
+# MLflow from 1.x on. The others (language models, agents) set up contexts and retries around the call.
+_ONLY_ENFORCE = frozenset(
+    {
+        "sklearn",
+        "xgboost",
+        "lightgbm",
+        "catboost",
+        "onnx",
+        "statsmodels",
+        "pmdarima",
+        "prophet",
+        "pytorch",
+        "tensorflow",
+        "keras",
+        "spacy",
+        "h2o",
+        "paddle",
+        "shap",
+    }
+)
+_CUSTOM_LOADER = "mlflow.pyfunc.model"
+
+_FIND_PREDICT = '''def inner_predict(loaded):
+    """The function that loaded.predict() calls once it has enforced the signature; None if this MLflow has no such."""
+    return getattr(getattr(loaded, "_model_impl", None), PREDICT_FUNCTION, None)
+
+
+def accepts_params(function):
+    """Models of MLflow before 2.6 know no params."""
+    try:
+        found = inspect.signature(function).parameters.get("params")
+    except (TypeError, ValueError):
+        return False
+    return found is not None and found.kind is not inspect.Parameter.VAR_KEYWORD
+
+
+'''
+
+_DIRECT = {
+    "imports": "import inspect\n",
+    "predict_declaration": "predict = None\npasses_params = False\n",
+    "globals": "model, predict, passes_params",
+    "bind_predict": (
+        "    predict = inner_predict(model) or model.predict\n    passes_params = accepts_params(predict)\n"
+    ),
+    "call_predict": "    return predict(input_data, params=params) if passes_params else predict(input_data)\n",
+    "functions": _FIND_PREDICT,
+}
+_THROUGH_PYFUNC = {
+    "imports": "",
+    "predict_declaration": "",
+    "globals": "model",
+    "bind_predict": "",
+    "call_predict": "    return model.predict(input_data, params=params) if params else model.predict(input_data)\n",
+    "functions": "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptSubject:
+    """The model that a script is for."""
+
+    name: str
+    version: str
+    folder_name: str
+    mlmodel: MLModel
+
+
+def generate_scoring_script(subject: ScriptSubject) -> str:
+    direct = calls_inner_predict(subject.mlmodel)
+    parts = _DIRECT if direct else _THROUGH_PYFUNC
+    template = Template(files(__package__).joinpath("score.py.template").read_text(encoding="utf-8"))
+    return template.substitute(
+        parts,
+        model=_in_docstring(f"{subject.name}, version {subject.version}"),
+        description=_in_docstring(_description(subject, direct)),
+        constants=_constants(subject, direct),
+        input_data=input_kind(subject.mlmodel.signature),
+    )
+
+
+def calls_inner_predict(model: MLModel) -> bool:
+    """Whether what `predict` adds to enforcing is nothing, for this model."""
+    if model.type_hints:
+        return False
+    return model.flavor in _ONLY_ENFORCE or model.loader_module == _CUSTOM_LOADER
+
+
+def _constants(subject: ScriptSubject, direct: bool) -> str:
+    lines = [
+        "# The registered model folder, below AZUREML_MODEL_DIR.",
+        f"MODEL_FOLDER = {_quoted(subject.folder_name)}",
+    ]
+    if direct:
+        lines += [
+            "# What the model was logged to be called by (pyfunc_predict_fn).",
+            f"PREDICT_FUNCTION = {_quoted(subject.mlmodel.predict_fn)}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _description(subject: ScriptSubject, direct: bool) -> str:
+    model = subject.mlmodel
+    logged_with = f", logged with MLflow {model.mlflow_version}" if model.mlflow_version else ""
+    how = (
+        f"When run() is called the signature has been enforced: it goes straight to the model's {model.predict_fn}()."
+        if direct
+        else "run() goes through the model's predict(), which does more for it than to enforce a signature."
+    )
+    lines = [f"Flavor {model.flavor}, loaded by {model.loader_module}{logged_with}.", how]
+    lines += _listed("Inputs", describe_inputs(model.signature))
+    lines += _listed("Parameters", describe_params(model.signature))
+    return "\n".join(lines)
+
+
+def _listed(title: str, entries: list[str]) -> list[str]:
+    return ["", f"{title}:", *(f"    {entry}" for entry in entries)] if entries else []
+
+
+def _quoted(text: str) -> str:
+    """A Python literal in double quotes."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _in_docstring(text: str) -> str:
+    """Names are the user's: none ends the docstring or starts an escape."""
+    return text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')

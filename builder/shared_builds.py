@@ -1,0 +1,149 @@
+"""One build for everybody who asks for the same environment at the same time.
+
+The row of the spec hash is the place to queue: whoever claims it builds, and the others wait for what comes of it, be
+it an environment or a failure.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from builder import repository
+from builder.environments import BuiltEnvironment
+from builder.execute import BuildOrder, Progress, build_environment
+from builder.installers.kept_process import Lifeline
+from builder.lease_watch import cut_when_lost
+from builder.workshop import Workshop
+from modelyard.core.db.leases import Claim, LeaseLost, finish, heartbeat
+from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.environment_spec import EnvironmentLock
+from modelyard.core.domain.lifecycle import BuildState
+from modelyard.core.errors import BuildFailed, PlatformError
+
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentRequest:
+    """A generation that needs an environment."""
+
+    generation: Claim
+    order: BuildOrder
+    spec_hash: str
+    progress: Progress
+    alive: Lifeline
+    check: Callable[[], None]
+    """Raises LeaseLost once the generation is no longer ours to build."""
+
+
+class SharedBuilds:
+    def __init__(self, sessions: Sessions, shop: Workshop) -> None:
+        self._sessions = sessions
+        self._shop = shop
+
+    def get(self, request: EnvironmentRequest) -> BuiltEnvironment:
+        """The environment, used by the generation from then on. Raises BuildFailed."""
+        waited_for: int | None = None
+        while True:
+            request.check()
+            ready = self._ready(request)
+            if ready is not None:
+                request.progress.say(f"using the environment {ready.folder.name}, which is there already")
+                return ready
+            held, seen = self._claim(request, waited_for)
+            if held is not None:
+                return self._build(request, held, known_lock=_known_lock(seen))
+            if waited_for is None:
+                request.progress.step("waiting")
+                request.progress.say("another deployment is building the same environment; waiting for it")
+            waited_for = seen.attempt
+            time.sleep(_POLL_SECONDS)
+
+    def _ready(self, request: EnvironmentRequest) -> BuiltEnvironment | None:
+        with transaction(self._sessions) as work:
+            answer = repository.resolved_lock(work.session, request.spec_hash)
+            if answer is None:
+                return None
+            lock_hash, text = answer
+            row = repository.published_folder(work.session, lock_hash)
+            if row is None:
+                return None
+            lock = EnvironmentLock(text, row.python_version, self._shop.platform)
+            built = self._shop.environments.named(row.folder, lock)
+            if built is None:
+                repository.forget_environment(work.session, lock_hash)
+                return None
+            _use(work.session, request, lock_hash)
+        return built
+
+    def _claim(self, request: EnvironmentRequest, waited_for: int | None) -> tuple[Claim | None, repository.SeenBuild]:
+        """The right to build, and how the last build ended. A failure that we waited for is ours too."""
+        with transaction(self._sessions) as work:
+            seen = repository.see_build(work.session, request.spec_hash, request.order.spec)
+            if seen.state is BuildState.FAILED and seen.attempt == waited_for:
+                raise BuildFailed(seen.error or "the build that this one waited for failed")
+            return repository.take_build(work.session, request.spec_hash), seen
+
+    def _build(self, request: EnvironmentRequest, held: Claim, *, known_lock: str | None) -> BuiltEnvironment:
+        order = replace(request.order, known_lock=known_lock)
+        with heartbeat(self._sessions, held) as beating, cut_when_lost(beating, request.alive):
+            try:
+                return build_environment(
+                    self._shop,
+                    order,
+                    already_built=lambda lock: self._adopt(request, held, lock),
+                    publish=lambda built: self._publish(request, held, built),
+                    progress=request.progress,
+                    alive=request.alive,
+                )
+            except PlatformError as failure:
+                with transaction(self._sessions) as work:
+                    repository.record_build_failure(work.session, held, failure.message)
+                raise
+            except BaseException:
+                self._give_back(held)
+                raise
+
+    def _adopt(self, request: EnvironmentRequest, held: Claim, lock: EnvironmentLock) -> BuiltEnvironment | None:
+        """The published environment of this lock, recorded as the answer to this spec too."""
+        with transaction(self._sessions) as work:
+            row = repository.published_folder(work.session, lock.digest)
+            built = self._shop.environments.named(row.folder, lock) if row is not None else None
+            if built is None:
+                return None
+            if not repository.record_resolution(work.session, held, lock_hash=lock.digest, lock=lock.text):
+                raise LeaseLost
+            _use(work.session, request, lock.digest)
+        return built
+
+    def _publish(self, request: EnvironmentRequest, held: Claim, built: BuiltEnvironment) -> None:
+        size = _size(built.folder)
+        with transaction(self._sessions) as work:
+            if not repository.record_environment(work.session, held, built, size_bytes=size):
+                raise LeaseLost
+            _use(work.session, request, built.lock.digest)
+
+    def _give_back(self, held: Claim) -> None:
+        """Others need not wait for the lease to run out. Where the database is away, they do."""
+        with suppress(SQLAlchemyError), transaction(self._sessions) as work:
+            finish(work.session, held)
+
+
+def _known_lock(seen: repository.SeenBuild) -> str | None:
+    """Of an environment that was removed. After a failure everything is resolved anew."""
+    return seen.lock if seen.state is BuildState.SUCCEEDED else None
+
+
+def _use(session: Session, request: EnvironmentRequest, lock_hash: str) -> None:
+    if not repository.use_environment(session, request.generation, spec_hash=request.spec_hash, lock_hash=lock_hash):
+        raise LeaseLost
+
+
+def _size(folder: Path) -> int:
+    return sum((Path(parent) / name).lstat().st_size for parent, _, names in os.walk(folder) for name in names)
