@@ -30,7 +30,8 @@ def _array_to_json(array: npt.NDArray[Any]) -> bytes:
         array = array.astype(np.float64)
     if array.ndim == 0 or array.size == 0 or array.dtype.kind not in _DIRECT_KINDS:
         return orjson.dumps(array.tolist())
-    return orjson.dumps(np.ascontiguousarray(array), option=orjson.OPT_SERIALIZE_NUMPY)
+    native = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+    return orjson.dumps(native, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _records(columns: Iterable[Column], rows: int) -> list[dict[str, Any]]:

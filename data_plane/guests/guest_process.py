@@ -15,6 +15,7 @@ from subprocess import Popen
 from typing import Any
 
 from data_plane.guests.processes import Process, identify
+from modelyard.core.data_dir import DataDir
 
 _RUN_FILE = ".json"
 _EXIT_FILE = ".exit"
@@ -50,7 +51,7 @@ class GuestProcess:
 
     @property
     def exit_file(self) -> Path:
-        return self.run_file.with_suffix(_EXIT_FILE)
+        return exit_file_path(self.run_file)
 
     @property
     def kill_note(self) -> Path:
@@ -66,6 +67,10 @@ class GuestProcess:
 
 def run_file_path(run_dir: Path, guest_id: str) -> Path:
     return run_dir / f"{guest_id}{_RUN_FILE}"
+
+
+def exit_file_path(run_file: Path) -> Path:
+    return run_file.with_suffix(_EXIT_FILE)
 
 
 def write_run_file(guest: GuestProcess) -> None:
@@ -149,6 +154,18 @@ def wait_for_end(guest: GuestProcess, timeout: float) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def remove_leftovers(data_dir: DataDir) -> None:
+    """What a host left that died between making a guest's folder and writing its run file."""
+    known = {path.stem for path in data_dir.guest_run_files.glob(f"*{_RUN_FILE}")}
+    for folder in data_dir.guests.iterdir():
+        if folder.is_dir() and folder.name not in known:
+            shutil.rmtree(folder, ignore_errors=True)
+    beside = [*data_dir.socket_dir.glob("*.sock"), *data_dir.guest_run_files.glob(f"*{_EXIT_FILE}")]
+    for path in beside:
+        if path.stem not in known:
+            path.unlink(missing_ok=True)
 
 
 def remove(guest: GuestProcess, *, keep_log: bool = True) -> None:

@@ -7,6 +7,7 @@ cannot enter. It outlives the host that started it; its run file says how to fin
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from data_plane.guests import worker_archive
 from data_plane.guests.environment import guest_environment
-from data_plane.guests.guest_process import GuestProcess, run_file_path, write_run_file
+from data_plane.guests.guest_process import GuestProcess, exit_file_path, remove, run_file_path, write_run_file
 from data_plane.guests.processes import Process, children, identify
 from modelyard.core.data_dir import DataDir
 from modelyard.supervisor import keeper
@@ -57,6 +58,8 @@ class GuestSpec:
     def __post_init__(self) -> None:
         if not self.python.is_absolute():
             raise ValueError(f"the guest's interpreter must be an absolute path, not {self.python}")
+        if self.gid is not None and self.uid is None:
+            raise ValueError("a gid without a uid leaves the guest the platform's own user")
 
     @property
     def folder(self) -> Path:
@@ -70,6 +73,18 @@ class GuestSpec:
     def socket(self) -> Path:
         return self.data_dir.socket_dir / f"{self.guest_id}.sock"
 
+    @property
+    def run_file(self) -> Path:
+        return run_file_path(self.data_dir.guest_run_files, self.guest_id)
+
+    @property
+    def exit_file(self) -> Path:
+        return exit_file_path(self.run_file)
+
+    @property
+    def group(self) -> int:
+        return self.gid if self.gid is not None else self.uid or 0
+
 
 def new_guest_id() -> str:
     return secrets.token_hex(6)
@@ -77,29 +92,52 @@ def new_guest_id() -> str:
 
 def spawn(spec: GuestSpec) -> GuestProcess:
     """Returns once the process exists; whether its model loads is for its STATUS to say."""
-    archive = worker_archive.build(spec.data_dir.runtime)
-    configuration = _make_folder(spec)
-    run_file = run_file_path(spec.data_dir.guest_run_files, spec.guest_id)
-    with _listener(spec.socket) as listening, _lifeline(spec) as lifeline:
-        command = _keeper_command(spec, run_file.with_suffix(".exit"), listening, lifeline[0])
-        command += [str(spec.python), "-I", "-S", str(archive)]
-        command += ["--config", str(configuration), "--listen-fd", str(listening)]
-        popen = _start(command, (listening, *lifeline))
-    guest = _started(spec, popen, run_file)
-    write_run_file(guest)
+    spec.folder.mkdir(mode=0o700)
+    try:
+        popen = _start(spec)
+    except BaseException:
+        shutil.rmtree(spec.folder)
+        spec.socket.unlink(missing_ok=True)
+        raise
+    guest = _started(spec, popen)
+    try:
+        write_run_file(guest)
+    except BaseException:
+        # A guest that nobody could find again must not be.
+        popen.terminate()
+        popen.wait()
+        remove(guest)
+        raise
     return guest
 
 
-def _make_folder(spec: GuestSpec) -> Path:
-    """The guest's private folder with its configuration. It is handed over last: until then nobody interferes."""
-    spec.folder.mkdir(mode=0o700)
+def _start(spec: GuestSpec) -> "subprocess.Popen[bytes]":
+    archive = worker_archive.build(spec.data_dir.runtime)
+    configuration = _fill_folder(spec)
+    with _listener(spec.socket) as listening, _lifeline(spec) as lifeline:
+        command = [*_keeper_command(spec, listening, lifeline[0]), "--", str(spec.python), "-I", "-S", str(archive)]
+        command += ["--config", str(configuration), "--listen-fd", str(listening)]
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={},
+            cwd="/",
+            pass_fds=(listening, *lifeline),
+            # The guest outlives its host, and what ends the host's group does not end it.
+            start_new_session=True,
+        )
+
+
+def _fill_folder(spec: GuestSpec) -> Path:
+    """The guest's configuration. The folder is handed over last: until then nobody interferes."""
     configuration = spec.folder / "guest.json"
     configuration.touch(mode=0o600)
     configuration.write_text(json.dumps(_configuration(spec), indent=1))
     if spec.uid is not None:
-        gid = spec.gid if spec.gid is not None else spec.uid
-        os.chown(configuration, spec.uid, gid)
-        os.chown(spec.folder, spec.uid, gid)
+        os.chown(configuration, spec.uid, spec.group)
+        os.chown(spec.folder, spec.uid, spec.group)
     return configuration
 
 
@@ -147,54 +185,36 @@ def _lifeline(spec: GuestSpec) -> Iterator[tuple[int, ...]]:
             os.close(end)
 
 
-def _keeper_command(spec: GuestSpec, exit_file: Path, listening: int, lifeline: int) -> list[str]:
+def _keeper_command(spec: GuestSpec, listening: int, lifeline: int) -> list[str]:
     command = [sys.executable, "-I", "-S", str(keeper.__file__)]
-    command += ["--lifeline", str(lifeline), "--exit-file", str(exit_file), "--pass-fd", str(listening)]
-    command += ["--log", str(spec.log), "--cwd", str(spec.folder)]
+    command += ["--lifeline", str(lifeline), "--exit-file", str(spec.exit_file), "--pass-fd", str(listening)]
+    command += ["--log", str(spec.log), "--cwd", str(spec.folder), "--nice", str(spec.nice)]
     if spec.uid is not None:
-        command += ["--uid", str(spec.uid), "--gid", str(spec.gid if spec.gid is not None else spec.uid)]
-    if spec.nice:
-        command += ["--nice", str(spec.nice)]
-    return [*command, "--"]
-
-
-def _start(command: list[str], descriptors: tuple[int, ...]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={},
-        cwd="/",
-        pass_fds=descriptors,
-        # The guest outlives its host, and what ends the host's group does not end it.
-        start_new_session=True,
-    )
-
-
-def _started(spec: GuestSpec, popen: subprocess.Popen[bytes], run_file: Path) -> GuestProcess:
-    keeper_process = identify(popen.pid)
-    return GuestProcess(
-        guest_id=spec.guest_id,
-        endpoint=spec.endpoint,
-        deployment=spec.deployment,
-        generation=spec.generation,
-        process=_await_child(popen, run_file.with_suffix(".exit")),
-        keeper=keeper_process or Process(popen.pid, _ENDED),
-        socket=spec.socket,
-        log=spec.log,
-        folder=spec.folder,
-        run_file=run_file,
-        started_at=time.time(),
-        labels=spec.labels,
-        popen=popen,
-    )
+        command += ["--uid", str(spec.uid), "--gid", str(spec.group)]
+    return command
 
 
 _ENDED = "ended"
 
 
-def _await_child(popen: subprocess.Popen[bytes], exit_file: Path) -> Process:
+def _started(spec: GuestSpec, popen: "subprocess.Popen[bytes]") -> GuestProcess:
+    return GuestProcess(
+        guest_id=spec.guest_id,
+        endpoint=spec.endpoint,
+        deployment=spec.deployment,
+        generation=spec.generation,
+        keeper=identify(popen.pid) or Process(popen.pid, _ENDED),
+        process=_await_child(popen, spec.exit_file),
+        socket=spec.socket,
+        log=spec.log,
+        folder=spec.folder,
+        run_file=spec.run_file,
+        started_at=time.time(),
+        popen=popen,
+    )
+
+
+def _await_child(popen: "subprocess.Popen[bytes]", exit_file: Path) -> Process:
     """The keeper's one child. Asked of the system, because what a guest says of itself could name another's pid."""
     while popen.poll() is None:
         for pid in children(popen.pid):

@@ -5,8 +5,9 @@ what pandas infers (text, nested values) is left to pandas to infer. Arrays lie 
 a copy, and the model may write into them.
 """
 
+import functools
 import json
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 from .frames import ProtocolError
 
@@ -50,12 +51,24 @@ def _frame(payload: Dict[str, Any], body: bytearray) -> Any:
     columns, rows = payload["columns"], payload["rows"]
     names = [column["name"] for column in columns]
     if _is_one_block(columns, rows):
-        return pandas.DataFrame(_block(columns, rows, body), columns=names, copy=False)
+        return pandas.DataFrame(_block(columns, rows, body), columns=_labels(tuple(names)), copy=False)
     values = {position: _column(column, rows, body) for position, column in enumerate(columns)}
     frame = pandas.DataFrame(values, index=pandas.RangeIndex(rows), copy=False)
     # Set afterwards, because two columns may have one name.
     frame.columns = names
     return frame
+
+
+def _labels(names: Tuple[Any, ...]) -> Any:
+    """Column labels, quick to make: a view, so that what the model sets on it stays its own."""
+    return _index(names).view()
+
+
+@functools.lru_cache(maxsize=64)
+def _index(names: Tuple[Any, ...]) -> Any:
+    import pandas
+
+    return pandas.Index(names)
 
 
 def _is_one_block(columns: List[Dict[str, Any]], rows: int) -> bool:

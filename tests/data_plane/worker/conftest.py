@@ -1,0 +1,17 @@
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.data_plane.guests.interpreters import interpreters
+from tests.data_plane.guests.yard import GuestYard
+
+
+@pytest.fixture(params=interpreters().values(), ids=interpreters().keys())
+def yard(request: pytest.FixtureRequest) -> Iterator[GuestYard]:
+    """Guests of every interpreter on this machine, one after the other."""
+    with tempfile.TemporaryDirectory(prefix="my-yard-") as folder:
+        yard = GuestYard(Path(folder), request.param)
+        yield yard
+        yard.end()

@@ -1,0 +1,405 @@
+"""What a guest worker says, on every Python that it may find itself in."""
+
+import json
+import os
+import re
+import signal
+import struct
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_plane.guests.codec import JsonPayload, JsonResult
+from data_plane.guests.connection import GuestGone, ScoringFailed
+from data_plane.guests.exit_reason import exit_reason
+from data_plane.guests.guest_process import wait_for_end
+from data_plane.worker import frames
+from tests.data_plane.guests.yard import GATED, PATIENCE, GuestYard, eventually
+
+MISBEHAVING = """
+    import os, sys
+
+    def init():
+        pass
+
+    def run(input_data, params=None):
+        if input_data == "raise":
+            raise ValueError("no such wine")
+        if input_data == "exit":
+            sys.exit(5)
+        if input_data == "vanish":
+            os._exit(6)
+        if input_data == "inexpressible":
+            return {"answer": object()}
+        if input_data == "long":
+            raise ValueError("x" * 10_000)
+        return input_data
+"""
+
+PRINTING = """
+    import os, sys
+
+    def init():
+        print("loading")
+
+    def run(input_data, params=None):
+        print("in two", end=" ")
+        print("parts")
+        print("to standard error", file=sys.stderr)
+        os.write(1, b"MY\\x01\\x04 not a frame\\n")
+        os.system("echo from a child")
+        for descriptor in range(3, 20):
+            try:
+                os.fstat(descriptor)
+            except OSError:
+                continue
+        return input_data
+"""
+
+
+class TestGreeting:
+    def test_tells_who_the_guest_is(self, yard: GuestYard) -> None:
+        guest, connection = yard.ready()
+        status = connection.status
+        assert (status.guest_id, status.generation, status.pid) == (guest.guest_id, 3, guest.pid)
+        assert status.state == "ready"
+        assert f"Python {status.python}\n" == subprocess.check_output([yard.python, "--version"], text=True)
+
+    def test_arrives_while_the_model_is_still_loading_and_its_end_is_pushed(
+        self, yard: GuestYard, tmp_path: Path
+    ) -> None:
+        gate = tmp_path / "gate"
+        script = f"""
+            import os, time
+            def init():
+                while not os.path.exists({str(gate)!r}):
+                    time.sleep(0.005)
+            def run(input_data):
+                return 1
+        """
+        guest = yard.start(script)
+        connection = yard.connect(guest)
+        assert connection.status.state == "loading"
+        assert connection.ping(PATIENCE).state == "loading"
+        gate.touch()
+        assert connection.wait_until_loaded(PATIENCE).state == "ready"
+
+    def test_of_another_protocol_version_is_refused(self, yard: GuestYard) -> None:
+        guest, _ = yard.ready()
+        stranger = yard.speak(guest)
+        stranger.send(frames.HELLO, {"protocol": [99], "role": "gateway"})
+        assert "protocol 1" in stranger.meta(frames.ERROR)["message"]
+        assert stranger.next() is None
+
+    def test_comes_before_anything_else(self, yard: GuestYard) -> None:
+        guest, _ = yard.ready()
+        stranger = yard.speak(guest)
+        stranger.send(frames.PING, {})
+        assert stranger.meta(frames.ERROR)["error"] == "protocol"
+        assert stranger.next() is None
+
+
+class TestScoring:
+    def test_hands_the_input_and_params_to_run_and_its_answer_back(self, yard: GuestYard) -> None:
+        _, connection = yard.ready()
+        result = connection.score(JsonPayload([1, "ä"]), params={"k": 2}, timeout=PATIENCE)
+        assert result == JsonResult('{"input":[1,"ä"],"params":{"k":2}}'.encode())
+
+    def test_works_for_a_run_that_takes_no_params(self, yard: GuestYard) -> None:
+        _, connection = yard.ready("def init(): pass\ndef run(data): return data")
+        assert connection.score(JsonPayload(4), params={"k": 2}, timeout=PATIENCE) == JsonResult(b"4")
+
+    def test_answers_in_the_order_of_the_questions(self, yard: GuestYard) -> None:
+        guest, _ = yard.ready(MISBEHAVING)
+        gateway = yard.speak(guest)
+        gateway.hello()
+        for number in range(50):
+            gateway.score(number, request_id=number)
+        assert [gateway.result() for _ in range(50)] == [(number, number) for number in range(50)]
+
+    def test_keeps_two_connections_apart(self, yard: GuestYard) -> None:
+        guest, _ = yard.ready(MISBEHAVING)
+        one, other = yard.speak(guest), yard.speak(guest)
+        one.hello()
+        other.hello()
+        for number in range(20):
+            one.score(f"one {number}", request_id=number)
+            other.score(f"other {number}", request_id=number)
+        assert [one.result()[1] for _ in range(20)] == [f"one {number}" for number in range(20)]
+        assert [other.result()[1] for _ in range(20)] == [f"other {number}" for number in range(20)]
+
+    def test_of_a_request_past_its_deadline_is_left_undone(self, yard: GuestYard) -> None:
+        guest, _ = yard.ready(MISBEHAVING)
+        gateway = yard.speak(guest)
+        gateway.hello()
+        gateway.score("vanish", deadline=time.time() - 1)
+        assert gateway.meta(frames.ERROR)["error"] == "deadline"
+        assert guest.is_running()
+
+    def test_makes_not_a_number_null(self, yard: GuestYard) -> None:
+        _, connection = yard.ready("def init(): pass\ndef run(data): return [float(x) for x in data]")
+        result = connection.score(JsonPayload(["nan", "inf", "1"]), timeout=PATIENCE)
+        assert result == JsonResult(b"[null,null,1.0]")
+
+
+class TestAModel:
+    def test_that_raises_fails_one_request_and_leaves_a_traceback(self, yard: GuestYard) -> None:
+        guest, connection = yard.ready(MISBEHAVING)
+        with pytest.raises(ScoringFailed, match="ValueError: no such wine") as failure:
+            connection.score(JsonPayload("raise"), request_ids=("r-17",), timeout=PATIENCE)
+        assert failure.value.kind == "model"
+        log = guest.log.read_text()
+        assert str(failure.value.reference) in log
+        assert "r-17" in log
+        assert 'raise ValueError("no such wine")' in log
+        assert connection.score(JsonPayload(1), timeout=PATIENCE) == JsonResult(b"1")
+
+    def test_that_calls_sys_exit_fails_one_request(self, yard: GuestYard) -> None:
+        _, connection = yard.ready(MISBEHAVING)
+        with pytest.raises(ScoringFailed, match="SystemExit: 5"):
+            connection.score(JsonPayload("exit"), timeout=PATIENCE)
+        assert connection.score(JsonPayload(1), timeout=PATIENCE) == JsonResult(b"1")
+
+    def test_that_ends_its_process_is_seen_to_be_gone(self, yard: GuestYard) -> None:
+        guest, connection = yard.ready(MISBEHAVING)
+        with pytest.raises(GuestGone):
+            connection.score(JsonPayload("vanish"), timeout=PATIENCE)
+        assert wait_for_end(guest, PATIENCE)
+        assert exit_reason(guest) == "exited with code 6"
+
+    def test_that_answers_what_json_cannot_express_is_told_the_type(self, yard: GuestYard) -> None:
+        _, connection = yard.ready(MISBEHAVING)
+        with pytest.raises(ScoringFailed, match=r"holds a builtins\.object, which JSON cannot express"):
+            connection.score(JsonPayload("inexpressible"), timeout=PATIENCE)
+
+    def test_has_its_message_cut_to_two_kilobytes(self, yard: GuestYard) -> None:
+        _, connection = yard.ready(MISBEHAVING)
+        with pytest.raises(ScoringFailed) as failure:
+            connection.score(JsonPayload("long"), timeout=PATIENCE)
+        assert len(failure.value.message) == 2048
+
+    def test_is_pinged_while_it_runs(self, yard: GuestYard, tmp_path: Path) -> None:
+        guest, host = yard.ready(GATED)
+        gateway = yard.speak(guest)
+        gateway.hello()
+        gateway.score(str(tmp_path / "gate"))
+        eventually(lambda: host.ping(PATIENCE).busy_for is not None)
+        assert host.ping(PATIENCE).answered == 0
+        (tmp_path / "gate").touch()
+        assert gateway.result() == (1, "released")
+        assert eventually(lambda: host.ping(PATIENCE).answered) == 1
+        assert eventually(lambda: host.ping(PATIENCE).busy_for is None)
+
+
+class TestPrints:
+    def test_go_to_the_log_with_a_utc_time_and_never_into_a_frame(self, yard: GuestYard) -> None:
+        guest, connection = yard.ready(PRINTING)
+        for number in range(3):
+            assert connection.score(JsonPayload(number), timeout=PATIENCE) == JsonResult(b"%d" % number)
+        lines = guest.log.read_text(errors="replace").splitlines()
+        stamped = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} I \[" + str(guest.pid) + r"\] "
+
+        def count(pattern: str) -> int:
+            return sum(bool(re.fullmatch(pattern, line)) for line in lines)
+
+        assert count(stamped + "modelyard - Worker ready after .* s") == 1
+        assert count(stamped + "stdout - loading") == 1
+        assert count(stamped + "stdout - in two parts") == 3
+        assert count(stamped + "stderr - to standard error") == 3
+        assert count("MY.* not a frame") == 3
+        assert count("from a child") == 3
+
+
+class TestInit:
+    @pytest.mark.parametrize(
+        ("body", "error"),
+        [
+            ("raise RuntimeError('no weights')", "RuntimeError: no weights"),
+            ("import sys; sys.exit('bye')", "SystemExit: bye"),
+            ("import not_installed", "ModuleNotFoundError: No module named 'not_installed'"),
+        ],
+        ids=["raises", "exits", "misses a package"],
+    )
+    def test_that_fails_says_why_before_the_guest_ends(self, yard: GuestYard, body: str, error: str) -> None:
+        guest = yard.start(f"def init():\n    {body}\ndef run(data): return data")
+        status = yard.connect(guest).wait_until_loaded(PATIENCE)
+        assert (status.state, status.error) == ("failed", error)
+        assert wait_for_end(guest, PATIENCE)
+        assert exit_reason(guest) == "exited with code 3 (init failed)"
+        assert "Traceback (most recent call last):" in guest.log.read_text()
+
+    def test_that_ends_the_process_leaves_its_exit_code(self, yard: GuestYard) -> None:
+        guest = yard.start("import os\nos._exit(9)")
+        assert wait_for_end(guest, PATIENCE)
+        assert exit_reason(guest) == "exited with code 9"
+
+    def test_of_a_script_that_has_no_run_is_a_failure(self, yard: GuestYard) -> None:
+        guest = yard.start("def init(): pass")
+        status = yard.connect(guest).wait_until_loaded(PATIENCE)
+        assert "does not define a function run()" in str(status.error)
+
+    def test_finds_no_module_of_ours_and_what_lies_beside_the_script(self, yard: GuestYard) -> None:
+        spec = yard.spec("import sys, neighbour\ndef init(): pass\ndef run(data): return [neighbour.NAME, sys.path]")
+        (spec.bundle_dir / "neighbour.py").write_text("NAME = 'next door'")
+        guest = yard.start_spec(spec)
+        connection = yard.connect(guest)
+        connection.wait_until_loaded(PATIENCE)
+        result = connection.score(JsonPayload(0), timeout=PATIENCE)
+        assert isinstance(result, JsonResult)
+        neighbour, path = json.loads(result.text)
+        assert neighbour == "next door"
+        assert path[0] == str(spec.bundle_dir)
+        assert not [entry for entry in path if entry.endswith(".pyz") or "data_plane" in entry]
+        assert not list(spec.bundle_dir.glob("__pycache__"))
+
+
+class TestMalformedFrames:
+    @pytest.mark.parametrize(
+        "nonsense",
+        [
+            b"GET / HTTP/1.1\r\nHost: guest\r\n\r\n",
+            struct.pack("<2sBBIQQ", b"MY", 1, frames.SCORE, 1, frames.LARGEST_META + 1, 0),
+            struct.pack("<2sBBIQQ", b"MY", 1, frames.SCORE, 1, 2, frames.LARGEST_BODY + 1),
+            struct.pack("<2sBBIQQ", b"MY", 1, frames.SCORE, 1, 3, 0) + b"[1]",
+            struct.pack("<2sBBIQQ", b"MY", 9, frames.PING, 1, 2, 0) + b"{}",
+        ],
+        ids=["another protocol", "oversized meta", "oversized body", "meta not an object", "another version"],
+    )
+    def test_close_their_connection_and_no_other(self, yard: GuestYard, nonsense: bytes) -> None:
+        guest, host = yard.ready()
+        good, bad = yard.speak(guest), yard.speak(guest)
+        good.hello()
+        bad.hello()
+        bad.send_bytes(nonsense)
+        assert bad.meta(frames.ERROR)["error"] == "protocol"
+        assert bad.next() is None
+        good.score("still here")
+        assert good.result() == (1, {"input": "still here", "params": None})
+        assert host.ping(PATIENCE).state == "ready"
+
+    def test_of_an_unknown_kind_are_refused_and_the_connection_stays(self, yard: GuestYard) -> None:
+        guest, _ = yard.ready()
+        gateway = yard.speak(guest)
+        gateway.hello()
+        gateway.send(77, {}, request_id=5)
+        assert gateway.meta(frames.ERROR)["error"] == "protocol"
+        gateway.send(frames.DRAIN, {"deadline": 1}, request_id=6)
+        assert gateway.meta(frames.ERROR)["error"] == "protocol"
+        gateway.score(1)
+        assert gateway.result()[0] == 1
+
+    @pytest.mark.parametrize(
+        "payload",
+        [None, {}, {"kind": "poem"}, {"kind": "json", "data": [0, 99]}, {"kind": "json", "data": [-1, 1]}, 7],
+    )
+    def test_with_a_payload_that_cannot_be_read_are_answered(self, yard: GuestYard, payload: Any) -> None:
+        guest, _ = yard.ready()
+        gateway = yard.speak(guest)
+        gateway.hello()
+        gateway.send(frames.SCORE, {"payload": payload}, request_id=5, body=b"1")
+        assert gateway.meta(frames.ERROR)["error"] == "protocol"
+
+
+class TestTheEnd:
+    def test_of_a_drain_comes_when_what_was_received_is_answered(self, yard: GuestYard, tmp_path: Path) -> None:
+        guest, host = yard.ready(GATED)
+        gateway = yard.speak(guest)
+        gateway.hello()
+        (tmp_path / "second").touch()
+        gateway.score(str(tmp_path / "first"), request_id=1)
+        gateway.score(str(tmp_path / "second"), request_id=2)
+        eventually(lambda: host.ping(PATIENCE).busy_for is not None)
+        host.drain(PATIENCE)
+        (tmp_path / "first").touch()
+        assert [gateway.result(), gateway.result()] == [(1, "released"), (2, "released")]
+        assert guest.is_running()
+        gateway.close()
+        assert wait_for_end(guest, PATIENCE)
+        assert exit_reason(guest) == "exited with code 0 (drained or told to stop)"
+
+    def test_of_a_drain_comes_at_the_deadline_whatever_the_model_does(self, yard: GuestYard) -> None:
+        guest, host = yard.ready(GATED)
+        gateway = yard.speak(guest)
+        gateway.hello()
+        gateway.score("/never")
+        eventually(lambda: host.ping(PATIENCE).busy_for is not None)
+        host.drain(0.05)
+        assert wait_for_end(guest, PATIENCE)
+        assert exit_reason(guest) == "exited with code 0 (drained or told to stop)"
+
+    def test_of_a_guest_without_a_host_comes_even_while_the_model_runs(self, yard: GuestYard) -> None:
+        guest = yard.start(GATED, host_timeout=0.3)
+        gateway = yard.speak(guest)
+        gateway.hello()
+        gateway.score("/never")
+        assert wait_for_end(guest, PATIENCE)
+        assert exit_reason(guest) == "exited with code 4 (lost its host)"
+
+    def test_of_a_guest_with_a_host_does_not_come(self, yard: GuestYard) -> None:
+        guest = yard.start(host_timeout=0.3)
+        host = yard.connect(guest)
+        host.wait_until_loaded(PATIENCE)
+        begun = time.monotonic()
+        eventually(lambda: time.monotonic() > begun + 0.6 and host.ping(PATIENCE))
+        host.close()
+        assert wait_for_end(guest, PATIENCE)
+        assert exit_reason(guest) == "exited with code 4 (lost its host)"
+
+    def test_comes_on_sigterm_with_what_the_model_registered(self, yard: GuestYard) -> None:
+        script = "import atexit\ndef init(): atexit.register(print, 'goodbye')\ndef run(data): return data"
+        guest, _ = yard.ready(script)
+        os.kill(guest.pid, signal.SIGTERM)
+        assert wait_for_end(guest, PATIENCE)
+        assert exit_reason(guest) == "exited with code 0 (drained or told to stop)"
+        assert "stdout - goodbye" in guest.log.read_text()
+
+    def test_is_not_held_up_by_threads_that_the_model_left(self, yard: GuestYard) -> None:
+        script = """
+            import threading
+            def init():
+                threading.Thread(target=threading.Event().wait).start()
+            def run(data):
+                return data
+        """
+        guest, host = yard.ready(script)
+        host.drain(PATIENCE)
+        assert wait_for_end(guest, PATIENCE)
+        assert exit_reason(guest) == "exited with code 0 (drained or told to stop)"
+
+
+class TestSlowPeers:
+    def test_do_not_hold_up_the_others(self, yard: GuestYard) -> None:
+        guest, _ = yard.ready("def init(): pass\ndef run(data): return 'x' * data")
+        slow, quick = yard.speak(guest), yard.speak(guest)
+        slow.hello()
+        quick.hello()
+        slow.score(20_000_000, request_id=1)
+        quick.score(3, request_id=2)
+        assert quick.result() == (2, "xxx")
+        assert slow.result() == (1, "x" * 20_000_000)
+
+
+class TestAForkedChildOfTheModel:
+    def test_does_not_keep_the_connections_open(self, yard: GuestYard, tmp_path: Path) -> None:
+        # It leaves the guest's process group too, so only the closed descriptors tell the peer of the guest's end.
+        script = f"""
+            import os, time
+            def init():
+                pass
+            def run(data):
+                if os.fork() == 0:
+                    os.setsid()
+                    while not os.path.exists({str(tmp_path / "gate")!r}):
+                        time.sleep(0.005)
+                    open({str(tmp_path / "child has ended")!r}, "w").close()
+                    os._exit(0)
+                os._exit(1)
+        """
+        _, connection = yard.ready(script)
+        with pytest.raises(GuestGone):
+            connection.score(JsonPayload(0), timeout=PATIENCE)
+        (tmp_path / "gate").touch()
+        eventually((tmp_path / "child has ended").exists)

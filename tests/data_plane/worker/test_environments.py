@@ -1,0 +1,193 @@
+"""The same frames in environments with another pandas and numpy: dtypes as MLflow enforces them there."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data_plane.guests.codec import (
+    ArrayPayload,
+    ArraysPayload,
+    Column,
+    FramePayload,
+    FrameResult,
+    Payload,
+    result_to_json,
+)
+from tests.data_plane.guests.interpreters import interpreters
+from tests.data_plane.guests.yard import PATIENCE, GuestYard
+
+# Made once and kept in pytest's cache folder.
+REQUIREMENTS = {
+    "3.8": ["numpy==1.23.5", "pandas==1.5.3"],
+    "3.13": ["numpy==2.2.6", "pandas==2.3.3"],
+}
+MADE_FOR_TESTS = [version for version in REQUIREMENTS if version in interpreters()]
+
+SCRIPT = """
+    import numpy, pandas
+
+    def init():
+        pass
+
+    def run(input_data, params=None):
+        if params == "echo":
+            return input_data
+        if isinstance(input_data, pandas.DataFrame):
+            input_data.iloc[0, 0] = input_data.iloc[0, 0]
+            missing = {str(name): input_data[name].isna().tolist() for name in input_data}
+            return {"dtypes": {str(n): str(t) for n, t in input_data.dtypes.items()}, "missing": missing}
+        if isinstance(input_data, dict):
+            return {name: [str(a.dtype), a.shape, a.flags.writeable] for name, a in input_data.items()}
+        input_data[0] = 7
+        return input_data
+"""
+
+COLUMNS = (
+    Column("boolean", "boolean", np.array([True, False])),
+    Column("optional boolean", "boolean", np.array([True, False]), np.array([False, True])),
+    Column("integer", "integer", np.array([1, 2])),
+    Column("long", "long", np.array([1, 2])),
+    Column("optional long", "long", np.array([1, 2]), np.array([True, False])),
+    Column("float", "float", np.array([1, 2])),
+    Column("double", "double", np.array([1, 2]), np.array([True, False])),
+    Column("string", "string", ["a", None]),
+    Column("binary", "binary", [b"a", None]),
+    Column("datetime", "datetime", np.array(["2024-01-02", "2024-01-03"], dtype="M8[ns]"), np.array([False, True])),
+    Column("json", "json", [[1], {"a": 1}]),
+)
+DTYPES = {
+    "boolean": "bool",
+    "optional boolean": "object",
+    "integer": "int32",
+    "long": "int64",
+    "optional long": "object",
+    "float": "float32",
+    "double": "float64",
+    "string": "object",
+    "binary": "object",
+    "datetime": "datetime64[ns]",
+    "json": "object",
+}
+MISSING = {
+    **{column.name: [False, False] for column in COLUMNS},
+    "optional boolean": [False, True],
+    "optional long": [True, False],
+    "double": [True, False],
+    "string": [False, True],
+    "binary": [False, True],
+    "datetime": [False, True],
+}
+
+
+def environment(version: str, folder: Path) -> Path:
+    python = folder / "bin" / "python"
+    complete = folder / "complete"
+    if not complete.exists():
+        uv = [sys.executable, "-m", "uv", "--no-progress"]
+        subprocess.run([*uv, "venv", "--clear", "--python", interpreters()[version], folder], check=True)
+        subprocess.run([*uv, "pip", "install", "--python", python, *REQUIREMENTS[version]], check=True)
+        complete.touch()
+    return python
+
+
+@pytest.fixture(scope="module", params=[*MADE_FOR_TESTS, "ours"])
+def guest(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any]]:
+    """(what the environment calls text, a question to a guest in it)"""
+    if request.param == "ours":
+        python, text = Path(sys.executable), "str"
+    else:
+        requirements = "-".join(REQUIREMENTS[request.param])
+        folder = request.config.cache.mkdir(f"guest-{request.param}-{requirements}")
+        python, text = environment(request.param, folder), "object"
+    with tempfile.TemporaryDirectory(prefix="my-yard-") as root:
+        yard = GuestYard(Path(root), python)
+        _, connection = yard.ready(SCRIPT)
+
+        def ask(payload: Payload, params: Any = None) -> Any:
+            return connection.score(payload, params=params, timeout=PATIENCE)
+
+        yield text, ask
+        yard.end()
+
+
+class TestAGuestsOwnPandas:
+    def test_gets_the_dtypes_that_its_mlflow_would_enforce(self, guest: tuple[str, Any]) -> None:
+        text, ask = guest
+        seen = json.loads(result_to_json(ask(FramePayload(COLUMNS, 2))))
+        assert seen["dtypes"] == {**DTYPES, "string": text}
+        assert seen["missing"] == MISSING
+
+    def test_gets_a_frame_of_doubles_it_may_write_to(self, guest: tuple[str, Any]) -> None:
+        _, ask = guest
+        columns = tuple(Column(name, "double", np.array([1.5, 2.5])) for name in ("a", 0))
+        seen = json.loads(result_to_json(ask(FramePayload(columns, 2))))
+        assert seen["dtypes"] == {"a": "float64", "0": "float64"}
+
+    def test_answers_a_frame_column_by_column(self, guest: tuple[str, Any]) -> None:
+        _, ask = guest
+        columns = (
+            Column("d", "double", np.array([1.5, np.nan])),
+            Column("s", "string", ["ä", None]),
+            Column("b", "boolean", np.array([True, False])),
+            Column("i", "integer", np.array([1, 2])),
+        )
+        result = ask(FramePayload(columns, 2), "echo")
+        assert isinstance(result, FrameResult)
+        assert [column.type for column in result.columns] == ["double", "string", "boolean", "integer"]
+        assert json.loads(result_to_json(result)) == [
+            {"d": 1.5, "s": "ä", "b": True, "i": 1},
+            {"d": None, "s": None, "b": False, "i": 2},
+        ]
+
+    def test_answers_anything_else_as_json(self, guest: tuple[str, Any]) -> None:
+        _, ask = guest
+        assert json.loads(result_to_json(ask(FramePayload(COLUMNS, 2), "echo"))) == [
+            {
+                "boolean": True,
+                "optional boolean": True,
+                "integer": 1,
+                "long": 1,
+                "optional long": None,
+                "float": 1.0,
+                "double": None,
+                "string": "a",
+                "binary": "YQ==",
+                "datetime": "2024-01-02T00:00:00",
+                "json": [1],
+            },
+            {
+                "boolean": False,
+                "optional boolean": None,
+                "integer": 2,
+                "long": 2,
+                "optional long": 2,
+                "float": 2.0,
+                "double": 2.0,
+                "string": None,
+                "binary": None,
+                "datetime": None,
+                "json": {"a": 1},
+            },
+        ]
+
+
+class TestAGuestsOwnNumpy:
+    def test_gets_an_array_it_may_write_to_and_answers_one(self, guest: tuple[str, Any]) -> None:
+        _, ask = guest
+        assert result_to_json(ask(ArrayPayload(np.array([1, 2], dtype="i4")))) == b"[7,2]"
+
+    def test_gets_named_tensors(self, guest: tuple[str, Any]) -> None:
+        _, ask = guest
+        tensors = {"x": np.zeros((2, 3), dtype="f4"), "empty": np.zeros((0, 2)), "t": np.array(["ab"])}
+        assert json.loads(result_to_json(ask(ArraysPayload(tensors)))) == {
+            "x": ["float32", [2, 3], True],
+            "empty": ["float64", [0, 2], True],
+            "t": ["<U2", [1], True],
+        }

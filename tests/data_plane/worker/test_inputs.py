@@ -1,0 +1,147 @@
+"""From the platform's payloads to what the model is called with, in the environment of the tests."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.models.utils import _enforce_schema
+from mlflow.types.schema import Schema
+from mlflow.types.utils import ColSpec
+
+from data_plane.guests.codec import (
+    ArrayPayload,
+    ArraysPayload,
+    Column,
+    FramePayload,
+    JsonPayload,
+    Payload,
+    encode_score,
+)
+from data_plane.worker.frames import FrameReader, ProtocolError, unpack_meta
+from data_plane.worker.inputs import read_input
+
+
+def received(payload: Payload) -> Any:
+    (frame,) = FrameReader().feed(b"".join(encode_score(payload, request_id=1)))
+    return read_input(unpack_meta(frame.meta)["payload"], frame.body)
+
+
+def nulls(*missing: bool) -> np.ndarray:
+    return np.array(missing)
+
+
+class TestAFrame:
+    @pytest.mark.parametrize(
+        ("column", "as_a_server_parses_it"),
+        [
+            (Column("c", "boolean", np.array([True, False])), [True, False]),
+            (Column("c", "boolean", np.array([True, False]), nulls(False, True)), [True, None]),
+            (Column("c", "integer", np.array([1, 2], dtype="i4")), np.array([1, 2], dtype="i4")),
+            (Column("c", "long", np.array([1, 2])), [1, 2]),
+            (Column("c", "float", np.array([1.5, 2], dtype="f4")), np.array([1.5, 2], dtype="f4")),
+            (Column("c", "double", np.array([1.5, 0]), nulls(False, True)), [1.5, None]),
+            (Column("c", "string", ["a", "ä"]), ["a", "ä"]),
+            (Column("c", "string", ["a", None]), ["a", None]),
+            (Column("c", "binary", [b"\xff", b""]), [b"\xff", b""]),
+            (
+                Column("c", "datetime", np.array(["2024-01-02T03:04:05.000000006", "NaT"], dtype="M8[ns]")),
+                np.array(["2024-01-02T03:04:05.000000006", "NaT"], dtype="M8[ns]"),
+            ),
+        ],
+        ids=lambda value: getattr(value, "type", None),
+    )
+    def test_has_the_dtypes_that_mlflow_enforces(self, column: Column, as_a_server_parses_it: Any) -> None:
+        schema = Schema([ColSpec(column.type, "c")])
+        enforced = _enforce_schema(pd.DataFrame({"c": as_a_server_parses_it}), schema)
+        pd.testing.assert_frame_equal(received(FramePayload((column,), 2)), enforced)
+
+    def test_of_whole_numbers_with_missing_ones_holds_python_objects(self) -> None:
+        frame = received(FramePayload((Column("c", "long", np.array([1, 0]), nulls(False, True)),), 2))
+        assert frame["c"].dtype == object
+        assert frame["c"].tolist() == [1, None]
+
+    def test_keeps_nested_values_as_they_are(self) -> None:
+        values = [{"a": [1, {"b": None}]}, [2.5, "x"]]
+        frame = received(FramePayload((Column("c", "json", values),), 2))
+        assert frame["c"].tolist() == values
+
+    def test_keeps_the_names_and_the_order_of_its_columns(self) -> None:
+        columns = [Column(name, "double", np.array([float(i)])) for i, name in enumerate(["b", 7, "a", "b"])]
+        for mixed in (tuple(columns), (*columns, Column("s", "string", ["x"]))):
+            frame = received(FramePayload(mixed, 1))
+            assert list(frame.columns[:4]) == ["b", 7, "a", "b"]
+            assert frame.iloc[0, :4].tolist() == [0, 1, 2, 3]
+
+    @pytest.mark.parametrize("rows", [1, 3])
+    def test_may_be_written_to_by_the_model(self, rows: int) -> None:
+        columns = tuple(Column(name, "integer", np.arange(rows, dtype="i4")) for name in "abc")
+        for payload in (
+            FramePayload(columns, rows),
+            FramePayload((*columns, Column("d", "float", np.ones(rows))), rows),
+        ):
+            frame = received(payload)
+            frame.loc[0, "a"] = 9
+            frame["b"].to_numpy(copy=True)[0] = 1
+            frame["new"] = frame["a"] * 2
+            assert frame["new"].iloc[0] == 18
+
+    def test_of_one_layout_does_not_share_its_labels_with_the_next(self) -> None:
+        payload = FramePayload((Column("a", "double", np.array([1.0])),), 1)
+        received(payload).columns.name = "changed by a model"
+        assert received(payload).columns.name is None
+
+    def test_may_have_no_rows_or_no_columns(self) -> None:
+        assert received(FramePayload((Column("a", "double", np.array([])), Column("s", "string", [])), 0)).shape == (
+            0,
+            2,
+        )
+        assert received(FramePayload((), 3)).shape == (3, 0)
+
+
+class TestAnArray:
+    @pytest.mark.parametrize(
+        "array",
+        [
+            np.arange(6.0).reshape(2, 3),
+            np.array([True]),
+            np.array(["ab", "ä"]),
+            np.array([b"ab"]),
+            np.zeros((0, 3), dtype="f4"),
+            np.array(5, dtype="i2"),
+            np.array(["2024-01-01"], dtype="M8[D]"),
+        ],
+    )
+    def test_arrives_as_it_was_and_may_be_written_to(self, array: np.ndarray) -> None:
+        arrived = received(ArrayPayload(array))
+        assert arrived.dtype == array.dtype
+        np.testing.assert_array_equal(arrived, array)
+        assert arrived.flags.writeable
+
+    def test_may_be_one_of_several_by_name(self) -> None:
+        arrived = received(ArraysPayload({"x": np.array([1.5]), "y": np.array([[2, 3]])}))
+        assert {name: array.tolist() for name, array in arrived.items()} == {"x": [1.5], "y": [[2, 3]]}
+
+
+class TestAJsonValue:
+    def test_arrives_as_python_values(self) -> None:
+        value = {"messages": [{"role": "user", "content": "ä"}], "n": None}
+        assert received(JsonPayload(value)) == value
+
+
+class TestAPayloadThatLies:
+    @pytest.mark.parametrize(
+        "payload",
+        [
+            {"kind": "frame", "rows": 3, "columns": [{"name": "a", "type": "double", "data": [0, 8]}]},
+            {"kind": "frame", "rows": 1, "columns": [{"name": "a", "type": "complex", "data": [0, 8]}]},
+            {"kind": "frame", "rows": 1, "columns": [{"name": "a", "type": "string", "data": [0, 8]}]},
+            {"kind": "array", "dtype": "|O", "shape": [1], "data": [0, 8]},
+            {"kind": "array", "dtype": "<f8", "shape": [2], "data": [0, 8]},
+            {"kind": "array", "dtype": "<f8", "shape": [1], "data": [8, 8]},
+            {"kind": "arrays", "arrays": 5},
+        ],
+    )
+    def test_is_refused(self, payload: dict[str, Any]) -> None:
+        with pytest.raises(ProtocolError):
+            read_input(payload, bytearray(8))
