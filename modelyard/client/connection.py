@@ -4,16 +4,15 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
-import httpx2
-
 from modelyard.client.errors import ApiError, PlatformUnreachable
 from modelyard.client.platform import Platform
+from modelyard.client.transport import BrokenConnection, NoConnection, Reply, Transport
 
 _API_VERSION = "2024-10-01"
-_TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
 _PATIENCE_SECONDS = 60.0
 _LONGEST_PAUSE_SECONDS = 2.0
 _SAFE_TO_REPEAT = frozenset({"GET", "HEAD"})
@@ -63,14 +62,14 @@ class Connection:
         self._patience_seconds = patience_seconds
         self._has_answered = False
         # A proxy meant for the internet cannot reach this machine's own loopback.
-        self._http = httpx2.Client(timeout=_TIMEOUT, trust_env=urlsplit(platform.url).hostname not in _LOOPBACK)
+        self._transport = Transport(heed_proxies=urlsplit(platform.url).hostname not in _LOOPBACK)
 
     @property
     def platform(self) -> Platform:
         return self._platform
 
     def close(self) -> None:
-        self._http.close()
+        self._transport.close()
 
     def workspace_url(self, path: str = "") -> str:
         """The absolute URL of a path below the workspace, such as "/models/m"."""
@@ -86,7 +85,7 @@ class Connection:
         try:
             return self.get(path, **params)
         except ApiError as error:
-            if error.status == httpx2.codes.NOT_FOUND:
+            if error.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
 
@@ -122,10 +121,10 @@ class Connection:
         """One exchange with the control plane. Raises ApiError for a refusal."""
         headers = {"Authorization": f"Bearer {self._platform.token}"}
         query = {"api-version": _API_VERSION, **(params or {})} if "api-version=" not in url else params
-        response = self.send(method, url, headers=headers, json=body, params=query)
-        if not response.is_success:
-            raise refusal(response)
-        return _answer(response)
+        reply = self.send(method, url, headers=headers, body=body, params=query)
+        if not reply.is_success:
+            raise refusal(reply)
+        return _answer(reply)
 
     # Speaking HTTP.
 
@@ -135,39 +134,43 @@ class Connection:
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
-        json: object = None,
+        body: object = None,
         params: Mapping[str, str] | None = None,
         content: bytes | Iterable[bytes] | None = None,
-    ) -> httpx2.Response:
+    ) -> Reply:
         """Send once, and again while that is harmless and the platform may only be restarting."""
         patience = Patience(self._patience_seconds if self._has_answered else 0.0)
+        repeatable = content is None or isinstance(content, bytes)
         while True:
             try:
-                response = self._send_once(method, url, headers, json, params, content)
-            except httpx2.TransportError as error:
-                if not (_is_harmless(method, error) and content is None and patience.is_left()):
-                    raise unreachable(url, error) from error
+                reply = self._send_once(method, url, headers or {}, body, params, content)
+            except NoConnection as error:
+                if not (repeatable and patience.is_left()):
+                    raise PlatformUnreachable(_nobody_at(url)) from error
+            except BrokenConnection as error:
+                if not (method in _SAFE_TO_REPEAT and patience.is_left()):
+                    raise PlatformUnreachable(_broken_off(url, error)) from error
             else:
-                trouble = response.status_code in _PASSING_TROUBLE and method in _SAFE_TO_REPEAT
+                trouble = reply.status in _PASSING_TROUBLE and method in _SAFE_TO_REPEAT
                 if not (trouble and patience.is_left()):
-                    return response
+                    return reply
 
     def _send_once(
         self,
         method: str,
         url: str,
-        headers: Mapping[str, str] | None,
-        json: object,
+        headers: Mapping[str, str],
+        body: object,
         params: Mapping[str, str] | None,
         content: bytes | Iterable[bytes] | None,
-    ) -> httpx2.Response:
+    ) -> Reply:
         if self._trace:
-            self._trace.request(method, url, json)
-        response = self._http.request(method, url, headers=headers, json=json, params=params or None, content=content)
+            self._trace.request(method, url, body)
+        reply = self._transport.request(method, url, headers, body, params, content)
         self._has_answered = True
         if self._trace:
-            self._trace.response(response.status_code, response.text)
-        return response
+            self._trace.response(reply.status, reply.text)
+        return reply
 
     @contextmanager
     def stream(self, url: str) -> Iterator[Iterator[bytes]]:
@@ -175,49 +178,46 @@ class Connection:
         if self._trace:
             self._trace.request("GET", url, None)
         try:
-            with self._http.stream("GET", url) as response:
-                if not response.is_success:
-                    response.read()
-                    raise refusal(response)
-                yield response.iter_bytes()
-        except httpx2.TransportError as error:
-            raise unreachable(url, error) from error
+            with self._transport.stream(url) as (reply, pieces):
+                if not reply.is_success:
+                    raise refusal(reply)
+                yield pieces
+        except NoConnection as error:
+            raise PlatformUnreachable(_nobody_at(url)) from error
+        except BrokenConnection as error:
+            raise PlatformUnreachable(_broken_off(url, error)) from error
 
 
-def refusal(response: httpx2.Response) -> ApiError:
+def refusal(reply: Reply) -> ApiError:
     """The canonical error body as an exception; anything else by its status and first words."""
     try:
-        document = response.json()
+        document = reply.json()
         error = document.get("error", {"code": "Unknown", **document})
-        return ApiError.of(error, response.status_code)
+        return ApiError.of(error, reply.status)
     except (ValueError, TypeError, KeyError, AttributeError):
-        words = " ".join(response.text.split())[:200] or response.reason_phrase
-        return ApiError("Unknown", f"the platform answered {response.status_code}: {words}", (), response.status_code)
+        words = " ".join(reply.text.split())[:200] or "nothing"
+        return ApiError("Unknown", f"the platform answered {reply.status}: {words}", (), reply.status)
 
 
-def unreachable(url: str, error: Exception) -> PlatformUnreachable:
+def _nobody_at(url: str) -> str:
+    return f"no platform answers at {_origin(url)}: start it with `modelyard up` or set MODELYARD_URL"
+
+
+def _broken_off(url: str, error: Exception) -> str:
+    return f"{_origin(url)} broke off the exchange ({error}); try again"
+
+
+def _origin(url: str) -> str:
     parts = urlsplit(url)
-    where = f"{parts.scheme}://{parts.netloc}"
-    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
-        return PlatformUnreachable(f"no platform answers at {where}: start it with `modelyard up` or set MODELYARD_URL")
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return PlatformUnreachable(f"the platform at {where} broke off the exchange ({reason}); try again")
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else url
 
 
-def _is_harmless(method: str, error: httpx2.TransportError) -> bool:
-    """Nothing was sent when there was no connection; reading twice changes nothing."""
-    return isinstance(error, httpx2.ConnectError) or method in _SAFE_TO_REPEAT
-
-
-def _answer(response: httpx2.Response) -> Answer:
+def _answer(reply: Reply) -> Answer:
     try:
-        body = response.json() if response.content else {}
-        retry_after = float(response.headers.get("Retry-After") or 1)
+        body = reply.json() if reply.content else {}
+        retry_after = float(reply.headers.get("Retry-After") or 1)
     except ValueError:
-        raise refusal(response) from None
+        raise refusal(reply) from None
     return Answer(
-        response.status_code,
-        body if isinstance(body, dict) else {},
-        response.headers.get("Azure-AsyncOperation"),
-        retry_after,
+        reply.status, body if isinstance(body, dict) else {}, reply.headers.get("Azure-AsyncOperation"), retry_after
     )

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-import httpx2
-
 from modelyard.client.connection import Connection
 from modelyard.client.errors import ScoringRefused
+from modelyard.client.transport import Reply
 
 _DEPLOYMENT_HEADER = "azureml-model-deployment"
 _HINTS: Mapping[int, str] = {
@@ -26,26 +25,26 @@ def score(connection: Connection, scoring_uri: str, bearer: str, body: bytes, de
     headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
     if deployment:
         headers[_DEPLOYMENT_HEADER] = deployment
-    response = connection.send("POST", scoring_uri, headers=headers, content=body)
-    if response.is_success:
-        return response.text
-    raise _refusal(response)
+    reply = connection.send("POST", scoring_uri, headers=headers, content=body)
+    if reply.is_success:
+        return reply.text
+    raise _refusal(reply)
 
 
-def _refusal(response: httpx2.Response) -> ScoringRefused:
-    status = response.status_code
-    message, violations = _said(response)
+def _refusal(reply: Reply) -> ScoringRefused:
+    status = reply.status
+    message, violations = _said(reply)
     hint = _HINTS.get(status)
     sentence = ": ".join(part for part in (hint, message) if part) or "the endpoint gave no reason"
     return ScoringRefused(status, f"{sentence} ({status})", violations)
 
 
-def _said(response: httpx2.Response) -> tuple[str, Sequence[str]]:
+def _said(reply: Reply) -> tuple[str, Sequence[str]]:
     """The message and the violations in an error body, whichever of the known shapes it has."""
     try:
-        document = json.loads(response.text)
+        document = json.loads(reply.text)
     except ValueError:
-        return " ".join(response.text.split())[:200], ()
+        return " ".join(reply.text.split())[:200], ()
     error = document.get("error", document) if isinstance(document, Mapping) else {}
     if not isinstance(error, Mapping):
         return str(error), ()

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
-
-import httpx2
 
 from modelyard.client.connection import Connection, Patience, refusal
 from modelyard.client.errors import ApiError, PlatformUnreachable, TransferFailed
@@ -67,12 +66,12 @@ class _Sender:
         self._watcher.transferred(self._done, self._total)
 
     def _received(self, file: ModelFile) -> int:
-        response = self._connection.send("HEAD", self._pending.url(file.path), headers={_SHA256: file.sha256})
-        if response.status_code == httpx2.codes.NOT_FOUND:
+        reply = self._connection.send("HEAD", self._pending.url(file.path), headers={_SHA256: file.sha256})
+        if reply.status == HTTPStatus.NOT_FOUND:
             return 0
-        if not response.is_success:
-            raise ApiError("UploadRefused", f"the platform refused the upload ({response.status_code}); try again")
-        return int(response.headers.get(_RECEIVED, 0))
+        if not reply.is_success:
+            raise ApiError("UploadRefused", f"the platform refused the upload ({reply.status}); try again")
+        return int(reply.headers.get(_RECEIVED, 0))
 
     def _is_sent(self, file: ModelFile, location: Path, start: int) -> bool:
         """False when the connection broke, which is worth another try."""
@@ -82,16 +81,16 @@ class _Sender:
         if start:
             headers["Content-Range"] = f"bytes {start}-{file.size - 1}/{file.size}"
         try:
-            response = self._connection.send(
+            reply = self._connection.send(
                 "PUT", self._pending.url(file.path), headers=headers, content=self._chunks(location, start, file)
             )
         except PlatformUnreachable:
             return False
-        if response.is_success:
+        if reply.is_success:
             return True
-        if response.status_code >= _PASSING_TROUBLE:
+        if reply.status >= _PASSING_TROUBLE:
             return False
-        raise refusal(response)
+        raise refusal(reply)
 
     def _chunks(self, location: Path, start: int, file: ModelFile) -> Iterator[bytes]:
         left = file.size - start

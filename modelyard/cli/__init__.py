@@ -1,0 +1,1 @@
+"""The command line: az ml's nouns, verbs and flags. Results alone on standard output, everything else beside it."""

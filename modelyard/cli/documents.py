@@ -1,0 +1,45 @@
+"""The document a command works on: the file, then flags, then `--set`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelyard.cli.session import remark_on
+from modelyard.client.documents.assets import ENVIRONMENT, MODEL
+from modelyard.client.documents.fields import FieldTable
+from modelyard.client.documents.reading import Document, merged, read_document, with_settings
+
+_INLINE: Mapping[str, FieldTable] = {"model": MODEL, "environment": ENVIRONMENT}
+
+
+def document_from(
+    file: Path | None, flags: Mapping[str, Any], settings: Sequence[str] | None, table: FieldTable
+) -> Document:
+    """Keys that mean nothing here are remarked on and left out of nothing."""
+    document = read_document(file) if file else {}
+    document = with_settings(merged(document, flags), settings or ())
+    remark_on(_unknown(document, table), str(file or "--set"))
+    return document
+
+
+def folder_of(file: Path | None) -> Path:
+    """What relative paths in the file count from."""
+    return file.parent if file else Path()
+
+
+def pairs(text: str | None) -> dict[str, str] | None:
+    """ "a=1 b=2" (or with commas), as az writes tags and traffic."""
+    if text is None:
+        return None
+    found = dict(pair.partition("=")[::2] for pair in text.replace(",", " ").split())
+    return {name.strip(): value.strip() for name, value in found.items()}
+
+
+def _unknown(document: Document, table: FieldTable) -> list[str]:
+    inline = [
+        f"{name}.{path}"
+        for name, inner in _INLINE.items()
+        if isinstance(document.get(name), Mapping)
+        for path in inner.unknown(document[name])
+    ]
+    return [*table.unknown(document), *inline]

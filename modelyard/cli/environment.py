@@ -1,0 +1,78 @@
+"""`modelyard environment`."""
+
+from typing import Annotated
+
+import typer
+
+from modelyard.cli.documents import document_from, folder_of
+from modelyard.cli.options import File, Label, OutputFormat, Settings, Version
+from modelyard.cli.output import Column, show, show_all, write
+from modelyard.cli.progress import note, progress
+from modelyard.cli.session import session_of
+from modelyard.client.documents.assets import ENVIRONMENT, read_environment
+from modelyard.client.documents.identity import environment_document
+
+app = typer.Typer(no_args_is_help=True, help="Conda specifications, and what was built from them and from models.")
+
+Name = Annotated[str, typer.Option("--name", "-n", help="The environment's name.")]
+OptionalName = Annotated[str | None, typer.Option("--name", "-n", help="The environment's name.", show_default=False)]
+
+COLUMNS = (Column("Name", "name"), Column("Latest version", "latest_version"), Column("Description", "description"))
+VERSION_COLUMNS = (Column("Name", "name"), Column("Version", "version"), Column("Description", "description"))
+BUILT_COLUMNS = (Column("Lock", "lockHash"), Column("Python", "pythonVersion"), Column("Bytes", "sizeBytes"))
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    name: OptionalName = None,
+    version: Version = None,
+    file: File = None,
+    settings: Settings = None,
+    output: OutputFormat = None,
+) -> None:
+    """Register a conda specification."""
+    document = document_from(file, {"name": name, "version": version}, settings, ENVIRONMENT)
+    with session_of(context).client() as client:
+        resource = client.environments.register(read_environment(document, folder_of(file)))
+    show(environment_document(resource), output)
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    name: OptionalName = None,
+    built: Annotated[bool, typer.Option("--built", help="What lies ready on the platform's disk.")] = False,
+    output: OutputFormat = None,
+) -> None:
+    """List the registered environments, one's versions, or those that are built."""
+    with session_of(context).client() as client:
+        if built:
+            show_all(client.environments.built(), BUILT_COLUMNS, output)
+            return
+        found = client.environments.versions(name) if name else client.environments.list()
+        show_all(map(environment_document, found), VERSION_COLUMNS if name else COLUMNS, output)
+        if not name:
+            note("for the environments that models brought along: modelyard environment list --built")
+
+
+@app.command("show")
+def show_(
+    context: typer.Context, name: Name, version: Version = None, label: Label = None, output: OutputFormat = None
+) -> None:
+    """Show a registered environment."""
+    with session_of(context).client() as client:
+        show(environment_document(client.environments.get(name, version)), output)
+
+
+@app.command()
+def prune(context: typer.Context) -> None:
+    """Remove the built environments that no deployment uses. Prints what was removed."""
+    with session_of(context).client() as client:
+        with progress() as watcher:
+            watcher.step("removing what no deployment uses")
+            removed = client.environments.prune(watcher)
+        for folder in removed:
+            write(folder)
+        if not removed:
+            note("every built environment is in use")

@@ -1,0 +1,105 @@
+"""`modelyard`: reads the arguments, runs one command, and turns every failure into one readable line."""
+
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import typer
+
+from modelyard.cli import environment, model, online_deployment, online_endpoint
+from modelyard.cli.deploy import deploy
+from modelyard.cli.session import Interrupted, Session
+from modelyard.cli.status import status
+from modelyard.cli.up import up
+from modelyard.client.errors import ApiError, ClientError, ScoringRefused
+from modelyard.core.errors import PlatformError
+
+_DEBUG = "--debug"
+_USAGE = 2
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(deploy)
+app.command()(status)
+app.command()(up)
+app.add_typer(model.app, name="model")
+app.add_typer(online_endpoint.app, name="online-endpoint")
+app.add_typer(online_deployment.app, name="online-deployment")
+app.add_typer(environment.app, name="environment")
+
+
+@app.callback()
+def modelyard(
+    debug: Annotated[bool, typer.Option(_DEBUG, help="Show the HTTP exchange and tracebacks. Anywhere.")] = False,
+) -> None:
+    """Managed endpoints for MLflow models, on your own machine.
+
+    MODELYARD_URL and MODELYARD_TOKEN point it at another platform than the one started here.
+    """
+
+
+def main() -> None:
+    sys.exit(run(sys.argv[1:], os.environ))
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """One command. Returns the exit code: 0, 1 for a failure, 2 for a wrong call."""
+    debug = _DEBUG in arguments
+    # az takes --debug at any place; a parser would take it only before the noun.
+    words = [argument for argument in arguments if argument != _DEBUG]
+    try:
+        return app(words, prog_name="modelyard", standalone_mode=False, obj=Session(environment, debug)) or 0
+    except Exception as error:  # noqa: BLE001 - the edge: whatever it is becomes one line and a code
+        return _explain(error, debug)
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return _INTERRUPTED
+
+
+def _explain(error: Exception, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    match error:
+        case BrokenPipeError():
+            # Whoever read our output has gone; the interpreter must not complain about it at exit either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        case Interrupted():
+            _say(str(error))
+            return _INTERRUPTED
+        case typer.Abort():
+            _say("error: not confirmed; pass --yes to go on without being asked")
+        case typer.TyperException():
+            _say(f"error: {error.format_message()}")
+            return _USAGE
+        case ClientError() | PlatformError():
+            _say(f"error: {error.message}", *_details(error))
+        case _:
+            words = " ".join(str(error).split())
+            _say(f"error: {type(error).__name__}: {words} (a fault in modelyard; --debug shows where)")
+    return 1
+
+
+def _details(error: ClientError | PlatformError) -> list[str]:
+    match error:
+        case ScoringRefused():
+            return [f"  - {violation}" for violation in error.violations]
+        case ApiError():
+            return [f"  - {detail}" for detail in error.details if detail and detail != error.message]
+    return []
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""`modelyard model`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelyard.cli.documents import document_from, folder_of, pairs
+from modelyard.cli.options import File, Label, OutputFormat, Settings, Version
+from modelyard.cli.output import Column, show, show_all, write
+from modelyard.cli.progress import progress
+from modelyard.cli.session import session_of
+from modelyard.client.documents.assets import MODEL, read_model
+from modelyard.client.documents.identity import model_document
+
+app = typer.Typer(no_args_is_help=True, help="MLflow model folders: register, list, download, archive.")
+
+Name = Annotated[str, typer.Option("--name", "-n", help="The model's name.")]
+OptionalName = Annotated[str | None, typer.Option("--name", "-n", help="The model's name.", show_default=False)]
+
+COLUMNS = (Column("Name", "name"), Column("Latest version", "latest_version"), Column("Description", "description"))
+VERSION_COLUMNS = (
+    Column("Name", "name"),
+    Column("Version", "version"),
+    Column("Type", "type"),
+    Column("Created", "creation_context"),
+    Column("Description", "description"),
+)
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    name: OptionalName = None,
+    version: Annotated[
+        str | None, typer.Option("--version", "-v", help="The version; the next one without it.", show_default=False)
+    ] = None,
+    path: Annotated[
+        Path | None, typer.Option("--path", "-p", help="The folder that holds MLmodel.", show_default=False)
+    ] = None,
+    kind: Annotated[str | None, typer.Option("--type", "-t", help="mlflow_model", show_default=False)] = None,
+    file: File = None,
+    description: Annotated[str | None, typer.Option(help="What it is.", show_default=False)] = None,
+    tags: Annotated[str | None, typer.Option(metavar='"A=1 B=2"', help="Tags.", show_default=False)] = None,
+    settings: Settings = None,
+    output: OutputFormat = None,
+) -> None:
+    """Register a model folder."""
+    flags = {
+        "name": name,
+        "version": version,
+        "path": str(path.absolute()) if path else None,
+        "type": kind,
+        "description": description,
+        "tags": pairs(tags),
+    }
+    document = document_from(file, flags, settings, MODEL)
+    with session_of(context).client() as client, progress() as watcher:
+        resource = client.models.register(read_model(document, folder_of(file)), watcher)
+    show(model_document(resource), output)
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    name: OptionalName = None,
+    archived_only: Annotated[bool, typer.Option("--archived-only", help="Only the archived ones.")] = False,
+    include_archived: Annotated[bool, typer.Option("--include-archived", help="The archived ones too.")] = False,
+    output: OutputFormat = None,
+) -> None:
+    """List the models, or one model's versions."""
+    view = "All" if include_archived else "ArchivedOnly" if archived_only else "ActiveOnly"
+    with session_of(context).client() as client:
+        found = client.models.versions(name, view) if name else client.models.list(view)
+        show_all(map(model_document, found), VERSION_COLUMNS if name else COLUMNS, output)
+
+
+@app.command("show")
+def show_(
+    context: typer.Context, name: Name, version: Version = None, label: Label = None, output: OutputFormat = None
+) -> None:
+    """Show a model version."""
+    with session_of(context).client() as client:
+        show(model_document(client.models.get(name, version)), output)
+
+
+@app.command()
+def download(
+    context: typer.Context,
+    name: Name,
+    version: Version = None,
+    label: Label = None,
+    download_path: Annotated[
+        Path, typer.Option("--download-path", "-p", help="Where to put the folder <name>.")
+    ] = Path(),
+) -> None:
+    """Bring a model's files back, below <download path>/<name>. Prints the model folder."""
+    with session_of(context).client() as client, progress() as watcher:
+        watcher.step("downloading")
+        folder = client.models.download(name, version, download_path / name, watcher)
+    write(str(folder))
+
+
+@app.command()
+def archive(context: typer.Context, name: Name, version: Version = None, label: Label = None) -> None:
+    """Hide a version, or the whole model, from the lists. Deployments keep working."""
+    with session_of(context).client() as client:
+        client.models.archive(name, version)

@@ -1,0 +1,32 @@
+"""The flags that several commands share, spelled as az ml spells them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelyard.cli.output import Output
+
+File = Annotated[
+    Path | None, typer.Option("--file", "-f", help="A v2 YAML file, as az ml takes it.", show_default=False)
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=C", help="Set a field over the file's. May repeat.", show_default=False),
+]
+OutputFormat = Annotated[
+    Output | None, typer.Option("--output", "-o", help="How to print the result.", show_default=False)
+]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Return when the change is accepted.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Version = Annotated[
+    str | None, typer.Option("--version", "-v", help="The version; the latest without it.", show_default=False)
+]
+Label = Annotated[str | None, typer.Option("--label", "-l", help="latest", show_default=False)]
+EndpointOfDeployment = Annotated[str, typer.Option("--endpoint-name", "-e", help="The endpoint it belongs to.")]
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask before something is gone for good. A script has to say --yes."""
+    if not yes:
+        typer.confirm(question, abort=True, err=True)

@@ -1,0 +1,78 @@
+"""What every command starts from: the platform it speaks to, and how it keeps the user informed while waiting."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import typer
+
+from modelyard.cli.progress import note, progress
+from modelyard.client.client import Client
+from modelyard.client.errors import ApiError
+from modelyard.client.operations import Change
+from modelyard.client.platform import find_platform
+from modelyard.client.watching import Watcher
+
+_SECRET_VALUE = re.compile(r'("(?:primaryKey|secondaryKey|accessToken|keyValue)"\s*:\s*")[^"]*')
+_SIGNATURE = re.compile(r"([?&]sig=)[^&\"'\s]*")
+
+
+class Interrupted(Exception):
+    """Ctrl-C while waiting; the sentence says what goes on without us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    environment: Mapping[str, str]
+    debug: bool
+
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        with Client(find_platform(self.environment), trace=_Exchange() if self.debug else None) as client:
+            yield client
+
+    def wait(self, change: Change, *, goes_on: str, on_failure: str | None = None) -> None:
+        """Show how a change comes along until it has ended."""
+        with progress() as watcher:
+            self.wait_beside(change, watcher, goes_on=goes_on, on_failure=on_failure)
+
+    def wait_beside(self, change: Change, watcher: Watcher, *, goes_on: str, on_failure: str | None = None) -> None:
+        """The same, in a display that is open already."""
+        try:
+            change.wait(watcher)
+        except KeyboardInterrupt:
+            raise Interrupted(f"{goes_on}, in the background") from None
+        except ApiError as error:
+            if on_failure and error.status is None:
+                watcher.note(on_failure)
+            raise
+
+
+def session_of(context: typer.Context) -> Session:
+    session = context.find_object(Session)
+    assert session is not None, "main hands a session to every command"
+    return session
+
+
+def remark_on(unknown: Callable[[], list[str]] | list[str], where: str) -> None:
+    """Say which keys of a file mean nothing here."""
+    paths = unknown() if callable(unknown) else unknown
+    if paths:
+        note(f"{where}: ignored {', '.join(paths)}")
+
+
+class _Exchange:
+    """The HTTP exchange, for `--debug`, without what would open a door."""
+
+    def request(self, method: str, url: str, body: object) -> None:
+        self._print(f"> {method} {url}", None if body is None else json.dumps(body))
+
+    def response(self, status: int, body: object) -> None:
+        self._print(f"< {status}", str(body))
+
+    def _print(self, line: str, body: str | None) -> None:
+        full = line if not body else f"{line}\n  {body}"
+        print(_SIGNATURE.sub(r"\1***", _SECRET_VALUE.sub(r"\1***", full)), file=sys.stderr, flush=True)

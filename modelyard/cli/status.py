@@ -1,0 +1,130 @@
+"""`modelyard status`: what serves, and how it is."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+
+from modelyard.cli.options import OutputFormat
+from modelyard.cli.output import Column, Output, show, table, text, write
+from modelyard.cli.progress import note
+from modelyard.cli.session import session_of
+from modelyard.client.documents.identity import deployment_document, endpoint_document
+from modelyard.client.overview import DeploymentOverview, EndpointOverview, look_around
+
+_ENDPOINTS = (
+    Column("Endpoint", "name"),
+    Column("State", "provisioning_state"),
+    Column("Traffic", "traffic"),
+    Column("Scoring URI", "scoring_uri"),
+)
+_DEPLOYMENTS = (
+    Column("Deployment", "name"),
+    Column("Endpoint", "endpoint_name"),
+    Column("State", "state"),
+    Column("Model", "model"),
+    Column("Ready", "ready"),
+)
+_WORKERS = (
+    Column("Worker", "worker"),
+    Column("State", "state"),
+    Column("Up", "up"),
+    Column("Pid", "pid"),
+    Column("Restarts", "restarts"),
+    Column("Last exit", "last_exit_reason"),
+)
+_READY = "ready"
+
+
+def status(context: typer.Context, output: OutputFormat = None) -> None:
+    """Show endpoints, deployments and workers: state, restarts, last exit reason."""
+    with session_of(context).client() as client:
+        endpoints = list(look_around(client))
+    if output in {Output.JSON, Output.YAML}:
+        show(status_document(endpoints), output)
+    elif endpoints:
+        write(status_tables(endpoints, datetime.now(UTC)))
+    else:
+        note("nothing is deployed yet; to begin: modelyard deploy ./model")
+
+
+def status_document(endpoints: Iterable[EndpointOverview]) -> dict[str, Any]:
+    return {
+        "endpoints": [
+            {
+                **endpoint_document(endpoint.resource),
+                "deployments": [
+                    {
+                        **deployment_document(deployment.resource),
+                        "step": deployment.step,
+                        "workers": [_worker_document(worker) for worker in deployment.workers],
+                    }
+                    for deployment in endpoint.deployments
+                ],
+            }
+            for endpoint in endpoints
+        ]
+    }
+
+
+def status_tables(endpoints: Iterable[EndpointOverview], now: datetime) -> str:
+    """Three tables; those without a line are left out."""
+    endpoints = list(endpoints)
+    deployments = [deployment for endpoint in endpoints for deployment in endpoint.deployments]
+    sections = (
+        (_ENDPOINTS, [endpoint_document(endpoint.resource) for endpoint in endpoints]),
+        (_DEPLOYMENTS, [_deployment_line(deployment) for deployment in deployments]),
+        (_WORKERS, [line for deployment in deployments for line in _worker_lines(deployment, now)]),
+    )
+    return "\n\n".join(_section(columns, lines) for columns, lines in sections if lines)
+
+
+def _section(columns: tuple[Column, ...], lines: Iterable[Mapping[str, Any]]) -> str:
+    cells = [[text(line.get(column.field)) for column in columns] for line in lines]
+    return table([column.heading for column in columns], cells)
+
+
+def _deployment_line(deployment: DeploymentOverview) -> dict[str, Any]:
+    document = deployment_document(deployment.resource)
+    state = str(document.get("provisioning_state", ""))
+    ready = sum(1 for worker in deployment.workers if worker["state"] == _READY)
+    return {
+        **document,
+        "state": f"{state} ({deployment.step})" if deployment.step else state,
+        "ready": f"{ready} of {document.get('instance_count', 1)}",
+    }
+
+
+def _worker_lines(deployment: DeploymentOverview, now: datetime) -> Iterator[dict[str, Any]]:
+    document = deployment_document(deployment.resource)
+    for worker in deployment.workers:
+        yield {
+            **_worker_document(worker),
+            "worker": f"{document.get('endpoint_name')}/{document['name']}#{worker['slot']}",
+            "up": _age(worker.get("startedAt"), now),
+        }
+
+
+def _worker_document(worker: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "guest_id": worker.get("guestId"),
+        "generation": worker.get("generation"),
+        "slot": worker.get("slot"),
+        "state": worker.get("state"),
+        "pid": worker.get("pid"),
+        "restarts": worker.get("restarts"),
+        "last_exit_reason": worker.get("lastExitReason"),
+        "started_at": worker.get("startedAt"),
+    }
+
+
+def _age(started_at: str | None, now: datetime) -> str:
+    """Since when, in the largest unit that says something."""
+    if not started_at:
+        return ""
+    seconds = max(0, int((now - datetime.fromisoformat(started_at)).total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

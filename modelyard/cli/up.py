@@ -1,0 +1,50 @@
+"""`modelyard up`: the platform itself, where its server parts are installed."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelyard.cli.session import session_of
+from modelyard.client.errors import ClientError
+from modelyard.core.data_dir import default_data_path
+
+
+class ServerPartsMissing(ClientError):
+    pass
+
+
+def up(
+    context: typer.Context,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where everything is kept; else a folder of the user's.", show_default=False)
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The control plane's; 0 picks one.")] = 8000,
+    scoring_port: Annotated[int, typer.Option(help="The scoring URLs'; 0 picks one.")] = 8001,
+    public_url: Annotated[
+        str | None, typer.Option(help="How clients reach the control plane.", show_default=False)
+    ] = None,
+    scoring_public_url: Annotated[
+        str | None, typer.Option(help="How clients reach the scoring URLs.", show_default=False)
+    ] = None,
+) -> None:
+    """Start the platform and keep it running until Ctrl-C."""
+    try:
+        # The client is installed without them, and must still run every other command.
+        from modelyard.supervisor.up import UpOptions
+        from modelyard.supervisor.up import up as run_platform
+    except ModuleNotFoundError as error:
+        raise ServerPartsMissing(
+            f"the platform's server parts are not installed ({error.name} is missing): pip install 'modelyard[server]'"
+        ) from error
+    environment = session_of(context).environment
+    options = UpOptions(
+        data_dir=data_dir or default_data_path(environment),
+        host=host,
+        port=port,
+        scoring_port=scoring_port,
+        public_url=public_url,
+        scoring_public_url=scoring_public_url,
+    )
+    raise typer.Exit(run_platform(options, environment))
