@@ -1,0 +1,84 @@
+"""The ASGI application: from a request to its handler, and from whatever happens to a response."""
+
+import asyncio
+import logging
+import time
+from http import HTTPStatus
+
+from data_plane.gateway.health import HEALTHY
+from data_plane.gateway.limits import Limits
+from data_plane.gateway.messages import (
+    ClientGone,
+    Receive,
+    Request,
+    Response,
+    Scope,
+    Send,
+    refusal_response,
+)
+from data_plane.gateway.refusals import BadCredentials, MethodNotAllowed, Refusal, UnknownPath
+from data_plane.gateway.routes import GATEWAY_HEALTH_PATHS, allowed, endpoint_routes, split_path
+from data_plane.gateway.routing_table import RoutingTable
+
+_log = logging.getLogger(__name__)
+
+
+class GatewayApp:
+    def __init__(self, table: RoutingTable, limits: Limits) -> None:
+        self._table = table
+        self._routes = endpoint_routes(limits)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            response = await self._response(request)
+        except (ClientGone, asyncio.CancelledError):
+            # The connection is gone, and with it whoever wanted an answer.
+            return
+        headers = [
+            *response.headers,
+            (b"content-length", b"%d" % len(response.body)),
+            *request.tracing_headers(),
+        ]
+        await send({"type": "http.response.start", "status": int(response.status), "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
+
+    async def _response(self, request: Request) -> Response:
+        try:
+            return await self._handled(request)
+        except Refusal as refusal:
+            return refusal_response(refusal)
+        except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log the rest
+            _log.exception("Request %s to %s failed", request.id, request.path)
+            return refusal_response(Refusal(f"the gateway failed; its log says why under request {request.id}"))
+
+    async def _handled(self, request: Request) -> Response:
+        if request.path in GATEWAY_HEALTH_PATHS:
+            return _gateway_health(request)
+        name, below = split_path(request.path)
+        methods = self._routes.get(below)
+        if methods is None:
+            raise UnknownPath
+        if request.method == "OPTIONS":
+            return _options(allowed(methods))
+        endpoint = self._table.endpoint(name)
+        if not endpoint.credentials.accept(request.header(b"authorization"), time.time()):
+            raise BadCredentials
+        handler = methods.get(request.method)
+        if handler is None:
+            raise MethodNotAllowed(allowed(methods))
+        return await handler(request, endpoint)
+
+
+def _gateway_health(request: Request) -> Response:
+    if request.method not in ("GET", "HEAD"):
+        return _options("GET, HEAD, OPTIONS") if request.method == "OPTIONS" else _not_allowed("GET, HEAD, OPTIONS")
+    return HEALTHY
+
+
+def _options(methods: str) -> Response:
+    return Response(HTTPStatus.OK, b"", [(b"allow", methods.encode())])
+
+
+def _not_allowed(methods: str) -> Response:
+    return refusal_response(MethodNotAllowed(methods))

@@ -1,0 +1,47 @@
+"""Keys and tokens of one endpoint, checked in constant time. The snapshot holds digests, never keys."""
+
+import hashlib
+import hmac
+
+from modelyard.core.domain.routing import EndpointRoute
+from modelyard.core.domain.tokens import token_expiry
+
+_SCHEME = b"bearer "
+_MOST_REMEMBERED = 1024
+
+
+class Credentials:
+    def __init__(self, route: EndpointRoute) -> None:
+        self._endpoint = route.name
+        self._key_digests = route.key_digests if route.auth_mode != "AMLToken" else ()
+        self._token_key = route.token_public_key if route.auth_mode != "Key" else None
+        self._expiry_by_digest: dict[str, int] = {}
+        """Tokens that were verified before: a signature costs more than the whole rest of a request."""
+
+    def accept(self, authorization: bytes | None, now: float) -> bool:
+        if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
+            return False
+        secret = authorization[len(_SCHEME) :].strip()
+        digest = hashlib.sha256(secret).hexdigest()
+        return self._is_key(digest) or self._is_token(secret, digest, now)
+
+    def _is_key(self, digest: str) -> bool:
+        # All of them are compared: how long it takes tells nothing about which one matched.
+        matches = [hmac.compare_digest(digest, valid) for valid in self._key_digests]
+        return any(matches)
+
+    def _is_token(self, token: bytes, digest: str, now: float) -> bool:
+        if self._token_key is None:
+            return False
+        expiry = self._expiry_by_digest.get(digest)
+        if expiry is None:
+            expiry = token_expiry(self._token_key, self._endpoint, token.decode("latin-1"))
+            if expiry is None:
+                return False
+            self._remember(digest, expiry)
+        return now < expiry
+
+    def _remember(self, digest: str, expiry: int) -> None:
+        if len(self._expiry_by_digest) >= _MOST_REMEMBERED:
+            self._expiry_by_digest.clear()
+        self._expiry_by_digest[digest] = expiry

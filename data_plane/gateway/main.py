@@ -1,0 +1,72 @@
+"""python -m data_plane.gateway.main --fd N --data-dir D --index 0 [--lifeline-fd M]
+
+The supervisor bound the listening socket and hands over its descriptor, so that a gateway that is started again finds
+the connections that came meanwhile.
+"""
+
+import argparse
+import asyncio
+import logging
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import uvloop
+
+from data_plane.gateway.app import GatewayApp
+from data_plane.gateway.limits import Limits
+from data_plane.gateway.routing_table import RoutingTable
+from data_plane.gateway.server import GatewayServer
+from data_plane.gateway.snapshot_watcher import SnapshotWatcher
+from data_plane.gateway.workers.local_target import LocalTarget
+from modelyard.core.data_dir import DataDir
+
+_LIMITS = Limits()
+
+
+def main(arguments: list[str]) -> int:
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s %(name)s - %(message)s")
+    # It says so for every broken request of every stranger.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    limits = Limits(
+        largest_body=options.max_body_bytes,
+        header_seconds=options.header_seconds,
+        body_seconds=options.body_seconds,
+    )
+    uvloop.run(_serve(options, limits))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="modelyard gateway")
+    parser.add_argument("--fd", type=int, required=True, help="the listening socket")
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--index", type=int, required=True, help="which of the gateway processes this one is")
+    parser.add_argument("--lifeline-fd", type=int, help="read end of the supervisor's lifeline pipe")
+    parser.add_argument("--max-body-bytes", type=int, default=_LIMITS.largest_body)
+    parser.add_argument("--header-seconds", type=float, default=_LIMITS.header_seconds)
+    parser.add_argument("--body-seconds", type=float, default=_LIMITS.body_seconds)
+    return parser
+
+
+async def _serve(options: argparse.Namespace, limits: Limits) -> None:
+    data_dir = DataDir(options.data_dir)
+    table = RoutingTable(LocalTarget)
+    watcher = SnapshotWatcher(data_dir.routing_file, data_dir.run / f"gateway-{options.index}.applied", table.apply)
+    # Before the first request: a gateway that starts again must not answer 404 for what it is about to learn.
+    watcher.look()
+    following = asyncio.create_task(watcher.follow())
+    server = GatewayServer(GatewayApp(table, limits), limits)
+    try:
+        await server.serve_until_told(socket.socket(fileno=options.fd), options.lifeline_fd)
+    finally:
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+        table.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

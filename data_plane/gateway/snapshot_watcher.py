@@ -1,0 +1,64 @@
+"""Follows the routing file: applies each newer snapshot, never an older one, and reports what was applied."""
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from modelyard.core.domain.routing import RoutingSnapshot
+
+_log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.05
+
+_FileIdentity = tuple[int, int, int]
+
+
+class SnapshotWatcher:
+    def __init__(self, routing_file: Path, applied_file: Path, apply: Callable[[RoutingSnapshot], None]) -> None:
+        self._routing_file = routing_file
+        self._applied_file = applied_file
+        self._apply = apply
+        self._seen: _FileIdentity | None = None
+        self._applied: tuple[int, int] | None = None
+
+    async def follow(self) -> None:
+        while True:
+            self.look()
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def look(self) -> None:
+        """Apply the snapshot in the file, when there is one and it is newer."""
+        snapshot = self._changed_snapshot()
+        if snapshot is None or (self._applied is not None and snapshot.order <= self._applied):
+            return
+        self._apply(snapshot)
+        self._applied = snapshot.order
+        self._report(snapshot)
+
+    def _changed_snapshot(self) -> RoutingSnapshot | None:
+        try:
+            if _identity(os.stat(self._routing_file)) == self._seen:
+                return None
+            with open(self._routing_file, "rb") as file:
+                # Of the file that is read: it may have been replaced since.
+                self._seen = _identity(os.fstat(file.fileno()))
+                return RoutingSnapshot.from_json(file.read())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _log.error("The routing snapshot cannot be read, the last one stays in use: %r", error)
+            return None
+
+    def _report(self, snapshot: RoutingSnapshot) -> None:
+        report = {"pid": os.getpid(), "revision": snapshot.revision, "sequence": snapshot.sequence}
+        written = self._applied_file.with_suffix(".writing")
+        with open(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(report, file)
+        written.replace(self._applied_file)
+
+
+def _identity(stat: os.stat_result) -> _FileIdentity:
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -1,0 +1,100 @@
+"""Keeps a connection to one worker for as long as the snapshot names it."""
+
+import asyncio
+from typing import Protocol
+
+from data_plane.gateway.workers.conversation import Conversation
+from data_plane.gateway.workers.waiting import Waiting
+from modelyard.core.domain.routing import WorkerRoute
+
+_FIRST_PAUSE = 0.02
+_LONGEST_PAUSE = 1.0
+
+# One that is scored and one that already lies in the worker's socket, so that it never waits for us.
+_DEEPEST = 2
+
+
+class LinkOwner(Protocol):
+    def link_has_room(self) -> None:
+        """A worker became ready, or free for another request."""
+
+    def link_lost(self, unanswered: list[Waiting]) -> None:
+        """A worker's connection broke with these unanswered, the one it was at work on first."""
+
+
+class WorkerLink:
+    def __init__(self, worker: WorkerRoute, generation: int, owner: LinkOwner) -> None:
+        self._worker = worker
+        self._generation = generation
+        self._owner = owner
+        self._conversation: Conversation | None = None
+        self._retired = False
+        self._keeping_open = asyncio.get_running_loop().create_task(self._keep_open())
+
+    @property
+    def is_ready(self) -> bool:
+        return self._conversation is not None and self._conversation.is_ready and not self._retired
+
+    @property
+    def load(self) -> int:
+        return self._conversation.in_flight if self._conversation is not None else 0
+
+    def room(self, concurrency: int) -> int:
+        """How many more requests it may be sent now; none behind one that nobody waits for any more.
+
+        That one may have outlived its deadline, and nobody knows for how long it will go on.
+        """
+        if self._conversation is None or not self.is_ready or self._conversation.is_held_up:
+            return 0
+        return min(_DEEPEST, concurrency) - self.load
+
+    def send(self, waiting: Waiting) -> None:
+        assert self._conversation is not None, "room is only in an open conversation"
+        self._conversation.send(waiting)
+
+    def retire(self) -> None:
+        """Close the connection after the last answer."""
+        self._retired = True
+        self._close_if_done()
+
+    def _close_if_done(self) -> None:
+        if self.load > 0:
+            return
+        self._keeping_open.cancel()
+        if self._conversation is not None:
+            self._conversation.close()
+
+    async def _keep_open(self) -> None:
+        pause = _FIRST_PAUSE
+        while not self._retired:
+            conversation = await self._connect()
+            if conversation is not None and await conversation.ended:
+                pause = _FIRST_PAUSE
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _connect(self) -> Conversation | None:
+        loop = asyncio.get_running_loop()
+        conversation = Conversation(self._worker.guest_id, self._generation, self)
+        try:
+            await loop.create_unix_connection(lambda: conversation, self._worker.socket)
+        except OSError:
+            return None
+        self._conversation = conversation
+        return conversation
+
+    # The conversation's listener.
+
+    def conversation_ready(self) -> None:
+        self._owner.link_has_room()
+
+    def conversation_moved_on(self) -> None:
+        if self._retired:
+            self._close_if_done()
+        self._owner.link_has_room()
+
+    def conversation_lost(self, unanswered: list[Waiting]) -> None:
+        self._conversation = None
+        if self._retired:
+            self._keeping_open.cancel()
+        self._owner.link_lost(unanswered)

@@ -1,0 +1,33 @@
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.data_plane.gateway.front_door import FrontDoor
+from tests.data_plane.guests.yard import GuestYard
+
+
+@pytest.fixture
+def open_door() -> Iterator[Callable[..., FrontDoor]]:
+    """Starts a gateway of its own, with guests in the interpreter that runs the tests: it has pandas."""
+    with ExitStack() as at_the_end:
+        folder = Path(at_the_end.enter_context(tempfile.TemporaryDirectory(prefix="my-gateway-")))
+        folder.chmod(0o711)
+        yard = GuestYard(folder, Path(sys.executable))
+        at_the_end.callback(yard.end)
+
+        def start(**options: Any) -> FrontDoor:
+            door = FrontDoor(yard, **options)
+            at_the_end.callback(door.end)
+            return door
+
+        yield start
+
+
+@pytest.fixture
+def door(open_door: Callable[..., FrontDoor]) -> FrontDoor:
+    return open_door()
