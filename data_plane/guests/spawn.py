@@ -210,6 +210,7 @@ def _started(spec: GuestSpec, popen: "subprocess.Popen[bytes]") -> GuestProcess:
         folder=spec.folder,
         run_file=spec.run_file,
         started_at=time.time(),
+        labels=spec.labels,
         popen=popen,
     )
 

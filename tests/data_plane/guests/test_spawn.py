@@ -184,6 +184,11 @@ if PUBLIC_INTERPRETER is not None:
 
 
 class TestAGuest:
+    def test_keeps_the_hosts_notes_in_its_run_file(self, yard: GuestYard) -> None:
+        yard.start(labels={"environment": "abc-1"})
+        (found,) = find_all(yard.data_dir.guest_run_files)
+        assert found.labels == {"environment": "abc-1"}
+
     def test_outlives_the_host_that_started_it_and_is_found_again(self, yard: GuestYard) -> None:
         spec = yard.spec("def init(): pass\ndef run(data): return data")
         host = f"""
