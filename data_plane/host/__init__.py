@@ -1,0 +1,1 @@
+"""Makes what runs match what is wanted, and tells the gateways."""

@@ -1,0 +1,229 @@
+"""All guests of this machine: started, found again, drained, killed, and buried with their reason noted."""
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_plane.guests.exit_reason import exit_reason
+from data_plane.guests.guest_process import GuestProcess, find_all, kill, remove
+from data_plane.guests.spawn import GuestSpec, new_guest_id, spawn
+from data_plane.host.labels import Labels
+from data_plane.host.log_shipping import LogShipper
+from data_plane.host.plan import Kill
+from data_plane.host.preparations import Prepared
+from data_plane.host.running import History, Phase, RunningWorker
+from data_plane.host.wanted import Goal, Slot
+from data_plane.host.watch import Watch
+from modelyard.core.data_dir import DataDir
+from modelyard.core.domain.deployment import Probe
+
+_log = logging.getLogger(__name__)
+
+# Beyond a request's own time: for the gateway to hear of the change and close its connection.
+_DRAIN_MARGIN_SECONDS = 5.0
+_LONGEST_WITHOUT_HOST_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under which all guests start."""
+
+    data_dir: DataDir
+    uid: int | None
+    lifeline_fd: int | None
+    cores: int
+
+
+@dataclass(slots=True)
+class Member:
+    guest: GuestProcess
+    labels: Labels
+    watch: Watch
+    ends_by: float | None = None
+    killed: Kill | None = None
+
+    @property
+    def phase(self) -> Phase:
+        if self.killed is not None:
+            return Phase.LOST
+        return Phase.DRAINING if self.ends_by is not None else self.watch.phase
+
+    def seen(self) -> RunningWorker:
+        return RunningWorker(
+            guest_id=self.guest.guest_id,
+            slot=self.labels.slot,
+            bundle_hash=self.labels.bundle_hash,
+            socket=str(self.guest.socket),
+            pid=self.guest.pid,
+            phase=self.phase,
+            started_at=self.guest.started_at,
+            drain_seconds=self.labels.drain_seconds,
+            missed_probes=self.watch.missed_probes,
+            ends_by=self.ends_by,
+        )
+
+
+class Fleet:
+    def __init__(self, terms: Terms, logs: LogShipper, changed: Callable[[], None]) -> None:
+        self._terms = terms
+        self._logs = logs
+        self._changed = changed
+        self._members: dict[str, Member] = {}
+        self._histories: dict[Slot, History] = {}
+
+    @property
+    def workers(self) -> tuple[RunningWorker, ...]:
+        return tuple(member.seen() for member in self._members.values())
+
+    @property
+    def histories(self) -> Mapping[Slot, History]:
+        return dict(self._histories)
+
+    def __len__(self) -> int:
+        """How many guests have not been buried yet."""
+        return len(self._members)
+
+    def adopt(self) -> None:
+        """Take over the guests that an earlier host started, and bury those that ended meanwhile."""
+        found = find_all(self._terms.data_dir.guest_run_files)
+        for guest in sorted(found, key=lambda guest: guest.started_at):
+            labels = Labels.of(guest)
+            self._histories[labels.slot] = labels.history
+            self._take_in(guest, labels, Probe())
+        remove_strays(self._terms.data_dir, {guest.guest_id for guest in found})
+
+    def start(self, slot: Slot, goal: Goal, prepared: Prepared, now: float) -> None:
+        history = self._histories.get(slot, History())
+        labels = Labels(
+            slot=slot,
+            bundle_hash=goal.generation.bundle_hash,
+            environment=prepared.environment,
+            drain_seconds=goal.generation.spec.request_settings.request_timeout_seconds + _DRAIN_MARGIN_SECONDS,
+            restarts=history.restarts,
+            last_exit_reason=history.last_exit_reason,
+        )
+        spec = self._spec(goal, prepared, labels)
+        try:
+            guest = spawn(spec)
+        except OSError as error:
+            _log.exception("a worker of %s/%s cannot be started", goal.deployment.endpoint, goal.deployment.name)
+            _remove_traces(self._terms.data_dir, spec.guest_id)
+            self._histories[slot] = history.failed(f"it could not be started: {error}", now=now)
+            return
+        _log.info("worker %s started for %s/%s %s", guest.guest_id, guest.endpoint, guest.deployment, slot)
+        self._take_in(guest, labels, goal.generation.spec.liveness_probe)
+
+    def heed_probe(self, guest_id: str, probe: Probe) -> None:
+        """A guest that was found again is probed as its deployment asks."""
+        self._members[guest_id].watch.probe = probe
+
+    def drain(self, guest_id: str, seconds: float, now: float) -> None:
+        member = self._members[guest_id]
+        if member.killed is not None:
+            return
+        _log.info("worker %s drains", guest_id)
+        member.ends_by = now + seconds
+        member.watch.drain(seconds)
+
+    def kill(self, order: Kill) -> None:
+        """Repeating it while the guest is dying is harmless."""
+        member = self._members[order.guest_id]
+        if member.killed is not None:
+            return
+        _log.info("worker %s is killed: %s", order.guest_id, order.reason)
+        member.killed = order
+        kill(member.guest, order.reason)
+
+    def kill_all(self, reason: str) -> None:
+        for guest_id in list(self._members):
+            self.kill(Kill(guest_id, reason))
+
+    def bury_the_ended(self, now: float) -> None:
+        for guest_id, member in list(self._members.items()):
+            if member.watch.has_ended:
+                del self._members[guest_id]
+                self._bury(member, now)
+
+    def forget_all_but(self, slots: Collection[Slot]) -> None:
+        for slot in self._histories.keys() - set(slots):
+            del self._histories[slot]
+
+    def _take_in(self, guest: GuestProcess, labels: Labels, probe: Probe) -> None:
+        self._logs.follow(guest.guest_id, labels.slot.deployment_id)
+        watch = Watch(guest, probe, self._changed)
+        self._members[guest.guest_id] = Member(guest, labels, watch)
+        watch.start()
+
+    def _spec(self, goal: Goal, prepared: Prepared, labels: Labels) -> GuestSpec:
+        return GuestSpec(
+            guest_id=new_guest_id(),
+            endpoint=goal.deployment.endpoint,
+            deployment=goal.deployment.name,
+            generation=goal.generation.number,
+            python=prepared.python,
+            bundle_dir=prepared.bundle_dir,
+            model_dir=prepared.model_dir,
+            data_dir=self._terms.data_dir,
+            environment_variables=prepared.bundle.environment_variables,
+            threads=max(1, self._terms.cores // goal.deployment.instance_count),
+            uid=self._terms.uid,
+            lifeline_fd=self._terms.lifeline_fd,
+            host_timeout=_LONGEST_WITHOUT_HOST_SECONDS,
+            labels=labels.to_dict(),
+        )
+
+    def _bury(self, member: Member, now: float) -> None:
+        guest = member.guest
+        reason = _reason(member)
+        _log.info("worker %s of %s/%s ended: %s", guest.guest_id, guest.endpoint, guest.deployment, reason)
+        # Before the end is known to anybody, so that whoever hears of it finds the reason in the log.
+        self._logs.finish(guest.guest_id)
+        if member.ends_by is None:
+            self._histories[member.labels.slot] = self._history_of(member, reason, now)
+        member.watch.close()
+        remove(guest)
+
+    def _history_of(self, member: Member, reason: str, now: float) -> History:
+        ready_at = member.watch.ready_at
+        given_up = member.killed is not None and member.killed.in_vain
+        return self._histories.get(member.labels.slot, History()).failed(
+            reason,
+            now=now,
+            ready_seconds=0.0 if ready_at is None else now - ready_at,
+            in_vain=member.watch.error or (reason if given_up else None),
+        )
+
+
+def _reason(member: Member) -> str:
+    if member.watch.error is not None:
+        return f"init failed: {member.watch.error}"
+    if member.killed is not None:
+        return member.killed.reason
+    return exit_reason(member.guest) or "it ended"
+
+
+def remove_strays(data_dir: DataDir, known: Collection[str]) -> None:
+    """What is left of guests whose host died before it could write their run file."""
+    for folder in data_dir.guests.iterdir():
+        if folder.is_dir() and folder.name not in known and _is_old(folder):
+            _remove_traces(data_dir, folder.name)
+
+
+def _is_old(folder: Path) -> bool:
+    """Old enough for a guest that nobody knows to have ended by itself."""
+    return time.time() - folder.stat().st_mtime > 2 * _LONGEST_WITHOUT_HOST_SECONDS
+
+
+def _remove_traces(data_dir: DataDir, guest_id: str) -> None:
+    shutil.rmtree(data_dir.guests / guest_id, ignore_errors=True)
+    for path in (data_dir.guests / f"{guest_id}.log", data_dir.socket_dir / f"{guest_id}.sock"):
+        path.unlink(missing_ok=True)
+
+
+def usable_cores() -> int:
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return count or 1

@@ -1,0 +1,144 @@
+"""Ships what guests print to the object store, where getLogs reads it, and keeps their files small.
+
+How far each file is shipped is kept in a file of its own: a host that starts again goes on there, and brings what
+guests wrote while there was none. The last second may be shipped twice when a host is killed; nothing is left out.
+"""
+
+import json
+import logging
+import os
+import shutil
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from data_plane.host.log_lines import stamped, whole_lines
+from modelyard.core.logs import INFERENCE_SERVER, ship, utc_stamp
+from modelyard.core.ports.object_store import ObjectStore
+
+_log = logging.getLogger(__name__)
+
+_EACH_SECONDS = 1.0
+_LARGEST_CHUNK = 1 << 20
+_LARGEST_FILE = 10 << 20
+_KEPT_FILES = 5
+
+
+@dataclass(slots=True)
+class Followed:
+    deployment_id: int
+    offset: int = 0
+
+
+class LogShipper:
+    def __init__(self, store: ObjectStore, folder: Path, offsets: Path, *, largest_file: int = _LARGEST_FILE) -> None:
+        self._store = store
+        self._folder = folder
+        self._offsets = offsets
+        self._largest_file = largest_file
+        self._lock = threading.Lock()
+        self._followed = _read(offsets)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="log-shipper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def follow(self, guest_id: str, deployment_id: int) -> None:
+        with self._lock:
+            self._followed.setdefault(guest_id, Followed(deployment_id))
+
+    def finish(self, guest_id: str) -> None:
+        """Ship the rest of a guest that has ended, and remove its files."""
+        with self._lock:
+            followed = self._followed.get(guest_id)
+            if followed is not None and self._ship_all(guest_id, followed, to_the_end=True):
+                del self._followed[guest_id]
+                self._remove(guest_id)
+                self._write()
+
+    def finish_all_but(self, living: set[str]) -> None:
+        """Guests of which nothing but the log is left."""
+        for guest_id in self._followed.keys() - living:
+            self.finish(guest_id)
+
+    def ship_new(self) -> None:
+        """One round through all files."""
+        with self._lock:
+            before = {guest_id: followed.offset for guest_id, followed in self._followed.items()}
+            for guest_id, followed in self._followed.items():
+                if self._ship_all(guest_id, followed):
+                    self._rotate(guest_id, followed)
+            if before != {guest_id: followed.offset for guest_id, followed in self._followed.items()}:
+                self._write()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_EACH_SECONDS):
+            self.ship_new()
+
+    def _ship_all(self, guest_id: str, followed: Followed, *, to_the_end: bool = False) -> bool:
+        """False: the store did not take it; the next round tries again."""
+        try:
+            with self._path(guest_id).open("rb") as file:
+                if os.fstat(file.fileno()).st_size < followed.offset:
+                    followed.offset = 0  # somebody emptied it
+                file.seek(followed.offset)
+                while content := _next(file, to_the_end):
+                    lines = [stamped(content, utc_stamp())]
+                    ship(self._store, followed.deployment_id, INFERENCE_SERVER, guest_id, lines)
+                    followed.offset += len(content)
+                    file.seek(followed.offset)
+        except FileNotFoundError:
+            return not self._path(guest_id).exists()
+        except OSError:
+            _log.exception("the log of worker %s cannot be shipped", guest_id)
+            return False
+        return True
+
+    def _rotate(self, guest_id: str, followed: Followed) -> None:
+        path = self._path(guest_id)
+        if not path.exists() or path.stat().st_size <= self._largest_file:
+            return
+        for number in range(_KEPT_FILES - 1, 1, -1):
+            older = self._rotated(guest_id, number - 1)
+            if older.exists():
+                older.replace(self._rotated(guest_id, number))
+        shutil.copyfile(path, self._rotated(guest_id, 1))
+        # The guest goes on writing to this same file; what it wrote during the copy is shipped first.
+        self._ship_all(guest_id, followed, to_the_end=True)
+        os.truncate(path, 0)
+        followed.offset = 0
+
+    def _remove(self, guest_id: str) -> None:
+        numbered = (self._rotated(guest_id, number) for number in range(1, _KEPT_FILES))
+        for path in (self._path(guest_id), *numbered):
+            path.unlink(missing_ok=True)
+
+    def _path(self, guest_id: str) -> Path:
+        return self._folder / f"{guest_id}.log"
+
+    def _rotated(self, guest_id: str, number: int) -> Path:
+        return self._folder / f"{guest_id}.log.{number}"
+
+    def _write(self) -> None:
+        unfinished = self._offsets.with_name(f".{self._offsets.name}.part")
+        document = {guest_id: asdict(followed) for guest_id, followed in self._followed.items()}
+        unfinished.write_text(json.dumps(document))
+        unfinished.replace(self._offsets)
+
+
+def _next(file: BinaryIO, to_the_end: bool) -> bytes:
+    content = file.read(_LARGEST_CHUNK)
+    return whole_lines(content, to_the_end=to_the_end and len(content) < _LARGEST_CHUNK)
+
+
+def _read(offsets: Path) -> dict[str, Followed]:
+    try:
+        return {guest_id: Followed(**entry) for guest_id, entry in json.loads(offsets.read_text()).items()}
+    except FileNotFoundError:
+        return {}

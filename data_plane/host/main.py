@@ -1,0 +1,80 @@
+"""The host process of one machine.
+
+    python -m data_plane.host.main [--gateways N] [--lifeline-fd FD]
+
+Reads MODELYARD_* settings. A second host on the same data dir, or on the same database, waits until the first is gone.
+Told to stop (SIGTERM) it leaves no guest behind; killed, it leaves them all to the next host.
+"""
+
+import argparse
+import logging
+import os
+import threading
+import time
+
+from data_plane.host.fleet import Fleet, Terms, usable_cores
+from data_plane.host.host import Host
+from data_plane.host.ledger import Ledger
+from data_plane.host.log_shipping import LogShipper
+from data_plane.host.preparations import Preparations
+from data_plane.host.publisher import Publisher
+from data_plane.host.role import HostRole
+from data_plane.host.wake import Wake
+from modelyard.core.adapters.object_stores import open_store
+from modelyard.core.db.unit_of_work import open_database
+from modelyard.core.settings import PlatformSettings
+
+_STANDBY_SECONDS = 0.2
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="data_plane.host")
+    parser.add_argument("--gateways", type=int, default=1, help="how many gateway processes act on the snapshot")
+    parser.add_argument("--lifeline-fd", type=int, help="read end of the pipe whose write end the supervisor holds")
+    options = parser.parse_args(argv)
+    _log_in_utc()
+    if options.lifeline_fd is not None:
+        threading.Thread(target=_end_with_supervisor, args=[options.lifeline_fd], daemon=True).start()
+    settings = PlatformSettings()  # type: ignore[call-arg]  # from the environment
+    wake = Wake()
+    role = HostRole(settings.data_dir.run / "host.lease")
+    while not role.take_machine():
+        wake.wait(_STANDBY_SECONDS)
+        if wake.told_to_stop:
+            return 0
+    return _host(settings, role, wake, options.gateways, options.lifeline_fd).run()
+
+
+def _host(settings: PlatformSettings, role: HostRole, wake: Wake, gateways: int, lifeline_fd: int | None) -> Host:
+    data_dir = settings.data_dir
+    store = open_store(settings.storage_url)
+    engine = open_database(settings.database_url.get_secret_value())
+    logs = LogShipper(store, data_dir.guests, data_dir.run / "shipped-logs.json")
+    terms = Terms(data_dir=data_dir, uid=settings.guest_user, lifeline_fd=lifeline_fd, cores=usable_cores())
+    return Host(
+        ledger=Ledger(engine, role, wake.poke),
+        fleet=Fleet(terms, logs, wake.poke),
+        preparations=Preparations(store, data_dir, wake.poke),
+        publisher=Publisher(data_dir.routing_file, gateways),
+        logs=logs,
+        wake=wake,
+    )
+
+
+def _end_with_supervisor(lifeline_fd: int) -> None:
+    """At once: the guests' keepers hold the same lifeline and end them."""
+    while os.read(lifeline_fd, 1):
+        continue
+    os._exit(1)
+
+
+def _log_in_utc() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.Formatter.converter = time.gmtime
+
+
+if __name__ == "__main__":
+    code = main()
+    logging.shutdown()
+    # Without waiting for threads: a large model may be on its way to this machine.
+    os._exit(code)

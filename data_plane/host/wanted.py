@@ -1,0 +1,119 @@
+"""What ought to run, as the database said at one moment. Frozen: with the database away, the host goes on from it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from modelyard.core.domain.deployment import DeploymentSpec
+from modelyard.core.domain.lifecycle import ProvisioningState
+
+_UNDER_WAY = (ProvisioningState.CREATING, ProvisioningState.UPDATING, ProvisioningState.SCALING)
+
+
+class Slot(NamedTuple):
+    """The place of one worker. Whoever dies in it is replaced in it."""
+
+    deployment_id: int
+    generation: int
+    number: int
+    """From 0 to the instance count less one."""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedGeneration:
+    id: int
+    number: int
+    spec: DeploymentSpec
+    bundle_hash: str
+    environment: str | None
+    """Folder below the data dir's environments/; None when no such environment is recorded any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedDeployment:
+    id: int
+    endpoint: str
+    name: str
+    state: ProvisioningState
+    instance_count: int
+    serving: WantedGeneration | None
+    candidate: WantedGeneration | None
+    """Built, and to serve once all its workers are ready."""
+    awaits_revision: int | None = None
+
+    @property
+    def is_being_deleted(self) -> bool:
+        return self.state == ProvisioningState.DELETING
+
+
+@dataclass(frozen=True, slots=True)
+class WantedEndpoint:
+    id: int
+    name: str
+    state: ProvisioningState
+    auth_mode: str
+    key_digests: tuple[str, ...]
+    token_public_key: str
+    traffic: Mapping[str, int]
+    mirror_traffic: Mapping[str, int]
+    deployments: tuple[WantedDeployment, ...] = ()
+    """Those of an endpoint that is being deleted are being deleted too."""
+    awaits_revision: int | None = None
+
+    @property
+    def is_being_deleted(self) -> bool:
+        return self.state == ProvisioningState.DELETING
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One generation that is to have its workers."""
+
+    deployment: WantedDeployment
+    generation: WantedGeneration
+
+    @property
+    def is_candidate(self) -> bool:
+        return self.generation is self.deployment.candidate
+
+    @property
+    def slots(self) -> list[Slot]:
+        count = self.deployment.instance_count
+        return [Slot(self.deployment.id, self.generation.number, number) for number in range(count)]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    revision: int
+    """The newest routing revision asked for; this value holds all that it is about."""
+    applied: int
+    """The newest that is recorded as applied by every gateway."""
+    endpoints: tuple[WantedEndpoint, ...] = field(default=())
+
+    @property
+    def deployments(self) -> Iterator[WantedDeployment]:
+        for endpoint in self.endpoints:
+            yield from endpoint.deployments
+
+    @property
+    def goals(self) -> Iterator[Goal]:
+        for deployment in self.deployments:
+            if deployment.is_being_deleted:
+                continue
+            for generation in (deployment.serving, deployment.candidate):
+                if generation is not None:
+                    yield Goal(deployment, generation)
+
+    @property
+    def goal_by_slot(self) -> dict[Slot, Goal]:
+        return {slot: goal for goal in self.goals for slot in goal.slots}
+
+    @property
+    def awaits_gateways(self) -> bool:
+        """Whether something takes effect, on record, once the gateways have applied this revision."""
+        waiting: tuple[WantedEndpoint | WantedDeployment, ...] = (*self.endpoints, *self.deployments)
+        return self.applied < self.revision or any(_is_due(row, self.revision) for row in waiting)
+
+
+def _is_due(row: WantedEndpoint | WantedDeployment, revision: int) -> bool:
+    return row.awaits_revision is not None and row.awaits_revision <= revision and row.state in _UNDER_WAY
