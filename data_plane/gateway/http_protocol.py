@@ -1,6 +1,6 @@
-"""The HTTP connection, beyond what uvicorn watches: slow and endless headers, and callers that hang up.
+"""The HTTP connection, beyond what uvicorn watches: slow senders, endless headers, and callers that hang up.
 
-ASGI begins when the headers are complete, so nothing of this can be done there.
+ASGI begins when the headers are complete, so most of this cannot be done there.
 """
 
 import asyncio
@@ -13,40 +13,43 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from data_plane.gateway.limits import Limits
 
+_HEADERS = "headers"
+_BODY = "body"
+
 
 class ScoringProtocol(HttpToolsProtocol):
     limits: ClassVar[Limits] = Limits()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._in_headers = True
-        self._header_bytes = 0
-        self._header_timer: asyncio.TimerHandle | None = None
-        self._linger_timer: asyncio.TimerHandle | None = None
+        self._arriving: str | None = _HEADERS
+        self._arrived = 0
+        """Bytes of the part that is arriving."""
+        self._part_began = self.loop.time()
+        self._impatience: asyncio.TimerHandle | None = None
         self._running: asyncio.Task[None] | None = None
 
     # From opening to closing.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._await_headers()
+        self._wait_for_more()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if not self._in_headers:
+        if self._arriving is None:
             return
-        self._header_bytes += len(data)
-        if self._header_bytes > self.limits.largest_headers:
+        self._arrived += len(data)
+        if self._arriving == _HEADERS and self._arrived > self.limits.largest_headers:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "HeadersTooLarge", "the headers are too large")
-        elif self._header_timer is None:
-            self._await_headers()
+        elif self._impatience is None:
+            self._part_began = self.loop.time()
+            self._wait_for_more()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._header_timer, self._linger_timer):
-            if timer is not None:
-                timer.cancel()
+        self._stop_waiting()
         super().connection_lost(exc)
-        if self._running is not None and not self.cycle.response_complete:
+        if self._running is not None:
             # Whoever waits for the model gives its place to another.
             self._running.cancel()
 
@@ -54,48 +57,59 @@ class ScoringProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_headers = True
-        self._header_bytes = 0
+        self._expect(_HEADERS)
 
     def on_headers_complete(self) -> None:
-        self._in_headers = False
-        if self._header_timer is not None:
-            self._header_timer.cancel()
-            self._header_timer = None
+        self._expect(_BODY)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        self._expect(None)
         super().on_message_complete()
-        if self._linger_timer is not None:
-            self._linger_timer.cancel()
-            self._linger_timer = None
-
-    def on_response_complete(self) -> None:
-        incomplete = self.cycle.more_body and self.cycle.response_complete
-        super().on_response_complete()
-        if incomplete and not self.transport.is_closing():
-            # Closing at once would reset the connection, and the answer might never be read.
-            self._linger_timer = self.loop.call_later(self.limits.linger_seconds, self.transport.close)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        # A queued request of a pipeline is not the parser's current one; only its task can be cancelled.
         self._running = self.loop.create_task(cycle.run_asgi(app))
         self._running.add_done_callback(self.tasks.discard)
         self.tasks.add(self._running)
+
+    # Slow senders. Most requests arrive in one piece, and cost no timer.
+
+    def _expect(self, part: str | None) -> None:
+        self._arriving = part
+        self._arrived = 0
+        self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
+        if self._impatience is not None:
+            self._impatience.cancel()
+            self._impatience = None
+
+    def _wait_for_more(self) -> None:
+        patience = self._part_began + self._allowed_seconds() - self.loop.time()
+        self._impatience = self.loop.call_later(patience, self._look_at_the_clock)
+
+    def _allowed_seconds(self) -> float:
+        if self._arriving == _HEADERS:
+            return self.limits.header_seconds
+        if self.cycle.response_complete:
+            # The rest of a refused body. Closing at once would reset the connection, and the answer might be lost.
+            return self.limits.linger_seconds
+        return self.limits.body_seconds + self._arrived / self.limits.slowest_body
+
+    def _look_at_the_clock(self) -> None:
+        if self.loop.time() < self._part_began + self._allowed_seconds():
+            self._wait_for_more()
+        elif self._arriving == _BODY and not self.cycle.response_started:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "BodyTimeout", "the body did not arrive in time")
+        elif self._arriving == _HEADERS and self._arrived:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "HeaderTimeout", "the headers did not arrive in time")
+        else:
+            self.transport.close()
 
     # Refusing without ASGI.
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(HTTPStatus.BAD_REQUEST, "BadRequest", "this is not HTTP that can be understood")
-
-    def _await_headers(self) -> None:
-        self._header_timer = self.loop.call_later(self.limits.header_seconds, self._headers_too_slow)
-
-    def _headers_too_slow(self) -> None:
-        if self._header_bytes:
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "HeaderTimeout", "the headers did not arrive in time")
-        else:
-            self.transport.close()
 
     def _refuse(self, status: HTTPStatus, code: str, message: str) -> None:
         if self.transport.is_closing():

@@ -1,6 +1,5 @@
 """One HTTP request and its response, as handlers see them."""
 
-import asyncio
 import json
 import re
 import uuid
@@ -8,8 +7,7 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from data_plane.gateway.limits import Limits
-from data_plane.gateway.refusals import BodyTooLarge, BodyTooSlow, Headers, Refusal
+from data_plane.gateway.refusals import BodyTooLarge, Headers, Refusal
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -60,32 +58,24 @@ class Request:
             headers.append((b"azureml-model-deployment", self.deployment.encode()))
         return headers
 
-    async def body(self, limits: Limits) -> bytes:
-        """The whole body. Refuses one that is too large as soon as that is known, and one that trickles in."""
+    async def body(self, largest: int) -> bytes:
+        """The whole body; one that is too large is refused as soon as that is known."""
         announced = self.header(b"content-length")
-        if announced is not None and int(announced) > limits.largest_body:
-            raise BodyTooLarge(limits.largest_body)
-        try:
-            return await self._arriving_body(limits)
-        except TimeoutError:
-            raise BodyTooSlow from None
-
-    async def _arriving_body(self, limits: Limits) -> bytes:
-        began = asyncio.get_running_loop().time()
+        if announced is not None and int(announced) > largest:
+            raise BodyTooLarge(largest)
         chunks: list[bytes] = []
         size = 0
-        async with asyncio.timeout(limits.body_seconds) as patience:
-            while True:
-                message = await self._receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGone
-                chunks.append(message["body"])
-                size += len(message["body"])
-                if size > limits.largest_body:
-                    raise BodyTooLarge(limits.largest_body)
-                if not message["more_body"]:
-                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-                patience.reschedule(began + limits.body_seconds + size / limits.slowest_body)
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            chunks.append(message["body"])
+            size += len(message["body"])
+            if size > largest:
+                raise BodyTooLarge(largest)
+            more = message["more_body"]
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def json_response(body: bytes, headers: Headers, status: int = 200) -> Response:

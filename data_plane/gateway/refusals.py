@@ -110,15 +110,6 @@ class BodyTooLarge(Refusal):
         super().__init__(f"the body is larger than the limit of {limit} bytes: send fewer rows per request")
 
 
-class BodyTooSlow(Refusal):
-    status = HTTPStatus.REQUEST_TIMEOUT
-    code = "BodyTimeout"
-
-    def __init__(self) -> None:
-        super().__init__("the body did not arrive in time")
-        self.headers = [(b"connection", b"close")]
-
-
 class InvalidBody(Refusal):
     status = HTTPStatus.BAD_REQUEST
     code = "BadArgument"

@@ -22,7 +22,7 @@ def score_with(limits: Limits) -> Callable[[Request, LiveEndpoint], Coroutine[An
         deployment = endpoint.choose(named_deployment(request))
         request.deployment = deployment.route.name
         _check_media_type(request)
-        document = _document(await request.body(limits))
+        document = _document(await request.body(limits.largest_body))
         deadline = asyncio.get_running_loop().time() + deployment.route.request_timeout_seconds
         question = _enforced(deployment, request, document)
         return _answered(await deployment.target.score(question, deadline))

@@ -113,7 +113,8 @@ class FloatRule:
         if not kinds <= _NUMBERS_AND_NULL:
             return None
         array = np.array(values, dtype=np.float64)
-        if int in kinds and (np.abs(array) > self.largest_exact).any():
+        # The next integer after the largest rounds to it.
+        if int in kinds and (np.abs(array) >= self.largest_exact).any():
             return None
         return self._narrowed(array)
 

@@ -51,7 +51,7 @@ class NamedTensorInputs:
 
 def read_tensor(spec: TensorSpec, value: Any, findings: Findings) -> npt.NDArray[Any] | None:
     """The declared array, or None after adding to `findings` what does not fit."""
-    flattened = _flatten(value, len(spec.shape))
+    flattened = _flatten(value, spec.shape)
     if flattened is None:
         findings.add(spec.name, None, _expected(spec), _shape_of(value))
         return None
@@ -63,15 +63,17 @@ def read_tensor(spec: TensorSpec, value: Any, findings: Findings) -> npt.NDArray
     return None if findings else _as_array(held, spec.dtype).reshape(shape)
 
 
-def _flatten(value: Any, rank: int) -> tuple[list[Any], tuple[int, ...]] | None:
-    """The leaves and the shape of lists nested `rank` deep; None when they are not, or of unequal length."""
+def _flatten(value: Any, declared: Sequence[int]) -> tuple[list[Any], tuple[int, ...]] | None:
+    """The leaves and the shape of lists nested as deep as declared; None when they are not, or of unequal length."""
     level: list[Any] = [value]
     shape: list[int] = []
-    for _ in range(rank):
-        lengths = set(map(len, level)) if set(map(type, level)) <= _LIST else set()
-        if len(lengths) != 1:
+    for _ in declared:
+        if not level:
             # Below an empty list there is nothing to measure.
-            return ([], (*shape, *[0] * (rank - len(shape)))) if not level else None
+            return [], (*shape, *(max(size, 0) for size in declared[len(shape) :]))
+        lengths = set(map(len, level)) if set(map(type, level)) == _LIST else set()
+        if len(lengths) != 1:
+            return None
         shape.append(lengths.pop())
         level = list(chain.from_iterable(level))
     return level, tuple(shape)

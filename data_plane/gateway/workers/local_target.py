@@ -8,7 +8,7 @@ answered 424. Everything ends at the request's deadline.
 import asyncio
 import itertools
 from collections import deque
-from contextlib import ExitStack
+from collections.abc import Sequence
 
 from data_plane.gateway.refusals import DeadlinePassed, NoReadyWorker, Refusal, TooManyRequests, WorkerDied
 from data_plane.gateway.target import Answer, ScoreRequest
@@ -69,12 +69,13 @@ class LocalTarget:
         waiting = Waiting(next(self._numbers) & _REQUEST_ID_BITS, request, deadline - now)
         self._queue.append(waiting)
         self._dispatch()
-        with ExitStack() as at_the_end:
-            self._watch(waiting, now, deadline, at_the_end)
-            try:
-                return await waiting.answer
-            finally:
-                self._forget(waiting)
+        timers = self._timers(waiting, now, deadline)
+        try:
+            return await waiting.answer
+        finally:
+            for timer in timers:
+                timer.cancel()
+            self._forget(waiting)
 
     @property
     def _concurrency(self) -> int:
@@ -97,8 +98,13 @@ class LocalTarget:
             link.send(self._queue.popleft())
 
     def _least_busy(self) -> WorkerLink | None:
-        with_room = [link for link in self._links.values() if link.room(self._concurrency) > 0]
-        return min(with_room, key=lambda link: link.load, default=None)
+        concurrency = self._concurrency
+        chosen, lightest = None, concurrency
+        for link in self._links.values():
+            load = link.load
+            if load < lightest and link.has_room(concurrency):
+                chosen, lightest = link, load
+        return chosen
 
     def link_has_room(self) -> None:
         self._dispatch()
@@ -117,12 +123,13 @@ class LocalTarget:
 
     # How long a request may take.
 
-    def _watch(self, waiting: Waiting, now: float, deadline: float, at_the_end: ExitStack) -> None:
+    def _timers(self, waiting: Waiting, now: float, deadline: float) -> Sequence[asyncio.TimerHandle]:
         loop = asyncio.get_running_loop()
-        at_the_end.callback(loop.call_at(deadline, self._expire, waiting).cancel)
+        at_the_deadline = loop.call_at(deadline, self._expire, waiting)
         patience = self._route.max_queue_wait_seconds
-        if patience is not None and not waiting.is_sent:
-            at_the_end.callback(loop.call_at(now + patience, self._waited_too_long, waiting).cancel)
+        if patience is None or waiting.is_sent:
+            return (at_the_deadline,)
+        return at_the_deadline, loop.call_at(now + patience, self._waited_too_long, waiting)
 
     def _expire(self, waiting: Waiting) -> None:
         waiting.refuse(DeadlinePassed() if waiting.is_sent else self._why_unsent(DeadlinePassed()))

@@ -39,14 +39,15 @@ class WorkerLink:
     def load(self) -> int:
         return self._conversation.in_flight if self._conversation is not None else 0
 
-    def room(self, concurrency: int) -> int:
-        """How many more requests it may be sent now; none behind one that nobody waits for any more.
+    def has_room(self, concurrency: int) -> bool:
+        """Whether it may be sent a request now; never behind one that nobody waits for any more.
 
         That one may have outlived its deadline, and nobody knows for how long it will go on.
         """
-        if self._conversation is None or not self.is_ready or self._conversation.is_held_up:
-            return 0
-        return min(_DEEPEST, concurrency) - self.load
+        conversation = self._conversation
+        if conversation is None or not conversation.is_ready or self._retired:
+            return False
+        return conversation.in_flight < min(_DEEPEST, concurrency) and not conversation.is_held_up
 
     def send(self, waiting: Waiting) -> None:
         assert self._conversation is not None, "room is only in an open conversation"
