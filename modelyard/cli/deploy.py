@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from modelyard.cli.options import OutputFormat
+from modelyard.cli.options import NoWait, OutputFormat
 from modelyard.cli.output import Output, show, write
 from modelyard.cli.progress import note, progress
 from modelyard.cli.session import Interrupted, session_of
@@ -25,18 +25,21 @@ def deploy(
     instance_count: Annotated[
         int | None, typer.Option(min=1, help="How many workers serve it.", show_default=False)
     ] = None,
+    no_wait: NoWait = False,
     output: OutputFormat = None,
 ) -> None:
     """Register a model folder and serve it: prints the URL, the key and a request to try.
 
     Called again, it brings the endpoint to the folder's present content.
     """
-    wish = FolderDeployment(folder, endpoint or endpoint_name_for(folder), deployment, instance_count)
+    wish = FolderDeployment(folder, endpoint or endpoint_name_for(folder), deployment, instance_count, wait=not no_wait)
     with session_of(context).client() as client, progress() as watcher:
         try:
             deployed = deploy_folder(client, wish, watcher)
         except KeyboardInterrupt:
             raise Interrupted("what was begun goes on in the background; see it with: modelyard status") from None
+    if no_wait:
+        note("the deployment goes on in the background; see it with: modelyard status")
     if not deployed.changed:
         note(f"endpoint {wish.endpoint} serves this very model already")
     if deployed.example is None:

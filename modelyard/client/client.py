@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from modelyard.client.connection import Connection, Trace
 from modelyard.client.documents.assets import read_environment, read_model
+from modelyard.client.documents.identity import endpoint_document
 from modelyard.client.documents.online_deployment import ONLINE_DEPLOYMENT
 from modelyard.client.documents.online_endpoint import ONLINE_ENDPOINT
 from modelyard.client.documents.references import read_reference
@@ -26,6 +27,8 @@ from modelyard.client.operations import Change
 from modelyard.client.platform import Platform
 from modelyard.client.scoring import score
 from modelyard.client.watching import UNWATCHED, Watcher
+
+_TRAFFIC = ("traffic", "mirror_traffic")
 
 
 class Client:
@@ -50,9 +53,12 @@ class Client:
         return str(self._connection.get("").get("location") or "local")
 
     def put_endpoint(self, document: Mapping[str, Any]) -> Change:
-        """Create or replace the endpoint that a YAML document describes."""
-        body = {"location": self.location, **ONLINE_ENDPOINT.body({"auth_mode": "key", **document})}
-        return self.online_endpoints.put(_required(document, "name", "-n"), body)
+        """Create or replace the endpoint that a YAML document describes. Traffic it does not speak of stays."""
+        name = _required(document, "name", "-n")
+        present = endpoint_document(self.online_endpoints.find(name) or {})
+        traffic = {field: present[field] for field in _TRAFFIC if field in present}
+        body = ONLINE_ENDPOINT.body({"auth_mode": "key", **traffic, **document})
+        return self.online_endpoints.put(name, {"location": self.location, **body})
 
     def put_deployment(self, document: Mapping[str, Any], base: Path, watcher: Watcher = UNWATCHED) -> Change:
         """Create or replace the deployment that a YAML document describes; its paths count from `base`.

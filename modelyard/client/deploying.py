@@ -22,6 +22,8 @@ class FolderDeployment:
     deployment: str = "default"
     instance_count: int | None = None
     """None: what the deployment has, else 1."""
+    wait: bool = True
+    """False: return when the deployment is accepted; it goes on by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def endpoint_name_for(folder: Path) -> str:
 
 
 def deploy_folder(client: Client, wish: FolderDeployment, watcher: Watcher = UNWATCHED) -> Deployed:
-    """Register, create what is missing, update what is there, and wait until it serves."""
+    """Register, create what is missing, update what is there, and give it the endpoint's traffic."""
     local = LocalModel(wish.folder, name=wish.endpoint)
     model = client.models.register(local, watcher, reuse_latest=True)
     if client.online_endpoints.find(wish.endpoint) is None:
@@ -65,7 +67,9 @@ def _put_unless_serving(client: Client, wish: FolderDeployment, model_id: str, w
     if existing and _serves(existing, model_id, count):
         return False
     document = {"name": wish.deployment, "endpoint_name": wish.endpoint, "model": model_id, "instance_count": count}
-    client.put_deployment(document, wish.folder, watcher).wait(watcher)
+    change = client.put_deployment(document, wish.folder, watcher)
+    if wish.wait:
+        change.wait(watcher)
     return True
 
 
@@ -84,7 +88,9 @@ def _take_traffic(client: Client, wish: FolderDeployment, watcher: Watcher) -> N
     given = {name: percent for name, percent in traffic.items() if percent}
     if not given:
         watcher.step("routing")
-        client.online_endpoints.set_traffic(wish.endpoint, {wish.deployment: 100}).wait(watcher)
+        change = client.online_endpoints.set_traffic(wish.endpoint, {wish.deployment: 100})
+        if wish.wait:
+            change.wait(watcher)
     elif wish.deployment not in given:
         shares = " ".join(f"{name}={percent}" for name, percent in given.items())
         watcher.note(

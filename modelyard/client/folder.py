@@ -25,12 +25,8 @@ class LocalFile:
 
 @dataclass(frozen=True)
 class LocalFolder:
-    root: Path
+    name: str
     files: tuple[LocalFile, ...]
-
-    @property
-    def name(self) -> str:
-        return self.root.name
 
     @property
     def size(self) -> int:
@@ -49,10 +45,12 @@ def read_folder(path: Path) -> LocalFolder:
         raise InvalidFolder(f"there is no folder {path}")
     if not root.is_dir():
         raise InvalidFolder(f"{path} is a file: give the model folder, the one that holds MLmodel")
-    files = tuple(sorted(_files(root, root, ()), key=lambda file: file.path))
+    # A link to the folder gives it its name, as the user wrote it.
+    name = Path(os.path.abspath(path.expanduser())).name
+    files = tuple(sorted(_Walk(root, name).files(root, ()), key=lambda file: file.path))
     if not files:
         raise InvalidFolder(f"the folder {path} is empty: give the model folder, the one that holds MLmodel")
-    return LocalFolder(root, files)
+    return LocalFolder(name, files)
 
 
 def sha256_of(path: Path) -> str:
@@ -63,45 +61,47 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _files(folder: Path, root: Path, around: tuple[Path, ...]) -> Iterator[LocalFile]:
-    """The files below `folder`. `around`: the real folders on the way down, so that no link leads in circles."""
-    around = (*around, folder.resolve())
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            location = Path(entry.path)
-            if entry.is_symlink():
-                _check_link(location, root, around)
-            mode = entry.stat().st_mode
-            if stat.S_ISDIR(mode):
-                yield from _files(location, root, around)
-            elif stat.S_ISREG(mode):
-                yield LocalFile(location, _registered_path(location, root), entry.stat().st_size)
-            else:
-                raise InvalidFolder(f"{_shown(location, root)} is neither a file nor a folder; remove it")
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    root: Path
+    name: str
 
+    def files(self, folder: Path, around: tuple[Path, ...]) -> Iterator[LocalFile]:
+        """The files below `folder`. `around`: the real folders on the way down, so that no link leads in circles."""
+        around = (*around, folder.resolve())
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                location = Path(entry.path)
+                if entry.is_symlink():
+                    self._check_link(location, around)
+                status = entry.stat()
+                if stat.S_ISDIR(status.st_mode):
+                    yield from self.files(location, around)
+                elif stat.S_ISREG(status.st_mode):
+                    yield LocalFile(location, self._registered_path(location), status.st_size)
+                else:
+                    raise InvalidFolder(f"{self._shown(location)} is neither a file nor a folder; remove it")
 
-def _check_link(link: Path, root: Path, around: tuple[Path, ...]) -> None:
-    shown = _shown(link, root)
-    try:
-        target = link.resolve(strict=True)
-    except (OSError, RuntimeError):
-        raise InvalidFolder(f"{shown} is a symbolic link to nothing; remove it") from None
-    if not target.is_relative_to(root):
-        raise InvalidFolder(
-            f"{shown} is a symbolic link to {target}, outside the model folder; replace it by the file itself"
-        )
-    if target in around:
-        raise InvalidFolder(f"{shown} is a symbolic link to a folder that contains it; remove it")
+    def _check_link(self, link: Path, around: tuple[Path, ...]) -> None:
+        shown = self._shown(link)
+        try:
+            target = link.resolve(strict=True)
+        except (OSError, RuntimeError):
+            raise InvalidFolder(f"{shown} is a symbolic link to nothing; remove it") from None
+        if not target.is_relative_to(self.root):
+            raise InvalidFolder(
+                f"{shown} is a symbolic link to {target}, outside the model folder; replace it by the file itself"
+            )
+        if target in around:
+            raise InvalidFolder(f"{shown} is a symbolic link to a folder that contains it; remove it")
 
+    def _registered_path(self, location: Path) -> str:
+        path = f"{self.name}/{location.relative_to(self.root).as_posix()}"
+        try:
+            path.encode()
+            return check_relative_path(path)
+        except (UnicodeEncodeError, InvalidModel):
+            raise InvalidFolder(f"the file name {self._shown(location)!r} cannot be stored; rename the file") from None
 
-def _registered_path(location: Path, root: Path) -> str:
-    path = f"{root.name}/{location.relative_to(root).as_posix()}"
-    try:
-        path.encode()
-        return check_relative_path(path)
-    except (UnicodeEncodeError, InvalidModel):
-        raise InvalidFolder(f"the file name {_shown(location, root)!r} cannot be stored; rename the file") from None
-
-
-def _shown(location: Path, root: Path) -> str:
-    return os.fsencode(location.relative_to(root.parent)).decode(errors="replace")
+    def _shown(self, location: Path) -> str:
+        return os.fsencode(Path(self.name) / location.relative_to(self.root)).decode(errors="replace")

@@ -20,6 +20,10 @@ class Platform:
     resource_group: str = "local"
     workspace: str = "default"
 
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("http://", "https://")):
+            raise NoPlatform(f"{self.url!r} is no platform's URL: it begins with http:// or https://")
+
     @property
     def workspace_id(self) -> str:
         return (

@@ -1,0 +1,194 @@
+"""az ml's YAML and ARM's JSON, one beside the other."""
+
+import pytest
+import yaml
+
+from modelyard.client.documents.assets import MODEL, read_environment, read_model
+from modelyard.client.documents.identity import deployment_document, endpoint_document, model_document
+from modelyard.client.documents.online_deployment import ONLINE_DEPLOYMENT
+from modelyard.client.documents.online_endpoint import ONLINE_ENDPOINT
+from modelyard.client.documents.reading import read_document, with_settings
+from modelyard.client.documents.references import ArmId, AssetReference, read_reference, short_reference
+from modelyard.client.durations import iso_duration, seconds_of
+from modelyard.client.errors import InvalidDocument
+
+WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
+
+DEPLOYMENT = yaml.safe_load("""
+$schema: https://azuremlschemas.azureedge.net/latest/managedOnlineDeployment.schema.json
+name: blue
+endpoint_name: my-endpoint
+model: azureml:m:1
+instance_type: Standard_DS3_v2
+instance_count: "2"
+environment_variables: {WORKERS: 2, VERBOSE: true, EMPTY: }
+request_settings: {request_timeout_ms: 3000, max_concurrent_requests_per_instance: 4, max_queue_wait_ms: 500}
+liveness_probe: {initial_delay: 10, period: 1.5, timeout: 2, failure_threshold: 3}
+scale_settings: {type: default}
+tags: {team: fraud, year: 2026}
+app_insights_enabled: false
+""")
+
+
+class TestDeployments:
+    def test_every_field_finds_its_place_in_the_body(self):
+        body = ONLINE_DEPLOYMENT.body(DEPLOYMENT)
+        assert body == {
+            "sku": {"capacity": 2},
+            "tags": {"team": "fraud", "year": "2026"},
+            "properties": {
+                "model": "azureml:m:1",
+                "instanceType": "Standard_DS3_v2",
+                "environmentVariables": {"WORKERS": "2", "VERBOSE": "true", "EMPTY": ""},
+                "appInsightsEnabled": False,
+                "scaleSettings": {"scaleType": "Default"},
+                "requestSettings": {
+                    "requestTimeout": "PT3S",
+                    "maxConcurrentRequestsPerInstance": 4,
+                    "maxQueueWait": "PT0.5S",
+                },
+                "livenessProbe": {
+                    "initialDelay": "PT10S",
+                    "period": "PT1.5S",
+                    "timeout": "PT2S",
+                    "failureThreshold": 3,
+                },
+            },
+        }
+
+    def test_what_is_shown_can_be_sent_again(self):
+        body = ONLINE_DEPLOYMENT.body(DEPLOYMENT)
+        resource = {**body, "id": f"{WORKSPACE}/onlineEndpoints/my-endpoint/deployments/blue", "name": "blue"}
+        shown = deployment_document(resource)
+        assert (shown["name"], shown["endpoint_name"], shown["instance_count"]) == ("blue", "my-endpoint", 2)
+        assert shown["request_settings"]["request_timeout_ms"] == 3000
+        assert ONLINE_DEPLOYMENT.body(shown) == body
+
+    def test_only_keys_that_mean_nothing_are_unknown(self):
+        assert ONLINE_DEPLOYMENT.unknown(DEPLOYMENT) == []
+        strange = {**DEPLOYMENT, "vscode": 1, "liveness_probe": {"perod": 1}, "model": {"path": "x"}}
+        assert ONLINE_DEPLOYMENT.unknown(strange) == ["liveness_probe.perod", "vscode"]
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("instance_count", "two"),
+            ("request_settings", {"request_timeout_ms": "soon"}),
+            ("environment_variables", ["A=1"]),
+            ("liveness_probe", {"period": [1]}),
+        ],
+    )
+    def test_a_value_that_cannot_be_is_named(self, field, value):
+        with pytest.raises(InvalidDocument, match=f"{field}.* cannot be "):
+            ONLINE_DEPLOYMENT.body({**DEPLOYMENT, field: value})
+
+
+class TestEndpoints:
+    @pytest.mark.parametrize(("word", "arm"), [("key", "Key"), ("aml_token", "AMLToken"), ("aad_token", "AADToken")])
+    def test_the_auth_mode_has_its_own_words(self, word, arm):
+        body = ONLINE_ENDPOINT.body({"name": "e", "auth_mode": word})
+        assert body["properties"]["authMode"] == arm
+        assert endpoint_document(body)["auth_mode"] == word
+
+    def test_traffic_is_numbers_by_lower_case_names(self):
+        body = ONLINE_ENDPOINT.body({"traffic": {"Blue": "90", "green": 10}, "mirror_traffic": {"x": 5}})
+        assert body["properties"] == {"traffic": {"blue": 90, "green": 10}, "mirrorTraffic": {"x": 5}}
+
+    def test_what_only_the_platform_says_is_not_sent(self):
+        resource = {"id": "/x", "properties": {"scoringUri": "http://s", "provisioningState": "Succeeded"}}
+        assert ONLINE_ENDPOINT.body(endpoint_document(resource)) == {}
+
+
+class TestReferences:
+    @pytest.mark.parametrize(
+        ("text", "reference"),
+        [
+            ("azureml:m:1", AssetReference("m", "1")),
+            ("azureml:m@latest", AssetReference("m", None)),
+            (f"azureml:{WORKSPACE}/models/m/versions/1", ArmId(f"{WORKSPACE}/models/m/versions/1")),
+            (f"{WORKSPACE}/models/m/versions/1", ArmId(f"{WORKSPACE}/models/m/versions/1")),
+        ],
+    )
+    def test_every_spelling_is_read(self, text, reference):
+        assert read_reference(text, noun="model") == reference
+
+    @pytest.mark.parametrize("text", ["m", "m:1", "azureml:m", "azureml:m@newest", "azureml://registries/r/models/m"])
+    def test_what_names_nothing_here_is_refused(self, text):
+        with pytest.raises(InvalidDocument, match="model"):
+            read_reference(text, noun="model")
+
+    def test_an_arm_id_has_a_short_form(self):
+        assert short_reference(f"{WORKSPACE}/models/m/versions/1") == "azureml:m:1"
+        assert short_reference("something else") == "something else"
+
+
+class TestModels:
+    def test_the_path_counts_from_the_file(self, tmp_path):
+        model = read_model({"name": "m", "version": 2, "path": "../model", "type": "mlflow_model"}, tmp_path / "yaml")
+        assert model.folder == tmp_path / "yaml" / "../model"
+        assert (model.name, model.version) == ("m", "2")
+        assert model.body == {"properties": {"modelType": "mlflow_model"}}
+
+    def test_a_version_that_yaml_made_a_fraction_is_refused(self, tmp_path):
+        with pytest.raises(InvalidDocument, match="in quotes"):
+            read_model({"path": "m", "version": 1.10}, tmp_path)
+
+    @pytest.mark.parametrize("path", [None, "", "azureml://datastores/d/paths/p", "runs:/1/model"])
+    def test_only_a_local_folder_is_taken(self, tmp_path, path):
+        with pytest.raises(InvalidDocument, match="folder"):
+            read_model({"path": path}, tmp_path)
+
+    def test_a_version_is_shown_under_its_models_name(self):
+        shown = model_document({"id": f"{WORKSPACE}/models/m/versions/3", "name": "3", "properties": {}})
+        assert (shown["name"], shown["version"]) == ("m", "3")
+
+    def test_a_strange_key_is_known_as_such(self):
+        assert MODEL.unknown({"name": "m", "path": "p", "stage": "Production"}) == ["stage"]
+
+
+class TestEnvironments:
+    def test_the_conda_file_is_read_beside_the_yaml(self, tmp_path):
+        (tmp_path / "conda.yaml").write_text("dependencies: [python=3.11]\n")
+        environment = read_environment({"conda_file": "./conda.yaml", "image": "ubuntu"}, tmp_path)
+        assert environment.conda_file == "dependencies: [python=3.11]\n"
+        assert environment.body["properties"]["image"] == "ubuntu"
+
+    def test_it_may_be_written_in_place(self, tmp_path):
+        environment = read_environment({"conda_file": {"dependencies": ["python=3.11"]}}, tmp_path)
+        assert yaml.safe_load(environment.conda_file) == {"dependencies": ["python=3.11"]}
+
+    @pytest.mark.parametrize(
+        "document", [{"image": "ubuntu"}, {"build": {"path": "."}}, {"conda_file": "missing.yaml"}]
+    )
+    def test_one_that_cannot_be_built_here_says_why(self, tmp_path, document):
+        with pytest.raises(InvalidDocument, match="conda_file"):
+            read_environment(document, tmp_path)
+
+
+class TestSettings:
+    def test_a_dotted_name_reaches_into_mappings(self):
+        changed = with_settings({"tags": {"a": "b"}}, ["tags.c=d", "instance_count=2", "request_settings.x=1.5"])
+        assert changed == {"tags": {"a": "b", "c": "d"}, "instance_count": 2, "request_settings": {"x": 1.5}}
+
+    @pytest.mark.parametrize("assignment", ["name", "=x", "name.first=x"])
+    def test_what_cannot_be_set_is_refused(self, assignment):
+        with pytest.raises(InvalidDocument):
+            with_settings({"name": "e"}, [assignment])
+
+    @pytest.mark.parametrize("content", ["- a list", "just text", "a: [", "1: x", ""])
+    def test_a_file_that_is_no_mapping_is_refused(self, tmp_path, content):
+        (tmp_path / "f.yaml").write_text(content)
+        with pytest.raises(InvalidDocument, match=r"f\.yaml"):
+            read_document(tmp_path / "f.yaml")
+
+
+class TestDurations:
+    @pytest.mark.parametrize(("seconds", "text"), [(5, "PT5S"), (0.5, "PT0.5S"), (180, "PT180S"), (0, "PT0S")])
+    def test_there_and_back(self, seconds, text):
+        assert iso_duration(seconds) == text
+        assert seconds_of(text) == seconds
+
+    def test_longer_units_are_read(self):
+        assert seconds_of("P1DT1H1M1.5S") == 90061.5
+        with pytest.raises(ValueError, match="no ISO 8601 duration"):
+            seconds_of("P")
