@@ -38,11 +38,25 @@ def kept(command: list[str], log: Path, *options: str) -> Iterator[int]:
         process.wait(20)
 
 
+@contextmanager
+def _passable_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="my-tests-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+
+
+@pytest.fixture
+def passable_folder() -> Iterator[Path]:
+    """A folder that other users can pass, as a platform run by root needs it; pytest's own are closed."""
+    with _passable_folder() as folder:
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def session_data_dir() -> Iterator[DataDir]:
-    """A data dir that other users can pass, as a platform run by root needs it."""
-    with tempfile.TemporaryDirectory(prefix="my-tests-") as folder:
-        data_dir = DataDir(Path(folder))
+    with _passable_folder() as folder:
+        data_dir = DataDir(folder)
         data_dir.prepare()
         yield data_dir
 
@@ -59,6 +73,7 @@ def postgres(session_data_dir: DataDir) -> Iterator[EmbeddedPostgres]:
         migrate(template)
         template.dispose()
         yield server
+    server.clean_up()
 
 
 @pytest.fixture

@@ -80,6 +80,10 @@ class EmbeddedPostgres:
             self._initdb()
             self._finished.touch()
 
+    def clean_up(self) -> None:
+        """After its end: the socket's folder lies outside the data dir and would stay for ever."""
+        shutil.rmtree(self.socket_dir, ignore_errors=True)
+
     def command(self) -> list[str]:
         settings = {
             "listen_addresses": "",

@@ -126,6 +126,7 @@ class _Supervisor:
         self._say("stopping")
         _end(self._services, signal.SIGTERM, _STOP_SECONDS)
         _end(self._servers, signal.SIGTERM, _SERVER_STOP_SECONDS)
+        self._postgres.clean_up()
         (self._data.run / "supervisor.json").unlink(missing_ok=True)
         os.close(self._lifeline_end)
 
