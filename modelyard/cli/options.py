@@ -1,5 +1,6 @@
 """The flags that several commands share, spelled as az ml spells them."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -28,5 +29,10 @@ EndpointOfDeployment = Annotated[str, typer.Option("--endpoint-name", "-e", help
 
 def confirm(question: str, yes: bool) -> None:
     """Ask before something is gone for good. A script has to say --yes."""
-    if not yes:
-        typer.confirm(question, abort=True, err=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise typer.Abort()
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise typer.Abort()

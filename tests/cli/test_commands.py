@@ -1,0 +1,227 @@
+"""az ml's verbs, from the arguments to standard output."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+
+@pytest.fixture
+def files(tmp_path: Path, model_folder: Path) -> Path:
+    """The YAML files of a small project, as az ml takes them."""
+    schema = "https://azuremlschemas.azureedge.net/latest"
+    endpoint = {"$schema": f"{schema}/managedOnlineEndpoint.schema.json", "name": "my-endpoint", "auth_mode": "key"}
+    deployment = {
+        "$schema": f"{schema}/managedOnlineDeployment.schema.json",
+        "name": "blue",
+        "endpoint_name": "my-endpoint",
+        "model": {"name": "m", "version": 2, "path": "model", "type": "mlflow_model"},
+        "instance_type": "Standard_DS3_v2",
+        "instance_count": 1,
+    }
+    (tmp_path / "endpoint.yaml").write_text(yaml.safe_dump(endpoint))
+    (tmp_path / "deployment.yaml").write_text(yaml.safe_dump(deployment))
+    (tmp_path / "model.yaml").write_text(yaml.safe_dump({"name": "m", "path": "model", "tags": {"a": 1}}))
+    return tmp_path
+
+
+@pytest.fixture
+def deployed(modelyard, files):
+    assert modelyard("online-endpoint", "create", "-f", files / "endpoint.yaml").code == 0
+    assert modelyard("online-deployment", "create", "-f", files / "deployment.yaml", "--all-traffic").code == 0
+
+
+class TestOnlineEndpoint:
+    def test_create_prints_the_endpoint_and_nothing_else(self, modelyard, files):
+        done = modelyard("online-endpoint", "create", "-f", files / "endpoint.yaml")
+        shown = json.loads(done.out)
+        assert (shown["name"], shown["auth_mode"], shown["provisioning_state"]) == ("my-endpoint", "key", "Succeeded")
+        assert done.err == ""
+
+    def test_create_needs_no_file(self, modelyard, server):
+        assert modelyard("online-endpoint", "create", "-n", "plain", "--auth-mode", "aml_token").code == 0
+        assert server.at("/onlineEndpoints/plain")["properties"]["authMode"] == "AMLToken"
+
+    def test_update_divides_the_traffic(self, modelyard, server, deployed):
+        done = modelyard("online-endpoint", "update", "-n", "my-endpoint", "--traffic", "blue=90 green=10")
+        assert json.loads(done.out)["traffic"] == {"blue": 90, "green": 10}
+
+    def test_update_leaves_the_rest_as_it_is(self, modelyard, server, deployed):
+        modelyard("online-endpoint", "update", "-n", "my-endpoint", "--set", "tags.team=fraud")
+        resource = server.at("/onlineEndpoints/my-endpoint")
+        assert resource["tags"] == {"team": "fraud"}
+        assert resource["properties"]["traffic"] == {"blue": 100}
+
+    def test_invoke_prints_the_raw_answer(self, modelyard, server, deployed, tmp_path):
+        (tmp_path / "request.json").write_text('{"input_data": [[1]]}')
+        server.answers["POST", "/my-endpoint/score"] = (200, b"[11633.100167144921]")
+        done = modelyard("online-endpoint", "invoke", "-n", "my-endpoint", "--request-file", tmp_path / "request.json")
+        assert (done.code, done.out) == (0, "[11633.100167144921]\n")
+
+    def test_invoke_lists_every_violation(self, modelyard, server, deployed, tmp_path):
+        (tmp_path / "request.json").write_text("{}")
+        details = [{"message": "column 'x' is missing"}, {"message": "column 'n' holds 1.5, no long"}]
+        body = {"error": {"code": "InvalidInput", "message": "the request violates the signature", "details": details}}
+        server.answers["POST", "/my-endpoint/score"] = (400, body)
+        done = modelyard("online-endpoint", "invoke", "-n", "my-endpoint", "--request-file", tmp_path / "request.json")
+        assert (done.code, done.out) == (1, "")
+        assert done.err.splitlines() == [
+            "error: the request violates the signature (400)",
+            "  - column 'x' is missing",
+            "  - column 'n' holds 1.5, no long",
+        ]
+
+    def test_credentials_are_azures_names(self, modelyard, deployed):
+        done = modelyard("online-endpoint", "get-credentials", "-n", "my-endpoint", "-o", "yaml")
+        assert yaml.safe_load(done.out) == {"primaryKey": "first-key", "secondaryKey": "second-key"}
+
+    def test_regenerate_asks_for_the_named_key(self, modelyard, server, deployed):
+        server.answers["POST", "/regenerateKeys"] = (202, None)
+        assert modelyard("online-endpoint", "regenerate-keys", "-n", "my-endpoint", "--key-type", "secondary").code == 0
+        assert {"keyType": "Secondary"} in server.bodies
+
+    def test_delete_wants_to_be_sure(self, modelyard, server, deployed):
+        refused = modelyard("online-endpoint", "delete", "-n", "my-endpoint")
+        assert refused.code == 1
+        assert "--yes" in refused.err
+        assert modelyard("online-endpoint", "delete", "-n", "my-endpoint", "-y").code == 0
+        assert server.said("DELETE")[0].endswith("/onlineEndpoints/my-endpoint")
+
+
+class TestOnlineDeployment:
+    def test_create_registers_deploys_and_routes(self, modelyard, server, deployed):
+        assert server.at("/models/m/versions/2")["properties"]["modelType"] == "mlflow_model"
+        assert server.at("/onlineEndpoints/my-endpoint")["properties"]["traffic"] == {"blue": 100}
+
+    def test_create_names_each_step_on_standard_error(self, modelyard, server, files):
+        modelyard("online-endpoint", "create", "-f", files / "endpoint.yaml")
+        server.steps = ["resolving", "resolving", "installing", "starting workers"]
+        done = modelyard("online-deployment", "create", "-f", files / "deployment.yaml")
+        assert done.err.split(" ...\n") == ["uploading", "resolving", "installing", "starting workers", ""]
+        assert json.loads(done.out)["model"] == "azureml:m:2"
+
+    def test_flags_and_settings_stand_above_the_file(self, modelyard, server, files):
+        modelyard(
+            "online-deployment", "create", "-f", files / "deployment.yaml", "-n", "green", "--set", "instance_count=3"
+        )
+        assert server.at("/onlineEndpoints/my-endpoint/deployments/green")["sku"]["capacity"] == 3
+
+    def test_a_key_that_means_nothing_is_a_note(self, modelyard, files):
+        document = {**yaml.safe_load((files / "deployment.yaml").read_text()), "data_collector": {"x": 1}}
+        (files / "deployment.yaml").write_text(yaml.safe_dump(document))
+        done = modelyard("online-deployment", "create", "-f", files / "deployment.yaml")
+        assert done.code == 0
+        assert "deployment.yaml: ignored data_collector" in done.err
+
+    def test_a_failure_is_one_line_and_says_where_the_story_is(self, modelyard, server, files):
+        server.failure = {"code": "EnvironmentBuildFailure", "message": "numpy==9 does not exist"}
+        done = modelyard("online-deployment", "create", "-f", files / "deployment.yaml")
+        assert (done.code, done.out) == (1, "")
+        assert "error: numpy==9 does not exist" in done.err.splitlines()
+        assert "get-logs -n blue -e my-endpoint" in done.err
+
+    def test_without_waiting_no_operation_is_asked_after(self, modelyard, server, files):
+        modelyard("online-deployment", "create", "-f", files / "deployment.yaml", "--no-wait")
+        assert not any(path.startswith("/operations/") for path in server.said("GET"))
+
+    def test_update_changes_what_is_set_and_keeps_the_rest(self, modelyard, server, deployed):
+        done = modelyard("online-deployment", "update", "-n", "blue", "-e", "my-endpoint", "--set", "instance_count=2")
+        body = server.at("/onlineEndpoints/my-endpoint/deployments/blue")
+        assert (done.code, body["sku"]["capacity"]) == (0, 2)
+        assert body["properties"]["model"].endswith("/models/m/versions/2")
+        assert body["properties"]["instanceType"] == "Standard_DS3_v2"
+
+    def test_list_is_json_in_a_pipe_and_a_table_when_asked(self, modelyard, deployed):
+        listed = modelyard("online-deployment", "list", "-e", "my-endpoint")
+        assert [entry["name"] for entry in json.loads(listed.out)] == ["blue"]
+        table = modelyard("online-deployment", "list", "-e", "my-endpoint", "-o", "table").out.splitlines()
+        assert table[0].split() == ["Name", "Endpoint", "State", "Model", "Instances"]
+        assert table[2].split() == ["blue", "my-endpoint", "Succeeded", "azureml:m:2", "1"]
+
+    def test_logs_and_script_are_printed_as_they_are(self, modelyard, server, deployed):
+        server.answers["POST", "/getLogs"] = (200, {"content": "one\ntwo\n"})
+        server.answers["GET", "/scoringScript"] = (200, {"content": "def init():\n    ...\n"})
+        name = ("-n", "blue", "-e", "my-endpoint")
+        assert (
+            modelyard("online-deployment", "get-logs", *name, "-l", "7", "-c", "storage-initializer").out
+            == "one\ntwo\n"
+        )
+        assert server.bodies[-1] == {"tail": 7, "containerType": "StorageInitializer"}
+        assert modelyard("online-deployment", "show-script", *name).out == "def init():\n    ...\n"
+
+
+class TestModel:
+    def test_create_from_a_folder_and_show_download_archive(self, modelyard, server, model_folder, tmp_path):
+        created = modelyard("model", "create", "-n", "m", "-p", model_folder, "--tags", "team=fraud")
+        assert json.loads(created.out)["tags"] == {"team": "fraud"}
+        assert json.loads(modelyard("model", "show", "-n", "m", "-v", "1").out)["version"] == "1"
+        back = modelyard("model", "download", "-n", "m", "-v", "1", "-p", tmp_path / "back")
+        assert Path(back.out.strip()) == tmp_path / "back" / "m" / "model"
+        assert (tmp_path / "back" / "m" / "model" / "MLmodel").is_file()
+        assert modelyard("model", "archive", "-n", "m", "-v", "1").code == 0
+        assert server.at("/models/m/versions/1")["properties"]["isArchived"] is True
+
+    def test_create_from_yaml(self, modelyard, files):
+        shown = json.loads(modelyard("model", "create", "-f", files / "model.yaml", "--set", "version=7").out)
+        assert (shown["name"], shown["version"], shown["tags"]) == ("m", "7", {"a": "1"})
+
+    def test_list_shows_names_or_one_models_versions(self, modelyard, model_folder):
+        modelyard("model", "create", "-n", "m", "-p", model_folder)
+        assert json.loads(modelyard("model", "list").out)[0]["latest_version"] == "1"
+        assert [version["version"] for version in json.loads(modelyard("model", "list", "-n", "m").out)] == ["1"]
+
+
+class TestEnvironment:
+    def test_it_is_registered_listed_and_shown(self, modelyard, tmp_path):
+        (tmp_path / "conda.yaml").write_text("dependencies: [python=3.11]\n")
+        (tmp_path / "environment.yaml").write_text("name: env\nconda_file: conda.yaml\n")
+        assert modelyard("environment", "create", "-f", tmp_path / "environment.yaml").code == 0
+        assert json.loads(modelyard("environment", "list").out)[0]["name"] == "env"
+        assert json.loads(modelyard("environment", "show", "-n", "env", "-v", "1").out)["conda_file"].startswith("dep")
+
+    def test_prune_prints_what_it_removed(self, modelyard, server):
+        server.answers["POST", "/pruneEnvironments"] = (202, None)
+        assert "every built environment is in use" in modelyard("environment", "prune").err
+
+
+class TestDeploy:
+    def test_it_prints_the_url_the_key_and_a_line_to_try(self, modelyard, server, model_folder):
+        done = modelyard("deploy", model_folder, "-e", "iris")
+        assert done.out.splitlines() == [
+            f"url  {server.url}/iris/score",
+            "key  first-key",
+            "",
+            f"curl {server.url}/iris/score -H 'Authorization: Bearer first-key' -H 'Content-Type: application/json' "
+            """-d '{"input_data": {"columns": ["x", "n"], "data": [[1.0, 1]]}}'""",
+        ]
+
+    def test_a_program_may_ask_for_json(self, modelyard, model_folder):
+        assert json.loads(modelyard("deploy", model_folder, "-o", "json").out)["key"] == "first-key"
+
+
+class TestStatus:
+    def test_it_shows_endpoints_deployments_and_workers(self, modelyard, server, deployed):
+        worker = {
+            "guestId": "g1",
+            "generation": 1,
+            "slot": 0,
+            "state": "ready",
+            "pid": 4711,
+            "restarts": 2,
+            "lastExitReason": "killed by SIGKILL",
+            "startedAt": "2026-01-01T00:00:00Z",
+        }
+        server.answers["GET", "/workers"] = (200, {"value": [worker]})
+        shown = modelyard("status", "-o", "table").out
+        assert "my-endpoint  Succeeded  blue=100" in shown
+        assert "azureml:m:2  1 of 1" in shown
+        assert "my-endpoint/blue#0  ready" in shown
+        assert "killed by SIGKILL" in shown
+        whole = json.loads(modelyard("status", "-o", "json").out)
+        assert whole["endpoints"][0]["deployments"][0]["workers"][0]["restarts"] == 2
+
+    def test_with_nothing_there_it_says_how_to_begin(self, modelyard):
+        done = modelyard("status")
+        assert (done.code, done.out) == (0, "")
+        assert "modelyard deploy ./model" in done.err
