@@ -56,24 +56,33 @@ _P, _O, _G, _B = ProvisioningState, OperationStatus, GenerationState, BuildState
 _SETTLED = frozenset({_P.UPDATING, _P.SCALING, _P.DELETING})
 _ENDED = frozenset({_P.SUCCEEDED, _P.FAILED, _P.CANCELED, _P.DELETING})
 
-_NEXT: Mapping[State, frozenset[State]] = {
-    _P.CREATING: _ENDED,
-    _P.UPDATING: _ENDED,
-    _P.SCALING: _ENDED,
-    _P.SUCCEEDED: _SETTLED,
-    # A deployment that never served is created anew by the next PUT.
-    _P.FAILED: _SETTLED | {_P.CREATING},
-    _P.CANCELED: _SETTLED | {_P.CREATING},
-    _P.DELETING: frozenset({_P.FAILED}),
-    _O.IN_PROGRESS: frozenset({_O.SUCCEEDED, _O.FAILED, _O.CANCELED}),
-    _G.QUEUED: frozenset({_G.BUILDING, _G.FAILED, _G.RETIRED}),
-    _G.BUILDING: frozenset({_G.BUILDING, _G.BUILT, _G.FAILED, _G.RETIRED}),
-    _G.BUILT: frozenset({_G.SERVING, _G.FAILED, _G.RETIRED}),
-    _G.SERVING: frozenset({_G.RETIRED}),
-    _B.QUEUED: frozenset({_B.BUILDING}),
-    _B.BUILDING: frozenset({_B.BUILDING, _B.SUCCEEDED, _B.FAILED}),
-    _B.SUCCEEDED: frozenset({_B.QUEUED}),
-    _B.FAILED: frozenset({_B.QUEUED}),
+# A table for each kind: "Succeeded" is a state of several, and as keys of one table they would be the same.
+_NEXT: Mapping[type[State], Mapping[State, frozenset[State]]] = {
+    ProvisioningState: {
+        _P.CREATING: _ENDED,
+        _P.UPDATING: _ENDED,
+        _P.SCALING: _ENDED,
+        _P.SUCCEEDED: _SETTLED,
+        # A deployment that never served is created anew by the next PUT.
+        _P.FAILED: _SETTLED | {_P.CREATING},
+        _P.CANCELED: _SETTLED | {_P.CREATING},
+        _P.DELETING: frozenset({_P.FAILED}),
+    },
+    OperationStatus: {
+        _O.IN_PROGRESS: frozenset({_O.SUCCEEDED, _O.FAILED, _O.CANCELED}),
+    },
+    GenerationState: {
+        _G.QUEUED: frozenset({_G.BUILDING, _G.FAILED, _G.RETIRED}),
+        _G.BUILDING: frozenset({_G.BUILDING, _G.BUILT, _G.FAILED, _G.RETIRED}),
+        _G.BUILT: frozenset({_G.SERVING, _G.FAILED, _G.RETIRED}),
+        _G.SERVING: frozenset({_G.RETIRED}),
+    },
+    BuildState: {
+        _B.QUEUED: frozenset({_B.BUILDING}),
+        _B.BUILDING: frozenset({_B.BUILDING, _B.SUCCEEDED, _B.FAILED}),
+        _B.SUCCEEDED: frozenset({_B.QUEUED}),
+        _B.FAILED: frozenset({_B.QUEUED}),
+    },
 }
 
 
@@ -85,5 +94,5 @@ class IllegalTransition(Conflict):
 
 
 def check_transition(current: State, wanted: State) -> None:
-    if wanted not in _NEXT.get(current, frozenset()):
+    if wanted not in _NEXT[type(current)].get(current, frozenset()):
         raise IllegalTransition(current, wanted)
