@@ -1,0 +1,126 @@
+"""From an MLflow model folder to a live, authenticated endpoint, on a platform that lives only as long as this."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from modelyard.client import Client, ClientError, ScoringRefused
+from modelyard.client.documents.assets import LocalModel
+from modelyard.core.errors import PlatformError
+from modelyard.demo.diabetes import SavedModel, train_and_save
+from modelyard.demo.narrator import Narrator
+from modelyard.demo.temporary_platform import PlatformFailed, temporary_folder, temporary_platform
+
+_NAME = "diabetes"
+_INTERRUPTED = 130
+_MEGABYTE = 1 << 20
+
+
+class NotAsExpected(Exception):
+    """The platform did something else than this demonstration promises."""
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    narrator = Narrator()
+    try:
+        demonstrate(narrator, os.environ)
+    except KeyboardInterrupt:
+        narrator.say("\ninterrupted; everything that was started has been stopped")
+        return _INTERRUPTED
+    except (NotAsExpected, PlatformFailed, ClientError, PlatformError) as error:
+        narrator.say(f"\nnot as expected: {error}")
+        return 1
+    return 0
+
+
+def demonstrate(narrator: Narrator, environment: Mapping[str, str]) -> None:
+    narrator.heading("From an MLflow model folder to a live, authenticated endpoint\n")
+    with temporary_folder() as folder:
+        with narrator.step("train a model, save it with MLflow") as step:
+            model = train_and_save(folder / _NAME)
+            step.result = model.description
+        _on_a_platform(narrator, folder, model, environment)
+    narrator.heading(f"\nEverything was as expected, in {narrator.seconds:.0f} s.")
+    bin_folder = Path(sys.executable).parent
+    narrator.say(f"For your own: {_shown(bin_folder)}modelyard up, then {_shown(bin_folder)}modelyard deploy ./model")
+
+
+def _on_a_platform(narrator: Narrator, folder: Path, model: SavedModel, environment: Mapping[str, str]) -> None:
+    with ExitStack() as running:
+        with narrator.step("start the platform") as step:
+            platform = running.enter_context(temporary_platform(folder, environment))
+            step.result = platform.url
+        with Client(platform) as client:
+            _deploy(narrator, client, model)
+            _compare(narrator, client, model)
+            _violate(narrator, client, model)
+        with narrator.step("stop the platform"):
+            running.close()
+
+
+def _deploy(narrator: Narrator, client: Client, model: SavedModel) -> None:
+    with narrator.step("register the model folder") as step:
+        version = client.models.register(LocalModel(model.folder, name=_NAME))
+        size = sum(path.stat().st_size for path in model.folder.rglob("*") if path.is_file())
+        step.result = f"{_NAME}:{version['name']}, {size / _MEGABYTE:.1f} MB"
+    with narrator.step("create an endpoint") as step:
+        client.put_endpoint({"name": _NAME}).wait(step)
+        step.result = client.online_endpoints.get(_NAME)["properties"]["scoringUri"]
+    with narrator.step("deploy the model") as step:
+        document = {"name": "blue", "endpoint_name": _NAME, "model": version["id"]}
+        client.put_deployment(document, model.folder, step).wait(step)
+        step.result = "no scoring script, no environment given"
+    with narrator.step("send it all traffic") as step:
+        client.online_endpoints.set_traffic(_NAME, {"blue": 100}).wait(step)
+
+
+def _compare(narrator: Narrator, client: Client, model: SavedModel) -> None:
+    """The endpoint's predictions beside the model's own."""
+    body = {"input_data": json.loads(model.rows.to_json(orient="split", index=False))}
+    with narrator.step("score with the endpoint's key"):
+        answered = json.loads(client.invoke(_NAME, json.dumps(body).encode()))
+    narrator.say("\n    patient            the endpoint says     the model itself says")
+    for row, (there, here) in enumerate(zip(answered, model.predictions, strict=True), start=1):
+        narrator.say(f"    {row:<10}{there!r:>25}{here!r:>26}")
+    if answered != model.predictions:
+        raise NotAsExpected("the endpoint's predictions are not the model's own")
+    narrator.say("    equal, to the last bit\n")
+
+
+def _violate(narrator: Narrator, client: Client, model: SavedModel) -> None:
+    """What the signature forbids is refused before the model is touched, and every violation is named."""
+    row: dict[str, Any] = model.rows.iloc[0].to_dict()
+    del row["bmi"]
+    wrong = {"columns": list(row), "data": [[*["fifty-nine"], *list(row.values())[1:]]]}
+    with narrator.step("send a request that is wrong") as step:
+        step.result = "no bmi, and an age that is a text"
+        refused = _refused(client, {"input_data": wrong})
+    narrator.say(f"\n    refused: {refused.message}")
+    for violation in refused.violations:
+        narrator.say(f"      - {violation}")
+    narrator.say()
+
+
+def _refused(client: Client, body: Mapping[str, Any]) -> ScoringRefused:
+    try:
+        client.invoke(_NAME, json.dumps(body).encode())
+    except ScoringRefused as refusal:
+        if refusal.status == 400 and len(refusal.violations) == 2:
+            return refusal
+        raise NotAsExpected(f"the refusal is another one: {refusal}") from refusal
+    raise NotAsExpected("a request that violates the signature was answered")
+
+
+def _shown(folder: Path) -> str:
+    """The folder as the user would type it."""
+    return f"{folder.relative_to(Path.cwd())}/" if folder.is_relative_to(Path.cwd()) else f"{folder}/"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

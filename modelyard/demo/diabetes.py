@@ -1,0 +1,45 @@
+"""A real model: how far diabetes will have come in a year, by scikit-learn, saved by MLflow."""
+
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class SavedModel:
+    folder: Path
+    description: str
+    rows: pd.DataFrame
+    """Patients whom the model has not seen."""
+    predictions: list[float]
+    """What the model itself predicts for them, in this process."""
+
+
+def train_and_save(folder: Path) -> SavedModel:
+    """As any notebook would do it: no scoring script, no environment."""
+    warnings.simplefilter("ignore")
+    import mlflow.sklearn
+    from mlflow.models import infer_signature
+    from sklearn.datasets import load_diabetes
+    from sklearn.ensemble import GradientBoostingRegressor
+    from sklearn.model_selection import train_test_split
+
+    # Its remarks are no news to somebody who watches a demonstration.
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    patients, progression = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    known, unknown, targets, _ = train_test_split(patients, progression, random_state=0)
+    model = GradientBoostingRegressor(random_state=0).fit(known, targets)
+    mlflow.sklearn.save_model(
+        model,
+        folder,
+        signature=infer_signature(known, model.predict(known)),
+        input_example=known.head(2),
+        # MLflow's default format refuses trees.
+        serialization_format="cloudpickle",
+    )
+    rows = unknown.head(3)
+    description = f"{type(model).__name__}, {len(known)} patients, {len(known.columns)} columns"
+    return SavedModel(folder, description, rows, model.predict(rows).tolist())
