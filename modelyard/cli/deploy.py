@@ -11,8 +11,9 @@ import typer
 from modelyard.cli.options import NoWait, OutputFormat
 from modelyard.cli.output import Output, show, write
 from modelyard.cli.progress import note, progress
-from modelyard.cli.session import Interrupted, session_of
+from modelyard.cli.session import Interrupted, session_of, where_the_story_is
 from modelyard.client.deploying import Deployed, FolderDeployment, deploy_folder, endpoint_name_for
+from modelyard.client.errors import ApiError
 
 
 def deploy(
@@ -38,6 +39,10 @@ def deploy(
             deployed = deploy_folder(client, wish, watcher)
         except KeyboardInterrupt:
             raise Interrupted("what was begun goes on in the background; see it with: modelyard status") from None
+        except ApiError as error:
+            if error.status is None:
+                watcher.note(where_the_story_is(wish.deployment, wish.endpoint))
+            raise
     if no_wait:
         note("the deployment goes on in the background; see it with: modelyard status")
     if not deployed.changed:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from modelyard.cli.documents import document_from, folder_of, pairs
-from modelyard.cli.options import File, Label, OutputFormat, Settings, Version
+from modelyard.cli.options import AssetLabel, File, Label, OutputFormat, Settings, Version
 from modelyard.cli.output import Column, show, show_all, write
 from modelyard.cli.progress import progress
 from modelyard.cli.session import session_of
@@ -102,7 +102,16 @@ def download(
 
 
 @app.command()
-def archive(context: typer.Context, name: Name, version: Version = None, label: Label = None) -> None:
+def archive(
+    context: typer.Context,
+    name: Name,
+    version: Annotated[
+        str | None, typer.Option("--version", "-v", help="The version; the whole model without it.", show_default=False)
+    ] = None,
+    label: Label = None,
+) -> None:
     """Hide a version, or the whole model, from the lists. Deployments keep working."""
     with session_of(context).client() as client:
+        if label is AssetLabel.LATEST:
+            version = str(client.models.get(name)["name"])
         client.models.archive(name, version)

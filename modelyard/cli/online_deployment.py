@@ -12,7 +12,7 @@ from modelyard.cli.documents import document_from, folder_of
 from modelyard.cli.options import EndpointOfDeployment, File, NoWait, OutputFormat, Settings, Yes, confirm
 from modelyard.cli.output import Column, show, show_all, write
 from modelyard.cli.progress import note, progress
-from modelyard.cli.session import Session, session_of
+from modelyard.cli.session import Session, session_of, where_the_story_is
 from modelyard.client.client import Client
 from modelyard.client.documents.identity import deployment_document
 from modelyard.client.documents.online_deployment import ONLINE_DEPLOYMENT
@@ -162,8 +162,7 @@ def _put(session: Session, client: Client, document: Document, file: File, no_wa
         change,
         watcher,
         goes_on=f"deployment {name} goes on; see it with: modelyard online-deployment show -n {name} -e {endpoint}",
-        on_failure=f"the whole story: modelyard online-deployment get-logs -n {name} -e {endpoint} "
-        f"-l 500 -c {Container.STORAGE_INITIALIZER} (or -c {Container.INFERENCE_SERVER})",
+        on_failure=where_the_story_is(name, endpoint),
     )
     return deployment_document(client.online_deployments.get(endpoint, name))
 

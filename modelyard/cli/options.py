@@ -1,6 +1,7 @@
 """The flags that several commands share, spelled as az ml spells them."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,15 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Version = Annotated[
     str | None, typer.Option("--version", "-v", help="The version; the latest without it.", show_default=False)
 ]
-Label = Annotated[str | None, typer.Option("--label", "-l", help="latest", show_default=False)]
+
+
+class AssetLabel(StrEnum):
+    """What a version may be called instead of its number."""
+
+    LATEST = "latest"
+
+
+Label = Annotated[AssetLabel | None, typer.Option("--label", "-l", help="Instead of a version.", show_default=False)]
 EndpointOfDeployment = Annotated[str, typer.Option("--endpoint-name", "-e", help="The endpoint it belongs to.")]
 
 

@@ -1,7 +1,6 @@
 """What is being done, on standard error: a live display for a person, a line for each change for a log."""
 
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -52,13 +51,11 @@ class _Live:
         self._display = display
         self._step: str | None = None
         self._task: TaskID | None = None
-        self._began = time.monotonic()
 
     def step(self, name: str) -> None:
         if name != self._step:
             self.end("[green]✓[/]")
             self._step = name
-            self._began = time.monotonic()
             self._task = self._display.add_task(name, total=None, mark="", detail="")
 
     def transferred(self, done: int, total: int) -> None:
@@ -70,7 +67,8 @@ class _Live:
 
     def end(self, mark: str) -> None:
         if self._task is not None:
-            self._display.update(self._task, total=1, completed=1, mark=mark)
+            self._display.stop_task(self._task)
+            self._display.update(self._task, mark=mark)
             self._task = None
 
 
@@ -78,7 +76,7 @@ class _Live:
 def _live() -> Iterator[Watcher]:
     # Rich takes longer to import than most commands take to run.
     from rich.console import Console
-    from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
     from rich.text import Text
 
     class Mark(ProgressColumn):
@@ -91,7 +89,12 @@ def _live() -> Iterator[Watcher]:
                 return Text.from_markup(task.fields["mark"])
             return Text(str(self._spinner.render(task)))
 
-    columns = (Mark(), TextColumn("{task.description}"), TimeElapsedColumn(), TextColumn("[dim]{task.fields[detail]}"))
+    columns = (
+        Mark(),
+        TextColumn("{task.description}"),
+        TextColumn("[dim]{task.elapsed:.1f} s[/]", justify="right"),
+        TextColumn("[dim]{task.fields[detail]}[/]"),
+    )
     with Progress(*columns, console=Console(stderr=True)) as display:
         watcher = _Live(display)
         try:

@@ -51,6 +51,12 @@ class Session:
             raise
 
 
+def where_the_story_is(deployment: str, endpoint: str) -> str:
+    """For a deployment that failed: its error is one sentence, its logs are the rest."""
+    command = f"modelyard online-deployment get-logs -n {deployment} -e {endpoint} -l 500"
+    return f"the whole story: {command} -c storage-initializer (the build), or -c inference-server (the model)"
+
+
 def session_of(context: typer.Context) -> Session:
     session = context.find_object(Session)
     assert session is not None, "main hands a session to every command"
