@@ -1,4 +1,4 @@
-"""A builder process: `python -m builder.main --data-dir DIR [--lifeline-fd N]`. The supervisor runs several.
+"""A builder process: `python -m builder.main [--data-dir DIR] [--lifeline-fd N]`. The supervisor runs several.
 
 It ends when its lifeline does; the keepers of what it runs then end that too.
 """
@@ -27,14 +27,15 @@ def main(arguments: list[str]) -> None:
     if options.lifeline_fd is not None:
         _end_with(options.lifeline_fd)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    os.environ["MODELYARD_DATA_DIR"] = str(options.data_dir)
+    if options.data_dir is not None:
+        os.environ["MODELYARD_DATA_DIR"] = str(options.data_dir)
     settings = PlatformSettings()  # type: ignore[call-arg] # the rest is in the environment
     _work(settings)
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m builder.main", description=__doc__)
-    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--data-dir", type=Path, help="default: MODELYARD_DATA_DIR")
     parser.add_argument("--lifeline-fd", type=int, help="read end of the pipe that the supervisor holds open")
     return parser.parse_args(arguments)
 

@@ -49,7 +49,7 @@ def exact_version(text: str, *, where: str) -> PythonRequest:
 def conda_version(text: str, *, where: str) -> PythonRequest:
     """What follows the name in a conda dependency: "=3.10.11", "==3.10", ">=3.8,<3.12", " 3.10.*", "=3.8.5=h12_0"."""
     wanted = _without_build_string(text.strip())
-    if wanted in {"", "*"}:
+    if wanted.lstrip("=").strip() in {"", "*"}:
         return PythonRequest()
     found = _EXACT.match(re.sub(r"^={1,2}\s*", "", wanted).removesuffix(".*"))
     if found is not None:

@@ -3,14 +3,15 @@
 import re
 
 _LONGEST = 1500
-_DECORATION = re.compile(r"^[\s│├╰─▶×╭╮|]+|^\s*cause:\s*", re.MULTILINE)
+_CAUSE = re.compile(r"\s*\n\s*(?:╰─▶|├─▶|cause:)\s*")
+_DECORATION = re.compile(r"^[\s│├╰─▶×╭╮|]+", re.MULTILINE)
 _CREDENTIALS = re.compile(r"(\w+://)[^/\s@]+@")
 
 
 def failure_sentence(output: str) -> str:
     """From uv's output: "Because ..." where the resolver explains itself, else the error and its causes."""
     told = _from_the_error_on(output)
-    flat = " ".join(_DECORATION.sub("", told).split())
+    flat = " ".join(_DECORATION.sub(" ", _CAUSE.sub(": ", told)).split())
     because = re.search(r"\bBecause\b.*", flat)
     sentence = redacted(because[0] if because else flat)
     return _shortened(sentence or "the installer ended without a word; see the build log")

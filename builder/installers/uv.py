@@ -65,6 +65,7 @@ class Uv:
                 *("--generate-hashes", "--no-header", "--no-annotate"),
                 *_constraints(folder, spec, self._pip),
                 *(("--exclude-newer", spec.exclude_newer.isoformat()) if spec.exclude_newer else ()),
+                *(("--prerelease", "allow") if spec.sources.over(self._pip.sources).pre else ()),
                 *self._sources(spec.sources, say),
             ]
             ended = self._run(command, cwd=folder, alive=alive, say=say, drop_output=True)
@@ -122,7 +123,6 @@ class Uv:
         for package in sources.only_binary:
             yield from ("--only-binary", package)
         yield from ("--no-index",) if sources.no_index else ()
-        yield from ("--prerelease", "allow") if sources.pre else ()
         yield from ("--index-strategy", _AS_PIP_CHOOSES) if "UV_INDEX_STRATEGY" not in self._environ else ()
 
     def _present(self, places: Sequence[str], say: Say) -> Iterator[str]:

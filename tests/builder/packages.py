@@ -1,0 +1,121 @@
+"""Packages made in a moment, and an index on loopback that serves them with their upload times."""
+
+import base64
+import hashlib
+import json
+import threading
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+def make_wheel(
+    folder: Path,
+    name: str,
+    version: str = "1.0",
+    *,
+    code: str = "",
+    requires: Sequence[str] = (),
+    modules: Mapping[str, str] | None = None,
+) -> Path:
+    """A wheel with one package, `name`, that holds `code`; or with the files `modules`."""
+    information = f"{name}-{version}.dist-info"
+    metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+    metadata += [f"Requires-Dist: {requirement}" for requirement in requires]
+    files = {
+        **(modules or {f"{name}/__init__.py": code}),
+        f"{information}/METADATA": "\n".join(metadata) + "\n",
+        f"{information}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{path},{_record_hash(text)},{len(text)}\n" for path, text in files.items())
+    files[f"{information}/RECORD"] = f"{record}{information}/RECORD,,\n"
+    folder.mkdir(parents=True, exist_ok=True)
+    wheel = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    return wheel
+
+
+def _record_hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return "sha256=" + base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+@dataclass
+class PackageIndex:
+    """What one index offers: wheels with the time at which each was uploaded."""
+
+    folder: Path
+    port: int = 0
+    uploaded: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/simple/"
+
+    def add(self, name: str, version: str = "1.0", *, at: str = "2020-01-01T00:00:00Z", **options) -> None:
+        self.uploaded[make_wheel(self.folder, name, version, **options).name] = at
+
+    def file(self, name: str) -> bytes | None:
+        """A wheel, or the metadata in it."""
+        wheel = self.folder / Path(name).name.removesuffix(".metadata")
+        if not wheel.is_file():
+            return None
+        if not name.endswith(".metadata"):
+            return wheel.read_bytes()
+        with zipfile.ZipFile(wheel) as archive:
+            (inner,) = (entry for entry in archive.namelist() if entry.endswith("/METADATA"))
+            return archive.read(inner)
+
+    def page(self, name: str) -> bytes | None:
+        files = [
+            {
+                "filename": wheel.name,
+                "url": f"/files/{wheel.name}",
+                "hashes": {"sha256": hashlib.sha256(wheel.read_bytes()).hexdigest()},
+                "upload-time": self.uploaded[wheel.name],
+                "core-metadata": True,
+            }
+            for wheel in sorted(self.folder.glob(f"{name.replace('-', '_')}-*.whl"))
+        ]
+        document = {"meta": {"api-version": "1.1"}, "name": name, "files": files, "versions": []}
+        return json.dumps(document).encode() if files else None
+
+
+@contextmanager
+def served(index: PackageIndex) -> Iterator[PackageIndex]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(index))
+    index.port = server.server_port
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield index
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _handler(index: PackageIndex) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            kind, _, name = self.path.strip("/").partition("/")
+            if kind == "files":
+                self._answer(index.file(name), "application/octet-stream")
+            else:
+                self._answer(index.page(name), "application/vnd.pypi.simple.v1+json")
+
+        def _answer(self, content: bytes | None, kind: str) -> None:
+            self.send_response(404 if content is None else 200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content or b"")))
+            self.end_headers()
+            self.wfile.write(content or b"")
+
+        def log_message(self, *_: object) -> None: ...
+
+    return Handler

@@ -1,0 +1,160 @@
+"""The conda.yaml that Azure's documentation prints, and a model that was really logged with it."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from builder.environments import BuiltEnvironment
+from builder.installers.import_check import modules_to_import
+from builder.plan import plan_environment
+from builder.scoring_script.generate import ScriptSubject, generate_scoring_script
+from modelyard.core.domain.mlmodel import parse_mlmodel
+from tests.builder.conftest import GUEST, Recorder, build
+
+CONDA = """\
+channels:
+- conda-forge
+dependencies:
+- python=3.10.11
+- pip<=23.1.2
+- pip:
+  - mlflow==2.7.1
+  - cloudpickle==1.6.0
+  - dataclasses==0.6
+  - lz4==4.0.0
+  - numpy==1.23.5
+  - packaging==23.0
+  - psutil==5.9.0
+  - pyyaml==6.0
+  - scikit-learn==1.1.2
+  - scipy==1.10.1
+  - uuid==1.30
+name: mlflow-env
+"""
+
+# Python 3.8 and an MLflow 1, of which the model says nothing but its version.
+OLD_CONDA = "dependencies:\n- python=3.8.5\n- pip:\n  - scikit-learn==1.0.2\n  - scipy==1.7.3\n"
+OLD_MLMODEL = """\
+flavors:
+  python_function: {env: conda.yaml, loader_module: mlflow.sklearn, python_version: 3.8.5}
+  sklearn: {sklearn_version: 1.0.2}
+mlflow_version: 1.30.0
+utc_time_created: '2022-10-20 10:00:00.000000'
+"""
+MLMODEL = OLD_MLMODEL.replace("1.30.0", "2.7.1").replace("2022", "2023")
+
+_TRAIN = """
+import sys, mlflow.sklearn, numpy, pandas
+from mlflow.models import infer_signature
+from sklearn.linear_model import LogisticRegression
+frame = pandas.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "b": [1.0, 0.0, 1.0, 0.0]})
+model = LogisticRegression().fit(frame, [0, 0, 1, 1])
+options = {"pyfunc_predict_fn": sys.argv[2]} if len(sys.argv) > 2 else {}
+mlflow.sklearn.save_model(model, sys.argv[1], signature=infer_signature(frame, model.predict(frame)), **options)
+"""
+
+_SCORE = """
+import json, os, sys, pandas
+sys.path.insert(0, sys.argv[1])
+import score, mlflow.pyfunc
+os.environ["AZUREML_MODEL_DIR"] = sys.argv[2]
+score.init()
+frame = pandas.DataFrame({"a": [0.5, 2.5], "b": [1.0, 0.0]})
+body = {"input_data": {"columns": ["a", "b"], "index": [0, 1], "data": [[0.5, 1.0], [2.5, 0.0]]}}
+print(json.dumps({
+    "mlflow": score.mlflow.__version__,
+    "run": score.run(frame).tolist(),
+    "body": score.run(json.dumps(body)),
+    "pyfunc": mlflow.pyfunc.load_model(os.path.join(sys.argv[2], score.MODEL_FOLDER)).predict(frame).tolist(),
+    "direct": score.predict != score.model.predict,
+}))
+"""
+
+
+def built(workshop, folder: Path, files: dict[str, str]) -> tuple[BuiltEnvironment, Recorder]:
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    mlmodel, progress = parse_mlmodel((folder / "MLmodel").read_bytes()), Recorder()
+    plan = plan_environment(folder, mlmodel, workshop.pythons())
+    progress.lines += plan.notes
+    modules = modules_to_import(mlmodel)
+    return build(workshop, plan.spec, progress, modules=modules, model_created_at=mlmodel.created_at), progress
+
+
+@pytest.fixture(scope="module")
+def documented(workshop, tmp_path_factory):
+    return built(workshop, tmp_path_factory.mktemp("documented"), {"conda.yaml": CONDA, "MLmodel": MLMODEL})
+
+
+@pytest.fixture(scope="module")
+def old(workshop, tmp_path_factory):
+    return built(workshop, tmp_path_factory.mktemp("old"), {"conda.yaml": OLD_CONDA, "MLmodel": OLD_MLMODEL})
+
+
+def scored(environment: BuiltEnvironment, folder: Path, *train_options: str) -> dict:
+    """Train and save a model in the environment, then score with the script generated for it."""
+    run(environment, _TRAIN, folder / "registered", *train_options)
+    mlmodel = parse_mlmodel((folder / "registered" / "MLmodel").read_bytes())
+    script = generate_scoring_script(ScriptSubject("mine", "1", "registered", mlmodel))
+    (folder / "bundle").mkdir()
+    (folder / "bundle" / "score.py").write_text(script)
+    return json.loads(run(environment, _SCORE, folder / "bundle", folder).splitlines()[-1])
+
+
+def run(environment: BuiltEnvironment, program: str, *arguments: str | Path) -> str:
+    command = [environment.python, "-W", "ignore", "-c", program, *arguments]
+    variables = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=variables, cwd="/").stdout
+
+
+class TestTheDocumentedEnvironment:
+    def test_builds_with_the_pins_as_they_are(self, documented):
+        environment, progress = documented
+        expected = {"mlflow": "2.7.1", "numpy": "1.23.5", "scikit-learn": "1.1.2", "uuid": "1.30"}
+        assert expected.items() <= environment.lock.versions.items()
+        assert environment.lock.python.startswith("3.10.")
+        assert "asks for pip<=23.1.2: ignored" in progress.log
+
+    def test_has_the_setuptools_that_mlflow_needs_and_does_not_ask_for(self, documented):
+        environment, progress = documented
+        assert int(environment.lock.versions["setuptools"].partition(".")[0]) < 81
+        assert "added setuptools<81: MLflow 2.7.1 imports pkg_resources" in progress.log
+
+    def test_imports_as_the_guests_user_although_a_package_shadows_the_standard_library(self, documented):
+        environment, _ = documented
+        answer = subprocess.run(
+            [environment.python, "-W", "ignore", "-c", "import mlflow.sklearn, uuid; uuid.uuid4()"],
+            check=False,
+            env={"HOME": "/nonexistent"},
+            cwd="/",
+            user=GUEST,
+            group=GUEST,
+            capture_output=True,
+        )
+        assert answer.returncode == 0, answer.stderr
+
+    def test_its_generated_script_answers_as_the_model_does(self, documented, tmp_path):
+        answers = scored(documented[0], tmp_path)
+        assert answers == {"mlflow": "2.7.1", "run": [0, 1], "body": [0, 1], "pyfunc": [0, 1], "direct": True}
+
+    def test_a_model_logged_with_another_predict_function_is_called_by_it(self, documented, tmp_path):
+        answers = scored(documented[0], tmp_path, "predict_proba")
+        assert len(answers["run"][0]) == 2
+        assert answers["run"] == answers["pyfunc"] == answers["body"]
+        assert answers["direct"]
+
+
+class TestMlflow1OnPython38:
+    def test_builds_with_mlflow_skinny_of_the_models_version(self, old):
+        environment, progress = old
+        assert environment.lock.versions["mlflow-skinny"] == "1.30.0"
+        assert environment.lock.python.startswith("3.8.")
+        assert "added mlflow-skinny==1.30.0" in progress.log
+
+    def test_its_generated_script_answers_as_the_model_does(self, old, tmp_path):
+        answers = scored(old[0], tmp_path)
+        assert answers["mlflow"] == "1.30.0"
+        assert answers["run"] == answers["pyfunc"] == answers["body"] == [0, 1]
+        assert answers["direct"]

@@ -1,0 +1,111 @@
+"""The folder of environments: nothing half-made stays, nothing in use goes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from builder.environments import Environments
+from builder.work_folder import remove_abandoned, work_folder
+from modelyard.core.domain.environment_spec import EnvironmentLock
+
+LOCK = EnvironmentLock("numpy==1.23.5\n", "3.10.13", "linux")
+
+
+@pytest.fixture
+def environments(tmp_path: Path) -> Environments:
+    return Environments(tmp_path / "environments")
+
+
+def made(environments: Environments, lock: EnvironmentLock = LOCK) -> str:
+    with environments.attempt(lock) as attempt:
+        built = attempt.complete(lock)
+        attempt.keep()
+    return built.folder.name
+
+
+class TestAttempts:
+    def test_are_built_where_they_stay(self, environments):
+        with environments.attempt(LOCK) as attempt:
+            assert attempt.folder.name == f"{LOCK.digest[:16]}-1"
+            attempt.complete(LOCK)
+            attempt.keep()
+        found = environments.find(LOCK)
+        assert found is not None
+        assert found.folder == attempt.folder
+
+    def test_that_do_not_end_well_leave_nothing(self, environments, tmp_path):
+        with environments.attempt(LOCK) as attempt:
+            (attempt.folder / "half").write_text("")
+        assert list((tmp_path / "environments").iterdir()) == []
+
+    def test_that_were_complete_and_could_not_be_published_leave_nothing(self, environments):
+        with environments.attempt(LOCK) as attempt:
+            attempt.complete(LOCK)
+        assert environments.find(LOCK) is None
+
+    def test_of_the_same_lock_have_folders_of_their_own(self, environments):
+        with environments.attempt(LOCK) as one, environments.attempt(LOCK) as two:
+            assert one.folder != two.folder
+
+    def test_an_environment_of_another_lock_is_not_found(self, environments):
+        made(environments)
+        assert environments.find(EnvironmentLock("numpy==1.24\n", "3.10.13", "linux")) is None
+
+
+class TestAbandoned:
+    def test_attempts_of_a_dead_builder_are_removed(self, environments, tmp_path):
+        killed = (
+            "import os, signal, sys\n"
+            "from pathlib import Path\n"
+            "from builder.environments import Environments\n"
+            "from modelyard.core.domain.environment_spec import EnvironmentLock\n"
+            "with Environments(Path(sys.argv[1])).attempt(EnvironmentLock('x==1', '3.10.13', 'linux')) as attempt:\n"
+            "    (attempt.folder / 'half').write_text('')\n"
+            "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        subprocess.run([sys.executable, "-c", killed, tmp_path / "environments"], check=False)
+        assert len(list((tmp_path / "environments").iterdir())) == 2
+        assert len(environments.remove_abandoned()) == 1
+        assert list((tmp_path / "environments").iterdir()) == []
+
+    def test_attempts_of_a_living_builder_stay(self, environments):
+        with environments.attempt(LOCK) as attempt:
+            assert environments.remove_abandoned() == []
+            assert attempt.folder.is_dir()
+
+    def test_complete_environments_stay(self, environments):
+        made(environments)
+        assert environments.remove_abandoned() == []
+        assert environments.find(LOCK) is not None
+
+    def test_work_folders_are_removed_when_they_are_old_and_nobodys(self, tmp_path):
+        (tmp_path / "old").mkdir()
+        (tmp_path / "young").mkdir()
+        long_ago = 1_600_000_000
+        with work_folder(tmp_path) as held:
+            for folder in (tmp_path / "old", held):
+                _set_age(folder, long_ago)
+            remove_abandoned(tmp_path)
+            assert sorted(folder.name for folder in tmp_path.iterdir()) == sorted(["young", held.name])
+
+
+class TestRemoval:
+    def test_a_removed_environment_is_gone(self, environments, tmp_path):
+        name = made(environments)
+        assert environments.names() == [name]
+        assert environments.remove(name)
+        assert list((tmp_path / "environments").iterdir()) == []
+
+    def test_one_that_is_about_to_be_published_stays(self, environments):
+        with environments.attempt(LOCK) as attempt:
+            attempt.complete(LOCK)
+            assert not environments.remove(attempt.folder.name)
+            attempt.keep()
+        assert environments.find(LOCK) is not None
+
+
+def _set_age(folder: Path, when: int) -> None:
+    os.utime(folder, (when, when))

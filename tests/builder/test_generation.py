@@ -1,0 +1,295 @@
+"""Building a deployment's generation: against Postgres and the object store, with uv, of packages made in a moment."""
+
+import json
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import func, select
+
+from builder.generation import Desk, build_generation
+from builder.prune import prune_environments
+from modelyard.core.adapters.folder_store import FolderStore
+from modelyard.core.db.rows import BuiltEnvironmentRow, EnvironmentBuildRow
+from modelyard.core.domain.bundle import Bundle
+from modelyard.core.domain.lifecycle import GenerationState
+from modelyard.core.logs import STORAGE_INITIALIZER, read_log
+from tests.builder.deployments import Deployments
+from tests.builder.packages import PackageIndex
+
+MLMODEL = """\
+flavors:
+  python_function: {env: conda.yaml, loader_module: mlflow.pyfunc.model, python_version: 3.11.4}
+mlflow_version: 99.0
+signature:
+  inputs: '[{"name": "a", "type": "double"}]'
+"""
+
+
+@pytest.fixture
+def store(tmp_path) -> FolderStore:
+    return FolderStore(tmp_path / "objects")
+
+
+@pytest.fixture
+def deployments(sessions, store) -> Deployments:
+    return Deployments(sessions, store)
+
+
+@pytest.fixture
+def desk(sessions, store, small_shop) -> Desk:
+    models = small_shop.environments._root.parent / "models"
+    return Desk(sessions, store, models, small_shop)
+
+
+@pytest.fixture
+def packages(index) -> PackageIndex:
+    """An index with all that MLflow needs, as far as the import check can tell."""
+    index.add("numpy", "1.0")
+    index.add("pandas", "1.0")
+    modules = {"mlflow/__init__.py": "", "mlflow/pyfunc/__init__.py": "", "mlflow/pyfunc/model.py": ""}
+    index.add("mlflow_skinny", "99.0", modules=modules)
+    return index
+
+
+@pytest.fixture
+def conda(packages) -> Callable[..., str]:
+    def make(*requirements: str) -> str:
+        lines = [f"--index-url {packages.url}", "mlflow-skinny==99.0", *requirements]
+        return "dependencies:\n- python=3.11\n- pip:\n" + "".join(f"  - {line}\n" for line in lines)
+
+    return make
+
+
+@pytest.fixture
+def folder(model_folder, conda) -> Path:
+    return model_folder({"conda.yaml": conda()}, mlmodel=MLMODEL)
+
+
+def log_of(deployments: Deployments, generation_id: int) -> str:
+    deployment = deployments.generation(generation_id).deployment_id
+    return read_log(deployments.store, deployment, STORAGE_INITIALIZER, None)
+
+
+class TestBuiltGenerations:
+    def test_have_an_environment_a_bundle_and_a_script(self, deployments, desk, folder):
+        generation_id = deployments.create(folder, variables={"COLOUR": "blue"})
+        build_generation(desk, generation_id)
+        row = deployments.generation(generation_id)
+        assert (row.state, row.step, row.lease_token) == (GenerationState.BUILT, "starting workers", None)
+        bundle = Bundle.from_json(b"".join(desk.store.get(f"bundles/{row.bundle_hash}/bundle.json")))
+        assert (bundle.environment.spec_hash, bundle.environment.lock_hash) == (row.spec_hash, row.lock_hash)
+        assert (bundle.environment.python, bundle.model.folder_name) == ("3.11", "model")
+        assert bundle.environment_variables == {"COLOUR": "blue"}
+        assert bundle.signature is not None
+        script = b"".join(desk.store.get(f"bundles/{row.bundle_hash}/score.py"))
+        assert bundle.digest(script) == row.bundle_hash
+        assert b'"a": double' in script
+
+    def test_keep_their_build_log(self, deployments, desk, folder):
+        generation_id = deployments.create(folder)
+        build_generation(desk, generation_id)
+        log = log_of(deployments, generation_id)
+        for part in (
+            "environment of conda.yaml, Python 3.11",
+            "step: resolving",
+            "Installed 3 packages",
+            "is complete",
+        ):
+            assert part in log
+        assert all(line[:4].isdigit() for line in log.splitlines())
+
+    def test_are_not_built_again_when_the_message_comes_twice(self, deployments, desk, folder):
+        generation_id = deployments.create(folder)
+        build_generation(desk, generation_id)
+        before = deployments.generation(generation_id).attempt
+        build_generation(desk, generation_id)
+        assert deployments.generation(generation_id).attempt == before
+
+    def test_of_a_registered_environment_use_its_conda_file(self, deployments, desk, folder, conda, packages):
+        packages.add("alpha")
+        generation_id = deployments.create(folder, conda_file=conda("alpha"))
+        build_generation(desk, generation_id)
+        lock_hash = deployments.generation(generation_id).lock_hash
+        with deployments.sessions() as session:
+            lock = session.scalar(select(EnvironmentBuildRow.lock).where(EnvironmentBuildRow.lock_hash == lock_hash))
+        assert "alpha==1.0" in lock
+
+
+class TestSharedEnvironments:
+    def test_a_second_deployment_of_the_same_environment_builds_nothing(self, deployments, desk, folder):
+        first, second = deployments.create(folder), deployments.create(folder)
+        build_generation(desk, first)
+        build_generation(desk, second)
+        assert "which is there already" in log_of(deployments, second)
+        assert "step:" not in log_of(deployments, second)
+        assert deployments.generation(first).lock_hash == deployments.generation(second).lock_hash
+
+    def test_two_at_the_same_time_build_once(self, deployments, desk, folder):
+        generations = [deployments.create(folder) for _ in range(3)]
+        at_once(lambda generation_id: build_generation(desk, generation_id), generations)
+        assert {deployments.generation(each).state for each in generations} == {GenerationState.BUILT}
+        assert len(desk.shop.environments.names()) == 1
+        assert sum("step: installing" in log_of(deployments, each) for each in generations) == 1
+        with deployments.sessions() as session:
+            assert session.scalar(select(EnvironmentBuildRow.attempt)) == 1
+
+    def test_those_that_wait_for_a_build_share_its_failure(self, deployments, desk, folder, conda):
+        (folder / "conda.yaml").write_text(conda("nosuchpackage"))
+        generations = [deployments.create(folder) for _ in range(2)]
+        at_once(lambda generation_id: build_generation(desk, generation_id), generations)
+        messages = {deployments.deployment(each).failure_message for each in generations}
+        assert len(messages) == 1
+        assert "nosuchpackage was not found" in messages.pop()
+
+    def test_a_failure_of_the_past_is_tried_again(self, deployments, desk, folder, conda, packages):
+        (folder / "conda.yaml").write_text(conda("alpha", "--no-binary zeta"))
+        failed = deployments.create(folder)
+        build_generation(desk, failed)
+        assert deployments.generation(failed).state == GenerationState.FAILED
+        shutil.rmtree(desk.shop.environments._root.parent / "cache" / "uv")
+        packages.add("alpha")
+        later = deployments.create(folder)
+        build_generation(desk, later)
+        assert deployments.generation(later).state == GenerationState.BUILT
+
+    def test_an_environment_that_vanished_is_made_again_from_its_lock(self, deployments, desk, folder):
+        first, second = deployments.create(folder), deployments.create(folder)
+        build_generation(desk, first)
+        (name,) = desk.shop.environments.names()
+        shutil.rmtree(desk.shop.environments._root / name)
+        build_generation(desk, second)
+        assert "known from an earlier build" in log_of(deployments, second)
+        assert deployments.generation(first).lock_hash == deployments.generation(second).lock_hash
+
+    def test_specs_that_resolve_to_the_same_lock_share_an_environment(self, deployments, desk, folder, conda):
+        first = deployments.create(folder)
+        (folder / "conda.yaml").write_text(conda("pandas==1.0"))
+        second = deployments.create(folder)
+        build_generation(desk, first)
+        build_generation(desk, second)
+        assert "has exactly these packages; using it" in log_of(deployments, second)
+        assert deployments.generation(first).spec_hash != deployments.generation(second).spec_hash
+
+
+class TestFailedGenerations:
+    def test_show_the_resolvers_sentence_in_the_operation(self, deployments, desk, folder, conda):
+        (folder / "conda.yaml").write_text(conda("pandas==2.0"))
+        generation_id = deployments.create(folder)
+        build_generation(desk, generation_id)
+        operation = deployments.operation(generation_id)
+        assert operation.status == "Failed"
+        assert operation.error["code"] == "EnvironmentResolutionFailure"
+        assert operation.error["message"].startswith("Because there is no version of pandas==2.0")
+        assert deployments.generation(generation_id).state == GenerationState.FAILED
+        assert desk.shop.environments.names() == []
+
+    @pytest.mark.parametrize(
+        ("file", "text", "code"),
+        [
+            ("conda.yaml", "dependencies: [", "InvalidCondaFile"),
+            ("conda.yaml", "dependencies:\n- libgdal\n", "CondaPackagesNotSupported"),
+            ("conda.yaml", "dependencies:\n- pip:\n  - -r ../../secret\n", "PathLeavesModelFolder"),
+            ("conda.yaml", "dependencies:\n- python=3.6\n", "UnsupportedPython"),
+            ("MLmodel", "flavors: 3", "InvalidModel"),
+        ],
+    )
+    def test_of_a_bad_model_folder_say_which_file_and_why(self, deployments, desk, folder, file, text, code):
+        (folder / file).write_text(text)
+        generation_id = deployments.create(folder)
+        build_generation(desk, generation_id)
+        assert deployments.deployment(generation_id).failure_code == code
+        assert deployments.deployment(generation_id).failure_message in log_of(deployments, generation_id)
+
+    def test_without_an_mlmodel_file_say_so(self, deployments, desk, folder):
+        (folder / "MLmodel").unlink()
+        generation_id = deployments.create(folder)
+        build_generation(desk, generation_id)
+        assert "has no MLmodel file" in deployments.deployment(generation_id).failure_message
+
+    def test_a_failure_that_is_nobodys_fault_is_left_to_be_tried_again(self, deployments, desk, folder):
+        generation_id = deployments.create(folder)
+        blobs = Path(desk.store._root) / "blobs"
+        blobs.rename(blobs.with_name("away"))
+        build_generation(desk, generation_id)
+        row = deployments.generation(generation_id)
+        assert (row.state, row.lease_token) == (GenerationState.BUILDING, None)
+        blobs.with_name("away").rename(blobs)
+        build_generation(desk, generation_id)
+        assert deployments.generation(generation_id).state == GenerationState.BUILT
+
+
+class TestLostLeases:
+    def test_a_builder_that_lost_its_generation_stops_and_leaves_nothing(
+        self, deployments, desk, folder, conda, packages, tmp_path
+    ):
+        packages.add("pandas", "2.0", code="import time\ntime.sleep(600)\n")
+        generation_id = deployments.create(folder)
+        building = threading.Thread(target=build_generation, args=(desk, generation_id))
+        building.start()
+        reached = wait_until(lambda: deployments.generation(generation_id).step == "checking")
+        deployments.change(generation_id, lease_token=uuid4())
+        building.join(60)
+        assert reached
+        assert not building.is_alive()
+        assert deployments.generation(generation_id).state == GenerationState.BUILDING
+        assert list(desk.shop.environments._root.iterdir()) == []
+        with deployments.sessions() as session:
+            assert session.scalar(select(EnvironmentBuildRow.lease_token)) is None
+
+
+class TestPruning:
+    def prune(self, desk, tmp_path) -> list[str]:
+        return prune_environments(desk.sessions, desk.shop.environments, tmp_path / "guests")
+
+    def test_removes_what_no_deployment_uses_and_nothing_else(
+        self, deployments, desk, folder, conda, packages, tmp_path
+    ):
+        packages.add("alpha")
+        used = deployments.create(folder)
+        (folder / "conda.yaml").write_text(conda("alpha"))
+        unused = deployments.create(folder)
+        for generation_id in (used, unused):
+            build_generation(desk, generation_id)
+        deployments.change(unused, state=GenerationState.RETIRED)
+        assert len(self.prune(desk, tmp_path)) == 1
+        (left,) = desk.shop.environments.names()
+        assert left.startswith(deployments.generation(used).lock_hash[:16])
+        with deployments.sessions() as session:
+            assert session.scalar(select(func.count()).select_from(BuiltEnvironmentRow)) == 1
+        again = deployments.create(folder)
+        build_generation(desk, again)
+        assert "known from an earlier build" in log_of(deployments, again)
+
+    def test_spares_the_environment_of_a_running_worker(self, deployments, desk, folder, tmp_path):
+        generation_id = deployments.create(folder)
+        build_generation(desk, generation_id)
+        deployments.change(generation_id, state=GenerationState.RETIRED)
+        (name,) = desk.shop.environments.names()
+        run_file = tmp_path / "guests" / "abc.json"
+        run_file.parent.mkdir()
+        run_file.write_text(json.dumps({"labels": {"environment": name}}))
+        assert self.prune(desk, tmp_path) == []
+        run_file.unlink()
+        assert self.prune(desk, tmp_path) == [name]
+
+
+def at_once(action: Callable[[int], None], values: list[int]) -> None:
+    threads = [threading.Thread(target=action, args=(value,)) for value in values]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> bool:
+    """Ask again and again until it holds."""
+    asked = threading.Event()
+    for _ in range(int(seconds / 0.1)):
+        if condition():
+            return True
+        asked.wait(0.1)
+    return False

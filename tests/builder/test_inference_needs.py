@@ -1,0 +1,54 @@
+"""What is added so that MLflow can load the model."""
+
+import pytest
+
+from builder.declared.inference_needs import missing_needs, needs_of_lock
+from modelyard.core.domain.environment_spec import EnvironmentLock
+
+
+def added(*requirements: str, mlflow: str | None = None) -> list[str]:
+    return [need.requirement for need in missing_needs(requirements, mlflow_version=mlflow)]
+
+
+class TestMissingNeeds:
+    @pytest.mark.parametrize(
+        ("requirements", "mlflow", "expected"),
+        [
+            (["scikit-learn"], "3.4.0", ["mlflow-skinny==3.4.0", "pandas<3", "numpy<3"]),
+            (["scikit-learn"], "2.7.1", ["mlflow-skinny==2.7.1", "pandas<3", "numpy<2", "setuptools<81"]),
+            (["scikit-learn"], "1.30.0", ["mlflow-skinny==1.30.0", "pandas<2", "numpy<2", "setuptools<81"]),
+            (["scikit-learn"], None, ["mlflow-skinny", "pandas", "numpy"]),
+            (["scikit-learn"], "3.5.0.dev0", ["mlflow-skinny", "pandas", "numpy"]),
+            (["scikit-learn"], "not a version", ["mlflow-skinny", "pandas", "numpy"]),
+            (["mlflow==2.7.1", "numpy==1.23.5"], "2.7.1", ["pandas<3", "setuptools<81"]),
+            (["mlflow", "pandas", "numpy"], "2.7.1", []),
+            (["MLflow_Skinny==2.16.0", "pandas", "numpy"], None, []),
+            (["mlflow==2.15.1", "pandas", "numpy", "setuptools"], None, ["setuptools<81"]),
+            (["mlflow==2.15.1", "pandas", "numpy", "setuptools==65.0"], None, []),
+            (["mlflow==2.15.*", "pandas", "numpy"], None, ["setuptools<81"]),
+        ],
+    )
+    def test_are_added_and_nothing_else(self, requirements, mlflow, expected):
+        assert added(*requirements, mlflow=mlflow) == expected
+
+    def test_each_says_why(self):
+        notes = [need.note for need in missing_needs(["scikit-learn"], mlflow_version="2.7.1")]
+        assert notes[0].startswith("added mlflow-skinny==2.7.1: the model lists no mlflow")
+        assert "pkg_resources" in notes[-1]
+
+
+class TestNeedsOfLock:
+    @pytest.mark.parametrize(
+        ("lock", "requirements", "expected"),
+        [
+            ("mlflow==2.10.0\n", ["mlflow"], ["setuptools<81"]),
+            ("mlflow==2.17.2\nmlflow-skinny==2.17.2\n", ["mlflow"], []),
+            ("mlflow-skinny==2.10.0\nsetuptools==80.1\n", ["mlflow-skinny"], []),
+            ("mlflow-skinny==2.10.0\nsetuptools==82.0\n", ["mlflow-skinny"], ["setuptools<81"]),
+            ("mlflow-skinny==2.10.0\nsetuptools==82.0\n", ["mlflow-skinny", "setuptools==82.0"], []),
+            ("numpy==1.0\n", ["numpy"], []),
+        ],
+    )
+    def test_show_once_mlflow_is_resolved(self, lock, requirements, expected):
+        needs = needs_of_lock(EnvironmentLock(lock, "3.10.13", "linux"), requirements)
+        assert [need.requirement for need in needs] == expected

@@ -1,0 +1,155 @@
+"""Finding a Python, and making it reachable for the user that guests run as."""
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from builder.errors import NoInterpreter
+from builder.interpreters.find import Interpreters
+from builder.interpreters.library_path import point_at_own_library
+from builder.interpreters.probe import probe
+from builder.interpreters.reachable import make_readable, reachable
+from builder.interpreters.runtime_copy import reachable_interpreter
+from builder.interpreters.search import SearchPlaces
+from tests.builder.conftest import GUEST
+
+OWN = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+@pytest.fixture
+def own():
+    """The interpreter that runs the tests, as the search sees it."""
+    found = probe(Path(sys.executable))
+    assert found is not None
+    return found
+
+
+def script(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def search(tmp_path: Path, *, own: Path = Path("/nonexistent"), path_folders: tuple[Path, ...] = ()) -> SearchPlaces:
+    return SearchPlaces(tmp_path / "pyenv" / "versions", (tmp_path / "uv",), path_folders, own)
+
+
+class TestProbe:
+    def test_a_virtual_environment_is_seen_through_to_its_interpreter(self, own):
+        assert own.version == ".".join(map(str, sys.version_info[:3]))
+        assert own.executable == own.executable.resolve()
+        assert own.prefix == Path(sys.base_prefix).resolve()
+
+    @pytest.mark.parametrize("text", ["#!/bin/sh\necho 'python3.9: command not found' >&2\nexit 127\n", "no program"])
+    def test_a_shim_that_cannot_start_is_no_interpreter(self, tmp_path, text):
+        assert probe(script(tmp_path / "python3.9", text)) is None
+
+    def test_a_program_that_answers_something_else_is_none_either(self, tmp_path):
+        assert probe(script(tmp_path / "python3.9", "#!/bin/sh\necho hello\n")) is None
+
+
+class TestInterpreters:
+    def interpreters(self, places: SearchPlaces, tmp_path: Path) -> Interpreters:
+        return Interpreters(places, user=None, copies=tmp_path / "copies")
+
+    def test_are_found_in_pyenv_uvs_folder_and_on_path(self, tmp_path, own):
+        for place in ("pyenv/versions/3.11.7/bin/python", "uv/cpython-3.11.7-linux/bin/python3", "bin/python3"):
+            script(tmp_path / place, f'#!/bin/sh\nexec {own.executable} "$@"\n')
+        places = search(tmp_path, path_folders=(tmp_path / "bin",))
+        assert len(list(places.candidates())) == 4
+        # They are one and the same program.
+        assert self.interpreters(places, tmp_path).found() == [own]
+
+    def test_shims_are_not_even_asked(self, tmp_path):
+        script(tmp_path / "shims" / "python3", "#!/bin/sh\nexit 1\n")
+        places = search(tmp_path, path_folders=(tmp_path / "shims",))
+        assert list(places.candidates()) == [Path("/nonexistent")]
+
+    def test_another_patch_is_taken_and_said(self, tmp_path, own):
+        said: list[str] = []
+        places = search(tmp_path, own=own.executable)
+        found = self.interpreters(places, tmp_path).get(OWN, f"{OWN}.99", say=said.append, fetch=lambda minor: None)
+        assert found == own
+        assert said == [f"asked for Python {OWN}.99, using {own.version}"]
+
+    def test_the_patch_itself_needs_no_words(self, tmp_path, own):
+        said: list[str] = []
+        places = search(tmp_path, own=own.executable)
+        self.interpreters(places, tmp_path).get(OWN, own.version, say=said.append, fetch=lambda minor: None)
+        assert said == []
+
+    def test_none_is_a_failure_that_lists_those_found(self, tmp_path, own):
+        places = search(tmp_path, own=own.executable)
+        with pytest.raises(NoInterpreter) as refusal:
+            self.interpreters(places, tmp_path).get(
+                "3.5", None, say=lambda line: None, fetch=lambda minor: "no network"
+            )
+        assert "no Python 3.5 on this machine" in refusal.value.message
+        assert "(no network)" in refusal.value.message
+        assert f"{own.version} ({own.executable})" in refusal.value.message
+
+    def test_one_that_was_fetched_is_used(self, tmp_path, own):
+        def fetch(minor: str) -> None:
+            script(tmp_path / f"uv/cpython-{minor}/bin/python3", f'#!/bin/sh\nexec {own.executable} "$@"\n')
+
+        found = self.interpreters(search(tmp_path), tmp_path).get(OWN, None, say=lambda line: None, fetch=fetch)
+        assert found == own
+
+
+class TestReachable:
+    def test_follows_the_permissions_of_every_folder_on_the_way(self, tmp_path):
+        for folder in (tmp_path.parent.parent, tmp_path.parent, tmp_path):
+            folder.chmod(0o711)
+        file = tmp_path / "inner" / "file"
+        file.parent.mkdir(mode=0o755)
+        file.write_text("")
+        file.chmod(0o644)
+        assert reachable(file, 64042)
+        file.parent.chmod(0o700)
+        assert not reachable(file, 64042)
+        file.parent.chmod(0o711)
+        file.chmod(0o600)
+        assert not reachable(file, 64042)
+
+    def test_make_readable_opens_what_was_closed_and_keeps_what_is_executable(self, tmp_path):
+        (tmp_path / "closed").mkdir(mode=0o700)
+        for name, mode in (("data", 0o600), ("program", 0o700)):
+            (tmp_path / "closed" / name).write_text("")
+            (tmp_path / "closed" / name).chmod(mode)
+        make_readable(tmp_path)
+        modes = [stat.S_IMODE(path.stat().st_mode) for path in sorted((tmp_path / "closed").iterdir())]
+        assert modes == [0o644, 0o755]
+        assert stat.S_IMODE((tmp_path / "closed").stat().st_mode) == 0o755
+
+
+class TestRuntimeCopies:
+    def test_an_interpreter_that_the_guest_reaches_is_used_in_place(self, own, tmp_path):
+        assert reachable_interpreter(own, user=None, copies=tmp_path) is own
+
+    def test_one_in_a_private_folder_is_copied_once_and_runs_as_the_guest(self, own, session_data_dir):
+        user = GUEST if GUEST is not None else os.getuid()
+        copies = session_data_dir.runtime / "python"
+        copy = reachable_interpreter(own, user=user, copies=copies)
+        again = reachable_interpreter(own, user=user, copies=copies)
+        assert copy == again
+        assert copy.version == own.version
+        asked = probe(copy.executable, user=GUEST)
+        assert asked is not None
+        assert asked.prefix == copy.prefix
+
+    def test_the_copy_finds_its_own_library_and_the_original_stays_as_it_is(self, tmp_path):
+        original = b"\x7fELF..\0/home/me/.pyenv/versions/3.12.1/lib\0.."
+        executable = tmp_path / "python3.12"
+        executable.write_bytes(original)
+        executable.chmod(0o755)
+        os.link(executable, tmp_path / "linked")
+        point_at_own_library(executable, original_prefix=Path("/home/me/.pyenv/versions/3.12.1"))
+        changed = executable.read_bytes()
+        assert b"\0$ORIGIN/../lib\0" in changed
+        assert len(changed) == len(original)
+        assert executable.stat().st_mode & 0o111
+        assert (tmp_path / "linked").read_bytes() == original

@@ -1,0 +1,222 @@
+"""Lines for pip: what they become, and which are refused."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builder.declared.declared_line import DeclaredLine
+from builder.declared.requirement_lines import DeclaredRequirements, collect, distribution_name, lines_of
+from builder.errors import InvalidRequirement, PathLeavesModelFolder
+from tests.builder.packages import make_wheel
+
+Read = Callable[..., DeclaredRequirements]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "model").mkdir()
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def read(folder: Path) -> Read:
+    def collected(*lines: str, **files: str) -> DeclaredRequirements:
+        for name, text in files.items():
+            (folder / f"{name}.txt").write_text(text)
+        declared = [DeclaredLine(line, f"conda.yaml, line {number}") for number, line in enumerate(lines, 5)]
+        return collect(folder, folder, declared)
+
+    return collected
+
+
+class TestRequirements:
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "numpy",
+            "numpy==1.23.5",
+            "pandas>=1,<3 ; python_version >= '3.8'",
+            'mlflow[extras]==2.7.1; platform_system == "Linux"',
+            "torch==2.1.0+cpu",
+            "mypkg @ https://example.com/mypkg-1.0-py3-none-any.whl",
+            "git+https://example.com/team/repo@v1#egg=mypkg",
+            "https://example.com/mypkg-1.0-py3-none-any.whl",
+            "numpy==1.23.5 --hash=sha256:00",
+        ],
+    )
+    def test_pass_as_they_are_written(self, read, line):
+        assert read(line).lines == (line,)
+
+    def test_lose_their_comments(self, read):
+        assert read("numpy==1.23.5  # as in training", "# nothing").lines == ("numpy==1.23.5",)
+
+    @pytest.mark.parametrize(
+        ("line", "advice"),
+        [
+            ("numpy @ file:///croot/numpy-1.23.5/work", "write numpy==1.23.5 instead"),
+            ("certifi @ file:///home/me/certifi", "write certifi==<version> instead"),
+            ("file:///tmp/numpy-1.23.5-cp310-cp310-linux_x86_64.whl", "write numpy==1.23.5 instead"),
+        ],
+    )
+    def test_of_the_training_machine_are_refused_with_the_pin_to_write(self, read, line, advice):
+        with pytest.raises(InvalidRequirement, match=advice):
+            read(line)
+
+    @pytest.mark.parametrize("line", ["numpy=1.23.5", "numpy = = 1", "!numpy"])
+    def test_that_pip_does_not_read_are_refused_with_their_place(self, read, line):
+        with pytest.raises(InvalidRequirement, match=r"conda\.yaml, line 5.*write name==version"):
+            read(line)
+
+    @pytest.mark.parametrize("line", ["-e .", "--editable=./src"])
+    def test_cannot_be_editable(self, read, line):
+        with pytest.raises(InvalidRequirement, match="build a wheel"):
+            read(line)
+
+
+class TestFilesNamedByOptions:
+    def test_a_requirements_file_is_read_in_place(self, read):
+        found = read("scipy", "-r requirements.txt", requirements="numpy==1.23.5\n\n# a comment\npandas \\\n  >=1\n")
+        assert found.lines == ("scipy", "numpy==1.23.5", "pandas   >=1")
+
+    def test_a_file_may_name_another_beside_it(self, folder):
+        (folder / "sub").mkdir()
+        (folder / "sub" / "a.txt").write_text("-r b.txt\n")
+        (folder / "sub" / "b.txt").write_text("numpy\n")
+        assert collect(folder, folder, [DeclaredLine("--requirement=sub/a.txt", "x")]).lines == ("numpy",)
+
+    def test_constraints_stay_constraints(self, read):
+        found = read("-c constraints.txt", "numpy", constraints="scipy<2\n")
+        assert (found.lines, found.constraints) == (("numpy",), ("scipy<2",))
+
+    def test_files_in_a_circle_are_refused(self, read):
+        with pytest.raises(InvalidRequirement, match="being read already"):
+            read("-r a.txt", a="-r b.txt", b="-r a.txt")
+
+    def test_the_same_file_twice_is_no_circle(self, read):
+        assert read("-r a.txt", "-c a.txt", a="numpy==1").constraints == ("numpy==1",)
+
+    def test_mistakes_in_them_are_told_by_their_own_line(self, read):
+        with pytest.raises(InvalidRequirement, match=r"requirements\.txt, line 2"):
+            read("-r requirements.txt", requirements="numpy\n!\n")
+
+    def test_files_with_a_byte_order_mark_are_read(self, folder):
+        (folder / "r.txt").write_bytes("﻿numpy\n".encode())
+        (folder / "s.txt").write_bytes("pandas\n".encode("utf-16"))
+        lines = [DeclaredLine("-r r.txt", "x"), DeclaredLine("-r s.txt", "x")]
+        assert collect(folder, folder, lines).lines == ("numpy", "pandas")
+
+    def test_files_that_are_no_text_are_refused(self, folder):
+        (folder / "r.txt").write_bytes(b"\x80\x81")
+        with pytest.raises(InvalidRequirement, match="not UTF-8 text"):
+            collect(folder, folder, [DeclaredLine("-r r.txt", "x")])
+
+    def test_a_file_from_the_network_is_refused(self, read):
+        with pytest.raises(InvalidRequirement, match="put the file into the model folder"):
+            read("-r https://example.com/requirements.txt")
+
+
+class TestPathsStayInTheModelFolder:
+    @pytest.mark.parametrize(
+        "line",
+        ["-r ../secret.txt", "-c /etc/passwd", "-r sub/../../secret.txt", "../secret.whl", "/etc/secret.whl", "-f .."],
+    )
+    def test_a_way_out_is_refused(self, read, folder, line):
+        (folder / "sub").mkdir()
+        (folder.parent / "secret.txt").write_text("numpy\n")
+        with pytest.raises(PathLeavesModelFolder, match=r"conda\.yaml, line 5.*leaves the model folder"):
+            read(line)
+
+    def test_a_link_out_is_refused(self, read, folder):
+        (folder.parent / "secret.txt").write_text("numpy\n")
+        (folder / "requirements.txt").symlink_to("../secret.txt")
+        with pytest.raises(PathLeavesModelFolder):
+            read("-r requirements.txt")
+
+    def test_a_link_to_a_wheel_outside_is_refused(self, read, folder):
+        wheel = make_wheel(folder.parent / "outside", "secret")
+        (folder / wheel.name).symlink_to(wheel)
+        with pytest.raises(PathLeavesModelFolder):
+            read(f"./{wheel.name}")
+
+    def test_a_link_within_the_folder_is_fine(self, read, folder):
+        (folder / "real.txt").write_text("numpy\n")
+        (folder / "requirements.txt").symlink_to("real.txt")
+        assert read("-r requirements.txt").lines == ("numpy",)
+
+    def test_a_file_that_is_not_there_is_told_by_name(self, read):
+        with pytest.raises(InvalidRequirement, match=r"'requirements\.txt', which is not in the model folder"):
+            read("-r requirements.txt")
+
+
+class TestLocalWheels:
+    def test_become_requirements_by_content(self, read, folder):
+        wheel = make_wheel(folder / "wheels", "mine")
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        found = read(f"./wheels/{wheel.name} ; python_version > '3.0'", f"code/../wheels/{wheel.name}[extra]")
+        place = f"${{MODELYARD_WHEELS}}/{digest}/{wheel.name}"
+        assert found.lines == (f"{place} ; python_version > '3.0'", f"{place}[extra]")
+        assert [(file.path, file.sha256) for file in found.local_files] == [(f"wheels/{wheel.name}", digest)]
+
+    def test_without_a_dot_in_front_too(self, read, folder):
+        wheel = make_wheel(folder, "mine")
+        assert read(wheel.name).local_files[0].name == wheel.name
+
+    def test_a_source_folder_is_refused(self, read, folder):
+        (folder / "src").mkdir()
+        with pytest.raises(InvalidRequirement, match="neither a wheel nor a source archive"):
+            read("./src")
+
+    def test_a_folder_of_wheels_is_searched_wheel_by_wheel(self, read, folder):
+        for name in ("one", "two"):
+            make_wheel(folder / "wheels", name)
+        found = read("--find-links wheels")
+        assert [file.name for file in found.local_files] == ["one-1.0-py3-none-any.whl", "two-1.0-py3-none-any.whl"]
+        assert found.sources.find_links == tuple(file.folder for file in found.local_files)
+
+
+class TestIndexOptions:
+    def test_are_gathered_in_pips_words(self, read):
+        sources = read(
+            "--index-url https://a.example/simple --extra-index-url=https://b.example/simple",
+            "--extra-index-url https://c.example/simple",
+            "-f https://d.example/wheels",
+            "--trusted-host b.example",
+            "--pre",
+            "--only-binary=numpy,scipy",
+            "--no-binary :all:",
+        ).sources
+        assert sources.index_url == "https://a.example/simple"
+        assert sources.extra_index_urls == ("https://b.example/simple", "https://c.example/simple")
+        assert sources.find_links == ("https://d.example/wheels",)
+        assert sources.trusted_hosts == ("b.example",)
+        assert (sources.pre, sources.only_binary, sources.no_binary) == (True, ("numpy", "scipy"), (":all:",))
+
+    def test_without_meaning_for_uv_are_noted(self, read):
+        assert "--prefer-binary is ignored" in read("--prefer-binary").notes[0]
+
+    @pytest.mark.parametrize("line", ["--index", "-i", "--target x", "--index-url", "-r 'unclosed"])
+    def test_unknown_or_incomplete_ones_are_refused(self, read, line):
+        with pytest.raises(InvalidRequirement, match=r"conda\.yaml, line 5"):
+            read(line)
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("line", "name"),
+        [
+            ("Scikit_Learn[all]>=1", "scikit-learn"),
+            ("mypkg @ https://example.com/x.zip", "mypkg"),
+            ("git+https://example.com/r#egg=My_Pkg", "my-pkg"),
+            ("https://example.com/my_pkg-1.0-py3-none-any.whl", "my-pkg"),
+            ("${MODELYARD_WHEELS}/00/my_pkg-1.0-py3-none-any.whl ; python_version > '3'", "my-pkg"),
+            ("https://example.com/archive.zip", None),
+        ],
+    )
+    def test_are_known_as_far_as_the_line_says_them(self, line, name):
+        assert distribution_name(line) == name
+
+
+def test_a_last_line_that_continues_nowhere_still_counts():
+    assert [line.text for line in lines_of("numpy \\", name="r.txt")] == ["numpy"]
