@@ -24,6 +24,8 @@ from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database
 from modelyard.core.settings import PlatformSettings
 
+_log = logging.getLogger(__name__)
+
 _STANDBY_SECONDS = 0.2
 
 
@@ -38,11 +40,18 @@ def main(argv: list[str] | None = None) -> int:
     settings = PlatformSettings()  # type: ignore[call-arg]  # from the environment
     wake = Wake()
     role = HostRole(settings.data_dir.run / "host.lease")
-    while not role.take_machine():
-        wake.wait(_STANDBY_SECONDS)
-        if wake.told_to_stop:
-            return 0
+    if not _take_machine(role, wake):
+        return 0
     return _host(settings, role, wake, options.gateways, options.lifeline_fd).run()
+
+
+def _take_machine(role: HostRole, wake: Wake) -> bool:
+    """False: told to stop while another host was there."""
+    if not role.take_machine():
+        _log.info("another host runs on this data dir; waiting until it has gone")
+        while not (role.take_machine() or wake.told_to_stop):
+            wake.wait(_STANDBY_SECONDS)
+    return not wake.told_to_stop
 
 
 def _host(settings: PlatformSettings, role: HostRole, wake: Wake, gateways: int, lifeline_fd: int | None) -> Host:

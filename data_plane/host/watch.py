@@ -64,12 +64,12 @@ class Watch:
 
     def _follow(self, connection: GuestConnection) -> None:
         """For as long as the connection lives."""
-        self._take(connection.status)
         probe_at = time.monotonic() + self.probe.period_seconds
         while True:
+            # Before waiting: what came together with an answer is read already, and would wake nobody.
+            self._take(connection.poll())
             self._pass_drain_on(connection)
             select.select([connection.fileno(), self._wake_reader], [], [], max(0.0, probe_at - time.monotonic()))
-            self._take(connection.poll())
             if time.monotonic() >= probe_at:
                 self._send_probe(connection)
                 probe_at = time.monotonic() + self.probe.period_seconds

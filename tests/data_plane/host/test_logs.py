@@ -1,0 +1,150 @@
+"""What guests print, on its way to getLogs."""
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from data_plane.host.log_lines import stamped, whole_lines
+from data_plane.host.log_shipping import LogShipper
+from modelyard.core.adapters.folder_store import FolderStore
+from modelyard.core.domain.lifecycle import ProvisioningState
+from modelyard.core.logs import INFERENCE_SERVER, read_log
+from tests.data_plane.guests.yard import eventually
+from tests.data_plane.host.host_yard import answering
+
+NOW = "2026-01-02 03:04:05,678"
+
+
+class TestLines:
+    def test_that_have_a_time_stay_as_they_are(self):
+        line = b"2025-12-31 23:59:59,999 I [7] stdout - hello\n"
+        assert stamped(line, NOW) == line
+
+    def test_without_one_get_one(self):
+        assert stamped(b"Segmentation fault\n\n", NOW) == f"{NOW} I Segmentation fault\n{NOW} I \n".encode()
+
+    def test_without_an_end_get_one(self):
+        assert stamped(b"half", NOW) == f"{NOW} I half\n".encode()
+
+    def test_are_shipped_whole(self):
+        assert whole_lines(b"one\ntw", to_the_end=False) == b"one\n"
+        assert whole_lines(b"tw", to_the_end=False) == b""
+        assert whole_lines(b"one\ntw", to_the_end=True) == b"one\ntw"
+
+    def test_of_endless_length_are_cut(self):
+        endless = b"#" * (64 << 10)
+        assert whole_lines(endless, to_the_end=False) == endless
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "guests").mkdir()
+    return tmp_path
+
+
+def open_shipper(folder: Path, **options: int) -> LogShipper:
+    return LogShipper(FolderStore(folder / "objects"), folder / "guests", folder / "shipped.json", **options)
+
+
+def written(folder: Path, text: str) -> None:
+    with (folder / "guests" / "g1.log").open("a") as log:
+        log.write(text)
+
+
+def shipped(folder: Path) -> list[str]:
+    text = read_log(FolderStore(folder / "objects"), 5, INFERENCE_SERVER, None)
+    return [line.partition(" I ")[2] for line in text.splitlines()]
+
+
+class TestShipping:
+    def test_brings_each_line_once_and_in_order(self, folder):
+        shipper = open_shipper(folder)
+        shipper.follow("g1", 5)
+        written(folder, "one\ntwo\nthr")
+        shipper.ship_new()
+        written(folder, "ee\n")
+        shipper.ship_new()
+        assert shipped(folder) == ["one", "two", "three"]
+
+    def test_goes_on_where_an_earlier_host_stopped(self, folder):
+        first = open_shipper(folder)
+        first.follow("g1", 5)
+        written(folder, "one\n")
+        first.ship_new()
+        written(folder, "two\n")
+        second = open_shipper(folder)
+        second.follow("g1", 5)
+        second.ship_new()
+        assert shipped(folder) == ["one", "two"]
+
+    def test_brings_the_rest_of_a_guest_that_has_ended_and_removes_its_file(self, folder):
+        shipper = open_shipper(folder)
+        shipper.follow("g1", 5)
+        written(folder, "one\nlast words")
+        shipper.finish("g1")
+        assert shipped(folder) == ["one", "last words"]
+        assert list((folder / "guests").iterdir()) == []
+
+    def test_brings_the_rest_of_a_guest_of_which_only_the_log_is_left(self, folder):
+        first = open_shipper(folder)
+        first.follow("g1", 5)
+        written(folder, "one\n")
+        first.ship_new()
+        written(folder, "two\n")
+        open_shipper(folder).finish_all_but(set())
+        assert shipped(folder) == ["one", "two"]
+
+    def test_keeps_the_file_small_and_five_of_them(self, folder):
+        shipper = open_shipper(folder, largest_file=100)
+        shipper.follow("g1", 5)
+        for number in range(8):
+            written(folder, f"{number}" * 120 + "\n")
+            shipper.ship_new()
+        assert shipped(folder) == [f"{number}" * 120 for number in range(8)]
+        kept = sorted(path.name for path in (folder / "guests").iterdir())
+        assert kept == ["g1.log", "g1.log.1", "g1.log.2", "g1.log.3", "g1.log.4"]
+        assert (folder / "guests" / "g1.log").stat().st_size == 0
+        assert (folder / "guests" / "g1.log.1").read_text().startswith("7")
+
+    def test_a_guest_that_wrote_nothing_leaves_nothing(self, folder):
+        shipper = open_shipper(folder)
+        shipper.follow("g1", 5)
+        shipper.finish("g1")
+        assert shipped(folder) == []
+
+
+class TestTheLogOfADeployment:
+    def test_has_what_the_model_prints_with_a_time_on_each_line(self, yard):
+        yard.deploy(
+            """
+            import os
+
+            def init():
+                print("from Python")
+                os.write(1, b"from native code\\n")
+
+            def run(input_data, params=None):
+                return 1
+            """
+        )
+        yard.start_host()
+        yard.eventually_is(ProvisioningState.SUCCEEDED)
+        log = eventually(lambda: yard.model_log() if "from native code" in yard.model_log() else "")
+        assert "from Python" in log
+        assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ", line) for line in log.splitlines())
+
+    def test_has_the_last_words_of_a_worker_that_died_while_no_host_ran(self, yard):
+        yard.deploy(answering("hello"))
+        yard.start_host()
+        yard.eventually_is(ProvisioningState.SUCCEEDED)
+        yard.kill_host()
+        (guest,) = yard.guests()
+        with guest.log.open("a") as log:
+            log.write("last words")
+        os.kill(guest.pid, signal.SIGKILL)
+        yard.start_host()
+        eventually(lambda: "last words" in yard.model_log())
+        eventually(lambda: not guest.log.exists())

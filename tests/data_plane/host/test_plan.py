@@ -1,0 +1,147 @@
+"""What the host does next."""
+
+from dataclasses import replace
+
+import pytest
+
+from data_plane.host.plan import Drain, Kill, Prepare, Start, plan
+from data_plane.host.running import History, Phase, Preparation
+from data_plane.host.wanted import Wanted
+from modelyard.core.domain.lifecycle import ProvisioningState
+from tests.data_plane.host.worlds import DEPLOYMENT, NOW, broken, generation, running, slot, wanted, worker
+
+
+def starts(actions):
+    return [action.slot for action in actions if isinstance(action, Start)]
+
+
+class TestAGenerationThatIsWanted:
+    def test_is_prepared_before_anything_starts(self):
+        (action,) = plan(wanted(), running(prepared=()), NOW)
+        assert isinstance(action, Prepare)
+        assert action.goal.generation.number == 1
+
+    def test_is_not_prepared_twice_at_once(self):
+        under_way = {101: Preparation(is_under_way=True)}
+        assert plan(wanted(), running(preparations=under_way), NOW) == ()
+
+    def test_is_prepared_again_after_a_while_when_that_failed(self):
+        failed = {101: Preparation().failed("the disk is full", now=NOW).failed("the disk is full", now=NOW)}
+        assert plan(wanted(), running(preparations=failed), NOW) == ()
+        assert isinstance(plan(wanted(), running(preparations=failed), NOW + 2)[0], Prepare)
+
+    def test_gets_a_worker_in_each_of_its_places(self):
+        assert starts(plan(wanted(instance_count=3), running(), NOW)) == [slot(0), slot(1), slot(2)]
+
+    def test_gets_no_second_worker_in_a_place_that_is_taken(self):
+        assert plan(wanted(), running(worker(phase=Phase.LOADING)), NOW) == ()
+
+    def test_starts_beside_the_one_that_serves(self):
+        actions = plan(wanted(candidate=generation(2), instance_count=2), running(worker(0), worker(1)), NOW)
+        assert starts(actions) == [slot(0, 2), slot(1, 2)]
+        assert len(actions) == 2
+
+    def test_starts_nothing_more_once_it_has_failed(self):
+        lost = running(worker(), histories={slot(0, 2): broken(in_vain="ValueError: no")})
+        assert plan(wanted(candidate=generation(2)), lost, NOW + 100) == ()
+
+
+class TestAPlaceWhoseWorkerDied:
+    @pytest.mark.parametrize(
+        ("failures", "seconds"), [(1, 0), (2, 1), (3, 2), (4, 4), (5, 8), (6, 16), (7, 32), (8, 60), (20, 60)]
+    )
+    def test_gets_another_one_after_a_time_that_grows(self, failures, seconds):
+        after = running(histories={slot(): broken(failures)})
+        if seconds:
+            assert starts(plan(wanted(), after, NOW + seconds - 0.1)) == []
+        assert starts(plan(wanted(), after, NOW + seconds)) == [slot()]
+
+    def test_gets_one_at_once_when_the_last_had_been_well_for_a_minute(self):
+        history = broken(6).failed("killed", now=NOW, ready_seconds=61)
+        assert starts(plan(wanted(), running(histories={slot(): history}), NOW)) == [slot()]
+        assert history.restarts == 7
+
+    def test_serving_is_tried_again_and_again_though_the_model_fails_to_load(self):
+        history = broken(9, in_vain="ValueError: no")
+        assert starts(plan(wanted(), running(histories={slot(): history}), NOW + 60)) == [slot()]
+
+
+class TestAWorker:
+    def test_that_is_well_is_left_alone(self):
+        assert plan(wanted(), running(worker()), NOW) == ()
+
+    def test_that_loads_within_its_patience_is_left_alone(self):
+        loading = worker(phase=Phase.LOADING, started_at=NOW - 39)
+        assert plan(wanted(), running(loading), NOW) == ()
+
+    def test_that_loads_for_too_long_is_killed_for_good(self):
+        loading = worker(phase=Phase.LOADING, started_at=NOW - 41)
+        (action,) = plan(wanted(), running(loading), NOW)
+        assert action == Kill("g1-0", "the model was not loaded within 40 s (readinessProbe)", in_vain=True)
+
+    @pytest.mark.parametrize("phase", [Phase.READY, Phase.LOST])
+    def test_that_fails_its_liveness_probes_is_killed(self, phase):
+        assert plan(wanted(), running(worker(phase=phase, missed_probes=2)), NOW) == ()
+        (action,) = plan(wanted(), running(worker(phase=phase, missed_probes=3)), NOW)
+        assert action == Kill("g1-0", "it failed 3 liveness probes in a row")
+
+    def test_is_not_judged_by_its_probes_before_the_initial_delay(self):
+        patient = generation(1)
+        probe = replace(patient.spec.liveness_probe, initial_delay_seconds=30)
+        patient = replace(patient, spec=replace(patient.spec, liveness_probe=probe))
+        assert plan(wanted(serving=patient), running(worker(missed_probes=9)), NOW) == ()
+
+
+NOBODY = Wanted(revision=2, applied=2)
+
+LET_GO = {
+    "its generation has retired": (wanted(serving=None), worker()),
+    "its deployment is deleted": (wanted(state=ProvisioningState.DELETING), worker()),
+    "its deployment is unknown": (NOBODY, worker()),
+    "it is one too many": (wanted(), worker(1)),
+    "it runs another bundle": (wanted(), worker(bundle_hash="of another database")),
+}
+
+
+class TestAWorkerThatIsNotWanted:
+    @pytest.mark.parametrize("why", LET_GO)
+    def test_is_drained_once_no_gateway_routes_to_it(self, why):
+        wish, unwanted = LET_GO[why]
+        assert Drain(unwanted.guest_id, 10.0) in plan(wish, running(unwanted), NOW)
+
+    @pytest.mark.parametrize("why", LET_GO)
+    def test_is_kept_until_then(self, why):
+        wish, unwanted = LET_GO[why]
+        actions = plan(wish, running(unwanted, current=False), NOW)
+        assert not [action for action in actions if isinstance(action, Drain | Kill)]
+
+    def test_is_killed_while_it_loads(self):
+        actions = plan(NOBODY, running(worker(phase=Phase.LOADING), current=False), NOW)
+        assert actions == (Kill("g1-0", "it is no longer wanted"),)
+
+    def test_is_drained_only_once(self):
+        assert plan(NOBODY, running(worker(phase=Phase.DRAINING, ends_by=NOW + 1)), NOW) == ()
+
+    def test_is_killed_when_draining_does_not_end_it(self):
+        overdue = worker(phase=Phase.DRAINING, ends_by=NOW - 4)
+        assert plan(NOBODY, running(overdue), NOW) == (Kill("g1-0", "it did not end when it had been drained"),)
+
+    def test_goes_when_an_update_has_taken_its_place(self):
+        after = running(worker(0, 1), worker(0, 2))
+        assert plan(wanted(serving=generation(2)), after, NOW) == (Drain("g1-0", 10.0),)
+
+    def test_goes_when_an_update_has_failed(self):
+        after = running(worker(0, 1), worker(0, 2, phase=Phase.LOADING))
+        assert plan(wanted(serving=generation(1)), after, NOW) == (Kill("g2-0", "it is no longer wanted"),)
+
+    def test_does_not_hold_a_place_while_it_drains(self):
+        draining = worker(phase=Phase.DRAINING, ends_by=NOW + 5)
+        assert starts(plan(wanted(), running(draining), NOW)) == [slot()]
+
+
+def test_a_slot_is_known_by_deployment_generation_and_number():
+    assert slot(2, 5) == (DEPLOYMENT, 5, 2)
+
+
+def test_nothing_is_done_where_nothing_is_wanted_and_nothing_runs():
+    assert plan(NOBODY, running(histories={slot(): History()}), NOW) == ()

@@ -1,0 +1,195 @@
+"""Deaths and restarts: of the host, of the platform, of the database."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+
+from migrations.run import migrate
+from modelyard.core.data_dir import DataDir
+from modelyard.core.db.rows import NamedLeaseRow
+from modelyard.core.db.unit_of_work import open_database, sessions_of
+from modelyard.core.domain.lifecycle import ProvisioningState
+from modelyard.supervisor.postgres import DATABASE, EmbeddedPostgres
+from modelyard.supervisor.prepare_database import wait_for
+from tests.conftest import kept
+from tests.data_plane.guests.yard import PATIENCE, eventually
+from tests.data_plane.host.host_yard import HostYard, answering
+
+SUCCEEDED = ProvisioningState.SUCCEEDED
+
+
+@pytest.fixture
+def serving(yard: HostYard) -> HostYard:
+    yard.deploy(answering("hello"), instances=2)
+    yard.start_host()
+    yard.eventually_is(SUCCEEDED)
+    return yard
+
+
+class TestAHostThatStartsAgain:
+    def test_takes_over_the_workers_as_they_are(self, serving):
+        before, snapshot = serving.pids(), serving.gateway.snapshot()
+        serving.kill_host()
+        serving.start_host()
+        serving.scale(3)
+        serving.eventually_is(SUCCEEDED)
+        assert before < serving.routed()
+        assert serving.gateway.snapshot().order > snapshot.order
+        assert {row.restarts for row in serving.worker_rows()} == {0}
+
+    def test_routes_to_the_workers_it_found_without_a_gap(self, serving):
+        before = serving.routed()
+        orders = []
+        serving.kill_host()
+        serving.start_host()
+        eventually(lambda: serving.gateway.snapshot().sequence not in orders or not orders.append(1))
+        serving.scale(3)
+        eventually(lambda: len(serving.routed()) == 3)
+        assert before < serving.routed()
+
+    def test_replaces_a_worker_that_died_meanwhile(self, serving):
+        victim, *others = sorted(serving.pids())
+        serving.kill_host()
+        os.kill(victim, signal.SIGKILL)
+        serving.start_host()
+        eventually(lambda: len(serving.routed()) == 2 and victim not in serving.routed())
+        assert set(others) < serving.routed()
+        reasons = eventually(lambda: [row.last_exit_reason for row in serving.worker_rows() if row.restarts == 1])
+        assert "SIGKILL" in reasons[0]
+
+    def test_ends_what_is_wanted_no_more(self, serving):
+        before = serving.pids()
+        serving.kill_host()
+        serving.deploy(answering("new"))
+        serving.start_host()
+        serving.eventually_is(SUCCEEDED, serving=2)
+        eventually(lambda: not serving.pids() & before)
+        assert serving.answers() == {"new"}
+
+    def test_remembers_the_restarts_that_an_earlier_one_counted(self, serving):
+        os.kill(min(serving.pids()), signal.SIGKILL)
+        eventually(lambda: sorted(row.restarts for row in serving.worker_rows()) == [0, 1])
+        eventually(lambda: len(serving.routed()) == 2)
+        serving.kill_host()
+        serving.start_host()
+        serving.scale(1)
+        serving.eventually_is(SUCCEEDED)
+        serving.scale(2)
+        serving.eventually_is(SUCCEEDED)
+        assert sum(row.restarts for row in serving.worker_rows()) <= 1
+
+    def test_goes_on_with_an_operation_that_was_under_way(self, yard):
+        yard.gateway.is_attentive.clear()
+        yard.deploy(answering("hello"))
+        yard.start_host()
+        eventually(yard.routed)
+        before = yard.pids()
+        yard.kill_host()
+        yard.start_host()
+        yard.gateway.is_attentive.set()
+        yard.eventually_is(SUCCEEDED, operation="Succeeded")
+        assert yard.pids() == before
+
+
+class TestTheEnd:
+    def test_told_to_stop_it_leaves_no_worker_and_no_file_of_one(self, serving):
+        assert serving.stop_host() == 0
+        assert not serving.guests()
+        assert not serving.routed()
+        assert not serving.worker_rows()
+        left = [path.name for path in (*serving.data_dir.guests.iterdir(), *serving.data_dir.guest_run_files.iterdir())]
+        assert left == []
+
+    def test_after_a_stop_everything_that_served_serves_again(self, serving):
+        before = serving.routed()
+        serving.stop_host()
+        serving.start_host()
+        eventually(lambda: len(serving.routed()) == 2 and not serving.routed() & before)
+        assert serving.answers() == {"hello"}
+        assert serving.deployment().state == SUCCEEDED
+
+    def test_with_the_supervisor_host_and_workers_end(self, serving):
+        serving.drop_lifeline()
+        assert serving.host is not None
+        assert serving.host.wait(PATIENCE) == 1
+        eventually(lambda: not serving.guests())
+
+
+class TestASecondHost:
+    def test_waits_until_the_first_is_gone(self, serving):
+        first = serving.host
+        second = serving.start_host()
+        serving.scale(1)
+        serving.eventually_is(SUCCEEDED)
+        holder = serving.rows(NamedLeaseRow)[0].lease_token
+        first.kill()
+        first.wait(PATIENCE)
+        serving.scale(2)
+        serving.eventually_is(SUCCEEDED)
+        assert serving.host.pid == second
+        assert serving.rows(NamedLeaseRow)[0].lease_token == holder
+
+    def test_told_to_stop_while_it_waits_touches_nothing(self, serving):
+        before = serving.pids()
+        serving.start_host()
+        eventually(lambda: "waiting until it has gone" in serving.log.read_text())
+        assert serving.stop_host() == 0
+        assert serving.pids() == before
+
+
+@contextmanager
+def postgres_running(server: EmbeddedPostgres) -> Iterator[None]:
+    account = server.account
+    user = ["--uid", str(account.pw_uid), "--gid", str(account.pw_gid)] if account else []
+    with kept(server.command(), server.log, "--cwd", str(server.cluster), "--stop-signal", "INT", *user):
+        wait_for(server.url())
+        yield
+
+
+class TestWithoutItsDatabase:
+    def test_it_goes_on_and_catches_up(self):
+        with tempfile.TemporaryDirectory(prefix="my-host-") as folder:
+            Path(folder).chmod(0o711)
+            own = DataDir(Path(folder) / "postgres")
+            own.prepare()
+            server = EmbeddedPostgres(own)
+            server.prepare()
+            url = server.url(DATABASE)
+            engine = open_database(url)
+            with postgres_running(server):
+                migrating = create_engine(url)
+                migrate(migrating)
+                migrating.dispose()
+                yard = HostYard(Path(folder), sessions_of(engine), url)
+                yard.endpoint()
+                yard.deploy(answering("hello"))
+                yard.start_host()
+                yard.eventually_is(SUCCEEDED)
+            engine.dispose()
+            revision = yard.gateway.snapshot().revision
+            (old,) = yard.pids()
+            os.kill(old, signal.SIGKILL)
+            eventually(lambda: yard.routed() and yard.routed() != {old})
+            assert yard.gateway.snapshot().revision == revision
+            with postgres_running(server):
+                yard.scale(2)
+                yard.eventually_is(SUCCEEDED)
+                assert len(yard.routed()) == 2
+                engine.dispose()
+                yard.end()
+
+
+def test_a_host_without_its_settings_says_what_is_missing():
+    done = subprocess.run(
+        [sys.executable, "-m", "data_plane.host.main"], env={}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "MODELYARD_DATA_DIR" in done.stderr
