@@ -76,12 +76,13 @@ class WorkerLink:
 
     async def _connect(self) -> Conversation | None:
         loop = asyncio.get_running_loop()
-        conversation = Conversation(self._worker.guest_id, self._generation, self)
+        # Known before it is open: the worker may say that it is ready before we hear that we are connected.
+        conversation = self._conversation = Conversation(self._worker.guest_id, self._generation, self)
         try:
             await loop.create_unix_connection(lambda: conversation, self._worker.socket)
         except OSError:
+            self._conversation = None
             return None
-        self._conversation = conversation
         return conversation
 
     # The conversation's listener.

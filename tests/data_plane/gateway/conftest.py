@@ -1,7 +1,7 @@
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,12 @@ import pytest
 from tests.data_plane.gateway.front_door import FrontDoor
 from tests.data_plane.guests.yard import GuestYard
 
+OpenDoor = Callable[..., FrontDoor]
 
-@pytest.fixture
-def open_door() -> Iterator[Callable[..., FrontDoor]]:
-    """Starts a gateway of its own, with guests in the interpreter that runs the tests: it has pandas."""
+
+@contextmanager
+def doors() -> Iterator[OpenDoor]:
+    """Starts gateways, with guests in the interpreter that runs the tests: it has pandas."""
     with ExitStack() as at_the_end:
         folder = Path(at_the_end.enter_context(tempfile.TemporaryDirectory(prefix="my-gateway-")))
         folder.chmod(0o711)
@@ -29,5 +31,19 @@ def open_door() -> Iterator[Callable[..., FrontDoor]]:
 
 
 @pytest.fixture
-def door(open_door: Callable[..., FrontDoor]) -> FrontDoor:
+def open_door() -> Iterator[OpenDoor]:
+    with doors() as start:
+        yield start
+
+
+@pytest.fixture
+def door(open_door: OpenDoor) -> FrontDoor:
+    """A gateway of the test's own."""
     return open_door()
+
+
+@pytest.fixture(scope="module")
+def module_door() -> Iterator[FrontDoor]:
+    """One gateway for a whole file of tests that only ask."""
+    with doors() as start:
+        yield start()

@@ -62,11 +62,17 @@ class FrontDoor:
     options: tuple[str, ...] = ()
     revision: int = 0
     endpoints: dict[str, EndpointRoute] = field(default_factory=dict)
-    _closing: list[http.client.HTTPConnection] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
+        self._lifeline = -1
+        self.restart()
+
+    def restart(self) -> None:
+        """Another process on the same socket, as the supervisor starts one after the last has ended."""
+        if self._lifeline >= 0:
+            self.drop_lifeline()
         reader, self._lifeline = os.pipe()
         self.process = self._start(reader)
         os.close(reader)
@@ -159,9 +165,7 @@ class FrontDoor:
     # What its callers do.
 
     def connection(self) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2 * PATIENCE)
-        self._closing.append(connection)
-        return connection
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=2 * PATIENCE)
 
     def score(
         self, input_data: Any, *, endpoint: str = "wines", headers: Mapping[str, str] | None = None, **more: Any
@@ -179,7 +183,9 @@ class FrontDoor:
         connection = self.connection()
         sent = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json", **(headers or {})}
         connection.request(method, path, body, {name: value for name, value in sent.items() if value})
-        return reply(connection)
+        answer = reply(connection)
+        connection.close()
+        return answer
 
     def raw(self) -> socket.socket:
         """A connection for what no HTTP client would send."""
@@ -192,8 +198,6 @@ class FrontDoor:
         self._lifeline = -1
 
     def end(self) -> None:
-        for connection in self._closing:
-            connection.close()
         if self._lifeline >= 0:
             self.drop_lifeline()
         self._listener.close()

@@ -1,0 +1,178 @@
+"""Connections that misbehave, and the end of the process."""
+
+import contextlib
+import json
+import signal
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_plane.gateway.limits import Limits
+from tests.data_plane.gateway.front_door import KEY, FrontDoor, reply
+from tests.data_plane.gateway.test_workers import HELD, wait_for
+from tests.data_plane.guests.yard import PATIENCE
+
+COUNT = """
+    def init():
+        pass
+
+    def run(input_data, params=None):
+        return len(input_data)
+"""
+HEAD = (
+    f"POST /wines/score HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nContent-Type: application/json\r\n"
+).encode()
+BODY = b'{"input_data": [1, 2, 3]}'
+REQUEST = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+
+OpenDoor = Callable[..., FrontDoor]
+
+
+def answer(connection: socket.socket) -> bytes:
+    """All that comes until the gateway closes the connection."""
+    received = b""
+    with contextlib.suppress(ConnectionResetError):
+        while chunk := connection.recv(1 << 16):
+            received += chunk
+    return received
+
+
+def error_of(received: bytes) -> tuple[int, str]:
+    head, _, body = received.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)["error"]["code"]
+
+
+class TestSlowSenders:
+    OPTIONS = ("--header-seconds", "0.3", "--body-seconds", "0.3")
+
+    @pytest.fixture
+    def door(self, open_door: OpenDoor) -> FrontDoor:
+        door = open_door(options=self.OPTIONS)
+        door.serve(COUNT)
+        return door
+
+    def test_headers_that_do_not_end_are_cut(self, door: FrontDoor) -> None:
+        with door.raw() as connection:
+            connection.sendall(HEAD)
+            assert error_of(answer(connection)) == (408, "HeaderTimeout")
+
+    def test_a_connection_that_never_speaks_is_closed(self, door: FrontDoor) -> None:
+        with door.raw() as connection:
+            assert answer(connection) == b""
+
+    def test_so_are_the_headers_of_a_later_request(self, door: FrontDoor) -> None:
+        with door.raw() as connection:
+            connection.sendall(REQUEST)
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+            connection.sendall(HEAD)
+            assert b"HeaderTimeout" in answer(connection)
+
+    def test_a_body_that_does_not_end_is_cut(self, door: FrontDoor) -> None:
+        with door.raw() as connection:
+            connection.sendall(REQUEST[:-5])
+            assert error_of(answer(connection)) == (408, "BodyTimeout")
+
+    def test_others_are_served_meanwhile(self, door: FrontDoor) -> None:
+        with contextlib.ExitStack() as slow:
+            for _ in range(50):
+                slow.enter_context(door.raw()).sendall(HEAD[:40])
+            assert door.score([1]).json == 1
+
+    def test_an_idle_connection_stays_open_for_the_next_request(self, door: FrontDoor) -> None:
+        with door.raw() as connection, door.raw() as slower:
+            connection.sendall(REQUEST)
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+            # By the time this one is cut, an idle connection would have been too.
+            answer(slower)
+            connection.sendall(REQUEST)
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+
+    def test_a_request_in_pieces_is_answered(self, door: FrontDoor) -> None:
+        with door.raw() as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for start in range(0, len(REQUEST), 7):
+                connection.sendall(REQUEST[start : start + 7])
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+
+
+class TestTooMuch:
+    @pytest.fixture
+    def door(self, open_door: OpenDoor) -> FrontDoor:
+        door = open_door(options=("--max-body-bytes", "1000"))
+        door.serve(COUNT)
+        return door
+
+    def test_a_body_over_the_limit_is_a_413(self, door: FrontDoor) -> None:
+        refused = door.score("x" * 1000)
+        assert (refused.status, refused.error["code"]) == (413, "PayloadTooLarge")
+        assert "1000 bytes" in refused.error["message"]
+        assert door.score("x" * 900).status == 200
+
+    def test_an_announced_one_is_refused_before_it_is_sent(self, door: FrontDoor) -> None:
+        with door.raw() as connection:
+            connection.sendall(HEAD + b"Content-Length: 100000000\r\nExpect: 100-continue\r\n\r\n")
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 413")
+
+    def test_one_of_unknown_length_is_refused_on_the_way(self, door: FrontDoor) -> None:
+        with door.raw() as connection:
+            connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+            connection.sendall(b"400\r\n" + b"x" * 1024 + b"\r\n")
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 413")
+
+    def test_a_caller_that_sends_it_all_first_still_gets_to_see_the_answer(self, door: FrontDoor) -> None:
+        body = json.dumps({"input_data": "x" * 20_000_000})
+        assert door.request("POST", "/wines/score", body).status == 413
+
+    def test_the_connection_can_be_used_again_when_the_body_was_sent(self, door: FrontDoor) -> None:
+        with contextlib.closing(door.connection()) as connection:
+            headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+            connection.request("POST", "/wines/score", "x" * 5000, headers)
+            assert reply(connection).status == 413
+            connection.request("POST", "/wines/score", BODY, headers)
+            assert reply(connection).json == 3
+
+    def test_endless_headers_are_a_431(self, door: FrontDoor) -> None:
+        too_much = Limits().largest_headers + 1
+        with door.raw() as connection:
+            connection.sendall((HEAD + b"X-More: ").ljust(too_much, b"y"))
+            assert error_of(answer(connection)) == (431, "HeadersTooLarge")
+
+    @pytest.mark.parametrize(
+        "garbage", [b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"POST /wines/score HTTP/9.9\r\n\r\n"]
+    )
+    def test_what_is_no_http_is_a_400(self, door: FrontDoor, garbage: bytes) -> None:
+        with door.raw() as connection:
+            connection.sendall(garbage)
+            assert error_of(answer(connection)) == (400, "BadRequest")
+
+
+class TestTheEnd:
+    def test_told_to_stop_it_answers_what_it_has_and_leaves(self, door: FrontDoor, tmp_path: Path) -> None:
+        door.serve(HELD)
+        with ThreadPoolExecutor(1) as threads:
+            held = threads.submit(door.score, str(tmp_path / "held"))
+            wait_for(tmp_path / "held")
+            door.process.send_signal(signal.SIGTERM)
+            (tmp_path / "held").unlink()
+            assert held.result().status == 200
+        assert door.process.wait(PATIENCE) == 0
+
+    def test_it_leaves_when_its_lifeline_ends(self, door: FrontDoor) -> None:
+        door.serve(COUNT)
+        with door.raw():
+            door.drop_lifeline()
+            assert door.process.wait(PATIENCE) == 0
+
+    def test_connections_made_while_none_runs_are_served_by_the_next(self, open_door: OpenDoor) -> None:
+        first: Any = open_door()
+        first.serve(COUNT)
+        first.process.send_signal(signal.SIGTERM)
+        assert first.process.wait(PATIENCE) == 0
+        with first.raw() as connection:
+            connection.sendall(REQUEST)
+            first.restart()
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")

@@ -1,0 +1,69 @@
+"""Who may ask: keys by digest, tokens by signature."""
+
+import time
+
+import pytest
+
+from modelyard.core.domain.tokens import TokenKeys, issue_token
+from tests.data_plane.gateway.front_door import KEY, MIRROR, FrontDoor, digest
+
+KEYS = TokenKeys.generate()
+
+
+@pytest.fixture(scope="module")
+def door(module_door: FrontDoor) -> FrontDoor:
+    blue, _ = module_door.deployment(MIRROR)
+    module_door.endpoint(blue, token_public_key=KEYS.public)
+    module_door.endpoint(blue, name="tokens", auth_mode="AMLToken", token_public_key=KEYS.public)
+    module_door.endpoint(blue, name="closed", key_digests=())
+    module_door.publish()
+    return module_door
+
+
+def status(door: FrontDoor, authorization: str, endpoint: str = "wines") -> int:
+    reply = door.score([1], endpoint=endpoint, headers={"Authorization": authorization})
+    if reply.status == 401:
+        assert reply.headers["www-authenticate"] == "Bearer"
+        assert reply.error["code"] == "Unauthorized"
+    return reply.status
+
+
+def token(endpoint: str = "tokens", seconds: float = 3600, keys: TokenKeys = KEYS) -> str:
+    return "Bearer " + issue_token(keys.private, endpoint, int(time.time() + seconds))
+
+
+class TestKeys:
+    @pytest.mark.parametrize("authorization", [f"Bearer {KEY}", f"bearer {KEY}", "Bearer another key"])
+    def test_each_valid_key_is_accepted(self, door: FrontDoor, authorization: str) -> None:
+        assert status(door, authorization) == 200
+
+    @pytest.mark.parametrize(
+        "authorization", ["", "Bearer", "Bearer ", "Bearer wrong", KEY, f"Basic {KEY}", f"Bearer {KEY}x"]
+    )
+    def test_nothing_else_is(self, door: FrontDoor, authorization: str) -> None:
+        assert status(door, authorization) == 401
+
+    def test_the_digest_is_no_key(self, door: FrontDoor) -> None:
+        assert status(door, f"Bearer {digest(KEY)}") == 401
+
+    def test_an_endpoint_without_keys_lets_nobody_in(self, door: FrontDoor) -> None:
+        assert status(door, "Bearer ", "closed") == 401
+
+    def test_a_token_is_no_key(self, door: FrontDoor) -> None:
+        assert status(door, token("wines")) == 401
+
+
+class TestTokens:
+    def test_one_is_accepted_again_and_again_until_it_ends(self, door: FrontDoor) -> None:
+        valid = token()
+        assert [status(door, valid, "tokens") for _ in range(3)] == [200, 200, 200]
+        assert status(door, token(seconds=-1), "tokens") == 401
+
+    def test_another_endpoints_or_anothers_signature_is_refused(self, door: FrontDoor) -> None:
+        assert status(door, token("wines"), "tokens") == 401
+        assert status(door, token(keys=TokenKeys.generate()), "tokens") == 401
+        assert status(door, "Bearer a.b.c", "tokens") == 401
+        assert status(door, "Bearer é", "tokens") == 401
+
+    def test_a_key_is_no_token(self, door: FrontDoor) -> None:
+        assert status(door, f"Bearer {KEY}", "tokens") == 401

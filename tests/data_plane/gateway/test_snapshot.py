@@ -1,0 +1,102 @@
+"""The routing file: newer is applied and reported, older is ignored, nothing that works is lost by what does not."""
+
+import json
+import os
+import stat
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from data_plane.gateway.snapshot_watcher import SnapshotWatcher
+from modelyard.core.domain.routing import RoutingSnapshot
+from tests.data_plane.gateway.front_door import KEY, MIRROR, FrontDoor, digest
+from tests.data_plane.guests.yard import eventually
+
+CONSTANT = """
+    def init():
+        pass
+
+    def run(input_data, params=None):
+        return "{}"
+"""
+
+
+def test_a_newer_snapshot_is_applied_and_reported(door: FrontDoor) -> None:
+    door.serve(MIRROR)
+    assert json.loads(door.applied_file.read_text()) == {"pid": door.process.pid, "revision": 1, "sequence": 0}
+    assert stat.S_IMODE(door.applied_file.stat().st_mode) == 0o600
+    door.endpoint(*door.endpoints["wines"].deployments.values(), key_digests=(digest("new"),))
+    door.publish()
+    assert door.score([1]).status == 401
+    assert door.score([1], headers={"Authorization": "Bearer new"}).status == 200
+
+
+def test_an_older_snapshot_is_ignored(tmp_path: Path) -> None:
+    applied: list[tuple[int, int]] = []
+    file, report = tmp_path / "routing.json", tmp_path / "gateway-0.applied"
+    watcher = SnapshotWatcher(file, report, lambda snapshot: applied.append(snapshot.order))
+    watcher.look()
+    for order in [(5, 2), (5, 1), (4, 9), (5, 2), (5, 3), (3, 0), (6, 0)]:
+        file.with_suffix(".new").write_bytes(RoutingSnapshot(*order).to_json())
+        file.with_suffix(".new").rename(file)
+        watcher.look()
+        watcher.look()
+    assert applied == [(5, 2), (5, 3), (6, 0)]
+    assert json.loads(report.read_text()) == {"pid": os.getpid(), "revision": 6, "sequence": 0}
+
+
+def test_the_sequence_counts_within_a_revision(door: FrontDoor) -> None:
+    door.serve(MIRROR)
+    door.write(RoutingSnapshot(1, 1, {}))
+    eventually(lambda: door.applied() == (1, 1))
+    assert door.score([1]).status == 404
+    door.write(RoutingSnapshot(1, 0, door.endpoints))
+    door.write(RoutingSnapshot(2, 0, door.endpoints))
+    eventually(lambda: door.applied() == (2, 0))
+    assert door.score([1]).status == 200
+
+
+def test_a_file_that_cannot_be_read_changes_nothing(door: FrontDoor) -> None:
+    door.serve(MIRROR)
+    for content in (b"", b"{", b'{"revision": 9}', b"[]"):
+        writing = door.yard.data_dir.run / "broken"
+        writing.write_bytes(content)
+        writing.rename(door.yard.data_dir.routing_file)
+        assert door.score([1]).status == 200
+    eventually(lambda: "cannot be read" in door.log.read_text())
+    door.publish()
+    assert door.score([1]).status == 200
+
+
+def test_a_gateway_that_starts_again_knows_the_last_snapshot(open_door: Callable[[], FrontDoor]) -> None:
+    first = open_door()
+    first.serve(MIRROR)
+    second = open_door()
+    assert second.score([1]).status == 200
+
+
+def test_one_deployment_whose_bundle_is_missing_does_not_stop_the_others(door: FrontDoor) -> None:
+    good, _ = door.deployment(MIRROR, name="good")
+    door.endpoint(good, replace(good, name="broken", bundle_dir="/nowhere"))
+    door.publish()
+    assert door.score([1]).status == 200
+    reply = door.score([1], headers={"azureml-model-deployment": "broken"})
+    assert (reply.status, reply.error["code"]) == (503, "DeploymentBroken")
+    assert "retry-after" not in reply.headers
+
+
+def test_weights_divide_the_traffic(door: FrontDoor) -> None:
+    routes = [door.deployment(CONSTANT.format(name), name=name)[0] for name in ("blue", "green", "grey")]
+    door.endpoint(*routes, traffic={"blue": 75, "green": 25, "grey": 0})
+    door.publish()
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+    answers: Counter[str] = Counter()
+    with closing(door.connection()) as connection:
+        for _ in range(400):
+            connection.request("POST", "/wines/score", '{"input_data": [1]}', headers)
+            answers[json.loads(connection.getresponse().read())] += 1
+    # Six standard deviations to either side.
+    assert 248 <= answers["blue"] <= 352
+    assert answers["blue"] + answers["green"] == 400

@@ -1,0 +1,292 @@
+"""Requests and workers: queues, deadlines, deaths, and changes of who scores."""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.data_plane.gateway.front_door import KEY, MIRROR, FrontDoor, Reply, worker_route
+from tests.data_plane.guests.yard import eventually
+
+# Writes its pid to the file it is given, and goes on when that is removed; answers which worker it was.
+HELD = """
+    import os, time
+
+    def init():
+        pass
+
+    def run(input_data, params=None):
+        if input_data:
+            with open(input_data, "w") as file:
+                file.write(str(os.getpid()))
+            while os.path.exists(input_data):
+                time.sleep(0.005)
+        return os.getpid()
+"""
+
+# Dies as often as there are letters in the file it is given.
+DEADLY = """
+    import os
+
+    def init():
+        pass
+
+    def run(input_data, params=None):
+        if input_data:
+            with open(input_data) as file:
+                lives = file.read()
+            if lives:
+                with open(input_data, "w") as file:
+                    file.write(lives[1:])
+                os._exit(9)
+        return os.getpid()
+"""
+
+
+@pytest.fixture
+def ask(door: FrontDoor) -> Any:
+    """Asks in the background; the future holds the reply."""
+    with ThreadPoolExecutor(64) as threads:
+        yield lambda *args, **kwargs: threads.submit(door.score, *args, **kwargs)
+
+
+Ask = Callable[..., "Future[Reply]"]
+HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+
+
+def wait_for(file: Path) -> Path:
+    eventually(lambda: holder(file))
+    return file
+
+
+def holder(file: Path) -> int | None:
+    """Pid of the worker that waits for the file to be removed."""
+    return int(file.read_text() or 0) if file.exists() else None
+
+
+class TestDeadlines:
+    def test_a_model_that_takes_too_long_is_a_408_and_its_worker_is_left_alone_until_it_is_done(
+        self, door: FrontDoor, ask: Ask, tmp_path: Path
+    ) -> None:
+        door.serve(HELD, instances=2, request_timeout_seconds=0.5)
+        file = tmp_path / "held"
+        late = ask(str(file))
+        busy = holder(wait_for(file))
+        assert (late.result().status, late.result().error["code"]) == (408, "RequestTimeout")
+        assert busy not in _who_answers(ask)
+        file.unlink()
+        eventually(lambda: busy in _who_answers(ask))
+
+    def test_a_request_that_waits_behind_it_is_a_408_too(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
+        door.serve(HELD, request_timeout_seconds=0.5)
+        held = ask(str(tmp_path / "held"))
+        wait_for(tmp_path / "held")
+        behind = [ask("") for _ in range(3)]
+        assert [future.result().status for future in [held, *behind]] == [408] * 4
+        (tmp_path / "held").unlink()
+        eventually(lambda: door.score("").status == 200)
+
+
+class TestLimits:
+    def test_requests_beyond_twice_the_concurrency_are_a_429(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
+        door.serve(HELD, max_concurrent_requests_per_instance=1)
+        held = ask(str(tmp_path / "held"))
+        wait_for(tmp_path / "held")
+        others = [ask("") for _ in range(3)]
+        eventually(lambda: sum(future.done() for future in others) == 2)
+        (tmp_path / "held").unlink()
+        assert held.result().status == 200
+        assert sorted(future.result().status for future in others) == [200, 429, 429]
+
+    def test_a_request_that_waits_longer_than_allowed_is_a_429(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
+        door.serve(HELD, max_concurrent_requests_per_instance=1, max_queue_wait_seconds=0.1)
+        held = ask(str(tmp_path / "held"))
+        wait_for(tmp_path / "held")
+        reply = door.score("")
+        assert (reply.status, reply.error["code"]) == (429, "TooManyRequests")
+        assert "max_queue_wait_ms" in reply.error["message"]
+        (tmp_path / "held").unlink()
+        assert held.result().status == 200
+
+    def test_a_deployment_without_a_ready_worker_is_a_503_that_says_when_to_try_again(self, door: FrontDoor) -> None:
+        route, _ = door.deployment(MIRROR, max_queue_wait_seconds=0.1)
+        door.endpoint(replace(route, workers=()))
+        door.publish()
+        reply = door.score([1])
+        assert (reply.status, reply.error["code"], reply.headers["retry-after"]) == (503, "NoReadyWorker", "1")
+        health = door.request("GET", "/wines/")
+        assert (health.status, health.headers["retry-after"]) == (503, "1")
+
+    def test_a_request_waits_for_a_worker_that_is_about_to_come(self, door: FrontDoor, ask: Ask) -> None:
+        route, _ = door.deployment(MIRROR)
+        door.endpoint(replace(route, workers=()))
+        door.publish()
+        waiting = ask([1])
+        door.endpoint(route)
+        door.publish()
+        assert waiting.result().status == 200
+
+
+class TestDeaths:
+    def test_a_request_whose_worker_dies_is_scored_by_another(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
+        door.serve(HELD, instances=2)
+        file = tmp_path / "held"
+        held = ask(str(file))
+        first = holder(wait_for(file))
+        assert first
+        os.kill(first, signal.SIGKILL)
+        second = eventually(lambda: holder(file) not in (None, 0, first) and holder(file))
+        file.unlink()
+        assert (held.result().status, held.result().json) == (200, second)
+
+    def test_a_request_whose_worker_died_twice_is_a_424(self, door: FrontDoor, tmp_path: Path) -> None:
+        door.serve(DEADLY, instances=3)
+        (tmp_path / "lives").write_text("xx")
+        reply = door.score(str(tmp_path / "lives"))
+        assert (reply.status, reply.error["code"]) == (424, "WorkerDied")
+        assert reply.headers["ms-azureml-model-error-statuscode"] == "500"
+        assert door.score("").status == 200
+
+    def test_one_death_is_forgiven(self, door: FrontDoor, tmp_path: Path) -> None:
+        door.serve(DEADLY, instances=2)
+        (tmp_path / "lives").write_text("x")
+        assert door.score(str(tmp_path / "lives")).status == 200
+
+    def test_those_behind_it_are_not_blamed(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
+        door.serve(DEADLY, instances=3)
+        (tmp_path / "lives").write_text("xx")
+        asked = [ask(str(tmp_path / "lives")), *(ask("") for _ in range(20))]
+        statuses = [future.result().status for future in asked]
+        assert statuses == [424, *[200] * 20]
+
+    def test_the_only_worker_dies_and_its_successor_answers(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
+        (guest,) = door.serve(HELD)
+        held = ask(str(tmp_path / "held"))
+        wait_for(tmp_path / "held")
+        behind = [ask("") for _ in range(5)]
+        os.kill(guest.pid, signal.SIGKILL)
+        (tmp_path / "held").unlink()
+        successor, _ = door.deployment(HELD)
+        door.endpoint(successor)
+        door.publish()
+        wait_for(tmp_path / "held").unlink()
+        pids = {future.result().json for future in [held, *behind]}
+        assert pids == {successor.workers[0].pid}
+
+
+class TestChanges:
+    def test_nothing_is_lost_when_one_generation_follows_another(self, door: FrontDoor) -> None:
+        door.serve(MIRROR, instances=2)
+        with _steady_requests(door) as statuses:
+            for generation in range(4, 7):
+                door.serve(MIRROR, instances=2, generation=generation)
+        assert set(statuses) == {200}
+
+    def test_nothing_is_lost_when_workers_come_and_go(self, door: FrontDoor) -> None:
+        guests = door.serve(MIRROR, instances=3)
+        route = door.endpoints["wines"].deployments["blue"]
+        with _steady_requests(door) as statuses:
+            for count in (1, 3, 2, 1, 3):
+                door.endpoint(replace(route, workers=tuple(map(worker_route, guests[-count:]))))
+                door.publish()
+        assert set(statuses) == {200}
+
+    def test_a_worker_that_is_no_longer_routed_to_ends_after_its_last_answer(
+        self, door: FrontDoor, ask: Ask, tmp_path: Path
+    ) -> None:
+        (old,) = door.serve(HELD)
+        host = door.yard.connect(old)
+        held = ask(str(tmp_path / "held"))
+        wait_for(tmp_path / "held")
+        door.serve(HELD, generation=4)
+        host.drain(20)
+        assert door.score("").json != old.pid
+        assert old.is_running()
+        (tmp_path / "held").unlink()
+        assert held.result().json == old.pid
+        eventually(lambda: not old.is_running())
+
+    def test_a_worker_of_another_generation_is_not_spoken_to(self, door: FrontDoor) -> None:
+        route, _ = door.deployment(MIRROR, generation=3)
+        door.endpoint(replace(route, generation=4, request_timeout_seconds=0.2))
+        door.publish()
+        assert door.score([1]).status == 503
+        assert "of generation 3" in door.log.read_text()
+
+
+class TestHangUps:
+    def test_a_caller_that_hangs_up_frees_its_place(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
+        door.serve(HELD, max_concurrent_requests_per_instance=1)
+        held = ask(str(tmp_path / "held"))
+        wait_for(tmp_path / "held")
+        impatient = door.connection()
+        impatient.request("POST", "/wines/score", '{"input_data": ""}', HEADERS)
+        eventually(lambda: _is_turned_away(ask))
+        impatient.close()
+        # Turned away again and again while the place is taken, then it waits in it.
+        patient = eventually(lambda: _taken_in(ask))
+        (tmp_path / "held").unlink()
+        assert (held.result().status, patient.result().status) == (200, 200)
+
+    def test_a_caller_that_hangs_up_while_it_is_scored_harms_nobody(
+        self, door: FrontDoor, ask: Ask, tmp_path: Path
+    ) -> None:
+        (guest,) = door.serve(HELD)
+        impatient = door.connection()
+        impatient.request("POST", "/wines/score", json.dumps({"input_data": str(tmp_path / "held")}), HEADERS)
+        wait_for(tmp_path / "held")
+        impatient.close()
+        behind = [ask("") for _ in range(3)]
+        (tmp_path / "held").unlink()
+        assert [future.result().json for future in behind] == [guest.pid] * 3
+
+
+def _who_answers(ask: Ask) -> set[int]:
+    asked = [ask("") for _ in range(16)]
+    return {future.result().json for future in asked}
+
+
+def _taken_in(ask: Ask) -> "Future[Reply] | None":
+    """A request that is not answered 429 at once."""
+    asked = ask("")
+    done, _ = wait([asked], timeout=0.2)
+    return None if done else asked
+
+
+def _is_turned_away(ask: Ask) -> bool:
+    asked = _taken_in(ask)
+    return asked is None
+
+
+class _steady_requests:  # noqa: N801 - reads as a sentence after `with`
+    """Requests on several connections, one after the other, for the length of the block; yields their statuses."""
+
+    def __init__(self, door: FrontDoor) -> None:
+        self._door = door
+        self._statuses: list[int] = []
+        self._enough = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(4)]
+
+    def _ask(self) -> None:
+        while not self._enough.is_set():
+            self._statuses.append(self._door.score([1]).status)
+
+    def __enter__(self) -> list[int]:
+        for thread in self._threads:
+            thread.start()
+        eventually(lambda: len(self._statuses) > 20)
+        return self._statuses
+
+    def __exit__(self, *_: object) -> None:
+        before = len(self._statuses)
+        eventually(lambda: len(self._statuses) > before + 20)
+        self._enough.set()
+        for thread in self._threads:
+            thread.join()
