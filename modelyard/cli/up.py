@@ -1,5 +1,6 @@
 """`modelyard up`: the platform itself, where its server parts are installed."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,8 @@ import typer
 from modelyard.cli.session import session_of
 from modelyard.client.errors import ClientError
 from modelyard.core.data_dir import default_data_path
+
+_SERVER_PARTS = ("fastapi", "sqlalchemy", "celery", "uvicorn")
 
 
 class ServerPartsMissing(ClientError):
@@ -30,14 +33,11 @@ def up(
     ] = None,
 ) -> None:
     """Start the platform and keep it running until Ctrl-C."""
-    try:
-        # The client is installed without them, and must still run every other command.
-        from modelyard.supervisor.up import UpOptions
-        from modelyard.supervisor.up import up as run_platform
-    except ModuleNotFoundError as error:
-        raise ServerPartsMissing(
-            f"the platform's server parts are not installed ({error.name} is missing): pip install 'modelyard[server]'"
-        ) from error
+    _check_server_parts()
+    # Only here: it runs on Unix alone, and the client everywhere.
+    from modelyard.supervisor.up import UpOptions
+    from modelyard.supervisor.up import up as run_platform
+
     environment = session_of(context).environment
     options = UpOptions(
         data_dir=data_dir or default_data_path(environment),
@@ -48,3 +48,12 @@ def up(
         scoring_public_url=scoring_public_url,
     )
     raise typer.Exit(run_platform(options, environment))
+
+
+def _check_server_parts() -> None:
+    """`pip install modelyard` is the client alone."""
+    missing = [name for name in _SERVER_PARTS if find_spec(name) is None]
+    if missing:
+        raise ServerPartsMissing(
+            f"the platform's server parts are not installed ({', '.join(missing)}): pip install 'modelyard[server]'"
+        )

@@ -10,7 +10,8 @@ from modelyard.client.errors import ScoringRefused
 from modelyard.client.transport import Reply
 
 _DEPLOYMENT_HEADER = "azureml-model-deployment"
-_HINTS: Mapping[int, str] = {
+# For answers that come without words, from a proxy on the way for example.
+_MEANINGS: Mapping[int, str] = {
     HTTPStatus.UNAUTHORIZED: "the endpoint does not accept this key or token",
     HTTPStatus.NOT_FOUND: "no deployment receives this request: name one, or give one traffic",
     HTTPStatus.REQUEST_TIMEOUT: "the model took longer than the deployment's request_timeout_ms",
@@ -32,15 +33,15 @@ def score(connection: Connection, scoring_uri: str, bearer: str, body: bytes, de
 
 
 def _refusal(reply: Reply) -> ScoringRefused:
-    status = reply.status
     message, violations = _said(reply)
-    hint = _HINTS.get(status)
-    sentence = ": ".join(part for part in (hint, message) if part) or "the endpoint gave no reason"
-    return ScoringRefused(status, f"{sentence} ({status})", violations)
+    if violations:
+        message = "the request does not fit the model's signature"
+    sentence = message or _MEANINGS.get(reply.status, "the endpoint gave no reason")
+    return ScoringRefused(reply.status, f"{sentence} ({reply.status})", violations)
 
 
 def _said(reply: Reply) -> tuple[str, Sequence[str]]:
-    """The message and the violations in an error body, whichever of the known shapes it has."""
+    """The message in an error body, and the violations of the signature, whichever of the known shapes it has."""
     try:
         document = json.loads(reply.text)
     except ValueError:
@@ -48,7 +49,8 @@ def _said(reply: Reply) -> tuple[str, Sequence[str]]:
     error = document.get("error", document) if isinstance(document, Mapping) else {}
     if not isinstance(error, Mapping):
         return str(error), ()
-    return str(error.get("message") or ""), [_sentence(detail) for detail in error.get("details") or ()]
+    details = error.get("details") or () if reply.status == HTTPStatus.BAD_REQUEST else ()
+    return str(error.get("message") or ""), [_sentence(detail) for detail in details]
 
 
 def _sentence(detail: Any) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from modelyard.client.connection import Connection, Patience, refusal
-from modelyard.client.errors import ApiError, PlatformUnreachable, TransferFailed
+from modelyard.client.errors import PlatformUnreachable, TransferFailed
 from modelyard.client.folder import CHUNK_BYTES, LocalFolder
+from modelyard.client.transport import Reply
 from modelyard.client.watching import Watcher
 from modelyard.core.domain.model_manifest import ModelFile
 
@@ -17,21 +18,29 @@ _SHA256 = "x-modelyard-sha256"
 # Below this, sending again costs less than asking whether it is there.
 _SMALL_BYTES = 64 << 10
 _PATIENCE_SECONDS = 60.0
-_PASSING_TROUBLE = 500
+_PASSING = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT})
 
 
 @dataclass(frozen=True, slots=True)
 class PendingUpload:
     """Where the platform wants a folder, and the signature that allows it for a while."""
 
+    version_path: str
+    pending_id: str | None
     blob_uri: str
     signature: str
 
     @classmethod
-    def start(cls, connection: Connection, version_path: str) -> "PendingUpload":
-        answer = connection.post(f"{version_path}/startPendingUpload", {"pendingUploadType": "TemporaryBlobReference"})
-        reference = answer.body["blobReferenceForConsumption"]
-        return cls(reference["blobUri"].rstrip("/"), reference["credential"]["sasUri"].partition("?")[2])
+    def start(cls, connection: Connection, version_path: str, pending_id: str | None = None) -> "PendingUpload":
+        """With the id of one that was started before, only its signature is new."""
+        body = {"pendingUploadType": "TemporaryBlobReference", "pendingUploadId": pending_id}
+        answer = connection.post(f"{version_path}/startPendingUpload", body).body
+        reference = answer["blobReferenceForConsumption"]
+        signature = reference["credential"]["sasUri"].partition("?")[2]
+        return cls(version_path, answer.get("pendingUploadId"), reference["blobUri"].rstrip("/"), signature)
+
+    def renewed(self, connection: Connection) -> "PendingUpload":
+        return self.start(connection, self.version_path, self.pending_id)
 
     def url(self, path: str) -> str:
         return f"{self.blob_uri}/{quote(path)}?{self.signature}"
@@ -66,15 +75,21 @@ class _Sender:
         self._watcher.transferred(self._done, self._total)
 
     def _received(self, file: ModelFile) -> int:
-        reply = self._connection.send("HEAD", self._pending.url(file.path), headers={_SHA256: file.sha256})
+        reply = self._head(file)
+        if reply.status == HTTPStatus.FORBIDDEN:
+            self._pending = self._pending.renewed(self._connection)
+            reply = self._head(file)
         if reply.status == HTTPStatus.NOT_FOUND:
             return 0
         if not reply.is_success:
-            raise ApiError("UploadRefused", f"the platform refused the upload ({reply.status}); try again")
+            raise refusal(reply)
         return int(reply.headers.get(_RECEIVED, 0))
 
+    def _head(self, file: ModelFile) -> Reply:
+        return self._connection.send("HEAD", self._pending.url(file.path), headers={_SHA256: file.sha256})
+
     def _is_sent(self, file: ModelFile, location: Path, start: int) -> bool:
-        """False when the connection broke, which is worth another try."""
+        """False for what another try may heal: a broken connection, a signature past its time, another beginning."""
         if 0 < file.size == start:
             return True
         headers = {"Content-Length": str(file.size - start), _SHA256: file.sha256}
@@ -88,7 +103,7 @@ class _Sender:
             return False
         if reply.is_success:
             return True
-        if reply.status >= _PASSING_TROUBLE:
+        if reply.status in _PASSING or reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return False
         raise refusal(reply)
 

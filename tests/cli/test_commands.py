@@ -67,7 +67,7 @@ class TestOnlineEndpoint:
         done = modelyard("online-endpoint", "invoke", "-n", "my-endpoint", "--request-file", tmp_path / "request.json")
         assert (done.code, done.out) == (1, "")
         assert done.err.splitlines() == [
-            "error: the request violates the signature (400)",
+            "error: the request does not fit the model's signature (400)",
             "  - column 'x' is missing",
             "  - column 'n' holds 1.5, no long",
         ]
