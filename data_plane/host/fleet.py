@@ -87,13 +87,17 @@ class Fleet:
         """How many guests have not been buried yet."""
         return len(self._members)
 
-    def adopt(self) -> None:
-        """Take over the guests that an earlier host started, and bury those that ended meanwhile."""
+    def adopt(self, routed: Collection[str]) -> None:
+        """Take over the guests that an earlier host started, and bury those that ended meanwhile.
+
+        Gateways go on with those that they are `routed` to: such a guest counts as ready until it proves otherwise.
+        """
         found = find_all(self._terms.data_dir.guest_run_files)
         for guest in sorted(found, key=lambda guest: guest.started_at):
             labels = Labels.of(guest)
             self._histories[labels.slot] = labels.history
-            self._take_in(guest, labels, Probe())
+            serves = guest.guest_id in routed and guest.is_running()
+            self._take_in(guest, labels, Probe(), Phase.READY if serves else Phase.LOADING)
         remove_strays(self._terms.data_dir, {guest.guest_id for guest in found})
 
     def start(self, slot: Slot, goal: Goal, prepared: Prepared, now: float) -> None:
@@ -115,7 +119,7 @@ class Fleet:
             self._histories[slot] = history.failed(f"it could not be started: {error}", now=now)
             return
         _log.info("worker %s started for %s/%s %s", guest.guest_id, guest.endpoint, guest.deployment, slot)
-        self._take_in(guest, labels, goal.generation.spec.liveness_probe)
+        self._take_in(guest, labels, goal.generation.spec.liveness_probe, Phase.LOADING)
 
     def heed_probe(self, guest_id: str, probe: Probe) -> None:
         """A guest that was found again is probed as its deployment asks."""
@@ -152,9 +156,9 @@ class Fleet:
         for slot in self._histories.keys() - set(slots):
             del self._histories[slot]
 
-    def _take_in(self, guest: GuestProcess, labels: Labels, probe: Probe) -> None:
+    def _take_in(self, guest: GuestProcess, labels: Labels, probe: Probe, phase: Phase) -> None:
         self._logs.follow(guest.guest_id, labels.slot.deployment_id)
-        watch = Watch(guest, probe, self._changed)
+        watch = Watch(guest, probe, self._changed, phase=phase)
         self._members[guest.guest_id] = Member(guest, labels, watch)
         watch.start()
 

@@ -46,7 +46,7 @@ class Host:
 
     def run(self) -> int:
         """Until told to stop; then no guest is left. When the role is lost, the guests are left to the next host."""
-        self._fleet.adopt()
+        self._fleet.adopt(self._publisher.routed)
         self._logs.finish_all_but({worker.guest_id for worker in self._fleet.workers})
         self._logs.start()
         self._ledger.start()
@@ -77,7 +77,7 @@ class Host:
     def _look(self, wanted: Wanted, now: float) -> Running:
         goals = wanted.goal_by_slot
         self._preparations.settle(now)
-        self._preparations.forget_all_but(goals.values())
+        self._preparations.keep_only(goals.values())
         self._fleet.forget_all_but(goals.keys())
         for worker in self._fleet.workers:
             if goal := goals.get(worker.slot):

@@ -34,6 +34,10 @@ class Prepared:
     environment: str
     python: Path
 
+    def is_still_there(self, generation: WantedGeneration) -> bool:
+        """An environment may have been pruned and built anew, in another folder."""
+        return self.environment == generation.environment and self.python.exists() and self.model_dir.is_dir()
+
 
 class Preparations:
     def __init__(self, store: ObjectStore, data_dir: DataDir, changed: Callable[[], None]) -> None:
@@ -44,7 +48,6 @@ class Preparations:
         self._under_way: dict[int, Future[Prepared]] = {}
         self._states: dict[int, Preparation] = {}
         self._prepared: dict[int, Prepared] = {}
-        self._bundles: dict[str, Path] = {}
 
     @property
     def states(self) -> Mapping[int, Preparation]:
@@ -64,27 +67,25 @@ class Preparations:
                 del self._under_way[generation_id]
                 self._note(generation_id, future, now)
 
-    def forget_all_but(self, goals: Iterable[Goal]) -> None:
-        wanted = {goal.generation.id for goal in goals}
-        for generation_id in self._states.keys() - wanted - self._under_way.keys():
+    def keep_only(self, goals: Iterable[Goal]) -> None:
+        """Forget what is wanted no more, and what is no longer there as it was prepared."""
+        wanted = {goal.generation.id: goal.generation for goal in goals}
+        for generation_id in self._states.keys() - wanted.keys() - self._under_way.keys():
             del self._states[generation_id]
-            self._prepared.pop(generation_id, None)
+        for generation_id, prepared in list(self._prepared.items()):
+            generation = wanted.get(generation_id)
+            if generation is None or not prepared.is_still_there(generation):
+                del self._prepared[generation_id]
+                self._states.pop(generation_id, None)
 
     def of(self, goal: Goal) -> Prepared:
         return self._prepared[goal.generation.id]
 
-    def failed(self, goal: Goal, reason: str, now: float) -> None:
-        """What had been prepared turned out to be of no use."""
-        self._prepared.pop(goal.generation.id, None)
-        self._states[goal.generation.id] = self._state(goal.generation.id).failed(reason, now=now)
-
     def bundles(self, goals: Iterable[Goal]) -> Mapping[str, Path]:
         """The folders, by hash, of those bundles that lie on this machine."""
-        for bundle_hash in {goal.generation.bundle_hash for goal in goals} - self._bundles.keys():
-            folder = self._data_dir.bundles / bundle_hash
-            if folder.is_dir():
-                self._bundles[bundle_hash] = folder
-        return self._bundles
+        hashes = {goal.generation.bundle_hash for goal in goals}
+        folders = {bundle_hash: self._data_dir.bundles / bundle_hash for bundle_hash in hashes}
+        return {bundle_hash: folder for bundle_hash, folder in folders.items() if folder.is_dir()}
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -22,6 +22,12 @@ class Publisher:
     def order(self) -> tuple[int, int]:
         return self._latest.order
 
+    @property
+    def routed(self) -> set[str]:
+        """The guests that the latest snapshot leads to."""
+        routes = [route for endpoint in self._latest.endpoints.values() for route in endpoint.deployments.values()]
+        return {worker.guest_id for route in routes for worker in route.workers}
+
     def publish(self, revision: int, endpoints: Mapping[str, EndpointRoute]) -> bool:
         """Whether there was something new to publish."""
         # A database that was put back to an earlier state must not make the gateways deaf.

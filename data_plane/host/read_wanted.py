@@ -21,12 +21,12 @@ _HOSTED = (GenerationState.BUILT, GenerationState.SERVING)
 # Each version of a row has an xmin of its own, so this text changes whenever one of these rows does.
 _FINGERPRINT = text(
     """
-    SELECT concat_ws('/',
+    SELECT md5(concat_ws('/',
         (SELECT string_agg(concat(desired, ',', applied), ';') FROM routing),
         (SELECT string_agg(concat(id, ',', xmin), ';' ORDER BY id) FROM online_endpoints),
         (SELECT string_agg(concat(id, ',', xmin), ';' ORDER BY id) FROM online_deployments),
         (SELECT string_agg(concat(id, ',', xmin), ';' ORDER BY id) FROM deployment_generations
-            WHERE state IN ('Built', 'Serving')))
+            WHERE state IN ('Built', 'Serving'))))
     """
 )
 

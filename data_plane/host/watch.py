@@ -18,15 +18,16 @@ from modelyard.core.domain.deployment import Probe
 
 _HELLO_SECONDS = 5.0
 _RECONNECT_SECONDS = 0.5
-_TROUBLE = (GuestGone, GuestSilent, ProtocolError, ScoringFailed)
 
 
 class Watch:
     """Plain attributes: the thread writes them, and a reader may be a moment behind."""
 
-    def __init__(self, guest: GuestProcess, probe: Probe, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, guest: GuestProcess, probe: Probe, changed: Callable[[], None], *, phase: Phase = Phase.LOADING
+    ) -> None:
         self.probe = probe
-        self.phase = Phase.LOADING
+        self.phase = phase
         self.error: str | None = None
         """The model's own error, when it failed to load."""
         self.ready_at: float | None = None
@@ -56,8 +57,10 @@ class Watch:
             try:
                 with GuestConnection(self._guest.socket, timeout=_HELLO_SECONDS) as connection:
                     self._follow(connection)
-            except _TROUBLE:
-                self._lose_touch()
+            except (GuestSilent, ScoringFailed):
+                self._note_silence()
+            except (GuestGone, ProtocolError):
+                self._note_loss()
                 wait_for_end(self._guest, _RECONNECT_SECONDS)
         self.has_ended = True
         self._changed()
@@ -76,9 +79,10 @@ class Watch:
 
     def _take(self, status: GuestStatus) -> None:
         self.error = status.error
-        if status.state == "ready" and self.phase in (Phase.LOADING, Phase.LOST):
+        if status.state == "ready" and self.ready_at is None:
+            self.ready_at = time.time()
+        if status.state == "ready" and self.phase != Phase.READY:
             self.phase = Phase.READY
-            self.ready_at = self.ready_at or time.time()
             self._changed()
 
     def _send_probe(self, connection: GuestConnection) -> None:
@@ -97,10 +101,13 @@ class Watch:
             os.read(self._wake_reader, 1)
             connection.drain(seconds)
 
-    def _lose_touch(self) -> None:
-        if self.phase == Phase.LOADING:
-            return  # It has hardly begun.
-        self.missed_probes += 1
+    def _note_silence(self) -> None:
+        """Native code that does not let the guest's other thread run silences it; gateways still get their answers."""
+        if self.phase != Phase.LOADING:
+            self.missed_probes += 1
+
+    def _note_loss(self) -> None:
+        self._note_silence()
         if self.phase == Phase.READY:
             self.phase = Phase.LOST
             self._changed()

@@ -66,6 +66,7 @@ class Gateway:
     def __init__(self, data_dir: DataDir) -> None:
         self._routing = data_dir.routing_file
         self._report = data_dir.run / "gateway-0.applied"
+        self.seen: list[RoutingSnapshot] = []
         self._over = threading.Event()
         self.is_attentive = threading.Event()
         self.is_attentive.set()
@@ -82,10 +83,17 @@ class Gateway:
     def _run(self) -> None:
         while not self._over.wait(0.01):
             snapshot = self.snapshot()
+            if snapshot and (not self.seen or snapshot.order > self.seen[-1].order):
+                self.seen.append(snapshot)
             if snapshot and self.is_attentive.is_set():
                 part = self._report.with_suffix(".part")
                 part.write_text(json.dumps({"pid": 1, "revision": snapshot.revision, "sequence": snapshot.sequence}))
                 part.replace(self._report)
+
+
+def routed(snapshot: RoutingSnapshot) -> set[int]:
+    routes = [route for endpoint in snapshot.endpoints.values() for route in endpoint.deployments.values()]
+    return {worker.pid for route in routes for worker in route.workers}
 
 
 @dataclass(frozen=True)
@@ -104,7 +112,7 @@ class HostYard:
         self.data_dir = DataDir(root / "data")
         self.data_dir.prepare()
         self.store = FolderStore(self.data_dir.objects)
-        self.gateway = Gateway(self.data_dir)
+        self.gateway: Gateway = Gateway(self.data_dir)
         self.host: subprocess.Popen[bytes] | None = None
         self._hosts: list[subprocess.Popen[bytes]] = []
         self._sessions = sessions
@@ -222,7 +230,7 @@ class HostYard:
     ) -> GenerationRow:
         spec = DeploymentSpec(
             model_id="m",
-            request_settings=RequestSettings(),
+            request_settings=RequestSettings(request_timeout_seconds=settings.pop("timeout", 5.0)),
             liveness_probe=settings.pop("liveness", Probe()),
             readiness_probe=settings.pop("readiness", Probe()),
         )
@@ -336,8 +344,7 @@ class HostYard:
     def routed(self) -> set[int]:
         """Pids of the workers that gateways send requests to."""
         snapshot = self.gateway.snapshot()
-        routes = [d for e in snapshot.endpoints.values() for d in e.deployments.values()] if snapshot else []
-        return {worker.pid for route in routes for worker in route.workers}
+        return routed(snapshot) if snapshot else set()
 
     def answers(self) -> set[Any]:
         """What each routed worker predicts."""
