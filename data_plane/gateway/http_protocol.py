@@ -97,6 +97,9 @@ class ScoringProtocol(HttpToolsProtocol):
         return self.limits.body_seconds + self._arrived / self.limits.slowest_body
 
     def _look_at_the_clock(self) -> None:
+        if self._is_answering_an_earlier_one or self.flow.read_paused:
+            # It is not the sender who is slow.
+            self._part_began = self.loop.time()
         if self.loop.time() < self._part_began + self._allowed_seconds():
             self._wait_for_more()
         elif self._arriving == _BODY and not self.cycle.response_started:
@@ -108,11 +111,22 @@ class ScoringProtocol(HttpToolsProtocol):
 
     # Refusing without ASGI.
 
+    @property
+    def _is_answering_an_earlier_one(self) -> bool:
+        """Whether what arrives belongs to a further request of a pipeline."""
+        is_answering = self._running is not None and not self._running.done()
+        return bool(self.pipeline) or (is_answering and self._arriving == _HEADERS)
+
     def send_400_response(self, msg: str) -> None:
         self._refuse(HTTPStatus.BAD_REQUEST, "BadRequest", "this is not HTTP that can be understood")
 
     def _refuse(self, status: HTTPStatus, code: str, message: str) -> None:
         if self.transport.is_closing():
+            return
+        if self._is_answering_an_earlier_one:
+            # Its answer comes first, and is the last.
+            self.cycle.keep_alive = False
+            self.flow.pause_reading()
             return
         body = json.dumps({"error": {"code": code, "message": message, "details": []}, "message": message}).encode()
         head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)

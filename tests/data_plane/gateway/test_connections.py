@@ -91,6 +91,31 @@ class TestSlowSenders:
             connection.sendall(REQUEST)
             assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
 
+    def test_the_headers_of_a_further_request_do_not_cut_the_answer_to_the_first(
+        self, door: FrontDoor, tmp_path: Path
+    ) -> None:
+        door.serve(HELD, name="held")
+        body = json.dumps({"input_data": str(tmp_path / "held")}).encode()
+        with door.raw() as connection, door.raw() as slower:
+            connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body + HEAD)
+            wait_for(tmp_path / "held")
+            # By the time this one is cut, the further request's headers are late too.
+            assert answer(slower) == b""
+            (tmp_path / "held").unlink()
+            received = answer(connection)
+        assert received.startswith(b"HTTP/1.1 200")
+        assert b"HeaderTimeout" in received
+
+    def test_nor_does_what_is_no_http(self, door: FrontDoor, tmp_path: Path) -> None:
+        door.serve(HELD, name="held")
+        body = json.dumps({"input_data": str(tmp_path / "held")}).encode()
+        with door.raw() as connection:
+            connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body + b"\x16\x03\x01\x02")
+            wait_for(tmp_path / "held").unlink()
+            received = answer(connection)
+        assert received.startswith(b"HTTP/1.1 200")
+        assert received.count(b"HTTP/1.1") == 1
+
     def test_a_request_in_pieces_is_answered(self, door: FrontDoor) -> None:
         with door.raw() as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
