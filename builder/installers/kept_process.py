@@ -100,7 +100,7 @@ def run(
         encoding="utf-8",
         errors="replace",
     ) as process:
-        limit = threading.Timer(timeout, process.terminate)
+        limit = threading.Timer(timeout, _end, (process, timeout, on_line))
         limit.start()
         try:
             output = _read(process, on_line)
@@ -111,6 +111,11 @@ def run(
     if alive.is_cut:
         raise BuildInterrupted
     return Finished(exit_code, "\n".join(output))
+
+
+def _end(process: subprocess.Popen[str], timeout: float, on_line: OnLine) -> None:
+    on_line(f"it took longer than {timeout:g} s and was ended")
+    process.terminate()
 
 
 def _keeper_command(alive: Lifeline, cwd: Path, user: int | None) -> list[str]:

@@ -13,6 +13,9 @@ Say = Callable[[str], None]
 Fetch = Callable[[str], str | None]
 """Install a minor version; returns why that did not succeed, or None."""
 
+# The rest is in the build log.
+_LONGEST_REASON = 120
+
 
 class Interpreters:
     """All Pythons of the machine. `user` is whom the chosen one must be readable for."""
@@ -55,7 +58,7 @@ class Interpreters:
 
     def _refusal(self, minor: str, reason: str | None) -> str:
         found = ", ".join(f"{each.version} ({each.executable})" for each in self.found()) or "none"
-        cause = f" ({reason})" if reason else ""
+        cause = f" ({reason[:_LONGEST_REASON]})" if reason else ""
         return (
             f"no Python {minor} on this machine, and uv could not fetch one{cause}; install Python {minor}, "
             f"or change the version in conda.yaml to one that is here: {found}"

@@ -52,6 +52,7 @@ from sklearn.linear_model import LogisticRegression
 frame = pandas.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "b": [1.0, 0.0, 1.0, 0.0]})
 model = LogisticRegression().fit(frame, [0, 0, 1, 1])
 options = {"pyfunc_predict_fn": sys.argv[2]} if len(sys.argv) > 2 else {}
+options["pip_requirements"] = ["scikit-learn"]
 mlflow.sklearn.save_model(model, sys.argv[1], signature=infer_signature(frame, model.predict(frame)), **options)
 """
 

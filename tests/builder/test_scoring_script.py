@@ -23,6 +23,12 @@ from tests.builder.conftest import MLMODEL
 MODEL = parse_mlmodel(MLMODEL.encode())
 FRAME = pd.DataFrame({"a": [0.0, 1.0, 2.0], "b": [1.0, 0.0, 1.0]})
 
+# Inferring a model's requirements loads it in another process, which takes its time and is not our matter.
+UNINFERRED = {"pip_requirements": ["scikit-learn"]}
+
+# MLflow would rather have them, and makes sure that its warning is seen.
+ADD_HINTS = "Add type hints"
+
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -107,38 +113,42 @@ class TestAnswers:
 
     def test_of_an_sklearn_model_are_the_models_own(self, tmp_path, monkeypatch):
         model = LinearRegression().fit(FRAME, [1.0, 2.0, 3.0])
-        mlflow.sklearn.save_model(model, tmp_path / "m", signature=infer_signature(FRAME, model.predict(FRAME)))
+        mlflow.sklearn.save_model(
+            model, tmp_path / "m", **UNINFERRED, signature=infer_signature(FRAME, model.predict(FRAME))
+        )
         score = loaded(tmp_path / "m", monkeypatch)
         assert np.array_equal(score.run(FRAME), model.predict(FRAME))
         assert score.predict != score.model.predict
 
     def test_to_a_request_body_are_values_as_azure_sends_them(self, tmp_path, monkeypatch):
         model = LinearRegression().fit(FRAME, [1.0, 2.0, 3.0])
-        mlflow.sklearn.save_model(model, tmp_path / "m", signature=infer_signature(FRAME))
+        mlflow.sklearn.save_model(model, tmp_path / "m", **UNINFERRED, signature=infer_signature(FRAME))
         score = loaded(tmp_path / "m", monkeypatch)
         body = json.dumps({"input_data": {"columns": ["a", "b"], "data": FRAME.to_numpy().tolist()}})
         assert score.run(body) == pytest.approx(model.predict(FRAME).tolist())
 
     def test_of_a_custom_model_get_its_params_and_its_context(self, tmp_path, monkeypatch):
-        class Scaled(mlflow.pyfunc.PythonModel):
-            def predict(self, context, model_input, params=None):
-                return {
-                    "sum": float(model_input.to_numpy().sum()) * params["factor"],
-                    "artifacts": len(context.artifacts),
-                }
+        with pytest.warns(UserWarning, match=ADD_HINTS):
+
+            class Scaled(mlflow.pyfunc.PythonModel):
+                def predict(self, context, model_input, params=None):
+                    total = float(model_input.to_numpy().sum())
+                    return {"sum": total * params["factor"], "artifacts": len(context.artifacts)}
 
         params = ParamSchema([ParamSpec("factor", "double", 1.0)])
         signature = ModelSignature(inputs=infer_signature(FRAME).inputs, params=params)
-        mlflow.pyfunc.save_model(tmp_path / "m", python_model=Scaled(), signature=signature)
+        mlflow.pyfunc.save_model(tmp_path / "m", **UNINFERRED, python_model=Scaled(), signature=signature)
         score = loaded(tmp_path / "m", monkeypatch)
         assert score.run(FRAME, {"factor": 3.0}) == {"sum": 15.0, "artifacts": 0}
 
     def test_of_a_custom_model_without_params_are_asked_for_without(self, tmp_path, monkeypatch):
-        class Plain(mlflow.pyfunc.PythonModel):
-            def predict(self, context, model_input):
-                return model_input["a"]
+        with pytest.warns(UserWarning, match=ADD_HINTS):
 
-        mlflow.pyfunc.save_model(tmp_path / "m", python_model=Plain(), signature=infer_signature(FRAME))
+            class Plain(mlflow.pyfunc.PythonModel):
+                def predict(self, context, model_input):
+                    return model_input["a"]
+
+        mlflow.pyfunc.save_model(tmp_path / "m", **UNINFERRED, python_model=Plain(), signature=infer_signature(FRAME))
         score = loaded(tmp_path / "m", monkeypatch)
         assert score.run(FRAME, None).tolist() == [0.0, 1.0, 2.0]
 
@@ -147,13 +157,13 @@ class TestAnswers:
             def predict(self, model_input: list[str]) -> list[str]:
                 return [text.upper() for text in model_input]
 
-        mlflow.pyfunc.save_model(tmp_path / "m", python_model=Upper())
+        mlflow.pyfunc.save_model(tmp_path / "m", **UNINFERRED, python_model=Upper())
         score = loaded(tmp_path / "m", monkeypatch)
         assert score.run(["a", "b"]) == ["A", "B"]
 
     def test_of_a_tensor_model_take_arrays(self, tmp_path, monkeypatch):
         model = LinearRegression().fit(FRAME.to_numpy(), [1.0, 2.0, 3.0])
         signature = ModelSignature(inputs=Schema([TensorSpec(np.dtype("float64"), (-1, 2))]))
-        mlflow.sklearn.save_model(model, tmp_path / "m", signature=signature)
+        mlflow.sklearn.save_model(model, tmp_path / "m", **UNINFERRED, signature=signature)
         score = loaded(tmp_path / "m", monkeypatch)
         assert np.array_equal(score.run(FRAME.to_numpy()), model.predict(FRAME.to_numpy()))
