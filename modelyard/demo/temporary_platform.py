@@ -45,7 +45,7 @@ def temporary_platform(folder: Path, environment: Mapping[str, str]) -> Iterator
     up = [sys.executable, "-m", "modelyard.cli.main", "up", "--data-dir", str(data_dir), "--port", "0"]
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", keeper.__file__, *options, "--", *up, "--scoring-port", "0"],
-        env=_own_environment(folder, environment),
+        env=own_environment(folder, environment),
         pass_fds=[reader],
         # Ctrl-C is for the demo, which stops the platform itself.
         start_new_session=True,
@@ -60,7 +60,7 @@ def temporary_platform(folder: Path, environment: Mapping[str, str]) -> Iterator
         process.wait(_STOP_SECONDS + 5)
 
 
-def _own_environment(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
+def own_environment(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """The user's, without their settings of Modelyard, and with a configuration folder of the demo's own.
 
     How pip and uv reach the package registry may be told in the user's, so that much of it is kept.

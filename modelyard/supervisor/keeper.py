@@ -136,25 +136,30 @@ class _Watch:
         self.pid = pid
         self.wakeup = wakeup
         self.kill_at = None
+        # Not select(): whoever holds more than a thousand descriptors hands down larger numbers than it can watch.
+        self.events = select.poll()
+        for descriptor in (wakeup, options.lifeline):
+            self.events.register(descriptor, select.POLLIN)
         for descriptor in options.pass_fd:
             os.close(descriptor)
 
     def run(self):
-        lifeline = [self.options.lifeline]
         while True:
             status = self._reap()
             if status is not None:
                 return self._ended(status)
-            timeout = None if self.kill_at is None else max(0.0, self.kill_at - time.monotonic())
-            readable, _, _ = select.select([self.wakeup, *lifeline], [], [], timeout)
+            ready = [descriptor for descriptor, _ in self.events.poll(self._milliseconds_left())]
             if self.kill_at is not None and time.monotonic() >= self.kill_at:
                 self._signal_group(signal.SIGKILL)
                 self.kill_at = time.monotonic() + 1.0
-            if self.wakeup in readable and self._told_to_stop():
+            if self.wakeup in ready and self._told_to_stop():
                 self._stop()
-            if lifeline and lifeline[0] in readable and not os.read(lifeline[0], 1):
-                lifeline = []
+            if self.options.lifeline in ready and not os.read(self.options.lifeline, 1):
+                self.events.unregister(self.options.lifeline)
                 self._stop()
+
+    def _milliseconds_left(self):
+        return None if self.kill_at is None else max(0.0, self.kill_at - time.monotonic()) * 1000
 
     def _reap(self):
         pid, status = os.waitpid(self.pid, os.WNOHANG)

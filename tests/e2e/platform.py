@@ -13,6 +13,8 @@ from typing import Any
 import httpx2
 import psutil
 
+from modelyard.demo.temporary_platform import own_environment
+
 MODELYARD = Path(sys.executable).with_name("modelyard")
 WORKSPACE = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
@@ -34,20 +36,11 @@ def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 class Platform:
     """One data dir, on which a platform may be started more than once."""
 
-    def __init__(self, folder: Path, package_cache: Path | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data_dir = folder / "data"
         self.log = folder / "up.log"
-        home = folder / "home"
-        home.mkdir(exist_ok=True)
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")},
-            "HOME": str(home),
-            "XDG_CONFIG_HOME": str(home / ".config"),
-            "PYENV_ROOT": os.environ.get("PYENV_ROOT") or str(Path.home() / ".pyenv"),
-        }
-        if package_cache:
-            self.environment["UV_CACHE_DIR"] = str(package_cache)
+        self.environment = own_environment(folder, os.environ)
         self._process: subprocess.Popen[bytes] | None = None
 
     # Its life.

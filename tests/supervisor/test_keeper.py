@@ -1,5 +1,6 @@
 """The keeper: nothing of what it runs is left behind, and how it ended is known."""
 
+import fcntl
 import json
 import os
 import signal
@@ -22,10 +23,9 @@ class Kept:
         self.exit_file = folder / "exit.json"
         self.log = folder / "log"
         reader, self.lifeline = os.pipe()
+        files = ("--exit-file", str(self.exit_file), "--log", str(self.log))
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", keeper.__file__]
-            + ["--lifeline", str(reader), "--exit-file", str(self.exit_file), "--log", str(self.log), *options]
-            + ["--", *command],
+            [sys.executable, "-I", "-S", keeper.__file__, "--lifeline", str(reader), *files, *options, "--", *command],
             pass_fds=[reader],
         )
         os.close(reader)
@@ -151,3 +151,16 @@ def test_a_command_that_does_not_exist_is_named_in_the_log(tmp_path):
     os.close(writer)
     assert done.returncode == 127
     assert "cannot start /nonexistent/program" in done.stderr
+
+
+def test_a_lifeline_with_a_large_number_is_watched_too(tmp_path):
+    reader, writer = os.pipe()
+    large = fcntl.fcntl(reader, fcntl.F_DUPFD, 1500)
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", keeper.__file__, "--lifeline", str(large), "--", "/bin/sleep", "600"],
+        pass_fds=[large],
+    )
+    os.close(reader)
+    os.close(large)
+    os.close(writer)
+    assert process.wait(10) == 128 + signal.SIGTERM
