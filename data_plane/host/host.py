@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 _CALM_SECONDS = 0.2
 _WAITING_SECONDS = 0.05
 """While gateways are to apply a snapshot, or the database is to take a report."""
+_STARTS_A_TURN = 2
 _DRAIN_SECONDS = 2.5
 _KILL_SECONDS = 1.5
 
@@ -48,10 +49,11 @@ class Host:
         """Until told to stop; then no guest is left. When the role is lost, the guests are left to the next host."""
         self._fleet.adopt(self._publisher.routed)
         self._logs.finish_all_but({worker.guest_id for worker in self._fleet.workers})
+        self._preparations.remove_abandoned()
         self._logs.start()
         self._ledger.start()
         while not self._wake.told_to_stop:
-            if self._ledger.lease_lost:
+            if self._ledger.has_failed.is_set():
                 return 1
             self._wake.wait(self._turn(time.time()))
         self._stop()
@@ -68,10 +70,11 @@ class Host:
         if self._publisher.publish(wanted.revision, build_routes(wanted, running, bundles)):
             _log.info("snapshot %s published", self._publisher.order)
         running = replace(running, gateways_are_current=self._publisher.is_applied())
-        for action in plan(wanted, running, now):
-            self._carry_out(action, now)
+        has_more_to_do = self._carry_out_some(plan(wanted, running, now), now)
         reports = due_reports(wanted, running)
         self._ledger.tell(reports, worker_facts(wanted, running))
+        if has_more_to_do:
+            return 0.0
         return _CALM_SECONDS if running.gateways_are_current and not reports else _WAITING_SECONDS
 
     def _look(self, wanted: Wanted, now: float) -> Running:
@@ -87,6 +90,14 @@ class Host:
             histories=self._fleet.histories,
             preparations=self._preparations.states,
         )
+
+    def _carry_out_some(self, actions: tuple[Action, ...], now: float) -> bool:
+        """Starting takes a while each, in which nothing else is noticed: the rest is planned again in the next turn."""
+        starts = [action for action in actions if isinstance(action, Start)]
+        for action in actions:
+            if not isinstance(action, Start) or action in starts[:_STARTS_A_TURN]:
+                self._carry_out(action, now)
+        return len(starts) > _STARTS_A_TURN
 
     def _carry_out(self, action: Action, now: float) -> None:
         match action:

@@ -54,7 +54,8 @@ class Ledger:
         self._read_at = self._renewed_at = float("-inf")
         self._is_away = False
         self._refused: Report | None = None
-        self._lease_lost = threading.Event()
+        self.has_failed = threading.Event()
+        """The lease is lost, or its dealings have broken down: this host must not decide anything any more."""
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
@@ -66,11 +67,6 @@ class Ledger:
     def wanted(self) -> Wanted | None:
         """As last read. None until the lease is ours."""
         return self._wanted
-
-    @property
-    def lease_lost(self) -> bool:
-        """Another host decides now; this one must not publish any more."""
-        return self._lease_lost.is_set()
 
     def tell(self, reports: tuple[Report, ...], facts: frozenset[WorkerFact]) -> None:
         """What is to be written; it replaces what was told before."""
@@ -86,15 +82,20 @@ class Ledger:
         self._thread.join(_LAST_WORDS_SECONDS)
 
     def _run(self) -> None:
-        while not (self._stopped.is_set() or self._lease_lost.is_set()):
+        while not (self._stopped.is_set() or self.has_failed.is_set()):
             try:
                 self._turn()
             except LeaseLost:
                 _log.error("the host's lease has passed to another host")
-                self._lease_lost.set()
+                self.has_failed.set()
                 self._changed()
             except DBAPIError as error:
                 self._go_on_without(error)
+            except Exception:
+                # Without this thread the host would act on what was wanted once, for ever; another host may do better.
+                self.has_failed.set()
+                self._changed()
+                raise
             else:
                 self._wake.wait(_POLL_SECONDS)
                 self._wake.clear()
@@ -166,7 +167,7 @@ class Ledger:
         self._stopped.wait(_AWAY_SECONDS)
 
     def _say_farewell(self) -> None:
-        if self._lease_lost.is_set() or self._role.claim is None:
+        if self.has_failed.is_set() or self._role.claim is None:
             return
         try:
             with transaction(self._sessions) as work:

@@ -39,6 +39,7 @@ class LogShipper:
         self._largest_file = largest_file
         self._lock = threading.Lock()
         self._followed = _read(offsets)
+        self._ended: set[str] = set()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-shipper", daemon=True)
 
@@ -54,13 +55,11 @@ class LogShipper:
             self._followed.setdefault(guest_id, Followed(deployment_id))
 
     def finish(self, guest_id: str) -> None:
-        """Ship the rest of a guest that has ended, and remove its files."""
+        """Ship the rest of a guest that has ended, and remove its files; now, or as soon as the store takes it."""
         with self._lock:
-            followed = self._followed.get(guest_id)
-            if followed is not None and self._ship_all(guest_id, followed, to_the_end=True):
-                del self._followed[guest_id]
-                self._remove(guest_id)
-                self._write()
+            if guest_id in self._followed:
+                self._ended.add(guest_id)
+                self._finish(guest_id)
 
     def finish_all_but(self, living: set[str]) -> None:
         """Guests of which nothing but the log is left."""
@@ -70,6 +69,8 @@ class LogShipper:
     def ship_new(self) -> None:
         """One round through all files."""
         with self._lock:
+            for guest_id in list(self._ended):
+                self._finish(guest_id)
             before = {guest_id: followed.offset for guest_id, followed in self._followed.items()}
             for guest_id, followed in self._followed.items():
                 if self._ship_all(guest_id, followed):
@@ -80,6 +81,13 @@ class LogShipper:
     def _run(self) -> None:
         while not self._stopped.wait(_EACH_SECONDS):
             self.ship_new()
+
+    def _finish(self, guest_id: str) -> None:
+        if self._ship_all(guest_id, self._followed[guest_id], to_the_end=True):
+            self._ended.remove(guest_id)
+            del self._followed[guest_id]
+            self._remove(guest_id)
+            self._write()
 
     def _ship_all(self, guest_id: str, followed: Followed, *, to_the_end: bool = False) -> bool:
         """False: the store did not take it; the next round tries again."""

@@ -4,6 +4,8 @@ Large models take their time, so that is done in threads; the host asks what has
 """
 
 import logging
+import shutil
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,6 +22,7 @@ from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
 _log = logging.getLogger(__name__)
 
 _AT_A_TIME = 2
+_ABANDONED_SECONDS = 24 * 3600.0
 
 
 class EnvironmentMissing(Exception):
@@ -52,6 +55,13 @@ class Preparations:
     @property
     def states(self) -> Mapping[int, Preparation]:
         return dict(self._states)
+
+    def remove_abandoned(self) -> None:
+        """What was half brought here when a host or builder was killed."""
+        for folder in (self._data_dir.models, self._data_dir.bundles):
+            for unfinished in folder.glob(".unfinished-*"):
+                if time.time() - unfinished.stat().st_mtime > _ABANDONED_SECONDS:
+                    shutil.rmtree(unfinished, ignore_errors=True)
 
     def begin(self, goal: Goal) -> None:
         generation = goal.generation

@@ -4,17 +4,19 @@ It learns of "ready" and of the guest's end in the moment they happen, sends the
 passes a drain on. What it knows is read by the host's main thread, which alone decides.
 """
 
+import logging
 import os
 import select
 import threading
 import time
 from collections.abc import Callable
 
-from data_plane.guests.connection import GuestConnection, GuestGone, GuestSilent, GuestStatus, ScoringFailed
+from data_plane.guests.connection import GuestConnection, GuestGone, GuestSilent, GuestStatus
 from data_plane.guests.guest_process import GuestProcess, wait_for_end
 from data_plane.host.running import Phase
-from data_plane.worker.frames import ProtocolError
 from modelyard.core.domain.deployment import Probe
+
+_log = logging.getLogger(__name__)
 
 _HELLO_SECONDS = 5.0
 _RECONNECT_SECONDS = 0.5
@@ -57,9 +59,11 @@ class Watch:
             try:
                 with GuestConnection(self._guest.socket, timeout=_HELLO_SECONDS) as connection:
                     self._follow(connection)
-            except (GuestSilent, ScoringFailed):
+            except GuestSilent:
                 self._note_silence()
-            except (GuestGone, ProtocolError):
+            except Exception as error:  # noqa: BLE001 - the user's code shares the guest: anything may come from there
+                if not isinstance(error, GuestGone):
+                    _log.warning("worker %s does not speak as it should: %r", self._guest.guest_id, error)
                 self._note_loss()
                 wait_for_end(self._guest, _RECONNECT_SECONDS)
         self.has_ended = True
