@@ -151,7 +151,7 @@ class TestInvoke:
         assert json.loads(client.invoke("e", b'{"input_data": [[1]]}')) == [1.5, None]
 
     @pytest.mark.parametrize(
-        ("status", "hint"),
+        ("status", "meaning"),
         [
             (401, "does not accept this key"),
             (404, "no deployment receives this request"),
@@ -161,10 +161,18 @@ class TestInvoke:
             (503, "no worker of the deployment is ready"),
         ],
     )
-    def test_a_refusal_says_what_it_means_and_what_was_said(self, client, server, endpoint, status, hint):
-        server.answers["POST", "/e/score"] = (status, {"error": {"code": "X", "message": "its own words"}})
-        with pytest.raises(ScoringRefused, match=f"{hint}.*: its own words \\({status}\\)"):
+    def test_a_refusal_without_words_is_told_by_its_meaning(self, client, server, endpoint, status, meaning):
+        server.answers["POST", "/e/score"] = (status, b"")
+        with pytest.raises(ScoringRefused, match=f"{meaning}.*\\({status}\\)"):
             client.invoke("e", b"{}")
+
+    def test_a_refusal_is_told_in_the_endpoints_own_words(self, client, server, endpoint):
+        details = [{"code": "LogReference", "message": "r-1"}]
+        body = {"error": {"code": "ModelError", "message": "the model raised ValueError", "details": details}}
+        server.answers["POST", "/e/score"] = (424, body)
+        with pytest.raises(ScoringRefused, match=r"^the model raised ValueError \(424\)$") as caught:
+            client.invoke("e", b"{}")
+        assert caught.value.violations == ()
 
     def test_every_violation_is_kept(self, client, server, endpoint):
         details = [{"code": "MissingColumn", "message": "column 'x' is missing"}, {"message": "'n' is no long"}]
