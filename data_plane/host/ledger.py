@@ -53,6 +53,7 @@ class Ledger:
         self._fingerprint = ""
         self._read_at = self._renewed_at = float("-inf")
         self._is_away = False
+        self._is_standing_by = False
         self._refused: Report | None = None
         self.has_failed = threading.Event()
         """The lease is lost, or its dealings have broken down: this host must not decide anything any more."""
@@ -103,6 +104,7 @@ class Ledger:
 
     def _turn(self) -> None:
         if not self._has_lease():
+            self._stand_by()
             return
         for report in self._reports:
             self._write(report)
@@ -111,6 +113,11 @@ class Ledger:
         if self._is_away:
             self._is_away = False
             _log.info("the database answers again")
+
+    def _stand_by(self) -> None:
+        if not self._is_standing_by:
+            self._is_standing_by = True
+            _log.info("another host holds the lease; waiting until it gives it up or is gone")
 
     def _has_lease(self) -> bool:
         if time.monotonic() - self._renewed_at < HEARTBEAT_SECONDS:

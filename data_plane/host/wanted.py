@@ -1,7 +1,7 @@
 """What ought to run, as the database said at one moment. Frozen: with the database away, the host goes on from it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from modelyard.core.domain.deployment import DeploymentSpec
@@ -88,7 +88,7 @@ class Wanted:
     """The newest routing revision asked for; this value holds all that it is about."""
     applied: int
     """The newest that is recorded as applied by every gateway."""
-    endpoints: tuple[WantedEndpoint, ...] = field(default=())
+    endpoints: tuple[WantedEndpoint, ...] = ()
 
     @property
     def deployments(self) -> Iterator[WantedDeployment]:

@@ -8,14 +8,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, update
 
 from migrations.run import migrate
 from modelyard.core.data_dir import DataDir
+from modelyard.core.db.leases import claim, finish
 from modelyard.core.db.rows import NamedLeaseRow
-from modelyard.core.db.unit_of_work import open_database, sessions_of
+from modelyard.core.db.unit_of_work import open_database, sessions_of, transaction
 from modelyard.core.domain.lifecycle import ProvisioningState
 from modelyard.supervisor.postgres import DATABASE, EmbeddedPostgres
 from modelyard.supervisor.prepare_database import wait_for
@@ -145,6 +147,25 @@ class TestASecondHost:
         serving.start_host()
         eventually(lambda: "waiting until it has gone" in serving.log.read_text())
         assert serving.stop_host() == 0
+        assert serving.pids() == before
+
+
+class TestALeaseHeldElsewhere:
+    def test_is_waited_for(self, yard, sessions):
+        with transaction(sessions) as work:
+            other = claim(work.session, NamedLeaseRow, "host")
+        yard.start_host()
+        eventually(lambda: "another host holds the lease" in yard.log.read_text())
+        assert yard.gateway.snapshot() is None
+        with transaction(sessions) as work:
+            assert finish(work.session, other)
+        eventually(yard.gateway.snapshot)
+
+    def test_ends_a_host_that_believed_it_had_it_and_leaves_the_workers(self, serving, sessions):
+        before = serving.pids()
+        with transaction(sessions) as work:
+            work.session.execute(update(NamedLeaseRow).values(lease_token=uuid4()))
+        assert serving.host.wait(PATIENCE) == 1
         assert serving.pids() == before
 
 
