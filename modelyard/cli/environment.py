@@ -1,6 +1,7 @@
 """`modelyard environment`."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -19,7 +20,14 @@ OptionalName = Annotated[str | None, typer.Option("--name", "-n", help="The envi
 
 COLUMNS = (Column("Name", "name"), Column("Latest version", "latest_version"), Column("Description", "description"))
 VERSION_COLUMNS = (Column("Name", "name"), Column("Version", "version"), Column("Description", "description"))
-BUILT_COLUMNS = (Column("Lock", "lockHash"), Column("Python", "pythonVersion"), Column("Bytes", "sizeBytes"))
+BUILT_COLUMNS = (
+    Column("Folder", "folder"),
+    Column("Python", "python_version"),
+    Column("Size", "size"),
+    Column("Used by", "used_by"),
+)
+
+_MEGABYTE = 1 << 20
 
 
 @app.command()
@@ -48,7 +56,7 @@ def list_(
     """List the registered environments, one's versions, or those that are built."""
     with session_of(context).client() as client:
         if built:
-            show_all(client.environments.built(), BUILT_COLUMNS, output)
+            show_all(map(built_environment, client.environments.built()), BUILT_COLUMNS, output)
             return
         found = client.environments.versions(name) if name else client.environments.list()
         show_all(map(environment_document, found), VERSION_COLUMNS if name else COLUMNS, output)
@@ -76,3 +84,15 @@ def prune(context: typer.Context) -> None:
             write(folder)
         if not removed:
             note("every built environment is in use")
+
+
+def built_environment(built: Mapping[str, Any]) -> dict[str, Any]:
+    size = int(built.get("sizeBytes") or 0)
+    return {
+        "folder": built["folder"],
+        "lock_hash": built["lockHash"],
+        "python_version": built["pythonVersion"],
+        "size_bytes": size,
+        "size": f"{size / _MEGABYTE:.0f} MB",
+        "used_by": [f"{user['endpoint']}/{user['deployment']}" for user in built.get("usedBy") or ()],
+    }

@@ -69,6 +69,8 @@ def text(value: Any) -> str:
         return ""
     if isinstance(value, Mapping):
         return " ".join(f"{name}={text(entry)}" for name, entry in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(text, value))
     if isinstance(value, bool):
         return str(value).lower()
     return " ".join(str(value).split())

@@ -91,7 +91,7 @@ def _take_traffic(client: Client, wish: FolderDeployment, watcher: Watcher) -> N
         change = client.online_endpoints.set_traffic(wish.endpoint, {wish.deployment: 100})
         if wish.wait:
             change.wait(watcher)
-    elif wish.deployment not in given:
+    elif wish.deployment.lower() not in given:
         shares = " ".join(f"{name}={percent}" for name, percent in given.items())
         watcher.note(
             f"the endpoint's traffic stays as it is ({shares}); to change it: "

@@ -40,7 +40,10 @@ class PendingUpload:
         return cls(version_path, answer.get("pendingUploadId"), reference["blobUri"].rstrip("/"), signature)
 
     def renewed(self, connection: Connection) -> "PendingUpload":
-        return self.start(connection, self.version_path, self.pending_id)
+        renewed = self.start(connection, self.version_path, self.pending_id)
+        if renewed.blob_uri != self.blob_uri:
+            raise TransferFailed("the upload took longer than its URL was good for; try again over a faster connection")
+        return renewed
 
     def url(self, path: str) -> str:
         return f"{self.blob_uri}/{quote(path)}?{self.signature}"

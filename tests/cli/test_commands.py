@@ -180,6 +180,18 @@ class TestEnvironment:
         assert json.loads(modelyard("environment", "list").out)[0]["name"] == "env"
         assert json.loads(modelyard("environment", "show", "-n", "env", "-v", "1").out)["conda_file"].startswith("dep")
 
+    def test_the_built_ones_are_listed_with_their_users(self, modelyard, server):
+        built = {
+            "lockHash": "abc",
+            "folder": "abc-1",
+            "pythonVersion": "3.11.7",
+            "sizeBytes": 5 << 20,
+            "usedBy": [{"endpoint": "e", "deployment": "blue"}, {"endpoint": "f", "deployment": "green"}],
+        }
+        server.answers["GET", "/builtEnvironments"] = (200, {"value": [built]})
+        table = modelyard("environment", "list", "--built", "-o", "table").out.splitlines()
+        assert table[2].split("  ") == ["abc-1 ", "3.11.7", "5 MB", "e/blue, f/green"]
+
     def test_prune_prints_what_it_removed(self, modelyard, server):
         server.answers["POST", "/pruneEnvironments"] = (202, None)
         assert "every built environment is in use" in modelyard("environment", "prune").err
