@@ -24,8 +24,8 @@ from builder.installers.kept_process import Lifeline
 from builder.installers.remedies import explain
 from builder.installers.virtual_environment import create_environment
 from builder.interpreters.probe import Interpreter
-from builder.interpreters.reachable import make_readable
 from builder.workshop import Workshop
+from modelyard.core.adapters.reach import make_readable
 from modelyard.core.domain.environment_spec import EnvironmentLock, EnvironmentSpec, normalised
 
 _PINS = ("==", "===")

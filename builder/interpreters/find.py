@@ -5,9 +5,9 @@ from pathlib import Path
 
 from builder.errors import NoInterpreter
 from builder.interpreters.probe import Interpreter, ProbeCache
-from builder.interpreters.reachable import reachable
 from builder.interpreters.runtime_copy import reachable_interpreter
 from builder.interpreters.search import SearchPlaces
+from modelyard.core.adapters.reach import reachable
 
 Say = Callable[[str], None]
 Fetch = Callable[[str], str | None]

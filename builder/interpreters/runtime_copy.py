@@ -8,16 +8,13 @@ copy does so too is checked by running it as the user that guests run as.
 import contextlib
 import fcntl
 import hashlib
-import os
-import shutil
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from builder.errors import NoInterpreter
 from builder.interpreters.library_path import point_at_own_library
 from builder.interpreters.probe import Interpreter, probe
-from builder.interpreters.reachable import reachable
+from modelyard.core.adapters.reach import copy_within_reach, reachable
 
 _NOT_NEEDED = frozenset({"test", "idlelib", "turtledemo", "__pycache__", "site-packages", "share"})
 
@@ -30,8 +27,7 @@ def reachable_interpreter(interpreter: Interpreter, *, user: int | None, copies:
         raise NoInterpreter(f"user {user} cannot run {interpreter.executable}; make it readable for everybody")
     target = copies / f"{interpreter.version}-{_identity(interpreter)}"
     with _only_one(copies):
-        if not target.exists():
-            _copy(interpreter, target)
+        _copy(interpreter, target)
     return _checked(interpreter, target, user)
 
 
@@ -67,26 +63,12 @@ def _only_one(folder: Path) -> Iterator[None]:
 
 def _copy(interpreter: Interpreter, target: Path) -> None:
     prefix = interpreter.prefix
-    unfinished = target.with_name(f".{target.name}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(prefix, unfinished, symlinks=True, copy_function=_link_or_copy, ignore=_skipped)
-    for parent, _, _ in os.walk(unfinished):
-        Path(parent).chmod(0o755)
-    point_at_own_library(unfinished / interpreter.executable.relative_to(prefix), original_prefix=prefix)
-    os.replace(unfinished, target)
+
+    def adapt(copy: Path) -> None:
+        point_at_own_library(copy / interpreter.executable.relative_to(prefix), original_prefix=prefix)
+
+    copy_within_reach(prefix, target, ignore=_skipped, adapt=adapt)
 
 
 def _skipped(_: str, names: list[str]) -> list[str]:
     return [name for name in names if name in _NOT_NEEDED]
-
-
-def _link_or_copy(source: str, target: str) -> str:
-    """A link shares its permissions with the original, which must stay as it is."""
-    mode = os.stat(source).st_mode
-    if mode & 0o004:
-        with contextlib.suppress(OSError):
-            os.link(source, target)
-            return target
-    shutil.copy2(source, target)
-    os.chmod(target, stat.S_IMODE(mode) | 0o044 | (0o011 if mode & stat.S_IXUSR else 0))
-    return target

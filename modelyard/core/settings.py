@@ -11,9 +11,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from modelyard.core.data_dir import DataDir
-
-# A number without an account: no other program on the machine runs as it.
-DEFAULT_GUEST_UID = 64042
+from modelyard.core.guest_user import DEFAULT_GUEST_UID
 
 
 class PlatformSettings(BaseSettings):

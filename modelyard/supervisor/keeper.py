@@ -26,14 +26,18 @@ import sys
 import time
 
 PR_SET_PDEATHSIG = 1
+_SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def main(argv):
     options = _parse(argv)
     wakeup = _wake_on_signals()
+    # Until the child has the default handlers again, a stop signal would fall on deaf ears.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     pid = os.fork()
     if pid == 0:
         _become(options)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     return _Watch(options, pid, wakeup).run()
 
 
@@ -65,7 +69,7 @@ def _wake_on_signals():
     for end in (reader, writer):
         os.set_blocking(end, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in _SIGNALS:
         signal.signal(number, lambda *_: None)
     return reader
 
@@ -97,8 +101,9 @@ def _become(options):
 
 def _reset_signals():
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+    for number in (*_SIGNALS, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 def _redirect(log):

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-from modelyard.core.adapters.reach import copy_within_reach, is_reachable
+from modelyard.core.adapters.reach import copy_within_reach, reachable
 from modelyard.core.data_dir import DataDir
 from modelyard.core.errors import PlatformError
 from modelyard.supervisor.own_secrets import made_once
@@ -106,8 +106,9 @@ class EmbeddedPostgres:
     @property
     def _bin(self) -> Path:
         package = _package_folder()
-        if self.account is None or is_reachable(package / "pginstall" / "bin" / "postgres"):
-            return package / "pginstall" / "bin"
+        programs = package / "pginstall" / "bin"
+        if self.account is None or reachable(programs / "postgres", self.account.pw_uid):
+            return programs
         return self._copy_of(package) / "pginstall" / "bin"
 
     def _copy_of(self, package: Path) -> Path:

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from modelyard.core.adapters.reach import is_reachable
+from modelyard.core.adapters.reach import reachable
 from modelyard.core.data_dir import DataDir
 from modelyard.core.errors import PlatformError
+from modelyard.core.guest_user import DEFAULT_GUEST_UID
 from modelyard.supervisor.children import Child, Service
 from modelyard.supervisor.own_secrets import made_once, stored
 from modelyard.supervisor.pointer import forget_platform, remember_platform
@@ -95,7 +96,7 @@ class _Supervisor:
 
     def _prepare_data_dir(self) -> None:
         self._data.prepare()
-        if os.getuid() == 0 and not is_reachable(self._data.runtime):
+        if os.getuid() == 0 and not reachable(self._data.runtime, DEFAULT_GUEST_UID):
             raise StartRefused(
                 f"as root, Postgres and the models run as other users, and they cannot reach {self._data.root}: "
                 "choose a --data-dir whose parent folders others may pass, such as /var/lib/modelyard"

@@ -1,56 +1,90 @@
-"""Programs within reach of another user.
+"""Programs within reach of another user, judged from permission bits.
 
 As root, Postgres and the guest workers run as other users. A program that lies below a folder closed to them (root's
 home is one) is copied once into the data dir; no permission outside the data dir is ever changed.
 """
 
+import contextlib
 import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+Ignore = Callable[[str, list[str]], list[str]]
 
-def is_reachable(path: Path) -> bool:
-    """Whether any user may pass through every folder above `path` and read it."""
+
+def reachable(path: Path, user: int) -> bool:
+    """`user` (with a group of the same number and no others) can read the file or enter the folder."""
     real = path.resolve()
-    passable = all(parent.stat().st_mode & stat.S_IXOTH for parent in real.parents)
-    return passable and bool(real.stat().st_mode & stat.S_IROTH)
+    folders = [*real.parents] + ([real] if real.is_dir() else [])
+    if not all(_allows(folder, user, stat.S_IXUSR) for folder in folders):
+        return False
+    return _allows(real, user, stat.S_IRUSR)
 
 
-def copy_within_reach(tree: Path, target: Path) -> Path:
-    """Make `target` a copy of the folder `tree` that any user may read; by links where the file system allows it.
+def _allows(path: Path, user: int, owner_bit: int) -> bool:
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    shift = 0 if found.st_uid == user else 3 if found.st_gid == user else 6
+    return bool(found.st_mode & (owner_bit >> shift))
 
-    Repeatable and safe in a race: the copy appears whole, by rename.
+
+def make_readable(folder: Path) -> None:
+    """Let everybody read what an installer may have written for its own account alone."""
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(parent) / name
+            mode = path.lstat().st_mode
+            wanted = mode | 0o044 | (0o011 if mode & stat.S_IXUSR else 0)
+            if not stat.S_ISLNK(mode) and wanted != mode:
+                path.chmod(stat.S_IMODE(wanted))
+
+
+def copy_within_reach(
+    tree: Path, target: Path, *, ignore: Ignore | None = None, adapt: Callable[[Path], None] | None = None
+) -> Path:
+    """Make `target` a copy of the folder `tree` that everybody may read; by links where that changes nothing.
+
+    `adapt` may change the copy before it appears. It appears whole, by rename, and a copy that is there is kept:
+    repeatable, and safe in a race.
     """
     if target.is_dir():
         return target
     unfinished = Path(tempfile.mkdtemp(dir=target.parent, prefix=".unfinished-"))
     try:
-        shutil.copytree(tree, unfinished / "copy", symlinks=True, copy_function=_link_or_copy)
-        _open_folders(unfinished / "copy")
-        try:
-            os.rename(unfinished / "copy", target)
-        except OSError:
-            if not target.is_dir():
-                raise
+        copy = unfinished / target.name
+        shutil.copytree(tree, copy, symlinks=True, copy_function=_link_or_copy, ignore=ignore)
+        for folder, _, _ in os.walk(copy):
+            Path(folder).chmod(0o755)
+        if adapt is not None:
+            adapt(copy)
+        _publish(copy, target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return target
 
 
-def _link_or_copy(source: str, target: str) -> None:
-    readable = os.stat(source).st_mode & stat.S_IROTH
+def _publish(copy: Path, target: Path) -> None:
     try:
-        if readable:
-            os.link(source, target, follow_symlinks=False)
-            return
+        os.rename(copy, target)
     except OSError:
-        pass  # another file system, or a kernel that forbids linking to files of others
+        # Another process was first.
+        if not target.is_dir():
+            raise
+
+
+def _link_or_copy(source: str, target: str) -> str:
+    """A link shares its permissions with the original, which must stay as it is."""
+    mode = os.stat(source).st_mode
+    if mode & stat.S_IROTH:
+        # It fails on another file system, or where the kernel forbids linking to files of others.
+        with contextlib.suppress(OSError):
+            os.link(source, target)
+            return target
     shutil.copy2(source, target)
-    os.chmod(target, stat.S_IMODE(os.stat(target).st_mode) | stat.S_IROTH)
-
-
-def _open_folders(root: Path) -> None:
-    for folder, _, _ in os.walk(root):
-        os.chmod(folder, 0o755)  # noqa: S103 - to be read by others is its purpose
+    os.chmod(target, stat.S_IMODE(mode) | 0o044 | (0o011 if mode & stat.S_IXUSR else 0))
+    return target

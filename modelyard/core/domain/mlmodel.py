@@ -68,7 +68,7 @@ def parse_mlmodel(content: bytes) -> MLModel:
         mlflow_version=_text(document.get("mlflow_version")),
         predict_fn=_text(pyfunc.get("predict_fn")) or "predict",
         signature=_signature(document.get("signature")),
-        type_hints=bool(document.get("type_hint_from_example") or _has_type_hint(document.get("signature"))),
+        type_hints=bool(document.get("is_signature_from_type_hint") or document.get("type_hint_from_example")),
         created_at=_created_at(document.get("utc_time_created")),
         input_example=_input_example(document.get("saved_input_example_info")),
     )
@@ -123,10 +123,6 @@ def _signature(entry: object) -> RawSignature | None:
         return None
     parts = {name: _text(entry.get(name)) for name in ("inputs", "outputs", "params")}
     return RawSignature(**parts) if any(parts.values()) else None
-
-
-def _has_type_hint(entry: object) -> bool:
-    return isinstance(entry, dict) and bool(entry.get("is_signature_from_type_hint"))
 
 
 def _created_at(entry: object) -> datetime | None:

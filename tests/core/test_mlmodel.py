@@ -1,0 +1,70 @@
+"""MLmodel files as MLflow 1 to 3 write them, and as nobody should."""
+
+import mlflow.pyfunc
+import mlflow.sklearn
+import numpy as np
+import pytest
+import yaml
+from mlflow.models import infer_signature
+from sklearn.linear_model import LinearRegression
+
+from modelyard.core.domain.mlmodel import parse_mlmodel
+from modelyard.core.errors import InvalidModel
+
+PYFUNC = {"loader_module": "mlflow.sklearn", "env": "conda.yaml", "python_version": "3.7.11"}
+
+
+def mlmodel(**more: object) -> bytes:
+    return yaml.safe_dump({"flavors": {"python_function": PYFUNC, "sklearn": {}}, **more}).encode()
+
+
+class TestAModelThatMlflowWrote:
+    def test_its_flavor_environment_versions_and_signature_are_read(self, tmp_path):
+        features = np.arange(6.0).reshape(3, 2)
+        model = LinearRegression().fit(features, [1.0, 2.0, 3.0])
+        signature = infer_signature(features, model.predict(features))
+        mlflow.sklearn.save_model(
+            model,
+            tmp_path / "m",
+            signature=signature,
+            pip_requirements=["scikit-learn"],
+            serialization_format="cloudpickle",
+        )
+        read = parse_mlmodel((tmp_path / "m" / "MLmodel").read_bytes())
+        assert (read.flavor, read.loader_module, read.conda_env) == ("sklearn", "mlflow.sklearn", "conda.yaml")
+        assert read.mlflow_version == mlflow.__version__
+        assert '"tensor"' in read.signature.inputs
+        assert read.created_at is not None
+        assert not read.type_hints
+
+    def test_a_signature_from_type_hints_is_recognised(self, tmp_path):
+        class Shout(mlflow.pyfunc.PythonModel):
+            def predict(self, model_input: list[str], params=None):
+                return [text.upper() for text in model_input]
+
+        mlflow.pyfunc.save_model(tmp_path / "m", python_model=Shout(), pip_requirements=["mlflow-skinny"])
+        assert parse_mlmodel((tmp_path / "m" / "MLmodel").read_bytes()).type_hints
+
+
+def test_the_environment_may_be_named_as_in_mlflow_1_or_2():
+    assert parse_mlmodel(mlmodel()).conda_env == "conda.yaml"
+    both = {**PYFUNC, "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"}}
+    read = parse_mlmodel(mlmodel(flavors={"python_function": both}))
+    assert (read.conda_env, read.python_env) == ("conda.yaml", "python_env.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"flavors: [", "not valid YAML"),
+        (b"\xff\xfe\x00", "not valid YAML"),
+        (b"just a text", "not a mapping"),
+        (b"run_id: x", "no 'flavors' mapping"),
+        (b"flavors: {spark: {}}", "no python_function flavor"),
+        (b"flavors: {python_function: {env: conda.yaml}}", "loader_module"),
+        (b"flavors: {python_function: {loader_module: 'os; evil()'}}", "loader_module"),
+    ],
+)
+def test_a_malformed_file_is_refused_with_what_is_wrong(content, says):
+    with pytest.raises(InvalidModel, match=says):
+        parse_mlmodel(content)
