@@ -242,6 +242,7 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("total", sa.BigInteger(), nullable=True),
         sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("file_sha256", sa.Text(), nullable=True),
         sa.Column("key", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["upload_id"], ["uploads.id"], name="fk_upload_chunks_upload_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("upload_id", "path", "start", name="pk_upload_chunks"),

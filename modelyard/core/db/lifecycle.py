@@ -49,6 +49,19 @@ def end_operation(session: Session, operation_id: UUID | None, error: dict[str, 
     )
 
 
+def cancel_operation(session: Session, operation_id: UUID | None, reason: str) -> None:
+    """What was under way is overtaken by a deletion. An operation that has ended stays as it ended."""
+    session.execute(
+        update(OperationRow)
+        .where(OperationRow.id == operation_id, OperationRow.status == OperationStatus.IN_PROGRESS)
+        .values(
+            status=OperationStatus.CANCELED,
+            error={"code": "OperationCanceled", "message": reason},
+            ended_at=func.clock_timestamp(),
+        )
+    )
+
+
 def begin(row: ProvisionedRow, state: ProvisioningState, operation: OperationRow) -> None:
     """An endpoint or deployment starts to change."""
     check_transition(ProvisioningState(row.provisioning_state), state)

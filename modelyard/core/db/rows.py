@@ -128,6 +128,8 @@ class UploadChunkRow(Base):
     total: Mapped[int | None] = mapped_column(BigInteger)
     """The file's whole size, once its sender has said it."""
     sha256: Mapped[str]
+    file_sha256: Mapped[str | None]
+    """What its sender says of the whole file: a part of another file is not continued."""
     key: Mapped[str]
     upload: Mapped[UploadRow] = relationship(back_populates="chunks")
 

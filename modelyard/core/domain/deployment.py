@@ -8,7 +8,7 @@ from modelyard.core.errors import InvalidRequest
 
 _LONGEST_REQUEST_SECONDS = 180.0
 _LONGEST_PROBE_SECONDS = 300.0
-_MOST_INSTANCES = 50
+MOST_INSTANCES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,9 @@ class DeploymentSpec:
 
 
 def check_instance_count(count: int) -> int:
-    if not 1 <= count <= _MOST_INSTANCES:
+    if not 1 <= count <= MOST_INSTANCES:
         raise InvalidRequest(
-            f"the instance count must be from 1 to {_MOST_INSTANCES}, not {count}; delete the deployment to stop it",
+            f"the instance count must be from 1 to {MOST_INSTANCES}, not {count}; delete the deployment to stop it",
             target="sku.capacity",
         )
     return count

@@ -1,0 +1,62 @@
+"""The control plane's web application."""
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from control_plane.features.environments.routes import router as environments
+from control_plane.features.health.routes import router as health
+from control_plane.features.models.routes import downloads
+from control_plane.features.models.routes import router as models
+from control_plane.features.online_deployments.routes import router as online_deployments
+from control_plane.features.online_endpoints.routes import router as online_endpoints
+from control_plane.features.operations.routes import router as operations
+from control_plane.features.uploads.routes import router as uploads
+from control_plane.features.workspaces.routes import router as workspaces
+from control_plane.services import Services
+from control_plane.web.admission import Admission
+from control_plane.web.arm_path import ArmPaths
+from control_plane.web.body_limit import BodyLimit
+from control_plane.web.failures import Failures, answer_http_exception, answer_invalid_body
+from control_plane.web.openapi import openapi_document
+
+_DESCRIPTION = (
+    "Managed endpoints for MLflow models, in the shapes of Azure Resource Manager for "
+    "Microsoft.MachineLearningServices. Keys, enums and the fixed words of paths are read in any case; unknown and "
+    "read-only fields of a request are ignored."
+)
+_ROUTERS = (
+    health,
+    workspaces,
+    models,
+    downloads,
+    uploads,
+    environments,
+    online_endpoints,
+    online_deployments,
+    operations,
+)
+
+
+def create_app(services: Services) -> FastAPI:
+    app = FastAPI(
+        title="Modelyard",
+        version="1",
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.services = services
+    for router in _ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(HTTPException, answer_http_exception)
+    app.add_exception_handler(RequestValidationError, answer_invalid_body)
+    # From the innermost to the outermost layer.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(ArmPaths)
+    app.add_middleware(Admission, gate=services.gate)
+    app.add_middleware(Failures)
+    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,56 @@
+"""A registered environment: a conda specification, checked as far as it can be without building it."""
+
+from dataclasses import dataclass
+
+import yaml
+
+from control_plane.features.assets.asset import Description, VersionHead
+from modelyard.core.errors import InvalidEnvironment
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentVersionWish:
+    conda_file: str | None
+    image: str | None
+    is_anonymous: bool
+    described: Description
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentVersion:
+    key: int
+    head: VersionHead
+    conda_file: str
+    image: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltEnvironment:
+    """An environment as it lies on the disk, and the deployments that are served from it."""
+
+    lock_hash: str
+    folder: str
+    python_version: str
+    size_bytes: int
+    used_by: tuple[tuple[str, str], ...]
+    """Endpoint and deployment."""
+
+
+def check_conda_file(text: str | None) -> str:
+    """The text, if it can be a conda.yaml. Raises InvalidEnvironment."""
+    if text is None or not text.strip():
+        raise InvalidEnvironment(
+            "the environment has no condaFile: there are no images here, packages come from the conda specification",
+            target="properties.condaFile",
+        )
+    try:
+        document = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise InvalidEnvironment(f"condaFile is not valid YAML: {reason}", target="properties.condaFile") from None
+    if not isinstance(document, dict) or not isinstance(document.get("dependencies"), list):
+        raise InvalidEnvironment(
+            "condaFile must be a mapping with a list of 'dependencies', as conda writes it",
+            target="properties.condaFile",
+        )
+    return text

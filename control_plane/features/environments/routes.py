@@ -1,0 +1,121 @@
+"""Environments and their versions, and what was built of them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from control_plane.features.assets.queries import AskedVersions, AskedView
+from control_plane.features.assets.schemas import ContainerBody, ContainerRequest
+from control_plane.features.environments.schemas import (
+    KIND,
+    BuiltEnvironmentBody,
+    EnvironmentVersionBody,
+    EnvironmentVersionRequest,
+)
+from control_plane.features.environments.service import Environments
+from control_plane.features.operations.responses import OPERATION_ACCEPTED, accepted
+from control_plane.features.workspaces.routes import WORKSPACE, AskedWorkspace
+from control_plane.web.addresses import RequestLinks
+from control_plane.web.answers import CONFLICTS, USUAL_REFUSALS
+from control_plane.web.paging import ListBody, NextLink, RequestPage
+
+_ENVIRONMENTS = WORKSPACE + "/environments"
+_ENVIRONMENT = _ENVIRONMENTS + "/{name}"
+_VERSIONS = _ENVIRONMENT + "/versions"
+_VERSION = _VERSIONS + "/{version}"
+
+router = APIRouter(tags=["environments"], responses=USUAL_REFUSALS)
+
+
+def _service(request: Request) -> Environments:
+    service: Environments = request.app.state.services.environments
+    return service
+
+
+Service = Annotated[Environments, Depends(_service)]
+
+
+@router.get(_ENVIRONMENTS, response_model_exclude_none=True)
+def list_environments(
+    path: AskedWorkspace, view: AskedView, page: RequestPage, next_link: NextLink, environments: Service
+) -> ListBody[ContainerBody]:
+    found = environments.list(path, view, page)
+    bodies = [ContainerBody.of(container, KIND) for container in found.items]
+    return ListBody(value=bodies, next_link=next_link if found.has_more else None)
+
+
+@router.get(_ENVIRONMENT)
+def get_environment(path: AskedWorkspace, name: str, environments: Service) -> ContainerBody:
+    return ContainerBody.of(environments.get(path, name), KIND)
+
+
+@router.put(_ENVIRONMENT, responses={201: {"model": ContainerBody, "description": "Created."}})
+def put_environment(
+    path: AskedWorkspace, name: str, body: ContainerRequest, response: Response, environments: Service
+) -> ContainerBody:
+    container, is_new = environments.put(path, name, body.properties.described())
+    response.status_code = 201 if is_new else 200
+    return ContainerBody.of(container, KIND)
+
+
+@router.delete(
+    _ENVIRONMENT, response_class=Response, responses={**CONFLICTS, 204: {"description": "It was not there."}}
+)
+def delete_environment(path: AskedWorkspace, name: str, environments: Service) -> Response:
+    """With all its versions, unless a deployment uses one of them."""
+    return Response(status_code=200 if environments.delete(path, name) else 204)
+
+
+@router.get(_VERSIONS, response_model_exclude_none=True)
+def list_environment_versions(
+    path: AskedWorkspace,
+    name: str,
+    query: AskedVersions,
+    page: RequestPage,
+    next_link: NextLink,
+    environments: Service,
+) -> ListBody[EnvironmentVersionBody]:
+    """Empty for an environment that is not there."""
+    found = environments.list_versions(path, name, query, page)
+    bodies = [EnvironmentVersionBody.of(version) for version in found.items]
+    return ListBody(value=bodies, next_link=next_link if found.has_more else None)
+
+
+@router.get(_VERSION)
+def get_environment_version(
+    path: AskedWorkspace, name: str, version: str, environments: Service
+) -> EnvironmentVersionBody:
+    return EnvironmentVersionBody.of(environments.get_version(path, name, version))
+
+
+@router.put(_VERSION, responses={**CONFLICTS, 201: {"model": EnvironmentVersionBody, "description": "Registered."}})
+def put_environment_version(
+    path: AskedWorkspace,
+    name: str,
+    version: str,
+    body: EnvironmentVersionRequest,
+    response: Response,
+    environments: Service,
+) -> EnvironmentVersionBody:
+    found, is_new = environments.put_version(path, name, version, body.wish())
+    response.status_code = 201 if is_new else 200
+    return EnvironmentVersionBody.of(found)
+
+
+@router.delete(_VERSION, response_class=Response, responses={**CONFLICTS, 204: {"description": "It was not there."}})
+def delete_environment_version(path: AskedWorkspace, name: str, version: str, environments: Service) -> Response:
+    return Response(status_code=200 if environments.delete_version(path, name, version) else 204)
+
+
+@router.get(WORKSPACE + "/builtEnvironments", response_model_exclude_none=True)
+def list_built_environments(path: AskedWorkspace, environments: Service) -> ListBody[BuiltEnvironmentBody]:
+    """The environments on the platform's disk, whoever asked for them. An extension of Modelyard."""
+    return ListBody(value=[BuiltEnvironmentBody.of(built) for built in environments.built(path)])
+
+
+@router.post(
+    WORKSPACE + "/pruneEnvironments", status_code=202, response_class=Response, responses={202: OPERATION_ACCEPTED}
+)
+def prune_environments(path: AskedWorkspace, links: RequestLinks, environments: Service) -> Response:
+    """Remove the built environments that no deployment uses. An extension of Modelyard."""
+    return accepted(environments.prune(path), links)

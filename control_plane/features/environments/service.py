@@ -1,0 +1,113 @@
+"""Registering environments; showing and pruning what was built."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from control_plane.features.assets.asset import Container, Description, ListView, VersionQuery
+from control_plane.features.assets.repository import ENVIRONMENTS
+from control_plane.features.environments import repository
+from control_plane.features.environments.environment_version import (
+    BuiltEnvironment,
+    EnvironmentVersion,
+    EnvironmentVersionWish,
+    check_conda_file,
+)
+from control_plane.features.operations.operation import Operation, OperationKind
+from control_plane.features.operations.repository import start_operation
+from control_plane.features.workspaces.repository import get_workspace
+from control_plane.features.workspaces.workspace import WorkspacePath
+from control_plane.web.paging import Page, Slice
+from control_plane.workflows.dispatcher import Dispatcher
+from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.names import check_asset_name, check_version
+from modelyard.core.errors import VersionImmutable
+
+
+class Environments:
+    def __init__(self, sessions: Sessions, dispatcher: Dispatcher) -> None:
+        self._sessions = sessions
+        self._dispatcher = dispatcher
+
+    # Containers.
+
+    def list(self, path: WorkspacePath, view: ListView, page: Page) -> Slice[Container]:
+        with transaction(self._sessions) as work:
+            workspace = get_workspace(work.session, path)
+            return Slice.of(ENVIRONMENTS.containers(work.session, workspace, view, page), page)
+
+    def get(self, path: WorkspacePath, name: str) -> Container:
+        with transaction(self._sessions) as work:
+            return ENVIRONMENTS.container_of(work.session, get_workspace(work.session, path), name)
+
+    def put(self, path: WorkspacePath, name: str, described: Description) -> tuple[Container, bool]:
+        """The container, and whether it is new."""
+        check_asset_name(name, noun=ENVIRONMENTS.noun)
+        with transaction(self._sessions) as work:
+            return ENVIRONMENTS.put_container(work.session, get_workspace(work.session, path), name, described)
+
+    def delete(self, path: WorkspacePath, name: str) -> bool:
+        """With all its versions. False: it is not there."""
+        with transaction(self._sessions) as work:
+            return repository.remove_environment(work.session, get_workspace(work.session, path), name)
+
+    # Versions.
+
+    def list_versions(
+        self, path: WorkspacePath, name: str, query: VersionQuery, page: Page
+    ) -> Slice[EnvironmentVersion]:
+        with transaction(self._sessions) as work:
+            workspace = get_workspace(work.session, path)
+            return Slice.of(repository.list_versions(work.session, workspace, name, query, page), page)
+
+    def get_version(self, path: WorkspacePath, name: str, version: str) -> EnvironmentVersion:
+        with transaction(self._sessions) as work:
+            return repository.get_version(work.session, get_workspace(work.session, path), name, version)
+
+    def put_version(
+        self, path: WorkspacePath, name: str, version: str, wish: EnvironmentVersionWish
+    ) -> tuple[EnvironmentVersion, bool]:
+        """The version, and whether it is new."""
+        check_asset_name(name, noun=ENVIRONMENTS.noun)
+        # Clients give anonymous environments the hash of their content, which is longer than a version of theirs.
+        check_version(version, noun=ENVIRONMENTS.noun) if not wish.is_anonymous else check_asset_name(
+            version, noun="environment version"
+        )
+        with transaction(self._sessions) as work:
+            workspace = get_workspace(work.session, path)
+            repository.lock_environment(work.session, workspace, name)
+            existing = repository.find_version(work.session, workspace, name, version)
+            if existing is not None:
+                _check_same(existing, wish)
+                return repository.describe_version(work.session, existing, wish), False
+            conda_file = check_conda_file(wish.conda_file)
+            return repository.add_version(work.session, workspace, name, version, wish, conda_file), True
+
+    def delete_version(self, path: WorkspacePath, name: str, version: str) -> bool:
+        """False: it is not there."""
+        with transaction(self._sessions) as work:
+            return repository.remove_version(work.session, get_workspace(work.session, path), name, version)
+
+    # What was built.
+
+    def built(self, path: WorkspacePath) -> Sequence[BuiltEnvironment]:
+        with transaction(self._sessions) as work:
+            get_workspace(work.session, path)
+            return repository.list_built(work.session)
+
+    def prune(self, path: WorkspacePath) -> Operation:
+        """Have the environments removed that no deployment uses."""
+        with transaction(self._sessions) as work:
+            workspace = get_workspace(work.session, path)
+            operation = start_operation(work.session, workspace, OperationKind.PRUNE_ENVIRONMENTS, workspace.arm_id)
+            work.after_commit(partial(self._dispatcher.prune_environments, operation.id))
+            return operation
+
+
+def _check_same(existing: EnvironmentVersion, wish: EnvironmentVersionWish) -> None:
+    is_other_file = wish.conda_file is not None and wish.conda_file != existing.conda_file
+    if is_other_file or (wish.image is not None and wish.image != existing.image):
+        raise VersionImmutable(
+            f"version {existing.head.version!r} of environment {existing.head.name!r} is registered with another "
+            "condaFile or image: register a new version",
+            target="properties.condaFile",
+        )

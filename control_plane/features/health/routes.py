@@ -1,0 +1,36 @@
+"""The doors that are open to all: is it alive, is it ready, and what kind of cloud is this."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+
+from control_plane.features.health.schemas import CloudBody, HealthBody
+from control_plane.features.health.service import Health
+from control_plane.web.addresses import RequestLinks
+from control_plane.web.answers import OPEN_REFUSALS
+
+router = APIRouter(tags=["health"], responses=OPEN_REFUSALS)
+
+
+def _service(request: Request) -> Health:
+    service: Health = request.app.state.services.health
+    return service
+
+
+@router.get("/health")
+async def get_health() -> HealthBody:
+    """200 while this process lives, whatever else does not."""
+    return HealthBody(status="healthy")
+
+
+@router.get("/ready")
+def get_readiness(health: Annotated[Health, Depends(_service)]) -> HealthBody:
+    """200 while changes can be made; 503 while the database does not answer."""
+    health.check_database()
+    return HealthBody(status="ready")
+
+
+@router.get("/metadata/endpoints")
+def get_cloud_metadata(links: RequestLinks) -> list[CloudBody]:
+    """For ARM_CLOUD_METADATA_URL: lets Azure's own tools take this platform for a cloud."""
+    return [CloudBody.at(links.control)]

@@ -1,0 +1,15 @@
+"""Whether this process can do its work."""
+
+from sqlalchemy import text
+
+from modelyard.core.db.unit_of_work import Sessions, transaction
+
+
+class Health:
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def check_database(self) -> None:
+        """Raises when the database does not answer."""
+        with transaction(self._sessions) as work:
+            work.session.execute(text("SELECT 1"))

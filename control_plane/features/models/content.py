@@ -1,0 +1,62 @@
+"""From an upload's files to a model's content: checked before anything is kept."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from control_plane.features.models.model_version import ModelContent, ModelType
+from control_plane.features.uploads.service import Uploads
+from control_plane.features.uploads.upload import UploadedFile, UploadReference
+from modelyard.core.domain.mlmodel import MLMODEL_FILE, parse_mlmodel
+from modelyard.core.domain.model_manifest import ModelManifest, check_relative_path
+from modelyard.core.errors import InvalidModel
+from modelyard.core.ports.object_store import ObjectStore
+
+_LARGEST_MLMODEL_BYTES = 16 << 20
+
+
+class ContentReader:
+    def __init__(self, uploads: Uploads, store: ObjectStore) -> None:
+        self._uploads = uploads
+        self._store = store
+
+    def take(self, reference: UploadReference, uri: str, model_type: ModelType) -> ModelContent:
+        """Raises UploadIncomplete or InvalidModel, and then nothing is kept."""
+        files = self._uploads.files_of(reference)
+        for file in files:
+            check_relative_path(file.path)
+        flavors = self._flavors(reference, files) if model_type == ModelType.MLFLOW else {}
+        manifest = ModelManifest.of(self._uploads.keep(file) for file in files)
+        return ModelContent(uri, manifest, reference.name, flavors)
+
+    def _flavors(self, reference: UploadReference, files: Sequence[UploadedFile]) -> dict[str, Any]:
+        wanted = f"{reference.name}/{MLMODEL_FILE}"
+        file = next((file for file in files if file.path == wanted), None)
+        if file is None:
+            raise InvalidModel(_no_mlmodel(reference.name, files), target="modelUri")
+        if file.received > _LARGEST_MLMODEL_BYTES:
+            raise InvalidModel(f"{wanted} is {file.received} bytes long: that is no MLmodel file", target="modelUri")
+        text = b"".join(piece for chunk in file.chunks for piece in self._store.get(chunk.key))
+        return plain_json(parse_mlmodel(text).flavors)
+
+
+def _no_mlmodel(folder: str, files: Sequence[UploadedFile]) -> str:
+    deeper = next((file.path for file in files if file.path.endswith(f"/{MLMODEL_FILE}")), None)
+    if deeper is not None:
+        return f"{folder!r} has no MLmodel file, but {deeper!r} is there: register that folder instead"
+    return f"{folder!r} has no MLmodel file: register the folder that MLflow's save_model or log_model wrote"
+
+
+def plain_json(value: Mapping[str, Any]) -> dict[str, Any]:
+    """YAML knows dates, bytes, NaN and keys of any kind; the database's JSON does not."""
+    text = json.dumps(_with_text_keys(value), default=str)
+    plain: dict[str, Any] = json.loads(text.replace("\\u0000", ""), parse_constant=str)
+    return plain
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, dict) or hasattr(value, "items"):
+        return {str(key): _with_text_keys(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_with_text_keys(entry) for entry in value]
+    return value

@@ -1,0 +1,124 @@
+"""Models and their versions in the database."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import and_, delete, or_, select
+from sqlalchemy.orm import Session
+
+from control_plane.features.assets.asset import VersionQuery
+from control_plane.features.assets.repository import MODELS
+from control_plane.features.models.model_version import ModelContent, ModelType, ModelVersion, ModelVersionWish
+from control_plane.features.workspaces.workspace import Workspace
+from control_plane.web.paging import Page
+from modelyard.core.db.rows import GenerationRow, ModelRow, ModelVersionRow, OnlineDeploymentRow
+from modelyard.core.domain.model_manifest import ModelManifest
+from modelyard.core.errors import Conflict
+
+
+def find_version(session: Session, workspace: Workspace, name: str, version: str) -> ModelVersion | None:
+    row = MODELS.find_version(session, workspace, name, version)
+    return None if row is None else _model_version(workspace, name, row)
+
+
+def get_version(session: Session, workspace: Workspace, name: str, version: str) -> ModelVersion:
+    found = find_version(session, workspace, name, version)
+    if found is None:
+        raise MODELS.missing(workspace, name, version)
+    return found
+
+
+def list_versions(
+    session: Session, workspace: Workspace, name: str, query: VersionQuery, page: Page
+) -> Sequence[ModelVersion]:
+    rows = MODELS.list_versions(session, workspace, name, query, page)
+    return [_model_version(workspace, name, row) for row in rows]
+
+
+def lock_model(session: Session, workspace: Workspace, name: str) -> None:
+    """Make the model if need be; until the transaction ends nobody else adds or removes versions of it."""
+    MODELS.ensure_container(session, workspace, name)
+
+
+def add_version(
+    session: Session, workspace: Workspace, name: str, version: str, wish: ModelVersionWish, content: ModelContent
+) -> ModelVersion:
+    model, _ = MODELS.ensure_container(session, workspace, name)
+    row = ModelVersionRow(
+        model_id=model.id,
+        version=version,
+        tags={},
+        properties={},
+        model_type=wish.model_type or ModelType.CUSTOM,
+        model_uri=content.uri,
+        folder_name=content.folder_name,
+        manifest=content.manifest.to_list(),
+        manifest_hash=content.manifest.digest,
+        flavors=dict(content.flavors),
+        is_archived=False,
+        is_anonymous=wish.is_anonymous,
+    )
+    wish.described.apply_to(row)
+    session.add(row)
+    session.flush()
+    session.refresh(row)
+    return _model_version(workspace, name, row)
+
+
+def describe_version(session: Session, existing: ModelVersion, wish: ModelVersionWish) -> ModelVersion:
+    head = existing.head
+    row = session.get_one(ModelVersionRow, existing.key)
+    wish.described.apply_to(row)
+    session.flush()
+    session.refresh(row)
+    return _model_version(head.workspace, head.name, row)
+
+
+def remove_version(session: Session, workspace: Workspace, name: str, version: str) -> bool:
+    """False: it is not there. Raises Conflict when a deployment uses it."""
+    MODELS.lock_container(session, workspace, name)
+    row = MODELS.find_version(session, workspace, name, version)
+    if row is not None:
+        _remove(session, [row])
+    return row is not None
+
+
+def remove_model(session: Session, workspace: Workspace, name: str) -> bool:
+    """With all its versions. False: it is not there. Raises Conflict when a deployment uses one of them."""
+    row = MODELS.lock_container(session, workspace, name)
+    if row is None:
+        return False
+    _remove(session, row.versions)
+    session.execute(delete(ModelRow).where(ModelRow.id == row.id))
+    return True
+
+
+def _remove(session: Session, rows: Sequence[ModelVersionRow]) -> None:
+    ids = [row.id for row in rows]
+    is_current = or_(
+        GenerationRow.number == OnlineDeploymentRow.wanted_generation,
+        GenerationRow.number == OnlineDeploymentRow.serving_generation,
+    )
+    user = session.scalar(
+        select(OnlineDeploymentRow)
+        .join(GenerationRow, and_(GenerationRow.deployment_id == OnlineDeploymentRow.id, is_current))
+        .where(GenerationRow.model_version_id.in_(ids))
+        .limit(1)
+    )
+    if user is not None:
+        raise Conflict(
+            f"deployment {user.name!r} of endpoint {user.endpoint.name!r} uses this model: delete or update it first, "
+            "or archive the model instead"
+        )
+    session.execute(delete(GenerationRow).where(GenerationRow.model_version_id.in_(ids)))
+    session.execute(delete(ModelVersionRow).where(ModelVersionRow.id.in_(ids)))
+
+
+def _model_version(workspace: Workspace, name: str, row: ModelVersionRow) -> ModelVersion:
+    return ModelVersion(
+        key=row.id,
+        head=MODELS.head_of(workspace, name, row),
+        model_type=row.model_type,
+        model_uri=row.model_uri,
+        manifest=ModelManifest.from_list(row.manifest),
+        flavors=row.flavors,
+    )

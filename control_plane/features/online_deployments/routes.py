@@ -1,0 +1,165 @@
+"""Online deployments, their logs, workers and scoring scripts."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from control_plane.features.online_deployments.deployment import Deployment
+from control_plane.features.online_deployments.schemas import (
+    ContainerType,
+    DeploymentBody,
+    DeploymentPatchRequest,
+    DeploymentRequest,
+    LogsBody,
+    LogsRequest,
+    ScoringScriptBody,
+    Sku,
+    SkuCapacity,
+    SkuResource,
+    WorkerBody,
+)
+from control_plane.features.online_deployments.service import OnlineDeployments
+from control_plane.features.online_endpoints.routes import ENDPOINT
+from control_plane.features.operations.responses import OPERATION_ACCEPTED, OPERATION_HEADERS, accepted, announce
+from control_plane.features.workspaces.routes import AskedWorkspace
+from control_plane.web.addresses import Links, RequestLinks
+from control_plane.web.answers import CONFLICTS, USUAL_REFUSALS
+from control_plane.web.paging import ListBody, NextLink, RequestPage
+from control_plane.web.resource import TYPE_PREFIX
+from modelyard.core.domain.deployment import MOST_INSTANCES
+
+_DEPLOYMENTS = ENDPOINT + "/deployments"
+_DEPLOYMENT = _DEPLOYMENTS + "/{deployment}"
+
+router = APIRouter(tags=["onlineDeployments"], responses=USUAL_REFUSALS)
+
+
+def _service(request: Request) -> OnlineDeployments:
+    service: OnlineDeployments = request.app.state.services.online_deployments
+    return service
+
+
+Service = Annotated[OnlineDeployments, Depends(_service)]
+
+
+@router.get(_DEPLOYMENTS, response_model_exclude_none=True)
+def list_online_deployments(
+    path: AskedWorkspace,
+    endpoint: str,
+    page: RequestPage,
+    next_link: NextLink,
+    links: RequestLinks,
+    deployments: Service,
+) -> ListBody[DeploymentBody]:
+    found = deployments.list(path, endpoint, page)
+    bodies = [DeploymentBody.of(deployment, links) for deployment in found.items]
+    return ListBody(value=bodies, next_link=next_link if found.has_more else None)
+
+
+@router.get(_DEPLOYMENT, response_model_exclude_none=True)
+def get_online_deployment(
+    path: AskedWorkspace, endpoint: str, deployment: str, links: RequestLinks, deployments: Service
+) -> DeploymentBody:
+    return DeploymentBody.of(deployments.get(path, endpoint, deployment), links)
+
+
+@router.put(
+    _DEPLOYMENT,
+    response_model_exclude_none=True,
+    responses={
+        **CONFLICTS,
+        200: {"headers": OPERATION_HEADERS},
+        201: {"model": DeploymentBody, "description": "Being created.", "headers": OPERATION_HEADERS},
+    },
+)
+def put_online_deployment(
+    path: AskedWorkspace,
+    endpoint: str,
+    deployment: str,
+    body: DeploymentRequest,
+    response: Response,
+    links: RequestLinks,
+    deployments: Service,
+) -> DeploymentBody:
+    """Create or replace a deployment. One that says what already runs begins nothing."""
+    put, is_new = deployments.put(path, endpoint, deployment, body.wish())
+    response.status_code = 201 if is_new else 200
+    return _announced(put, response, links)
+
+
+@router.patch(
+    _DEPLOYMENT,
+    response_model_exclude_none=True,
+    responses={
+        **CONFLICTS,
+        200: {"headers": OPERATION_HEADERS},
+        202: {"model": DeploymentBody, "description": "Being scaled.", "headers": OPERATION_HEADERS},
+    },
+)
+def patch_online_deployment(
+    path: AskedWorkspace,
+    endpoint: str,
+    deployment: str,
+    body: DeploymentPatchRequest,
+    response: Response,
+    links: RequestLinks,
+    deployments: Service,
+) -> DeploymentBody:
+    """Scale (sku.capacity) or tag."""
+    patched = deployments.patch(path, endpoint, deployment, body.patch())
+    response.status_code = 200 if patched.state.is_final else 202
+    return _announced(patched, response, links)
+
+
+@router.delete(
+    _DEPLOYMENT,
+    status_code=202,
+    response_class=Response,
+    responses={**CONFLICTS, 202: OPERATION_ACCEPTED, 204: {"description": "It was not there."}},
+)
+def delete_online_deployment(
+    path: AskedWorkspace, endpoint: str, deployment: str, links: RequestLinks, deployments: Service
+) -> Response:
+    """Delete a deployment that receives no traffic."""
+    deleted = deployments.delete(path, endpoint, deployment)
+    if deleted is None or deleted.operation is None:
+        return Response(status_code=204)
+    return accepted(deleted.operation, links)
+
+
+@router.post(_DEPLOYMENT + "/getLogs")
+def get_logs(
+    path: AskedWorkspace, endpoint: str, deployment: str, deployments: Service, body: LogsRequest | None = None
+) -> LogsBody:
+    asked = body or LogsRequest()
+    container = asked.container_type or ContainerType.INFERENCE_SERVER
+    return LogsBody(content=deployments.logs(path, endpoint, deployment, container, asked.tail))
+
+
+@router.get(_DEPLOYMENT + "/skus", response_model_exclude_none=True)
+def list_skus(path: AskedWorkspace, endpoint: str, deployment: str, deployments: Service) -> ListBody[SkuResource]:
+    deployments.get(path, endpoint, deployment)
+    sku = SkuResource(
+        resource_type=f"{TYPE_PREFIX}/workspaces/onlineEndpoints/deployments",
+        sku=Sku(name="Default", tier="Standard"),
+        capacity=SkuCapacity(default=1, minimum=1, maximum=MOST_INSTANCES),
+    )
+    return ListBody(value=[sku])
+
+
+@router.get(_DEPLOYMENT + "/scoringScript")
+def get_scoring_script(path: AskedWorkspace, endpoint: str, deployment: str, deployments: Service) -> ScoringScriptBody:
+    """The generated score.py. An extension of Modelyard."""
+    return ScoringScriptBody(content=deployments.scoring_script(path, endpoint, deployment))
+
+
+@router.get(_DEPLOYMENT + "/workers", response_model_exclude_none=True)
+def list_workers(path: AskedWorkspace, endpoint: str, deployment: str, deployments: Service) -> ListBody[WorkerBody]:
+    """The workers as the host last saw them. An extension of Modelyard."""
+    return ListBody(value=[WorkerBody.of(worker) for worker in deployments.workers(path, endpoint, deployment)])
+
+
+def _announced(deployment: Deployment, response: Response, links: Links) -> DeploymentBody:
+    if deployment.operation is not None and not deployment.state.is_final:
+        announce(response, deployment.operation, links)
+    return DeploymentBody.of(deployment, links)

@@ -1,0 +1,301 @@
+"""Online deployments as JSON."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from control_plane.features.online_deployments.deployment import (
+    Deployment,
+    DeploymentPatch,
+    DeploymentWish,
+    Worker,
+)
+from control_plane.features.online_endpoints.schemas import OPERATION_URI, users_own
+from control_plane.web.addresses import Links
+from control_plane.web.arm_body import ArmBody, ArmEnum, Document, Duration, Moment, Texts
+from control_plane.web.error_body import ErrorDetail
+from control_plane.web.resource import TYPE_PREFIX, Resource, SystemData
+from modelyard.core.domain.deployment import DeploymentSpec, Probe, RequestSettings
+from modelyard.core.errors import InvalidRequest
+from modelyard.core.logs import INFERENCE_SERVER, STORAGE_INITIALIZER
+
+
+class ComputeType(ArmEnum):
+    MANAGED = "Managed"
+    KUBERNETES = "Kubernetes"
+    AZURE_ML_COMPUTE = "AzureMLCompute"
+
+
+class ContainerType(ArmEnum):
+    STORAGE_INITIALIZER = STORAGE_INITIALIZER
+    INFERENCE_SERVER = INFERENCE_SERVER
+
+
+class Sku(ArmBody):
+    name: str = "Default"
+    tier: str | None = None
+    capacity: int | None = None
+    """The instance count."""
+
+
+class ScaleSettings(ArmBody):
+    scale_type: str = "Default"
+
+
+class RequestSettingsBody(ArmBody):
+    request_timeout: Duration | None = None
+    max_concurrent_requests_per_instance: int | None = None
+    max_queue_wait: Duration | None = None
+
+    def value(self) -> RequestSettings:
+        usual = RequestSettings()
+        return RequestSettings(
+            request_timeout_seconds=_seconds(self.request_timeout, usual.request_timeout_seconds),
+            max_concurrent_requests_per_instance=self.max_concurrent_requests_per_instance,
+            max_queue_wait_seconds=None if self.max_queue_wait is None else self.max_queue_wait.total_seconds(),
+        )
+
+    @classmethod
+    def of(cls, settings: RequestSettings) -> "RequestSettingsBody":
+        wait = settings.max_queue_wait_seconds
+        return cls(
+            request_timeout=timedelta(seconds=settings.request_timeout_seconds),
+            max_concurrent_requests_per_instance=settings.max_concurrent_requests_per_instance,
+            max_queue_wait=None if wait is None else timedelta(seconds=wait),
+        )
+
+
+class ProbeBody(ArmBody):
+    initial_delay: Duration | None = None
+    period: Duration | None = None
+    timeout: Duration | None = None
+    success_threshold: int | None = None
+    failure_threshold: int | None = None
+
+    def value(self) -> Probe:
+        usual = Probe()
+        return Probe(
+            initial_delay_seconds=_seconds(self.initial_delay, usual.initial_delay_seconds),
+            period_seconds=_seconds(self.period, usual.period_seconds),
+            timeout_seconds=_seconds(self.timeout, usual.timeout_seconds),
+            success_threshold=usual.success_threshold if self.success_threshold is None else self.success_threshold,
+            failure_threshold=usual.failure_threshold if self.failure_threshold is None else self.failure_threshold,
+        )
+
+    @classmethod
+    def of(cls, probe: Probe) -> "ProbeBody":
+        return cls(
+            initial_delay=timedelta(seconds=probe.initial_delay_seconds),
+            period=timedelta(seconds=probe.period_seconds),
+            timeout=timedelta(seconds=probe.timeout_seconds),
+            success_threshold=probe.success_threshold,
+            failure_threshold=probe.failure_threshold,
+        )
+
+
+def _seconds(given: timedelta | None, usual: float) -> float:
+    return usual if given is None else given.total_seconds()
+
+
+class Unacted(ArmBody):
+    """What is given back as it came and nothing here acts on."""
+
+    description: str | None = None
+    instance_type: str | None = None
+    app_insights_enabled: bool | None = None
+    egress_public_network_access: str | None = None
+    startup_probe: Document | None = None
+    data_collector: Document | None = None
+
+
+class DeploymentRequestProperties(Unacted):
+    model: str | None = None
+    """Id of a registered model version."""
+    environment_id: str | None = None
+    """Id of a registered environment version; left out: the environment that the model's own files ask for."""
+    environment_variables: Texts = Field(default_factory=dict)
+    endpoint_compute_type: ComputeType | None = None
+    code_configuration: Document | None = None
+    model_mount_path: str | None = None
+    request_settings: RequestSettingsBody | None = None
+    liveness_probe: ProbeBody | None = None
+    readiness_probe: ProbeBody | None = None
+    scale_settings: ScaleSettings | None = None
+    properties: Texts = Field(default_factory=dict)
+
+
+class DeploymentRequest(ArmBody):
+    location: str | None = None
+    tags: Texts = Field(default_factory=dict)
+    sku: Sku | None = None
+    properties: DeploymentRequestProperties
+
+    def wish(self) -> DeploymentWish:
+        asked = self.properties
+        _check_supported(asked)
+        sku = self.sku or Sku()
+        spec = DeploymentSpec(
+            model_id=asked.model or "",
+            environment_id=asked.environment_id,
+            environment_variables=asked.environment_variables,
+            request_settings=(asked.request_settings or RequestSettingsBody()).value(),
+            liveness_probe=(asked.liveness_probe or ProbeBody()).value(),
+            readiness_probe=(asked.readiness_probe or ProbeBody()).value(),
+        )
+        unacted = {name: value for name in Unacted.model_fields if (value := getattr(asked, name)) is not None}
+        return DeploymentWish(
+            spec=spec,
+            instance_count=1 if sku.capacity is None else sku.capacity,
+            location=self.location,
+            tags=self.tags,
+            properties=users_own(asked.properties),
+            body={**unacted, "sku": sku.model_dump(include={"name", "tier"}, exclude_none=True)},
+        )
+
+
+def _check_supported(asked: DeploymentRequestProperties) -> None:
+    if asked.code_configuration is not None:
+        raise InvalidRequest(
+            "codeConfiguration cannot be used yet: custom scoring scripts come later. Leave it out, and a script is "
+            "generated for the model",
+            target="properties.codeConfiguration",
+        )
+    if asked.endpoint_compute_type not in (None, ComputeType.MANAGED):
+        raise InvalidRequest(
+            f"endpointComputeType {asked.endpoint_compute_type} cannot be used here: leave it out or say Managed",
+            target="properties.endpointComputeType",
+        )
+    if asked.model_mount_path is not None:
+        raise InvalidRequest(
+            "modelMountPath is for containers of one's own, which cannot be used here: leave it out",
+            target="properties.modelMountPath",
+        )
+    scale_type = asked.scale_settings.scale_type if asked.scale_settings else "Default"
+    if scale_type.lower() != "default":
+        raise InvalidRequest(
+            f"scaleType {scale_type!r} cannot be used: say Default, and set sku.capacity to scale",
+            target="properties.scaleSettings.scaleType",
+        )
+    if not asked.model:
+        raise InvalidRequest("the deployment names no model: give the id of one", target="properties.model")
+
+
+class DeploymentPatchRequest(ArmBody):
+    tags: Texts | None = None
+    sku: Sku | None = None
+
+    def patch(self) -> DeploymentPatch:
+        tags = self.tags if "tags" in self.model_fields_set else None
+        return DeploymentPatch(self.sku.capacity if self.sku else None, tags)
+
+
+class DeploymentProperties(Unacted):
+    model: str
+    environment_id: str | None
+    environment_variables: Texts
+    endpoint_compute_type: ComputeType = ComputeType.MANAGED
+    request_settings: RequestSettingsBody
+    liveness_probe: ProbeBody
+    readiness_probe: ProbeBody
+    scale_settings: ScaleSettings = ScaleSettings()
+    properties: Texts
+    """The user's own, and AzureAsyncOperationUri: where to ask after the last operation."""
+    provisioning_state: str
+    provisioning_error: ErrorDetail | None
+    """Why the state is Failed. An extension of Modelyard."""
+
+
+class DeploymentBody(Resource):
+    location: str
+    tags: Texts
+    sku: Sku
+    properties: DeploymentProperties
+
+    @classmethod
+    def of(cls, deployment: Deployment, links: Links) -> "DeploymentBody":
+        unacted: dict[str, Any] = {k: v for k, v in deployment.body.items() if k in Unacted.model_fields}
+        spec, failure = deployment.spec, deployment.failure
+        return cls(
+            id=deployment.arm_id,
+            name=deployment.name,
+            type=f"{TYPE_PREFIX}/workspaces/onlineEndpoints/deployments",
+            system_data=SystemData.of(deployment.created_at, deployment.modified_at),
+            location=deployment.location,
+            tags=dict(deployment.tags),
+            sku=Sku(**{**deployment.body.get("sku", {}), "capacity": deployment.instance_count}),
+            properties=DeploymentProperties(
+                **unacted,
+                model=spec.model_id,
+                environment_id=spec.environment_id,
+                environment_variables=dict(spec.environment_variables),
+                request_settings=RequestSettingsBody.of(spec.request_settings),
+                liveness_probe=ProbeBody.of(spec.liveness_probe),
+                readiness_probe=ProbeBody.of(spec.readiness_probe),
+                properties={**deployment.properties, **_operation_uri(deployment, links)},
+                provisioning_state=deployment.state,
+                provisioning_error=ErrorDetail(code=failure.code, message=failure.message) if failure else None,
+            ),
+        )
+
+
+def _operation_uri(deployment: Deployment, links: Links) -> dict[str, str]:
+    operation = deployment.operation
+    if operation is None:
+        return {}
+    return {OPERATION_URI: links.operation(operation.subscription, operation.location, operation.id)}
+
+
+class LogsRequest(ArmBody):
+    container_type: ContainerType | None = None
+    """InferenceServer (as it is): what the workers print. StorageInitializer: the build."""
+    tail: Annotated[int, Field(ge=0)] | None = None
+    """How many of the last lines; left out: as many as 16 MB hold."""
+
+
+class LogsBody(ArmBody):
+    content: str
+
+
+class ScoringScriptBody(ArmBody):
+    content: str
+
+
+class SkuCapacity(ArmBody):
+    default: int
+    minimum: int
+    maximum: int
+    scale_type: str = "Manual"
+
+
+class SkuResource(ArmBody):
+    resource_type: str
+    sku: Sku
+    capacity: SkuCapacity
+
+
+class WorkerBody(ArmBody):
+    guest_id: str
+    generation: int
+    slot: int
+    """Which of the deployment's instances it is, from 0."""
+    state: str
+    pid: int | None
+    restarts: int
+    last_exit_reason: str | None
+    started_at: Moment | None
+    seen_at: Moment
+
+    @classmethod
+    def of(cls, worker: Worker) -> "WorkerBody":
+        return cls(
+            guest_id=worker.guest_id,
+            generation=worker.generation,
+            slot=worker.slot,
+            state=worker.state,
+            pid=worker.pid,
+            restarts=worker.restarts,
+            last_exit_reason=worker.last_exit_reason,
+            started_at=worker.started_at,
+            seen_at=worker.seen_at,
+        )

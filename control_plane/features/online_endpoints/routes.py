@@ -1,0 +1,133 @@
+"""Online endpoints and their credentials."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from control_plane.features.online_endpoints.endpoint import Endpoint
+from control_plane.features.online_endpoints.schemas import (
+    EndpointBody,
+    EndpointKeysBody,
+    EndpointPatchRequest,
+    EndpointRequest,
+    RegenerateKeysRequest,
+    TokenBody,
+)
+from control_plane.features.online_endpoints.service import OnlineEndpoints
+from control_plane.features.operations.responses import OPERATION_ACCEPTED, OPERATION_HEADERS, accepted, announce
+from control_plane.features.workspaces.routes import WORKSPACE, AskedWorkspace
+from control_plane.web.addresses import Links, RequestLinks
+from control_plane.web.answers import CONFLICTS, USUAL_REFUSALS
+from control_plane.web.paging import ListBody, NextLink, RequestPage
+
+_ENDPOINTS = WORKSPACE + "/onlineEndpoints"
+ENDPOINT = _ENDPOINTS + "/{endpoint}"
+
+router = APIRouter(tags=["onlineEndpoints"], responses=USUAL_REFUSALS)
+
+
+def _service(request: Request) -> OnlineEndpoints:
+    service: OnlineEndpoints = request.app.state.services.online_endpoints
+    return service
+
+
+Service = Annotated[OnlineEndpoints, Depends(_service)]
+
+
+@router.get(_ENDPOINTS, response_model_exclude_none=True)
+def list_online_endpoints(
+    path: AskedWorkspace, page: RequestPage, next_link: NextLink, links: RequestLinks, endpoints: Service
+) -> ListBody[EndpointBody]:
+    found = endpoints.list(path, page)
+    bodies = [EndpointBody.of(endpoint, links) for endpoint in found.items]
+    return ListBody(value=bodies, next_link=next_link if found.has_more else None)
+
+
+@router.get(ENDPOINT, response_model_exclude_none=True)
+def get_online_endpoint(path: AskedWorkspace, endpoint: str, links: RequestLinks, endpoints: Service) -> EndpointBody:
+    return EndpointBody.of(endpoints.get(path, endpoint), links)
+
+
+@router.put(
+    ENDPOINT,
+    response_model_exclude_none=True,
+    responses={
+        **CONFLICTS,
+        200: {"headers": OPERATION_HEADERS},
+        201: {"model": EndpointBody, "description": "Being created.", "headers": OPERATION_HEADERS},
+    },
+)
+def put_online_endpoint(
+    path: AskedWorkspace,
+    endpoint: str,
+    body: EndpointRequest,
+    response: Response,
+    links: RequestLinks,
+    endpoints: Service,
+) -> EndpointBody:
+    """Create or replace an endpoint: what the body does not say goes back to its default, traffic included."""
+    put, is_new = endpoints.put(path, endpoint, body.wish())
+    response.status_code = 201 if is_new else 200
+    return _announced(put, response, links)
+
+
+@router.patch(
+    ENDPOINT,
+    status_code=202,
+    response_model_exclude_none=True,
+    responses={**CONFLICTS, 202: {"headers": OPERATION_HEADERS}},
+)
+def patch_online_endpoint(
+    path: AskedWorkspace,
+    endpoint: str,
+    body: EndpointPatchRequest,
+    response: Response,
+    links: RequestLinks,
+    endpoints: Service,
+) -> EndpointBody:
+    return _announced(endpoints.patch(path, endpoint, body.patch()), response, links)
+
+
+@router.delete(
+    ENDPOINT,
+    status_code=202,
+    response_class=Response,
+    responses={202: OPERATION_ACCEPTED, 204: {"description": "It was not there."}},
+)
+def delete_online_endpoint(path: AskedWorkspace, endpoint: str, links: RequestLinks, endpoints: Service) -> Response:
+    """Delete an endpoint with all its deployments."""
+    deleted = endpoints.delete(path, endpoint)
+    if deleted is None or deleted.operation is None:
+        return Response(status_code=204)
+    return accepted(deleted.operation, links)
+
+
+@router.post(ENDPOINT + "/listKeys")
+def list_keys(path: AskedWorkspace, endpoint: str, endpoints: Service) -> EndpointKeysBody:
+    return EndpointKeysBody.of(endpoints.keys(path, endpoint))
+
+
+@router.post(
+    ENDPOINT + "/regenerateKeys",
+    status_code=202,
+    response_class=Response,
+    responses={**CONFLICTS, 202: OPERATION_ACCEPTED},
+)
+def regenerate_keys(
+    path: AskedWorkspace, endpoint: str, body: RegenerateKeysRequest, links: RequestLinks, endpoints: Service
+) -> Response:
+    """A new key: keyValue, or a random one when keyValue is left out or is the current key."""
+    changed = endpoints.regenerate_key(path, endpoint, body.key_type, body.key_value)
+    return accepted(changed.operation, links) if changed.operation else Response(status_code=200)
+
+
+@router.post(ENDPOINT + "/token")
+def get_token(path: AskedWorkspace, endpoint: str, endpoints: Service) -> TokenBody:
+    """A scoring token, for endpoints whose authMode is not Key."""
+    return TokenBody.of(endpoints.token(path, endpoint))
+
+
+def _announced(endpoint: Endpoint, response: Response, links: Links) -> EndpointBody:
+    if endpoint.operation is not None:
+        announce(response, endpoint.operation, links)
+    return EndpointBody.of(endpoint, links)

@@ -1,0 +1,163 @@
+"""Online endpoints as JSON."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from control_plane.features.online_endpoints.endpoint import (
+    AccessToken,
+    AuthMode,
+    Endpoint,
+    EndpointKeys,
+    EndpointPatch,
+    EndpointWish,
+    KeyType,
+    NetworkAccess,
+)
+from control_plane.web.addresses import Links
+from control_plane.web.arm_body import ArmBody, Document, Texts
+from control_plane.web.resource import TYPE_PREFIX, Resource, SystemData
+from modelyard.core.domain.traffic import TrafficSplit
+
+OPERATION_URI = "AzureAsyncOperationUri"
+# A resource as it was read comes back in a PUT, with what reading had added.
+_ADDED_ON_READING = frozenset({"createdby", "createdat", "lastmodifiedat", "azureasyncoperationuri"})
+
+Percents = Annotated[dict[str, int], BeforeValidator(lambda value: {} if value is None else value)]
+
+
+def users_own(properties: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in properties.items() if name.lower() not in _ADDED_ON_READING}
+
+
+def _named_in_lower_case(percents: dict[str, int]) -> dict[str, int]:
+    """Zero shares say nothing, not even that the deployment is there."""
+    return {name.lower(): percent for name, percent in percents.items() if percent}
+
+
+class EndpointKeysBody(ArmBody):
+    primary_key: str
+    secondary_key: str
+
+    @classmethod
+    def of(cls, keys: EndpointKeys) -> "EndpointKeysBody":
+        return cls(primary_key=keys.primary, secondary_key=keys.secondary)
+
+
+class PresetKeys(ArmBody):
+    primary_key: str | None = None
+    secondary_key: str | None = None
+
+
+class EndpointRequestProperties(ArmBody):
+    auth_mode: AuthMode
+    description: str | None = None
+    properties: Texts = Field(default_factory=dict)
+    traffic: Percents = Field(default_factory=dict)
+    mirror_traffic: Percents = Field(default_factory=dict)
+    public_network_access: NetworkAccess | None = None
+    keys: PresetKeys | None = None
+    """Only read when the endpoint is created, and never given back."""
+
+
+class EndpointRequest(ArmBody):
+    location: str | None = None
+    kind: str | None = None
+    identity: Document | None = None
+    tags: Texts = Field(default_factory=dict)
+    properties: EndpointRequestProperties
+
+    def wish(self) -> EndpointWish:
+        asked = self.properties
+        keys = asked.keys or PresetKeys()
+        return EndpointWish(
+            location=self.location,
+            kind=self.kind,
+            identity=self.identity,
+            tags=self.tags,
+            properties=users_own(asked.properties),
+            description=asked.description,
+            auth_mode=asked.auth_mode,
+            public_network_access=asked.public_network_access or NetworkAccess.ENABLED,
+            split=TrafficSplit(_named_in_lower_case(asked.traffic), _named_in_lower_case(asked.mirror_traffic)),
+            primary_key=keys.primary_key,
+            secondary_key=keys.secondary_key,
+        )
+
+
+class EndpointPatchRequest(ArmBody):
+    tags: Texts | None = None
+    identity: Document | None = None
+
+    def patch(self) -> EndpointPatch:
+        return EndpointPatch(self.tags if "tags" in self.model_fields_set else None, self.identity)
+
+
+class EndpointProperties(ArmBody):
+    auth_mode: AuthMode
+    description: str | None
+    properties: Texts
+    """The user's own, and AzureAsyncOperationUri: where to ask after the last operation."""
+    scoring_uri: str
+    swagger_uri: str
+    traffic: dict[str, int]
+    mirror_traffic: dict[str, int]
+    public_network_access: str
+    provisioning_state: str
+
+
+class EndpointBody(Resource):
+    location: str
+    kind: str | None
+    identity: Document | None
+    tags: Texts
+    properties: EndpointProperties
+
+    @classmethod
+    def of(cls, endpoint: Endpoint, links: Links) -> "EndpointBody":
+        return cls(
+            id=endpoint.arm_id,
+            name=endpoint.name,
+            type=f"{TYPE_PREFIX}/workspaces/onlineEndpoints",
+            system_data=SystemData.of(endpoint.created_at, endpoint.modified_at),
+            location=endpoint.location,
+            kind=endpoint.kind,
+            identity=None if endpoint.identity is None else dict(endpoint.identity),
+            tags=dict(endpoint.tags),
+            properties=EndpointProperties(
+                auth_mode=endpoint.auth_mode,
+                description=endpoint.description,
+                properties={**endpoint.properties, **_operation_uri(endpoint, links)},
+                scoring_uri=links.scoring_uri(endpoint.name),
+                swagger_uri=links.swagger_uri(endpoint.name),
+                traffic=dict(endpoint.traffic),
+                mirror_traffic=dict(endpoint.mirror_traffic),
+                public_network_access=endpoint.public_network_access,
+                provisioning_state=endpoint.state,
+            ),
+        )
+
+
+def _operation_uri(endpoint: Endpoint, links: Links) -> dict[str, str]:
+    operation = endpoint.operation
+    if operation is None:
+        return {}
+    return {OPERATION_URI: links.operation(operation.subscription, operation.location, operation.id)}
+
+
+class RegenerateKeysRequest(ArmBody):
+    key_type: KeyType
+    key_value: str | None = None
+
+
+class TokenBody(ArmBody):
+    access_token: str
+    token_type: str = "Bearer"
+    expiry_time_utc: int
+    refresh_after_time_utc: int
+
+    @classmethod
+    def of(cls, token: AccessToken) -> "TokenBody":
+        return cls(
+            access_token=token.token, expiry_time_utc=token.expires_at, refresh_after_time_utc=token.refresh_after
+        )

@@ -1,0 +1,78 @@
+"""Operations in the database."""
+
+from uuid import UUID
+
+from sqlalchemy import and_, func, select
+from sqlalchemy.orm import Session
+
+from control_plane.features.operations.operation import ROUTING, Operation, OperationKind
+from control_plane.features.workspaces.workspace import Workspace
+from modelyard.core.db.lifecycle import begin_operation
+from modelyard.core.db.rows import GenerationRow, OnlineDeploymentRow, OperationRow
+from modelyard.core.domain.lifecycle import GenerationState, OperationStatus, ProvisioningState
+from modelyard.core.errors import ResourceNotFound
+
+_ANYWHERE = "local"
+_QUEUED = "queued"
+
+
+def start_operation(session: Session, workspace: Workspace, kind: OperationKind, resource_id: str) -> Operation:
+    row = begin_operation(session, subscription=workspace.subscription, kind=kind, resource_id=resource_id)
+    session.refresh(row)
+    return operation_of(row, workspace.location)
+
+
+def get_operation(session: Session, subscription: str, location: str, operation_id: UUID) -> Operation:
+    row = session.scalar(
+        select(OperationRow).where(
+            OperationRow.id == operation_id, func.lower(OperationRow.subscription) == subscription.lower()
+        )
+    )
+    if row is None:
+        raise ResourceNotFound("there is no such operation; they are kept for 7 days after their end")
+    return operation_of(row, location, _step(session, row))
+
+
+def operation_of(row: OperationRow, location: str = _ANYWHERE, step: str | None = None) -> Operation:
+    return Operation(
+        id=row.id,
+        subscription=row.subscription,
+        location=location,
+        kind=row.kind,
+        resource_id=row.resource_id,
+        status=OperationStatus(row.status),
+        started_at=row.created_at,
+        ended_at=row.ended_at,
+        step=step,
+        error=row.error,
+    )
+
+
+def _step(session: Session, row: OperationRow) -> str | None:
+    """What a deployment's operation is doing right now."""
+    if row.status != OperationStatus.IN_PROGRESS:
+        return None
+    found = session.execute(
+        select(GenerationRow.state, GenerationRow.step, OnlineDeploymentRow.provisioning_state)
+        .join(
+            OnlineDeploymentRow,
+            and_(
+                GenerationRow.deployment_id == OnlineDeploymentRow.id,
+                GenerationRow.number == OnlineDeploymentRow.wanted_generation,
+            ),
+        )
+        .where(OnlineDeploymentRow.operation_id == row.id)
+    ).first()
+    if found is None:
+        return ROUTING if row.kind != OperationKind.PRUNE_ENVIRONMENTS else "pruning"
+    return _named_step(*found)
+
+
+def _named_step(generation: str, step: str | None, provisioning: str) -> str:
+    if provisioning == ProvisioningState.DELETING:
+        return "draining workers"
+    if provisioning == ProvisioningState.SCALING:
+        return "scaling"
+    if generation == GenerationState.QUEUED:
+        return _QUEUED
+    return ROUTING if generation == GenerationState.SERVING else step or "resolving"

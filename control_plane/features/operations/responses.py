@@ -1,0 +1,41 @@
+"""The headers by which an answer says where its operation can be asked after."""
+
+from typing import Any
+
+from fastapi import Response
+
+from control_plane.features.operations.operation import Operation
+from control_plane.web.addresses import Links
+
+# Whole seconds: clients take a missing or zero pause for "half a minute".
+_PAUSE = "1"
+
+
+def _header(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
+
+
+OPERATION_HEADERS = {
+    "Azure-AsyncOperation": _header("Where to ask after the operation, when one was begun."),
+    "Retry-After": _header("Seconds to wait between questions."),
+}
+OPERATION_ACCEPTED: dict[str, Any] = {
+    "description": "Accepted; the operation goes on by itself.",
+    "headers": {**OPERATION_HEADERS, "Location": _header("Answers 202 until the operation has ended.")},
+}
+
+
+def announce(response: Response, operation: Operation, links: Links) -> None:
+    where = (operation.subscription, operation.location, operation.id)
+    response.headers["Azure-AsyncOperation"] = links.operation(*where)
+    response.headers["Retry-After"] = _PAUSE
+    response.headers["x-ms-async-operation-timeout"] = "PT1H"
+
+
+def accepted(operation: Operation, links: Links) -> Response:
+    """The answer to a DELETE or POST that began an operation."""
+    response = Response(status_code=202)
+    announce(response, operation, links)
+    where = (operation.subscription, operation.location, operation.id)
+    response.headers["Location"] = links.operation_result(*where)
+    return response

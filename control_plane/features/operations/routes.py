@@ -1,0 +1,52 @@
+"""Where clients ask after the operations that they began."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from control_plane.features.operations.responses import OPERATION_ACCEPTED, accepted
+from control_plane.features.operations.schemas import OperationBody
+from control_plane.features.operations.service import Operations
+from control_plane.web.addresses import RequestLinks
+from control_plane.web.answers import CONFLICTS, USUAL_REFUSALS
+from modelyard.core.domain.lifecycle import OperationStatus
+from modelyard.core.errors import Conflict
+
+_LOCATION = "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
+
+router = APIRouter(tags=["operations"], responses=USUAL_REFUSALS)
+
+
+def _service(request: Request) -> Operations:
+    service: Operations = request.app.state.services.operations
+    return service
+
+
+Service = Annotated[Operations, Depends(_service)]
+
+
+@router.get(_LOCATION + "/mfeOperationsStatus/{operation_id}", response_model_exclude_none=True)
+def get_operation(
+    subscription: str, location: str, operation_id: UUID, response: Response, operations: Service
+) -> OperationBody:
+    """200 whatever the status is; the error of a failed operation is in the body."""
+    response.headers["Retry-After"] = "1"
+    return OperationBody.of(operations.get(subscription, location, operation_id))
+
+
+@router.get(
+    _LOCATION + "/mfeOperationResults/{operation_id}",
+    status_code=204,
+    response_class=Response,
+    responses={**CONFLICTS, 202: OPERATION_ACCEPTED, 204: {"description": "It has succeeded."}},
+)
+def get_operation_result(
+    subscription: str, location: str, operation_id: UUID, links: RequestLinks, operations: Service
+) -> Response:
+    operation = operations.get(subscription, location, operation_id)
+    if operation.status == OperationStatus.IN_PROGRESS:
+        return accepted(operation, links)
+    if operation.error:
+        raise Conflict(str(operation.error["message"]))
+    return Response(status_code=204)

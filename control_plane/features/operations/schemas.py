@@ -1,0 +1,37 @@
+"""Operations as JSON."""
+
+from control_plane.features.operations.operation import Operation
+from control_plane.web.arm_body import ArmBody, Moment
+from control_plane.web.error_body import Error
+
+
+class OperationProperties(ArmBody):
+    step: str | None = None
+    """What is being done, while it is: queued, resolving, installing, checking, starting workers, routing."""
+
+
+class OperationBody(ArmBody):
+    id: str
+    name: str
+    status: str
+    """InProgress, Succeeded, Failed or Canceled."""
+    start_time: Moment
+    end_time: Moment | None
+    percent_complete: int
+    properties: OperationProperties
+    error: Error | None
+    """Why it failed."""
+
+    @classmethod
+    def of(cls, operation: Operation) -> "OperationBody":
+        provider = f"/subscriptions/{operation.subscription}/providers/Microsoft.MachineLearningServices"
+        return cls(
+            id=f"{provider}/locations/{operation.location}/mfeOperationsStatus/{operation.id}",
+            name=str(operation.id),
+            status=operation.status,
+            start_time=operation.started_at,
+            end_time=operation.ended_at,
+            percent_complete=operation.percent_complete,
+            properties=OperationProperties(step=operation.step),
+            error=Error.model_validate(operation.error) if operation.error else None,
+        )

@@ -1,0 +1,16 @@
+"""Asking after operations."""
+
+from uuid import UUID
+
+from control_plane.features.operations import repository
+from control_plane.features.operations.operation import Operation
+from modelyard.core.db.unit_of_work import Sessions, transaction
+
+
+class Operations:
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def get(self, subscription: str, location: str, operation_id: UUID) -> Operation:
+        with transaction(self._sessions) as work:
+            return repository.get_operation(work.session, subscription, location, operation_id)

@@ -1,0 +1,83 @@
+"""Uploads in the database."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import groupby
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy.orm import Session
+
+from control_plane.features.uploads.upload import Chunk, SentPart, UploadedFile
+from modelyard.core.db.rows import UploadChunkRow, UploadRow
+from modelyard.core.errors import ResourceNotFound
+
+LIFETIME = timedelta(hours=24)
+
+
+def start_upload(session: Session, workspace_key: int) -> UUID:
+    row = UploadRow(workspace_id=workspace_key, expires_at=func.now() + LIFETIME)
+    session.add(row)
+    session.flush()
+    return row.id
+
+
+def lock_upload(session: Session, upload_id: UUID) -> None:
+    """For the rest of the transaction nobody else changes it. Raises ResourceNotFound."""
+    found = session.scalar(select(UploadRow.id).where(UploadRow.id == upload_id).with_for_update())
+    if found is None:
+        raise ResourceNotFound("this upload is over: its model version is registered, or it was left for a day")
+
+
+def find_file(session: Session, upload_id: UUID, path: str) -> UploadedFile | None:
+    return next(iter(_files(session, UploadChunkRow.upload_id == upload_id, UploadChunkRow.path == path)), None)
+
+
+def list_files(session: Session, upload_id: UUID) -> Sequence[UploadedFile]:
+    return _files(session, UploadChunkRow.upload_id == upload_id)
+
+
+def size_of_others(session: Session, upload_id: UUID, path: str) -> int:
+    """Bytes of the upload's other files."""
+    total = select(func.coalesce(func.sum(UploadChunkRow.size), 0))
+    return int(session.scalar(total.where(UploadChunkRow.upload_id == upload_id, UploadChunkRow.path != path)) or 0)
+
+
+def record_chunk(session: Session, upload_id: UUID, path: str, part: SentPart, chunk: Chunk) -> None:
+    session.add(
+        UploadChunkRow(
+            upload_id=upload_id,
+            path=path,
+            start=chunk.start,
+            size=chunk.size,
+            total=part.total,
+            sha256=chunk.sha256,
+            file_sha256=part.sha256,
+            key=chunk.key,
+        )
+    )
+
+
+def forget_file(session: Session, upload_id: UUID, path: str) -> Sequence[str]:
+    """Returns the keys that its chunks had in the object store."""
+    of_file = (UploadChunkRow.upload_id == upload_id, UploadChunkRow.path == path)
+    return list(session.scalars(delete(UploadChunkRow).where(*of_file).returning(UploadChunkRow.key)))
+
+
+def forget_upload(session: Session, upload_id: UUID) -> Sequence[str]:
+    """Returns the keys of all its chunks."""
+    keys = session.scalars(select(UploadChunkRow.key).where(UploadChunkRow.upload_id == upload_id)).all()
+    session.execute(delete(UploadRow).where(UploadRow.id == upload_id))
+    return keys
+
+
+def _files(session: Session, *conditions: ColumnElement[bool]) -> Sequence[UploadedFile]:
+    rows = session.scalars(
+        select(UploadChunkRow).where(*conditions).order_by(UploadChunkRow.path, UploadChunkRow.start)
+    )
+    return [_file(path, list(chunks)) for path, chunks in groupby(rows, key=lambda row: row.path)]
+
+
+def _file(path: str, rows: list[UploadChunkRow]) -> UploadedFile:
+    chunks = tuple(Chunk(row.start, row.size, row.sha256, row.key) for row in rows)
+    return UploadedFile(path, chunks, rows[-1].total, rows[-1].file_sha256)

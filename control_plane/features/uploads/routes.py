@@ -1,0 +1,88 @@
+"""Signed URLs to write to. They need no admin token, and nothing of a file is ever whole in memory."""
+
+from functools import partial
+from typing import Annotated
+from uuid import UUID
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.requests import ClientDisconnect
+
+from control_plane.features.uploads.arriving import pieces_of
+from control_plane.features.uploads.service import Uploads
+from control_plane.features.uploads.upload import SentPart
+from control_plane.web.answers import SIGNED_REFUSALS
+from modelyard.core.errors import InvalidRequest, ResourceNotFound
+
+RECEIVED = "x-modelyard-received"
+_SHA256 = "x-modelyard-sha256"
+_FILE = "/uploads/{upload_id}/{path:path}"
+_RECEIVED_HEADER = {
+    "headers": {RECEIVED: {"description": "Bytes of the file that are here.", "schema": {"type": "integer"}}}
+}
+
+router = APIRouter(tags=["uploads"], responses=SIGNED_REFUSALS)
+# Threads of their own: a few slow senders must not keep everybody else waiting.
+_senders = CapacityLimiter(32)
+
+
+def _admitted(upload_id: UUID, request: Request) -> Uploads:
+    uploads: Uploads = request.app.state.services.uploads
+    uploads.admit(upload_id, request.query_params)
+    if "comp" in request.query_params:
+        raise InvalidRequest("files are sent whole, or continued with Content-Range; blocks (comp=…) are not supported")
+    return uploads
+
+
+Admitted = Annotated[Uploads, Depends(_admitted)]
+Sha256 = Annotated[str | None, Header(alias=_SHA256, description="SHA-256 of the whole file, in hex.")]
+
+
+@router.put(
+    _FILE,
+    status_code=201,
+    response_class=Response,
+    responses={201: {"description": "The file, or the rest of it, has arrived.", **_RECEIVED_HEADER}},
+    openapi_extra={
+        "requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+    },
+)
+async def put_file(
+    upload_id: UUID,
+    path: str,
+    request: Request,
+    uploads: Admitted,
+    sha256: Sha256 = None,
+    content_range: Annotated[str | None, Header(description="To continue: bytes <first>-<last>/<total>.")] = None,
+) -> Response:
+    """Send a file, or with Content-Range the rest of one whose first part is here."""
+    part = SentPart.of_headers(content_range, request.headers.get("content-length"), sha256)
+    receive = partial(uploads.receive, upload_id, path, part, pieces_of(request))
+    receipt = await to_thread.run_sync(receive, limiter=_senders)
+    if receipt.is_broken:
+        raise ClientDisconnect
+    return Response(status_code=201, headers={RECEIVED: str(receipt.received)})
+
+
+@router.head(
+    _FILE, response_class=Response, responses={200: {"description": "Some of it is here.", **_RECEIVED_HEADER}}
+)
+def head_file(upload_id: UUID, path: str, uploads: Admitted, sha256: Sha256 = None) -> Response:
+    """How much of a file is here. Content that is known by its hash need not be sent at all."""
+    received = uploads.received(upload_id, path, sha256)
+    if received is None:
+        return Response(status_code=404)
+    return Response(headers={RECEIVED: str(received)})
+
+
+@router.get(
+    _FILE,
+    response_class=StreamingResponse,
+    responses={200: {"description": "What has arrived.", "content": {"application/octet-stream": {}}}},
+)
+def get_file(upload_id: UUID, path: str, uploads: Admitted) -> StreamingResponse:
+    content = uploads.read(upload_id, path)
+    if content is None:
+        raise ResourceNotFound(f"nothing of {path!r} has arrived yet")
+    return StreamingResponse(content, media_type="application/octet-stream")

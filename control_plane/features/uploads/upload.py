@@ -1,0 +1,96 @@
+"""Files on their way in: each is a row of chunks, one for every PUT that brought some of it."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote
+from uuid import UUID
+
+from modelyard.core.errors import InvalidRequest
+
+_UPLOAD_URI = re.compile(r"(?:^|/)uploads/(?P<id>[0-9a-fA-F-]{36})/(?P<path>[^?#]+)")
+_RANGE = re.compile(r"bytes (?P<first>\d{1,18})-(?P<last>\d{1,18})/(?P<total>\d{1,18})")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    start: int
+    size: int
+    sha256: str
+    key: str
+    """Where its bytes lie in the object store."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    path: str
+    chunks: tuple[Chunk, ...]
+    total: int | None
+    """The whole size, once its sender has said it."""
+    sha256: str | None
+    """What its sender says of the whole content."""
+
+    @property
+    def received(self) -> int:
+        return sum(chunk.size for chunk in self.chunks)
+
+    @property
+    def is_whole(self) -> bool:
+        return self.total == self.received
+
+
+@dataclass(frozen=True, slots=True)
+class SentPart:
+    """What the headers of a PUT say about its body."""
+
+    start: int
+    total: int | None
+    """None: the body's end is the file's."""
+    sha256: str | None
+
+    @classmethod
+    def of_headers(cls, content_range: str | None, content_length: str | None, sha256: str | None) -> "SentPart":
+        if sha256 is not None and not _SHA256.fullmatch(sha256):
+            raise InvalidRequest("x-modelyard-sha256 must be 64 hexadecimal digits", target="x-modelyard-sha256")
+        length = int(content_length) if content_length is not None and content_length.isdecimal() else None
+        if content_range is None:
+            return cls(0, length, sha256)
+        return cls(*_range(content_range, length), sha256)
+
+
+def _range(text: str, length: int | None) -> tuple[int, int]:
+    found = _RANGE.fullmatch(text.strip())
+    first, last, total = (int(found[name]) for name in ("first", "last", "total")) if found else (0, 0, 0)
+    fits = first <= last == total - 1 and length in (None, last - first + 1)
+    if not found or not fits:
+        raise InvalidRequest(
+            f"Content-Range {text!r} does not fit: send 'bytes <first>-<last>/<total>' up to the end of the file",
+            target="Content-Range",
+        )
+    return first, total
+
+
+@dataclass(frozen=True, slots=True)
+class UploadReference:
+    """A folder or file of an upload, as a model version's modelUri names it."""
+
+    upload_id: UUID
+    path: str
+
+    @classmethod
+    def in_uri(cls, uri: str) -> "UploadReference | None":
+        """Read from the blobUri given out before, or from the azureml:// form of the same."""
+        found = _UPLOAD_URI.search(uri)
+        if found is None:
+            return None
+        return cls(UUID(found["id"]), unquote(found["path"]).strip("/"))
+
+    @property
+    def name(self) -> str:
+        """The folder's own name: what lies above it is not registered."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def parent(self) -> str:
+        above = self.path.rpartition("/")[0]
+        return f"{above}/" if above else ""

@@ -1,0 +1,55 @@
+"""Workspaces in the database."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from control_plane.features.workspaces.workspace import Workspace, WorkspacePath
+from control_plane.web.paging import Page
+from modelyard.core.db.rows import WorkspaceRow
+from modelyard.core.errors import ResourceNotFound
+
+
+def get_workspace(session: Session, path: WorkspacePath) -> Workspace:
+    row = session.scalar(select(WorkspaceRow).where(*_is_in(path), func.lower(WorkspaceRow.name) == path.name.lower()))
+    if row is None:
+        raise ResourceNotFound(
+            f"there is no workspace {path.name!r} in resource group {path.resource_group!r}; PUT it to create it"
+        )
+    return _workspace(row)
+
+
+def list_workspaces(session: Session, path: WorkspacePath, page: Page) -> Sequence[Workspace]:
+    rows = session.scalars(
+        select(WorkspaceRow)
+        .where(*_is_in(path))
+        .order_by(func.lower(WorkspaceRow.name))
+        .offset(page.skip)
+        .limit(page.top + 1)
+    )
+    return [_workspace(row) for row in rows]
+
+
+def ensure_workspace(session: Session, path: WorkspacePath, location: str) -> bool:
+    """Make it if it is not there yet; says whether it was made now."""
+    made = session.scalar(
+        insert(WorkspaceRow)
+        .values(subscription=path.subscription, resource_group=path.resource_group, name=path.name, location=location)
+        .on_conflict_do_nothing()
+        .returning(WorkspaceRow.id)
+    )
+    return made is not None
+
+
+def _is_in(path: WorkspacePath) -> tuple[ColumnElement[bool], ...]:
+    return (
+        func.lower(WorkspaceRow.subscription) == path.subscription.lower(),
+        func.lower(WorkspaceRow.resource_group) == path.resource_group.lower(),
+    )
+
+
+def _workspace(row: WorkspaceRow) -> Workspace:
+    path = WorkspacePath(row.subscription, row.resource_group, row.name)
+    return Workspace(row.id, path, row.location, row.created_at, row.modified_at)

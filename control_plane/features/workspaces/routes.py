@@ -1,0 +1,53 @@
+"""GET and PUT of workspaces, and the path that all other routes continue."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from control_plane.features.workspaces.schemas import WorkspaceBody, WorkspaceRequest
+from control_plane.features.workspaces.service import Workspaces
+from control_plane.features.workspaces.workspace import WorkspacePath
+from control_plane.web.answers import USUAL_REFUSALS
+from control_plane.web.paging import ListBody, NextLink, RequestPage
+
+_PROVIDER = "/subscriptions/{subscription}/resourceGroups/{resource_group}/providers/Microsoft.MachineLearningServices"
+WORKSPACE = _PROVIDER + "/workspaces/{workspace}"
+_DEFAULT_LOCATION = "local"
+
+router = APIRouter(tags=["workspaces"], responses=USUAL_REFUSALS)
+
+
+def _workspace_path(subscription: str, resource_group: str, workspace: str) -> WorkspacePath:
+    return WorkspacePath(subscription, resource_group, workspace)
+
+
+def _service(request: Request) -> Workspaces:
+    service: Workspaces = request.app.state.services.workspaces
+    return service
+
+
+AskedWorkspace = Annotated[WorkspacePath, Depends(_workspace_path)]
+Service = Annotated[Workspaces, Depends(_service)]
+
+
+@router.get(_PROVIDER + "/workspaces", response_model_exclude_none=True)
+def list_workspaces(
+    subscription: str, resource_group: str, page: RequestPage, next_link: NextLink, workspaces: Service
+) -> ListBody[WorkspaceBody]:
+    found = workspaces.list(WorkspacePath(subscription, resource_group, ""), page)
+    bodies = [WorkspaceBody.of(workspace) for workspace in found.items]
+    return ListBody(value=bodies, next_link=next_link if found.has_more else None)
+
+
+@router.get(WORKSPACE)
+def get_workspace(path: AskedWorkspace, workspaces: Service) -> WorkspaceBody:
+    return WorkspaceBody.of(workspaces.get(path))
+
+
+@router.put(WORKSPACE, responses={201: {"model": WorkspaceBody, "description": "Created."}})
+def put_workspace(
+    path: AskedWorkspace, body: WorkspaceRequest, response: Response, workspaces: Service
+) -> WorkspaceBody:
+    workspace, is_new = workspaces.put(path, body.location or _DEFAULT_LOCATION)
+    response.status_code = 201 if is_new else 200
+    return WorkspaceBody.of(workspace)

@@ -1,0 +1,33 @@
+"""Workspaces as JSON."""
+
+from control_plane.features.workspaces.workspace import Workspace
+from control_plane.web.arm_body import ArmBody, Texts
+from control_plane.web.resource import TYPE_PREFIX, Resource, SystemData
+
+
+class WorkspaceRequest(ArmBody):
+    location: str | None = None
+
+
+class WorkspaceProperties(ArmBody):
+    friendly_name: str
+    workspace_id: str
+    provisioning_state: str = "Succeeded"
+
+
+class WorkspaceBody(Resource):
+    location: str
+    tags: Texts
+    properties: WorkspaceProperties
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> "WorkspaceBody":
+        return cls(
+            id=workspace.arm_id,
+            name=workspace.path.name,
+            type=f"{TYPE_PREFIX}/workspaces",
+            system_data=SystemData.of(workspace.created_at, workspace.modified_at),
+            location=workspace.location,
+            tags={},
+            properties=WorkspaceProperties(friendly_name=workspace.path.name, workspace_id=str(workspace.key)),
+        )

@@ -1,0 +1,29 @@
+"""Reading and creating workspaces."""
+
+from control_plane.features.workspaces import repository
+from control_plane.features.workspaces.workspace import Workspace, WorkspacePath
+from control_plane.web.paging import Page, Slice
+from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.names import check_asset_name
+
+
+class Workspaces:
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def get(self, path: WorkspacePath) -> Workspace:
+        with transaction(self._sessions) as work:
+            return repository.get_workspace(work.session, path)
+
+    def list(self, path: WorkspacePath, page: Page) -> Slice[Workspace]:
+        with transaction(self._sessions) as work:
+            return Slice.of(repository.list_workspaces(work.session, path, page), page)
+
+    def put(self, path: WorkspacePath, location: str) -> tuple[Workspace, bool]:
+        """The workspace, and whether it is new. Its location stays what it was first."""
+        check_asset_name(path.subscription, noun="subscription")
+        check_asset_name(path.resource_group, noun="resource group")
+        check_asset_name(path.name, noun="workspace")
+        with transaction(self._sessions) as work:
+            made = repository.ensure_workspace(work.session, path, location)
+            return repository.get_workspace(work.session, path), made

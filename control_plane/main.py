@@ -1,0 +1,50 @@
+"""python -m control_plane.main --fd N [--lifeline-fd M]
+
+Serves the REST interface on a listening socket that the supervisor bound, and sweeps. Reads MODELYARD_* settings.
+"""
+
+import argparse
+import logging
+import os
+import socket
+import sys
+
+import uvloop
+
+from control_plane.app import create_app
+from control_plane.reconcile.sweep import Sweep
+from control_plane.server import ControlPlaneServer
+from control_plane.services import wire
+from control_plane.workflows.dispatcher import CeleryDispatcher
+from modelyard.core.adapters.object_stores import open_store
+from modelyard.core.db.unit_of_work import open_database, sessions_of
+from modelyard.core.settings import PlatformSettings
+
+_DATABASE_CONNECTIONS = 10
+
+
+def main(arguments: list[str]) -> int:
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s %(name)s - %(message)s")
+    settings = PlatformSettings()  # type: ignore[call-arg] # from the environment
+    sessions = sessions_of(open_database(settings.database_url.get_secret_value(), pool_size=_DATABASE_CONNECTIONS))
+    store = open_store(settings.storage_url)
+    dispatcher = CeleryDispatcher(settings.broker_url.get_secret_value())
+    server = ControlPlaneServer(create_app(wire(settings, sessions, store, dispatcher)))
+    Sweep(sessions, store, dispatcher).start()
+    uvloop.run(server.serve_until_told(socket.socket(fileno=options.fd), options.lifeline_fd))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m control_plane.main")
+    parser.add_argument("--fd", type=int, required=True, help="the listening socket")
+    parser.add_argument("--lifeline-fd", type=int, help="read end of the supervisor's lifeline pipe")
+    return parser
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    logging.shutdown()
+    # Without waiting for threads: one may be storing a large file, or asking a database that does not answer.
+    os._exit(code)

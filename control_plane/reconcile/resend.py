@@ -1,0 +1,78 @@
+"""Sends again what may have been lost: messages for rows that wait for a builder and that nobody works on.
+
+A message too many does no harm, so there is no need to know which ones were lost.
+"""
+
+import time
+from collections.abc import Callable, Hashable, Sequence
+from datetime import timedelta
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from control_plane.features.operations.operation import OperationKind
+from control_plane.workflows.dispatcher import Dispatcher
+from modelyard.core.db.rows import GenerationRow, OperationRow
+from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.lifecycle import GenerationState, OperationStatus
+
+_SETTLING = timedelta(seconds=4)
+"""The first message is given this long."""
+_PRUNING = timedelta(seconds=30)
+_AGAIN_SECONDS = 15.0
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Resender:
+    def __init__(self, sessions: Sessions, dispatcher: Dispatcher, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sessions = sessions
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._sent_at: dict[Hashable, float] = {}
+
+    def resend(self) -> None:
+        with transaction(self._sessions) as work:
+            generations, prunings = waiting_generations(work.session), waiting_prunings(work.session)
+        for generation_id in self._due(generations):
+            self._dispatcher.build_deployment(generation_id)
+        for operation_id in self._due(prunings):
+            self._dispatcher.prune_environments(operation_id)
+        self._forget_all_but({*generations, *prunings})
+
+    def _due(self, keys: Sequence[Key]) -> Sequence[Key]:
+        """Those not sent just now: while all builders are busy, messages must not pile up."""
+        now = self._clock()
+        due = [key for key in keys if now - self._sent_at.get(key, float("-inf")) >= _AGAIN_SECONDS]
+        self._sent_at.update(dict.fromkeys(due, now))
+        return due
+
+    def _forget_all_but(self, waiting: set[int | UUID]) -> None:
+        self._sent_at = {key: at for key, at in self._sent_at.items() if key in waiting}
+
+
+def waiting_generations(session: Session) -> Sequence[int]:
+    """Queued for a while, or half built by a builder that no longer renews its lease."""
+    now = func.clock_timestamp()
+    is_free = or_(GenerationRow.lease_until.is_(None), GenerationRow.lease_until < now)
+    return session.scalars(
+        select(GenerationRow.id)
+        .where(
+            GenerationRow.state.in_((GenerationState.QUEUED, GenerationState.BUILDING)),
+            GenerationRow.modified_at < now - _SETTLING,
+            is_free,
+        )
+        .order_by(GenerationRow.id)
+    ).all()
+
+
+def waiting_prunings(session: Session) -> Sequence[UUID]:
+    return session.scalars(
+        select(OperationRow.id).where(
+            OperationRow.kind == OperationKind.PRUNE_ENVIRONMENTS,
+            OperationRow.status == OperationStatus.IN_PROGRESS,
+            OperationRow.created_at < func.clock_timestamp() - _PRUNING,
+        )
+    ).all()

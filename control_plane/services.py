@@ -1,0 +1,52 @@
+"""The control plane's services, wired. `main` does it for a process, tests for themselves."""
+
+from dataclasses import dataclass
+
+from control_plane.features.environments.service import Environments
+from control_plane.features.health.service import Health
+from control_plane.features.models.service import Models
+from control_plane.features.online_deployments.service import OnlineDeployments
+from control_plane.features.online_endpoints.service import OnlineEndpoints
+from control_plane.features.operations.service import Operations
+from control_plane.features.uploads.service import Uploads
+from control_plane.features.workspaces.service import Workspaces
+from control_plane.signed_urls import UrlSigner
+from control_plane.web.addresses import Addresses
+from control_plane.web.admission import AdminGate
+from control_plane.workflows.dispatcher import Dispatcher
+from modelyard.core.adapters.secret_box import SecretBox
+from modelyard.core.db.unit_of_work import Sessions
+from modelyard.core.ports.object_store import ObjectStore
+from modelyard.core.settings import PlatformSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    gate: AdminGate
+    addresses: Addresses
+    health: Health
+    workspaces: Workspaces
+    uploads: Uploads
+    models: Models
+    environments: Environments
+    online_endpoints: OnlineEndpoints
+    online_deployments: OnlineDeployments
+    operations: Operations
+
+
+def wire(settings: PlatformSettings, sessions: Sessions, store: ObjectStore, dispatcher: Dispatcher) -> Services:
+    master_key = settings.master_key.get_secret_value()
+    signer = UrlSigner(master_key)
+    uploads = Uploads(sessions, store, signer, settings.max_upload_bytes)
+    return Services(
+        gate=AdminGate(sessions),
+        addresses=Addresses(settings.public_url, settings.scoring_public_url, settings.scoring_port),
+        health=Health(sessions),
+        workspaces=Workspaces(sessions),
+        uploads=uploads,
+        models=Models(sessions, store, uploads, signer),
+        environments=Environments(sessions, dispatcher),
+        online_endpoints=OnlineEndpoints(sessions, SecretBox(master_key)),
+        online_deployments=OnlineDeployments(sessions, store, dispatcher),
+        operations=Operations(sessions),
+    )

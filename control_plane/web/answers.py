@@ -1,0 +1,44 @@
+"""How routes describe their refusals, for the OpenAPI document."""
+
+from http import HTTPStatus
+from typing import Any
+
+from control_plane.web.error_body import ErrorBody
+
+Responses = dict[int | str, dict[str, Any]]
+
+_REASONS = {
+    HTTPStatus.BAD_REQUEST: "The request cannot be read, or asks for something that cannot be.",
+    HTTPStatus.UNAUTHORIZED: "No admin token, or a wrong one.",
+    HTTPStatus.FORBIDDEN: "A signed URL that is not ours, was changed, or has run out.",
+    HTTPStatus.NOT_FOUND: "The path names nothing.",
+    HTTPStatus.CONFLICT: "The resource is changing, or may not be changed like this.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is over the limit.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of the platform; its log has the details.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "A server that the platform needs does not answer.",
+}
+
+
+def refusals(*statuses: HTTPStatus) -> Responses:
+    return {int(status): {"model": ErrorBody, "description": _REASONS[status]} for status in statuses}
+
+
+USUAL_REFUSALS = refusals(
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+CONFLICTS = refusals(HTTPStatus.CONFLICT)
+SIGNED_REFUSALS = refusals(
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+OPEN_REFUSALS = refusals(HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)

@@ -1,0 +1,73 @@
+"""JSON as Azure Resource Manager reads and writes it.
+
+Keys and enum values are read in any case, numbers may be strings, durations are ISO 8601, and what we do not know is
+ignored: clients send back what they got, newer clients send more. Names that the user chose (tags, variables) are kept
+to the letter.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic.alias_generators import to_camel
+
+
+class ArmBody(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_in_any_case(cls, document: object) -> object:
+        if not isinstance(document, dict):
+            return document
+        ours = {alias.lower(): alias for alias in _aliases(cls)}
+        named: dict[object, object] = {ours.get(str(key).lower(), key): value for key, value in document.items()}
+        # Where both are there, the right spelling counts.
+        named.update({key: document[key] for key in ours.values() if key in document})
+        return named
+
+
+def _aliases(body: type[ArmBody]) -> list[str]:
+    return [field.alias or name for name, field in body.model_fields.items()]
+
+
+class ArmEnum(StrEnum):
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        spelled = str(value).replace("_", "").lower()
+        return next((member for member in cls if member.value.lower() == spelled), None)
+
+
+def _texts(value: object) -> object:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        return value
+    return {str(key): _text(entry) for key, entry in value.items() if entry is not None}
+
+
+def _text(value: object) -> object:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+def _duration(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+Texts = Annotated[dict[str, str], BeforeValidator(_texts)]
+"""Tags and the like: null is empty, numbers become texts."""
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+Document = dict[str, Any]
+"""An object that is passed through as it is."""

@@ -1,0 +1,43 @@
+"""Resource Manager's paths: the words between the names are read in any case, and a final slash means nothing."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from control_plane.web.error_body import refusal
+from modelyard.core.errors import ResourceNotFound
+
+_NAMESPACE = "Microsoft.MachineLearningServices"
+_WORDS = (
+    "subscriptions resourceGroups providers workspaces models versions environments onlineEndpoints deployments "
+    "listKeys regenerateKeys token getLogs skus scoringScript workers builtEnvironments pruneEnvironments "
+    "startPendingUpload files locations mfeOperationsStatus mfeOperationResults"
+)
+_CANONICAL = {word.lower(): word for word in (*_WORDS.split(), _NAMESPACE)}
+
+
+def canonical_path(path: str) -> str:
+    """Words and names alternate: /subscriptions/<name>/…, where a provider's namespace is a word too."""
+    segments = path.strip("/").split("/")
+    if segments[0].lower() != "subscriptions":
+        return path
+    spelled = [
+        _CANONICAL.get(segment.lower(), segment) if _is_word(index, segments) else segment
+        for index, segment in enumerate(segments)
+    ]
+    return "/" + "/".join(spelled)
+
+
+def _is_word(index: int, segments: list[str]) -> bool:
+    return index % 2 == 0 or segments[index - 1].lower() == "providers"
+
+
+class ArmPaths:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            if "\0" in scope["path"]:
+                await refusal(ResourceNotFound("the path holds a character that no name has"))(scope, receive, send)
+                return
+            scope = {**scope, "path": canonical_path(scope["path"])}
+        await self._app(scope, receive, send)

@@ -1,0 +1,56 @@
+"""JSON bodies are small: one over the limit is refused before it is read to its end."""
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from control_plane.web.error_body import refusal
+from modelyard.core.errors import PayloadTooLarge
+
+LARGEST_JSON_BYTES = 1 << 20
+_STREAMED = "/uploads/"
+
+
+class BodyLimit:
+    def __init__(self, app: ASGIApp, largest: int = LARGEST_JSON_BYTES) -> None:
+        self._app = app
+        self._largest = largest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(_STREAMED):
+            await self._app(scope, receive, send)
+            return
+        messages = await self._read(scope, receive)
+        if messages is None:
+            sentence = f"the body is over {self._largest} bytes; files go through startPendingUpload"
+            await refusal(PayloadTooLarge(sentence))(scope, receive, send)
+            return
+        await self._app(_as_json(scope), _replay(messages, receive), send)
+
+    async def _read(self, scope: Scope, receive: Receive) -> list[Message] | None:
+        """The whole body, or None when it is too large."""
+        declared = Headers(scope=scope).get("content-length", "0")
+        if declared.isdecimal() and int(declared) > self._largest:
+            return None
+        messages, size, more = [], 0, True
+        while more:
+            message = await receive()
+            messages.append(message)
+            size += len(message.get("body", b""))
+            more = message.get("more_body", False)
+            if size > self._largest:
+                return None
+        return messages
+
+
+def _as_json(scope: Scope) -> Scope:
+    """There is no other kind of body here, whatever a simple client (curl -d) calls it."""
+    scope = {**scope, "headers": list(scope["headers"])}
+    MutableHeaders(scope=scope)["content-type"] = "application/json"
+    return scope
+
+
+def _replay(messages: list[Message], receive: Receive) -> Receive:
+    async def next_message() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return next_message

@@ -1,0 +1,108 @@
+"""Whatever goes wrong becomes a canonical error body; what is our own fault is logged in full and told in one line."""
+
+import logging
+from typing import Any
+from uuid import uuid4
+
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from control_plane.web.error_body import error_response, refusal
+from modelyard.core.errors import Conflict, InvalidRequest, PlatformError, Unavailable
+
+_log = logging.getLogger(__name__)
+
+_CODES = {404: "ResourceNotFound", 405: "MethodNotAllowed", 400: "InvalidRequestContent"}
+_SENTENCES = {
+    400: "the body is not JSON that can be read",
+    404: "nothing is at this path; GET /openapi.json lists what there is",
+    405: "this path does not take that method; GET /openapi.json lists what it takes",
+}
+_SERVER_FAULT = 500
+
+
+class Failures:
+    """The outermost layer: also gives every answer its x-ms-request-id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = str(uuid4())
+        started = False
+
+        async def send_marked(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message)["x-ms-request-id"] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_marked)
+        except ClientDisconnect:
+            return  # nobody is left to answer
+        except Exception as error:  # noqa: BLE001 - the last place where anything can be answered
+            response = _response(error, scope, request_id)
+            if not started:
+                await response(scope, receive, send_marked)
+
+
+def _response(error: Exception, scope: Scope, request_id: str) -> Response:
+    known = _known(error)
+    if known is not None:
+        if known.status >= _SERVER_FAULT:
+            _log.warning("%s %s: %s", scope["method"], scope["path"], error)
+        return refusal(known)
+    _log.error("%s %s failed, request %s", scope["method"], scope["path"], request_id, exc_info=error)
+    sentence = f"something went wrong in the platform; its log has the details under {request_id}"
+    return error_response(_SERVER_FAULT, "InternalServerError", sentence)
+
+
+def _known(error: Exception) -> PlatformError | None:
+    match error:
+        case PlatformError():
+            return error
+        case OperationalError() | InterfaceError() | PoolTimeout():
+            return Unavailable("the platform's database does not answer; try again in a moment")
+        case DataError() | UnicodeEncodeError():
+            return InvalidRequest("the request holds a character or number that cannot be stored")
+        case IntegrityError():
+            return Conflict("somebody changed the same thing at the same moment; look at it and try again")
+        case DBAPIError() if error.connection_invalidated:
+            return Unavailable("the connection to the platform's database broke; try again in a moment")
+    return None
+
+
+async def answer_http_exception(_: Request, error: Exception) -> Response:
+    """A refusal by the web framework: an unknown route, a method that is not there, a body that is no JSON."""
+    assert isinstance(error, HTTPException)
+    status = error.status_code
+    code, sentence = _CODES.get(status, "InvalidRequest"), _SENTENCES.get(status, str(error.detail))
+    return error_response(status, code, sentence, headers=error.headers)
+
+
+async def answer_invalid_body(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    details = [_detail(entry) for entry in error.errors()]
+    said = "; ".join(
+        f"{detail['target']}: {detail['message']}" if detail["target"] else detail["message"] for detail in details
+    )
+    return error_response(400, "InvalidRequestContent", f"the request cannot be read: {said}", details=details)
+
+
+def _detail(entry: dict[str, Any]) -> dict[str, Any]:
+    if entry["type"] == "json_invalid":
+        reason = entry.get("ctx", {}).get("error", "")
+        return {"code": "InvalidJson", "message": f"the body is not valid JSON: {reason}", "target": ""}
+    place = ".".join(str(part) for part in entry["loc"] if part not in ("body", "query", "path"))
+    return {"code": "InvalidValue", "message": entry["msg"], "target": place}

@@ -1,0 +1,49 @@
+"""Messages to the builders. They carry an id and nothing else; losing one costs a few seconds, until the sweep."""
+
+import logging
+from typing import Protocol
+from uuid import UUID
+
+from celery import Celery
+
+_log = logging.getLogger(__name__)
+
+_QUEUE = "builder"
+_BUILD_DEPLOYMENT = "builder.build_deployment"
+_PRUNE_ENVIRONMENTS = "builder.prune_environments"
+_CONNECT_SECONDS = 1.0
+_ANSWER_SECONDS = 2.0
+
+
+class Dispatcher(Protocol):
+    """Never raises: the rows say what is to be done, and the sweep sends again."""
+
+    def build_deployment(self, generation_id: int) -> None: ...
+
+    def prune_environments(self, operation_id: UUID) -> None: ...
+
+
+class CeleryDispatcher:
+    def __init__(self, broker_url: str) -> None:
+        self._app = Celery("control-plane", broker=broker_url)
+        self._app.conf.update(
+            task_serializer="json",
+            task_ignore_result=True,
+            broker_transport_options={
+                "socket_connect_timeout": _CONNECT_SECONDS,
+                "socket_timeout": _ANSWER_SECONDS,
+                "max_retries": 0,
+            },
+        )
+
+    def build_deployment(self, generation_id: int) -> None:
+        self._send(_BUILD_DEPLOYMENT, generation_id)
+
+    def prune_environments(self, operation_id: UUID) -> None:
+        self._send(_PRUNE_ENVIRONMENTS, str(operation_id))
+
+    def _send(self, task: str, argument: int | str) -> None:
+        try:
+            self._app.send_task(task, args=[argument], queue=_QUEUE, retry=False, ignore_result=True)
+        except Exception as error:  # noqa: BLE001 - whatever the broker's trouble is, the sweep will send again
+            _log.warning("%s(%s) could not be sent and will be sent again: %s", task, argument, error)
