@@ -190,7 +190,7 @@ class TestEnvironment:
         }
         server.answers["GET", "/builtEnvironments"] = (200, {"value": [built]})
         table = modelyard("environment", "list", "--built", "-o", "table").out.splitlines()
-        assert table[2].split("  ") == ["abc-1 ", "3.11.7", "5 MB", "e/blue, f/green"]
+        assert table[2].split(maxsplit=4) == ["abc-1", "3.11.7", "5", "MB", "e/blue, f/green"]
 
     def test_prune_prints_what_it_removed(self, modelyard, server):
         server.answers["POST", "/pruneEnvironments"] = (202, None)
@@ -218,7 +218,7 @@ class TestStatus:
             "guestId": "g1",
             "generation": 1,
             "slot": 0,
-            "state": "ready",
+            "state": "Ready",
             "pid": 4711,
             "restarts": 2,
             "lastExitReason": "killed by SIGKILL",
@@ -228,7 +228,7 @@ class TestStatus:
         shown = modelyard("status", "-o", "table").out
         assert "my-endpoint  Succeeded  blue=100" in shown
         assert "azureml:m:2  1 of 1" in shown
-        assert "my-endpoint/blue#0  ready" in shown
+        assert "my-endpoint/blue#0  Ready" in shown
         assert "killed by SIGKILL" in shown
         whole = json.loads(modelyard("status", "-o", "json").out)
         assert whole["endpoints"][0]["deployments"][0]["workers"][0]["restarts"] == 2
