@@ -27,8 +27,9 @@ class ColumnInputs:
 
     def payload(self, input_data: Any, findings: Findings) -> Payload | None:
         table = self._layouts.read(input_data, findings)
-        if table is None or self._lacks_columns(table, findings):
+        if table is None:
             return None
+        self._find_lacking(table, findings)
         columns: list[Column | None] = [None] * len(self._specs)
         for rule, places in self._groups:
             self._convert_together(rule, places, table, columns)
@@ -37,15 +38,13 @@ class ColumnInputs:
                 columns[place] = self._convert_column(place, values, findings)
         return FramePayload(tuple(column for column in columns if column is not None), table.rows)
 
-    def _lacks_columns(self, table: Table, findings: Findings) -> bool:
+    def _find_lacking(self, table: Table, findings: Findings) -> None:
+        """What is there is looked at all the same: the caller hears of everything at once."""
         if None not in table.columns:
-            return False
-        lacking = False
+            return
         for place, spec in enumerate(self._specs):
             if table.columns[place] is None and spec.required:
-                lacking = True
-                findings.add(str(self._names[place]), None, spec.rule.expected, "no such column")
-        return lacking
+                findings.add(str(self._names[place]), None, _a_column_of(spec.rule), "none")
 
     def _convert_together(self, rule: Rule, places: Sequence[int], table: Table, columns: list[Column | None]) -> None:
         """Fills in the group's columns, or leaves them to be looked at one by one."""
@@ -63,6 +62,11 @@ class ColumnInputs:
         spec, name = self._specs[place], self._names[place]
         converted, nulls = convert(spec.rule, values, str(name), findings, null_allowed=not spec.required)
         return Column(name, spec.rule.logical_type, converted, nulls)
+
+
+def _a_column_of(rule: Rule) -> str:
+    article = "an" if rule.logical_type[0] in "aeiou" else "a"
+    return "a column of that name" if rule.logical_type == "json" else f"{article} {rule.logical_type} column"
 
 
 def _groups(specs: Sequence[ColumnSpec]) -> list[tuple[Rule, tuple[int, ...]]]:

@@ -34,7 +34,7 @@ _WORKERS = (
     Column("Restarts", "restarts"),
     Column("Last exit", "last_exit_reason"),
 )
-_READY = "ready"
+_READY = "Ready"
 
 
 def status(context: typer.Context, output: OutputFormat = None) -> None:

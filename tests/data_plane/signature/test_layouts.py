@@ -69,8 +69,8 @@ def test_columns_with_numbers_for_names_are_found_under_their_text() -> None:
 def test_every_missing_column_is_named() -> None:
     found = violations(columns(a="long", b="string", c="double?"), {"columns": ["z"], "data": [[1]]})
     assert [violation.message for violation in found] == [
-        "a: expected a long (a whole number from -9223372036854775808 to 9223372036854775807), got no such column",
-        "b: expected a string, got no such column",
+        "a: expected a long column, got none",
+        "b: expected a string column, got none",
     ]
 
 
@@ -121,3 +121,8 @@ def test_what_is_no_table_is_refused_as_a_whole(body: Any) -> None:
 
 def test_the_signature_decides_what_a_dict_with_data_is() -> None:
     assert frame(columns(data="long"), {"data": [1, 2]}) == {"data": [1, 2]}
+
+
+def test_a_missing_column_hides_no_other_violation() -> None:
+    found = violations(columns(a="long", b="string"), {"columns": ["a"], "data": [[1.5]]})
+    assert [violation.column for violation in found] == ["b", "a"]
