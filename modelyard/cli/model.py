@@ -23,7 +23,7 @@ VERSION_COLUMNS = (
     Column("Name", "name"),
     Column("Version", "version"),
     Column("Type", "type"),
-    Column("Created", "creation_context"),
+    Column("Created", "creation_context.created_at"),
     Column("Description", "description"),
 )
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from modelyard.client.documents.reading import look_up
+
 
 class Output(StrEnum):
     JSON = "json"
@@ -20,6 +22,7 @@ class Output(StrEnum):
 class Column:
     heading: str
     field: str
+    """A dotted path into the row."""
 
 
 def show(document: Mapping[str, Any], output: Output | None) -> None:
@@ -38,12 +41,16 @@ def show_all(documents: Iterable[Mapping[str, Any]], columns: Sequence[Column], 
     rows = list(documents)
     match output or (Output.TABLE if sys.stdout.isatty() else Output.JSON):
         case Output.TABLE:
-            cells = [[text(row.get(column.field)) for column in columns] for row in rows]
-            write(table([column.heading for column in columns], cells))
+            write(columns_of(rows, columns))
         case Output.YAML:
             write(yaml.safe_dump([dict(row) for row in rows], sort_keys=False, allow_unicode=True).rstrip())
         case Output.JSON:
             write(as_json(rows))
+
+
+def columns_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> str:
+    cells = [[text(look_up(row, column.field)) for column in columns] for row in rows]
+    return table([column.heading for column in columns], cells)
 
 
 def write(result: str) -> None:

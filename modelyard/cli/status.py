@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from modelyard.cli.options import OutputFormat
-from modelyard.cli.output import Column, Output, show, table, text, write
+from modelyard.cli.output import Column, Output, columns_of, show, write
 from modelyard.cli.progress import note
 from modelyard.cli.session import session_of
 from modelyard.client.documents.identity import deployment_document, endpoint_document
@@ -25,6 +25,11 @@ _DEPLOYMENTS = (
     Column("State", "state"),
     Column("Model", "model"),
     Column("Ready", "ready"),
+)
+_FAILURES = (
+    Column("Failed", "name"),
+    Column("Endpoint", "endpoint_name"),
+    Column("Why", "provisioning_error.message"),
 )
 _WORKERS = (
     Column("Worker", "worker"),
@@ -69,20 +74,17 @@ def status_document(endpoints: Iterable[EndpointOverview]) -> dict[str, Any]:
 
 
 def status_tables(endpoints: Iterable[EndpointOverview], now: datetime) -> str:
-    """Three tables; those without a line are left out."""
+    """A table for each kind; those without a line are left out."""
     endpoints = list(endpoints)
     deployments = [deployment for endpoint in endpoints for deployment in endpoint.deployments]
+    lines = [_deployment_line(deployment) for deployment in deployments]
     sections = (
         (_ENDPOINTS, [endpoint_document(endpoint.resource) for endpoint in endpoints]),
-        (_DEPLOYMENTS, [_deployment_line(deployment) for deployment in deployments]),
+        (_DEPLOYMENTS, lines),
+        (_FAILURES, [line for line in lines if line.get("provisioning_error")]),
         (_WORKERS, [line for deployment in deployments for line in _worker_lines(deployment, now)]),
     )
-    return "\n\n".join(_section(columns, lines) for columns, lines in sections if lines)
-
-
-def _section(columns: tuple[Column, ...], lines: Iterable[Mapping[str, Any]]) -> str:
-    cells = [[text(line.get(column.field)) for column in columns] for line in lines]
-    return table([column.heading for column in columns], cells)
+    return "\n\n".join(columns_of(rows, columns) for columns, rows in sections if rows)
 
 
 def _deployment_line(deployment: DeploymentOverview) -> dict[str, Any]:
