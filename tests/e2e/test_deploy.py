@@ -27,9 +27,7 @@ class TestAServedModel:
     def test_every_violation_of_the_signature_is_named_at_once(self, platform, tour):
         answer = platform.score(tour, {"input_data": {"columns": ["x", "n"], "data": [["a", 1.5], [2.0, 1]]}})
         assert answer.status_code == 400
-        said = json.dumps(answer.json())
-        for column in ("'x'", "'y'", "'n'"):
-            assert column in said
+        assert {violation["target"] for violation in answer.json()["error"]["details"]} == {"x", "y", "n"}
 
     def test_without_its_key_nobody_is_let_in(self, platform, tour):
         assert platform.score(tour, SPLIT, key="wrong").status_code == 401
@@ -116,7 +114,7 @@ class TestAModelThatDoesNotWork:
         assert "9" in done.stderr
 
     def test_one_that_raises_on_a_request_is_a_424_and_goes_on_serving(self, platform, tmp_path):
-        picky = answering("[1 / model_input[0]]")
+        picky = answering("[1 / int(model_input[0])]")
         platform.cli("deploy", save_loader(tmp_path / "m", picky), "--endpoint-name", "picky")
         refused = platform.score("picky", {"input_data": [0]})
         assert refused.status_code == 424
