@@ -98,8 +98,9 @@ class Connection:
                 return
             page = self.ask("GET", urljoin(self._platform.url, page["nextLink"])).body
 
-    def put(self, path: str, body: Mapping[str, Any]) -> Answer:
-        return self.ask("PUT", self.workspace_url(path), body=body)
+    def put(self, path: str, body: Mapping[str, Any], *, repeatable: bool = False) -> Answer:
+        """`repeatable`: said twice it is the same, so it may be said again when the answer was lost."""
+        return self.ask("PUT", self.workspace_url(path), body=body, repeatable=repeatable)
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Answer:
         return self.ask("PATCH", self.workspace_url(path), body=body)
@@ -117,11 +118,12 @@ class Connection:
         *,
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
+        repeatable: bool = False,
     ) -> Answer:
         """One exchange with the control plane. Raises ApiError for a refusal."""
         headers = {"Authorization": f"Bearer {self._platform.token}"}
         query = {"api-version": _API_VERSION, **(params or {})} if "api-version=" not in url else params
-        reply = self.send(method, url, headers=headers, body=body, params=query)
+        reply = self.send(method, url, headers=headers, body=body, params=query, repeatable=repeatable)
         if not reply.is_success:
             raise refusal(reply)
         return _answer(reply)
@@ -137,21 +139,23 @@ class Connection:
         body: object = None,
         params: Mapping[str, str] | None = None,
         content: bytes | Iterable[bytes] | None = None,
+        repeatable: bool = False,
     ) -> Reply:
         """Send once, and again while that is harmless and the platform may only be restarting."""
         patience = Patience(self._patience_seconds if self._has_answered else 0.0)
-        repeatable = content is None or isinstance(content, bytes)
+        is_kept = content is None or isinstance(content, bytes)
+        harmless = repeatable or method in _SAFE_TO_REPEAT
         while True:
             try:
                 reply = self._send_once(method, url, headers or {}, body, params, content)
             except NoConnection as error:
-                if not (repeatable and patience.is_left()):
+                if not (is_kept and patience.is_left()):
                     raise PlatformUnreachable(_nobody_at(url)) from error
             except BrokenConnection as error:
-                if not (method in _SAFE_TO_REPEAT and patience.is_left()):
+                if not (harmless and patience.is_left()):
                     raise PlatformUnreachable(_broken_off(url, error)) from error
             else:
-                trouble = reply.status in _PASSING_TROUBLE and method in _SAFE_TO_REPEAT
+                trouble = reply.status in _PASSING_TROUBLE and harmless
                 if not (trouble and patience.is_left()):
                     return reply
 

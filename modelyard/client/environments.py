@@ -70,4 +70,5 @@ class Environments:
             "isAnonymous": environment.name is None,
             "isArchived": False,
         }
-        return self._connection.put(version_path("environments", name, version), {"properties": properties}).body
+        path = version_path("environments", name, version)
+        return self._connection.put(path, {"properties": properties}, repeatable=True).body

@@ -113,7 +113,7 @@ class Models:
             "isAnonymous": model.name is None,
             "isArchived": False,
         }
-        return self._connection.put(path, {"properties": properties}).body
+        return self._connection.put(path, {"properties": properties}, repeatable=True).body
 
 
 def _checked(model: LocalModel) -> LocalFolder:

@@ -30,6 +30,8 @@ class ArmServer:
         self.failure: dict[str, Any] | None = None
         self.break_after: int | None = None
         """The next upload breaks off after so many bytes."""
+        self.lose_answer_of: str | None = None
+        """The next PUT to a path with this end takes effect, and its answer is lost."""
         self.refuse_connections = 0
         """So many requests are cut without an answer."""
         self.answers: dict[tuple[str, str], tuple[int, Any]] = {}
@@ -164,6 +166,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(401, _error("Unauthorized", "the token is wrong"))
             return
         status, answer, headers = state.answer(self.command, path, urlsplit(self.path).query, body)
+        if self.command == "PUT" and state.lose_answer_of and path.endswith(state.lose_answer_of):
+            state.lose_answer_of = None
+            self.close_connection = True
+            return
         self._reply(status, answer, headers)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve  # noqa: N815 - the base class asks for these names

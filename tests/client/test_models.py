@@ -66,6 +66,12 @@ class TestRegister:
         assert stored(server) == content_of(model_folder)
         assert any(path.endswith("weights.bin") for path in server.said("HEAD"))
 
+    def test_a_registration_whose_answer_was_lost_is_said_again(self, client, server, model_folder):
+        client.models.register(LocalModel(model_folder, name="first"))
+        server.lose_answer_of = "/versions/1"
+        assert client.models.register(LocalModel(model_folder, name="m"))["name"] == "1"
+        assert [path.endswith("/models/m/versions/1") for path in server.said("PUT")][-2:] == [True, True]
+
     def test_file_names_with_blanks_and_percent_signs_arrive_as_they_are(self, client, server, model_folder):
         (model_folder / "100 % größe?#.txt").write_text("x")
         client.models.register(LocalModel(model_folder, name="m"))
