@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
 
 from celery.signals import worker_ready
@@ -20,12 +19,13 @@ from builder.workshop import open_workshop
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
+from modelyard.process.lifeline import when_cut
 
 
 def main(arguments: list[str]) -> None:
     options = _parse(arguments)
     if options.lifeline_fd is not None:
-        _end_with(options.lifeline_fd)
+        when_cut(options.lifeline_fd, lambda: os._exit(1))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if options.data_dir is not None:
         os.environ["MODELYARD_DATA_DIR"] = str(options.data_dir)
@@ -38,18 +38,6 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, help="default: MODELYARD_DATA_DIR")
     parser.add_argument("--lifeline-fd", type=int, help="read end of the pipe that the supervisor holds open")
     return parser.parse_args(arguments)
-
-
-def _end_with(lifeline: int) -> None:
-    """A pipe whose writers have all died can be read to its end."""
-    os.set_inheritable(lifeline, False)
-
-    def wait() -> None:
-        while os.read(lifeline, 1):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
 
 
 def _work(settings: PlatformSettings) -> None:

@@ -1,55 +1,16 @@
-"""One gateway process's life: serve on the inherited socket, stop when told or when the supervisor is gone."""
-
-import asyncio
-import os
-import signal
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import cast
-
-import uvicorn
-from uvicorn._types import ASGIApplication
+"""How the gateway is served."""
 
 from data_plane.gateway.app import GatewayApp
 from data_plane.gateway.http_protocol import scoring_protocol
 from data_plane.gateway.limits import Limits
+from modelyard.process.http_server import SupervisedServer
 
 
-class GatewayServer(uvicorn.Server):
+class GatewayServer(SupervisedServer):
     def __init__(self, app: GatewayApp, limits: Limits) -> None:
         super().__init__(
-            uvicorn.Config(
-                cast(ASGIApplication, app),
-                http=scoring_protocol(limits),
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=int(limits.keep_alive_seconds),
-                timeout_graceful_shutdown=int(limits.shutdown_seconds),
-            )
+            app,
+            http=scoring_protocol(limits),
+            keep_alive_seconds=int(limits.keep_alive_seconds),
+            grace_seconds=int(limits.shutdown_seconds),
         )
-
-    async def serve_until_told(self, listener: socket.socket, lifeline_fd: int | None) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
-        if lifeline_fd is not None:
-            loop.add_reader(lifeline_fd, self._lifeline_moved, lifeline_fd)
-        await self.serve(sockets=[listener])
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """uvicorn would die of the signal it was stopped with; being told to stop is no failure."""
-        yield
-
-    def stop(self) -> None:
-        self.should_exit = True
-
-    def _lifeline_moved(self, fd: int) -> None:
-        if not os.read(fd, 1):
-            asyncio.get_running_loop().remove_reader(fd)
-            self.stop()

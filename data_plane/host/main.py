@@ -9,7 +9,6 @@ Told to stop (SIGTERM) it leaves no guest behind; killed, it leaves them all to 
 import argparse
 import logging
 import os
-import threading
 import time
 
 from data_plane.host.fleet import Fleet, Terms, usable_cores
@@ -23,6 +22,7 @@ from data_plane.host.wake import Wake
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database
 from modelyard.core.settings import PlatformSettings
+from modelyard.process.lifeline import when_cut
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     _log_in_utc()
     if options.lifeline_fd is not None:
-        threading.Thread(target=_end_with_supervisor, args=[options.lifeline_fd], daemon=True).start()
+        # At once: the guests' keepers hold the same lifeline and end them.
+        when_cut(options.lifeline_fd, lambda: os._exit(1))
     settings = PlatformSettings()  # type: ignore[call-arg]  # from the environment
     wake = Wake()
     role = HostRole(settings.data_dir.run / "host.lease")
@@ -68,13 +69,6 @@ def _host(settings: PlatformSettings, role: HostRole, wake: Wake, gateways: int,
         logs=logs,
         wake=wake,
     )
-
-
-def _end_with_supervisor(lifeline_fd: int) -> None:
-    """At once: the guests' keepers hold the same lifeline and end them."""
-    while os.read(lifeline_fd, 1):
-        continue
-    os._exit(1)
 
 
 def _log_in_utc() -> None:
