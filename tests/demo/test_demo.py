@@ -1,0 +1,56 @@
+"""`make demo`, as a user runs it and as one who stops it."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psutil
+
+DEMO = [sys.executable, "-m", "modelyard.demo"]
+
+
+def users_environment(home: Path) -> dict[str, str]:
+    return {**os.environ, "XDG_CONFIG_HOME": str(home)}
+
+
+def at_work(mark: str) -> list[psutil.Process]:
+    return [process for process in psutil.process_iter() if any(mark in word for word in _words(process))]
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return []
+
+
+def demo_folders() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("modelyard-demo-*"))
+
+
+def test_it_does_the_main_job_and_says_so(tmp_path):
+    done = subprocess.run(DEMO, capture_output=True, text=True, env=users_environment(tmp_path), check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for step in ("resolving", "installing", "starting workers", "equal, to the last bit", "refused:", "bmi"):
+        assert step in done.stdout
+    assert "Everything was as expected" in done.stdout
+    assert not list(tmp_path.iterdir()), "the user's own configuration was touched"
+
+
+def test_stopped_in_the_middle_it_leaves_nothing_behind(tmp_path):
+    before = demo_folders()
+    with subprocess.Popen(DEMO, stdout=subprocess.PIPE, text=True, env=users_environment(tmp_path)) as demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            if "create an endpoint" in line:
+                break
+        (folder,) = demo_folders() - before
+        assert at_work(str(folder))
+        demo.send_signal(signal.SIGTERM)
+        assert "interrupted" in demo.stdout.read()
+        assert demo.wait(30) == 130
+    assert not folder.exists()
+    assert not at_work(str(folder))
