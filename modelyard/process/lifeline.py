@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 
-def when_cut(lifeline: int, then: Callable[[], None]) -> None:
+def when_cut(lifeline: int, then: Callable[[], object]) -> None:
     """Call `then` once, from a thread of its own, when every writer of the pipe has died.
 
     Nobody may put the pipe into non-blocking mode, as an event loop does with what it watches: all processes share it.
