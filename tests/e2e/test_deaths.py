@@ -29,6 +29,10 @@ def serves(platform, endpoint: str, key: str) -> bool:
         return False
 
 
+def pids_of(platform, endpoint: str) -> list[int]:
+    return [guest["process"]["pid"] for guest in platform.guests_of(endpoint)]
+
+
 def healthy(platform) -> bool:
     try:
         return platform.rest("GET", "/onlineEndpoints").status_code == 200
@@ -52,19 +56,23 @@ def test_a_killed_guest_worker_is_replaced_and_its_end_is_told(platform, tour):
     key = platform.key(tour)
     (guest,) = platform.guests_of(tour)
     os.kill(guest["process"]["pid"], signal.SIGKILL)
-    wait_until(lambda: [g["process"]["pid"] for g in platform.guests_of(tour)] not in ([], [guest["process"]["pid"]]), 60, "a new worker")
+    wait_until(
+        lambda: [g["process"]["pid"] for g in platform.guests_of(tour)] not in ([], [guest["process"]["pid"]]),
+        60,
+        "a new worker",
+    )
     wait_until(lambda: serves(platform, tour, key), 60, "the deployment serves")
     status = platform.cli("status", "-o", "json").stdout
     assert "SIGKILL" in status
 
 
 def test_a_killed_host_finds_its_guest_workers_again(platform, tour):
-    before = [guest["process"]["pid"] for guest in platform.guests_of(tour)]
+    before = pids_of(platform, tour)
     os.kill(platform.process(*SERVICES["host"]).pid, signal.SIGKILL)
     key = platform.key(tour)
     # A change that only a living host can put into effect.
     platform.cli("online-endpoint", "update", "-n", tour, "--set", "tags.after=kill")
-    assert [guest["process"]["pid"] for guest in platform.guests_of(tour)] == before
+    assert pids_of(platform, tour) == before
     assert serves(platform, tour, key)
 
 
