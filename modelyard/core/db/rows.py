@@ -67,7 +67,16 @@ class WorkspaceRow(Stamped, Base):
     location: Mapped[str] = mapped_column(default="local")
 
 
-class ModelRow(Stamped, Base):
+class Asset(Stamped):
+    """What a model or environment has in common with each of its versions."""
+
+    description: Mapped[str | None]
+    tags: Mapped[dict[str, str]] = mapped_column(default=dict)
+    properties: Mapped[dict[str, str]] = mapped_column(default=dict)
+    is_archived: Mapped[bool] = mapped_column(default=False)
+
+
+class ModelRow(Asset, Base):
     """A model's name; its versions hold the files."""
 
     __tablename__ = "models"
@@ -76,23 +85,16 @@ class ModelRow(Stamped, Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"))
     name: Mapped[str]
-    description: Mapped[str | None]
-    tags: Mapped[dict[str, str]] = mapped_column(default=dict)
-    properties: Mapped[dict[str, str]] = mapped_column(default=dict)
-    is_archived: Mapped[bool] = mapped_column(default=False)
     versions: Mapped[list["ModelVersionRow"]] = relationship(back_populates="model", cascade=_CASCADE)
 
 
-class ModelVersionRow(Stamped, Base):
+class ModelVersionRow(Asset, Base):
     __tablename__ = "model_versions"
     __table_args__ = (UniqueConstraint("model_id", "version"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), index=True)
     version: Mapped[str]
-    description: Mapped[str | None]
-    tags: Mapped[dict[str, str]] = mapped_column(default=dict)
-    properties: Mapped[dict[str, str]] = mapped_column(default=dict)
     model_type: Mapped[str]
     model_uri: Mapped[str]
     folder_name: Mapped[str]
@@ -100,7 +102,6 @@ class ModelVersionRow(Stamped, Base):
     manifest: Mapped[list[dict[str, Any]]]
     manifest_hash: Mapped[str]
     flavors: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    is_archived: Mapped[bool] = mapped_column(default=False)
     is_anonymous: Mapped[bool] = mapped_column(default=False)
     model: Mapped[ModelRow] = relationship(back_populates="versions")
 
@@ -134,34 +135,26 @@ class UploadChunkRow(Base):
     upload: Mapped[UploadRow] = relationship(back_populates="chunks")
 
 
-class EnvironmentRow(Stamped, Base):
+class EnvironmentRow(Asset, Base):
     __tablename__ = "environments"
     __table_args__ = (UniqueConstraint("workspace_id", "name"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"))
     name: Mapped[str]
-    description: Mapped[str | None]
-    tags: Mapped[dict[str, str]] = mapped_column(default=dict)
-    properties: Mapped[dict[str, str]] = mapped_column(default=dict)
-    is_archived: Mapped[bool] = mapped_column(default=False)
     versions: Mapped[list["EnvironmentVersionRow"]] = relationship(back_populates="environment", cascade=_CASCADE)
 
 
-class EnvironmentVersionRow(Stamped, Base):
+class EnvironmentVersionRow(Asset, Base):
     __tablename__ = "environment_versions"
     __table_args__ = (UniqueConstraint("environment_id", "version"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     environment_id: Mapped[int] = mapped_column(ForeignKey("environments.id"), index=True)
     version: Mapped[str]
-    description: Mapped[str | None]
-    tags: Mapped[dict[str, str]] = mapped_column(default=dict)
-    properties: Mapped[dict[str, str]] = mapped_column(default=dict)
     conda_file: Mapped[str]
     image: Mapped[str | None]
     """Recorded and given back; on one machine there is no image to start from."""
-    is_archived: Mapped[bool] = mapped_column(default=False)
     is_anonymous: Mapped[bool] = mapped_column(default=False)
     environment: Mapped[EnvironmentRow] = relationship(back_populates="versions")
 
