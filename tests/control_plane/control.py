@@ -1,0 +1,227 @@
+"""A control plane under test: the real application on a real socket and a real database.
+
+Where a test needs builders and a host, it plays them, with the very functions that they call.
+"""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx2
+from pydantic import SecretStr
+from sqlalchemy import Engine, select
+
+from control_plane.app import create_app
+from control_plane.server import ControlPlaneServer
+from control_plane.services import wire
+from modelyard.core.adapters.folder_store import FolderStore
+from modelyard.core.adapters.secret_box import digest_token, new_master_key
+from modelyard.core.db import lifecycle
+from modelyard.core.db.rows import AdminTokenRow, GenerationRow, OnlineDeploymentRow, OnlineEndpointRow, RoutingRow
+from modelyard.core.db.unit_of_work import sessions_of
+from modelyard.core.domain.lifecycle import GenerationState
+from modelyard.core.settings import PlatformSettings
+
+TOKEN = "the-admin-token-of-these-tests"
+DIGEST = digest_token(TOKEN)
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+WORKSPACE = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/local/providers/Microsoft.MachineLearningServices/workspaces/default"
+)
+MLMODEL = b"""
+flavors:
+  python_function: {loader_module: mlflow.sklearn, python_version: 3.11.7}
+  sklearn: {pickled_model: model.pkl, serialization_format: cloudpickle, code: null}
+mlflow_version: 2.22.0
+utc_time_created: 2025-01-02 03:04:05.678
+"""
+
+
+# Without a token, and without making a TLS context for each request.
+anybody = httpx2.Client(timeout=30)
+
+
+class Outbox:
+    """A dispatcher that keeps what was sent."""
+
+    def __init__(self) -> None:
+        self.builds: list[int] = []
+        self.prunings: list[UUID] = []
+
+    def build_deployment(self, generation_id: int) -> None:
+        self.builds.append(generation_id)
+
+    def prune_environments(self, operation_id: UUID) -> None:
+        self.prunings.append(operation_id)
+
+
+class Control:
+    def __init__(self, engine: Engine, folder: Path, **settings: Any) -> None:
+        self.engine = engine
+        self.sessions = sessions_of(engine)
+        self.store = FolderStore(folder / "objects")
+        self.outbox = Outbox()
+        self.settings = PlatformSettings.model_construct(
+            **{
+                "master_key": SecretStr(new_master_key()),
+                "public_url": None,
+                "scoring_public_url": None,
+                "scoring_port": 8001,
+                "max_upload_bytes": 64 << 20,
+                **settings,
+            }
+        )
+        with self.sessions.begin() as session:
+            session.add(AdminTokenRow(digest=DIGEST))
+        self.app = create_app(wire(self.settings, self.sessions, self.store, self.outbox))
+        self._server = ControlPlaneServer(self.app)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        self.http = httpx2.Client(base_url=self.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
+
+    def _serve(self) -> None:
+        asyncio.run(self._server.serve(sockets=[self._listener]))
+
+    def close(self) -> None:
+        self.http.close()
+        self._server.stop()
+        self._thread.join()
+        self._listener.close()
+
+    # Speaking with it.
+
+    def ask(self, method: str, path: str, body: Any = None, **more: Any) -> httpx2.Response:
+        """`path` below the default workspace, or absolute when it begins with '//'."""
+        target = path[1:] if path.startswith("//") else f"{WORKSPACE}{path}"
+        return self.http.request(method, target, json=body, **more)
+
+    def get(self, path: str, **params: str) -> Any:
+        answer = self.ask("GET", path, params=params or None)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def put(self, path: str, body: Any, expected: int = 201) -> Any:
+        answer = self.ask("PUT", path, body)
+        assert answer.status_code == expected, answer.text
+        return answer.json()
+
+    def post(self, path: str, body: Any = None, expected: int = 200) -> Any:
+        answer = self.ask("POST", path, body)
+        assert answer.status_code == expected, answer.text
+        return answer.json() if answer.content else None
+
+    def operation(self, answer: httpx2.Response) -> dict[str, Any]:
+        return self.http.get(answer.headers["Azure-AsyncOperation"]).json()
+
+    # Files.
+
+    def start_upload(self, version: str = "/models/m/versions/1") -> "Upload":
+        reply = self.post(f"{version}/startPendingUpload", {"pendingUploadType": "TemporaryBlobReference"})
+        return Upload(reply["blobReferenceForConsumption"])
+
+    def upload(self, files: dict[str, bytes], folder: str = "model") -> str:
+        """Returns the modelUri."""
+        upload = self.start_upload()
+        for path, content in files.items():
+            answer = anybody.put(upload.url(f"{folder}/{path}"), content=content)
+            assert answer.status_code == 201, answer.text
+        return f"{upload.uri}/{folder}"
+
+    def register(self, name: str = "m", version: str = "1", files: dict[str, bytes] | None = None) -> str:
+        """Returns the model version's id."""
+        uri = self.upload(files or {"MLmodel": MLMODEL, "model.pkl": b"weights"})
+        body = {"properties": {"modelType": "mlflow_model", "modelUri": uri}}
+        return self.put(f"/models/{name}/versions/{version}", body)["id"]
+
+    # What is there.
+
+    def endpoint(self, name: str = "ep-one", **properties: Any) -> str:
+        """A settled endpoint. Returns its path."""
+        self.put(f"/onlineEndpoints/{name}", {"location": "local", "properties": {"authMode": "Key", **properties}})
+        self.gateways_apply()
+        return f"/onlineEndpoints/{name}"
+
+    def deployment(self, endpoint: str, model: str, name: str = "blue") -> str:
+        """A deployment that serves. Returns its path."""
+        path = f"{endpoint}/deployments/{name}"
+        self.put(path, {"properties": {"model": model}})
+        self.build_and_start()
+        return path
+
+    # Playing the builder and the host.
+
+    def gateways_apply(self) -> None:
+        with self.sessions.begin() as session:
+            lifecycle.record_applied(session, session.scalars(select(RoutingRow.desired)).one())
+
+    def build(self) -> None:
+        with self.sessions.begin() as session:
+            for row in session.scalars(select(GenerationRow).where(GenerationRow.state == GenerationState.QUEUED)):
+                row.state, row.bundle_hash, row.step = GenerationState.BUILT, "b" * 64, "starting workers"
+
+    def build_and_start(self) -> None:
+        self.build()
+        with self.sessions.begin() as session:
+            built = select(GenerationRow.id).where(GenerationRow.state == GenerationState.BUILT)
+            for generation_id in session.scalars(built).all():
+                lifecycle.generation_ready(session, generation_id)
+        self.gateways_apply()
+
+    def fail_builds(self, message: str) -> None:
+        with self.sessions.begin() as session:
+            queued = select(GenerationRow.id).where(GenerationRow.state == GenerationState.QUEUED)
+            for generation_id in session.scalars(queued).all():
+                lifecycle.generation_failed(session, generation_id, code="EnvironmentBuildFailure", message=message)
+
+    def workers_go(self) -> None:
+        """Whatever is being deleted has no workers any more."""
+        with self.sessions.begin() as session:
+            for deployment in session.scalars(select(OnlineDeploymentRow)).all():
+                lifecycle.deployment_deleted(session, deployment.id)
+            session.expire_all()
+            for endpoint in session.scalars(select(OnlineEndpointRow)).all():
+                lifecycle.endpoint_deleted(session, endpoint.id)
+
+
+class Upload:
+    def __init__(self, reference: dict[str, Any]) -> None:
+        self.uri: str = reference["blobUri"]
+        self.query: str = reference["credential"]["sasUri"].partition("?")[2]
+
+    def url(self, path: str) -> str:
+        return f"{self.uri}/{path}?{self.query}"
+
+
+def error_of(answer: httpx2.Response, status: int) -> dict[str, Any]:
+    """The error of a refusal, which must be in the canonical body."""
+    assert answer.status_code == status, answer.text
+    document = answer.json()
+    assert set(document) == {"error"}
+    error = document["error"]
+    assert set(error) <= {"code", "message", "target", "details", "additionalInfo"}
+    assert error["code"]
+    assert error["message"]
+    return error
+
+
+def at_once(times: int, ask: Callable[[], int]) -> list[int]:
+    """The same request from several threads at one moment."""
+    barrier = threading.Barrier(times)
+    answers: list[int] = []
+
+    def run() -> None:
+        barrier.wait()
+        answers.append(ask())
+
+    threads = [threading.Thread(target=run) for _ in range(times)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
