@@ -10,6 +10,7 @@ from modelyard.client.client import Client
 from modelyard.client.documents.assets import LocalModel
 from modelyard.client.input_example import request_body
 from modelyard.client.watching import UNWATCHED, Watcher
+from modelyard.core.domain.names import check_deployment_name, check_endpoint_name
 
 _SHORTEST_NAME = 3
 _LONGEST_NAME = 32
@@ -46,6 +47,9 @@ def endpoint_name_for(folder: Path) -> str:
 
 def deploy_folder(client: Client, wish: FolderDeployment, watcher: Watcher = UNWATCHED) -> Deployed:
     """Register, create what is missing, update what is there, and give it the endpoint's traffic."""
+    # Before a large folder is on its way.
+    check_endpoint_name(wish.endpoint)
+    check_deployment_name(wish.deployment)
     local = LocalModel(wish.folder, name=wish.endpoint)
     model = client.models.register(local, watcher, reuse_latest=True)
     if client.online_endpoints.find(wish.endpoint) is None:

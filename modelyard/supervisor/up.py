@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from modelyard.core.adapters.reach import reachable
+from modelyard.core.adapters.reach import passable
 from modelyard.core.data_dir import DataDir
 from modelyard.core.errors import PlatformError
 from modelyard.core.guest_user import DEFAULT_GUEST_UID
@@ -80,11 +80,13 @@ class _Supervisor:
 
     def run(self) -> int:
         self._wakeup = _wake_on_signals()
-        self._prepare_data_dir()
-        self._lock = _lock(self._data, self._say)
-        self._lifeline, self._lifeline_end = os.pipe()
+        # What can be refused is refused before anything is made.
+        _check_reach(self._data.root)
         self._control = _listen(self._options.host, self._options.port)
         self._scoring = _listen(self._options.host, self._options.scoring_port)
+        self._data.prepare()
+        self._lock = _lock(self._data, self._say)
+        self._lifeline, self._lifeline_end = os.pipe()
         try:
             self._start()
             self._announce()
@@ -93,14 +95,6 @@ class _Supervisor:
             self._stop()
             forget_platform(self._environment, self._url(self._control))
         return 0
-
-    def _prepare_data_dir(self) -> None:
-        self._data.prepare()
-        if os.getuid() == 0 and not reachable(self._data.runtime, DEFAULT_GUEST_UID):
-            raise StartRefused(
-                f"as root, Postgres and the models run as other users, and they cannot reach {self._data.root}: "
-                "choose a --data-dir whose parent folders others may pass, such as /var/lib/modelyard"
-            )
 
     def _start(self) -> None:
         self._environment_of_ours = self._settings()
@@ -282,6 +276,16 @@ class _Supervisor:
                 self._say(f"{child.name} ended ({reason}); starting it again. Its log: {child.service.log}")
             if not self._stopping:
                 child.start_if_due()
+
+
+def _check_reach(root: Path) -> None:
+    """As root, others run what lies in the data dir: they must be able to pass every folder above it."""
+    above = next(folder for folder in root.parents if folder.is_dir())
+    if os.getuid() == 0 and not passable(above, DEFAULT_GUEST_UID):
+        raise StartRefused(
+            f"as root, Postgres and the models run as other users, and they cannot reach {root}: "
+            "choose a --data-dir whose parent folders others may pass, such as /var/lib/modelyard"
+        )
 
 
 def _wake_on_signals() -> int:

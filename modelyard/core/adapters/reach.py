@@ -18,10 +18,13 @@ Ignore = Callable[[str, list[str]], list[str]]
 def reachable(path: Path, user: int) -> bool:
     """`user` (with a group of the same number and no others) can read the file or enter the folder."""
     real = path.resolve()
-    folders = [*real.parents] + ([real] if real.is_dir() else [])
-    if not all(_allows(folder, user, stat.S_IXUSR) for folder in folders):
-        return False
-    return _allows(real, user, stat.S_IRUSR)
+    return passable(real if real.is_dir() else real.parent, user) and _allows(real, user, stat.S_IRUSR)
+
+
+def passable(folder: Path, user: int) -> bool:
+    """`user` can pass through the folder and all those above it."""
+    real = folder.resolve()
+    return all(_allows(each, user, stat.S_IXUSR) for each in (real, *real.parents))
 
 
 def _allows(path: Path, user: int, owner_bit: int) -> bool:

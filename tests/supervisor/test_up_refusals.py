@@ -1,0 +1,52 @@
+"""What `modelyard up` refuses: before anything is made, and in one line that says what to do."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MODELYARD = Path(sys.executable).with_name("modelyard")
+
+
+def up(data_dir: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
+    config = {"XDG_CONFIG_HOME": str(data_dir.parent / "config")}
+    ports = ("--port", "0", "--scoring-port", "0")
+    return subprocess.run(
+        [MODELYARD, "up", "--data-dir", data_dir, *ports, *arguments],
+        env={**own, **config, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_port_in_use_is_named_and_nothing_is_made(passable_folder):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = up(passable_folder / "data", "--scoring-port", port)
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert not (passable_folder / "data").exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root runs models as another user")
+def test_as_root_a_data_dir_that_others_cannot_reach_is_refused_and_not_made(passable_folder):
+    closed = passable_folder / "closed"
+    closed.mkdir(mode=0o700)
+    done = up(closed / "data")
+    assert done.returncode == 1
+    assert "choose a --data-dir" in done.stderr
+    assert not (closed / "data").exists()
+
+
+def test_a_database_that_does_not_answer_is_a_readable_line(passable_folder):
+    url = "postgresql+psycopg://nobody@127.0.0.1:1/none"
+    done = up(passable_folder / "data", MODELYARD_DATABASE_URL=url)
+    assert done.returncode == 1
+    assert "the database does not answer" in done.stderr
+    assert "Traceback" not in done.stderr
