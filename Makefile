@@ -22,7 +22,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/core/test_migrations.py tests/data_plane/worker/test_guest_code.py
+	$(BIN)/pytest tests/core/test_migrations.py tests/data_plane/worker/test_grammar.py
 
 test: setup
 	$(BIN)/pytest -m 'not long'
