@@ -25,7 +25,7 @@ _DESCRIPTION = (
     "Microsoft.MachineLearningServices. Keys, enums and the fixed words of paths are read in any case; unknown and "
     "read-only fields of a request are ignored."
 )
-_ROUTERS = (
+ROUTERS = (
     health,
     workspaces,
     models,
@@ -49,7 +49,7 @@ def create_app(services: Services) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.services = services
-    for router in _ROUTERS:
+    for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.add_exception_handler(RequestValidationError, answer_invalid_body)

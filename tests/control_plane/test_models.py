@@ -23,6 +23,7 @@ class TestRegistering:
         assert (found["name"], found["type"]) == ("3", "Microsoft.MachineLearningServices/workspaces/models/versions")
         properties = found["properties"]
         assert properties["flavors"]["sklearn"]["data"]["pickled_model"] == "model.pkl"
+        assert properties["flavors"]["sklearn"]["data"]["code"] is None
         assert properties["flavors"]["python_function"]["data"]["loader_module"] == "mlflow.sklearn"
         assert (properties["description"], properties["tags"], properties["isArchived"]) == ("d", {"k": "v"}, False)
         assert properties["modelUri"].endswith("/model")

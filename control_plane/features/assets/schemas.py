@@ -28,11 +28,11 @@ class ContainerRequest(ArmBody):
 
 
 class ContainerProperties(ArmBody):
-    description: str | None
+    description: str | None = None
     tags: Texts
     properties: Texts
     is_archived: bool
-    latest_version: str | None
+    latest_version: str | None = None
     next_version: str
     provisioning_state: str = "Succeeded"
 

@@ -44,12 +44,14 @@ def list_environments(
     return ListBody(value=bodies, next_link=next_link if found.has_more else None)
 
 
-@router.get(_ENVIRONMENT)
+@router.get(_ENVIRONMENT, response_model_exclude_none=True)
 def get_environment(path: AskedWorkspace, name: str, environments: Service) -> ContainerBody:
     return ContainerBody.of(environments.get(path, name), KIND)
 
 
-@router.put(_ENVIRONMENT, responses={201: {"model": ContainerBody, "description": "Created."}})
+@router.put(
+    _ENVIRONMENT, response_model_exclude_none=True, responses={201: {"model": ContainerBody, "description": "Created."}}
+)
 def put_environment(
     path: AskedWorkspace, name: str, body: ContainerRequest, response: Response, environments: Service
 ) -> ContainerBody:
@@ -81,14 +83,18 @@ def list_environment_versions(
     return ListBody(value=bodies, next_link=next_link if found.has_more else None)
 
 
-@router.get(_VERSION)
+@router.get(_VERSION, response_model_exclude_none=True)
 def get_environment_version(
     path: AskedWorkspace, name: str, version: str, environments: Service
 ) -> EnvironmentVersionBody:
     return EnvironmentVersionBody.of(environments.get_version(path, name, version))
 
 
-@router.put(_VERSION, responses={**CONFLICTS, 201: {"model": EnvironmentVersionBody, "description": "Registered."}})
+@router.put(
+    _VERSION,
+    response_model_exclude_none=True,
+    responses={**CONFLICTS, 201: {"model": EnvironmentVersionBody, "description": "Registered."}},
+)
 def put_environment_version(
     path: AskedWorkspace,
     name: str,

@@ -34,11 +34,11 @@ class EnvironmentVersionRequest(ArmBody):
 
 
 class EnvironmentVersionProperties(ArmBody):
-    description: str | None
+    description: str | None = None
     tags: Texts
     properties: Texts
     conda_file: str
-    image: str | None
+    image: str | None = None
     environment_type: str = "UserCreated"
     os_type: str = "Linux"
     is_archived: bool

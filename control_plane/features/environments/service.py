@@ -68,10 +68,7 @@ class Environments:
     ) -> tuple[EnvironmentVersion, bool]:
         """The version, and whether it is new."""
         check_asset_name(name, noun=ENVIRONMENTS.noun)
-        # Clients give anonymous environments the hash of their content, which is longer than a version of theirs.
-        check_version(version, noun=ENVIRONMENTS.noun) if not wish.is_anonymous else check_asset_name(
-            version, noun="environment version"
-        )
+        _check_version_name(version, wish)
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
             repository.lock_environment(work.session, workspace, name)
@@ -101,6 +98,14 @@ class Environments:
             operation = start_operation(work.session, workspace, OperationKind.PRUNE_ENVIRONMENTS, workspace.arm_id)
             work.after_commit(partial(self._dispatcher.prune_environments, operation.id))
             return operation
+
+
+def _check_version_name(version: str, wish: EnvironmentVersionWish) -> None:
+    if wish.is_anonymous:
+        # Azure's SDK calls these by the hash of their content, which is longer than a version may be.
+        check_asset_name(version, noun="environment version")
+    else:
+        check_version(version, noun=ENVIRONMENTS.noun)
 
 
 def _check_same(existing: EnvironmentVersion, wish: EnvironmentVersionWish) -> None:

@@ -47,12 +47,14 @@ def list_models(
     return ListBody(value=bodies, next_link=next_link if found.has_more else None)
 
 
-@router.get(_MODEL)
+@router.get(_MODEL, response_model_exclude_none=True)
 def get_model(path: AskedWorkspace, name: str, models: Service) -> ContainerBody:
     return ContainerBody.of(models.get(path, name), KIND)
 
 
-@router.put(_MODEL, responses={201: {"model": ContainerBody, "description": "Created."}})
+@router.put(
+    _MODEL, response_model_exclude_none=True, responses={201: {"model": ContainerBody, "description": "Created."}}
+)
 def put_model(
     path: AskedWorkspace, name: str, body: ContainerRequest, response: Response, models: Service
 ) -> ContainerBody:
@@ -77,12 +79,16 @@ def list_model_versions(
     return ListBody(value=bodies, next_link=next_link if found.has_more else None)
 
 
-@router.get(_VERSION)
+@router.get(_VERSION, response_model_exclude_none=True)
 def get_model_version(path: AskedWorkspace, name: str, version: str, models: Service) -> ModelVersionBody:
     return ModelVersionBody.of(models.get_version(path, name, version))
 
 
-@router.put(_VERSION, responses={**CONFLICTS, 201: {"model": ModelVersionBody, "description": "Registered."}})
+@router.put(
+    _VERSION,
+    response_model_exclude_none=True,
+    responses={**CONFLICTS, 201: {"model": ModelVersionBody, "description": "Registered."}},
+)
 def put_model_version(
     path: AskedWorkspace, name: str, version: str, body: ModelVersionRequest, response: Response, models: Service
 ) -> ModelVersionBody:

@@ -28,7 +28,7 @@ class Flavor(ArmBody):
 
 
 class ModelVersionProperties(ArmBody):
-    description: str | None
+    description: str | None = None
     tags: Texts
     properties: Texts
     model_type: str

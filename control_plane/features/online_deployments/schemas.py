@@ -192,7 +192,7 @@ class DeploymentPatchRequest(ArmBody):
 
 class DeploymentProperties(Unacted):
     model: str
-    environment_id: str | None
+    environment_id: str | None = None
     environment_variables: Texts
     endpoint_compute_type: ComputeType = ComputeType.MANAGED
     request_settings: RequestSettingsBody
@@ -202,7 +202,7 @@ class DeploymentProperties(Unacted):
     properties: Texts
     """The user's own, and AzureAsyncOperationUri: where to ask after the last operation."""
     provisioning_state: str
-    provisioning_error: ErrorDetail | None
+    provisioning_error: ErrorDetail | None = None
     """Why the state is Failed. An extension of Modelyard."""
 
 
@@ -280,10 +280,10 @@ class WorkerBody(ArmBody):
     slot: int
     """Which of the deployment's instances it is, from 0."""
     state: str
-    pid: int | None
+    pid: int | None = None
     restarts: int
-    last_exit_reason: str | None
-    started_at: Moment | None
+    last_exit_reason: str | None = None
+    started_at: Moment | None = None
     seen_at: Moment
 
     @classmethod

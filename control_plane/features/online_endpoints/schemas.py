@@ -95,7 +95,7 @@ class EndpointPatchRequest(ArmBody):
 
 class EndpointProperties(ArmBody):
     auth_mode: AuthMode
-    description: str | None
+    description: str | None = None
     properties: Texts
     """The user's own, and AzureAsyncOperationUri: where to ask after the last operation."""
     scoring_uri: str
@@ -108,8 +108,8 @@ class EndpointProperties(ArmBody):
 
 class EndpointBody(Resource):
     location: str
-    kind: str | None
-    identity: Document | None
+    kind: str | None = None
+    identity: Document | None = None
     tags: Texts
     properties: EndpointProperties
 

@@ -16,10 +16,10 @@ class OperationBody(ArmBody):
     status: str
     """InProgress, Succeeded, Failed or Canceled."""
     start_time: Moment
-    end_time: Moment | None
+    end_time: Moment | None = None
     percent_complete: int
     properties: OperationProperties
-    error: Error | None
+    error: Error | None = None
     """Why it failed."""
 
     @classmethod

@@ -39,12 +39,14 @@ def list_workspaces(
     return ListBody(value=bodies, next_link=next_link if found.has_more else None)
 
 
-@router.get(WORKSPACE)
+@router.get(WORKSPACE, response_model_exclude_none=True)
 def get_workspace(path: AskedWorkspace, workspaces: Service) -> WorkspaceBody:
     return WorkspaceBody.of(workspaces.get(path))
 
 
-@router.put(WORKSPACE, responses={201: {"model": WorkspaceBody, "description": "Created."}})
+@router.put(
+    WORKSPACE, response_model_exclude_none=True, responses={201: {"model": WorkspaceBody, "description": "Created."}}
+)
 def put_workspace(
     path: AskedWorkspace, body: WorkspaceRequest, response: Response, workspaces: Service
 ) -> WorkspaceBody:

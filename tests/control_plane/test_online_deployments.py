@@ -1,0 +1,378 @@
+"""Online deployments: what a PUT comes to, and what a deployment has to show."""
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select
+
+from modelyard.core.db.lifecycle import scaled, scaling_failed
+from modelyard.core.db.rows import GenerationRow, OnlineDeploymentRow, WorkerRow
+from modelyard.core.domain.deployment import DeploymentSpec
+from modelyard.core.logs import ship
+from tests.control_plane.control import WORKSPACE, Control, at_once, error_of
+
+
+@pytest.fixture
+def endpoint(control) -> str:
+    return control.endpoint()
+
+
+@pytest.fixture
+def model(control) -> str:
+    return control.register()
+
+
+@pytest.fixture
+def blue(control, endpoint, model) -> str:
+    return control.deployment(endpoint, model)
+
+
+def state(control: Control, path: str) -> str:
+    return control.get(path)["properties"]["provisioningState"]
+
+
+def stored(control: Control) -> OnlineDeploymentRow:
+    with control.sessions() as session:
+        return session.scalars(select(OnlineDeploymentRow)).one()
+
+
+def specs(control: Control) -> list[DeploymentSpec]:
+    with control.sessions() as session:
+        return [
+            DeploymentSpec.from_dict(row)
+            for row in session.scalars(select(GenerationRow.spec).order_by(GenerationRow.number))
+        ]
+
+
+class TestCreating:
+    def test_it_is_an_operation_that_names_its_steps_and_ends_when_it_serves(self, control, endpoint, model):
+        answer = control.ask("PUT", f"{endpoint}/deployments/blue", {"properties": {"model": model}})
+        assert answer.status_code == 201
+        assert answer.json()["properties"]["provisioningState"] == "Creating"
+        assert answer.headers["Retry-After"] == "1"
+        assert control.operation(answer)["properties"]["step"] == "queued"
+        assert len(control.outbox.builds) == 1
+        control.build()
+        operation = control.operation(answer)
+        assert operation["properties"]["step"] == "starting workers"
+        assert 0 < operation["percentComplete"] < 100
+        control.build_and_start()
+        assert control.operation(answer)["status"] == "Succeeded"
+        assert control.operation(answer)["percentComplete"] == 100
+        assert state(control, f"{endpoint}/deployments/blue") == "Succeeded"
+
+    def test_as_azures_sdk_sends_it_so_it_reads_it(self, control, endpoint, model):
+        body = {
+            "location": "local",
+            "properties": {
+                "model": model,
+                "properties": {},
+                "environmentVariables": {"MyVar": "1", "N": 2},
+                "appInsightsEnabled": False,
+                "instanceType": "Standard_DS3_v2",
+                "endpointComputeType": "Managed",
+                "requestSettings": {
+                    "maxQueueWait": "PT0.5S",
+                    "maxConcurrentRequestsPerInstance": "4",
+                    "requestTimeout": "PT9S",
+                },
+                "livenessProbe": {
+                    "failureThreshold": 3,
+                    "successThreshold": 1,
+                    "timeout": "PT2S",
+                    "period": "PT10S",
+                    "initialDelay": "PT1M30S",
+                },
+            },
+            "tags": {},
+            "sku": {"name": "Default", "capacity": "2"},
+        }
+        found = control.put(f"{endpoint}/deployments/Blue", body)
+        assert found["id"] == f"{WORKSPACE}/onlineEndpoints/ep-one/deployments/blue"
+        assert found["sku"] == {"name": "Default", "capacity": 2}
+        properties = found["properties"]
+        assert properties["scaleSettings"] == {"scaleType": "Default"}
+        assert (properties["endpointComputeType"], properties["instanceType"]) == ("Managed", "Standard_DS3_v2")
+        assert properties["environmentVariables"] == {"MyVar": "1", "N": "2"}
+        assert properties["requestSettings"] == {
+            "maxQueueWait": "PT0.5S",
+            "maxConcurrentRequestsPerInstance": 4,
+            "requestTimeout": "PT9S",
+        }
+        assert properties["livenessProbe"]["initialDelay"] == "PT1M30S"
+        assert properties["readinessProbe"]["period"] == "PT10S"
+        assert properties["properties"]["AzureAsyncOperationUri"]
+        (spec,) = specs(control)
+        assert spec.request_settings.max_queue_wait_seconds == 0.5
+        assert spec.liveness_probe.initial_delay_seconds == 90
+        assert control.get(f"{endpoint}/deployments")["value"] == [control.get(f"{endpoint}/deployments/blue")]
+
+    def test_pascal_case_is_read_too(self, control, endpoint, model):
+        body = {
+            "Sku": {"Capacity": 3},
+            "Properties": {
+                "Model": model.upper().replace("/M/", "/m/"),
+                "RequestSettings": {"RequestTimeout": "PT7S"},
+                "EnvironmentVariables": {"lower": "x"},
+            },
+        }
+        found = control.put(f"{endpoint}/deployments/blue", body)
+        assert found["sku"]["capacity"] == 3
+        assert found["properties"]["model"] == model
+        assert found["properties"]["requestSettings"]["requestTimeout"] == "PT7S"
+        assert found["properties"]["environmentVariables"] == {"lower": "x"}
+
+    @pytest.mark.parametrize("reference", ["azureml:m:1", "azureml:m@latest", "m:1", "azureml:{id}"])
+    def test_the_short_forms_of_a_model_are_read(self, control, endpoint, model, reference):
+        body = {"properties": {"model": reference.format(id=model)}}
+        assert control.put(f"{endpoint}/deployments/blue", body)["properties"]["model"] == model
+
+    def test_an_environment_may_be_named(self, control, endpoint, model):
+        conda = {"properties": {"condaFile": "dependencies: [python=3.11]"}}
+        environment = control.put("/environments/e/versions/1", conda)["id"]
+        body = {"properties": {"model": model, "environmentId": environment}}
+        assert control.put(f"{endpoint}/deployments/blue", body)["properties"]["environmentId"] == environment
+
+
+class TestRefusing:
+    @pytest.mark.parametrize(
+        ("properties", "said"),
+        [
+            ({"codeConfiguration": {"codeId": "c", "scoringScript": "score.py"}}, "custom scoring scripts come later"),
+            ({"endpointComputeType": "kubernetes"}, "Kubernetes"),
+            ({"modelMountPath": "/var"}, "modelMountPath"),
+            ({"scaleSettings": {"scaleType": "TargetUtilization"}}, "sku.capacity"),
+            ({"model": None}, "no model"),
+            ({"model": "azureml:none:1"}, "not registered"),
+            ({"model": "azureml://registries/r/models/m/versions/1"}, "names nothing"),
+            (
+                {"model": "/subscriptions/x/resourceGroups/local/providers/p/workspaces/default/models/m/versions/1"},
+                "another workspace",
+            ),
+            ({"environmentId": "azureml:none:1"}, "not registered"),
+            ({"requestSettings": {"requestTimeout": "PT181S"}}, "180 s"),
+            ({"requestSettings": {"requestTimeout": "soon"}}, "requestTimeout"),
+            ({"requestSettings": {"requestTimeout": "-PT1S"}}, "above 0"),
+            ({"livenessProbe": {"timeout": "PT300S"}}, "below 300 s"),
+            ({"readinessProbe": {"failureThreshold": 0}}, "1 or more"),
+        ],
+    )
+    def test_what_cannot_be_is_refused_with_a_sentence(self, control, endpoint, model, properties, said):
+        body = {"properties": {"model": model, **properties}}
+        assert said in error_of(control.ask("PUT", f"{endpoint}/deployments/blue", body), 400)["message"]
+        assert control.get(f"{endpoint}/deployments")["value"] == []
+        assert control.outbox.builds == []
+
+    @pytest.mark.parametrize("capacity", [0, 51, -1])
+    def test_a_number_of_instances_that_cannot_be(self, control, endpoint, model, capacity):
+        body = {"properties": {"model": model}, "sku": {"capacity": capacity}}
+        assert "1 to 50" in error_of(control.ask("PUT", f"{endpoint}/deployments/blue", body), 400)["message"]
+
+    def test_a_model_without_a_known_way_to_score_it(self, control, endpoint):
+        uri = control.upload({"weights": b"x"})
+        model = control.put("/models/c/versions/1", {"properties": {"modelType": "custom_model", "modelUri": uri}})[
+            "id"
+        ]
+        error = error_of(control.ask("PUT", f"{endpoint}/deployments/blue", {"properties": {"model": model}}), 400)
+        assert "custom_model" in error["message"]
+
+    def test_a_name_that_azure_would_refuse(self, control, endpoint, model):
+        answer = control.ask("PUT", f"{endpoint}/deployments/b", {"properties": {"model": model}})
+        assert error_of(answer, 400)["code"] == "InvalidName"
+
+    def test_an_endpoint_that_is_not_there(self, control, model):
+        answer = control.ask("PUT", "/onlineEndpoints/none/deployments/blue", {"properties": {"model": model}})
+        assert error_of(answer, 404)["code"] == "ResourceNotFound"
+
+    def test_of_raced_puts_exactly_one_wins(self, control, endpoint, model):
+        path, body = f"{endpoint}/deployments/blue", {"properties": {"model": model}}
+        assert sorted(at_once(8, lambda: control.ask("PUT", path, body).status_code)) == [201] + [409] * 7
+        control.build_and_start()
+        changed = {"properties": {"model": model, "environmentVariables": {"a": "b"}}}
+        assert sorted(at_once(8, lambda: control.ask("PUT", path, changed).status_code)) == [200] + [409] * 7
+        assert len(specs(control)) == 2
+
+    def test_a_change_has_to_wait_for_the_one_before(self, control, endpoint, model):
+        path = f"{endpoint}/deployments/blue"
+        control.put(path, {"properties": {"model": model}})
+        for method, body in (
+            ("PUT", {"properties": {"model": model}}),
+            ("PATCH", {"sku": {"capacity": 2}}),
+            ("PATCH", {"tags": {}}),
+        ):
+            assert error_of(control.ask(method, path, body), 409)["code"] == "OperationInProgress"
+
+
+class TestChanging:
+    def test_what_already_runs_begins_nothing(self, control, blue):
+        read = control.get(blue)
+        answer = control.ask("PUT", blue, read)
+        assert answer.status_code == 200
+        assert answer.json()["properties"]["provisioningState"] == "Succeeded"
+        assert "Azure-AsyncOperation" not in answer.headers
+        assert len(control.outbox.builds) == len(specs(control)) == 1
+
+    def test_another_model_is_a_new_generation_beside_the_serving_one(self, control, blue):
+        second = control.register(version="2")
+        answer = control.ask("PUT", blue, {"properties": {"model": second}})
+        assert answer.json()["properties"]["provisioningState"] == "Updating"
+        row = stored(control)
+        assert (row.wanted_generation, row.serving_generation) == (2, 1)
+        control.build_and_start()
+        assert control.operation(answer)["status"] == "Succeeded"
+        assert stored(control).serving_generation == 2
+        assert control.get(blue)["properties"]["model"] == second
+
+    def test_only_another_number_of_instances_makes_no_generation(self, control, blue):
+        body = {**control.get(blue), "sku": {"name": "Default", "capacity": 3}}
+        answer = control.ask("PUT", blue, body)
+        assert answer.json()["properties"]["provisioningState"] == "Scaling"
+        assert control.operation(answer)["properties"]["step"] == "scaling"
+        with control.sessions.begin() as session:
+            scaled(session, stored(control).id, instance_count=3)
+        control.gateways_apply()
+        assert control.operation(answer)["status"] == "Succeeded"
+        assert (len(specs(control)), control.get(blue)["sku"]["capacity"]) == (1, 3)
+
+    def test_a_patch_scales(self, control, blue):
+        answer = control.ask("PATCH", blue, {"sku": {"name": "Default", "capacity": 2}})
+        assert answer.status_code == 202
+        assert state(control, blue) == "Scaling"
+        assert len(specs(control)) == 1
+
+    def test_a_scaling_that_failed_can_be_tried_again(self, control, blue):
+        control.ask("PATCH", blue, {"sku": {"capacity": 2}})
+        with control.sessions.begin() as session:
+            scaling_failed(session, stored(control).id, instance_count=2, code="ResourceNotReady", message="no memory")
+        assert control.get(blue)["properties"]["provisioningError"] == {
+            "code": "ResourceNotReady",
+            "message": "no memory",
+        }
+        assert control.ask("PATCH", blue, {"sku": {"capacity": 2}}).status_code == 202
+        assert state(control, blue) == "Scaling"
+        assert "provisioningError" not in control.get(blue)["properties"]
+
+    def test_a_patch_of_tags_changes_nothing_that_runs(self, control, blue):
+        answer = control.ask("PATCH", blue, {"tags": {"a": 1}})
+        assert (answer.status_code, answer.json()["tags"]) == (200, {"a": "1"})
+        assert state(control, blue) == "Succeeded"
+
+    def test_a_failed_update_shows_why_and_leaves_what_serves(self, control, blue):
+        second = control.register(version="2")
+        answer = control.ask("PUT", blue, {"properties": {"model": second}})
+        control.fail_builds("no solution for numpy==99")
+        operation = control.operation(answer)
+        assert (operation["status"], operation["error"]["message"]) == ("Failed", "no solution for numpy==99")
+        properties = control.get(blue)["properties"]
+        assert properties["provisioningState"] == "Failed"
+        assert properties["provisioningError"]["message"] == "no solution for numpy==99"
+        assert stored(control).serving_generation == 1
+        error_of(
+            control.http.get(answer.headers["Azure-AsyncOperation"].replace("OperationsStatus", "OperationResults")),
+            409,
+        )
+
+    def test_a_failed_one_is_tried_again_by_the_same_put(self, control, endpoint, model):
+        path, body = f"{endpoint}/deployments/blue", {"properties": {"model": model}}
+        control.put(path, body)
+        control.fail_builds("the index was away")
+        assert control.put(path, body, 200)["properties"]["provisioningState"] == "Creating"
+        assert len(control.outbox.builds) == 2
+        control.build_and_start()
+        assert state(control, path) == "Succeeded"
+
+    def test_tagging_a_failed_one_does_not_try_it_again(self, control, endpoint, model):
+        path = f"{endpoint}/deployments/blue"
+        control.put(path, {"properties": {"model": model}})
+        control.fail_builds("no")
+        assert control.ask("PATCH", path, {"tags": {"a": "b"}}).json()["properties"]["provisioningState"] == "Failed"
+        assert len(control.outbox.builds) == 1
+
+
+class TestDeleting:
+    def test_it_ends_when_its_workers_are_gone(self, control, blue):
+        answer = control.ask("DELETE", blue)
+        assert answer.status_code == 202
+        assert state(control, blue) == "Deleting"
+        assert control.operation(answer)["status"] == "InProgress"
+        control.workers_go()
+        assert control.operation(answer)["status"] == "Succeeded"
+        assert control.ask("DELETE", blue).status_code == 204
+
+    @pytest.mark.parametrize("share", ["traffic", "mirrorTraffic"])
+    def test_what_still_receives_requests_stays(self, control, endpoint, blue, share):
+        percent = 100 if share == "traffic" else 20
+        control.put(endpoint, {"properties": {"authMode": "key", share: {"blue": percent}}}, 200)
+        error = error_of(control.ask("DELETE", blue), 409)
+        assert error["code"] == "DeploymentStillServing"
+        assert f"{percent} %" in error["message"]
+
+    def test_a_build_under_way_is_given_up(self, control, endpoint, model):
+        path = f"{endpoint}/deployments/blue"
+        building = control.ask("PUT", path, {"properties": {"model": model}})
+        deleting = control.ask("DELETE", path)
+        assert deleting.status_code == 202
+        assert control.ask("DELETE", path).headers["Location"] == deleting.headers["Location"]
+        assert control.operation(building)["status"] == "Canceled"
+        error_of(control.ask("PUT", path, {"properties": {"model": model}}), 409)
+
+    def test_what_was_never_there_is_gone_already(self, control, endpoint):
+        assert control.ask("DELETE", f"{endpoint}/deployments/none").status_code == 204
+        assert control.ask("DELETE", "/onlineEndpoints/none/deployments/none").status_code == 204
+        error_of(control.ask("GET", f"{endpoint}/deployments/none"), 404)
+        error_of(control.ask("GET", "/onlineEndpoints/none/deployments"), 404)
+
+
+class TestWhatItShows:
+    def test_the_logs_of_its_workers_and_of_its_build(self, control, blue):
+        key = stored(control).id
+        ship(control.store, key, "StorageInitializer", "b", [b"resolving\nfailed\n"])
+        ship(control.store, key, "InferenceServer", "w", [b"one\ntwo\nthree\n"])
+        assert control.post(f"{blue}/getLogs", {"tail": 2}) == {"content": "two\nthree\n"}
+        assert control.post(f"{blue}/getLogs") == {"content": "one\ntwo\nthree\n"}
+        build = {"containerType": "storageinitializer", "tail": "1"}
+        assert control.post(f"{blue}/getLogs", build) == {"content": "failed\n"}
+        error_of(control.ask("POST", f"{blue}/getLogs", {"tail": -1}), 400)
+        error_of(control.ask("POST", f"{blue}/getLogs", {"containerType": "other"}), 400)
+
+    def test_its_scoring_script_once_there_is_one(self, control, endpoint, model):
+        path = f"{endpoint}/deployments/blue"
+        control.put(path, {"properties": {"model": model}})
+        assert "not come so far" in error_of(control.ask("GET", f"{path}/scoringScript"), 404)["message"]
+        control.store.put(f"bundles/{'b' * 64}/score.py", [b"def init(): ...\n"])
+        control.build_and_start()
+        assert control.get(f"{path}/scoringScript") == {"content": "def init(): ...\n"}
+
+    def test_its_workers(self, control, blue):
+        guest = uuid4().hex[:12]
+        with control.sessions.begin() as session:
+            session.add(
+                WorkerRow(
+                    guest_id=guest,
+                    deployment_id=stored(control).id,
+                    generation=1,
+                    slot=0,
+                    state="ready",
+                    pid=77,
+                    restarts=2,
+                    last_exit_reason="killed by SIGKILL",
+                    started_at=datetime(2026, 1, 1, tzinfo=UTC),
+                )
+            )
+        (worker,) = control.get(f"{blue}/workers")["value"]
+        assert worker.pop("seenAt")
+        assert worker == {
+            "guestId": guest,
+            "generation": 1,
+            "slot": 0,
+            "state": "ready",
+            "pid": 77,
+            "restarts": 2,
+            "lastExitReason": "killed by SIGKILL",
+            "startedAt": "2026-01-01T00:00:00Z",
+        }
+
+    def test_its_skus(self, control, blue):
+        (sku,) = control.get(f"{blue}/skus")["value"]
+        assert sku["capacity"] == {"default": 1, "minimum": 1, "maximum": 50, "scaleType": "Manual"}

@@ -1,0 +1,132 @@
+"""The control plane as a process of its own, as the supervisor starts it."""
+
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+from sqlalchemy import Engine
+
+from modelyard.core.adapters.secret_box import new_master_key
+from modelyard.core.db.rows import AdminTokenRow
+from modelyard.core.db.unit_of_work import sessions_of
+from tests.control_plane.control import DIGEST, TOKEN, WORKSPACE, Upload, anybody
+
+_MIB = 1 << 20
+
+
+class Process:
+    def __init__(self, engine: Engine, folder: Path, database_url: str, broker_url: str) -> None:
+        with sessions_of(engine).begin() as session:
+            session.add(AdminTokenRow(digest=DIGEST))
+        self.folder = folder
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.lifeline, self.lifeline_end = os.pipe()
+        settings = {
+            "MODELYARD_DATA_DIR": str(folder),
+            "MODELYARD_DATABASE_URL": database_url,
+            "MODELYARD_BROKER_URL": broker_url,
+            "MODELYARD_STORAGE_URL": (folder / "objects").as_uri(),
+            "MODELYARD_MASTER_KEY": new_master_key(),
+        }
+        fds = (self.listener.fileno(), self.lifeline)
+        command = [sys.executable, "-m", "control_plane.main", "--fd", str(fds[0]), "--lifeline-fd", str(fds[1])]
+        with (folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(command, pass_fds=fds, env={**os.environ, **settings}, stderr=log)
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        # The socket listens already: this waits in its queue until the process takes it.
+        assert anybody.get(f"{self.url}/ready").status_code == 200
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.listener.close()
+        os.close(self.lifeline)
+        self.cut_lifeline()
+
+    def cut_lifeline(self) -> None:
+        if self.lifeline_end >= 0:
+            os.close(self.lifeline_end)
+            self.lifeline_end = -1
+
+    def ask(self, method: str, path: str, body: object = None) -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        return anybody.request(method, f"{self.url}{WORKSPACE}{path}", json=body, headers=headers)
+
+    def start_upload(self) -> Upload:
+        return Upload(self.ask("POST", "/models/m/versions/1/startPendingUpload").json()["blobReferenceForConsumption"])
+
+    @property
+    def memory(self) -> int:
+        return psutil.Process(self.process.pid).memory_info().rss
+
+
+@pytest.fixture
+def process(engine: Engine, tmp_path: Path, database_url: str, broker_url: str) -> Iterator[Process]:
+    process = Process(engine, tmp_path, database_url, broker_url)
+    yield process
+    process.close()
+
+
+class TestItsEnd:
+    def test_told_to_stop_it_stops_without_failure(self, process):
+        process.process.send_signal(signal.SIGTERM)
+        assert process.process.wait(10) == 0
+
+    def test_it_ends_with_its_lifeline(self, process):
+        process.cut_lifeline()
+        assert process.process.wait(10) == 0
+
+    def test_a_sender_in_the_middle_of_a_file_does_not_hold_it_up(self, process):
+        url = httpx2.URL(process.start_upload().url("model/f"))
+        with socket.create_connection((url.host, url.port)) as sender:
+            sender.sendall(
+                f"PUT {url.raw_path.decode()} HTTP/1.1\r\nHost: x\r\nContent-Length: {_MIB}\r\n\r\n".encode()
+                + bytes(_MIB // 2)
+            )
+            unfinished = process.folder / "objects" / ".unfinished"
+            until(lambda: any(file.stat().st_size for file in unfinished.iterdir()))
+            process.process.send_signal(signal.SIGTERM)
+            assert process.process.wait(10) == 0
+
+
+def test_a_large_file_passes_through_without_ever_being_in_memory(process):
+    size, piece = 384 * _MIB, os.urandom(_MIB)
+    digest = hashlib.sha256()
+
+    seen: list[int] = []
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(size // _MIB):
+            digest.update(piece)
+            seen.append(process.memory)
+            yield piece
+
+    upload = process.start_upload()
+    before = process.memory
+    answer = anybody.put(upload.url("model/weights"), content=pieces(), headers={"Content-Length": str(size)})
+    assert answer.status_code == 201
+    body = {"properties": {"modelType": "custom_model", "modelUri": f"{upload.uri}/model"}}
+    assert process.ask("PUT", "/models/m/versions/1", body).status_code == 201
+    (file,) = process.ask("GET", "/models/m/versions/1/files").json()["value"]
+    assert (file["size"], file["sha256"]) == (size, digest.hexdigest())
+    received = hashlib.sha256()
+    with anybody.stream("GET", file["url"]) as stream:
+        for chunk in stream.iter_bytes():
+            received.update(chunk)
+            seen.append(process.memory)
+    assert received.hexdigest() == digest.hexdigest()
+    assert max(seen) - before < 96 * _MIB
+
+
+def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        time.sleep(0.005)
