@@ -153,6 +153,16 @@ class TestAnInterruption:
         body = {"properties": {"modelType": "mlflow_model", "modelUri": f"{upload.uri}/model"}}
         assert error_of(control.ask("PUT", "/models/m/versions/1", body), 400)["code"] == "UploadIncomplete"
 
+    def test_a_part_may_be_sent_again_from_where_it_began(self, control):
+        upload = control.start_upload()
+        first = break_off(control, upload, "m/f", CONTENT[:HALF], Content_Length=ALL)
+        headers = {"Content_Length": str(len(CONTENT) - first), "Content_Range": from_there(first)}
+        break_off(control, upload, "m/f", CONTENT[first : first + HALF // 2], **headers)
+        # As a sender does that asked before the server had noticed the second interruption.
+        assert put(upload.url("m/f"), CONTENT[first:], Content_Range=from_there(first)).status_code == 201
+        assert anybody.get(upload.url("m/f")).content == CONTENT
+        assert len(list(control.store.list("uploads/"))) == 2
+
     def test_a_part_that_does_not_follow_is_told_where_to_continue(self, control):
         upload = control.start_upload()
         here = break_off(control, upload, "m/f", CONTENT[:HALF], Content_Length=ALL)

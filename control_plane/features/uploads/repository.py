@@ -58,10 +58,14 @@ def record_chunk(session: Session, upload_id: UUID, path: str, part: SentPart, c
     )
 
 
-def forget_file(session: Session, upload_id: UUID, path: str) -> Sequence[str]:
-    """Returns the keys that its chunks had in the object store."""
-    of_file = (UploadChunkRow.upload_id == upload_id, UploadChunkRow.path == path)
-    return list(session.scalars(delete(UploadChunkRow).where(*of_file).returning(UploadChunkRow.key)))
+def forget_chunks(session: Session, upload_id: UUID, path: str, *, start: int) -> Sequence[str]:
+    """A file's chunks from `start` on. Returns the keys that they had in the object store."""
+    chunks = (
+        UploadChunkRow.upload_id == upload_id,
+        UploadChunkRow.path == path,
+        UploadChunkRow.start >= start,
+    )
+    return list(session.scalars(delete(UploadChunkRow).where(*chunks).returning(UploadChunkRow.key)))
 
 
 def forget_upload(session: Session, upload_id: UUID) -> Sequence[str]:

@@ -125,20 +125,20 @@ class Uploads:
             raise InvalidRequest("what arrived has another SHA-256 than x-modelyard-sha256 says: send the file again")
 
     def _record(self, upload_id: UUID, path: str, part: SentPart, chunk: Chunk, is_broken: bool) -> None:
+        """A PUT given up by its sender may end after the one that took its place: what brought more counts."""
         with transaction(self._sessions) as work:
             repository.lock_upload(work.session, upload_id)
             file = repository.find_file(work.session, upload_id, path)
             if part.start:
                 _check_continuation(file, part)
-                repository.record_chunk(work.session, upload_id, path, part, chunk)
-            elif is_broken and file and not _is_other(file, part.sha256) and file.received >= chunk.size:
-                # A later PUT was faster; what it brought is no less.
+            is_same = file is not None and not _is_other(file, part.sha256)
+            if is_broken and file is not None and is_same and part.start + chunk.size <= file.received:
                 work.after_commit(lambda: _remove(self._store, [chunk.key]))
             else:
                 self._replace(work, upload_id, path, part, chunk)
 
     def _replace(self, work: UnitOfWork, upload_id: UUID, path: str, part: SentPart, chunk: Chunk) -> None:
-        superseded = repository.forget_file(work.session, upload_id, path)
+        superseded = repository.forget_chunks(work.session, upload_id, path, start=part.start)
         repository.record_chunk(work.session, upload_id, path, part, chunk)
         work.after_commit(lambda: _remove(self._store, superseded))
 
@@ -206,9 +206,12 @@ def _is_other(file: UploadedFile, sha256: str | None) -> bool:
 
 
 def _check_continuation(file: UploadedFile | None, part: SentPart) -> None:
-    received = 0 if file is None or _is_other(file, part.sha256) else file.received
-    if received != part.start or (file is not None and file.total not in (None, part.total)):
-        raise NotThere(received)
+    """A part begins where some part before it ended: at the last end, or where one begins that it replaces."""
+    if file is None or _is_other(file, part.sha256):
+        raise NotThere(0)
+    ends = {chunk.start + chunk.size for chunk in file.chunks}
+    if part.start not in ends or file.total not in (None, part.total):
+        raise NotThere(file.received)
 
 
 def _from(parent: str, file: UploadedFile) -> UploadedFile:
