@@ -8,9 +8,10 @@ setup: .venv/.complete
 
 .venv/.complete: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "modelyard needs Python 3.11 or newer on PATH (or: make PYTHON=/path/to/python setup)"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[server,demo,dev]'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing Modelyard into .venv (about a minute)"
+	@# By pip, although uv is quicker: whatever pip.conf says of indexes, proxies and certificates must hold here.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,demo,dev]'
 	@touch $@
 
 demo: setup
