@@ -26,11 +26,11 @@ check: setup
 	$(BIN)/pytest tests/core/test_migrations.py tests/data_plane/worker/test_grammar.py
 
 test: setup
-	$(BIN)/pytest -m 'not long'
+	$(BIN)/pytest -m 'not long' -n 2 --dist loadgroup
 
 # The issues' full figures: longer fuzzing, soaks and kills.
 test-long: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -55,8 +55,12 @@ class Environments:
 
     def prune(self, watcher: Watcher = UNWATCHED) -> Sequence[str]:
         """Remove the built environments that no deployment uses. Returns what was removed."""
-        done = Change(self._connection, self._connection.post("/pruneEnvironments")).wait(watcher)
-        return tuple((done.get("properties") or {}).get("removed") or ())
+        before = self._folders()
+        Change(self._connection, self._connection.post("/pruneEnvironments")).wait(watcher)
+        return sorted(before - self._folders())
+
+    def _folders(self) -> set[str]:
+        return {str(built["folder"]) for built in self.built()}
 
     def _latest(self, name: str) -> dict[str, Any] | None:
         try:

@@ -192,7 +192,7 @@ class TestEnvironment:
         table = modelyard("environment", "list", "--built", "-o", "table").out.splitlines()
         assert table[2].split(maxsplit=4) == ["abc-1", "3.11.7", "5", "MB", "e/blue, f/green"]
 
-    def test_prune_prints_what_it_removed(self, modelyard, server):
+    def test_prune_says_so_when_there_is_nothing_to_remove(self, modelyard, server):
         server.answers["POST", "/pruneEnvironments"] = (202, None)
         assert "every built environment is in use" in modelyard("environment", "prune").err
 

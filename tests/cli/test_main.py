@@ -90,11 +90,16 @@ class TestTheProgram:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # As in a terminal, also where the tests themselves were started with Ctrl-C ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-        assert process.stderr is not None
-        assert process.stderr.readline() == "installing ...\n"
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        try:
+            assert process.stderr is not None
+            assert process.stderr.readline() == "installing ...\n"
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
         assert (process.returncode, out, err) == (130, "", "endpoint e is still being changed, in the background\n")
 
     def test_a_reader_that_leaves_early_is_no_error(self, server, environment):

@@ -76,7 +76,9 @@ def test_a_killed_host_finds_its_guest_workers_again(platform, tour):
     assert serves(platform, tour, key)
 
 
-@pytest.mark.parametrize("service", ["builder", "Postgres", "Valkey", "host", "control plane"])
+@pytest.mark.parametrize(
+    "service", ["builder", "Postgres", *(pytest.param(name, marks=pytest.mark.long) for name in ("Valkey", "host"))]
+)
 def test_a_deployment_under_way_reaches_its_end_though_a_process_is_killed(platform, tmp_path, service):
     name = "under-" + service.lower().replace(" ", "-")
     pin = f"six==1.{10 + list(SERVICES).index(service)}.0"
