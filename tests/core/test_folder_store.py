@@ -1,5 +1,8 @@
 """What every object store promises; the folder is the first that keeps it."""
 
+import os
+import time
+
 import pytest
 
 from modelyard.core.adapters.folder_store import FolderStore
@@ -68,3 +71,13 @@ def test_keys_are_listed_in_order_by_prefix(store):
 def test_a_key_that_leaves_the_store_is_refused(store, key):
     with pytest.raises(ValueError, match="not an object key"):
         store.put(key, [b"x"])
+
+
+def test_what_a_process_that_died_left_unfinished_is_removed_once_it_is_old(tmp_path):
+    unfinished = tmp_path / "objects" / ".unfinished"
+    FolderStore(tmp_path / "objects")
+    for name, age in (("old", 2 * 86_400), ("new", 10)):
+        (unfinished / name).touch()
+        os.utime(unfinished / name, (time.time() - age,) * 2)
+    FolderStore(tmp_path / "objects")
+    assert [file.name for file in unfinished.iterdir()] == ["new"]

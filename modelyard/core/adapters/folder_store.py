@@ -1,8 +1,10 @@
 """An object store in a local folder: the default on one machine."""
 
+import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -12,6 +14,8 @@ from modelyard.core.ports.object_store import ObjectMissing
 _CHUNK = 1 << 20
 # Half-written objects lie beside the whole ones, so that the final rename stays on one file system.
 _UNFINISHED = ".unfinished"
+# No write takes as long: what is older was left by a process that died.
+_ABANDONED_SECONDS = 86_400
 
 
 class FolderStore:
@@ -21,6 +25,13 @@ class FolderStore:
         self._root = root
         self._unfinished = root / _UNFINISHED
         self._unfinished.mkdir(parents=True, exist_ok=True)
+        self._remove_abandoned()
+
+    def _remove_abandoned(self) -> None:
+        for file in self._unfinished.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if file.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                    file.unlink()
 
     def put(self, key: str, chunks: Iterable[bytes]) -> int:
         target = self._path(key)
