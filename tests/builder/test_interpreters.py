@@ -101,10 +101,8 @@ class TestInterpreters:
 
 
 class TestReachable:
-    def test_follows_the_permissions_of_every_folder_on_the_way(self, tmp_path):
-        for folder in (tmp_path.parent.parent, tmp_path.parent, tmp_path):
-            folder.chmod(0o711)
-        file = tmp_path / "inner" / "file"
+    def test_follows_the_permissions_of_every_folder_on_the_way(self, passable_folder):
+        file = passable_folder / "inner" / "file"
         file.parent.mkdir(mode=0o755)
         file.write_text("")
         file.chmod(0o644)

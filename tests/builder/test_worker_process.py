@@ -113,14 +113,12 @@ class TestBuilderProcess:
             assert wait_until(ended)
 
     def test_told_to_stop_it_undoes_its_build_and_the_next_one_resumes_it(
-        self, start, send, deployments, model_folder, conda, packages, data_dir, tmp_path
+        self, start, send, deployments, model_folder, conda, packages, data_dir, passable_folder
     ):
-        gate = tmp_path / "gate"
+        gate = passable_folder / "gate"
         packages.add(
             "pandas", "2.0", code=f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.1)\n"
         )
-        for folder in (tmp_path.parent.parent, tmp_path.parent, tmp_path):
-            folder.chmod(0o755)
         generation_id = deployments.create(model_folder({"conda.yaml": conda()}, mlmodel=MLMODEL))
         with start() as (process, _):
             send(BUILD_DEPLOYMENT, args=[generation_id])

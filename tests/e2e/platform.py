@@ -150,6 +150,11 @@ class Platform:
             timeout=30,
         )
 
+    def list(self, path: str) -> list[dict[str, Any]]:
+        answer = self.rest("GET", path)
+        assert answer.status_code == 200, f"{answer.status_code} from {path}: {answer.text}"
+        return answer.json()["value"]
+
     def key(self, endpoint: str) -> str:
         return self.rest("POST", f"/onlineEndpoints/{endpoint}/listKeys").json()["primaryKey"]
 

@@ -66,7 +66,7 @@ def test_it_builds_and_serves_the_model_as_it_was_logged(platform, logged):
 
 
 def test_the_log_says_which_patch_version_was_taken_and_what_was_added(platform, logged):
-    name = platform.rest("GET", "/onlineEndpoints/documented/deployments").json()["value"][0]["name"]
+    name = platform.list("/onlineEndpoints/documented/deployments")[0]["name"]
     arguments = ("-e", "documented", "-n", name, "--container", "storage-initializer", "--lines", "5000")
     log = platform.cli("online-deployment", "get-logs", *arguments).stdout
     assert "3.10.11" in log

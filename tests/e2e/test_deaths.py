@@ -87,7 +87,7 @@ def test_a_deployment_under_way_reaches_its_end_though_a_process_is_killed(platf
     url = f"/onlineEndpoints/{name}/deployments"
 
     def deployment() -> dict:
-        found = platform.rest("GET", url).json()["value"]
+        found = platform.list(url)
         return found[0] if found else {}
 
     wait_until(lambda: deployment().get("properties", {}).get("provisioningState") == "Creating", 20, "it has begun")

@@ -39,14 +39,14 @@ class TestAServedModel:
         assert platform.score(tour, SPLIT).status_code == 200
 
     def test_the_scoring_script_can_be_read(self, platform, tour):
-        deployment = platform.rest("GET", f"/onlineEndpoints/{tour}/deployments").json()["value"][0]["name"]
+        deployment = platform.list(f"/onlineEndpoints/{tour}/deployments")[0]["name"]
         script = platform.cli("online-deployment", "show-script", "-e", tour, "-n", deployment).stdout
         assert "def init(" in script
         assert "def run(" in script
         compile(script, "score.py", "exec")
 
     def test_both_logs_are_returned(self, platform, tour):
-        deployment = platform.rest("GET", f"/onlineEndpoints/{tour}/deployments").json()["value"][0]["name"]
+        deployment = platform.list(f"/onlineEndpoints/{tour}/deployments")[0]["name"]
         name = ("-e", tour, "-n", deployment)
         build = platform.cli("online-deployment", "get-logs", *name, "--container", "storage-initializer").stdout
         output = platform.cli("online-deployment", "get-logs", *name).stdout
@@ -80,10 +80,10 @@ def test_az_ml_yaml_is_deployed_as_it_is(platform, sklearn_folder, tmp_path):
 
 
 def test_a_second_deployment_of_the_same_environment_builds_nothing(platform, tour, sklearn_folder):
-    before = platform.rest("GET", "/builtEnvironments").json()["value"]
+    before = platform.list("/builtEnvironments")
     platform.cli("deploy", sklearn_folder, "--endpoint-name", "again")
     assert platform.score("again", SPLIT).status_code == 200
-    after = platform.rest("GET", "/builtEnvironments").json()["value"]
+    after = platform.list("/builtEnvironments")
     assert [e["folder"] for e in after] == [e["folder"] for e in before]
 
 
@@ -133,5 +133,5 @@ class TestAModelThatDoesNotWork:
         done = platform.cli("deploy", save_loader(tmp_path / "bad", broken), "--endpoint-name", "updated", check=False)
         assert "no longer loads" in done.stderr
         assert platform.score("updated", {"input_data": [1]}).json() == ["good"]
-        deployment = platform.rest("GET", "/onlineEndpoints/updated/deployments").json()["value"][0]
+        deployment = platform.list("/onlineEndpoints/updated/deployments")[0]
         assert deployment["properties"]["provisioningState"] == "Failed"

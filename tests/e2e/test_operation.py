@@ -14,7 +14,7 @@ ROW = {"input_data": [[1.0, 0.5, 1]]}
 
 
 def deployments_of(platform, endpoint: str) -> list[dict]:
-    return platform.rest("GET", f"/onlineEndpoints/{endpoint}/deployments").json()["value"]
+    return platform.list(f"/onlineEndpoints/{endpoint}/deployments")
 
 
 def settled(platform, path: str) -> dict:
@@ -131,7 +131,7 @@ def test_environments_that_no_deployment_uses_are_removed_and_the_others_kept(pl
     platform.cli("deploy", folder, "--endpoint-name", "short-lived")
 
     def folders() -> set[str]:
-        return {entry["folder"] for entry in platform.rest("GET", "/builtEnvironments").json()["value"]}
+        return {entry["folder"] for entry in platform.list("/builtEnvironments")}
 
     before = folders()
     platform.cli("online-endpoint", "delete", "-n", "short-lived", "--yes")

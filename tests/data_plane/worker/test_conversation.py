@@ -390,12 +390,15 @@ class TestAForkedChildOfTheModel:
             def init():
                 pass
             def run(data):
+                told, tell = os.pipe()
                 if os.fork() == 0:
                     os.setsid()
+                    os.write(tell, b"out of the group")
                     while not os.path.exists({str(tmp_path / "gate")!r}):
                         time.sleep(0.005)
                     open({str(tmp_path / "child has ended")!r}, "w").close()
                     os._exit(0)
+                os.read(told, 1)
                 os._exit(1)
         """
         _, connection = yard.ready(script)
