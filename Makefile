@@ -26,11 +26,11 @@ check: setup
 	$(BIN)/pytest tests/core/test_migrations.py tests/data_plane/worker/test_grammar.py
 
 test: setup
-	$(BIN)/pytest -m 'not long' -n 2 --dist loadgroup
+	$(BIN)/pytest -m 'not long' -n 2 --dist loadfile
 
 # The issues' full figures: longer fuzzing, soaks and kills.
 test-long: setup
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile
 
 format: setup
 	$(BIN)/ruff check --fix .

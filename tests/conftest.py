@@ -25,16 +25,9 @@ _TESTS = Path(__file__).parent
 _database_numbers = count(1)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each folder's tests run in one process, which makes its platform and environments once; the longest begin."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_folder(item)))
-    items.sort(key=lambda item: _folder(item) != "e2e")
-
-
-def _folder(item: pytest.Item) -> str:
-    return item.path.parent.relative_to(_TESTS).as_posix()
+    """Of the files that two processes share out among them, the longest begin."""
+    items.sort(key=lambda item: item.path.parent != _TESTS / "e2e")
 
 
 @contextmanager
