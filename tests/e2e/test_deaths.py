@@ -77,7 +77,12 @@ def test_a_killed_host_finds_its_guest_workers_again(platform, tour):
 
 
 @pytest.mark.parametrize(
-    "service", ["builder", "Postgres", *(pytest.param(name, marks=pytest.mark.long) for name in ("Valkey", "host"))]
+    "service",
+    [
+        "builder",
+        "Postgres",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("Valkey", "host", "control plane")),
+    ],
 )
 def test_a_deployment_under_way_reaches_its_end_though_a_process_is_killed(platform, tmp_path, service):
     name = "under-" + service.lower().replace(" ", "-")
