@@ -100,17 +100,25 @@ def run(
         encoding="utf-8",
         errors="replace",
     ) as process:
-        limit = threading.Timer(timeout, _end, (process, timeout, on_line))
-        limit.start()
+        # Nothing before `try`: a builder that is told to stop unwinds from wherever it is, and Popen waits on the
+        # way out for a program that nobody has ended.
         try:
-            output = _read(process, on_line)
+            output = _read_within(timeout, process, on_line)
             exit_code = process.wait()
         finally:
-            limit.cancel()
             process.terminate()
     if alive.is_cut:
         raise BuildInterrupted
     return Finished(exit_code, "\n".join(output))
+
+
+def _read_within(timeout: float, process: subprocess.Popen[str], on_line: OnLine) -> deque[str]:
+    limit = threading.Timer(timeout, _end, (process, timeout, on_line))
+    limit.start()
+    try:
+        return _read(process, on_line)
+    finally:
+        limit.cancel()
 
 
 def _end(process: subprocess.Popen[str], timeout: float, on_line: OnLine) -> None:

@@ -5,6 +5,7 @@ import logging
 import time
 from http import HTTPStatus
 
+from data_plane.gateway.envelope import Refuse
 from data_plane.gateway.health import HEALTHY
 from data_plane.gateway.limits import Limits
 from data_plane.gateway.messages import (
@@ -17,7 +18,7 @@ from data_plane.gateway.messages import (
     refusal_response,
 )
 from data_plane.gateway.refusals import BadCredentials, MethodNotAllowed, Refusal, UnknownPath
-from data_plane.gateway.routes import GATEWAY_HEALTH_PATHS, allowed, endpoint_routes, split_path
+from data_plane.gateway.routes import GATEWAY_HEALTH_PATHS, Route, Routes, split_path
 from data_plane.gateway.routing_table import RoutingTable
 
 _log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ _log = logging.getLogger(__name__)
 class GatewayApp:
     def __init__(self, table: RoutingTable, limits: Limits) -> None:
         self._table = table
-        self._routes = endpoint_routes(limits)
+        self._routes = Routes(limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -44,41 +45,42 @@ class GatewayApp:
         await send({"type": "http.response.body", "body": response.body})
 
     async def _response(self, request: Request) -> Response:
-        try:
-            return await self._handled(request)
-        except Refusal as refusal:
-            return refusal_response(refusal)
-        except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log the rest
-            _log.exception("Request %s to %s failed", request.id, request.path)
-            return refusal_response(Refusal(f"the gateway failed; its log says why under request {request.id}"))
-
-    async def _handled(self, request: Request) -> Response:
         if request.path in GATEWAY_HEALTH_PATHS:
             return _gateway_health(request)
         name, below = split_path(request.path)
-        methods = self._routes.get(below)
-        if methods is None:
+        route = self._routes.find(below)
+        refuse: Refuse = refusal_response if route is None else route.refuse
+        try:
+            return await self._handled(request, name, route)
+        except Refusal as refusal:
+            return refuse(refusal)
+        except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log the rest
+            _log.exception("Request %s to %s failed", request.id, request.path)
+            return refuse(Refusal(f"the gateway failed; its log says why under request {request.id}"))
+
+    async def _handled(self, request: Request, name: str, route: Route | None) -> Response:
+        if route is None:
             raise UnknownPath
         if request.method == "OPTIONS":
-            return _options(allowed(methods))
+            return _options(route.allowed)
         endpoint = self._table.endpoint(name)
         if not endpoint.credentials.accept(request.header(b"authorization"), time.time()):
             raise BadCredentials
-        handler = methods.get(request.method)
+        handler = route.handler(request.method)
         if handler is None:
-            raise MethodNotAllowed(allowed(methods))
+            raise MethodNotAllowed(route.allowed)
         return await handler(request, endpoint)
 
 
 def _gateway_health(request: Request) -> Response:
-    if request.method not in ("GET", "HEAD"):
-        return _options("GET, HEAD, OPTIONS") if request.method == "OPTIONS" else _not_allowed("GET, HEAD, OPTIONS")
-    return HEALTHY
+    match request.method:
+        case "GET" | "HEAD":
+            return HEALTHY
+        case "OPTIONS":
+            return _options("GET, HEAD, OPTIONS")
+        case _:
+            return refusal_response(MethodNotAllowed("GET, HEAD, OPTIONS"))
 
 
 def _options(methods: str) -> Response:
     return Response(HTTPStatus.OK, b"", [(b"allow", methods.encode())])
-
-
-def _not_allowed(methods: str) -> Response:
-    return refusal_response(MethodNotAllowed(methods))

@@ -3,7 +3,6 @@
 from data_plane.gateway.messages import Request, Response
 from data_plane.gateway.refusals import NoReadyWorker
 from data_plane.gateway.routing_table import LiveEndpoint
-from data_plane.gateway.score import named_deployment
 
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
@@ -11,7 +10,7 @@ HEALTHY = Response(200, b"Healthy", [_TEXT])
 
 
 async def health(request: Request, endpoint: LiveEndpoint) -> Response:
-    named = named_deployment(request)
+    named = request.named_deployment
     chosen = endpoint.choose(named)
     ready = chosen.target.is_ready if named is not None else endpoint.is_ready
     if not ready:

@@ -40,6 +40,7 @@ class Request:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
         self.id = str(uuid.uuid4())
         self.deployment: str | None = None
         """Whose answer it is, once that is chosen."""
@@ -48,6 +49,11 @@ class Request:
 
     def header(self, name: bytes) -> bytes | None:
         return self._headers.get(name)
+
+    @property
+    def named_deployment(self) -> str | None:
+        named = self.header(b"azureml-model-deployment")
+        return named.decode("latin-1") if named else None
 
     def tracing_headers(self) -> Headers:
         headers = [(b"x-request-id", self.id.encode())]

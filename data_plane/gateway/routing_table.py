@@ -23,31 +23,65 @@ MakeTarget = Callable[[DeploymentRoute], Target]
 
 
 @dataclass(frozen=True, slots=True)
+class Contents:
+    """What a generation's bundle says, made ready for use."""
+
+    bundle: Bundle
+    signature: CompiledSignature
+
+
+@dataclass(frozen=True, slots=True)
 class LiveDeployment:
     route: DeploymentRoute
     target: Target
-    compiled: CompiledSignature | None
-    """None when the bundle cannot be read; `fault` says why."""
-    fault: str = ""
+    contents: Contents | str
+    """Or why the bundle cannot be used."""
 
     @property
     def signature(self) -> CompiledSignature:
-        if self.compiled is None:
-            raise DeploymentBroken(self.route.name, self.fault)
-        return self.compiled
+        return self._readable.signature
+
+    @property
+    def bundle(self) -> Bundle:
+        return self._readable.bundle
+
+    @property
+    def _readable(self) -> Contents:
+        if isinstance(self.contents, str):
+            raise DeploymentBroken(self.route.name, self.contents)
+        return self.contents
 
     def serves(self, route: DeploymentRoute) -> bool:
         """Whether a newer route is of the same generation."""
         return (self.route.generation, self.route.bundle_dir) == (route.generation, route.bundle_dir)
 
 
-@dataclass(frozen=True, slots=True)
 class LiveEndpoint:
-    name: str
-    credentials: Credentials
-    deployments: Mapping[str, LiveDeployment]
-    weighted: tuple[tuple[str, ...], tuple[int, ...]]
-    """The deployments with a positive weight, and their weights."""
+    """One endpoint as the latest snapshot has it: whoever holds on to it while a body arrives sees what has changed."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.deployments: Mapping[str, LiveDeployment] = {}
+        self._weighted: tuple[tuple[str, ...], tuple[int, ...]] = (), ()
+        """The deployments with a positive weight, and their weights."""
+
+    def update(self, route: EndpointRoute, deployments: Mapping[str, LiveDeployment]) -> None:
+        self.credentials = Credentials(route)
+        self.deployments = deployments
+        weights = {name: weight for name, weight in route.traffic.items() if weight > 0 and name in deployments}
+        self._weighted = tuple(weights), tuple(weights.values())
+        self.mirror = self._mirror(route.mirror_traffic)
+
+    def close(self) -> None:
+        """It is gone from the snapshot."""
+        self.deployments, self._weighted, self.mirror = {}, ((), ()), None
+
+    def _mirror(self, percent_by_name: Mapping[str, int]) -> tuple[LiveDeployment, int] | None:
+        """The deployment that gets copies of so many percent of the requests. There is one at most."""
+        for name, percent in percent_by_name.items():
+            if percent > 0 and name in self.deployments:
+                return self.deployments[name], percent
+        return None
 
     def choose(self, named: str | None) -> LiveDeployment:
         """The deployment a caller names, whatever its weight; else one by the weights."""
@@ -56,7 +90,7 @@ class LiveEndpoint:
             if deployment is None:
                 raise UnknownDeployment(named, tuple(self.deployments))
             return deployment
-        names, weights = self.weighted
+        names, weights = self._weighted
         if not names:
             raise NoTraffic(self.name)
         name = names[0] if len(names) == 1 else random.choices(names, weights)[0]
@@ -64,7 +98,7 @@ class LiveEndpoint:
 
     @property
     def is_ready(self) -> bool:
-        return any(self.deployments[name].target.is_ready for name in self.weighted[0])
+        return any(self.deployments[name].target.is_ready for name in self._weighted[0])
 
 
 class RoutingTable:
@@ -80,7 +114,10 @@ class RoutingTable:
 
     def apply(self, snapshot: RoutingSnapshot) -> None:
         before = self._targets()
-        self._endpoints = {name: self._endpoint(route) for name, route in snapshot.endpoints.items()}
+        for name in self._endpoints.keys() - snapshot.endpoints.keys():
+            self._endpoints.pop(name).close()
+        for route in snapshot.endpoints.values():
+            self._update(route)
         kept = self._targets()
         for identity, target in before.items():
             if identity not in kept:
@@ -92,31 +129,29 @@ class RoutingTable:
     def _targets(self) -> dict[int, Target]:
         return {id(live.target): live.target for each in self._endpoints.values() for live in each.deployments.values()}
 
-    def _endpoint(self, route: EndpointRoute) -> LiveEndpoint:
-        present = self._endpoints.get(route.name)
-        serving = present.deployments if present else {}
+    def _update(self, route: EndpointRoute) -> None:
+        endpoint = self._endpoints.setdefault(route.name, LiveEndpoint(route.name))
+        serving = endpoint.deployments
         deployments = {name: self._deployment(each, serving.get(name)) for name, each in route.deployments.items()}
-        weights = {name: weight for name, weight in route.traffic.items() if weight > 0 and name in deployments}
-        return LiveEndpoint(route.name, Credentials(route), deployments, (tuple(weights), tuple(weights.values())))
+        endpoint.update(route, deployments)
 
     def _deployment(self, route: DeploymentRoute, serving: LiveDeployment | None) -> LiveDeployment:
         if serving is None or not serving.serves(route):
             target = self._make_target(route)
-            return LiveDeployment(route, target, *_compile(route))
+            return LiveDeployment(route, target, _contents(route))
         serving.target.update(route)
-        if serving.compiled is None:
-            return LiveDeployment(route, serving.target, *_compile(route))
-        return LiveDeployment(route, serving.target, serving.compiled)
+        contents = _contents(route) if isinstance(serving.contents, str) else serving.contents
+        return LiveDeployment(route, serving.target, contents)
 
 
-def _compile(route: DeploymentRoute) -> tuple[CompiledSignature | None, str]:
+def _contents(route: DeploymentRoute) -> Contents | str:
     """One broken deployment must not keep the others from being routed to."""
     try:
         bundle = Bundle.from_json((Path(route.bundle_dir) / BUNDLE_FILE).read_bytes())
-        return compile_signature(bundle.signature, type_hints=bundle.type_hints), ""
+        return Contents(bundle, compile_signature(bundle.signature, type_hints=bundle.type_hints))
     except InvalidSignature as error:
         fault = str(error)
     except (OSError, ValueError, KeyError, TypeError) as error:
         fault = f"its bundle cannot be read: {error!r}"
     _log.error("Deployment %s, generation %s: %s", route.name, route.generation, fault)
-    return None, fault
+    return fault

@@ -22,13 +22,20 @@ class Answer:
     """What the model itself took."""
 
 
+class TargetRetired(Exception):
+    """The target lets go of its workers, and had not sent this request to any: whoever is next may score it."""
+
+
 class Target(Protocol):
     @property
     def is_ready(self) -> bool:
         """Whether a request would be scored at once or after others, but without waiting for a worker to start."""
 
     async def score(self, request: ScoreRequest, deadline: float) -> Answer:
-        """The answer before `deadline` (the event loop's clock), or a Refusal. Cancelling gives the place back."""
+        """The answer before `deadline` (the event loop's clock), or a Refusal. Cancelling gives the place back.
+
+        Raises TargetRetired when the target was retired before the request was sent.
+        """
 
     def update(self, route: DeploymentRoute) -> None:
         """Take over the workers and limits of a newer snapshot for the same generation."""

@@ -8,8 +8,8 @@ body's own shape decides.
 finds the declared columns in a body, `columns.py`, `tensors.py`, `unsigned.py` and `params.py` put payloads together.
 """
 
-from data_plane.signature.compiled import CompiledSignature, compile_signature
+from data_plane.signature.compiled import CompiledSignature, Enforced, compile_signature
 from data_plane.signature.schema import InvalidSignature
 from data_plane.signature.violations import SignatureViolations, Violation
 
-__all__ = ["CompiledSignature", "InvalidSignature", "SignatureViolations", "Violation", "compile_signature"]
+__all__ = ["CompiledSignature", "Enforced", "InvalidSignature", "SignatureViolations", "Violation", "compile_signature"]

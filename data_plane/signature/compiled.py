@@ -1,7 +1,7 @@
 """`compile_signature` once per deployment, `enforce` on every request."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from data_plane.guests.codec import Payload
 from data_plane.signature.columns import ColumnInputs
@@ -18,19 +18,28 @@ class _Inputs(Protocol):
         """The payload, or None when `findings` says why there is none."""
 
 
+class Enforced(NamedTuple):
+    payload: Payload
+    """What the guest worker is given."""
+    params: dict[str, Any] | None
+    """None for a model that declares none."""
+    surplus: tuple[str, ...] = ()
+    """Columns of the body that the signature does not declare, and that were left out."""
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledSignature:
     _inputs: _Inputs
     _params: Params
 
-    def enforce(self, input_data: Any, params: Any) -> tuple[Payload, dict[str, Any] | None]:
-        """What the guest worker is given. Raises SignatureViolations with everything that is wrong."""
+    def enforce(self, input_data: Any, params: Any) -> Enforced:
+        """Raises SignatureViolations with everything that is wrong."""
         findings = Findings()
         payload = self._inputs.payload(input_data, findings)
         held_params = self._params.enforce(params, findings)
         findings.raise_if_any()
         assert payload is not None, "a payload is missing only where a violation says why"
-        return payload, held_params
+        return Enforced(payload, held_params)
 
 
 def compile_signature(signature: RawSignature | None, *, type_hints: bool) -> CompiledSignature:

@@ -112,8 +112,6 @@ class TestBuilderProcess:
 
             assert wait_until(ended)
 
-    # On a busy machine the builder once had not ended within its 10 s; why is not known yet.
-    @pytest.mark.long
     def test_told_to_stop_it_undoes_its_build_and_the_next_one_resumes_it(
         self, start, send, deployments, model_folder, conda, packages, data_dir, passable_folder
     ):

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from data_plane.gateway.refusals import DeadlinePassed, NoReadyWorker, Refusal, TooManyRequests, WorkerDied
-from data_plane.gateway.target import Answer, ScoreRequest
+from data_plane.gateway.target import Answer, ScoreRequest, TargetRetired
 from data_plane.gateway.workers.waiting import Waiting
 from data_plane.gateway.workers.worker_link import WorkerLink
 from modelyard.core.domain.routing import DeploymentRoute
@@ -52,6 +52,8 @@ class LocalTarget:
         self._let_go_if_empty()
 
     async def score(self, request: ScoreRequest, deadline: float) -> Answer:
+        if self._retired:
+            raise TargetRetired
         if self._present >= self._most_present:
             raise TooManyRequests(
                 f"{self._present} requests are pending, the limit of deployment {self._route.name!r}: send fewer at "

@@ -34,7 +34,7 @@ def compiled(inputs: Any = None, params: Any = None, *, type_hints: bool = False
 
 def frame(signature: CompiledSignature, input_data: Any) -> dict[Any, list[Any]]:
     """The enforced columns by name, None where a value is missing."""
-    payload, _ = signature.enforce(input_data, None)
+    payload, *_ = signature.enforce(input_data, None)
     assert isinstance(payload, FramePayload)
     return {column.name: values(column) for column in payload.columns}
 

@@ -10,7 +10,7 @@ from tests.data_plane.signature.signatures import compiled, tensor, violations
 
 
 def array(spec: dict[str, Any], value: Any) -> Any:
-    payload, _ = compiled([spec]).enforce(value, None)
+    payload, *_ = compiled([spec]).enforce(value, None)
     assert isinstance(payload, ArrayPayload)
     return payload.array
 
@@ -55,7 +55,7 @@ class TestOneTensor:
         assert array(tensor("float64", -1, 3), []).shape == (0, 3)
 
     def test_objects_pass_as_they_are(self) -> None:
-        payload, _ = compiled([tensor("object", -1)]).enforce([1, "a", [2, 3]], None)
+        payload, *_ = compiled([tensor("object", -1)]).enforce([1, "a", [2, 3]], None)
         assert payload == JsonPayload([1, "a", [2, 3]])
 
 
@@ -63,7 +63,7 @@ class TestNamedTensors:
     SIGNATURE = compiled([tensor("float32", -1, 2, name="x"), tensor("int64", -1, name="mask")])
 
     def test_each_is_found_under_its_name_and_others_are_ignored(self) -> None:
-        payload, _ = self.SIGNATURE.enforce({"mask": [1], "x": [[1, 2]], "z": "anything"}, None)
+        payload, *_ = self.SIGNATURE.enforce({"mask": [1], "x": [[1, 2]], "z": "anything"}, None)
         assert isinstance(payload, ArraysPayload)
         assert {name: (value.dtype.name, value.tolist()) for name, value in payload.arrays.items()} == {
             "x": ("float32", [[1.0, 2.0]]),

@@ -56,7 +56,7 @@ class TestWholeNumbers:
         assert frame(columns(a="long"), [[float(BIG)], [1]]) == {"a": [BIG, 1]}
 
     def test_the_column_has_the_declared_width(self) -> None:
-        payload, _ = columns(a="integer", b="long").enforce([[1, 2]], None)
+        payload, *_ = columns(a="integer", b="long").enforce([[1, 2]], None)
         assert [column.values.dtype for column in payload.columns] == [np.int32, np.int64]
 
 

@@ -64,7 +64,7 @@ def test_a_row_of_another_length_is_named() -> None:
 
 def test_a_signature_of_params_only_leaves_the_body_to_itself() -> None:
     signature = compiled(params=[{"name": "k", "type": "long", "default": 5, "shape": None}])
-    made, params = signature.enforce([[1]], None)
+    made, params, _ = signature.enforce([[1]], None)
     assert isinstance(made, ArrayPayload)
     assert params == {"k": 5}
 
@@ -72,4 +72,4 @@ def test_a_signature_of_params_only_leaves_the_body_to_itself() -> None:
 @pytest.mark.parametrize("value", [[{"a": 1}], ["x"], {"messages": []}, None])
 def test_a_type_hint_model_takes_the_raw_value(value: Any) -> None:
     signature = compiled([{"type": "double", "name": "a"}], type_hints=True)
-    assert signature.enforce(value, None) == (JsonPayload(value), None)
+    assert signature.enforce(value, None) == (JsonPayload(value), None, ())

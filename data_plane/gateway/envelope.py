@@ -1,0 +1,24 @@
+"""The port to a scoring protocol: how a request of its kind is read, and how it is answered or refused."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from data_plane.gateway.messages import Request, Response
+from data_plane.gateway.refusals import Refusal
+from data_plane.gateway.routing_table import LiveDeployment, LiveEndpoint
+from data_plane.gateway.target import Answer
+from data_plane.signature import Enforced
+
+Handler = Callable[[Request, LiveEndpoint], Coroutine[Any, Any, Response]]
+Refuse = Callable[[Refusal], Response]
+
+
+class Envelope(Protocol):
+    def read(self, request: Request, body: bytes, deployment: LiveDeployment) -> Enforced:
+        """What the deployment's model is given. Raises a Refusal, or SignatureViolations."""
+
+    def write(self, request: Request, body: bytes, deployment: LiveDeployment, answer: Answer) -> Response:
+        """The answer as this protocol's callers expect it."""
+
+    def refuse(self, refusal: Refusal) -> Response:
+        """The refusal as this protocol's callers expect it."""

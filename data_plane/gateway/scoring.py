@@ -1,0 +1,61 @@
+"""A scoring request's way, whatever its protocol: body, deployment, signature, worker, answer."""
+
+import asyncio
+from urllib.parse import quote
+
+from data_plane.gateway.envelope import Envelope, Handler
+from data_plane.gateway.limits import Limits
+from data_plane.gateway.messages import Request, Response
+from data_plane.gateway.mirroring import Mirror
+from data_plane.gateway.refusals import InputRefused, UnsupportedMediaType
+from data_plane.gateway.routing_table import LiveDeployment, LiveEndpoint
+from data_plane.gateway.target import ScoreRequest, TargetRetired
+from data_plane.signature import Enforced, SignatureViolations
+
+_LONGEST_SURPLUS = 1024
+
+
+def score_with(envelope: Envelope, limits: Limits, mirror: Mirror) -> Handler:
+    async def score(request: Request, endpoint: LiveEndpoint) -> Response:
+        if (request.header(b"content-encoding") or b"identity").lower() != b"identity":
+            raise UnsupportedMediaType("send the body without a Content-Encoding")
+        body = await request.body(limits.largest_body)
+        arrived = asyncio.get_running_loop().time()
+        while True:
+            deployment = endpoint.choose(request.named_deployment)
+            request.deployment = deployment.route.name
+            enforced = _read(envelope, request, body, deployment)
+            question = ScoreRequest(request.id, enforced.payload, enforced.params)
+            try:
+                answer = await deployment.target.score(question, arrived + deployment.route.request_timeout_seconds)
+            except TargetRetired:
+                # A newer generation, or another deployment, has taken over since.
+                continue
+            mirror.send_copy(envelope, request, body, endpoint)
+            return _with_surplus(envelope.write(request, body, deployment, answer), enforced.surplus)
+
+    return score
+
+
+def _read(envelope: Envelope, request: Request, body: bytes, deployment: LiveDeployment) -> Enforced:
+    try:
+        return envelope.read(request, body, deployment)
+    except SignatureViolations as violations:
+        raise InputRefused(violations) from None
+
+
+def _with_surplus(response: Response, surplus: tuple[str, ...]) -> Response:
+    """Names what the signature does not declare and the model was therefore not given."""
+    if surplus:
+        response.headers.append((b"modelyard-surplus-columns", _joined(surplus)))
+    return response
+
+
+def _joined(names: tuple[str, ...]) -> bytes:
+    joined = ""
+    for name in names:
+        longer = f"{joined},{quote(name, safe='')}" if joined else quote(name, safe="")
+        if len(longer) > _LONGEST_SURPLUS:
+            break
+        joined = longer
+    return joined.encode()
