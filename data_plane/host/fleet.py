@@ -173,7 +173,7 @@ class Fleet:
             model_dir=prepared.model_dir,
             data_dir=self._terms.data_dir,
             environment_variables=prepared.bundle.environment_variables,
-            threads=max(1, self._terms.cores // goal.deployment.instance_count),
+            threads=max(1, self._terms.cores // goal.worker_count),
             uid=self._terms.uid,
             lifeline_fd=self._terms.lifeline_fd,
             host_timeout=_LONGEST_WITHOUT_HOST_SECONDS,

@@ -40,6 +40,10 @@ def _deployment(deployment: WantedDeployment, running: Running, bundles: Mapping
         request_timeout_seconds=settings.request_timeout_seconds,
         max_concurrent_requests_per_instance=settings.max_concurrent_requests_per_instance,
         max_queue_wait_seconds=settings.max_queue_wait_seconds,
+        instance_count=deployment.instance_count,
+        batching=settings.batching,
+        max_batch_delay_seconds=settings.max_batch_delay_seconds,
+        max_batch_rows=settings.max_batch_rows,
     )
 
 

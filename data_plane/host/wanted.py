@@ -16,7 +16,7 @@ class Slot(NamedTuple):
     deployment_id: int
     generation: int
     number: int
-    """From 0 to the instance count less one."""
+    """From 0 to the number of workers less one: instances times workers per instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,11 @@ class Goal:
 
     @property
     def slots(self) -> list[Slot]:
-        count = self.deployment.instance_count
-        return [Slot(self.deployment.id, self.generation.number, number) for number in range(count)]
+        return [Slot(self.deployment.id, self.generation.number, number) for number in range(self.worker_count)]
+
+    @property
+    def worker_count(self) -> int:
+        return self.deployment.instance_count * self.generation.spec.worker_count
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from modelyard.core.errors import InvalidRequest
@@ -9,6 +10,9 @@ from modelyard.core.errors import InvalidRequest
 _LONGEST_REQUEST_SECONDS = 180.0
 _LONGEST_PROBE_SECONDS = 300.0
 MOST_INSTANCES = 50
+MOST_WORKERS = 32
+WORKER_COUNT = "WORKER_COUNT"
+"""The environment variable that Azure's inference server knows: processes per instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,26 @@ class Probe:
         return self.initial_delay_seconds + self.period_seconds * self.failure_threshold
 
 
+class Batching(StrEnum):
+    """Whether requests that wait are scored together."""
+
+    AUTO = "auto"
+    """Where the model's flavor is known to answer row by row."""
+    ON = "on"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class RequestSettings:
     request_timeout_seconds: float = 5.0
     max_concurrent_requests_per_instance: int | None = None
     """None: the gateway's default, which is more than Azure's 1."""
     max_queue_wait_seconds: float | None = None
+    batching: str = Batching.AUTO
+    max_batch_delay_seconds: float = 0.0
+    """How long a request may be held back for company."""
+    max_batch_rows: int | None = None
+    """None: the gateway's own bound."""
 
     def __post_init__(self) -> None:
         if not 0 < self.request_timeout_seconds <= _LONGEST_REQUEST_SECONDS:
@@ -55,6 +73,21 @@ class RequestSettings:
             raise InvalidRequest("maxConcurrentRequestsPerInstance must be 1 or more", target="requestSettings")
         if self.max_queue_wait_seconds is not None and self.max_queue_wait_seconds < 0:
             raise InvalidRequest("maxQueueWait must not be negative", target="requestSettings.maxQueueWait")
+        self._check_batching()
+
+    def _check_batching(self) -> None:
+        if self.batching not in tuple(Batching):
+            raise InvalidRequest(
+                f"batching must be auto, on or off, not {self.batching!r}", target="requestSettings.batching"
+            )
+        if not 0 <= self.max_batch_delay_seconds < self.request_timeout_seconds:
+            raise InvalidRequest(
+                f"maxBatchDelay must not be negative and must be shorter than requestTimeout "
+                f"({self.request_timeout_seconds:g} s), not {self.max_batch_delay_seconds:g} s",
+                target="requestSettings.maxBatchDelay",
+            )
+        if self.max_batch_rows is not None and self.max_batch_rows < 1:
+            raise InvalidRequest("maxBatchRows must be 1 or more", target="requestSettings.maxBatchRows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +102,14 @@ class DeploymentSpec:
     request_settings: RequestSettings = field(default_factory=RequestSettings)
     liveness_probe: Probe = field(default_factory=Probe)
     readiness_probe: Probe = field(default_factory=Probe)
+
+    @property
+    def worker_count(self) -> int:
+        """How many workers an instance has. What was never checked, in a spec from before there was a rule, means 1."""
+        try:
+            return check_worker_count(self.environment_variables)
+        except InvalidRequest:
+            return 1
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -90,5 +131,18 @@ def check_instance_count(count: int) -> int:
         raise InvalidRequest(
             f"the instance count must be from 1 to {MOST_INSTANCES}, not {count}; delete the deployment to stop it",
             target="sku.capacity",
+        )
+    return count
+
+
+def check_worker_count(environment_variables: Mapping[str, str]) -> int:
+    """What WORKER_COUNT asks for; 1 without it."""
+    text = environment_variables.get(WORKER_COUNT, "1").strip()
+    count = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+    if not 1 <= count <= MOST_WORKERS:
+        raise InvalidRequest(
+            f"the environment variable WORKER_COUNT, the number of workers per instance, must be a whole number "
+            f"from 1 to {MOST_WORKERS}, not {text[:40]!r}",
+            target="properties.environmentVariables",
         )
     return count

@@ -24,6 +24,13 @@ class DeploymentRoute:
     max_concurrent_requests_per_instance: int | None
     """None: the gateway's own default."""
     max_queue_wait_seconds: float | None
+    instance_count: int = 1
+    """As asked for: each may have several workers, and limits count by instance."""
+    batching: str = "auto"
+    """"auto", "on" or "off"."""
+    max_batch_delay_seconds: float = 0.0
+    max_batch_rows: int | None = None
+    """None: the gateway's own bound."""
 
 
 @dataclass(frozen=True, slots=True)
