@@ -82,7 +82,7 @@ class Goal:
 
     @property
     def worker_count(self) -> int:
-        return self.deployment.instance_count * self.generation.spec.worker_count
+        return self.deployment.instance_count * self.generation.spec.workers_per_instance
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from modelyard.cli.progress import note
 from modelyard.cli.session import session_of
 from modelyard.client.documents.identity import deployment_document, endpoint_document
 from modelyard.client.overview import DeploymentOverview, EndpointOverview, look_around
+from modelyard.core.domain.deployment import workers_per_instance
 
 _ENDPOINTS = (
     Column("Endpoint", "name"),
@@ -94,8 +95,12 @@ def _deployment_line(deployment: DeploymentOverview) -> dict[str, Any]:
     return {
         **document,
         "state": f"{state} ({deployment.step})" if deployment.step else state,
-        "ready": f"{ready} of {document.get('instance_count', 1)}",
+        "ready": f"{ready} of {_worker_count(document)}",
     }
+
+
+def _worker_count(document: Mapping[str, Any]) -> int:
+    return int(document.get("instance_count", 1)) * workers_per_instance(document.get("environment_variables", {}))
 
 
 def _worker_lines(deployment: DeploymentOverview, now: datetime) -> Iterator[dict[str, Any]]:

@@ -31,6 +31,7 @@ def up(
     scoring_public_url: Annotated[
         str | None, typer.Option(help="How clients reach the scoring URLs.", show_default=False)
     ] = None,
+    gateways: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the scoring port.")] = 1,
 ) -> None:
     """Start the platform and keep it running until Ctrl-C."""
     _check_server_parts()
@@ -46,6 +47,7 @@ def up(
         scoring_port=scoring_port,
         public_url=public_url,
         scoring_public_url=scoring_public_url,
+        gateways=gateways,
     )
     raise typer.Exit(run_platform(options, environment))
 

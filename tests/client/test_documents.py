@@ -56,6 +56,15 @@ class TestDeployments:
             },
         }
 
+    @pytest.mark.parametrize(("written", "meant"), [("auto", "auto"), ("on", "on"), ("off", "off"), ('"on"', "on")])
+    def test_batching_is_on_or_off_as_yaml_writes_it(self, written, meant):
+        text = f"request_settings: {{batching: {written}, max_batch_delay_ms: 2.5, max_batch_rows: '64'}}"
+        body = ONLINE_DEPLOYMENT.body(yaml.safe_load(text))
+        settings = body["properties"]["requestSettings"]
+        assert settings == {"batching": meant, "maxBatchDelay": "PT0.0025S", "maxBatchRows": 64}
+        shown = ONLINE_DEPLOYMENT.document(body)["request_settings"]
+        assert shown == {"batching": meant, "max_batch_delay_ms": 2.5, "max_batch_rows": 64}
+
     def test_what_is_shown_can_be_sent_again(self):
         body = ONLINE_DEPLOYMENT.body(DEPLOYMENT)
         resource = {**body, "id": f"{WORKSPACE}/onlineEndpoints/my-endpoint/deployments/blue", "name": "blue"}

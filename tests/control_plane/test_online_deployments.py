@@ -99,6 +99,8 @@ class TestCreating:
             "maxQueueWait": "PT0.5S",
             "maxConcurrentRequestsPerInstance": 4,
             "requestTimeout": "PT9S",
+            "batching": "auto",
+            "maxBatchDelay": "PT0S",
         }
         assert properties["livenessProbe"]["initialDelay"] == "PT1M30S"
         assert properties["readinessProbe"]["period"] == "PT10S"
@@ -128,6 +130,21 @@ class TestCreating:
         body = {"properties": {"model": reference.format(id=model)}}
         assert control.put(f"{endpoint}/deployments/blue", body)["properties"]["model"] == model
 
+    def test_how_requests_are_batched_can_be_said(self, control, endpoint, model):
+        said = {"batching": "ON", "maxBatchDelay": "PT0.005S", "maxBatchRows": 64}
+        found = control.put(f"{endpoint}/deployments/blue", {"properties": {"model": model, "requestSettings": said}})
+        settings = found["properties"]["requestSettings"]
+        assert {name: settings[name] for name in said} == {**said, "batching": "on"}
+        (spec,) = specs(control)
+        asked = spec.request_settings
+        assert (asked.batching, asked.max_batch_delay_seconds, asked.max_batch_rows) == ("on", 0.005, 64)
+
+    def test_workers_per_instance_are_asked_for_as_of_azures_server(self, control, endpoint, model):
+        body = {"properties": {"model": model, "environmentVariables": {"WORKER_COUNT": "3"}}}
+        control.put(f"{endpoint}/deployments/blue", body)
+        (spec,) = specs(control)
+        assert spec.workers_per_instance == 3
+
     def test_an_environment_may_be_named(self, control, endpoint, model):
         conda = {"properties": {"condaFile": "dependencies: [python=3.11]"}}
         environment = control.put("/environments/e/versions/1", conda)["id"]
@@ -156,6 +173,14 @@ class TestRefusing:
             ({"requestSettings": {"requestTimeout": "-PT1S"}}, "above 0"),
             ({"livenessProbe": {"timeout": "PT300S"}}, "below 300 s"),
             ({"readinessProbe": {"failureThreshold": 0}}, "1 or more"),
+            ({"requestSettings": {"batching": "always"}}, "auto, on or off"),
+            ({"requestSettings": {"maxBatchDelay": "PT5S"}}, "shorter than requestTimeout"),
+            ({"requestSettings": {"maxBatchDelay": "-PT1S"}}, "not be negative"),
+            ({"requestSettings": {"maxBatchRows": 0}}, "maxBatchRows"),
+            *(
+                ({"environmentVariables": {"WORKER_COUNT": bad}}, "1 to 32")
+                for bad in ("0", "x", "", "1000", "-1", "1.5")
+            ),
         ],
     )
     def test_what_cannot_be_is_refused_with_a_sentence(self, control, endpoint, model, properties, said):

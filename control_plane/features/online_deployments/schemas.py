@@ -16,7 +16,7 @@ from control_plane.web.addresses import Links
 from control_plane.web.arm_body import ArmBody, ArmEnum, Document, Duration, Moment, Texts
 from control_plane.web.error_body import ErrorDetail
 from control_plane.web.resource import TYPE_PREFIX, Resource, SystemData
-from modelyard.core.domain.deployment import DeploymentSpec, Probe, RequestSettings
+from modelyard.core.domain.deployment import DeploymentSpec, Probe, RequestSettings, check_worker_count
 from modelyard.core.errors import InvalidRequest
 from modelyard.core.logs import INFERENCE_SERVER, STORAGE_INITIALIZER
 
@@ -47,6 +47,10 @@ class RequestSettingsBody(ArmBody):
     request_timeout: Duration | None = None
     max_concurrent_requests_per_instance: int | None = None
     max_queue_wait: Duration | None = None
+    batching: str | None = None
+    """auto, on or off. This one and the next two are Modelyard's, beside Azure's."""
+    max_batch_delay: Duration | None = None
+    max_batch_rows: int | None = None
 
     def value(self) -> RequestSettings:
         usual = RequestSettings()
@@ -54,6 +58,9 @@ class RequestSettingsBody(ArmBody):
             request_timeout_seconds=_seconds(self.request_timeout, usual.request_timeout_seconds),
             max_concurrent_requests_per_instance=self.max_concurrent_requests_per_instance,
             max_queue_wait_seconds=None if self.max_queue_wait is None else self.max_queue_wait.total_seconds(),
+            batching=(self.batching or usual.batching).lower(),
+            max_batch_delay_seconds=_seconds(self.max_batch_delay, usual.max_batch_delay_seconds),
+            max_batch_rows=self.max_batch_rows,
         )
 
     @classmethod
@@ -63,6 +70,9 @@ class RequestSettingsBody(ArmBody):
             request_timeout=timedelta(seconds=settings.request_timeout_seconds),
             max_concurrent_requests_per_instance=settings.max_concurrent_requests_per_instance,
             max_queue_wait=None if wait is None else timedelta(seconds=wait),
+            batching=settings.batching,
+            max_batch_delay=timedelta(seconds=settings.max_batch_delay_seconds),
+            max_batch_rows=settings.max_batch_rows,
         )
 
 
@@ -134,6 +144,7 @@ class DeploymentRequest(ArmBody):
     def wish(self) -> DeploymentWish:
         asked = self.properties
         _check_supported(asked)
+        check_worker_count(asked.environment_variables)
         sku = self.sku or Sku()
         spec = DeploymentSpec(
             model_id=asked.model or "",
@@ -278,7 +289,7 @@ class WorkerBody(ArmBody):
     guest_id: str
     generation: int
     slot: int
-    """Which of the deployment's instances it is, from 0."""
+    """Which of the deployment's workers it is, from 0: WORKER_COUNT of them make an instance."""
     state: str
     pid: int | None = None
     restarts: int

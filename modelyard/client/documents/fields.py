@@ -125,6 +125,13 @@ def _whole(number: float) -> int | float:
     return int(rounded) if rounded == int(rounded) else rounded
 
 
+def on_or_off(value: Any) -> str:
+    """YAML 1.1 reads on and off as true and false."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
+
+
 def pascal(value: Any) -> str:
     """system_assigned → SystemAssigned. What ARM already understands stays as it is."""
     return "".join(word[:1].upper() + word[1:] for word in str(value).split("_"))

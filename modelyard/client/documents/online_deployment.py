@@ -7,6 +7,7 @@ from modelyard.client.documents.fields import (
     FieldTable,
     duration_of_milliseconds,
     duration_of_seconds,
+    on_or_off,
     pascal,
     snake,
     texts,
@@ -54,6 +55,15 @@ ONLINE_DEPLOYMENT = FieldTable(
         Field(
             f"{_REQUEST}.max_queue_wait_ms", f"{_REQUEST_ARM}.maxQueueWait", duration_of_milliseconds, to_milliseconds
         ),
+        # Modelyard's own, beside Azure's.
+        Field(f"{_REQUEST}.batching", f"{_REQUEST_ARM}.batching", on_or_off),
+        Field(
+            f"{_REQUEST}.max_batch_delay_ms",
+            f"{_REQUEST_ARM}.maxBatchDelay",
+            duration_of_milliseconds,
+            to_milliseconds,
+        ),
+        Field(f"{_REQUEST}.max_batch_rows", f"{_REQUEST_ARM}.maxBatchRows", int),
         *_probe("liveness_probe", "livenessProbe"),
         *_probe("readiness_probe", "readinessProbe"),
         Field("egress_public_network_access", "properties.egressPublicNetworkAccess", pascal, snake),

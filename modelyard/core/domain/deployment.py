@@ -104,12 +104,8 @@ class DeploymentSpec:
     readiness_probe: Probe = field(default_factory=Probe)
 
     @property
-    def worker_count(self) -> int:
-        """How many workers an instance has. What was never checked, in a spec from before there was a rule, means 1."""
-        try:
-            return check_worker_count(self.environment_variables)
-        except InvalidRequest:
-            return 1
+    def workers_per_instance(self) -> int:
+        return workers_per_instance(self.environment_variables)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -146,3 +142,11 @@ def check_worker_count(environment_variables: Mapping[str, str]) -> int:
             target="properties.environmentVariables",
         )
     return count
+
+
+def workers_per_instance(environment_variables: Mapping[str, str]) -> int:
+    """Of a deployment that exists: what it says was checked, or is older than the rule and means 1."""
+    try:
+        return check_worker_count(environment_variables)
+    except InvalidRequest:
+        return 1

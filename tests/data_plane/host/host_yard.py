@@ -40,7 +40,7 @@ from modelyard.core.domain.bundle import BUNDLE_FILE, SCORING_SCRIPT, Bundle, Bu
 from modelyard.core.domain.deployment import DeploymentSpec, Probe, RequestSettings
 from modelyard.core.domain.lifecycle import GenerationState, ProvisioningState
 from modelyard.core.domain.model_manifest import ModelFile, ModelManifest
-from modelyard.core.domain.routing import RoutingSnapshot
+from modelyard.core.domain.routing import DeploymentRoute, RoutingSnapshot
 from modelyard.core.logs import INFERENCE_SERVER, read_log
 from tests.data_plane.guests.yard import PATIENCE, eventually
 
@@ -228,11 +228,13 @@ class HostYard:
     def _generation(
         self, session: Any, row: OnlineDeploymentRow, script: str, settings: dict[str, Any]
     ) -> GenerationRow:
+        timeout, batching = settings.pop("timeout", 5.0), settings.pop("batching", {})
         spec = DeploymentSpec(
             model_id="m",
-            request_settings=RequestSettings(request_timeout_seconds=settings.pop("timeout", 5.0)),
+            request_settings=RequestSettings(request_timeout_seconds=timeout, **batching),
             liveness_probe=settings.pop("liveness", Probe()),
             readiness_probe=settings.pop("readiness", Probe()),
+            environment_variables=settings,
         )
         bundle_hash = self._bundle(row, script, **settings)
         return GenerationRow(
@@ -345,6 +347,12 @@ class HostYard:
         """Pids of the workers that gateways send requests to."""
         snapshot = self.gateway.snapshot()
         return routed(snapshot) if snapshot else set()
+
+    def route(self, endpoint: str = "wines") -> DeploymentRoute:
+        """What gateways are told of the deployment."""
+        snapshot = self.gateway.snapshot()
+        assert snapshot is not None
+        return snapshot.endpoints[endpoint].deployments["blue"]
 
     def answers(self) -> set[Any]:
         """What each routed worker predicts."""

@@ -3,6 +3,7 @@
 import os
 import signal
 
+from data_plane.host.fleet import usable_cores
 from modelyard.core.db.rows import OnlineDeploymentRow, OnlineEndpointRow, RoutingRow
 from modelyard.core.domain.deployment import Probe
 from modelyard.core.domain.lifecycle import ProvisioningState
@@ -157,6 +158,41 @@ class TestScaling:
         yard.scale(1)
         yard.eventually_is(SUCCEEDED)
         assert yard.routed() == yard.pids() == first
+
+
+class TestSeveralWorkersPerInstance:
+    def test_are_started_routed_to_and_scaled_by_instances(self, yard):
+        yard.deploy(answering("hello"), instances=2, WORKER_COUNT="2")
+        yard.start_host()
+        yard.eventually_is(SUCCEEDED)
+        first = yard.routed()
+        assert len(first) == 4
+        assert yard.route().instance_count == 2
+        yard.scale(1)
+        yard.eventually_is(SUCCEEDED)
+        eventually(lambda: yard.pids() == yard.routed())
+        assert len(yard.routed() & first) == 2
+        assert yard.route().instance_count == 1
+        yard.scale(2)
+        yard.eventually_is(SUCCEEDED)
+        assert len(yard.routed()) == 4
+
+    def test_share_the_cores_of_the_machine(self, yard):
+        yard.deploy(
+            """
+            import os
+
+            def init():
+                pass
+
+            def run(input_data, params=None):
+                return os.environ["OMP_NUM_THREADS"]
+            """,
+            WORKER_COUNT="2",
+        )
+        yard.start_host()
+        yard.eventually_is(SUCCEEDED)
+        assert yard.answers() == {str(max(1, usable_cores() // 2))}
 
 
 class TestADeletion:

@@ -1,10 +1,14 @@
 """What gateways are told."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 from data_plane.host.running import Phase
 from data_plane.host.snapshot import build_routes
+from modelyard.core.domain.deployment import RequestSettings
 from modelyard.core.domain.lifecycle import ProvisioningState
+from modelyard.core.domain.routing import RoutingSnapshot
 from tests.data_plane.host.worlds import generation, running, wanted, worker
 
 HERE = {"bundle-1": Path("/b/1"), "bundle-2": Path("/b/2")}
@@ -27,6 +31,18 @@ class TestADeploymentsRoute:
     def test_leaves_out_whoever_is_one_too_many(self):
         assert [each.guest_id for each in blue(wanted(), running(worker(0), worker(1))).workers] == ["g1-0"]
 
+    def test_says_how_many_instances_there_are_whatever_the_workers_of_each(self):
+        two_each = generation(1, spec=replace(generation(1).spec, environment_variables={"WORKER_COUNT": "2"}))
+        route = blue(wanted(serving=two_each, instance_count=2), running(*map(worker, range(5))))
+        assert route.instance_count == 2
+        assert [each.guest_id for each in route.workers] == ["g1-0", "g1-1", "g1-2", "g1-3"]
+
+    def test_says_how_requests_are_batched(self):
+        settings = RequestSettings(batching="off", max_batch_delay_seconds=0.01, max_batch_rows=8)
+        serving = generation(1, spec=replace(generation(1).spec, request_settings=settings))
+        route = blue(wanted(serving=serving), running())
+        assert (route.batching, route.max_batch_delay_seconds, route.max_batch_rows) == ("off", 0.01, 8)
+
     def test_leads_to_the_serving_generation_alone(self):
         route = blue(wanted(candidate=generation(2)), running(worker(0, 1), worker(0, 2)))
         assert [each.guest_id for each in route.workers] == ["g1-0"]
@@ -42,6 +58,20 @@ class TestADeploymentsRoute:
 
     def test_ends_with_its_deletion(self):
         assert blue(wanted(state=ProvisioningState.DELETING), running(worker())) is None
+
+
+class TestASnapshotOnDisk:
+    def test_is_read_as_it_was_written(self):
+        snapshot = RoutingSnapshot(3, 1, build_routes(wanted(), running(worker()), HERE))
+        assert RoutingSnapshot.from_json(snapshot.to_json()) == snapshot
+
+    def test_of_an_earlier_host_is_read_though_it_says_less(self):
+        snapshot = RoutingSnapshot(3, 1, build_routes(wanted(), running(worker()), HERE))
+        document = json.loads(snapshot.to_json())
+        route = document["endpoints"]["wines"]["deployments"]["blue"]
+        for name in ("instance_count", "batching", "max_batch_delay_seconds", "max_batch_rows"):
+            del route[name]
+        assert RoutingSnapshot.from_json(json.dumps(document).encode()) == snapshot
 
 
 class TestAnEndpointsRoute:
