@@ -10,6 +10,7 @@ import random
 
 from data_plane.gateway.envelope import Envelope
 from data_plane.gateway.messages import Request
+from data_plane.gateway.reading import read
 from data_plane.gateway.refusals import Refusal
 from data_plane.gateway.routing_table import LiveDeployment, LiveEndpoint
 from data_plane.gateway.target import ScoreRequest, TargetRetired
@@ -39,7 +40,7 @@ class Mirror:
 async def _score(envelope: Envelope, request: Request, body: bytes, deployment: LiveDeployment) -> None:
     deadline = asyncio.get_running_loop().time() + deployment.route.request_timeout_seconds
     try:
-        enforced = envelope.read(request, body, deployment)
+        enforced = await read(envelope, request, body, deployment)
         await deployment.target.score(ScoreRequest(request.id, enforced.payload, enforced.params), deadline)
     except (Refusal, SignatureViolations, TargetRetired) as refusal:
         _log.info("Mirrored request %s to %s: %s", request.id, deployment.route.name, refusal)

@@ -7,6 +7,7 @@ from data_plane.gateway.envelope import Envelope, Handler
 from data_plane.gateway.limits import Limits
 from data_plane.gateway.messages import Request, Response
 from data_plane.gateway.mirroring import Mirror
+from data_plane.gateway.reading import read
 from data_plane.gateway.refusals import InputRefused, UnsupportedMediaType
 from data_plane.gateway.routing_table import LiveDeployment, LiveEndpoint
 from data_plane.gateway.target import ScoreRequest, TargetRetired
@@ -24,7 +25,7 @@ def score_with(envelope: Envelope, limits: Limits, mirror: Mirror) -> Handler:
         while True:
             deployment = endpoint.choose(request.named_deployment)
             request.deployment = deployment.route.name
-            enforced = _read(envelope, request, body, deployment)
+            enforced = await _read(envelope, request, body, deployment)
             question = ScoreRequest(request.id, enforced.payload, enforced.params)
             try:
                 answer = await deployment.target.score(question, arrived + deployment.route.request_timeout_seconds)
@@ -37,9 +38,9 @@ def score_with(envelope: Envelope, limits: Limits, mirror: Mirror) -> Handler:
     return score
 
 
-def _read(envelope: Envelope, request: Request, body: bytes, deployment: LiveDeployment) -> Enforced:
+async def _read(envelope: Envelope, request: Request, body: bytes, deployment: LiveDeployment) -> Enforced:
     try:
-        return envelope.read(request, body, deployment)
+        return await read(envelope, request, body, deployment)
     except SignatureViolations as violations:
         raise InputRefused(violations) from None
 
