@@ -4,15 +4,21 @@ They travel to the guest worker as JSON, so a leaf is kept as JSON has it, excep
 type: [1, 2] is an Array(double) of 1.0 and 2.0.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+import numpy.typing as npt
 
 from data_plane.guests.codec import LogicalType
+from data_plane.signature.json_values import is_portable
 from data_plane.signature.numbers import DOUBLE
 from data_plane.signature.rule import Rule, Stored, Unheld
 from data_plane.signature.texts import BinaryRule, DatetimeRule
 from data_plane.signature.violations import describe
+
+JSON_TYPE: Final = "json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +30,25 @@ class _JsonRule:
     def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
         return None
 
+    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+        return None
+
     def stored(self, values: list[Any]) -> Stored:
         return values
 
 
 @dataclass(frozen=True, slots=True)
 class AnyRule(_JsonRule):
-    expected: str = "any JSON value"
+    expected: str = "any JSON value that is not nested too deep"
     holds_null: bool = True
 
     def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
-        return list(values)
+        listed = list(values)
+        return listed if is_portable(listed) else None
 
     def one(self, value: Any) -> Any:
+        if not is_portable(value):
+            raise Unheld
         return value
 
 
@@ -122,6 +134,18 @@ class ObjectRule(_JsonRule):
         if declared is None:
             raise Unheld(f".{name[:40]}", self.expected, "a property that is not declared")
         return declared.member
+
+
+def depth_of_array(rule: Rule) -> int:
+    """How many lists are nested in one another at most; 0 for what is no Array."""
+    if not isinstance(rule, ArrayRule):
+        return 0
+    items = rule.items.rule
+    return sys.maxsize if isinstance(items, AnyRule) else 1 + depth_of_array(items)
+
+
+def is_any(rule: Rule) -> bool:
+    return isinstance(rule, AnyRule)
 
 
 ANY = AnyRule()

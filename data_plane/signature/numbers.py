@@ -12,12 +12,16 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import orjson
 
 from data_plane.guests.codec import LogicalType
 from data_plane.signature.rule import NONE_TYPE, Stored, Unheld
 
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _LONGEST_NUMBER = 400
+_BOOL = {bool}
+_STR = {str}
 _INT = {int}
 _FLOAT = {float}
 _NUMBERS = {int, float}
@@ -37,7 +41,10 @@ class BooleanRule:
     absent: bool = False
 
     def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
-        return np.array(values, dtype=bool) if kinds == {bool} else None
+        return np.array(values, dtype=bool) if kinds == _BOOL else None
+
+    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+        return array if array.dtype == bool else None
 
     def one(self, value: Any) -> bool:
         if isinstance(value, bool):
@@ -66,7 +73,20 @@ class WholeNumberRule:
             return self._from_integers(values)
         if kinds <= _NUMBERS:
             return self._from_whole_floats(values)
+        if kinds == _STR:
+            spelled = _numbers(values)
+            # A double may have been rounded to a whole number.
+            return self._from_integers(spelled) if spelled and set(map(type, spelled)) == _INT else None
         return None
+
+    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+        match array.dtype.kind:
+            case "i" | "u" if self._all_within(array):
+                return array.astype(self.dtype, copy=False)
+            case "f":
+                return self._whole(array)
+            case _:
+                return None
 
     def _from_integers(self, values: Sequence[Any]) -> Stored | None:
         try:
@@ -78,7 +98,12 @@ class WholeNumberRule:
         return array.astype(self.dtype) if self._all_within(array) else None
 
     def _from_whole_floats(self, values: Sequence[Any]) -> Stored | None:
-        array = np.array(values, dtype=np.float64)
+        try:
+            return self._whole(np.array(values, dtype=np.float64))
+        except OverflowError:
+            return None
+
+    def _whole(self, array: npt.NDArray[Any]) -> Stored | None:
         exact = (np.abs(array) < _EXACT_DOUBLE).all() and (array == np.trunc(array)).all()
         return array.astype(self.dtype) if exact and self._all_within(array) else None
 
@@ -110,13 +135,29 @@ class FloatRule:
     def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
         if kinds == _FLOAT:
             return self._narrowed(np.array(values, dtype=np.float64))
+        if kinds == _STR:
+            spelled = _numbers(values)
+            return None if spelled is None else self.many(spelled, set(map(type, spelled)))
         if not kinds <= _NUMBERS_AND_NULL:
             return None
-        array = np.array(values, dtype=np.float64)
+        try:
+            array = np.array(values, dtype=np.float64)
+        except OverflowError:
+            return None
         # The next integer after the largest rounds to it.
         if int in kinds and (np.abs(array) >= self.largest_exact).any():
             return None
         return self._narrowed(array)
+
+    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+        """An infinity, which JSON does not have, is held."""
+        if array.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                narrow = array.astype(self.dtype, copy=False)
+            return narrow if np.array_equal(np.isinf(narrow), np.isinf(array)) else None
+        if array.dtype.kind not in "iu" or (array.size and max(array.max(), -int(array.min())) > self.largest_exact):
+            return None
+        return array.astype(self.dtype)
 
     def _narrowed(self, array: Any) -> Stored | None:
         if self.dtype == np.float64:
@@ -147,6 +188,22 @@ class FloatRule:
 
     def stored(self, values: list[Any]) -> Stored:
         return np.array(values, dtype=self.dtype)
+
+
+def _numbers(texts: Sequence[str]) -> list[int | float] | None:
+    """The JSON numbers that `texts` spell, one each, when a quick look can be sure of it."""
+    joined = ",".join(texts)
+    if not joined.isascii() or any(space in joined for space in " \t\n\r"):
+        return None
+    try:
+        spelled: list[int | float] = orjson.loads(f"[{joined}]")
+    except orjson.JSONDecodeError:
+        return None
+    # Numbers only: so there was no bracket, and as many commas as between the texts.
+    if len(spelled) != len(texts) or not set(map(type, spelled)) <= _NUMBERS:
+        return None
+    # Beyond this a double may not be what was spelled.
+    return spelled if all(-_EXACT_DOUBLE < number < _EXACT_DOUBLE for number in spelled) else None
 
 
 def _number(text: str) -> int | float | None:

@@ -43,6 +43,9 @@ class Rule(Protocol):
     def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
         """All of `values`, whose Python types are `kinds`, at once; None when they need a look one by one."""
 
+    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+        """An array of booleans, numbers or datetimes without missing ones; None when its values need a look."""
+
     def one(self, value: Any) -> Any:
         """The value as the type holds it. Raises Unheld. Never asked about null."""
 

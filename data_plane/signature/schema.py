@@ -55,7 +55,10 @@ _SCALARS: Mapping[str, Rule] = {
 }
 
 
-def read_inputs(text: str) -> tuple[ColumnSpec, ...] | tuple[TensorSpec, ...]:
+InputSpecs = tuple[ColumnSpec, ...] | tuple[TensorSpec, ...]
+
+
+def read_inputs(text: str) -> InputSpecs:
     entries = _entries(text, "inputs")
     if any(entry.get("type") == "tensor" for entry in entries):
         return tuple(_tensor(entry) for entry in entries)

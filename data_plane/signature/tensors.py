@@ -1,6 +1,6 @@
 """A tensor signature: nested lists become arrays of the declared dtype and shape, -1 being any size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -10,6 +10,8 @@ import numpy.typing as npt
 from data_plane.guests.codec import ArrayPayload, ArraysPayload, JsonPayload, Payload
 from data_plane.signature.rule import Stored, convert
 from data_plane.signature.schema import TensorSpec
+from data_plane.signature.table import Table, TypedColumn
+from data_plane.signature.typed import convert_typed, listed
 from data_plane.signature.violations import Findings, describe
 
 _LIST = {list}
@@ -29,6 +31,20 @@ class TensorInput:
         array = read_tensor(self._spec, input_data, findings)
         return None if array is None else ArrayPayload(array)
 
+    def of_table(self, table: Table, findings: Findings) -> Payload | None:
+        """As many columns as the second dimension, or one whose values are the tensor's parts."""
+        parts = [values_of(column) for column in table.columns]
+        has_parts = len(parts) == 1 and (len(self._spec.shape) != 2 or set(map(type, parts[0])) == _LIST)
+        return self.payload(parts[0] if has_parts else list(map(list, zip(*parts, strict=True))), findings)
+
+    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], findings: Findings) -> Payload | None:
+        if len(arrays) != 1:
+            findings.add(None, None, _expected(self._spec), f"{len(arrays)} tensors")
+            return None
+        (given,) = arrays.values()
+        array = hold_tensor(self._spec, given, findings)
+        return None if array is None else ArrayPayload(array)
+
 
 class NamedTensorInputs:
     def __init__(self, specs: Sequence[TensorSpec]) -> None:
@@ -39,8 +55,25 @@ class NamedTensorInputs:
             names = ", ".join(map(repr, self._specs))
             findings.add(None, None, f"an object with the tensors {names}", describe(input_data))
             return None
+        findings.surplus = tuple(name for name in input_data if name not in self._specs)
         arrays = {name: self._named(name, spec, input_data, findings) for name, spec in self._specs.items()}
         return ArraysPayload({name: array for name, array in arrays.items() if array is not None})
+
+    def of_table(self, table: Table, findings: Findings) -> Payload | None:
+        if table.names is None:
+            findings.add(None, None, f"columns with the names {', '.join(map(repr, self._specs))}", "none")
+            return None
+        return self.payload(dict(zip(table.names, map(values_of, table.columns), strict=True)), findings)
+
+    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], findings: Findings) -> Payload | None:
+        findings.surplus = tuple(name for name in arrays if name not in self._specs)
+        held = {}
+        for name, spec in self._specs.items():
+            if name not in arrays:
+                findings.add(name, None, _expected(spec), "no such tensor")
+            elif (array := hold_tensor(spec, arrays[name], findings)) is not None:
+                held[name] = array
+        return ArraysPayload(held)
 
     def _named(self, name: str, spec: TensorSpec, body: dict[str, Any], findings: Findings) -> npt.NDArray[Any] | None:
         if name not in body:
@@ -56,11 +89,36 @@ def read_tensor(spec: TensorSpec, value: Any, findings: Findings) -> npt.NDArray
         findings.add(spec.name, None, _expected(spec), _shape_of(value))
         return None
     flat, shape = flattened
-    if any(declared not in (-1, found) for declared, found in zip(spec.shape, shape, strict=True)):
+    if not _fits(spec.shape, shape):
         findings.add(spec.name, None, _expected(spec), f"the shape {_shape_text(shape)}")
         return None
+    before = len(findings)
     held, _ = convert(spec.rule, flat, spec.name, findings, null_allowed=False)
-    return None if findings else _as_array(held, spec.dtype).reshape(shape)
+    return _as_array(held, spec.dtype).reshape(shape) if len(findings) == before else None
+
+
+def hold_tensor(spec: TensorSpec, given: npt.NDArray[Any], findings: Findings) -> npt.NDArray[Any] | None:
+    """The same of what is an array already."""
+    if len(given.shape) != len(spec.shape) or not _fits(spec.shape, given.shape):
+        findings.add(spec.name, None, _expected(spec), f"the shape {_shape_text(given.shape)}")
+        return None
+    flat = given.reshape(-1)
+    column = TypedColumn(flat.tolist() if given.dtype.hasobject else flat)
+    before = len(findings)
+    held, _ = convert_typed(spec.rule, column, spec.name or "", findings, null_allowed=False)
+    return _as_array(held, spec.dtype).reshape(given.shape) if len(findings) == before else None
+
+
+def values_of(column: TypedColumn) -> list[Any]:
+    """As JSON would have them."""
+    values = listed(column.values)
+    if column.nulls is None:
+        return values
+    return [None if absent else value for value, absent in zip(values, column.nulls.tolist(), strict=True)]
+
+
+def _fits(declared: Sequence[int], found: Sequence[int]) -> bool:
+    return all(size in (-1, there) for size, there in zip(declared, found, strict=True))
 
 
 def _flatten(value: Any, declared: Sequence[int]) -> tuple[list[Any], tuple[int, ...]] | None:

@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from data_plane.guests.codec import LogicalType
 from data_plane.signature.rule import Stored, Unheld
 
 _STR = {str}
+_BYTES = {bytes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +26,13 @@ class StringRule:
     absent: None = None
 
     def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
-        return list(values) if kinds == _STR else None
+        return list(values) if kinds == _STR and _is_unicode("".join(values)) else None
+
+    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+        return None
 
     def one(self, value: Any) -> str:
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not _is_unicode(value):
             raise Unheld
         return value
 
@@ -35,17 +40,35 @@ class StringRule:
         return values
 
 
+def _is_unicode(text: str) -> bool:
+    """Half a surrogate pair can be written in JSON, and is no character."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class BinaryRule:
+    """Bytes come from Parquet and Open Inference; JSON and CSV have base64 text in their place."""
+
     logical_type: LogicalType = "binary"
     expected: str = "binary data as base64 text"
     holds_null: bool = False
     absent: None = None
 
     def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+        return list(values) if kinds == _BYTES else None
+
+    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
         return None
 
     def one(self, value: Any) -> bytes:
+        if isinstance(value, bytes):
+            return value
         if not isinstance(value, str):
             raise Unheld
         try:
@@ -81,6 +104,14 @@ class DatetimeRule:
 
     def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
         return None
+
+    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+        if array.dtype.kind != "M":
+            return None
+        with np.errstate(all="ignore"):
+            held = array.astype("datetime64[ns]")
+        # numpy wraps what 64 bits of nanoseconds do not hold, and cuts what is finer.
+        return held if (held.astype(array.dtype) == array).all() else None
 
     def one(self, value: Any) -> int:
         written = _ISO.fullmatch(value) if isinstance(value, str) else None

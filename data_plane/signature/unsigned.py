@@ -1,38 +1,22 @@
-"""Models without a signature, and models that declare their input by a type hint: the body's own shape decides.
+"""Models without a signature: the body's own shape decides.
 
-columns and data make a frame, another dict named tensors, a list an array; a type-hint model takes the raw value.
+columns and data make a frame, another dict named tensors, a list an array.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from data_plane.guests.codec import (
-    ArrayPayload,
-    ArraysPayload,
-    Column,
-    FramePayload,
-    JsonPayload,
-    LogicalType,
-    Payload,
-)
-from data_plane.signature.nested import ANY
-from data_plane.signature.numbers import BOOLEAN, DOUBLE, LONG
-from data_plane.signature.rule import NONE_TYPE, Rule
-from data_plane.signature.texts import STRING
+from data_plane.guests.codec import ArrayPayload, ArraysPayload, FramePayload, JsonPayload, Payload
+from data_plane.signature.inferred import infer_json, infer_text, infer_typed
+from data_plane.signature.json_values import can_travel
+from data_plane.signature.table import Table
 from data_plane.signature.violations import Findings, describe
 
 _LIST = {list}
-
-
-class RawInputs:
-    """For type hints: MLflow itself validates, in the model's own environment."""
-
-    def payload(self, input_data: Any, findings: Findings) -> Payload | None:
-        return JsonPayload(input_data)
 
 
 class UnsignedInputs:
@@ -41,14 +25,25 @@ class UnsignedInputs:
             case {"columns": list(names), "data": list(rows)}:
                 return _frame(names, rows, findings)
             case list():
-                return _array_or_json(input_data)
+                array = _array(input_data)
+                return _json(input_data, findings) if array is None else ArrayPayload(array)
             case dict():
-                return _named_tensors(input_data)
+                return _named_tensors(input_data, findings)
             case None:
                 findings.add(None, None, "data for the model", "null")
                 return None
             case _:
-                return JsonPayload(input_data)
+                return _json(input_data, findings)
+
+    def of_table(self, table: Table, findings: Findings) -> Payload | None:
+        names = table.names or range(len(table.columns))
+        infer = infer_text if table.is_text else infer_typed
+        return FramePayload(tuple(map(infer, names, table.columns)), table.rows)
+
+    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], findings: Findings) -> Payload | None:
+        if len(arrays) == 1:
+            return ArrayPayload(next(iter(arrays.values())))
+        return ArraysPayload(arrays)
 
 
 def _frame(names: list[Any], rows: list[Any], findings: Findings) -> Payload | None:
@@ -58,42 +53,21 @@ def _frame(names: list[Any], rows: list[Any], findings: Findings) -> Payload | N
             if not isinstance(row, list) or len(row) != len(names):
                 findings.add(None, position, f"a list of {len(names)} values, one per column", describe(row))
         return None
-    columns = zip(*fitting, strict=True) if fitting else [()] * len(names)
-    return FramePayload(tuple(map(_inferred_column, names, columns)), len(rows))
+    columns: Iterable[Sequence[Any]] = zip(*fitting, strict=True) if fitting else [()] * len(names)
+    frame = FramePayload(tuple(map(infer_json, names, columns)), len(rows))
+    loose = [list(column.values) for column in frame.columns if column.type == "json"]
+    return frame if can_travel(loose, findings) else None
 
 
-def _inferred_column(name: Any, values: Sequence[Any]) -> Column:
-    """As pandas would infer it from such a list."""
-    kinds = set(map(type, values))
-    rule = _inferred_rule(kinds)
-    label = name if type(name) is int else str(name)
-    bulk = rule.many(values, kinds)
-    if bulk is None or isinstance(bulk, list):
-        logical_type: LogicalType = "string" if rule is STRING else "json"
-        return Column(label, logical_type, list(values))
-    return Column(label, rule.logical_type, bulk)
-
-
-def _inferred_rule(kinds: set[type]) -> Rule:
-    if kinds == {bool}:
-        return BOOLEAN
-    if kinds == {int}:
-        return LONG
-    if kinds and kinds <= {int, float, NONE_TYPE} and kinds != {NONE_TYPE}:
-        return DOUBLE
-    return STRING if kinds == {str} else ANY
-
-
-def _named_tensors(body: dict[str, Any]) -> Payload:
+def _named_tensors(body: dict[str, Any], findings: Findings) -> Payload | None:
     """A value that is no list has no tensor form; the model then gets the dict as it came."""
     arrays = {name: _array(value) for name, value in body.items() if isinstance(value, list)}
     held = {name: array for name, array in arrays.items() if array is not None}
-    return ArraysPayload(held) if body and len(held) == len(body) else JsonPayload(body)
+    return ArraysPayload(held) if body and len(held) == len(body) else _json(body, findings)
 
 
-def _array_or_json(value: list[Any]) -> Payload:
-    array = _array(value)
-    return JsonPayload(value) if array is None else ArrayPayload(array)
+def _json(value: Any, findings: Findings) -> Payload | None:
+    return JsonPayload(value) if can_travel(value, findings) else None
 
 
 def _array(value: list[Any]) -> npt.NDArray[Any] | None:

@@ -38,14 +38,15 @@ class SignatureViolations(Exception):
 
 
 class Findings:
-    """Collects the violations of one request."""
+    """Collects the violations of one request, and the columns that it has beyond the declared ones."""
 
     def __init__(self) -> None:
+        self.surplus: tuple[str, ...] = ()
         self._listed: list[Violation] = []
         self._count = 0
 
-    def __bool__(self) -> bool:
-        return self._count > 0
+    def __len__(self) -> int:
+        return self._count
 
     def add(self, column: str | None, row: int | None, expected: str, got: str) -> None:
         self._count += 1
@@ -66,6 +67,8 @@ def describe(value: Any) -> str:
             return f"the text {json.dumps(_shortened(value), ensure_ascii=False)}"
         case int() | float():
             return f"the number {_shortened(json.dumps(value))}"
+        case bytes():
+            return f"{len(value)} byte{'' if len(value) == 1 else 's'}"
         case list() | tuple():
             return f"a list of {len(value)} value{'' if len(value) == 1 else 's'}"
         case _:

@@ -196,7 +196,7 @@ class TestNested:
 
     def test_null_is_refused_unless_optional(self) -> None:
         refused(ARRAY, None)
-        assert frame(columns(value={**ARRAY, "required": False}), [[None]]) == {"value": [None]}
+        assert frame(columns(value={**ARRAY, "required": False}), [{"value": None}]) == {"value": [None]}
 
     @pytest.mark.parametrize("value", [None, 1, "x", [1, "x"], {"a": None}])
     def test_an_any_takes_anything(self, value: Any) -> None:

@@ -1,0 +1,55 @@
+"""JSON in and out without loss: what orjson alone would round or refuse."""
+
+import json
+from typing import Any
+
+import orjson
+
+from data_plane.signature.violations import Findings
+
+_DEEPEST = 200
+_ANY_DIGIT_AS_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
+# Integers of 19 digits fit into 64 bits.
+_DIGITS_BEYOND_64_BITS = b"0" * 20
+
+
+def parse_json(body: bytes) -> Any:
+    """Raises orjson.JSONDecodeError. Integers beyond 64 bits stay exact, where orjson would make doubles of them."""
+    value = orjson.loads(body)
+    if _DIGITS_BEYOND_64_BITS not in body.translate(_ANY_DIGIT_AS_ZERO):
+        return value
+    try:
+        return json.loads(body)
+    except RecursionError:
+        return value
+
+
+def can_travel(value: Any, findings: Findings) -> bool:
+    """Whether a value that nothing declares can be sent on as JSON; if not, `findings` says why."""
+    if not is_portable(value):
+        findings.add(None, None, f"values nested at most {_DEEPEST} deep", "deeper ones")
+        return False
+    return True
+
+
+def is_portable(value: Any) -> bool:
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return _is_shallow(value)
+    return True
+
+
+def _is_shallow(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return True
+    return False
+
+
+def _inside(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
