@@ -1,12 +1,17 @@
-"""Keys and tokens of one endpoint, checked in constant time. The snapshot holds digests, never keys."""
+"""Keys and tokens of one endpoint, checked in constant time. The snapshot holds digests, never keys.
 
+They come as `Bearer <key>`, or as the password of basic authentication, whose user name does not matter: clients that
+take nothing but a URL can be given `http://any:<key>@host`.
+"""
+
+import base64
+import binascii
 import hashlib
 import hmac
 
 from modelyard.core.domain.routing import EndpointRoute
 from modelyard.core.domain.tokens import token_expiry
 
-_SCHEME = b"bearer "
 _MOST_REMEMBERED = 1024
 
 
@@ -19,9 +24,9 @@ class Credentials:
         """Tokens that were verified before: a signature costs more than the whole rest of a request."""
 
     def accept(self, authorization: bytes | None, now: float) -> bool:
-        if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
+        secret = _secret(authorization or b"")
+        if secret is None:
             return False
-        secret = authorization[len(_SCHEME) :].strip()
         digest = hashlib.sha256(secret).hexdigest()
         return self._is_key(digest) or self._is_token(secret, digest, now)
 
@@ -45,3 +50,22 @@ class Credentials:
         if len(self._expiry_by_digest) >= _MOST_REMEMBERED:
             self._expiry_by_digest.clear()
         self._expiry_by_digest[digest] = expiry
+
+
+def _secret(authorization: bytes) -> bytes | None:
+    scheme, _, rest = authorization.partition(b" ")
+    match scheme.lower():
+        case b"bearer":
+            return rest.strip()
+        case b"basic":
+            return _password(rest.strip())
+        case _:
+            return None
+
+
+def _password(encoded: bytes) -> bytes | None:
+    try:
+        _, colon, password = base64.b64decode(encoded, validate=True).partition(b":")
+    except binascii.Error:
+        return None
+    return password if colon else None

@@ -4,6 +4,7 @@ Refusal
 ├── UnknownPath             404  no such route
 ├── UnknownEndpoint         404
 ├── UnknownDeployment       404  `azureml-model-deployment` names none of the endpoint's
+├── UnknownMlflowVersion    404  the MLmodel file does not say what logged it
 ├── NoTraffic               404  no deployment has a positive weight
 ├── BadCredentials          401
 ├── MethodNotAllowed        405
@@ -66,6 +67,14 @@ class UnknownDeployment(Refusal):
             f"azureml-model-deployment names {_shortened(deployment)!r}, but the endpoint's deployments are: {known}",
             target="azureml-model-deployment",
         )
+
+
+class UnknownMlflowVersion(Refusal):
+    status = HTTPStatus.NOT_FOUND
+    code = "UnknownMlflowVersion"
+
+    def __init__(self, deployment: str) -> None:
+        super().__init__(f"the MLmodel file of deployment {deployment!r} does not say which MLflow logged it")
 
 
 class NoTraffic(Refusal):

@@ -9,6 +9,9 @@ from data_plane.gateway.limits import Limits
 from data_plane.gateway.messages import refusal_response
 from data_plane.gateway.mirroring import Mirror
 from data_plane.gateway.protocols.azure import AzureEnvelope
+from data_plane.gateway.protocols.mlflow.envelope import MlflowEnvelope
+from data_plane.gateway.protocols.mlflow.errors import error_response
+from data_plane.gateway.protocols.mlflow.server_facts import ping, version
 from data_plane.gateway.scoring import score_with
 
 GATEWAY_HEALTH_PATHS = frozenset({"/", "/health"})
@@ -39,6 +42,10 @@ class Routes:
         self._by_path: Mapping[str, Route] = {
             "": Route({"GET": health}),
             "score": scored(AzureEnvelope()),
+            "invocations": scored(MlflowEnvelope()),
+            "ping": Route({"GET": ping}, error_response),
+            "health": Route({"GET": ping}, error_response),
+            "version": Route({"GET": version}, error_response),
         }
 
     def find(self, below: str) -> Route | None:

@@ -1,0 +1,94 @@
+"""CSV as `DataFrame.to_csv` writes it, into text: the signature decides what each value is.
+
+Missing are pandas' default tokens and nothing else. Lines that do not have the header's width are refused by number,
+where pandas would fill them up or shift the columns.
+"""
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+import pyarrow
+import pyarrow.csv
+
+from data_plane.gateway.protocols.mlflow.arrow_columns import python_values
+from data_plane.gateway.protocols.mlflow.table_limits import check_count
+from data_plane.gateway.refusals import InvalidBody
+from data_plane.signature import CompiledSignature
+from data_plane.signature.table import Table, TypedColumn
+
+MISSING = (
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+    "NULL", "NaN", "None", "n/a", "nan", "null",
+)  # fmt: skip
+_MOST_LISTED = 10
+_TEXTS = pyarrow.csv.ConvertOptions(
+    default_column_type=pyarrow.string(),
+    null_values=MISSING,
+    strings_can_be_null=True,
+    quoted_strings_can_be_null=True,
+)
+
+
+def read_csv(body: bytes, signature: CompiledSignature) -> Table:
+    check_count(body.count(b",") + body.count(b"\n"))
+    ragged = _RaggedLines()
+    read = _read(body, ragged)
+    ragged.refuse_if_any()
+    names = _distinct(read.column_names, {str(spec.name) for spec in signature.inputs})
+    columns = tuple(TypedColumn(python_values(column)) for column in read.columns)
+    return Table(names, columns, read.num_rows, is_text=True)
+
+
+def _read(body: bytes, ragged: "_RaggedLines") -> Any:
+    if b"\n" not in body and b"\r" not in body:
+        # A header alone; the reader wants its line to end.
+        body += b"\n"
+    try:
+        return pyarrow.csv.read_csv(
+            pyarrow.BufferReader(body),
+            # In one block: a value may be as long as the body.
+            pyarrow.csv.ReadOptions(use_threads=False, block_size=len(body) + 1),
+            pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=ragged),
+            _TEXTS,
+        )
+    except pyarrow.ArrowException as error:
+        raise InvalidBody(f"the body is not CSV with a header line, in UTF-8: {error}") from None
+
+
+class _RaggedLines:
+    """Collects the lines that are shorter or longer than the header."""
+
+    def __init__(self) -> None:
+        self._listed: list[str] = []
+        self._count = 0
+
+    def __call__(self, line: Any) -> str:
+        if line.text.strip():
+            self._count += 1
+            if len(self._listed) < _MOST_LISTED:
+                self._listed.append(f"line {line.number} has {line.actual_columns}, not {line.expected_columns}")
+        return "skip"
+
+    def refuse_if_any(self) -> None:
+        if self._count:
+            more = f", and {self._count - len(self._listed)} more" if self._count > len(self._listed) else ""
+            raise InvalidBody(
+                "the CSV has lines with another number of values than its header (line 1; an empty line counts for "
+                f"none, and a quote that is never closed swallows the rest): {'; '.join(self._listed)}{more}"
+            )
+
+
+def _distinct(names: Sequence[str], declared: set[str]) -> tuple[str, ...]:
+    """Column names as pandas makes them distinct: the second `a` is `a.1`, and one without a name says its place."""
+    distinct: dict[str, None] = {}
+    for place, written in enumerate(names):
+        name = written or f"Unnamed: {place}"
+        copies = count(1)
+        unique = name
+        while unique in distinct:
+            unique = f"{name}.{next(copies)}"
+        if unique != name and name in declared and unique not in declared:
+            raise InvalidBody(f"the CSV has the column {name!r} more than once")
+        distinct[unique] = None
+    return tuple(distinct)

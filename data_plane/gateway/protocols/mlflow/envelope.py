@@ -1,0 +1,37 @@
+"""`POST /{endpoint}/invocations`: MLflow's formats in, `{"predictions": …}` out."""
+
+from data_plane.gateway.messages import Request, Response, json_response
+from data_plane.gateway.protocols.mlflow.csv_body import read_csv
+from data_plane.gateway.protocols.mlflow.errors import error_response
+from data_plane.gateway.protocols.mlflow.json_body import is_unwrapped, read_json
+from data_plane.gateway.protocols.mlflow.media_type import BodyKind, body_kind
+from data_plane.gateway.protocols.mlflow.parquet_body import read_parquet
+from data_plane.gateway.refusals import Refusal
+from data_plane.gateway.routing_table import LiveDeployment
+from data_plane.gateway.target import Answer
+from data_plane.guests.codec import result_to_json
+from data_plane.signature import Enforced
+
+_MILLISECONDS = 1000
+
+
+class MlflowEnvelope:
+    def read(self, request: Request, body: bytes, deployment: LiveDeployment) -> Enforced:
+        signature = deployment.signature
+        match body_kind(request.header(b"content-type")):
+            case BodyKind.JSON:
+                return read_json(body, signature)
+            case BodyKind.CSV:
+                return signature.enforce_table(read_csv(body, signature), None)
+            case BodyKind.PARQUET:
+                return signature.enforce_table(read_parquet(body, signature), None)
+
+    def write(self, request: Request, body: bytes, deployment: LiveDeployment, answer: Answer) -> Response:
+        result = result_to_json(answer.result)
+        is_json = body_kind(request.header(b"content-type")) is BodyKind.JSON
+        if not (is_json and is_unwrapped(body)):
+            result = b'{"predictions": %b}' % result
+        return json_response(result, [(b"x-ms-run-fn-exec-ms", b"%.3f" % (answer.seconds * _MILLISECONDS))])
+
+    def refuse(self, refusal: Refusal) -> Response:
+        return error_response(refusal)
