@@ -4,6 +4,7 @@ The gateway does this on every request, so it stays a few tens of microseconds f
 as they are, and nothing is looked at twice.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -65,28 +66,29 @@ def _describe(payload: Payload, body: Body) -> dict[str, Any]:
         case FramePayload(columns=columns, rows=rows):
             return {"kind": "frame", "rows": rows, "columns": [_describe_column(c, body) for c in columns]}
         case ArrayPayload(array=array):
-            if _needs_json(array):
-                return _describe_json(array.tolist(), body)
             return {"kind": "array", **_describe_array(array, body)}
         case ArraysPayload(arrays=arrays):
-            if any(map(_needs_json, arrays.values())):
-                return _describe_json({name: array.tolist() for name, array in arrays.items()}, body)
             described = [{"name": name, **_describe_array(array, body)} for name, array in arrays.items()]
             return {"kind": "arrays", "arrays": described}
         case JsonPayload(value=value):
             return _describe_json(value, body)
 
 
-def _needs_json(array: npt.NDArray[Any]) -> bool:
-    """Object arrays hold Python values, which have no buffer."""
-    return array.dtype.hasobject
-
-
 def _describe_json(value: Any, body: Body) -> dict[str, Any]:
-    return {"kind": "json", "data": body.add(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))}
+    return {"kind": "json", "data": body.add(_json_text(value))}
+
+
+def _json_text(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        # orjson knows neither integers beyond 64 bits nor nesting that is deep.
+        return json.dumps(value).encode()
 
 
 def _describe_array(array: npt.NDArray[Any], body: Body) -> dict[str, Any]:
+    if array.dtype.hasobject:
+        return {"dtype": "object", "shape": array.shape, "data": body.add(_json_text(array.reshape(-1).tolist()))}
     little_endian = array.dtype.newbyteorder("<")
     return {"dtype": little_endian.str, "shape": array.shape, "data": body.add(_bytes_of(array, little_endian))}
 
@@ -128,7 +130,7 @@ def _bytes_of(values: npt.NDArray[Any] | Sequence[Any], dtype: np.dtype[Any]) ->
 def _texts(column: Column) -> tuple[list[bytes], npt.NDArray[np.bool_] | None]:
     """The bytes of each entry, and which entries are missing."""
     if column.type == "json":
-        return [orjson.dumps(value) for value in column.values], column.nulls
+        return list(map(_json_text, column.values)), column.nulls
     nulls = column.nulls
     if nulls is None:
         nulls = np.fromiter((value is None for value in column.values), dtype=bool, count=len(column.values))

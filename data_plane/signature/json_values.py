@@ -16,12 +16,22 @@ _DIGITS_BEYOND_64_BITS = b"0" * 20
 def parse_json(body: bytes) -> Any:
     """Raises orjson.JSONDecodeError. Integers beyond 64 bits stay exact, where orjson would make doubles of them."""
     value = orjson.loads(body)
-    if _DIGITS_BEYOND_64_BITS not in body.translate(_ANY_DIGIT_AS_ZERO):
+    if not _may_have_longer_integers(body):
         return value
     try:
         return json.loads(body)
     except RecursionError:
         return value
+
+
+def _may_have_longer_integers(body: bytes) -> bool:
+    zeros = body.translate(_ANY_DIGIT_AS_ZERO)
+    place = zeros.find(_DIGITS_BEYOND_64_BITS)
+    while place >= 0:
+        if zeros[place - 1 : place] not in (b".", b"0"):
+            return True
+        place = zeros.find(_DIGITS_BEYOND_64_BITS, place + len(_DIGITS_BEYOND_64_BITS))
+    return False
 
 
 def can_travel(value: Any, findings: Findings) -> bool:

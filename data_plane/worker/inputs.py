@@ -42,7 +42,18 @@ def _arrays(payload: Dict[str, Any], body: bytearray) -> Dict[str, Any]:
 
 
 def _array(described: Dict[str, Any], body: bytearray) -> Any:
-    return _buffer(body, described["data"], described["dtype"]).reshape(described["shape"])
+    read = _objects if described["dtype"] == "object" else _buffer
+    return read(body, described["data"], described["dtype"]).reshape(described["shape"])
+
+
+def _objects(body: bytearray, place: Sequence[int], dtype: str) -> Any:
+    import numpy
+
+    values = json.loads(bytes(_part(body, place)))
+    # Filled in afterwards, because a list among the values would become a further dimension.
+    array = numpy.empty(len(values), dtype=dtype)
+    array[:] = values
+    return array
 
 
 def _frame(payload: Dict[str, Any], body: bytearray) -> Any:

@@ -56,11 +56,18 @@ class TestEncodeScore:
         meta, _ = sent(FramePayload((Column("s", "string", ["a", "b"]), Column("t", "string", ["a", None])), 2))
         assert ["nulls" in column for column in meta["payload"]["columns"]] == [False, True]
 
-    def test_sends_arrays_of_python_objects_as_json(self) -> None:
-        one, _ = sent(ArrayPayload(np.array(["a", None], dtype=object)))
-        several, frame = sent(ArraysPayload({"x": np.array([1]), "y": np.array(["b"], dtype=object)}))
-        assert (one["payload"]["kind"], several["payload"]["kind"]) == ("json", "json")
-        assert json.loads(frame.body) == {"x": [1], "y": ["b"]}
+    def test_sends_the_values_of_arrays_of_python_objects_as_json(self) -> None:
+        meta, frame = sent(ArrayPayload(np.array([["a", None]], dtype=object)))
+        assert (meta["payload"]["kind"], meta["payload"]["dtype"], meta["payload"]["shape"]) == (
+            "array",
+            "object",
+            [1, 2],
+        )
+        assert json.loads(frame.body) == ["a", None]
+
+    def test_sends_integers_beyond_64_bits_exactly(self) -> None:
+        _, frame = sent(JsonPayload({"n": 2**70}))
+        assert json.loads(frame.body) == {"n": 2**70}
 
     @pytest.mark.parametrize(
         ("payload", "rows"),
