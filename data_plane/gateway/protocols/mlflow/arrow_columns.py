@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow
-import pyarrow.compute
 from pyarrow import types
 
-from data_plane.gateway.protocols.mlflow.table_limits import check_size
 from data_plane.gateway.refusals import InvalidBody
 from data_plane.signature.table import TypedColumn
 
@@ -41,7 +39,6 @@ def typed_column(name: str, column: Any) -> TypedColumn:
 
 def python_values(column: Any) -> list[Any]:
     """Texts, bytes and nested values, None where one is missing."""
-    check_size(sum(map(_size, column.chunks)))
     values: list[Any] = []
     for chunk in column.chunks:
         values += _chunk_values(chunk)
@@ -67,26 +64,6 @@ def _nulls(column: Any) -> Any:
 
 def _is_text(kind: Any) -> bool:
     return any(is_kind(kind) for is_kind in _TEXT_KINDS)
-
-
-def _size(array: Any) -> int:
-    """Bytes when every entry of a dictionary stands wherever it is referred to."""
-    kind = array.type
-    if types.is_dictionary(kind):
-        return _dictionary_size(array)
-    if types.is_map(kind):
-        return _size(array.keys) + _size(array.items)
-    if types.is_struct(kind):
-        return sum(map(_size, array.flatten()))
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        return _size(array.flatten())
-    return int(array.nbytes)
-
-
-def _dictionary_size(array: Any) -> int:
-    counts = np.bincount(array.indices.drop_null().to_numpy(), minlength=len(array.dictionary))
-    lengths = pyarrow.compute.binary_length(array.dictionary).fill_null(0).to_numpy(zero_copy_only=False)
-    return int(counts @ lengths.astype(np.int64))
 
 
 def _chunk_values(chunk: Any) -> list[Any]:

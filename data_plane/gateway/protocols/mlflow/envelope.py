@@ -5,7 +5,7 @@ from data_plane.gateway.protocols.mlflow.csv_body import read_csv
 from data_plane.gateway.protocols.mlflow.errors import error_response
 from data_plane.gateway.protocols.mlflow.json_body import is_unwrapped, read_json
 from data_plane.gateway.protocols.mlflow.media_type import BodyKind, body_kind
-from data_plane.gateway.protocols.mlflow.parquet_body import read_parquet
+from data_plane.gateway.protocols.mlflow.parquet_body import ParquetReader
 from data_plane.gateway.refusals import Refusal
 from data_plane.gateway.routing_table import LiveDeployment
 from data_plane.gateway.target import Answer
@@ -16,6 +16,9 @@ _MILLISECONDS = 1000
 
 
 class MlflowEnvelope:
+    def __init__(self) -> None:
+        self._parquet = ParquetReader()
+
     def read(self, request: Request, body: bytes, deployment: LiveDeployment) -> Enforced:
         signature = deployment.signature
         match body_kind(request.header(b"content-type")):
@@ -24,7 +27,7 @@ class MlflowEnvelope:
             case BodyKind.CSV:
                 return signature.enforce_table(read_csv(body, signature), None)
             case BodyKind.PARQUET:
-                return signature.enforce_table(read_parquet(body, signature), None)
+                return signature.enforce_table(self._parquet.read(body, signature), None)
 
     def write(self, request: Request, body: bytes, deployment: LiveDeployment, answer: Answer) -> Response:
         result = result_to_json(answer.result)

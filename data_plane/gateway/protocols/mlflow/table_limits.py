@@ -9,8 +9,3 @@ MOST_BYTES = 512 << 20
 def check_count(values: int) -> None:
     if values > MOST_VALUES:
         raise InvalidBody(f"the table has more than {MOST_VALUES} values: send fewer rows per request")
-
-
-def check_size(size: int) -> None:
-    if size > MOST_BYTES:
-        raise InvalidBody(f"the table is larger than {MOST_BYTES >> 20} MiB unpacked: send fewer rows per request")
