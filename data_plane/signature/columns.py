@@ -71,7 +71,7 @@ class ColumnInputs:
         by_column = np.ascontiguousarray(block.T)
         fields = zip(self._names, repeat(self._only_rule.logical_type), by_column, repeat(None))
         # What Column._make does, without a call in Python for each of many columns.
-        return FramePayload(tuple(map(tuple.__new__, repeat(Column), fields)), len(block))  # type: ignore[arg-type]
+        return FramePayload(tuple(map(tuple.__new__, repeat(Column), fields)), len(block))
 
     def of_table(self, table: Table, findings: Findings) -> Payload | None:
         given = self._placed(table, findings)

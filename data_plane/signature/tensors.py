@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_plane.guests.codec import ArrayPayload, ArraysPayload, JsonPayload, Payload
+from data_plane.guests.codec import ArrayPayload, ArraysPayload, Payload
+from data_plane.signature.json_values import can_travel
 from data_plane.signature.rule import Stored, convert
 from data_plane.signature.schema import TensorSpec
 from data_plane.signature.table import Table, TypedColumn
+from data_plane.signature.tensor_layouts import as_frame
 from data_plane.signature.typed import convert_typed, listed
 from data_plane.signature.violations import Findings, describe
 
@@ -26,16 +28,21 @@ class TensorInput:
         self._spec = spec
 
     def payload(self, input_data: Any, findings: Findings) -> Payload | None:
-        if (self._spec.dtype, self._spec.shape) == _ANYTHING:
-            return JsonPayload(input_data)
-        array = read_tensor(self._spec, input_data, findings)
+        frame = as_frame(input_data)
+        return self._read(input_data, findings) if frame is None else self.of_table(frame, findings)
+
+    def _read(self, value: Any, findings: Findings) -> Payload | None:
+        if (self._spec.dtype, self._spec.shape) == _ANYTHING and isinstance(value, list):
+            return ArrayPayload(np.array(value, dtype=object)) if can_travel(value, findings) else None
+        array = read_tensor(self._spec, value, findings)
         return None if array is None else ArrayPayload(array)
 
     def of_table(self, table: Table, findings: Findings) -> Payload | None:
         """As many columns as the second dimension, or one whose values are the tensor's parts."""
-        parts = [values_of(column) for column in table.columns]
-        has_parts = len(parts) == 1 and (len(self._spec.shape) != 2 or set(map(type, parts[0])) == _LIST)
-        return self.payload(parts[0] if has_parts else list(map(list, zip(*parts, strict=True))), findings)
+        columns = [values_of(column) for column in table.columns]
+        if len(columns) == 1:
+            return self._read(parts_of(columns[0], self._spec.shape), findings)
+        return self._read(list(map(list, zip(*columns, strict=True))), findings)
 
     def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], findings: Findings) -> Payload | None:
         if len(arrays) != 1:
@@ -51,10 +58,18 @@ class NamedTensorInputs:
         self._specs = {str(spec.name): spec for spec in specs}
 
     def payload(self, input_data: Any, findings: Findings) -> Payload | None:
+        frame = None if self._specs.keys() & {"data"} else as_frame(input_data)
+        if frame is not None:
+            return self.of_table(frame, findings)
+        if isinstance(input_data, list) and len(self._specs) == 1:
+            input_data = dict.fromkeys(self._specs, input_data)
         if not isinstance(input_data, dict):
             names = ", ".join(map(repr, self._specs))
             findings.add(None, None, f"an object with the tensors {names}", describe(input_data))
             return None
+        return self._read(input_data, findings)
+
+    def _read(self, input_data: dict[str, Any], findings: Findings) -> Payload | None:
         findings.surplus = tuple(name for name in input_data if name not in self._specs)
         arrays = {name: self._named(name, spec, input_data, findings) for name, spec in self._specs.items()}
         return ArraysPayload({name: array for name, array in arrays.items() if array is not None})
@@ -63,7 +78,12 @@ class NamedTensorInputs:
         if table.names is None:
             findings.add(None, None, f"columns with the names {', '.join(map(repr, self._specs))}", "none")
             return None
-        return self.payload(dict(zip(table.names, map(values_of, table.columns), strict=True)), findings)
+        columns = dict(zip(table.names, map(values_of, table.columns), strict=True))
+        parts = {
+            name: parts_of(values, self._specs[name].shape) if name in self._specs else values
+            for name, values in columns.items()
+        }
+        return self._read(parts, findings)
 
     def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], findings: Findings) -> Payload | None:
         findings.surplus = tuple(name for name in arrays if name not in self._specs)
@@ -107,6 +127,28 @@ def hold_tensor(spec: TensorSpec, given: npt.NDArray[Any], findings: Findings) -
     before = len(findings)
     held, _ = convert_typed(spec.rule, column, spec.name or "", findings, null_allowed=False)
     return _as_array(held, spec.dtype).reshape(given.shape) if len(findings) == before else None
+
+
+def parts_of(column: list[Any], shape: Sequence[int]) -> list[Any]:
+    """A column's values as the parts of a tensor: single ones where each row is one, flat lists nested as declared."""
+    if len(shape) == 2 and not any(isinstance(value, list) for value in column):
+        return [[value] for value in column]
+    sizes = shape[2:]
+    if len(shape) < 3 or -1 in shape[1:] or any(isinstance(part, list) for value in column for part in _items(value)):
+        return column
+    return [_nested(value, sizes) for value in column]
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _nested(flat: Any, sizes: Sequence[int]) -> Any:
+    for size in reversed(sizes):
+        if not isinstance(flat, list) or not size or len(flat) % size:
+            return flat
+        flat = [flat[start : start + size] for start in range(0, len(flat), size)]
+    return flat
 
 
 def values_of(column: TypedColumn) -> list[Any]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_plane.guests.codec import ArrayPayload, ArraysPayload, JsonPayload
+from data_plane.guests.codec import ArrayPayload, ArraysPayload
 from tests.data_plane.signature.signatures import compiled, tensor, violations
 
 
@@ -55,8 +55,25 @@ class TestOneTensor:
         assert array(tensor("float64", -1, 3), []).shape == (0, 3)
 
     def test_objects_pass_as_they_are(self) -> None:
-        payload, *_ = compiled([tensor("object", -1)]).enforce([1, "a", [2, 3]], None)
-        assert payload == JsonPayload([1, "a", [2, 3]])
+        held = array(tensor("object", -1), [1, "a", [2, 3]])
+        assert (held.dtype, held.tolist()) == (np.dtype(object), [1, "a", [2, 3]])
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {"columns": ["a", "b"], "data": [[1, 2], [3, 4]]},
+            {"data": [[1, 2], [3, 4]]},
+            [{"a": 1, "b": 2}, {"a": 3, "b": 4}],
+        ],
+    )
+    def test_a_frame_is_one_of_rows(self, value: Any) -> None:
+        assert array(tensor("float64", -1, 2), value).tolist() == [[1, 2], [3, 4]]
+
+    def test_a_column_of_lists_is_one_of_parts(self) -> None:
+        flat = {"columns": ["image"], "data": [[[1, 2, 3, 4]], [[5, 6, 7, 8]]]}
+        assert array(tensor("uint8", -1, 2, 2), flat).tolist() == [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]
+        assert array(tensor("uint8", -1, 4), flat).tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+        assert array(tensor("uint8", -1, 1), [{"n": 1}, {"n": 2}]).tolist() == [[1], [2]]
 
 
 class TestNamedTensors:
@@ -80,3 +97,18 @@ class TestNamedTensors:
     def test_a_list_has_no_names(self) -> None:
         (violation,) = violations(self.SIGNATURE, [[1, 2]])
         assert violation.expected == "an object with the tensors 'x', 'mask'"
+
+    @pytest.mark.parametrize(
+        "value",
+        [{"columns": ["mask", "x"], "data": [[1, [1, 2]]]}, [{"x": [1, 2], "mask": 1}]],
+        ids=["split", "records"],
+    )
+    def test_a_frame_has_them_as_columns(self, value: Any) -> None:
+        payload, *_ = self.SIGNATURE.enforce(value, None)
+        assert isinstance(payload, ArraysPayload)
+        assert {name: held.tolist() for name, held in payload.arrays.items()} == {"x": [[1, 2]], "mask": [1]}
+
+    def test_a_list_is_the_only_one(self) -> None:
+        payload, *_ = compiled([tensor("int64", -1, name="mask")]).enforce([1, 2], None)
+        assert isinstance(payload, ArraysPayload)
+        assert payload.arrays["mask"].tolist() == [1, 2]
