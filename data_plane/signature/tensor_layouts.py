@@ -1,4 +1,4 @@
-"""JSON bodies that are tables, where the signature declares tensors: MLflow's clients send DataFrames to such models."""
+"""JSON bodies that are tables where the signature declares tensors, as MLflow's clients send them."""
 
 from typing import Any
 
