@@ -60,6 +60,9 @@ class Pong:
     busy_for: float | None
     """Seconds that the model has been at work on the present batch."""
 
+    overdue_for: float | None
+    """Seconds since the deadline of the present batch; None before it, and while nothing is at work."""
+
     answered: int
 
 
@@ -89,7 +92,8 @@ class GuestConnection:
 
     def ping(self, timeout: float = 2.0) -> Pong:
         answer = _meta(self._ask(frames.PING, {}, timeout))
-        return Pong(answer["state"], answer["busy_for"], answer["answered"])
+        # A guest that an earlier version of the platform started does not say whether it is overdue.
+        return Pong(answer["state"], answer["busy_for"], answer.get("overdue_for"), answer["answered"])
 
     def drain(self, seconds: float) -> None:
         """Have the guest finish what it received, and end when the last gateway has closed its connection."""

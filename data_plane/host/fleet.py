@@ -13,7 +13,8 @@ from data_plane.guests.guest_process import GuestProcess, find_all, kill, remove
 from data_plane.guests.spawn import GuestSpec, new_guest_id, spawn
 from data_plane.host.labels import Labels
 from data_plane.host.log_shipping import LogShipper
-from data_plane.host.plan import Kill
+from data_plane.host.memory import resident_memory
+from data_plane.host.plan import Fault, Kill
 from data_plane.host.preparations import Prepared
 from data_plane.host.running import History, Phase, RunningWorker
 from data_plane.host.wanted import Goal, Slot
@@ -64,6 +65,8 @@ class Member:
             drain_seconds=self.labels.drain_seconds,
             missed_probes=self.watch.missed_probes,
             ends_by=self.ends_by,
+            overdue_for=(overdue_for := self.watch.overdue_for),
+            memory=0 if overdue_for is None else resident_memory(self.guest.pid),
         )
 
 
@@ -158,7 +161,8 @@ class Fleet:
 
     def _take_in(self, guest: GuestProcess, labels: Labels, probe: Probe, phase: Phase) -> None:
         self._logs.follow(guest.guest_id, labels.slot.deployment_id)
-        watch = Watch(guest, probe, self._changed, phase=phase)
+        request_seconds = labels.drain_seconds - _DRAIN_MARGIN_SECONDS
+        watch = Watch(guest, probe, self._changed, request_seconds=request_seconds, phase=phase)
         self._members[guest.guest_id] = Member(guest, labels, watch)
         watch.start()
 
@@ -192,13 +196,18 @@ class Fleet:
         remove(guest)
 
     def _history_of(self, member: Member, reason: str, now: float) -> History:
+        history = self._histories.get(member.labels.slot, History())
+        fault = Fault.WORKER if member.killed is None else member.killed.fault
+        if fault is Fault.NOBODY:
+            return history
+        if fault is Fault.REQUEST:
+            return history.replaced(reason)
         ready_at = member.watch.ready_at
-        given_up = member.killed is not None and member.killed.in_vain
-        return self._histories.get(member.labels.slot, History()).failed(
+        return history.failed(
             reason,
             now=now,
             ready_seconds=0.0 if ready_at is None else now - ready_at,
-            in_vain=member.watch.error or (reason if given_up else None),
+            in_vain=member.watch.error or (reason if fault is Fault.MODEL else None),
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from data_plane.host.fleet import Fleet
 from data_plane.host.ledger import Ledger
 from data_plane.host.log_shipping import LogShipper
+from data_plane.host.memory import available_memory
 from data_plane.host.plan import Action, Drain, Kill, Prepare, Start, plan
 from data_plane.host.preparations import Preparations
 from data_plane.host.publisher import Publisher
@@ -89,6 +90,7 @@ class Host:
             workers=self._fleet.workers,
             histories=self._fleet.histories,
             preparations=self._preparations.states,
+            available_memory=available_memory(),
         )
 
     def _carry_out_some(self, actions: tuple[Action, ...], now: float) -> bool:

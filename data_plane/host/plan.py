@@ -5,6 +5,7 @@ Asked again a moment later, with the same answer still to be carried out, it say
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 
 from data_plane.host.running import Phase, Running, RunningWorker
 from data_plane.host.wanted import Goal, Slot, Wanted
@@ -34,12 +35,20 @@ class Drain:
     seconds: float
 
 
+class Fault(Enum):
+    """What a worker's being killed says about the next one in its place."""
+
+    WORKER = "it counts as a failure: another start may have to wait"
+    MODEL = "another worker would come to the same end"
+    REQUEST = "nothing, but it is worth knowing"
+    NOBODY = "nothing: it was one too many"
+
+
 @dataclass(frozen=True, slots=True)
 class Kill:
     guest_id: str
     reason: str
-    in_vain: bool = False
-    """Another worker would come to the same end."""
+    fault: Fault = Fault.WORKER
 
 
 Action = Prepare | Start | Drain | Kill
@@ -61,8 +70,13 @@ def _starts(wanted: Wanted, running: Running, now: float) -> Iterator[Action]:
     for slot, goal in wanted.goal_by_slot.items():
         given_up = goal.is_candidate and running.hopeless(goal) is not None
         may_start = running.preparation(goal).is_done and now >= running.history(slot).start_at
-        if slot not in taken and may_start and not given_up:
+        is_free = slot not in taken or _needs_spare(taken[slot], running)
+        if is_free and may_start and not given_up:
             yield Start(slot, goal)
+
+
+def _needs_spare(worker: RunningWorker, running: Running) -> bool:
+    return running.is_alone(worker) and running.has_room_beside(worker)
 
 
 def _ends(wanted: Wanted, running: Running, now: float) -> Iterator[Action]:
@@ -72,8 +86,12 @@ def _ends(wanted: Wanted, running: Running, now: float) -> Iterator[Action]:
         is_wanted = goal is not None and goal.generation.bundle_hash == worker.bundle_hash
         if worker.phase == Phase.DRAINING:
             yield from _hurry(worker, now)
-        elif goal is not None and is_wanted and in_slot[worker.slot] is worker:
+        elif goal is not None and is_wanted and (in_slot[worker.slot] is worker or running.is_spare(worker)):
             yield from _examine(worker, goal, now)
+            yield from _free_if_overdue(worker, running)
+        elif goal is not None and is_wanted and worker.may_be_succeeded:
+            yield from _examine(worker, goal, now)
+            yield from _succeed(worker, running)
         else:
             yield from _dismiss(worker, running)
 
@@ -88,14 +106,31 @@ def _examine(worker: RunningWorker, goal: Goal, now: float) -> Iterator[Action]:
     age = now - worker.started_at
     if worker.phase == Phase.LOADING and age > spec.readiness_probe.patience_seconds:
         patience = spec.readiness_probe.patience_seconds
-        yield Kill(worker.guest_id, f"the model was not loaded within {patience:g} s (readinessProbe)", in_vain=True)
+        yield Kill(worker.guest_id, f"the model was not loaded within {patience:g} s (readinessProbe)", Fault.MODEL)
     counts = age > spec.liveness_probe.initial_delay_seconds
     if worker.phase != Phase.LOADING and counts and worker.missed_probes >= spec.liveness_probe.failure_threshold:
         yield Kill(worker.guest_id, f"it failed {worker.missed_probes} liveness probes in a row")
 
 
+def _free_if_overdue(worker: RunningWorker, running: Running) -> Iterator[Action]:
+    """At once where memory allows no spare: a worker that nobody can use serves nobody."""
+    is_stuck = worker.is_overdue and worker.phase == Phase.READY
+    if is_stuck and running.is_alone(worker) and not running.has_room_beside(worker):
+        yield Kill(worker.guest_id, _overdue(worker), Fault.REQUEST)
+
+
+def _succeed(worker: RunningWorker, running: Running) -> Iterator[Action]:
+    """Its spare is ready; once the gateways know, nothing more is sent to it."""
+    if worker.is_overdue and running.gateways_are_current:
+        yield Kill(worker.guest_id, _overdue(worker), Fault.REQUEST)
+
+
+def _overdue(worker: RunningWorker) -> str:
+    return f"a request was still running {worker.overdue_for or 0:.0f} s after its deadline"
+
+
 def _dismiss(worker: RunningWorker, running: Running) -> Iterator[Action]:
     if worker.phase == Phase.LOADING:
-        yield Kill(worker.guest_id, "it is no longer wanted")
+        yield Kill(worker.guest_id, "it is no longer wanted", Fault.NOBODY)
     elif running.gateways_are_current:
         yield Drain(worker.guest_id, worker.drain_seconds)

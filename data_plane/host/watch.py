@@ -1,7 +1,8 @@
 """One thread for each guest: speaks with it, so that a guest that is silent holds up nobody else.
 
-It learns of "ready" and of the guest's end in the moment they happen, sends the liveness probes between them, and
-passes a drain on. What it knows is read by the host's main thread, which alone decides.
+It learns of "ready" and of the guest's end in the moment they happen, pings between them (liveness probes, and glances
+that tell whether a request has outlived its deadline), and passes a drain on. What it knows is read by the host's main
+thread, which alone decides.
 """
 
 import logging
@@ -20,14 +21,24 @@ _log = logging.getLogger(__name__)
 
 _HELLO_SECONDS = 5.0
 _RECONNECT_SECONDS = 0.5
+_GLANCE_SECONDS = 1.0
+# A busy machine keeps a guest from answering for a while: that alone says nothing about its request.
+_SHORTEST_SILENCE_SECONDS = 5.0
 
 
 class Watch:
     """Plain attributes: the thread writes them, and a reader may be a moment behind."""
 
     def __init__(
-        self, guest: GuestProcess, probe: Probe, changed: Callable[[], None], *, phase: Phase = Phase.LOADING
+        self,
+        guest: GuestProcess,
+        probe: Probe,
+        changed: Callable[[], None],
+        *,
+        request_seconds: float,
+        phase: Phase = Phase.LOADING,
     ) -> None:
+        """`request_seconds`: how long a request may take, from its arrival to its deadline."""
         self.probe = probe
         self.phase = phase
         self.error: str | None = None
@@ -37,12 +48,29 @@ class Watch:
         self.has_ended = False
         self._guest = guest
         self._changed = changed
+        self._longest_silence = max(request_seconds, _SHORTEST_SILENCE_SECONDS)
+        self._silent_since: float | None = None
+        self._deadline: float | None = None
+        """Of the request that it is at work on, when that has passed."""
         self._drain_seconds: float | None = None
         self._wake_reader, self._wake_writer = os.pipe()
         self._thread = threading.Thread(target=self._run, name=f"watch-{guest.guest_id}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    @property
+    def overdue_for(self) -> float | None:
+        """Seconds since the deadline of the request that it is at work on; None before that, and while it is idle.
+
+        Native code that does not let the guest's other thread run silences it. Once the silence has lasted for longer
+        than any request may, what causes it is overdue.
+        """
+        now, deadline = time.monotonic(), self._deadline
+        if (since := self._silent_since) is not None:
+            silenced = since + self._longest_silence
+            deadline = silenced if deadline is None else min(deadline, silenced)
+        return now - deadline if deadline is not None and now > deadline else None
 
     def drain(self, seconds: float) -> None:
         self._drain_seconds = seconds
@@ -72,13 +100,19 @@ class Watch:
     def _follow(self, connection: GuestConnection) -> None:
         """For as long as the connection lives."""
         probe_at = time.monotonic() + self.probe.period_seconds
+        glance_at = time.monotonic()
         while True:
             # Before waiting: what came together with an answer is read already, and would wake nobody.
             self._take(connection.poll())
             self._pass_drain_on(connection)
-            select.select([connection.fileno(), self._wake_reader], [], [], max(0.0, probe_at - time.monotonic()))
-            if time.monotonic() >= probe_at:
-                self._send_probe(connection)
+            patience = max(0.0, min(probe_at, glance_at) - time.monotonic())
+            select.select([connection.fileno(), self._wake_reader], [], [], patience)
+            asked_at = time.monotonic()
+            if asked_at < min(probe_at, glance_at):
+                continue
+            self._ping(connection, counts=asked_at >= probe_at)
+            glance_at = time.monotonic() + _GLANCE_SECONDS
+            if asked_at >= probe_at:
                 probe_at = time.monotonic() + self.probe.period_seconds
 
     def _take(self, status: GuestStatus) -> None:
@@ -89,14 +123,19 @@ class Watch:
             self.phase = Phase.READY
             self._changed()
 
-    def _send_probe(self, connection: GuestConnection) -> None:
+    def _ping(self, connection: GuestConnection, *, counts: bool) -> None:
+        """A glance that is not answered does not count as a missed probe."""
         if self.phase == Phase.LOADING:
             return  # The readiness probe's patience bounds how long that may take.
+        asked_at = time.monotonic()
         try:
-            connection.ping(self.probe.timeout_seconds)
+            late = connection.ping(self.probe.timeout_seconds).overdue_for
         except GuestSilent:
-            self.missed_probes += 1
+            self._silent_since = self._silent_since or asked_at
+            self.missed_probes += counts
         else:
+            self._silent_since = None
+            self._deadline = None if late is None else time.monotonic() - late
             self.missed_probes = 0
 
     def _pass_drain_on(self, connection: GuestConnection) -> None:
@@ -106,8 +145,9 @@ class Watch:
             connection.drain(seconds)
 
     def _note_silence(self) -> None:
-        """Native code that does not let the guest's other thread run silences it; gateways still get their answers."""
+        """It does not even say hello."""
         if self.phase != Phase.LOADING:
+            self._silent_since = self._silent_since or time.monotonic() - _HELLO_SECONDS
             self.missed_probes += 1
 
     def _note_loss(self) -> None:

@@ -22,6 +22,9 @@ class Condition:
         self.state = LOADING
         self.error: Optional[str] = None
         self.busy_since: Optional[float] = None
+        self.deadline: Optional[float] = None
+        """Of the request at work, on the system's clock: when nobody waits for its answer any more."""
+
         self.answered = 0
 
     def status(self) -> Dict[str, Any]:
@@ -37,6 +40,12 @@ class Condition:
         }
 
     def pong(self) -> Dict[str, Any]:
-        since = self.busy_since
+        since, deadline = self.busy_since, self.deadline
         busy_for = None if since is None else time.monotonic() - since
-        return {"state": self.state, "busy_for": busy_for, "answered": self.answered}
+        late = 0.0 if deadline is None else time.time() - deadline
+        return {
+            "state": self.state,
+            "busy_for": busy_for,
+            "overdue_for": late if late > 0 else None,
+            "answered": self.answered,
+        }

@@ -33,12 +33,13 @@ class Scorer:
 
     def _finish(self, job: Job) -> None:
         self._condition.busy_since = time.monotonic()
+        self._condition.deadline = _deadline(job.meta)
         try:
             if not job.peer.closed:
                 job.peer.send(self._answer(job))
                 self._condition.answered += 1
         finally:
-            self._condition.busy_since = None
+            self._condition.busy_since = self._condition.deadline = None
             self._channel.finish(job)
 
     def _answer(self, job: Job) -> List[frames.Buffer]:
@@ -64,8 +65,13 @@ class Scorer:
 
 
 def _is_late(meta: Dict[str, Any]) -> bool:
+    deadline = _deadline(meta)
+    return deadline is not None and time.time() >= deadline
+
+
+def _deadline(meta: Dict[str, Any]) -> Optional[float]:
     deadline = meta.get("deadline")
-    return isinstance(deadline, (int, float)) and time.time() >= deadline
+    return deadline if isinstance(deadline, (int, float)) else None
 
 
 def _too_late(job: Job) -> List[frames.Buffer]:

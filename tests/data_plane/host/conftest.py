@@ -1,11 +1,20 @@
+import hashlib
+import shutil
+import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
-from modelyard.core.db.unit_of_work import Sessions
-from tests.data_plane.host.host_yard import HostYard
+from modelyard.core.db.rows import OnlineEndpointRow
+from modelyard.core.db.unit_of_work import Sessions, transaction
+from tests.data_plane.guests.yard import PATIENCE
+from tests.data_plane.host.callers import KEY
+from tests.data_plane.host.host_yard import ENVIRONMENT, HostYard
 
 
 @pytest.fixture
@@ -17,3 +26,28 @@ def yard(sessions: Sessions, database_url: str) -> Iterator[HostYard]:
         yard.endpoint()
         yield yard
         yard.end()
+
+
+@pytest.fixture
+def port(yard: HostYard, sessions: Sessions) -> Iterator[int]:
+    """A real gateway in the place of the attentive thread, before a model environment with numpy."""
+    yard.gateway.end()
+    _give_packages(yard.data_dir.environments / ENVIRONMENT)
+    with transaction(sessions) as work:
+        digest = hashlib.sha256(KEY.encode()).hexdigest()
+        work.session.execute(update(OnlineEndpointRow).values(primary_key_digest=digest, traffic={"blue": 100}))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        command = [sys.executable, "-m", "data_plane.gateway.main", "--index", "0"]
+        command += ["--data-dir", str(yard.data_dir.root), "--fd", str(listener.fileno())]
+        with (yard.data_dir.logs / "gateway.log").open("wb") as log:
+            gateway = subprocess.Popen(command, pass_fds=[listener.fileno()], stdout=log, stderr=log)
+        yield listener.getsockname()[1]
+        gateway.terminate()
+        gateway.wait(PATIENCE)
+
+
+def _give_packages(environment: Path) -> None:
+    """Those of the tests' own environment."""
+    own = Path(sys.prefix)
+    shutil.copy(own / "pyvenv.cfg", environment / "pyvenv.cfg")
+    (environment / "lib").symlink_to(own / "lib")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from data_plane.host.plan import Drain, Kill, Prepare, Start, plan
+from data_plane.host.plan import Drain, Fault, Kill, Prepare, Start, plan
 from data_plane.host.running import History, Phase, Preparation
 from data_plane.host.wanted import Wanted
 from modelyard.core.domain.lifecycle import ProvisioningState
@@ -77,7 +77,7 @@ class TestAWorker:
     def test_that_loads_for_too_long_is_killed_for_good(self):
         loading = worker(phase=Phase.LOADING, started_at=NOW - 41)
         (action,) = plan(wanted(), running(loading), NOW)
-        assert action == Kill("g1-0", "the model was not loaded within 40 s (readinessProbe)", in_vain=True)
+        assert action == Kill("g1-0", "the model was not loaded within 40 s (readinessProbe)", Fault.MODEL)
 
     @pytest.mark.parametrize("phase", [Phase.READY, Phase.LOST])
     def test_that_fails_its_liveness_probes_is_killed(self, phase):
@@ -90,6 +90,79 @@ class TestAWorker:
         probe = replace(patient.spec.liveness_probe, initial_delay_seconds=30)
         patient = replace(patient, spec=replace(patient.spec, liveness_probe=probe))
         assert plan(wanted(serving=patient), running(worker(missed_probes=9)), NOW) == ()
+
+
+LATE = worker(overdue_for=3.2, memory=1000)
+SPARE = worker(guest_id="spare", phase=Phase.LOADING, started_at=NOW - 1)
+READY_SPARE = replace(SPARE, phase=Phase.READY)
+OVERDUE = Kill("g1-0", "a request was still running 3 s after its deadline", Fault.REQUEST)
+PLENTY, LITTLE = 1501, 1500
+
+
+class TestAWorkerWhoseRequestHasOutlivedItsDeadline:
+    @pytest.mark.parametrize("seconds", [None, 0.1, 1.0])
+    def test_is_left_alone_within_the_grace(self, seconds):
+        late = replace(LATE, overdue_for=seconds)
+        assert plan(wanted(), running(late, available_memory=PLENTY), NOW) == ()
+
+    def test_gets_a_spare_beside_it_where_memory_allows(self):
+        (action,) = plan(wanted(), running(LATE, available_memory=PLENTY), NOW)
+        assert isinstance(action, Start)
+        assert action.slot == slot()
+
+    @pytest.mark.parametrize("available", [LITTLE, 0, None])
+    def test_is_killed_at_once_where_it_does_not(self, available):
+        assert plan(wanted(), running(LATE, available_memory=available), NOW) == (OVERDUE,)
+
+    def test_waits_for_the_one_spare_however_little_memory_that_leaves(self):
+        for available in (PLENTY, LITTLE, 0, None):
+            assert plan(wanted(), running(LATE, SPARE, available_memory=available), NOW) == ()
+
+    def test_shares_what_memory_there_is_with_the_others(self):
+        late = [replace(LATE, slot=slot(number), guest_id=f"g1-{number}") for number in range(3)]
+        actions = plan(wanted(instance_count=3), running(*late, available_memory=2 * PLENTY), NOW)
+        assert starts(actions) == [slot(0), slot(1)]
+        assert [action.guest_id for action in actions if isinstance(action, Kill)] == ["g1-2"]
+
+    def test_keeps_its_place_until_the_spare_is_ready(self):
+        assert running(LATE, SPARE).worker_by_slot == {slot(): LATE}
+        assert running(LATE, READY_SPARE).worker_by_slot == {slot(): READY_SPARE}
+
+    def test_is_killed_when_the_gateways_know_the_spare(self):
+        assert plan(wanted(), running(LATE, READY_SPARE, current=False), NOW) == ()
+        assert plan(wanted(), running(LATE, READY_SPARE), NOW) == (OVERDUE,)
+
+    def test_leaves_its_place_to_the_spare_while_it_dies(self):
+        for dying in (replace(LATE, phase=Phase.LOST), worker(phase=Phase.LOST)):
+            assert running(dying, READY_SPARE).worker_by_slot == {slot(): READY_SPARE}
+            kept = plan(wanted(), running(dying, READY_SPARE), NOW)
+            assert not [action for action in kept if getattr(action, "guest_id", "") == "spare"]
+
+    def test_goes_on_serving_when_it_is_free_before_the_spare_is_ready(self):
+        free = worker()
+        unneeded = Kill("spare", "it is no longer wanted", Fault.NOBODY)
+        assert plan(wanted(), running(free, SPARE), NOW) == (unneeded,)
+        assert running(free, READY_SPARE).worker_by_slot == {slot(): free}
+        assert plan(wanted(), running(free, READY_SPARE), NOW) == (Drain("spare", 10.0),)
+
+    def test_gets_no_further_spare_before_its_time_when_one_has_failed(self):
+        failed = {slot(): broken(2)}
+        assert plan(wanted(), running(LATE, available_memory=PLENTY, histories=failed), NOW) == ()
+        later = plan(wanted(), running(LATE, available_memory=PLENTY, histories=failed), NOW + 1)
+        assert starts(later) == [slot()]
+
+    def test_leaves_no_fault_with_its_place(self):
+        history = broken(1).replaced(OVERDUE.reason)
+        assert (history.restarts, history.failures, history.last_exit_reason) == (2, 1, OVERDUE.reason)
+
+    def test_whose_spare_does_not_load_waits_for_another(self):
+        slow = replace(SPARE, started_at=NOW - 41)
+        (action,) = plan(wanted(), running(LATE, slow), NOW)
+        assert (action.guest_id, action.fault) == ("spare", Fault.MODEL)
+
+    def test_that_is_not_wanted_any_more_gets_none(self):
+        late = worker(1, overdue_for=9.0, memory=1000)
+        assert plan(wanted(), running(worker(), late, available_memory=PLENTY), NOW) == (Drain("g1-1", 10.0),)
 
 
 NOBODY = Wanted(revision=2, applied=2)
@@ -117,7 +190,7 @@ class TestAWorkerThatIsNotWanted:
 
     def test_is_killed_while_it_loads(self):
         actions = plan(NOBODY, running(worker(phase=Phase.LOADING), current=False), NOW)
-        assert actions == (Kill("g1-0", "it is no longer wanted"),)
+        assert actions == (Kill("g1-0", "it is no longer wanted", Fault.NOBODY),)
 
     def test_is_drained_only_once(self):
         assert plan(NOBODY, running(worker(phase=Phase.DRAINING, ends_by=NOW + 1)), NOW) == ()
@@ -132,7 +205,9 @@ class TestAWorkerThatIsNotWanted:
 
     def test_goes_when_an_update_has_failed(self):
         after = running(worker(0, 1), worker(0, 2, phase=Phase.LOADING))
-        assert plan(wanted(serving=generation(1)), after, NOW) == (Kill("g2-0", "it is no longer wanted"),)
+        assert plan(wanted(serving=generation(1)), after, NOW) == (
+            Kill("g2-0", "it is no longer wanted", Fault.NOBODY),
+        )
 
     def test_does_not_hold_a_place_while_it_drains(self):
         draining = worker(phase=Phase.DRAINING, ends_by=NOW + 5)

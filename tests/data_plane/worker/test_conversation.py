@@ -193,6 +193,17 @@ class TestAModel:
         assert eventually(lambda: host.ping(PATIENCE).answered) == 1
         assert eventually(lambda: host.ping(PATIENCE).busy_for is None)
 
+    def test_tells_for_how_long_it_has_been_past_its_deadline(self, yard: GuestYard, tmp_path: Path) -> None:
+        guest, host = yard.ready(GATED)
+        gateway = yard.speak(guest)
+        gateway.hello()
+        gateway.score(str(tmp_path / "gate"), deadline=time.time() + 1)
+        assert host.ping(PATIENCE).overdue_for is None
+        assert eventually(lambda: host.ping(PATIENCE).overdue_for) > 0
+        (tmp_path / "gate").touch()
+        assert gateway.result() == (1, "released")
+        assert eventually(lambda: host.ping(PATIENCE).overdue_for is None)
+
 
 class TestPrints:
     def test_go_to_the_log_with_a_utc_time_and_never_into_a_frame(self, yard: GuestYard) -> None:
