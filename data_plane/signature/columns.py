@@ -26,6 +26,7 @@ class ColumnInputs:
     def __init__(self, specs: Sequence[ColumnSpec]) -> None:
         self._specs = specs
         self._layouts = Layouts(specs)
+        self._is_named = specs[0].name is not None
         self._names = [position if spec.name is None else spec.name for position, spec in enumerate(specs)]
         self._labels = [str(name) for name in self._names]
         self._groups = _groups(specs)
@@ -46,7 +47,7 @@ class ColumnInputs:
         for place, values in enumerate(found.columns):
             if columns[place] is None and values is not None:
                 columns[place] = self._convert_column(place, values, findings)
-        return _frame(columns, found.rows)
+        return _frame(_named(columns, found.names), found.rows)
 
     def _as_block(self, body: Any) -> npt.NDArray[Any] | None:
         """The most usual body at once: split orientation, exactly the declared names, and only numbers of one type."""
@@ -82,7 +83,7 @@ class ColumnInputs:
             None if column is None else self._convert_typed(place, column, findings, is_text=table.is_text)
             for place, column in enumerate(given)
         ]
-        return _frame(columns, table.rows)
+        return _frame(columns if self._is_named else _named(columns, table.names), table.rows)
 
     def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], findings: Findings) -> Payload | None:
         table = as_table(arrays, self._labels, findings)
@@ -90,8 +91,7 @@ class ColumnInputs:
 
     def _placed(self, table: Table, findings: Findings) -> Sequence[TypedColumn | None] | None:
         """The declared columns in their order, None where the table has no such column."""
-        by_name = self._specs[0].name is not None
-        if table.names is not None and by_name:
+        if table.names is not None and self._is_named:
             places = self._layouts.places_of(table.names, findings)
             return [None if place is None else table.columns[place] for place in places]
         if not self._layouts.fits(len(table.columns)):
@@ -149,6 +149,13 @@ def as_table(arrays: Mapping[str, npt.NDArray[Any]], labels: Sequence[str], find
 def _flat(array: npt.NDArray[Any]) -> npt.NDArray[Any] | list[Any]:
     column = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
     return column.tolist() if column.dtype.hasobject else column
+
+
+def _named(columns: Sequence[Column | None], names: Sequence[str | int] | None) -> Sequence[Column | None]:
+    """A signature without names leaves the columns those of the body."""
+    if names is None:
+        return columns
+    return [column and column._replace(name=name) for column, name in zip(columns, names, strict=False)]
 
 
 def _frame(columns: Sequence[Column | None], rows: int) -> FramePayload:

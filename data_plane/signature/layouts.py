@@ -18,7 +18,7 @@ _TABLE = "a table (split orientation, a list of records, a list of rows or an ob
 _SPLIT_KEYS = frozenset({"columns", "index", "data"})
 _LIST = {list}
 _DICT = {dict}
-_LABELS = {str, int, float}
+_LABELS = {str, int}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class Found:
     columns: Sequence[Sequence[Any] | None]
     """In the signature's order; None where the body has no such column."""
     rows: int
+    names: Sequence[str | int] | None = None
+    """Those that the body has for the columns of a signature without names."""
 
 
 class Layouts:
@@ -73,11 +75,13 @@ class Layouts:
         if isinstance(index, list) and len(index) != len(data):
             findings.add(None, None, f"an index of {len(data)} labels, one per row", f"{len(index)} labels")
             return None
-        if names is None or not self._named:
+        if names is None:
             return self._rows(data, findings)
         if not set(map(type, names)) <= _LABELS:
             findings.add(None, None, "column names that are text or numbers", "something else")
             return None
+        if not self._named:
+            return self._rows(data, findings, names)
         columns = _transposed(data, len(names), len(names), findings)
         return None if columns is None else Found(self._ordered(names, columns, findings), len(data))
 
@@ -125,19 +129,22 @@ class Layouts:
             return Found([[body]], 1)
         return Found([body], len(body)) if levels_above == 1 else self._rows(body, findings)
 
-    def _rows(self, rows: list[Any], findings: Findings) -> Found | None:
-        """Columns by position. Unnamed signatures count only, and leave out what is beyond."""
+    def _rows(self, rows: list[Any], findings: Findings, names: Sequence[Any] | None = None) -> Found | None:
+        """Columns by position. Unnamed signatures count only, leave out what is beyond, and keep the body's names."""
         widest = None if not self._named else self._width
         columns = _transposed(rows, self._fewest, widest, findings)
         if columns is None:
             return None
+        if names is not None:
+            findings.surplus = tuple(map(str, names[self._width :]))
+            names = names[: self._width] if len(names) >= self._width and len(set(names)) == len(names) else None
         absent = [None] * (self._width - len(columns))
-        return Found([*columns[: self._width], *absent], len(rows))
+        return Found([*columns[: self._width], *absent], len(rows), names)
 
     def _records(self, records: list[dict[str, Any]], findings: Findings) -> Found | None:
         """A key that only some records have is null in the others."""
         if not self._named:
-            return self._rows([list(record.values()) for record in records], findings)
+            return self._rows([list(record.values()) for record in records], findings, list(records[0]))
         present = dict.fromkeys(chain.from_iterable(records))
         findings.surplus = tuple(key for key in present if key not in self._declared)
         columns = [

@@ -57,7 +57,7 @@ def test_single_values_are_the_rows_of_a_single_column() -> None:
 def test_unnamed_columns_go_by_position_and_extra_ones_are_left_out() -> None:
     unnamed = columns("long", "string")
     assert frame(unnamed, [[1, "x", "extra"]]) == {0: [1], 1: ["x"]}
-    assert frame(unnamed, {"columns": ["any", "names"], "data": [[1, "x"]]}) == {0: [1], 1: ["x"]}
+    assert frame(unnamed, {"columns": ["any", "names"], "data": [[1, "x"]]}) == {"any": [1], "names": ["x"]}
 
 
 def test_columns_with_numbers_for_names_are_found_under_their_text() -> None:
