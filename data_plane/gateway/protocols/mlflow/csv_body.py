@@ -4,6 +4,7 @@ Missing are pandas' default tokens and nothing else. Lines that do not have the 
 where pandas would fill them up or shift the columns.
 """
 
+import re
 from collections.abc import Sequence
 from itertools import count
 from typing import Any
@@ -21,6 +22,9 @@ MISSING = (
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
     "NULL", "NaN", "None", "n/a", "nan", "null",
 )  # fmt: skip
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_OPENING_QUOTE = re.compile(rb'(?:^|[,\r\n])"')
+_REST_OF_QUOTED = re.compile(rb'[^"]*+(?:""[^"]*+)*+"')
 _MOST_LISTED = 10
 _TEXTS = pyarrow.csv.ConvertOptions(
     default_column_type=pyarrow.string(),
@@ -32,12 +36,27 @@ _TEXTS = pyarrow.csv.ConvertOptions(
 
 def read_csv(body: bytes, signature: CompiledSignature) -> Table:
     check_count(body.count(b",") + body.count(b"\n"))
+    body = body.removeprefix(_BYTE_ORDER_MARK)
+    _check_quotes(body)
     ragged = _RaggedLines()
     read = _read(body, ragged)
     ragged.refuse_if_any()
     names = _distinct(read.column_names, {str(spec.name) for spec in signature.inputs})
     columns = tuple(TypedColumn(python_values(column)) for column in read.columns)
     return Table(names, columns, read.num_rows, is_text=True)
+
+
+def _check_quotes(body: bytes) -> None:
+    """The reader takes the end of the body for the end of the quote; it is more likely half a body."""
+    if body.count(b'"') % 2 == 0:
+        return
+    at = 0
+    while opened := _OPENING_QUOTE.search(body, at):
+        closed = _REST_OF_QUOTED.match(body, opened.end())
+        if closed is None:
+            line = body.count(b"\n", 0, opened.end()) + 1
+            raise InvalidBody(f"the CSV ends inside of quotes, which were opened in line {line}")
+        at = closed.end()
 
 
 def _read(body: bytes, ragged: "_RaggedLines") -> Any:
@@ -74,8 +93,8 @@ class _RaggedLines:
         if self._count:
             more = f", and {self._count - len(self._listed)} more" if self._count > len(self._listed) else ""
             raise InvalidBody(
-                "the CSV has lines with another number of values than its header (line 1; an empty line counts for "
-                f"none, and a quote that is never closed swallows the rest): {'; '.join(self._listed)}{more}"
+                "the CSV has lines with another number of values than its header (which is line 1; empty lines do not "
+                f"count): {'; '.join(self._listed)}{more}"
             )
 
 
