@@ -5,7 +5,8 @@ as they are, and nothing is looked at twice.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from data_plane.guests.values import (
     JsonPayload,
     Payload,
 )
-from data_plane.worker.frames import SCORE, Body, Buffer, pack
+from data_plane.worker.frames import BYTES_TAG, MOMENT_TAG, SCORE, Body, Buffer, pack
 
 
 def encode_score(
@@ -78,12 +79,27 @@ def _describe_json(value: Any, body: Body) -> dict[str, Any]:
     return {"kind": "json", "data": body.add(_json_text(value))}
 
 
-def _json_text(value: Any) -> bytes:
+def _json_text(value: Any, tag: Callable[[Any], Any] | None = None) -> bytes:
     try:
-        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(value, default=tag, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
         # orjson knows neither integers beyond 64 bits nor nesting that is deep.
-        return json.dumps(value).encode()
+        return json.dumps(value, default=tag).encode()
+
+
+class _Tags:
+    """Nested values may hold bytes and moments, which JSON does not have: they become objects of one telling key."""
+
+    def __init__(self) -> None:
+        self.are_used = False
+
+    def __call__(self, value: Any) -> dict[str, Any]:
+        self.are_used = True
+        if isinstance(value, bytes):
+            return {BYTES_TAG: b64encode(value).decode()}
+        if isinstance(value, np.datetime64):
+            return {MOMENT_TAG: int(value.astype("datetime64[ns]").astype("int64"))}
+        raise TypeError(f"a {type(value).__name__} cannot be sent to a guest")
 
 
 def _describe_array(array: npt.NDArray[Any], body: Body) -> dict[str, Any]:
@@ -99,7 +115,8 @@ def _describe_column(column: Column, body: Body) -> dict[str, Any]:
         described = {"name": column.name, "type": column.type, "data": body.add(_fixed_width(column, wire))}
         nulls = column.nulls
     else:
-        texts, nulls = _texts(column)
+        tags = _Tags()
+        texts, nulls = _texts(column, tags)
         offsets = np.zeros(len(texts) + 1, dtype="<i8")
         np.cumsum(list(map(len, texts)), out=offsets[1:])
         described = {
@@ -108,6 +125,8 @@ def _describe_column(column: Column, body: Body) -> dict[str, Any]:
             "data": body.add(b"".join(texts)),
             "offsets": body.add(_bytes_of(offsets, offsets.dtype)),
         }
+        if tags.are_used:
+            described["tagged"] = True
     if nulls is not None and nulls.any():
         described["nulls"] = body.add(_bytes_of(nulls, np.dtype("u1")))
     return described
@@ -127,10 +146,10 @@ def _bytes_of(values: npt.NDArray[Any] | Sequence[Any], dtype: np.dtype[Any]) ->
     return array.reshape(-1).view("u1").data
 
 
-def _texts(column: Column) -> tuple[list[bytes], npt.NDArray[np.bool_] | None]:
+def _texts(column: Column, tags: _Tags) -> tuple[list[bytes], npt.NDArray[np.bool_] | None]:
     """The bytes of each entry, and which entries are missing."""
     if column.type == "json":
-        return list(map(_json_text, column.values)), column.nulls
+        return [_json_text(value, tags) for value in column.values], column.nulls
     nulls = column.nulls
     if nulls is None:
         nulls = np.fromiter((value is None for value in column.values), dtype=bool, count=len(column.values))

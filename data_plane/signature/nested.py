@@ -1,7 +1,6 @@
 """Rules for values made of values: Array, Object, Map, AnyType and the SparkML vector, checked down to each leaf.
 
-They travel to the guest worker as JSON, so a leaf is kept as JSON has it, except that a number takes its declared
-type: [1, 2] is an Array(double) of 1.0 and 2.0.
+A leaf takes its declared type: [1, 2] is an Array(double) of 1.0 and 2.0, base64 is bytes, ISO 8601 a moment.
 """
 
 import sys
@@ -9,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import numpy.typing as npt
 
 from data_plane.guests.codec import LogicalType
 from data_plane.signature.json_values import is_portable
 from data_plane.signature.numbers import DOUBLE
 from data_plane.signature.rule import Rule, Stored, Unheld
-from data_plane.signature.texts import BinaryRule, DatetimeRule
+from data_plane.signature.texts import DatetimeRule
 from data_plane.signature.violations import describe
 
 JSON_TYPE: Final = "json"
@@ -69,8 +69,7 @@ class Member:
         except Unheld as unheld:
             expected, got = unheld.expected or self.rule.expected, unheld.got or describe(value)
             raise Unheld(path + unheld.path, expected, got) from None
-        # Bytes and nanoseconds have no place in JSON: the text was checked, and stays.
-        return value if isinstance(self.rule, BinaryRule | DatetimeRule) else held
+        return np.datetime64(held, "ns") if isinstance(self.rule, DatetimeRule) else held
 
 
 @dataclass(frozen=True, slots=True)

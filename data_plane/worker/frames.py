@@ -22,6 +22,10 @@ DRAIN = 8
 LARGEST_META = 16 * 2**20
 LARGEST_BODY = 2 * 2**30
 
+# The only key of an object that stands for bytes (base64) or a moment (nanoseconds since 1970) in a tagged column.
+BYTES_TAG = "\0bytes"
+MOMENT_TAG = "\0moment"
+
 HEADER = struct.Struct("<2sBBIQQ")
 _MAGIC = b"MY"
 _ALIGNMENT = 8

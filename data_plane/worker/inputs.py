@@ -5,11 +5,12 @@ what pandas infers (text, nested values) is left to pandas to infer. Arrays lie 
 a copy, and the model may write into them.
 """
 
+import base64
 import functools
 import json
 from typing import Any, Callable, Dict, List, Sequence, Tuple
 
-from .frames import ProtocolError
+from .frames import BYTES_TAG, MOMENT_TAG, ProtocolError
 
 _DTYPES = {
     "boolean": "|b1",
@@ -128,7 +129,7 @@ _ENTRIES: Dict[str, Callable[[bytes], Any]] = {"string": bytes.decode, "binary":
 
 
 def _texts(column: Dict[str, Any], body: bytearray) -> List[Any]:
-    read = _ENTRIES[column["type"]]
+    read = _tagged if column.get("tagged") else _ENTRIES[column["type"]]
     data = bytes(_part(body, column["data"]))
     offsets = _buffer(body, column["offsets"], "<i8").tolist()
     parts = [data[start:end] for start, end in zip(offsets, offsets[1:])]
@@ -138,6 +139,18 @@ def _texts(column: Dict[str, Any], body: bytearray) -> List[Any]:
     if len(missing) != len(parts):
         raise ValueError("column {!r} has nulls for {} rows".format(column["name"], len(missing)))
     return [None if absent else read(part) for part, absent in zip(parts, missing)]
+
+
+def _tagged(text: bytes) -> Any:
+    return json.loads(text, object_hook=_untagged)
+
+
+def _untagged(value: Dict[str, Any]) -> Any:
+    import pandas
+
+    if BYTES_TAG in value:
+        return base64.b64decode(value[BYTES_TAG])
+    return pandas.Timestamp(value[MOMENT_TAG]) if MOMENT_TAG in value else value
 
 
 def _buffer(body: bytearray, place: Sequence[int], dtype: str) -> Any:
