@@ -109,10 +109,10 @@ class Layouts:
 
     def _list(self, body: list[Any], findings: Findings) -> Found | None:
         kinds = set(map(type, body))
-        if self._array_depth:
-            return self._arrays(body, findings)
         if kinds == _DICT:
             return self._records(body, findings)
+        if self._array_depth:
+            return self._arrays(body, findings)
         if kinds == _LIST:
             return self._rows(body, findings)
         if self._width == 1 and not kinds & {list, dict}:
@@ -122,8 +122,6 @@ class Layouts:
 
     def _arrays(self, body: list[Any], findings: Findings) -> Found | None:
         """For a single column of arrays: how deep the lists are nested says what they are."""
-        if set(map(type, body)) == _DICT and (self._named and not body[0].keys().isdisjoint(self._declared)):
-            return self._records(body, findings)
         levels_above = _depth(body) - self._array_depth
         if levels_above <= 0:
             return Found([[body]], 1)

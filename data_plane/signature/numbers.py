@@ -136,8 +136,7 @@ class FloatRule:
         if kinds == _FLOAT:
             return self._narrowed(np.array(values, dtype=np.float64))
         if kinds == _STR:
-            spelled = _numbers(values)
-            return None if spelled is None else self.many(spelled, set(map(type, spelled)))
+            return self._from_texts(values)
         if not kinds <= _NUMBERS_AND_NULL:
             return None
         try:
@@ -148,6 +147,13 @@ class FloatRule:
         if int in kinds and (np.abs(array) >= self.largest_exact).any():
             return None
         return self._narrowed(array)
+
+    def _from_texts(self, texts: Sequence[str]) -> Stored | None:
+        spelled = _numbers(texts)
+        if spelled is None or self.many(spelled, set(map(type, spelled))) is None:
+            return None
+        # Once more as doubles, because the integer of "-0" has no sign.
+        return self._narrowed(np.array(list(map(float, texts)), dtype=np.float64))
 
     def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
         """An infinity, which JSON does not have, is held."""
@@ -167,16 +173,15 @@ class FloatRule:
         return None if np.isinf(narrow).any() else narrow
 
     def one(self, value: Any) -> float:
-        if isinstance(value, str):
-            value = _number(value)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        number = _number(value) if isinstance(value, str) else value
+        if isinstance(number, bool) or not isinstance(number, int | float):
             raise Unheld
         held = self._nearest(value)
-        if isinstance(value, int) and int(held) != value:
+        if isinstance(number, int) and int(held) != number:
             raise Unheld
         return held
 
-    def _nearest(self, value: float) -> float:
+    def _nearest(self, value: float | str) -> float:
         try:
             with np.errstate(over="ignore"):
                 held = float(self.dtype.type(float(value)))

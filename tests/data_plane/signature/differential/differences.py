@@ -1,0 +1,132 @@
+"""Where the platform differs from MLflow on purpose. Each name here is a row of docs/signature.md."""
+
+from typing import Any
+
+from tests.data_plane.signature.differential import reference
+from tests.data_plane.signature.differential.cases import Case
+
+NESTED = ("array", "object", "map")
+
+
+def of_refusal(case: Case, places: set[tuple[str, int]]) -> set[str | None]:
+    """Why each value that MLflow took was refused; None for one that nothing explains."""
+    return {_of_value(entry, value, is_required=entry["required"]) for entry, value in _values_at(case, places)}
+
+
+def _values_at(case: Case, places: set[tuple[str, int]]) -> list[tuple[dict[str, Any], Any]]:
+    found = []
+    for name, entry, column in case.columns():
+        found += [(entry, value) for row, value in enumerate(column) if (str(name), row) in places]
+    return found
+
+
+def _of_value(entry: dict[str, Any], value: Any, *, is_required: bool) -> str | None:
+    try:
+        reference.held(entry, value, is_required=is_required)
+    except reference.Refused:
+        pass
+    else:
+        return None
+    if value is None:
+        return "null where a value is required"
+    inner = _inner(entry, value)
+    if inner is not None:
+        return next((name for part in inner if (name := _of_value(*part[:2], is_required=part[2]))), None)
+    return _of_scalar(entry["type"], value)
+
+
+def _inner(entry: dict[str, Any], value: Any) -> list[tuple[dict[str, Any], Any, bool]] | None:
+    match entry["type"], value:
+        case "array", list():
+            return [(entry["items"], item, True) for item in value]
+        case "map", dict():
+            return [(entry["values"], item, True) for item in value.values()]
+        case "object", dict():
+            declared = entry["properties"]
+            return [(part, value[name], part["required"]) for name, part in declared.items() if name in value]
+        case _:
+            return None
+
+
+def _of_scalar(kind: str, value: Any) -> str | None:
+    match kind, value:
+        case _, dict() if kind not in ("boolean", "string", "binary"):
+            return "an object as a column"
+        case "boolean", _:
+            return "the truth of any value"
+        case "string", _:
+            return "any value as a string"
+        case "binary", _:
+            return "text that is no base64"
+        case "integer" | "long" | "float" | "double" | "datetime", bool():
+            return "a boolean as a number"
+        case "datetime", int() | float():
+            return "a number as a datetime"
+        case "datetime", str():
+            return "a datetime that is not ISO 8601"
+        case "integer" | "long", float() if value % 1:
+            return "a fraction cut off"
+        case "integer" | "long", int() | float():
+            return "an integer that wraps around"
+        case "float" | "double", int() if abs(value) < 2**127:
+            return "an integer rounded"
+        case "float" | "double", int() | float():
+            return "a number that overflows"
+        case "integer" | "long" | "float" | "double", str():
+            return "a number that JSON does not spell so"
+        case _:
+            return None
+
+
+def of_column(case: Case, version: str, entry: dict[str, Any], column: list[Any]) -> str | None:
+    """Why both accept a column, and yet the model is handed something else."""
+    is_pivoted = case.envelope in ("inputs", "instances")
+    types = {kind for other in case.entries for kind in _types(other)}
+    if entry["type"] == "boolean" and not entry["required"] and None in column:
+        return "a missing boolean is false"
+    if "binary" in _types(entry) and (entry["type"] in NESTED or case.envelope not in SPLIT_OR_RECORDS):
+        return "base64 is decoded on some ways only"
+    if "datetime" in _types(entry) and entry["type"] in NESTED:
+        return "moments in arrays are numbers"
+    if is_pivoted and types & {*NESTED, "any"}:
+        return "instances and inputs make arrays of nested values"
+    if is_pivoted and None in column:
+        return "null is the text None"
+    return None
+
+
+SPLIT_OR_RECORDS = ("dataframe_split", "dataframe_records")
+
+
+def of_order(case: Case, version: str) -> str | None:
+    if version.startswith("2.9") and not all(entry["required"] for entry in case.entries):
+        return "optional columns come last"
+    return None
+
+
+def _types(entry: dict[str, Any]) -> set[str]:
+    inner = [entry.get("items"), entry.get("values"), *entry.get("properties", {}).values()]
+    return {entry["type"]}.union(*(_types(part) for part in inner if part))
+
+
+NAMES = (
+    "null where a value is required",
+    "the truth of any value",
+    "any value as a string",
+    "text that is no base64",
+    "a boolean as a number",
+    "an object as a column",
+    "a number as a datetime",
+    "a datetime that is not ISO 8601",
+    "a fraction cut off",
+    "an integer that wraps around",
+    "an integer rounded",
+    "a number that overflows",
+    "a number that JSON does not spell so",
+    "a missing boolean is false",
+    "base64 is decoded on some ways only",
+    "moments in arrays are numbers",
+    "instances and inputs make arrays of nested values",
+    "null is the text None",
+    "optional columns come last",
+)
