@@ -144,13 +144,16 @@ class FrontDoor:
         inputs: str | None = None,
         params: str | None = None,
         type_hints: bool = False,
+        mlflow_version: str | None = None,
         **changes: Any,
     ) -> tuple[DeploymentRoute, list[GuestProcess]]:
         guests = [self.yard.ready(script, deployment=name, generation=generation)[0] for _ in range(instances)]
         bundle_dir = self.yard.data_dir.bundles / f"{name}-{generation}"
         bundle_dir.mkdir(exist_ok=True)
         signature = RawSignature(inputs, None, params) if inputs or params else None
-        (bundle_dir / BUNDLE_FILE).write_bytes(_bundle(name, generation, signature, type_hints).to_json())
+        (bundle_dir / BUNDLE_FILE).write_bytes(
+            _bundle(name, generation, signature, type_hints, mlflow_version).to_json()
+        )
         route = DeploymentRoute(
             name=name,
             generation=generation,
@@ -222,7 +225,9 @@ def worker_route(guest: GuestProcess) -> WorkerRoute:
     return WorkerRoute(guest.guest_id, str(guest.socket), guest.pid)
 
 
-def _bundle(name: str, generation: int, signature: RawSignature | None, type_hints: bool) -> Bundle:
+def _bundle(
+    name: str, generation: int, signature: RawSignature | None, type_hints: bool, mlflow_version: str | None
+) -> Bundle:
     return Bundle(
         endpoint="wines",
         deployment=name,
@@ -232,7 +237,7 @@ def _bundle(name: str, generation: int, signature: RawSignature | None, type_hin
         flavor="sklearn",
         loader_module="mlflow.sklearn",
         predict_fn="predict",
-        mlflow_version=None,
+        mlflow_version=mlflow_version,
         signature=signature,
         type_hints=type_hints,
     )

@@ -1,11 +1,17 @@
 """Who may ask: keys by digest, tokens by signature."""
 
+import base64
 import time
 
 import pytest
 
 from modelyard.core.domain.tokens import TokenKeys, issue_token
 from tests.data_plane.gateway.front_door import KEY, MIRROR, FrontDoor, digest
+
+
+def basic(password: str, user: str = "x") -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
 
 KEYS = TokenKeys.generate()
 
@@ -37,6 +43,19 @@ class TestKeys:
     def test_each_valid_key_is_accepted(self, door: FrontDoor, authorization: str) -> None:
         assert status(door, authorization) == 200
 
+    @pytest.mark.parametrize("user", ["x", "", "wines"])
+    def test_one_is_accepted_as_the_password_of_any_user(self, door: FrontDoor, user: str) -> None:
+        assert status(door, basic(KEY, user)) == 200
+        assert status(door, basic("wrong", user)) == 401
+
+    @pytest.mark.parametrize(
+        "authorization",
+        ["Basic", "Basic ", "Basic ====", "Basic é", basic("", KEY), basic(KEY)[:-4],
+         "Basic " + base64.b64encode(KEY.encode()).decode()],
+    )  # fmt: skip
+    def test_other_basic_credentials_are_not(self, door: FrontDoor, authorization: str) -> None:
+        assert status(door, authorization) == 401
+
     @pytest.mark.parametrize(
         "authorization", ["", "Bearer", "Bearer ", "Bearer wrong", KEY, f"Basic {KEY}", f"Bearer {KEY}x"]
     )
@@ -58,6 +77,10 @@ class TestTokens:
         valid = token()
         assert [status(door, valid, "tokens") for _ in range(3)] == [200, 200, 200]
         assert status(door, token(seconds=-1), "tokens") == 401
+
+    def test_one_is_accepted_as_a_password(self, door: FrontDoor) -> None:
+        assert status(door, basic(token().removeprefix("Bearer ")), "tokens") == 200
+        assert status(door, basic(token(seconds=-1).removeprefix("Bearer ")), "tokens") == 401
 
     def test_another_endpoints_or_anothers_signature_is_refused(self, door: FrontDoor) -> None:
         assert status(door, token("wines"), "tokens") == 401
