@@ -1,0 +1,179 @@
+"""The rest of MLflow's scoring server: health, version, errors of traffic, and MLflow's own client."""
+
+import http.client
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.exceptions import RestException
+from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+
+from tests.data_plane.gateway.conftest import OpenDoor
+from tests.data_plane.gateway.front_door import DOUBLES, KEY, MIRROR, FrontDoor, Reply
+from tests.data_plane.gateway.mlflow_peer import CSV, basic
+from tests.data_plane.guests.yard import GATED, eventually
+
+PARAMS = json.dumps([{"name": "k", "type": "long", "default": 5, "shape": None}])
+ROW = {"dataframe_records": [{"alcohol": 12.5, "acidity": 0.5}]}
+
+
+@pytest.fixture(scope="module")
+def door(module_door: FrontDoor) -> FrontDoor:
+    blue, _ = module_door.deployment(MIRROR, name="blue", inputs=DOUBLES, params=PARAMS, mlflow_version="2.17.2")
+    old, _ = module_door.deployment(MIRROR, name="old")
+    module_door.endpoint(blue, old)
+    module_door.endpoint(name="idle")
+    module_door.publish()
+    return module_door
+
+
+def invoke(door: FrontDoor, body: Any, path: str = "/wines/invocations", **headers: str) -> Reply:
+    content = body if isinstance(body, (str, bytes)) else json.dumps(body)
+    return door.request("POST", path, content, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def error_code(reply: Reply) -> tuple[int, str]:
+    assert reply.headers["content-type"] == "application/json"
+    # MLflow's own reading of it.
+    assert RestException(reply.json).error_code == reply.json["error_code"]
+    return reply.status, reply.json["error_code"]
+
+
+class TestHealthAndVersion:
+    @pytest.mark.parametrize("path", ["ping", "health"])
+    def test_a_ready_endpoint_answers_with_an_empty_line(self, door: FrontDoor, path: str) -> None:
+        reply = door.request("GET", f"/wines/{path}")
+        assert (reply.status, reply.content) == (200, b"\n")
+        assert reply.headers["content-type"] == "application/json"
+
+    def test_head_answers_as_get_does(self, door: FrontDoor) -> None:
+        assert door.request("HEAD", "/wines/ping").status == 200
+
+    def test_the_version_is_the_one_the_model_was_logged_with(self, door: FrontDoor) -> None:
+        reply = door.request("GET", "/wines/version")
+        assert (reply.status, reply.content) == (200, b"2.17.2")
+
+    def test_a_model_that_does_not_say_what_logged_it_has_none(self, door: FrontDoor) -> None:
+        reply = door.request("GET", "/wines/version", headers={"azureml-model-deployment": "old"})
+        assert error_code(reply) == (404, "RESOURCE_DOES_NOT_EXIST")
+
+    @pytest.mark.parametrize("path", ["ping", "health", "version", "invocations"])
+    def test_all_of_it_needs_the_key(self, door: FrontDoor, path: str) -> None:
+        method = "POST" if path == "invocations" else "GET"
+        reply = door.request(method, f"/wines/{path}", headers={"Authorization": ""})
+        assert error_code(reply) == (401, "UNAUTHENTICATED")
+        assert reply.headers["www-authenticate"] == "Bearer"
+
+    def test_without_a_ready_worker_they_say_so_and_when_to_come_again(self, door: FrontDoor) -> None:
+        reply = door.request("GET", "/idle/ping")
+        assert error_code(reply) == (404, "RESOURCE_DOES_NOT_EXIST")
+
+    def test_a_deployment_without_workers_is_not_ready_yet(self, open_door: OpenDoor) -> None:
+        door = open_door()
+        starting, _ = door.deployment(MIRROR, instances=0)
+        door.endpoint(starting)
+        door.publish()
+        reply = door.request("GET", "/wines/ping")
+        assert error_code(reply) == (503, "TEMPORARILY_UNAVAILABLE")
+        assert int(reply.headers["retry-after"]) >= 1
+
+
+class TestErrorsInMlflowsShape:
+    def test_every_violation_is_in_the_message_and_listed(self, door: FrontDoor) -> None:
+        reply = invoke(door, {"dataframe_records": [{"alcohol": "strong"}], "params": {"k": 1.5}})
+        assert error_code(reply) == (400, "INVALID_PARAMETER_VALUE")
+        assert reply.json["error_class"] == "SCHEMA_ENFORCEMENT_FAILED"
+        assert {each["target"] for each in reply.json["details"]} == {"alcohol", "acidity", "params.k"}
+        assert all(each["message"] in reply.json["message"] for each in reply.json["details"])
+
+    def test_unknown_deployments_and_endpoints_do_not_exist(self, door: FrontDoor) -> None:
+        assert error_code(invoke(door, ROW, azureml_model_deployment="green")) == (404, "RESOURCE_DOES_NOT_EXIST")
+        assert error_code(invoke(door, ROW, "/beers/invocations")) == (404, "RESOURCE_DOES_NOT_EXIST")
+
+    def test_another_method_is_refused_and_the_right_one_named(self, door: FrontDoor) -> None:
+        reply = door.request("GET", "/wines/invocations")
+        assert error_code(reply) == (405, "BAD_REQUEST")
+        assert reply.headers["allow"] == "POST, OPTIONS"
+
+    def test_a_body_over_the_limit_is_refused(self, open_door: OpenDoor) -> None:
+        door = open_door(options=("--max-body-bytes", "100"))
+        door.serve(MIRROR)
+        assert error_code(invoke(door, {"inputs": ["x" * 100]})) == (413, "BAD_REQUEST")
+
+    def test_a_passed_deadline_is_mlflows_504_and_too_many_requests_a_429(self, open_door: OpenDoor) -> None:
+        door = open_door()
+        gate = door.yard.data_dir.root / "gate"
+        blue, _ = door.deployment(
+            GATED, type_hints=True, request_timeout_seconds=1.0, max_concurrent_requests_per_instance=1,
+            max_queue_wait_seconds=0.001,
+        )  # fmt: skip
+        door.endpoint(blue)
+        door.publish()
+        first = door.connection()
+        headers = {"Authorization": basic(), "Content-Type": "application/json"}
+        first.request("POST", "/wines/invocations", json.dumps({"inputs": str(gate)}), headers)
+        assert error_code(eventually(lambda: refused_as_too_many(door))) == (429, "RESOURCE_EXHAUSTED")
+        assert error_code(answer_of(first)) == (504, "DEADLINE_EXCEEDED")
+        gate.touch()
+        first.close()
+
+    def test_a_worker_that_dies_is_the_models_fault(self, open_door: OpenDoor) -> None:
+        door = open_door()
+        door.serve("import os\ndef init(): pass\ndef run(x, params=None): os._exit(3)", instances=2, type_hints=True)
+        assert error_code(invoke(door, {"inputs": 1})) == (400, "BAD_REQUEST")
+
+    def test_what_the_model_was_not_given_is_named_in_a_header(self, door: FrontDoor) -> None:
+        reply = invoke(door, "alcohol,color,acidity\n1,red,2\n", Content_Type=CSV)
+        assert reply.status == 200
+        assert reply.headers["modelyard-surplus-columns"] == "color"
+
+
+def refused_as_too_many(door: FrontDoor) -> Reply | None:
+    reply = invoke(door, {"inputs": "never"})
+    return reply if reply.status == 429 else None
+
+
+def answer_of(connection: http.client.HTTPConnection) -> Reply:
+    response = connection.getresponse()
+    return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+
+
+class TestMlflowsOwnClient:
+    """It takes a host and a port and sends no header: the key goes before the host, the endpoint after the port."""
+
+    @pytest.fixture
+    def client(self, door: FrontDoor) -> ScoringServerClient:
+        return ScoringServerClient(f"x:{KEY}@127.0.0.1", f"{door.port}/wines")
+
+    def test_it_waits_for_the_server_pings_it_and_asks_its_version(self, client: ScoringServerClient) -> None:
+        client.wait_server_ready(timeout=20)
+        client.ping()
+        assert client.get_version() == "2.17.2"
+
+    def test_a_frame_with_missing_values_and_params_comes_back(self, client: ScoringServerClient) -> None:
+        frame = pd.DataFrame({"alcohol": [12.5, np.nan], "acidity": [0.5, 0.25]})
+        answer = client.invoke(frame, params={"k": 7})
+        assert answer["predictions"]["params"] == {"k": 7}
+        assert answer["predictions"]["data"] == [
+            {"alcohol": 12.5, "acidity": 0.5},
+            {"alcohol": None, "acidity": 0.25},
+        ]
+
+    def test_arrays_and_lists_are_taken(self, client: ScoringServerClient) -> None:
+        expected = client.invoke(pd.DataFrame({"alcohol": [1.0], "acidity": [2.0]}))
+        assert client.invoke(np.array([[1.0, 2.0]])) == expected
+        assert client.invoke([{"acidity": 2, "alcohol": 1}]) == expected
+
+    def test_predictions_make_a_frame_again(self, client: ScoringServerClient) -> None:
+        answer = client.invoke(pd.DataFrame({"alcohol": [1.0], "acidity": [2.0]}))
+        assert answer.get_predictions("ndarray") is not None
+
+    def test_it_shows_what_was_wrong(self, client: ScoringServerClient) -> None:
+        with pytest.raises(Exception, match=r"error code 400.*acidity: expected a double column"):
+            client.invoke(pd.DataFrame({"alcohol": [1.0]}))
+
+    def test_without_the_key_it_is_not_let_in(self, door: FrontDoor) -> None:
+        with pytest.raises(Exception, match="401"):
+            ScoringServerClient("127.0.0.1", f"{door.port}/wines").ping()
