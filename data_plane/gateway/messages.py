@@ -47,6 +47,8 @@ class Request:
         self.path: str = scope["path"]
         self.query: bytes = scope["query_string"]
         self.id = next(_ids)
+        self.deployment_in_path: str | None = None
+        """The deployment that the path names, where its protocol's paths can."""
         self.deployment: str | None = None
         """Whose answer it is, once that is chosen."""
         self._headers: Mapping[bytes, bytes] = dict(scope["headers"])
@@ -58,7 +60,7 @@ class Request:
     @property
     def named_deployment(self) -> str | None:
         named = self.header(b"azureml-model-deployment")
-        return named.decode("latin-1") if named else None
+        return named.decode("latin-1") if named else self.deployment_in_path
 
     def tracing_headers(self) -> Headers:
         headers = [(b"x-request-id", self.id.encode())]

@@ -4,6 +4,7 @@ Refusal
 ├── UnknownPath             404  no such route
 ├── UnknownEndpoint         404
 ├── UnknownDeployment       404  `azureml-model-deployment` names none of the endpoint's
+├── UnknownModel            404  no deployment serves a model of that name and version
 ├── UnknownMlflowVersion    404  the MLmodel file does not say what logged it
 ├── NoTraffic               404  no deployment has a positive weight
 ├── BadCredentials          401
@@ -66,6 +67,18 @@ class UnknownDeployment(Refusal):
         super().__init__(
             f"azureml-model-deployment names {_shortened(deployment)!r}, but the endpoint's deployments are: {known}",
             target="azureml-model-deployment",
+        )
+
+
+class UnknownModel(Refusal):
+    status = HTTPStatus.NOT_FOUND
+    code = "ModelNotFound"
+
+    def __init__(self, name: str, version: str | None) -> None:
+        of_version = "" if version is None else f" with version {_shortened(version)!r}"
+        super().__init__(
+            f"no deployment that receives traffic serves a model {_shortened(name)!r}{of_version}: name the registered "
+            "model, the endpoint or a deployment"
         )
 
 

@@ -12,7 +12,9 @@ from data_plane.gateway.protocols.azure import AzureEnvelope
 from data_plane.gateway.protocols.mlflow.envelope import MlflowEnvelope
 from data_plane.gateway.protocols.mlflow.errors import error_response
 from data_plane.gateway.protocols.mlflow.server_facts import ping, version
-from data_plane.gateway.scoring import score_with
+from data_plane.gateway.protocols.open_inference import choosing, errors, paths, server_facts
+from data_plane.gateway.protocols.open_inference.envelope import OpenInferenceEnvelope
+from data_plane.gateway.scoring import Choose, choose_by_header, score_with
 
 GATEWAY_HEALTH_PATHS = frozenset({"/", "/health"})
 
@@ -36,8 +38,8 @@ class Routes:
     def __init__(self, limits: Limits) -> None:
         mirror = Mirror()
 
-        def scored(envelope: Envelope) -> Route:
-            return Route({"POST": score_with(envelope, limits, mirror)}, envelope.refuse)
+        def scored(envelope: Envelope, choose: Choose = choose_by_header) -> Route:
+            return Route({"POST": score_with(envelope, limits, mirror, choose)}, envelope.refuse)
 
         self._by_path: Mapping[str, Route] = {
             "": Route({"GET": health}),
@@ -46,11 +48,19 @@ class Routes:
             "ping": Route({"GET": ping}, error_response),
             "health": Route({"GET": ping}, error_response),
             "version": Route({"GET": version}, error_response),
+            "v2": Route({"GET": server_facts.server_metadata}, errors.error_response),
+            "v2/health/live": Route({"GET": server_facts.server_live}, errors.error_response),
+            "v2/health/ready": Route({"GET": server_facts.server_ready}, errors.error_response),
+            "v2/models/{name}": Route({"GET": server_facts.model_metadata}, errors.error_response),
+            "v2/models/{name}/ready": Route({"GET": server_facts.model_ready}, errors.error_response),
+            "v2/models/{name}/infer": scored(OpenInferenceEnvelope(), choosing.choose),
+            "v2/repository/index": Route({"POST": server_facts.repository_index}, errors.error_response),
+            paths.UNKNOWN: Route(dict.fromkeys(["GET", "POST"], server_facts.nothing_here), errors.error_response),
         }
 
     def find(self, below: str) -> Route | None:
         """By the path below the endpoint."""
-        return self._by_path.get(below)
+        return self._by_path.get(below) or self._by_path.get(paths.route_of(below))
 
 
 def split_path(path: str) -> tuple[str, str]:

@@ -46,6 +46,10 @@ class LiveDeployment:
         return self._readable.bundle
 
     @property
+    def is_readable(self) -> bool:
+        return not isinstance(self.contents, str)
+
+    @property
     def _readable(self) -> Contents:
         if isinstance(self.contents, str):
             raise DeploymentBroken(self.route.name, self.contents)
@@ -95,6 +99,13 @@ class LiveEndpoint:
             raise NoTraffic(self.name)
         name = names[0] if len(names) == 1 else random.choices(names, weights)[0]
         return self.deployments[name]
+
+    def choose_among(self, suits: Callable[[LiveDeployment], bool]) -> LiveDeployment | None:
+        """One by the weights of those that suit."""
+        weights = {name: weight for name, weight in zip(*self._weighted, strict=True) if suits(self.deployments[name])}
+        if not weights:
+            return None
+        return self.deployments[random.choices(tuple(weights), tuple(weights.values()))[0]]
 
     @property
     def is_ready(self) -> bool:

@@ -1,6 +1,7 @@
 """A scoring request's way, whatever its protocol: body, deployment, signature, worker, answer."""
 
 import asyncio
+from collections.abc import Callable
 from urllib.parse import quote
 
 from data_plane.gateway.envelope import Envelope, Handler
@@ -16,14 +17,21 @@ from data_plane.signature import Enforced, SignatureViolations
 _LONGEST_SURPLUS = 1024
 
 
-def score_with(envelope: Envelope, limits: Limits, mirror: Mirror) -> Handler:
+Choose = Callable[[Request, LiveEndpoint], LiveDeployment]
+
+
+def choose_by_header(request: Request, endpoint: LiveEndpoint) -> LiveDeployment:
+    return endpoint.choose(request.named_deployment)
+
+
+def score_with(envelope: Envelope, limits: Limits, mirror: Mirror, choose: Choose = choose_by_header) -> Handler:
     async def score(request: Request, endpoint: LiveEndpoint) -> Response:
         if (request.header(b"content-encoding") or b"identity").lower() != b"identity":
             raise UnsupportedMediaType("send the body without a Content-Encoding")
         body = await request.body(limits.largest_body)
         arrived = asyncio.get_running_loop().time()
         while True:
-            deployment = endpoint.choose(request.named_deployment)
+            deployment = choose(request, endpoint)
             request.deployment = deployment.route.name
             enforced = await _read(envelope, request, body, deployment)
             question = ScoreRequest(request.id, enforced.payload, enforced.params)

@@ -1,0 +1,34 @@
+"""JSON as the protocol's clients send it: Triton's writes a number that is none as NaN."""
+
+import json
+from typing import Any
+
+import orjson
+
+from data_plane.gateway.refusals import InvalidBody
+
+_SMALLEST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**64 - 1
+
+
+def parse(text: memoryview) -> Any:
+    if not text:
+        raise InvalidBody("the body is empty: send a JSON object with 'inputs'")
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return _parsed_with_nan(bytes(text), error)
+
+
+def _parsed_with_nan(text: bytes, error: ValueError) -> Any:
+    if b"NaN" in text or b"Infinity" in text:
+        try:
+            return json.loads(text.decode(), parse_int=_integer)
+        except (ValueError, RecursionError) as other:
+            error = ValueError(str(other))
+    raise InvalidBody(f"the body is not JSON: {error}")
+
+
+def _integer(digits: str) -> int | float:
+    """As the parser of all other bodies has it: what no integer of 64 bits holds is a float."""
+    value = int(digits)
+    return value if _SMALLEST_INTEGER <= value <= _LARGEST_INTEGER else float(digits)
