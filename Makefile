@@ -2,7 +2,7 @@
 PYTHON ?= $(shell for v in 3.12 3.13 3.11 3; do p=$$(command -v python$$v) && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: setup demo check test test-long format constraints clean
+.PHONY: setup demo check test test-long bench format constraints clean
 
 setup: .venv/.complete
 
@@ -32,6 +32,12 @@ test: setup
 test-long: setup
 	$(BIN)/pytest -n 2 --dist loadfile
 
+# Against other servers, on a quiet machine, in about 20 minutes; less with ARGS="--models elasticnet --rows 1 --rounds 2".
+bench: setup
+	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@$(BIN)/python -m benchmarks $(ARGS)
+
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -43,4 +49,4 @@ constraints: setup
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

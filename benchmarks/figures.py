@@ -1,0 +1,139 @@
+"""What is made of the measurements: percentiles, medians of rounds, ratios, and aims met or not."""
+
+import math
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from benchmarks.load.load import Seen
+
+REFERENCE = "azureml"
+OURS = "modelyard"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One kind of load."""
+
+    model: str
+    rows: int
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one server did under it, once."""
+
+    answers: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+    cpu_seconds: float
+    client_cpu_share: float
+    """Of one core, while the window lasted."""
+
+    @property
+    def per_second(self) -> float:
+        return self.answers / self.seconds
+
+    @property
+    def cpu_per_1000(self) -> float:
+        return 1000 * self.cpu_seconds / self.answers if self.answers else math.nan
+
+    @classmethod
+    def of(cls, seen: Seen) -> "Round":
+        return cls(
+            answers=seen.answers,
+            seconds=seen.seconds,
+            p50_ms=1000 * percentile(seen.latencies, 50),
+            p99_ms=1000 * percentile(seen.latencies, 99),
+            cpu_seconds=seen.server_cpu_seconds,
+            client_cpu_share=seen.client_cpu_seconds / seen.seconds if seen.seconds else math.nan,
+        )
+
+
+@dataclass(slots=True)
+class Result:
+    """All rounds of one server in one cell."""
+
+    cell: Cell
+    server: str
+    rounds: list[Round] = field(default_factory=list)
+    failures: dict[str, int] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    """Answers with a 200 that were not the model's own."""
+
+    @property
+    def is_sound(self) -> bool:
+        return not self.failures and not self.wrong
+
+    def median(self, figure: str) -> float:
+        """Of `per_second`, `p50_ms`, `p99_ms`, `cpu_per_1000` or `client_cpu_share`."""
+        values = [getattr(one, figure) for one in self.rounds if one.answers]
+        return statistics.median(values) if values else math.nan
+
+
+class Results:
+    def __init__(self, results: Iterable[Result] = ()) -> None:
+        self._by_key: dict[tuple[Cell, str], Result] = {(one.cell, one.server): one for one in results}
+
+    def __iter__(self) -> Iterator[Result]:
+        return iter(self._by_key.values())
+
+    def of(self, cell: Cell, server: str) -> Result:
+        """Made when it is not there yet."""
+        return self._by_key.setdefault((cell, server), Result(cell, server))
+
+    def figure(self, cell: Cell, server: str, figure: str) -> float:
+        """NaN where nothing was measured."""
+        found = self._by_key.get((cell, server))
+        return found.median(figure) if found else math.nan
+
+    def ratio(self, cell: Cell, figure: str, server: str = OURS, to: str = REFERENCE) -> float:
+        divisor = self.figure(cell, to, figure)
+        return self.figure(cell, server, figure) / divisor if divisor else math.nan
+
+    @property
+    def cells(self) -> list[Cell]:
+        return list(dict.fromkeys(cell for cell, _ in self._by_key))
+
+    @property
+    def servers(self) -> list[str]:
+        return list(dict.fromkeys(server for _, server in self._by_key))
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest value that so many percent of all do not exceed. NaN of nothing."""
+    if not values:
+        return math.nan
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    sentence: str
+    wanted: str
+    seen: float
+    is_met: bool | None
+    """None: it was not measured in this run."""
+
+
+def aim(sentence: str, seen: float, *, at_most: float | None = None, at_least: float | None = None) -> Aim:
+    met = None if math.isnan(seen) else (seen <= at_most if at_most is not None else seen >= (at_least or 0.0))
+    wanted = f"at most {at_most:g}" if at_most is not None else f"at least {at_least:g}"
+    return Aim(sentence, wanted, seen, met)
+
+
+def aims(results: Results, added_ms: float, enforcement_ratio: float) -> list[Aim]:
+    """What the project has set itself, beside what was seen."""
+    one, many = Cell("elasticnet", 1, 1), Cell("elasticnet", 1, 32)
+    batching = results.ratio(many, "per_second", to="mlserver-batching")
+    return [
+        aim("1 connection: p50, as a ratio to azureml", results.ratio(one, "p50_ms"), at_most=0.5),
+        aim("1 connection: what is added to the model's own time, ms", added_ms, at_most=0.45),
+        aim("32 connections: requests/s, as a ratio to azureml", results.ratio(many, "per_second"), at_least=30),
+        aim("32 connections: p99, as a ratio to azureml", results.ratio(many, "p99_ms"), at_most=0.1),
+        aim("32 connections: requests/s, as a ratio to MLServer with batching", batching, at_least=15),
+        aim("200 columns: parse and enforce, MLflow's time as a ratio to ours", enforcement_ratio, at_least=50),
+    ]

@@ -1,0 +1,175 @@
+"""Every kind of load on every server, taking turns: all servers of a model run, one at a time is under load."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import Cell, Result, Results, Round, percentile
+from benchmarks.load.generator import LoadFailed, LoadGenerator
+from benchmarks.load.load import Load, Seen
+from benchmarks.models import SavedModel
+from benchmarks.processes import Memory, cpu_seconds, memory
+from benchmarks.servers.modelyard_gateway import EXECUTION_MILLISECONDS
+from benchmarks.servers.server import Running, Server
+
+Say = Callable[[str], None]
+
+_MOST_DIFFERENT = 32
+_VALUES_IN_DIFFERENT = 40_000
+_RELATIVE_TOLERANCE = 1e-9
+_WARM_UP_SECONDS = 0.5
+_IDLE_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    rows: tuple[int, ...]
+    connections: tuple[int, ...]
+    seconds: float
+    """Of each window."""
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What one server takes of the machine with one model, after all its load."""
+
+    model: str
+    server: str
+    part: str
+    processes: int
+    memory: Memory
+    idle_cpu_share: float
+    """Of one core, while nobody asks anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request, and what the model itself answers to it."""
+
+    frame: Any
+    expected: list[Any]
+
+
+class Matrix:
+    def __init__(self, plan: Plan, generator: LoadGenerator, say: Say) -> None:
+        self._plan = plan
+        self._generator = generator
+        self._say = say
+        self.results = Results()
+        self.footprints: list[Footprint] = []
+
+    def measure(self, model: SavedModel, servers: Sequence[Server], folder: Path) -> Mapping[str, float]:
+        """Returns the gateway's own times, if it is among the servers: see `own_times`."""
+        with ExitStack() as running:
+            up: dict[str, Running] = {}
+            for server in servers:
+                begun, place = time.monotonic(), folder / f"{model.name}-{server.name}"
+                place.mkdir()
+                up[server.name] = running.enter_context(server.run(model, place))
+                self._say(f"{model.name}: {server.name} is up after {time.monotonic() - begun:.1f} s")
+            idle = {name: _idle_share(one) for name, one in up.items()}
+            for rows in self._plan.rows:
+                self._rows(model, rows, up)
+            self._weigh(model.name, up, idle)
+            return own_times(self._generator, up.get("modelyard"), model)
+
+    def _rows(self, model: SavedModel, rows: int, up: Mapping[str, Running]) -> None:
+        questions = _questions(model, rows)
+        requests = {name: tuple(one.request(question.frame) for question in questions) for name, one in up.items()}
+        for name, one in up.items():
+            self._generator.run(Load(one.address, requests[name], 4, _WARM_UP_SECONDS, longest=5.0))
+        for connections in self._plan.connections:
+            cell = Cell(model.name, rows, connections)
+            for number in range(self._plan.rounds):
+                for name in _in_turn(list(up), number):
+                    self._round(cell, up[name], name, requests[name], questions)
+            self._say_of(cell)
+
+    def _round(
+        self, cell: Cell, one: Running, name: str, requests: tuple[bytes, ...], questions: Sequence[Question]
+    ) -> None:
+        result = self.results.of(cell, name)
+        load = Load(one.address, requests, cell.connections, self._plan.seconds, server_processes=one.processes)
+        try:
+            seen = self._generator.run(load)
+        except LoadFailed as failed:
+            result.failures[str(failed)] = 1
+            return
+        result.rounds.append(Round.of(seen))
+        for reason, count in seen.failures.items():
+            result.failures[reason] = result.failures.get(reason, 0) + count
+        result.wrong += wrong_answers(seen, one.predictions, questions)
+
+    def _say_of(self, cell: Cell) -> None:
+        figures = (self._line(self.results.of(cell, server)) for server in self.results.servers)
+        self._say(f"{cell.model}, {cell.rows} rows, {cell.connections} connections: {'; '.join(figures)}")
+
+    def _line(self, result: Result) -> str:
+        trouble = "" if result.is_sound else f" FAILURES {result.failures} WRONG {result.wrong[:2]}"
+        return f"{result.server} {result.median('per_second'):.0f}/s p50 {result.median('p50_ms'):.2f} ms{trouble}"
+
+    def _weigh(self, model: str, up: Mapping[str, Running], idle: Mapping[str, Mapping[str, float]]) -> None:
+        for name, one in up.items():
+            for part, pids in one.parts.items():
+                self.footprints.append(Footprint(model, name, part, len(pids), memory(pids), idle[name][part]))
+
+
+def wrong_answers(seen: Seen, read: Callable[[bytes], list[Any]], questions: Sequence[Question]) -> list[str]:
+    """A sentence for each answer that is not what the model itself says."""
+    wrong = []
+    for question, bodies in zip(questions, seen.bodies, strict=True):
+        for body in bodies:
+            try:
+                is_right = _equal(read(body), question.expected)
+            except (ValueError, KeyError, TypeError, IndexError) as error:
+                wrong.append(f"unreadable ({error!r}): {body[:200]!r}")
+                continue
+            if not is_right:
+                wrong.append(f"expected {str(question.expected)[:100]}, came {body[:200]!r}")
+    return wrong
+
+
+def own_times(generator: LoadGenerator, gateway: Running | None, model: SavedModel) -> Mapping[str, float]:
+    """One connection, one row: the median of what the model took, of the whole, and of the difference; milliseconds."""
+    if gateway is None:
+        return {}
+    requests = tuple(map(gateway.request, model.frames(1, 4)))
+    seen = generator.run(Load(gateway.address, requests, 1, 3.0, header=EXECUTION_MILLISECONDS))
+    added = [1000 * whole - own for whole, own in zip(seen.latencies, seen.numbers, strict=True)]
+    whole = 1000 * percentile(seen.latencies, 50)
+    return {"model_ms": percentile(seen.numbers, 50), "whole_ms": whole, "added_ms": percentile(added, 50)}
+
+
+def _questions(model: SavedModel, rows: int) -> list[Question]:
+    values = rows * len(model.rows.columns)
+    count = max(2, min(_MOST_DIFFERENT, _VALUES_IN_DIFFERENT // values))
+    return [Question(frame, model.predict(frame)) for frame in model.frames(rows, count)]
+
+
+def _equal(came: list[Any], expected: list[Any]) -> bool:
+    """Batches differ from single requests in the last bits, where a model uses BLAS."""
+    if len(came) != len(expected):
+        return False
+    return all(
+        math.isclose(one, other, rel_tol=_RELATIVE_TOLERANCE, abs_tol=_RELATIVE_TOLERANCE)
+        if isinstance(other, float)
+        else one == other
+        for one, other in zip(came, expected, strict=True)
+    )
+
+
+def _in_turn(names: list[str], number: int) -> list[str]:
+    """Each round begins with another server."""
+    first = number % len(names)
+    return names[first:] + names[:first]
+
+
+def _idle_share(one: Running) -> dict[str, float]:
+    before = {part: cpu_seconds(pids) for part, pids in one.parts.items()}
+    time.sleep(_IDLE_SECONDS)
+    return {part: (cpu_seconds(pids) - before[part]) / _IDLE_SECONDS for part, pids in one.parts.items()}

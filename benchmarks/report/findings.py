@@ -1,0 +1,39 @@
+"""Everything that one run has found out."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from benchmarks.enforcement import Enforcement
+from benchmarks.figures import Aim, Results, aims
+from benchmarks.large_frame import LargeFrame
+from benchmarks.matrix import Footprint
+
+
+@dataclass(slots=True)
+class Findings:
+    begun_at: datetime
+    machine: Mapping[str, str]
+    packages: list[str]
+    """That every server's environment has in common."""
+    options: str
+    versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    ceiling: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    results: Results = field(default_factory=Results)
+    footprints: list[Footprint] = field(default_factory=list)
+    own_times: dict[str, dict[str, float]] = field(default_factory=dict)
+    enforcement: list[Enforcement] = field(default_factory=list)
+    large_frames: list[LargeFrame] = field(default_factory=list)
+
+    @property
+    def is_sound(self) -> bool:
+        """Every answer was a 200 with the model's own prediction."""
+        large = all(not one.failures and not one.wrong for one in self.large_frames)
+        return large and all(one.is_sound for one in self.results) and all(one.is_equal for one in self.enforcement)
+
+    @property
+    def aims(self) -> list[Aim]:
+        added = self.own_times.get("elasticnet", {}).get("added_ms", math.nan)
+        single = next((one.ratio for one in self.enforcement if one.rows == 1), math.nan)
+        return aims(self.results, added, single)

@@ -1,0 +1,55 @@
+"""Puts the findings of a run into a folder of its own, and the page that points to the newest."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report.findings import Findings
+from benchmarks.report.plots import draw
+from benchmarks.report.table import aims_table, page
+
+
+def write(findings: Findings, results: Path) -> Path:
+    folder = results / f"{findings.begun_at:%Y-%m-%d-%H%M}"
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = draw(findings.results, findings.footprints, folder)
+    (folder / "table.md").write_text(page(findings))
+    (folder / "results.json").write_text(json.dumps(document(findings), indent=1) + "\n")
+    (results / "README.md").write_text(_newest(findings, folder.name, [picture.name for picture in pictures]))
+    return folder
+
+
+def document(findings: Findings) -> dict[str, Any]:
+    """Everything, round by round."""
+    return {
+        "begun_at": findings.begun_at.isoformat(timespec="seconds"),
+        "machine": dict(findings.machine),
+        "packages": findings.packages,
+        "versions": {name: dict(versions) for name, versions in findings.versions.items()},
+        "options": findings.options,
+        "ceiling": {str(count): dict(one) for count, one in findings.ceiling.items()},
+        "results": [asdict(one) for one in findings.results],
+        "own_times": findings.own_times,
+        "enforcement": [asdict(one) for one in findings.enforcement],
+        "large_frames": [asdict(one) for one in findings.large_frames],
+        "footprints": [asdict(one) for one in findings.footprints],
+        "aims": [asdict(one) for one in findings.aims],
+    }
+
+
+def _newest(findings: Findings, folder: str, pictures: list[str]) -> str:
+    machine = ", ".join(f"{name}: {value}" for name, value in findings.machine.items())
+    lines = [
+        "# Results",
+        "",
+        f"The newest run: [{folder}]({folder}/table.md), with [every figure]({folder}/results.json). "
+        "How it is measured: [../README.md](../README.md).",
+        "",
+        f"The machine: {machine}. The load generator runs on the same cores.",
+        "",
+        aims_table(findings.aims),
+        "",
+        *(f"![{picture}]({folder}/{picture})" for picture in pictures),
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,43 @@
+"""`azureml-inference-server-http` with what Azure's no-code deployment runs in it, as it comes: one gunicorn worker."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.models import SavedModel
+from benchmarks.servers.environments import clean_environ
+from benchmarks.servers.kept import free_ports, kept
+from benchmarks.servers.server import HOST, Running, split, wait_until_it_answers
+
+REQUIREMENTS = ("azureml-inference-server-http==1.5.*", "inference-schema[pandas-support]>=1.8")
+
+_SCRIPT = Path(__file__).with_name("azure_score.py.template")
+# azmlinfsrv's own entry point; only the address differs, which by itself is every one that the machine has.
+_ON_LOOPBACK = f"import azureml_inference_server_http.amlserver as server; server.DEFAULT_HOST = {HOST!r}; server.run()"
+
+
+@dataclass(frozen=True, slots=True)
+class AzuremlServer:
+    environment: Path
+    name: str = "azureml"
+
+    @contextmanager
+    def run(self, model: SavedModel, folder: Path) -> Iterator[Running]:
+        port = free_ports(1)[0]
+        script = folder / "score.py"
+        shutil.copyfile(_SCRIPT, script)
+        command: list[str | Path] = [self.environment / "bin" / "python", "-c", _ON_LOOPBACK, "--entry_script", script]
+        command += ["--model_dir", model.folder, "--port", str(port)]
+        with kept(command, folder / "azureml.log", clean_environ(), folder) as server:
+            url = f"http://{HOST}:{port}/score"
+            wait_until_it_answers(url, _ask(model.rows.head(1)), server.is_alive, server.last_words)
+            yield Running(url, _ask, list, {"server": server.processes()}, {})
+
+
+def _ask(frame: pd.DataFrame) -> bytes:
+    return json.dumps({"input_data": split(frame)}).encode()

@@ -1,0 +1,48 @@
+"""`mlflow models serve`, as it comes: one uvicorn worker."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.models import SavedModel
+from benchmarks.servers.environments import clean_environ
+from benchmarks.servers.kept import free_ports, kept
+from benchmarks.servers.server import HOST, Running, split, wait_until_it_answers
+
+REQUIREMENTS = ("mlflow==3.17.*",)
+
+
+@dataclass(frozen=True, slots=True)
+class MlflowServe:
+    environment: Path
+    name: str = "mlflow"
+
+    @contextmanager
+    def run(self, model: SavedModel, folder: Path) -> Iterator[Running]:
+        port = free_ports(1)[0]
+        programs = self.environment / "bin"
+        command: list[str | Path] = [
+            programs / "mlflow",
+            "models",
+            "serve",
+            "--model-uri",
+            model.folder,
+            "--env-manager",
+            "local",
+        ]
+        command += ["--host", HOST, "--port", str(port)]
+        # It starts uvicorn through a shell, by name.
+        environ = {**clean_environ(), "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+        environ["PATH"] = f"{programs}:{environ['PATH']}"
+        with kept(command, folder / "mlflow.log", environ, folder) as server:
+            url = f"http://{HOST}:{port}/invocations"
+            wait_until_it_answers(url, _ask(model.rows.head(1)), server.is_alive, server.last_words)
+            yield Running(url, _ask, lambda answer: list(answer["predictions"]), {"server": server.processes()}, {})
+
+
+def _ask(frame: pd.DataFrame) -> bytes:
+    return json.dumps({"dataframe_split": split(frame)}).encode()

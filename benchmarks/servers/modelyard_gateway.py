@@ -1,0 +1,57 @@
+"""This platform as a user runs it: `modelyard up`, the model deployed through the public interface, a key to score."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.models import SavedModel
+from benchmarks.processes import command_line, tree
+from benchmarks.servers.server import Running, split
+from modelyard.client import Client, Platform
+from modelyard.client.deploying import FolderDeployment, deploy_folder
+from modelyard.demo.temporary_platform import temporary_platform
+
+EXECUTION_MILLISECONDS = b"x-ms-run-fn-exec-ms"
+"""The header in which the gateway says what the model itself took."""
+_SCORING = ("data_plane.gateway.main", "runtime/worker-")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelyardGateway:
+    platform: Platform
+    data_dir: Path
+    name: str = "modelyard"
+
+    @contextmanager
+    def run(self, model: SavedModel, folder: Path) -> Iterator[Running]:
+        with Client(self.platform) as client:
+            deployed = deploy_folder(client, FolderDeployment(model.folder, endpoint=model.name))
+            try:
+                yield Running(
+                    deployed.scoring_uri, _ask, list, self._parts(), {"authorization": f"Bearer {deployed.key}"}
+                )
+            finally:
+                client.online_endpoints.delete(model.name).wait()
+
+    def _parts(self) -> Mapping[str, Sequence[int]]:
+        """What scores, and what only manages: builders, database and so on."""
+        supervisor = json.loads((self.data_dir / "run" / "supervisor.json").read_text())["pid"]
+        everything = tree(supervisor)
+        scoring = [pid for pid in everything if any(word in command_line(pid) for word in _SCORING)]
+        scoring = [pid for pid in scoring if "keeper.py" not in command_line(pid)]
+        return {"server": scoring, "management": [pid for pid in everything if pid not in scoring]}
+
+
+@contextmanager
+def modelyard_gateway(folder: Path, environment: Mapping[str, str]) -> Iterator[ModelyardGateway]:
+    """A platform for the length of the block."""
+    with temporary_platform(folder, environment) as platform:
+        yield ModelyardGateway(platform, folder / "data")
+
+
+def _ask(frame: pd.DataFrame) -> bytes:
+    return json.dumps({"input_data": split(frame)}).encode()

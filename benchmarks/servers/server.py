@@ -1,0 +1,96 @@
+"""The port to a server under measurement."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+from benchmarks.load.http_answer import post
+from benchmarks.models import SavedModel
+
+HOST = "127.0.0.1"
+_START_SECONDS = 180.0
+_ANSWER_SECONDS = 60.0
+
+
+class ServerFailed(Exception):
+    """It did not come up; the message says what it printed last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server with its model loaded."""
+
+    url: str
+    ask: Callable[[pd.DataFrame], bytes]
+    """The body that asks for predictions of these rows."""
+    read: Callable[[Any], list[Any]]
+    """The predictions in an answer's JSON."""
+    parts: Mapping[str, Sequence[int]]
+    """Its processes, by what they do."""
+    headers: Mapping[str, str]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        parsed = urlsplit(self.url)
+        assert parsed.hostname is not None
+        assert parsed.port is not None
+        return parsed.hostname, parsed.port
+
+    @property
+    def processes(self) -> tuple[int, ...]:
+        return tuple(pid for pids in self.parts.values() for pid in pids)
+
+    def request(self, frame: pd.DataFrame) -> bytes:
+        host, port = self.address
+        return post(f"{host}:{port}", urlsplit(self.url).path, self.ask(frame), **self.headers)
+
+    def predictions(self, body: bytes) -> list[Any]:
+        return self.read(json.loads(body))
+
+
+class Server(Protocol):
+    @property
+    def name(self) -> str:
+        """As it is called in tables."""
+
+    def run(self, model: SavedModel, folder: Path) -> AbstractContextManager[Running]:
+        """The server with this model, for the length of the block; what it needs to write goes into `folder`."""
+
+
+def split(frame: pd.DataFrame) -> dict[str, Any]:
+    return {"columns": list(frame.columns), "data": frame.to_numpy().tolist()}
+
+
+def wait_until_it_answers(url: str, body: bytes, is_alive: Callable[[], bool], last_words: Callable[[], str]) -> None:
+    """Until a scoring request is answered with a 200. Raises ServerFailed with the reason when it never is."""
+    deadline = time.monotonic() + _START_SECONDS
+    reason = "it was never reached"
+    while time.monotonic() < deadline and is_alive():
+        try:
+            status, text = _posted(url, body)
+            if status == 200:
+                return
+            reason = f"{status}: {text[-500:]}"
+        except (OSError, HTTPException) as error:
+            reason = str(error)
+        time.sleep(0.1)
+    raise ServerFailed(f"{url} gives no prediction ({reason}); its log ends with:\n{last_words()}")
+
+
+def _posted(url: str, body: bytes) -> tuple[int, str]:
+    parsed = urlsplit(url)
+    connection = HTTPConnection(str(parsed.hostname), parsed.port, timeout=_ANSWER_SECONDS)
+    try:
+        connection.request("POST", parsed.path, body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(errors="replace")
+    finally:
+        connection.close()
