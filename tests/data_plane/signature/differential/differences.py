@@ -86,7 +86,7 @@ def of_column(case: Case, version: str, entry: dict[str, Any], column: list[Any]
         return "a missing boolean is false"
     if "binary" in _types(entry) and (entry["type"] in NESTED or case.envelope not in SPLIT_OR_RECORDS):
         return "base64 is decoded on some ways only"
-    if "datetime" in _types(entry) and entry["type"] in NESTED:
+    if {"datetime", "array"} <= _types(entry):
         return "moments in arrays are numbers"
     if is_pivoted and types & {*NESTED, "any"}:
         return "instances and inputs make arrays of nested values"
