@@ -142,18 +142,19 @@ class FrontDoor:
         name: str = "blue",
         generation: int = 3,
         inputs: str | None = None,
+        outputs: str | None = None,
         params: str | None = None,
         type_hints: bool = False,
         mlflow_version: str | None = None,
+        model_version: str = "1",
         **changes: Any,
     ) -> tuple[DeploymentRoute, list[GuestProcess]]:
         guests = [self.yard.ready(script, deployment=name, generation=generation)[0] for _ in range(instances)]
         bundle_dir = self.yard.data_dir.bundles / f"{name}-{generation}"
         bundle_dir.mkdir(exist_ok=True)
-        signature = RawSignature(inputs, None, params) if inputs or params else None
-        (bundle_dir / BUNDLE_FILE).write_bytes(
-            _bundle(name, generation, signature, type_hints, mlflow_version).to_json()
-        )
+        signature = RawSignature(inputs, outputs, params) if inputs or outputs or params else None
+        bundle = _bundle(name, generation, signature, type_hints, mlflow_version, model_version)
+        (bundle_dir / BUNDLE_FILE).write_bytes(bundle.to_json())
         route = DeploymentRoute(
             name=name,
             generation=generation,
@@ -226,13 +227,18 @@ def worker_route(guest: GuestProcess) -> WorkerRoute:
 
 
 def _bundle(
-    name: str, generation: int, signature: RawSignature | None, type_hints: bool, mlflow_version: str | None
+    name: str,
+    generation: int,
+    signature: RawSignature | None,
+    type_hints: bool,
+    mlflow_version: str | None,
+    model_version: str,
 ) -> Bundle:
     return Bundle(
         endpoint="wines",
         deployment=name,
         generation=generation,
-        model=BundledModel("wine", "1", ModelManifest.from_list([]), "model"),
+        model=BundledModel("wine", model_version, ModelManifest.from_list([]), "model"),
         environment=BundledEnvironment("spec", "lock", "3.11", ""),
         flavor="sklearn",
         loader_module="mlflow.sklearn",
