@@ -1,4 +1,4 @@
-"""python -m data_plane.gateway.main --fd N --data-dir D --index 0 [--lifeline-fd M]
+"""python -m data_plane.gateway.main --fd N --data-dir D --index 0 [--gateways 1] [--lifeline-fd M]
 
 The supervisor bound the listening socket and hands over its descriptor, so that a gateway that is started again finds
 the connections that came meanwhile.
@@ -14,13 +14,16 @@ from pathlib import Path
 
 import uvloop
 
+from data_plane.gateway.admission import PendingRequests
 from data_plane.gateway.app import GatewayApp
 from data_plane.gateway.limits import Limits
-from data_plane.gateway.routing_table import RoutingTable
+from data_plane.gateway.routing_table import Contents, MakeTarget, RoutingTable
 from data_plane.gateway.server import GatewayServer
 from data_plane.gateway.snapshot_watcher import SnapshotWatcher
+from data_plane.gateway.workers.batching import Batching, answers_row_by_row
 from data_plane.gateway.workers.local_target import LocalTarget
 from modelyard.core.data_dir import DataDir
+from modelyard.core.domain.routing import DeploymentRoute
 
 _LIMITS = Limits()
 
@@ -44,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fd", type=int, required=True, help="the listening socket")
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--index", type=int, required=True, help="which of the gateway processes this one is")
+    parser.add_argument("--gateways", type=int, default=1, help="how many gateway processes share the socket")
     parser.add_argument("--lifeline-fd", type=int, help="read end of the supervisor's lifeline pipe")
     parser.add_argument("--max-body-bytes", type=int, default=_LIMITS.largest_body)
     parser.add_argument("--header-seconds", type=float, default=_LIMITS.header_seconds)
@@ -53,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _serve(options: argparse.Namespace, limits: Limits) -> None:
     data_dir = DataDir(options.data_dir)
-    table = RoutingTable(LocalTarget)
+    table = RoutingTable(_local_targets(PendingRequests(data_dir.run, options.index, options.gateways)))
     watcher = SnapshotWatcher(data_dir.routing_file, data_dir.run / f"gateway-{options.index}.applied", table.apply)
     # Before the first request: a gateway that starts again must not answer 404 for what it is about to learn.
     watcher.look()
@@ -66,6 +70,15 @@ async def _serve(options: argparse.Namespace, limits: Limits) -> None:
         with suppress(asyncio.CancelledError):
             await following
         table.close()
+
+
+def _local_targets(pending: PendingRequests) -> MakeTarget:
+    def local_target(route: DeploymentRoute, contents: Contents | str) -> LocalTarget:
+        by_nature = isinstance(contents, Contents) and answers_row_by_row(contents.bundle, contents.signature)
+        place = pending.place(route.bundle_dir, route.name, route.generation)
+        return LocalTarget(route, Batching(by_nature=by_nature), place)
+
+    return local_target
 
 
 if __name__ == "__main__":

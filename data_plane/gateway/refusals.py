@@ -16,6 +16,7 @@ Refusal
 ├── InputRefused            400  the signature's violations
 ├── TooManyRequests         429
 ├── DeadlinePassed          408
+├── NoWorkerInTime          408  all stayed busy until the deadline
 ├── NoReadyWorker           503
 ├── DeploymentBroken        503  its bundle cannot be read
 ├── ModelFailed             424  the user's code raised
@@ -31,6 +32,10 @@ from data_plane.signature import SignatureViolations
 from modelyard.core.errors import PlatformError
 
 Headers = list[tuple[bytes, bytes]]
+
+_RETRY_SOON = (b"retry-after", b"1")
+# Somebody has to repair it first.
+_RETRY_LATER = (b"retry-after", b"30")
 
 
 class Refusal(PlatformError):
@@ -157,6 +162,10 @@ class TooManyRequests(Refusal):
     status = HTTPStatus.TOO_MANY_REQUESTS
     code = "TooManyRequests"
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.headers = [_RETRY_SOON]
+
 
 class DeadlinePassed(Refusal):
     status = HTTPStatus.REQUEST_TIMEOUT
@@ -169,13 +178,25 @@ class DeadlinePassed(Refusal):
         )
 
 
+class NoWorkerInTime(Refusal):
+    status = HTTPStatus.REQUEST_TIMEOUT
+    code = "RequestTimeout"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "every worker was busy until the deployment's request timeout had passed: send fewer requests at once, or "
+            "raise instance_count or request_timeout_ms"
+        )
+        self.headers = [_RETRY_SOON]
+
+
 class NoReadyWorker(Refusal):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "NoReadyWorker"
 
     def __init__(self, deployment: str) -> None:
         super().__init__(f"no worker of deployment {deployment!r} is ready; try again shortly")
-        self.headers = [(b"retry-after", b"1")]
+        self.headers = [_RETRY_SOON]
 
 
 class DeploymentBroken(Refusal):
@@ -184,6 +205,7 @@ class DeploymentBroken(Refusal):
 
     def __init__(self, deployment: str, reason: str) -> None:
         super().__init__(f"deployment {deployment!r} cannot serve: {reason}")
+        self.headers = [_RETRY_LATER]
 
 
 class _ModelsFault(Refusal):

@@ -19,8 +19,6 @@ from modelyard.core.domain.routing import DeploymentRoute, EndpointRoute, Routin
 
 _log = logging.getLogger(__name__)
 
-MakeTarget = Callable[[DeploymentRoute], Target]
-
 
 @dataclass(frozen=True, slots=True)
 class Contents:
@@ -28,6 +26,9 @@ class Contents:
 
     bundle: Bundle
     signature: CompiledSignature
+
+
+MakeTarget = Callable[[DeploymentRoute, Contents | str], Target]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +149,8 @@ class RoutingTable:
 
     def _deployment(self, route: DeploymentRoute, serving: LiveDeployment | None) -> LiveDeployment:
         if serving is None or not serving.serves(route):
-            target = self._make_target(route)
-            return LiveDeployment(route, target, _contents(route))
+            contents = _contents(route)
+            return LiveDeployment(route, self._make_target(route, contents), contents)
         serving.target.update(route)
         contents = _contents(route) if isinstance(serving.contents, str) else serving.contents
         return LiveDeployment(route, serving.target, contents)

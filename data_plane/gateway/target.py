@@ -23,7 +23,7 @@ class Answer:
 
 
 class TargetRetired(Exception):
-    """The target lets go of its workers, and had not sent this request to any: whoever is next may score it."""
+    """The target lets go of its workers, and none of them has this request: whoever is next may score it."""
 
 
 class Target(Protocol):
@@ -34,7 +34,8 @@ class Target(Protocol):
     async def score(self, request: ScoreRequest, deadline: float) -> Answer:
         """The answer before `deadline` (the event loop's clock), or a Refusal. Cancelling gives the place back.
 
-        Raises TargetRetired when the target was retired before the request was sent.
+        Raises TargetRetired when the target was retired before the request was sent, or when its worker died after that
+        and there is no other.
         """
 
     def update(self, route: DeploymentRoute) -> None:

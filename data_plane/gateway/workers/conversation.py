@@ -1,20 +1,22 @@
-"""One open connection to a guest worker: hello, then requests out and answers in.
+"""One open connection to a guest worker: hello, then batches out and answers in.
 
-The guest scores one request at a time and in order, so the first unanswered one is the one it is at work on.
+The guest scores one batch at a time and in order, so the first unanswered one is the one it is at work on.
 """
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 import orjson
 
 from data_plane.gateway.refusals import DeadlinePassed, ModelFailed, Refusal, WorkerMisspoke
 from data_plane.gateway.target import Answer
-from data_plane.gateway.workers.waiting import Waiting
+from data_plane.gateway.workers.batch import Batch
+from data_plane.gateway.workers.waiting import Outcome
 from data_plane.guests.codec import decode_result
 from data_plane.worker import frames
-from data_plane.worker.frames import Frame, FrameReader, ProtocolError
+from data_plane.worker.frames import Buffer, Frame, FrameReader, ProtocolError
 
 _log = logging.getLogger(__name__)
 
@@ -26,10 +28,10 @@ class Listener(Protocol):
     def conversation_ready(self) -> None:
         """The worker's model is loaded."""
 
-    def conversation_moved_on(self) -> None:
-        """A request was answered, so there is room for another."""
+    def conversation_answered(self, batch: Batch, outcome: Outcome) -> None:
+        """And there is room for another."""
 
-    def conversation_lost(self, unanswered: list[Waiting]) -> None:
+    def conversation_lost(self, unanswered: Sequence[Batch]) -> None:
         """The connection is closed; `unanswered` in the order in which they were sent."""
 
 
@@ -40,28 +42,33 @@ class Conversation(asyncio.Protocol):
         self._listener = listener
         self._reader = FrameReader()
         self._transport: asyncio.WriteTransport | None = None
-        self._unanswered: dict[int, Waiting] = {}
+        self._unanswered: dict[int, Batch] = {}
         self.is_ready = False
         self.ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         """Whether it had been ready, once it is over."""
 
     @property
     def in_flight(self) -> int:
+        """Batches."""
         return len(self._unanswered)
+
+    @property
+    def load(self) -> int:
+        """Requests."""
+        return sum(len(batch.members) for batch in self._unanswered.values())
 
     @property
     def is_held_up(self) -> bool:
         """Whether the worker is at work, or about to be, on what nobody waits for any more."""
-        return any(waiting.is_settled for waiting in self._unanswered.values())
+        return any(batch.holds_up for batch in self._unanswered.values())
 
-    def send(self, waiting: Waiting) -> None:
+    def send(self, batch: Batch, frame: Sequence[Buffer]) -> None:
         assert self._transport is not None, "only a ready conversation is sent to"
-        self._unanswered[waiting.number] = waiting
-        waiting.is_sent = True
-        if sum(map(len, waiting.frame)) <= _SMALL_FRAME:
-            self._transport.write(b"".join(waiting.frame))
+        self._unanswered[batch.number] = batch
+        if sum(map(len, frame)) <= _SMALL_FRAME:
+            self._transport.write(b"".join(frame))
         else:
-            self._transport.writelines(waiting.frame)
+            self._transport.writelines(frame)
 
     def close(self) -> None:
         if self._transport is not None:
@@ -86,8 +93,6 @@ class Conversation(asyncio.Protocol):
         was_ready, self.is_ready = self.is_ready, False
         unanswered = list(self._unanswered.values())
         self._unanswered.clear()
-        for waiting in unanswered:
-            waiting.is_sent = False
         if not self.ended.done():
             self.ended.set_result(was_ready)
         self._listener.conversation_lost(unanswered)
@@ -104,15 +109,11 @@ class Conversation(asyncio.Protocol):
         else:
             raise ProtocolError(f"a frame of kind {frame.kind} is nothing to tell a gateway")
 
-    def _settle(self, frame: Frame, outcome: Answer | Refusal) -> None:
-        waiting = self._unanswered.pop(frame.request_id, None)
-        if waiting is None:
+    def _settle(self, frame: Frame, outcome: Outcome) -> None:
+        batch = self._unanswered.pop(frame.request_id, None)
+        if batch is None:
             raise ProtocolError(f"it answered request {frame.request_id}, which is not under way")
-        if isinstance(outcome, Answer):
-            waiting.succeed(outcome)
-        else:
-            waiting.refuse(outcome)
-        self._listener.conversation_moved_on()
+        self._listener.conversation_answered(batch, outcome)
 
     def _note_status(self, status: dict[str, Any]) -> None:
         if (status["guest_id"], status["generation"]) != (self._guest_id, self._generation):

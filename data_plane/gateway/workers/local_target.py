@@ -1,8 +1,9 @@
 """One deployment's requests and the guest workers of this machine that score them.
 
-One queue: a request goes to the least busy worker with room, or waits for one. When a worker dies, the request it was
-at work on is tried once more, and those behind it as if they had never been sent; a request whose workers died twice is
-answered 424. Everything ends at the request's deadline.
+One queue: what waits goes to the least busy worker with room, as a batch where the model allows it. When a worker dies,
+the request it was at work on is tried once more, the members of a batch are tried one by one, and those behind as if
+they had never been sent; a request that was alone when its worker died, twice, is answered 424. Everything ends at the
+request's deadline, and a target that is retired keeps nothing that it has no worker for.
 """
 
 import asyncio
@@ -10,9 +11,21 @@ import itertools
 from collections import deque
 from collections.abc import Sequence
 
-from data_plane.gateway.refusals import DeadlinePassed, NoReadyWorker, Refusal, TooManyRequests, WorkerDied
+from data_plane.gateway.admission import Place
+from data_plane.gateway.refusals import (
+    DeadlinePassed,
+    NoReadyWorker,
+    NoWorkerInTime,
+    Refusal,
+    TooManyRequests,
+    WorkerDied,
+    WorkerMisspoke,
+)
 from data_plane.gateway.target import Answer, ScoreRequest, TargetRetired
-from data_plane.gateway.workers.waiting import Waiting
+from data_plane.gateway.workers.batch import Batch
+from data_plane.gateway.workers.batching import Batching
+from data_plane.gateway.workers.deadlines import Deadlines
+from data_plane.gateway.workers.waiting import Outcome, Waiting
 from data_plane.gateway.workers.worker_link import WorkerLink
 from modelyard.core.domain.routing import DeploymentRoute
 
@@ -21,16 +34,19 @@ _DEFAULT_CONCURRENCY = 250
 # As in Azure: this many times the concurrency may be here, scored or waiting.
 _PENDING_FACTOR = 2
 _MOST_DEATHS = 2
-_REQUEST_ID_BITS = 0xFFFFFFFF
+_FRAME_NUMBERS = 0xFFFFFFFF
 
 
 class LocalTarget:
-    def __init__(self, route: DeploymentRoute) -> None:
-        self._route = route
+    def __init__(self, route: DeploymentRoute, batching: Batching, place: Place) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._batching = batching
+        self._place = place
         self._links: dict[str, WorkerLink] = {}
         self._queue: deque[Waiting] = deque()
+        self._present = Deadlines(self._look_at)
         self._numbers = itertools.count(1)
-        self._present = 0
+        self._held_back: asyncio.TimerHandle | None = None
         self._retired = False
         self.update(route)
 
@@ -40,6 +56,9 @@ class LocalTarget:
 
     def update(self, route: DeploymentRoute) -> None:
         self._route = route
+        self._batching.update(route)
+        self._concurrency = route.max_concurrent_requests_per_instance or _DEFAULT_CONCURRENCY
+        self._most_present = _PENDING_FACTOR * self._concurrency * max(1, route.instance_count)
         wanted = {worker.guest_id: worker for worker in route.workers}
         for guest_id in self._links.keys() - wanted.keys():
             self._links.pop(guest_id).retire()
@@ -49,112 +68,161 @@ class LocalTarget:
 
     def retire(self) -> None:
         self._retired = True
+        self._turn_away()
         self._let_go_if_empty()
 
     async def score(self, request: ScoreRequest, deadline: float) -> Answer:
         if self._retired:
             raise TargetRetired
-        if self._present >= self._most_present:
+        if not self._place.enter(self._most_present):
             raise TooManyRequests(
-                f"{self._present} requests are pending, the limit of deployment {self._route.name!r}: send fewer at "
-                "once, or raise instance_count or max_concurrent_requests_per_instance"
+                f"{self._most_present} requests are pending, the limit of deployment {self._route.name!r}: send fewer "
+                "at once, or raise instance_count or max_concurrent_requests_per_instance"
             )
-        self._present += 1
+        waiting = Waiting(request, self._loop.time(), deadline, self._route.max_queue_wait_seconds)
+        self._present.add(waiting)
         try:
-            return await self._scored(request, deadline)
-        finally:
-            self._present -= 1
-            self._let_go_if_empty()
-
-    async def _scored(self, request: ScoreRequest, deadline: float) -> Answer:
-        now = asyncio.get_running_loop().time()
-        waiting = Waiting(next(self._numbers) & _REQUEST_ID_BITS, request, deadline - now)
-        self._queue.append(waiting)
-        self._dispatch()
-        timers = self._timers(waiting, now, deadline)
-        try:
+            self._enqueue(waiting)
+            self._dispatch()
             return await waiting.answer
         finally:
-            for timer in timers:
-                timer.cancel()
             self._forget(waiting)
 
-    @property
-    def _concurrency(self) -> int:
-        return self._route.max_concurrent_requests_per_instance or _DEFAULT_CONCURRENCY
+    def _enqueue(self, waiting: Waiting) -> None:
+        waiting.is_queued = True
+        self._queue.append(waiting)
 
-    @property
-    def _most_present(self) -> int:
-        return _PENDING_FACTOR * self._concurrency * max(1, len(self._route.workers))
+    def _enqueue_first(self, some: Sequence[Waiting]) -> None:
+        for waiting in reversed(some):
+            if not waiting.is_settled:
+                waiting.is_queued = True
+                self._queue.appendleft(waiting)
 
-    # Which request goes to which worker.
+    def _forget(self, waiting: Waiting) -> None:
+        """It is answered, or refused, or its caller has hung up and leaves nothing behind."""
+        self._present.remove(waiting)
+        self._place.leave()
+        if waiting.is_queued:
+            waiting.is_queued = False
+            self._queue.remove(waiting)
+        if waiting.batch is not None:
+            waiting.batch.waited_for -= 1
+        if self._retired:
+            self._let_go_if_empty()
+
+    # Which requests go to which worker.
 
     def _dispatch(self) -> None:
         while self._queue:
-            if self._queue[0].is_settled:
-                self._queue.popleft()
-                continue
             link = self._least_busy()
             if link is None:
                 return
-            link.send(self._queue.popleft())
+            now = self._loop.time()
+            until = self._batching.held_back_until(self._queue, now)
+            if until:
+                self._dispatch_at(until)
+                return
+            self._send(link, now)
+
+    def _send(self, link: WorkerLink, now: float) -> None:
+        taken = self._batching.take(self._queue, now, self._concurrency - link.load)
+        for waiting in taken:
+            waiting.is_queued = False
+        batch = Batch(next(self._numbers) & _FRAME_NUMBERS, taken)
+        try:
+            frame = batch.frame(now)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is about this request's values
+            self._settle(batch, WorkerMisspoke(f"the request cannot be sent to a worker: {error!r}"))
+        else:
+            link.send(batch, frame)
 
     def _least_busy(self) -> WorkerLink | None:
-        concurrency = self._concurrency
-        chosen, lightest = None, concurrency
+        chosen, lightest = None, self._concurrency
+        deepest = 1 if self._batching.is_on else 2
         for link in self._links.values():
             load = link.load
-            if load < lightest and link.has_room(concurrency):
+            if load < lightest and link.has_room(deepest):
                 chosen, lightest = link, load
         return chosen
+
+    def _dispatch_at(self, moment: float) -> None:
+        if self._held_back is not None:
+            self._held_back.cancel()
+        self._held_back = self._loop.call_at(moment, self._dispatch)
+
+    # What the workers make of them.
 
     def link_has_room(self) -> None:
         self._dispatch()
 
-    def link_lost(self, unanswered: list[Waiting]) -> None:
-        if unanswered:
-            # It scores one at a time and in order: only the first can have harmed it.
-            self._blame(unanswered[0])
-        self._queue.extendleft(waiting for waiting in reversed(unanswered) if not waiting.is_settled)
+    def link_answered(self, batch: Batch, outcome: Outcome) -> None:
+        self._settle(batch, outcome)
         self._dispatch()
 
-    def _blame(self, waiting: Waiting) -> None:
-        waiting.deaths += 1
-        if waiting.deaths >= _MOST_DEATHS:
-            waiting.refuse(WorkerDied())
+    def _settle(self, batch: Batch, outcome: Outcome) -> None:
+        members = batch.disband()
+        outcomes = self._batching.outcomes(batch, outcome)
+        if outcomes is None:
+            self._try_alone(members)
+            return
+        for waiting, its_outcome in zip(members, outcomes, strict=True):
+            waiting.settle(its_outcome)
+
+    def _try_alone(self, members: Sequence[Waiting]) -> None:
+        for waiting in members:
+            waiting.send_alone()
+        self._enqueue_first(members)
+
+    def link_lost(self, unanswered: Sequence[Batch]) -> None:
+        for position, batch in reversed(list(enumerate(unanswered))):
+            members = batch.disband()
+            if position == 0:
+                # It scores one batch at a time and in order: only the first can have harmed it.
+                self._blame(batch)
+            self._enqueue_first(members)
+        if self._retired and not self.is_ready:
+            self._turn_away()
+        self._dispatch()
+
+    def _blame(self, batch: Batch) -> None:
+        for waiting in batch.members:
+            if not batch.is_single:
+                waiting.send_alone()
+                continue
+            waiting.deaths += 1
+            if waiting.deaths >= _MOST_DEATHS:
+                waiting.settle(WorkerDied())
 
     # How long a request may take.
 
-    def _timers(self, waiting: Waiting, now: float, deadline: float) -> Sequence[asyncio.TimerHandle]:
-        loop = asyncio.get_running_loop()
-        at_the_deadline = loop.call_at(deadline, self._expire, waiting)
-        patience = self._route.max_queue_wait_seconds
-        if patience is None or waiting.is_sent:
-            return (at_the_deadline,)
-        return at_the_deadline, loop.call_at(now + patience, self._waited_too_long, waiting)
-
-    def _expire(self, waiting: Waiting) -> None:
-        waiting.refuse(DeadlinePassed() if waiting.is_sent else self._why_unsent(DeadlinePassed()))
-
-    def _waited_too_long(self, waiting: Waiting) -> None:
-        if not waiting.is_sent and not waiting.deaths:
+    def _look_at(self, waiting: Waiting, now: float) -> None:
+        is_sent = waiting.batch is not None
+        if now >= waiting.deadline:
+            if waiting.batch is not None:
+                waiting.batch.is_overdue = True
+            waiting.settle(DeadlinePassed() if is_sent else self._why_unsent(NoWorkerInTime()))
+        elif not is_sent and not waiting.deaths:
             refusal = TooManyRequests(
                 "every worker stayed busy for longer than max_queue_wait_ms: send fewer requests at once, or raise "
                 "instance_count or max_queue_wait_ms"
             )
-            waiting.refuse(self._why_unsent(refusal))
+            waiting.settle(self._why_unsent(refusal))
 
     def _why_unsent(self, when_busy: Refusal) -> Refusal:
         return when_busy if self.is_ready else NoReadyWorker(self._route.name)
 
-    def _forget(self, waiting: Waiting) -> None:
-        """A caller that hangs up leaves nothing in the queue."""
-        if not waiting.is_sent and waiting in self._queue:
-            self._queue.remove(waiting)
-
     # Letting go.
 
+    def _turn_away(self) -> None:
+        """Whoever is next scores what waits."""
+        while self._queue:
+            waiting = self._queue.popleft()
+            waiting.is_queued = False
+            waiting.settle(TargetRetired())
+
     def _let_go_if_empty(self) -> None:
-        if self._retired and self._present == 0:
+        if self._retired and not self._present:
+            self._present.close()
+            self._place.give_back()
             for link in self._links.values():
                 link.retire()

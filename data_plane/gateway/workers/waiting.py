@@ -1,42 +1,79 @@
-"""A request on its way through a target: in the queue, or sent to a worker."""
+"""A request on its way through a target: in the queue, or in a batch that was sent to a worker."""
 
 import asyncio
-import time
-from collections.abc import Sequence
+import math
+from typing import TYPE_CHECKING
 
 from data_plane.gateway.refusals import Refusal
-from data_plane.gateway.target import Answer, ScoreRequest
-from data_plane.guests.codec import encode_score
-from data_plane.worker.frames import Buffer
+from data_plane.gateway.target import Answer, ScoreRequest, TargetRetired
+from data_plane.gateway.workers.joining import Shape, shape_of
+from data_plane.guests.encode import row_count
+from data_plane.guests.values import Result
+
+if TYPE_CHECKING:
+    from data_plane.gateway.workers.batch import Batch
+
+Outcome = Answer | Refusal
 
 
 class Waiting:
-    __slots__ = ("answer", "deaths", "frame", "is_sent", "number")
+    __slots__ = (
+        "_shape",
+        "answer",
+        "batch",
+        "came",
+        "deadline",
+        "deaths",
+        "foretold",
+        "goes_alone",
+        "is_queued",
+        "patience_ends",
+        "request",
+        "rows",
+    )
 
-    def __init__(self, number: int, request: ScoreRequest, seconds: float) -> None:
-        self.number = number
-        """The frame's request id: no two of a target's requests that are under way have the same."""
-        self.frame: Sequence[Buffer] = encode_score(
-            request.payload,
-            request_id=number,
-            params=request.params,
-            request_ids=(request.id,),
-            deadline=time.time() + seconds,
-        )
+    def __init__(self, request: ScoreRequest, now: float, deadline: float, patience: float | None) -> None:
+        self.request = request
+        self.rows = row_count(request.payload)
+        self.came = now
+        self.deadline = deadline
+        self.patience_ends = math.inf if patience is None else now + patience
+        """When it is refused if it was never sent to a worker."""
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self.is_sent = False
+        self.batch: Batch | None = None
+        """With which it was sent, and which is not answered yet."""
+        self.is_queued = False
+        self.goes_alone = False
+        """After it was in a batch that failed, so that it harms nobody but itself."""
+        self.foretold: Result | None = None
+        """What a batch that is on trial said; its own answer is to be the same."""
         self.deaths = 0
-        """Workers that died while they scored it."""
+        """Workers that died while they scored it alone."""
+        self._shape: Shape | bool | None = False
+
+    @property
+    def shape(self) -> Shape | None:
+        """Looked at only when there is another to share a batch with."""
+        if isinstance(self._shape, bool):
+            self._shape = None if self.goes_alone else shape_of(self.request.payload)
+        return self._shape
 
     @property
     def is_settled(self) -> bool:
         """Answered, refused, or given up by its caller."""
         return self.answer.done()
 
-    def succeed(self, answer: Answer) -> None:
-        if not self.answer.done():
-            self.answer.set_result(answer)
+    def settle(self, outcome: Outcome | TargetRetired) -> None:
+        if self.answer.done():
+            return
+        if isinstance(outcome, Answer):
+            self.answer.set_result(outcome)
+        else:
+            self.answer.set_exception(outcome)
 
-    def refuse(self, refusal: Refusal) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(refusal)
+    def send_alone(self) -> None:
+        self.goes_alone = True
+        self._shape = None
+
+    def fits(self, other: "Waiting") -> bool:
+        return self.shape is not None and self.shape == other.shape and self.request.params == other.request.params

@@ -1,24 +1,27 @@
 """Keeps a connection to one worker for as long as the snapshot names it."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
+from data_plane.gateway.workers.batch import Batch
 from data_plane.gateway.workers.conversation import Conversation
-from data_plane.gateway.workers.waiting import Waiting
+from data_plane.gateway.workers.waiting import Outcome
+from data_plane.worker.frames import Buffer
 from modelyard.core.domain.routing import WorkerRoute
 
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 1.0
 
-# One that is scored and one that already lies in the worker's socket, so that it never waits for us.
-_DEEPEST = 2
-
 
 class LinkOwner(Protocol):
     def link_has_room(self) -> None:
-        """A worker became ready, or free for another request."""
+        """A worker became ready."""
 
-    def link_lost(self, unanswered: list[Waiting]) -> None:
+    def link_answered(self, batch: Batch, outcome: Outcome) -> None:
+        """A worker is done with a batch, and free for another."""
+
+    def link_lost(self, unanswered: Sequence[Batch]) -> None:
         """A worker's connection broke with these unanswered, the one it was at work on first."""
 
 
@@ -37,21 +40,22 @@ class WorkerLink:
 
     @property
     def load(self) -> int:
-        return self._conversation.in_flight if self._conversation is not None else 0
+        """Requests that it has been sent and not answered."""
+        return self._conversation.load if self._conversation is not None else 0
 
-    def has_room(self, concurrency: int) -> bool:
-        """Whether it may be sent a request now; never behind one that nobody waits for any more.
+    def has_room(self, deepest: int) -> bool:
+        """Whether it may be sent a batch now; never behind one that nobody waits for any more.
 
         That one may have outlived its deadline, and nobody knows for how long it will go on.
         """
         conversation = self._conversation
         if conversation is None or not conversation.is_ready or self._retired:
             return False
-        return conversation.in_flight < min(_DEEPEST, concurrency) and not conversation.is_held_up
+        return conversation.in_flight < deepest and not conversation.is_held_up
 
-    def send(self, waiting: Waiting) -> None:
+    def send(self, batch: Batch, frame: Sequence[Buffer]) -> None:
         assert self._conversation is not None, "room is only in an open conversation"
-        self._conversation.send(waiting)
+        self._conversation.send(batch, frame)
 
     def retire(self) -> None:
         """Close the connection after the last answer."""
@@ -90,12 +94,12 @@ class WorkerLink:
     def conversation_ready(self) -> None:
         self._owner.link_has_room()
 
-    def conversation_moved_on(self) -> None:
+    def conversation_answered(self, batch: Batch, outcome: Outcome) -> None:
+        self._owner.link_answered(batch, outcome)
         if self._retired:
             self._close_if_done()
-        self._owner.link_has_room()
 
-    def conversation_lost(self, unanswered: list[Waiting]) -> None:
+    def conversation_lost(self, unanswered: Sequence[Batch]) -> None:
         self._conversation = None
         if self._retired:
             self._keeping_open.cancel()

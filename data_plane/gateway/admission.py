@@ -1,0 +1,123 @@
+"""How many requests of a deployment are pending, over all gateway processes that share the port.
+
+Each process has a small table in a file of its own, which only it writes and all the others map and read: no locks. The
+first thing a gateway does is to empty its own table, so that what a dead one has left behind ends with its successor.
+"""
+
+import hashlib
+import logging
+import mmap
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+_SLOTS = 4096
+_SLOT = 2
+"""A key and a count, of eight bytes each."""
+_BYTES = _SLOTS * _SLOT * 8
+
+_FREE = 0
+_GIVEN_BACK = 1
+"""Free again, but others may lie behind it."""
+
+
+class PendingRequests:
+    def __init__(self, folder: Path, index: int = 0, gateways: int = 1) -> None:
+        tables = [_Table(folder / f"gateway-{each}.pending") for each in range(max(gateways, index + 1))]
+        self._own = tables.pop(index)
+        self._own.empty()
+        self._others = tuple(tables)
+
+    def place(self, *name: object) -> "Place":
+        """Where the requests of `name` are counted; all gateways have to name it alike."""
+        key = _key(name)
+        slot = self._own.take_slot(key)
+        if slot is None:
+            _log.warning("The table of pending requests is full: each gateway counts those of %s for itself", name)
+        return Place(self._own, self._others, key, slot)
+
+
+class Place:
+    def __init__(self, own: "_Table", others: Sequence["_Table"], key: int, slot: int | None) -> None:
+        self._own = own
+        self._others = others if slot is not None else ()
+        self._key = key
+        self._slot = slot
+        self._count = 0
+
+    def enter(self, limit: int) -> bool:
+        """Whether one more is within the limit. It then counts until it leaves."""
+        self._set(self._count + 1)
+        # Counted first and looked at then: of two gateways that do so at the same time, neither goes over the limit.
+        if self._count + sum(other.count(self._key) for other in self._others) <= limit:
+            return True
+        self._set(self._count - 1)
+        return False
+
+    def leave(self) -> None:
+        self._set(self._count - 1)
+
+    def give_back(self) -> None:
+        """Nothing is counted here any more."""
+        if self._slot is not None:
+            self._own.free(self._slot)
+            self._slot = None
+
+    def _set(self, count: int) -> None:
+        self._count = count
+        if self._slot is not None:
+            self._own.write(self._slot, count)
+
+
+class _Table:
+    """Open addressing: a key lies at the place that it says itself, or in the next that is free."""
+
+    def __init__(self, file: Path) -> None:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            # Never shorter: others may have it mapped.
+            os.ftruncate(descriptor, _BYTES)
+            self._words = memoryview(mmap.mmap(descriptor, _BYTES)).cast("Q")
+        finally:
+            os.close(descriptor)
+
+    def empty(self) -> None:
+        for word in range(_SLOTS * _SLOT):
+            self._words[word] = 0
+
+    def take_slot(self, key: int) -> int | None:
+        for slot in _probe(key):
+            if self._words[slot] in (_FREE, _GIVEN_BACK):
+                self._words[slot + 1] = 0
+                self._words[slot] = key
+                return slot
+        return None
+
+    def free(self, slot: int) -> None:
+        self._words[slot + 1] = 0
+        self._words[slot] = _GIVEN_BACK
+
+    def write(self, slot: int, count: int) -> None:
+        self._words[slot + 1] = count
+
+    def count(self, key: int) -> int:
+        for slot in _probe(key):
+            found = self._words[slot]
+            if found == key:
+                return self._words[slot + 1]
+            if found == _FREE:
+                return 0
+        return 0
+
+
+def _probe(key: int) -> Iterator[int]:
+    first = key % _SLOTS
+    for slot in range(first, first + _SLOTS):
+        yield slot % _SLOTS * _SLOT
+
+
+def _key(name: tuple[object, ...]) -> int:
+    digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
+    return max(int.from_bytes(digest, "little"), _GIVEN_BACK + 1)
