@@ -9,8 +9,8 @@ from data_plane.signature.violations import Findings
 
 _DEEPEST = 200
 _ANY_DIGIT_AS_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
-# Integers of 19 digits fit into 64 bits.
-_DIGITS_BEYOND_64_BITS = b"0" * 20
+# The shortest integer beyond 64 bits: -9223372036854775809. Without a sign it has 20 digits.
+_DIGITS = b"0" * 19
 
 
 def parse_json(body: bytes) -> Any:
@@ -26,11 +26,13 @@ def parse_json(body: bytes) -> Any:
 
 def _may_have_longer_integers(body: bytes) -> bool:
     zeros = body.translate(_ANY_DIGIT_AS_ZERO)
-    place = zeros.find(_DIGITS_BEYOND_64_BITS)
+    place = zeros.find(_DIGITS)
     while place >= 0:
-        if zeros[place - 1 : place] not in (b".", b"0"):
+        before, end = zeros[place - 1 : place], place + len(_DIGITS)
+        # After a point, and inside a run that was looked at already, they are no integer.
+        if before not in (b".", b"0") and (before == b"-" or zeros[end : end + 1] == b"0"):
             return True
-        place = zeros.find(_DIGITS_BEYOND_64_BITS, place + len(_DIGITS_BEYOND_64_BITS))
+        place = zeros.find(_DIGITS, end)
     return False
 
 
