@@ -13,13 +13,14 @@ _ANY_DIGIT_AS_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
 _DIGITS = b"0" * 19
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: bytes | memoryview) -> Any:
     """Raises orjson.JSONDecodeError. Integers beyond 64 bits stay exact, where orjson would make doubles of them."""
     value = orjson.loads(body)
-    if not _may_have_longer_integers(body):
+    text = bytes(body)
+    if not _may_have_longer_integers(text):
         return value
     try:
-        return json.loads(body)
+        return json.loads(text)
     except RecursionError:
         return value
 

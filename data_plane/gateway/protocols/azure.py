@@ -9,7 +9,7 @@ from data_plane.gateway.refusals import InvalidBody, Refusal, UnsupportedMediaTy
 from data_plane.gateway.routing_table import LiveDeployment
 from data_plane.gateway.target import Answer
 from data_plane.guests.codec import result_to_json
-from data_plane.signature import Enforced
+from data_plane.signature import Enforced, parse_json
 
 _JSON = b"application/json"
 
@@ -41,7 +41,7 @@ def _document(body: bytes) -> dict[str, Any]:
     if not body:
         raise InvalidBody("the body is empty: send a JSON object with 'input_data'")
     try:
-        document = orjson.loads(body)
+        document = parse_json(body)
     except orjson.JSONDecodeError as error:
         raise InvalidBody(f"the body is not JSON: {error}") from None
     if not isinstance(document, dict) or "input_data" not in document:

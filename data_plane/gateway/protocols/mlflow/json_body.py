@@ -8,7 +8,7 @@ import orjson
 from data_plane.gateway.protocols.mlflow.json_frames import records_table, split_table
 from data_plane.gateway.refusals import InvalidBody
 from data_plane.guests.codec import JsonPayload
-from data_plane.signature import CompiledSignature, Enforced
+from data_plane.signature import CompiledSignature, Enforced, parse_json
 from data_plane.signature.schema import ColumnSpec
 
 _FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -50,7 +50,7 @@ def _document(body: bytes) -> dict[str, Any]:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return orjson.loads(body)
+        return parse_json(body)
     except orjson.JSONDecodeError as error:
         if b"NaN" in body or b"Infinity" in body:
             return _parsed_with_nan(body)

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from data_plane.gateway.refusals import InvalidBody
+from data_plane.signature import parse_json
 
 _SMALLEST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**64 - 1
 
@@ -14,7 +15,7 @@ def parse(text: memoryview) -> Any:
     if not text:
         raise InvalidBody("the body is empty: send a JSON object with 'inputs'")
     try:
-        return orjson.loads(text)
+        return parse_json(text)
     except orjson.JSONDecodeError as error:
         return _parsed_with_nan(bytes(text), error)
 
