@@ -21,7 +21,8 @@ def parse_json(body: bytes | memoryview) -> Any:
         return value
     try:
         return json.loads(text)
-    except RecursionError:
+    except (RecursionError, ValueError):
+        # Nested too deep, or an integer of more digits than Python reads.
         return value
 
 
