@@ -14,7 +14,7 @@ from data_plane.signature.schema import ColumnSpec, InputSpecs, ParamSpec, Tenso
 from data_plane.signature.table import Table
 from data_plane.signature.tensors import NamedTensorInputs, TensorInput
 from data_plane.signature.unsigned import UnsignedInputs
-from data_plane.signature.violations import Findings
+from data_plane.signature.violations import Findings, sendable
 from modelyard.core.domain.mlmodel import RawSignature
 
 
@@ -69,7 +69,7 @@ class CompiledSignature:
         held_params = self._params.enforce(params, findings)
         findings.raise_if_any()
         assert payload is not None, "a payload is missing only where a violation says why"
-        return Enforced(payload, held_params, findings.surplus)
+        return Enforced(payload, held_params, tuple(map(sendable, findings.surplus)))
 
 
 def compile_signature(signature: RawSignature | None, *, type_hints: bool) -> CompiledSignature:

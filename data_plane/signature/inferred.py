@@ -31,14 +31,13 @@ _ARRAY_TYPES: dict[str, tuple[LogicalType, str]] = {
 }
 
 
-def infer_json(name: Any, values: Sequence[Any]) -> Column:
+def infer_json(name: str | int, values: Sequence[Any]) -> Column:
     kinds = set(map(type, values))
     rule = _rule_of(kinds)
     bulk = rule.many(values, kinds)
-    label = name if type(name) is int else str(name)
     if isinstance(bulk, np.ndarray):
-        return Column(label, rule.logical_type, bulk)
-    return Column(label, rule.logical_type if rule in (STRING, BINARY) else "json", list(values))
+        return Column(name, rule.logical_type, bulk)
+    return Column(name, rule.logical_type if rule in (STRING, BINARY) else "json", list(values))
 
 
 def _rule_of(kinds: set[type]) -> Rule:
@@ -53,7 +52,7 @@ def _rule_of(kinds: set[type]) -> Rule:
     return STRING if kinds == {str} else ANY
 
 
-def infer_typed(name: Any, column: TypedColumn) -> Column:
+def infer_typed(name: str | int, column: TypedColumn) -> Column:
     """Arrays keep their type, in one of the widths that travel."""
     values = column.values
     if isinstance(values, np.ndarray) and values.dtype.kind == "M":
@@ -67,14 +66,14 @@ def infer_typed(name: Any, column: TypedColumn) -> Column:
     return _inferred_with_missing(name, listed)
 
 
-def _inferred_with_missing(name: Any, values: list[Any]) -> Column:
+def _inferred_with_missing(name: str | int, values: list[Any]) -> Column:
     kinds = set(map(type, values)) - {NONE_TYPE}
     if kinds in ({str}, {bytes}):
         return Column(name, "string" if kinds == {str} else "binary", values)
     return infer_json(name, values)
 
 
-def infer_text(name: Any, column: TypedColumn) -> Column:
+def infer_text(name: str | int, column: TypedColumn) -> Column:
     """A column of CSV, where None is missing."""
     texts = list(column.values)
     present = [text for text in texts if text is not None]

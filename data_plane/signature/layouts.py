@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from data_plane.signature.labels import are_labels
 from data_plane.signature.nested import ArrayRule, ObjectRule, depth_of_array
 from data_plane.signature.schema import ColumnSpec
 from data_plane.signature.violations import Findings, describe
@@ -18,7 +19,6 @@ _TABLE = "a table (split orientation, a list of records, a list of rows or an ob
 _SPLIT_KEYS = frozenset({"columns", "index", "data"})
 _LIST = {list}
 _DICT = {dict}
-_LABELS = {str, int}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,7 @@ class Layouts:
             return None
         if names is None:
             return self._rows(data, findings)
-        if not set(map(type, names)) <= _LABELS:
-            findings.add(None, None, "column names that are text or numbers", "something else")
+        if not are_labels(names, findings):
             return None
         if not self._named:
             return self._rows(data, findings, names)
@@ -142,7 +141,12 @@ class Layouts:
     def _records(self, records: list[dict[str, Any]], findings: Findings) -> Found | None:
         """A key that only some records have is null in the others."""
         if not self._named:
-            return self._rows([list(record.values()) for record in records], findings, list(records[0]))
+            names = list(records[0])
+            return (
+                self._rows([list(record.values()) for record in records], findings, names)
+                if are_labels(names, findings)
+                else None
+            )
         present = dict.fromkeys(chain.from_iterable(records))
         findings.surplus = tuple(key for key in present if key not in self._declared)
         columns = [

@@ -19,6 +19,8 @@ from data_plane.signature.texts import DatetimeRule
 from data_plane.signature.violations import describe
 
 JSON_TYPE: Final = "json"
+# Of a caller's own key, in the place of a violation.
+_LONGEST_KEY = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class MapRule(_JsonRule):
     def one(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise Unheld
-        return {key: self.values.held(entry, f".{key}") for key, entry in value.items()}
+        return {key: self.values.held(entry, f".{key[:_LONGEST_KEY]}") for key, entry in value.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class ObjectRule(_JsonRule):
     def _property(self, name: str) -> Member:
         declared = self._declared.get(name)
         if declared is None:
-            raise Unheld(f".{name[:40]}", self.expected, "a property that is not declared")
+            raise Unheld(f".{name[:_LONGEST_KEY]}", self.expected, "a property that is not declared")
         return declared.member
 
 

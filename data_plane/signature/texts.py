@@ -26,13 +26,13 @@ class StringRule:
     absent: None = None
 
     def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
-        return list(values) if kinds == _STR and _is_unicode("".join(values)) else None
+        return list(values) if kinds == _STR and is_unicode("".join(values)) else None
 
     def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
         return None
 
     def one(self, value: Any) -> str:
-        if not isinstance(value, str) or not _is_unicode(value):
+        if not isinstance(value, str) or not is_unicode(value):
             raise Unheld
         return value
 
@@ -40,7 +40,7 @@ class StringRule:
         return values
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Half a surrogate pair can be written in JSON, and is no character."""
     if text.isascii():
         return True

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from data_plane.guests.codec import ArrayPayload, ArraysPayload, FramePayload, JsonPayload, Payload
 from data_plane.signature.inferred import infer_json, infer_text, infer_typed
 from data_plane.signature.json_values import can_travel
+from data_plane.signature.labels import are_labels
 from data_plane.signature.table import Table
 from data_plane.signature.violations import Findings, describe
 
@@ -23,7 +24,7 @@ class UnsignedInputs:
     def payload(self, input_data: Any, findings: Findings) -> Payload | None:
         match input_data:
             case {"columns": list(names), "data": list(rows)}:
-                return _frame(names, rows, findings)
+                return _frame(names, rows, findings) if are_labels(names, findings) else None
             case list():
                 array = _array(input_data)
                 return _json(input_data, findings) if array is None else ArrayPayload(array)
@@ -63,7 +64,9 @@ def _named_tensors(body: dict[str, Any], findings: Findings) -> Payload | None:
     """A value that is no list has no tensor form; the model then gets the dict as it came."""
     arrays = {name: _array(value) for name, value in body.items() if isinstance(value, list)}
     held = {name: array for name, array in arrays.items() if array is not None}
-    return ArraysPayload(held) if body and len(held) == len(body) else _json(body, findings)
+    if not body or len(held) < len(body):
+        return _json(body, findings)
+    return ArraysPayload(held) if are_labels(held, findings) else None
 
 
 def _json(value: Any, findings: Findings) -> Payload | None:

@@ -51,11 +51,17 @@ class Findings:
     def add(self, column: str | None, row: int | None, expected: str, got: str) -> None:
         self._count += 1
         if len(self._listed) < _MOST_LISTED:
-            self._listed.append(Violation(column, row, expected, got))
+            column = None if column is None else sendable(column)
+            self._listed.append(Violation(column, row, sendable(expected), sendable(got)))
 
     def raise_if_any(self) -> None:
         if self._count:
             raise SignatureViolations(tuple(self._listed), self._count - len(self._listed))
+
+
+def sendable(text: str) -> str:
+    """Without halves of surrogate pairs, which no answer can hold."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def describe(value: Any) -> str:

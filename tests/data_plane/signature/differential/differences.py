@@ -1,5 +1,6 @@
 """Where the platform differs from MLflow on purpose. Each name here is a row of docs/signature.md."""
 
+import json
 from typing import Any
 
 from tests.data_plane.signature.differential import reference
@@ -88,6 +89,8 @@ def of_column(case: Case, version: str, entry: dict[str, Any], column: list[Any]
         return "base64 is decoded on some ways only"
     if {"datetime", "array"} <= _types(entry):
         return "moments in arrays are numbers"
+    if "string" in _types(entry) and ZERO_AT_THE_END in json.dumps(column):
+        return "a zero character at the end is lost"
     if is_pivoted and types & {*NESTED, "any"}:
         return "instances and inputs make arrays of nested values"
     if is_pivoted and None in column:
@@ -95,6 +98,7 @@ def of_column(case: Case, version: str, entry: dict[str, Any], column: list[Any]
     return None
 
 
+ZERO_AT_THE_END = '\\u0000"'
 SPLIT_OR_RECORDS = ("dataframe_split", "dataframe_records")
 
 
@@ -128,5 +132,6 @@ NAMES = (
     "moments in arrays are numbers",
     "instances and inputs make arrays of nested values",
     "null is the text None",
+    "a zero character at the end is lost",
     "optional columns come last",
 )

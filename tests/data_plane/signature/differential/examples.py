@@ -35,6 +35,7 @@ BY_NAME = {
     "base64 is decoded on some ways only": case("binary", "eA==", envelope="inputs"),
     "moments in arrays are numbers": case(array("datetime"), ["2024-05-31"], envelope="unwrapped"),
     "instances and inputs make arrays of nested values": case("any", 1, "x", envelope="instances"),
+    "a zero character at the end is lost": case(array("string"), ["x\0"]),
     "null is the text None": case("string", None, "x", envelope="inputs", required=False),
     "optional columns come last": Case(
         [{"type": "long", "required": False, "name": "a"}, {"type": "long", "required": True, "name": "b"}],
