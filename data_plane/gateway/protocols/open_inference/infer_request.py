@@ -61,14 +61,13 @@ def read_infer_request(request: Request, body: bytes) -> InferRequest:
     )
 
 
-def _split(request: Request, body: bytes) -> tuple[memoryview, memoryview]:
+def _split(request: Request, body: bytes) -> tuple[bytes, memoryview]:
     announced = request.header(_HEADER_LENGTH)
-    whole = memoryview(body)
     if announced is None:
-        return whole, whole[:0]
+        return body, memoryview(b"")
     if not announced.isdigit() or len(announced) > 18 or int(announced) > len(body):
         raise InvalidBody("Inference-Header-Content-Length must be the length of the JSON at the body's beginning")
-    return whole[: int(announced)], whole[int(announced) :]
+    return body[: int(announced)], memoryview(body)[int(announced) :]
 
 
 def _tensors(inputs: object, binary: memoryview) -> tuple[Tensor, ...]:

@@ -11,13 +11,13 @@ from data_plane.signature import parse_json
 _SMALLEST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**64 - 1
 
 
-def parse(text: memoryview) -> Any:
+def parse(text: bytes) -> Any:
     if not text:
         raise InvalidBody("the body is empty: send a JSON object with 'inputs'")
     try:
         return parse_json(text)
     except orjson.JSONDecodeError as error:
-        return _parsed_with_nan(bytes(text), error)
+        return _parsed_with_nan(text, error)
 
 
 def _parsed_with_nan(text: bytes, error: ValueError) -> Any:

@@ -88,7 +88,7 @@ def _unsigned(asked: InferRequest, signature: CompiledSignature) -> Enforced:
     if wanted == _TEXTS:
         texts = as_texts(asked.tensors[0]).reshape(-1).tolist()
         return signature.enforce(texts, asked.params)._replace(payload=JsonPayload(texts))
-    typed = {name: _without_objects(name, array) for name, array in arrays.items()}
+    typed = {tensor.name: _without_objects(tensor, arrays[tensor.name]) for tensor in asked.tensors}
     enforced = signature.enforce_tensors(typed, asked.params)
     return enforced._replace(payload=ArraysPayload(typed)) if wanted == _ARRAYS else enforced
 
@@ -134,16 +134,16 @@ def _datetimes(name: str, texts: list[Any]) -> TypedColumn:
     return TypedColumn(held, nulls)
 
 
-def _without_objects(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _without_objects(tensor: Tensor, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Text and bytes of fixed width, as numpy itself makes of them."""
     if not array.dtype.hasobject:
         return array
     elements = array.reshape(-1).tolist()
     kinds = set(map(type, elements))
+    if not tensor.is_bytes:
+        raise InvalidBody(f"input {tensor.name!r}: a tensor has no null; send columns with the content type 'pd'")
     if bytes in kinds:
-        return _fixed_bytes(name, elements).reshape(array.shape)
-    if type(None) in kinds and not kinds <= {str, type(None)}:
-        raise InvalidBody(f"input {name!r}: null has no place in a tensor; send columns with the content type 'pd'")
+        return _fixed_bytes(tensor.name, elements).reshape(array.shape)
     is_narrow = kinds == {str} and len(elements) * max(map(len, elements)) * 4 <= _LARGEST_FIXED_WIDTH
     return array.astype(np.str_) if is_narrow else array
 
