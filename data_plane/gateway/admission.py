@@ -98,6 +98,10 @@ class _Table:
     def free(self, slot: int) -> None:
         self._words[slot + 1] = 0
         self._words[slot] = _GIVEN_BACK
+        # With none behind it, nobody has to look past it; a table of such places alone would be slow to look through.
+        while self._words[slot] == _GIVEN_BACK and self._words[(slot + _SLOT) % len(self._words)] == _FREE:
+            self._words[slot] = _FREE
+            slot = (slot - _SLOT) % len(self._words)
 
     def write(self, slot: int, count: int) -> None:
         self._words[slot + 1] = count

@@ -166,6 +166,11 @@ class FrontDoor:
         )
         return replace(route, **changes), guests
 
+    def pending(self) -> int:
+        """Requests, by the tables of all gateways of the data dir."""
+        tables = self.yard.data_dir.run.glob("gateway-*.pending")
+        return sum(sum(memoryview(table.read_bytes()).cast("Q")[1::2]) for table in tables)
+
     # What its callers do.
 
     def connection(self) -> http.client.HTTPConnection:

@@ -90,6 +90,7 @@ class TestDeadlines:
         wait_for(tmp_path / "held")
         behind = [ask("") for _ in range(3)]
         assert [future.result().status for future in [held, *behind]] == [408] * 4
+        assert {future.result().headers.get("retry-after") for future in behind} == {None, "1"}
         (tmp_path / "held").unlink()
         eventually(lambda: door.score("").status == 200)
 
@@ -112,6 +113,7 @@ class TestLimits:
         reply = door.score("")
         assert (reply.status, reply.error["code"]) == (429, "TooManyRequests")
         assert "max_queue_wait_ms" in reply.error["message"]
+        assert reply.headers["retry-after"] == "1"
         (tmp_path / "held").unlink()
         assert held.result().status == 200
 
@@ -219,6 +221,36 @@ class TestChanges:
         door.publish()
         assert door.score([1]).status == 503
         assert "of generation 3" in door.log.read_text()
+
+
+class TestRetirement:
+    def test_what_waits_for_a_worker_is_scored_by_the_successor(
+        self, door: FrontDoor, ask: Ask, tmp_path: Path
+    ) -> None:
+        (old,) = door.serve(HELD, max_concurrent_requests_per_instance=2)
+        held = ask(str(tmp_path / "held"))
+        wait_for(tmp_path / "held")
+        behind = [ask("") for _ in range(3)]
+        eventually(lambda: door.pending() == 4)
+        (new,) = door.serve(HELD, generation=4)
+        eventually(lambda: sum(future.done() for future in behind) == 2)
+        assert {future.result().json for future in behind if future.done()} == {new.pid}
+        (tmp_path / "held").unlink()
+        assert {held.result().json, *(future.result().json for future in behind)} == {old.pid, new.pid}
+
+    def test_a_worker_that_dies_while_it_drains_leaves_its_requests_to_the_successor(
+        self, door: FrontDoor, ask: Ask, tmp_path: Path
+    ) -> None:
+        (old,) = door.serve(HELD)
+        held = ask(str(tmp_path / "held"))
+        wait_for(tmp_path / "held")
+        behind = ask("")
+        eventually(lambda: door.pending() == 2)
+        (new,) = door.serve(HELD, generation=4)
+        os.kill(old.pid, signal.SIGKILL)
+        eventually(lambda: holder(tmp_path / "held") == new.pid)
+        (tmp_path / "held").unlink()
+        assert (held.result().json, behind.result().json) == (new.pid, new.pid)
 
 
 class TestHangUps:

@@ -1,0 +1,87 @@
+"""Requests that are pending, counted over several gateways."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from data_plane.gateway.admission import PendingRequests
+from tests.data_plane.gateway.conftest import OpenDoor
+from tests.data_plane.gateway.test_workers import HELD, wait_for
+from tests.data_plane.guests.yard import eventually
+
+BLUE = ("bundles/1", "blue", 3)
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[PendingRequests, PendingRequests]:
+    return PendingRequests(tmp_path, 0, 2), PendingRequests(tmp_path, 1, 2)
+
+
+class TestPendingRequests:
+    def test_the_limit_counts_those_of_all_gateways(self, two: tuple[PendingRequests, PendingRequests]) -> None:
+        here, there = (each.place(*BLUE) for each in two)
+        assert [here.enter(3), there.enter(3), here.enter(3)] == [True] * 3
+        assert [here.enter(3), there.enter(3)] == [False, False]
+        there.leave()
+        assert [here.enter(3), there.enter(3)] == [True, False]
+
+    def test_each_deployment_and_generation_is_counted_by_itself(
+        self, two: tuple[PendingRequests, PendingRequests]
+    ) -> None:
+        here, there = two
+        assert here.place(*BLUE).enter(1)
+        assert there.place("bundles/2", "blue", 4).enter(1)
+        assert not there.place(*BLUE).enter(1)
+
+    def test_what_a_dead_gateway_left_behind_ends_with_its_successor(self, tmp_path: Path) -> None:
+        dying, other = PendingRequests(tmp_path, 0, 2), PendingRequests(tmp_path, 1, 2).place(*BLUE)
+        assert dying.place(*BLUE).enter(1)
+        assert not other.enter(1)
+        PendingRequests(tmp_path, 0, 2)
+        assert other.enter(1)
+
+    def test_a_place_that_was_given_back_can_be_taken_again_and_hides_nobody_behind_it(
+        self, two: tuple[PendingRequests, PendingRequests]
+    ) -> None:
+        here, there = two
+        for generation in range(10_000):
+            place = here.place("bundles", "blue", generation)
+            assert place.enter(1)
+            other = there.place("bundles", "blue", generation)
+            assert not other.enter(1)
+            other.give_back()
+            place.leave()
+            place.give_back()
+
+    def test_a_full_table_leaves_each_gateway_with_its_own_count(
+        self, two: tuple[PendingRequests, PendingRequests]
+    ) -> None:
+        here, there = two
+        for generation in range(5_000):
+            here.place("bundles", "blue", generation)
+        place, theirs = here.place(*BLUE), there.place(*BLUE)
+        assert [place.enter(1), place.enter(1), theirs.enter(1)] == [True, False, True]
+
+
+class TestSeveralGateways:
+    def test_a_request_beyond_the_limit_is_a_429_whichever_gateway_it_reaches(
+        self, open_door: OpenDoor, tmp_path: Path
+    ) -> None:
+        first = open_door(options=("--gateways", "2"))
+        second = open_door(options=("--gateways", "2", "--index", "1"))
+        first.serve(HELD, max_concurrent_requests_per_instance=1)
+        report = first.applied_file.with_name("gateway-1.applied")
+        eventually(lambda: report.exists() and json.loads(report.read_text())["revision"] == first.revision)
+        with ThreadPoolExecutor(2) as threads:
+            held = threads.submit(first.score, str(tmp_path / "held"))
+            wait_for(tmp_path / "held")
+            behind = threads.submit(second.score, "")
+            eventually(lambda: first.pending() == 2)
+            for door in (first, second):
+                reply = door.score("")
+                assert (reply.status, reply.error["code"]) == (429, "TooManyRequests")
+                assert reply.headers["retry-after"] == "1"
+            (tmp_path / "held").unlink()
+            assert (held.result().status, behind.result().status) == (200, 200)

@@ -1,0 +1,324 @@
+"""Requests that share a call of the model, and what they must never notice of it.
+
+The models say in a file how many rows each call had, and wait while there is a gate for one of their rows; the
+gateway's own table says how many requests are pending. So a test knows when all that it asked for waits.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelyard.core.domain.routing import DeploymentRoute
+from tests.data_plane.gateway.front_door import DOUBLES, KEY, FrontDoor, Reply
+from tests.data_plane.guests.yard import eventually
+
+WATCHED = """
+import os, time
+
+CALLS, GATES = {calls!r}, {gates!r}
+
+def run(input_data, params=None):
+    alcohol = list(input_data["alcohol"])
+    with open(CALLS, "a") as file:
+        file.write(f"{{len(alcohol)}}\\n")
+    while any(os.path.exists(os.path.join(GATES, str(int(value)))) for value in alcohol):
+        time.sleep(0.005)
+    return predict(input_data, params)
+
+def init():
+    pass
+"""
+TRAINED = """
+def init():
+    global model
+    import numpy, pandas
+    from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor
+    from sklearn.linear_model import ElasticNet, LinearRegression
+
+    numbers = numpy.random.default_rng(3)
+    known = pandas.DataFrame(numbers.uniform(0, 100, (300, 2)), columns=["alcohol", "acidity"])
+    target = known["alcohol"] * 3 + numpy.sin(known["acidity"]) * 40 + numbers.normal(size=300)
+    model = {model}
+    model.fit(known, target.round())
+
+def predict(frame, params):
+    return model.predict(frame)
+"""
+TREES = {
+    "a forest": "RandomForestRegressor(n_estimators=40, random_state=7)",
+    "boosted trees": "GradientBoostingRegressor(n_estimators=40, random_state=7)",
+    "a forest that classifies": "RandomForestClassifier(n_estimators=20, random_state=7)",
+}
+LINEAR = {"elastic net": "ElasticNet(alpha=0.01)", "least squares": "LinearRegression()"}
+HOLDING, POISON = 7001, 666
+SUM = """
+def predict(frame, params):
+    return (frame["alcohol"] + frame["acidity"]).to_numpy()
+"""
+LABELS = """
+def predict(frame, params):
+    return [f"wine {value:.0f}" for value in frame["alcohol"]]
+"""
+RECORDS = """
+def predict(frame, params):
+    return frame.assign(label=[f"wine {value:.0f}" for value in frame["alcohol"]])
+"""
+RAISES = """
+def predict(frame, params):
+    if (frame["alcohol"] == 666).any():
+        raise ZeroDivisionError("there is no such wine")
+    return frame["alcohol"].to_numpy()
+"""
+EXITS = """
+def predict(frame, params):
+    if (frame["alcohol"] == 666).any():
+        os._exit(9)
+    return frame["alcohol"].to_numpy()
+"""
+OVERFLOWS = """
+def predict(frame, params):
+    return frame["alcohol"].repeat([200_000 if value == 666 else 1 for value in frame["alcohol"]]).to_numpy()
+"""
+RUNNING_SUM = """
+def predict(frame, params):
+    return frame["alcohol"].cumsum().to_numpy()
+"""
+MEAN = """
+def predict(frame, params):
+    return {"mean": float(frame["alcohol"].mean())}
+"""
+SCALED = """
+def predict(frame, params):
+    return (frame["alcohol"] * params["factor"]).to_numpy()
+"""
+COLUMN = """
+def predict(frame, params):
+    return list(frame["alcohol"])
+"""
+
+
+Ask = Callable[[], "Future[Reply]"]
+
+
+class Wines:
+    """A deployment under test, and requests that all wait for its model at the same time."""
+
+    def __init__(self, door: FrontDoor, folder: Path, threads: ThreadPoolExecutor) -> None:
+        self.door = door
+        self._threads = threads
+        self._workers = 1
+        self._calls = folder / "calls"
+        self._gates = folder / "gates"
+        self._gates.mkdir()
+        self._gates.chmod(0o755)
+        self._calls.touch()
+        self._calls.chmod(0o666)
+
+    def serve(self, model: str, *, instances: int = 1, **options: Any) -> None:
+        self._workers = instances
+        self.door.endpoint(self._deployment(model, instances=instances, **options))
+        self.door.publish()
+
+    def serve_both(self, model: str) -> None:
+        """Beside the deployment one of the same model that is never given a batch: "alone"."""
+        self.door.endpoint(self._deployment(model), self._deployment(model, name="alone", batching="off"))
+        self.door.publish()
+
+    def _deployment(self, model: str, **options: Any) -> DeploymentRoute:
+        # Trained models bring an init of their own, which comes after the one that does nothing.
+        script = WATCHED.format(calls=str(self._calls), gates=str(self._gates)) + model
+        # A call that is held takes long, and an estimate that says so must not make the next batches small.
+        route, _ = self.door.deployment(script, **{"inputs": DOUBLES, "request_timeout_seconds": 300, **options})
+        return route
+
+    @property
+    def calls(self) -> list[int]:
+        """The rows of each call."""
+        return [int(line) for line in self._calls.read_text().splitlines()]
+
+    def gate(self, alcohol: int) -> Path:
+        """While this file is there, no call with such a row comes to an end."""
+        file = self._gates / str(alcohol)
+        file.touch()
+        return file
+
+    def ask(self, *rows: Sequence[float], **more: Any) -> "Future[Reply]":
+        return self._threads.submit(self.door.score, {"columns": ["alcohol", "acidity"], "data": rows}, **more)
+
+    def at_once(self, *asking: Ask) -> list[Reply]:
+        """All of them wait while every worker is held by one more request, and are let go then."""
+        gate = self.gate(HOLDING)
+        before = len(self.calls)
+        holding = [self.ask((HOLDING, 0)) for _ in range(self._workers)]
+        eventually(lambda: len(self.calls) == before + len(holding))
+        asked = [ask() for ask in asking]
+        eventually(lambda: self.door.pending() == len(asked) + len(holding))
+        gate.unlink()
+        assert {future.result().status for future in holding} == {200}
+        return [future.result() for future in asked]
+
+    def rows_at_once(self, *rows: Sequence[float]) -> list[Reply]:
+        return self.at_once(*(partial(self.ask, row) for row in rows))
+
+    def earn_trust(self) -> None:
+        """Once its trials are over, the model gets batches whose answers are given out."""
+        assert {reply.status for reply in self.rows_at_once(*((at, 1) for at in range(60)))} == {200}
+
+
+@pytest.fixture
+def wines(door: FrontDoor, tmp_path: Path) -> Iterator[Wines]:
+    with ThreadPoolExecutor(100) as threads:
+        yield Wines(door, tmp_path, threads)
+
+
+def values(replies: Sequence[Reply]) -> list[Any]:
+    assert {reply.status for reply in replies} == {200}, replies
+    return [reply.json for reply in replies]
+
+
+HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+ALONE = {"azureml-model-deployment": "alone"}
+ROWS = [(at * 1.37, 100 - at * 0.71) for at in range(60)]
+
+
+class TestEqualAnswers:
+    @pytest.mark.parametrize("model", TREES.values(), ids=TREES.keys())
+    def test_trees_answer_bit_for_bit_as_without_batches(self, wines: Wines, model: str) -> None:
+        batched, alone = _both_answers(wines, model)
+        assert batched == alone
+
+    @pytest.mark.parametrize("model", LINEAR.values(), ids=LINEAR.keys())
+    def test_models_on_blas_differ_in_the_last_digits_at_most(self, wines: Wines, model: str) -> None:
+        batched, alone = _both_answers(wines, model)
+        for answer, expected in zip(batched, alone, strict=True):
+            assert answer == pytest.approx(expected, rel=1e-12, abs=0)
+
+    def test_requests_of_several_rows_get_their_own(self, wines: Wines) -> None:
+        wines.serve(SUM)
+        wines.earn_trust()
+        sizes = [1, 3, 2, 5, 1, 4]
+        asking = [partial(wines.ask, *((at, size) for at in range(size))) for size in sizes]
+        assert values(wines.at_once(*asking)) == [[at + size for at in range(size)] for size in sizes]
+        assert wines.calls[-1] == sum(sizes)
+
+    def test_a_frame_is_shared_out_by_rows(self, wines: Wines) -> None:
+        wines.serve(RECORDS)
+        wines.earn_trust()
+        expected = [[{"alcohol": at, "acidity": 2, "label": f"wine {at}"}] for at in range(8)]
+        assert values(wines.rows_at_once(*((at, 2) for at in range(8)))) == expected
+        assert wines.calls[-1] == 8
+
+    def test_labels_are_shared_out_by_rows(self, wines: Wines) -> None:
+        wines.serve(LABELS)
+        wines.earn_trust()
+        assert values(wines.rows_at_once(*((at, 2) for at in range(8)))) == [[f"wine {at}"] for at in range(8)]
+        assert wines.calls[-1] == 8
+
+
+class TestNeighbours:
+    def test_a_row_that_makes_the_model_raise_harms_only_its_own_request(self, wines: Wines) -> None:
+        wines.serve(RAISES)
+        wines.earn_trust()
+        replies = wines.rows_at_once((1, 1), (2, 1), (POISON, 1), (3, 1))
+        assert 4 in wines.calls
+        assert [reply.status for reply in replies] == [200, 200, 424, 200]
+        assert "ZeroDivisionError" in replies[2].error["message"]
+        assert [replies[at].json for at in (0, 1, 3)] == [[1], [2], [3]]
+
+    def test_a_row_that_ends_the_worker_harms_only_its_own_request(self, wines: Wines) -> None:
+        # Of four workers the batch takes one with it, and the row another two before it is believed to be the cause.
+        wines.serve(EXITS, instances=4)
+        wines.earn_trust()
+        replies = wines.rows_at_once((1, 1), (2, 1), (POISON, 1), (3, 1))
+        assert [reply.status for reply in replies] == [200, 200, 424, 200]
+        assert replies[2].error["code"] == "WorkerDied"
+        assert [replies[at].json for at in (0, 1, 3)] == [[1], [2], [3]]
+
+    def test_200_000_outputs_for_one_row_reach_nobody_else(self, wines: Wines) -> None:
+        wines.serve(OVERFLOWS)
+        wines.earn_trust()
+        before, overflowing, after = values(wines.rows_at_once((1, 1), (POISON, 1), (3, 1)))
+        assert (before, overflowing == [POISON] * 200_000, after) == ([1], True, [3])
+        assert "Batching is off" in wines.door.log.read_text()
+
+    def test_a_model_that_looks_at_the_rows_before_is_found_out_before_anybody_gets_its_answer(
+        self, wines: Wines
+    ) -> None:
+        wines.serve(RUNNING_SUM)
+        assert values(wines.rows_at_once(*((at, 1) for at in range(40)))) == [[at] for at in range(40)]
+        assert max(wines.calls) > 1
+        log = wines.door.log.read_text()
+        assert log.count("Batching is off") == 1
+        assert "otherwise when it was alone" in log
+
+    def test_a_model_that_does_not_answer_by_rows_is_given_no_batch_at_all(self, wines: Wines) -> None:
+        wines.serve(MEAN)
+        assert values(wines.rows_at_once(*((at, 1) for at in range(10)))) == [{"mean": at} for at in range(10)]
+        assert set(wines.calls) == {1}
+
+    def test_a_caller_that_hangs_up_frees_its_place_in_a_batch(self, wines: Wines) -> None:
+        wines.serve(SUM)
+        wines.earn_trust()
+        held, before = wines.gate(2), len(wines.calls)
+        first = wines.gate(HOLDING)
+        holding = wines.ask((HOLDING, 0))
+        eventually(lambda: len(wines.calls) > before)
+        impatient = wines.door.connection()
+        body = json.dumps({"input_data": {"columns": ["alcohol", "acidity"], "data": [[2, 1]]}})
+        impatient.request("POST", "/wines/score", body, HEADERS)
+        patient = wines.ask((3, 1))
+        eventually(lambda: wines.door.pending() == 3)
+        first.unlink()
+        assert holding.result().status == 200
+        eventually(lambda: wines.calls[-1] == 2)
+        impatient.close()
+        eventually(lambda: wines.door.pending() == 1)
+        held.unlink()
+        assert patient.result().json == [4]
+
+
+class TestCompany:
+    def test_only_equal_params_share_a_batch(self, wines: Wines) -> None:
+        wines.serve(SCALED, params='[{"name": "factor", "type": "long", "default": 1, "shape": null}]')
+        wines.earn_trust()
+        asking = [partial(wines.ask, (at, 1), params={"factor": at % 2 + 1}) for at in range(20)]
+        assert values(wines.at_once(*asking)) == [[at * (at % 2 + 1)] for at in range(20)]
+        assert wines.calls[-2:] == [10, 10]
+
+    @pytest.mark.parametrize("options", [{"batching": "off"}, {"inputs": None}], ids=["switched off", "no signature"])
+    def test_such_a_model_gets_one_request_at_a_time(self, wines: Wines, options: dict[str, Any]) -> None:
+        wines.serve(COLUMN, **options)
+        assert values(wines.rows_at_once(*((at, 1) for at in range(20)))) == [[at] for at in range(20)]
+        assert set(wines.calls) == {1}
+
+    def test_on_means_on_also_without_a_signature(self, wines: Wines) -> None:
+        wines.serve(SUM, inputs=None, batching="on")
+        wines.earn_trust()
+        assert values(wines.rows_at_once(*((at, 1) for at in range(8)))) == [[at + 1] for at in range(8)]
+        assert wines.calls[-1] == 8
+
+    def test_a_batch_has_no_more_rows_than_asked_for(self, wines: Wines) -> None:
+        wines.serve(SUM, max_batch_rows=3)
+        wines.earn_trust()
+        wines.rows_at_once(*((at, 1) for at in range(12)))
+        assert max(wines.calls) == 3
+
+    def test_a_batch_waits_for_company_where_that_is_asked_for(self, wines: Wines) -> None:
+        wines.serve(SUM, max_batch_rows=2, max_batch_delay_seconds=5)
+        for _ in range(12):
+            pair = [wines.ask((1, 1)), wines.ask((2, 1))]
+            assert values([future.result() for future in pair]) == [[2], [3]]
+        assert wines.calls[-1] == 2
+
+
+def _both_answers(wines: Wines, model: str) -> tuple[list[Any], list[Any]]:
+    wines.serve_both(TRAINED.format(model=model))
+    wines.earn_trust()
+    batched = values(wines.rows_at_once(*ROWS))
+    assert wines.calls[-1] > 1
+    return batched, values([wines.ask(row, headers=ALONE).result() for row in ROWS])
