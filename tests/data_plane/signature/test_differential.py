@@ -1,19 +1,26 @@
 """Generated requests are enforced as MLflow enforces them, except where docs/signature.md says otherwise."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import cycle
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
+from hypothesis.strategies import SearchStrategy
 
 from tests.data_plane.signature.differential import differences
 from tests.data_plane.signature.differential.cases import Case, cases
-from tests.data_plane.signature.differential.comparison import enforce, explained
+from tests.data_plane.signature.differential.comparison import enforce, explained, explained_as_a_whole
 from tests.data_plane.signature.differential.examples import BY_NAME, REFUSED_BY_MLFLOW
 from tests.data_plane.signature.differential.mlflows import VERSIONS, Oracle, environment, oracle
+from tests.data_plane.signature.differential.more_cases import (
+    param_cases,
+    tensor_cases,
+    values_of_params,
+    values_of_tensors,
+)
 
 SEED = 20_240_531
 
@@ -26,22 +33,44 @@ def oracles(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield [stack.enter_context(oracle(v, environment(v, folder / v), logs / f"{v}.log")) for v in VERSIONS]
 
 
-def compare(examples: int, chosen: int, turns: Iterator[list[Oracle]]) -> None:
+def generate(examples: int, chosen: int, generated: SearchStrategy[Case], look: Callable[[Case], object]) -> None:
     """The seed is printed, so that a failure can be had again."""
     print(f"seed {chosen}")
 
     @seed(chosen)
     @settings(max_examples=examples, database=None, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(cases())
+    @given(generated)
     def one(case: Case) -> None:
-        explained(case, next(turns))
+        look(case)
 
     one()
 
 
-def test_a_thousand_requests_show_no_unexplained_difference(oracles: list[Oracle]) -> None:
+def look_at_columns(case: Case, oracles: list[Oracle]) -> None:
+    explained(case, oracles)
+
+
+def look_at_tensors(case: Case, oracles: list[Oracle]) -> None:
+    explained_as_a_whole(case, oracles, values_of_tensors(case))
+
+
+def look_at_params(case: Case, oracles: list[Oracle]) -> None:
+    explained_as_a_whole(case, oracles, values_of_params(case))
+
+
+KINDS = {
+    "columns": (700, cases(), look_at_columns),
+    "tensors": (150, tensor_cases(), look_at_tensors),
+    "params": (150, param_cases(), look_at_params),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_thousand_requests_show_no_unexplained_difference(kind: str, oracles: list[Oracle]) -> None:
     """Each is put to one version in turn."""
-    compare(1_000, SEED, cycle([[oracle] for oracle in oracles]))
+    examples, generated, look = KINDS[kind]
+    turns = cycle([[oracle] for oracle in oracles])
+    generate(examples, SEED, generated, lambda case: look(case, next(turns)))
 
 
 @pytest.mark.parametrize("name", differences.NAMES)
@@ -66,5 +95,9 @@ def test_each_difference_is_documented(name: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(7200)
-def test_twenty_thousand_requests_show_no_unexplained_difference(oracles: list[Oracle]) -> None:
-    compare(20_000, random.SystemRandom().randrange(2**32), cycle([oracles]))
+@pytest.mark.parametrize("kind", KINDS)
+def test_twenty_thousand_requests_show_no_unexplained_difference(kind: str, oracles: list[Oracle]) -> None:
+    """Each is put to all versions."""
+    examples, generated, look = KINDS[kind]
+    chosen = random.SystemRandom().randrange(2**32)
+    generate(20 * examples, chosen, generated, lambda case: look(case, oracles))

@@ -11,7 +11,22 @@ NESTED = ("array", "object", "map")
 
 def of_refusal(case: Case, places: set[tuple[str, int]]) -> set[str | None]:
     """Why each value that MLflow took was refused; None for one that nothing explains."""
-    return {_of_value(entry, value, is_required=entry["required"]) for entry, value in _values_at(case, places)}
+    return {
+        _of_value(entry, value, is_required=entry["required"]) or _of_pivoting(case, entry)
+        for entry, value in _values_at(case, places)
+    }
+
+
+def _of_pivoting(case: Case, entry: dict[str, Any]) -> str | None:
+    """A column of single values is the one Array of a single row, when everything becomes an array."""
+    is_pivoted = case.envelope in ("inputs", "instances") and entry["type"] in NESTED
+    return "instances and inputs make arrays of nested values" if is_pivoted else None
+
+
+def of_values(kind: str, given: list[Any]) -> set[str]:
+    """The same of the values of a tensor or a param: the names of those that the type does not hold."""
+    found = (_of_value({"type": kind}, value, is_required=True) for value in given)
+    return {name for name in found if name is not None}
 
 
 def _values_at(case: Case, places: set[tuple[str, int]]) -> list[tuple[dict[str, Any], Any]]:
