@@ -166,6 +166,16 @@ class Platform:
             timeout=60,
         )
 
+    def invoke(self, endpoint: str, body: bytes, media_type: str) -> httpx2.Response:
+        """MLflow's protocol, and basic authentication."""
+        return httpx2.post(
+            f"{self.scoring_url}/{endpoint}/invocations",
+            content=body,
+            headers={"Content-Type": media_type},
+            auth=("x", self.key(endpoint)),
+            timeout=60,
+        )
+
 
 def _line(process: psutil.Process) -> list[str]:
     try:

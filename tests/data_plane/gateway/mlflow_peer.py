@@ -74,6 +74,8 @@ RESULTS = """
         "frame": lambda: pd.DataFrame({"a": [1.5, 2.0], "b": ["x", "y"], "c": [1, 2], "d": [True, False]}),
         "numbered frame": lambda: pd.DataFrame([[1, 2.5]]),
         "frame of datetimes": lambda: pd.DataFrame({"t": pd.to_datetime(["2024-05-31T12:00:00"])}),
+        "array of datetimes": lambda: np.array(["2024-05-31T12:00:00"], dtype="datetime64[ns]"),
+        "bytes": lambda: [b"\\x00\\xff"],
         "empty frame": lambda: pd.DataFrame({"a": []}),
         "series": lambda: pd.Series([1, 2], name="n"),
         "unnamed series": lambda: pd.Series([1.5, 2]),

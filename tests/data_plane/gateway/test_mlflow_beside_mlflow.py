@@ -1,5 +1,6 @@
 """Our `/invocations` and MLflow's own server, asked the same: equal answers, or one of a few differences on purpose."""
 
+import datetime
 import json
 from typing import Any
 
@@ -163,6 +164,18 @@ DIFFERENT: dict[str, tuple[tuple[str, bytes, str], int, int, str]] = {
         200,
         "MLflow takes the rest for missing",
     ),
+    "csv with a value too many in every line": (
+        ("columns", b"a,n,s\n0,1.5,3,x\n", CSV),
+        400,
+        200,
+        "MLflow takes the first column for the index",
+    ),
+    "times of day in parquet": (
+        ("unsigned", parquet(pd.DataFrame({"t": [datetime.time(12)]})), PARQUET),
+        400,
+        200,
+        "no declared type corresponds to them",
+    ),
     "csv with a column twice": (
         ("columns", b"a,a,n,s\n1,2,3,x\n", CSV),
         400,
@@ -224,6 +237,16 @@ class TestOtherwiseThanMlflowOnPurpose:
         body = text({"dataframe_records": [{"kind": "missing"}]})
         assert rivals.ours("results", body).content == b'{"predictions": [1.0,null,null,null]}'
         assert b"NaN" in rivals.theirs("results", body).content
+
+    def test_moments_in_an_array_are_iso_8601_as_in_a_frame(self, rivals: Rivals) -> None:
+        body = text({"dataframe_records": [{"kind": "array of datetimes"}]})
+        assert rivals.ours("results", body).json == {"predictions": ["2024-05-31T12:00:00"]}
+        assert rivals.theirs("results", body).json == {"predictions": [1717156800000000000]}
+
+    def test_bytes_are_base64_without_line_breaks(self, rivals: Rivals) -> None:
+        body = text({"dataframe_records": [{"kind": "bytes"}]})
+        assert rivals.ours("results", body).json == {"predictions": ["AP8="]}
+        assert rivals.theirs("results", body).json == {"predictions": ["AP8=\n"]}
 
     def test_an_error_says_what_is_wrong_without_the_input(self, rivals: Rivals) -> None:
         secret = "a very private sentence that nobody should find in an error message"

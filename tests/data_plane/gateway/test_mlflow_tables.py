@@ -1,0 +1,278 @@
+"""CSV and Parquet on `/invocations`: what each value becomes, large ones, damaged ones, and those that mean harm."""
+
+import base64
+import io
+import json
+import random
+import threading
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pandas._libs.parsers import STR_NA_VALUES
+
+from data_plane.gateway.protocols.mlflow.csv_body import MISSING
+from tests.data_plane.gateway.conftest import OpenDoor
+from tests.data_plane.gateway.front_door import FrontDoor, Reply
+from tests.data_plane.gateway.mlflow_peer import CSV, PARQUET, WITNESS
+from tests.data_plane.guests.yard import eventually
+
+RUN = """
+    def init():
+        pass
+
+    def run(input_data, params=None):
+        return predict(input_data, params)
+"""
+TYPES = ("long", "double", "boolean", "string", "datetime", "binary")
+TYPED = json.dumps([{"type": kind, "name": kind, "required": False} for kind in TYPES])
+LONGS = json.dumps([{"type": "long", "name": "n", "required": True}])
+COUNTER = """
+    def init():
+        pass
+
+    def run(input_data, params=None):
+        return len(input_data)
+"""
+LARGE_ROWS = 400_000
+# One byte of its footer is wrong, and Arrow 25 ends the process that reads it.
+ABORTING = base64.b64decode(
+    "UEFSMRUEFQoVCkwVAhUAEgAAAQAAAGEVABUSFRIsFQQVEBUGFQYcAAAAAgAAAAMBAQIAFQQZLDUAGAZzY2hlbWEVAgAVDCUCGAFuJQBMHAAAAB"
+    "YEGRwZHCYAHBUMGTUABhAZGAFuFQAWBBZeFl4mLiYIKSwVBBUAFQIAFQAVEBUCADwWAgkGGSYCAgAAABZeFgQmCBZeACggcGFycXVldC1jcHAt"
+    "YXJyb3cgdmVyc2lvbiAyNS4wLjEZHBwAAACMAAAAUEFSMQ=="
+)
+
+
+@pytest.fixture(scope="module")
+def door(module_door: FrontDoor) -> FrontDoor:
+    typed, _ = module_door.deployment(WITNESS + RUN, name="typed", inputs=TYPED)
+    unsigned, _ = module_door.deployment(WITNESS + RUN, name="unsigned")
+    counter, _ = module_door.deployment(COUNTER, name="counter", inputs=LONGS)
+    module_door.endpoint(typed, unsigned, counter)
+    module_door.publish()
+    return module_door
+
+
+def send(door: FrontDoor, deployment: str, body: bytes, media_type: str) -> Reply:
+    headers = {"azureml-model-deployment": deployment, "Content-Type": media_type}
+    return door.request("POST", "/wines/invocations", body, headers)
+
+
+def given(reply: Reply) -> Any:
+    assert reply.status == 200, reply
+    return reply.json["predictions"]["given"]["frame"]
+
+
+def refusal(reply: Reply) -> str:
+    assert reply.status == 400, reply
+    message: str = reply.json["message"]
+    return message
+
+
+def parquet(table: pa.Table, **options: Any) -> bytes:
+    written = io.BytesIO()
+    pq.write_table(table, written, **options)
+    return written.getvalue()
+
+
+class TestCsv:
+    def test_missing_are_pandas_default_tokens_and_nothing_else(self) -> None:
+        assert set(MISSING) == set(STR_NA_VALUES)
+
+    @pytest.mark.parametrize(
+        ("column", "written", "value"),
+        [
+            ("long", "63", 63),
+            ("long", "63.0", 63),
+            ("long", "9007199254740993", 9007199254740993),
+            ("double", "1e-3", 0.001),
+            ("boolean", "TRUE", True),
+            ("boolean", "false", False),
+            ("string", "007", "007"),
+            ("string", "true", "true"),
+            ("string", '"NaN?"', "NaN?"),
+            ("datetime", "2024-05-31T12:00:00+02:00", "2024-05-31T10:00:00"),
+            ("binary", "AP8=", "bytes AP8="),
+        ],
+    )
+    def test_the_signature_decides_what_a_text_is(self, door: FrontDoor, column: str, written: str, value: Any) -> None:
+        assert given(send(door, "typed", f"{column}\n{written}\n".encode(), CSV)) == {column: [value]}
+
+    @pytest.mark.parametrize(
+        ("column", "written"),
+        [("long", "63.5"), ("long", "x"), ("long", "9223372036854775808"), ("boolean", "yes"), ("boolean", "1.5"),
+         ("datetime", "yesterday"), ("binary", "%%%"), ("double", "1e999")],
+    )  # fmt: skip
+    def test_what_the_type_does_not_hold_is_refused_with_its_place(
+        self, door: FrontDoor, column: str, written: str
+    ) -> None:
+        reply = send(door, "typed", f"{column}\n{written}\n".encode(), CSV)
+        assert f"{column}, row 0: expected" in refusal(reply)
+
+    def test_without_a_signature_types_are_inferred_as_pandas_does(self, door: FrontDoor) -> None:
+        body = b"a,b,c,d,e\n1,1.5,true,x,\n2,,false,NA,\n"
+        reply = send(door, "unsigned", body, CSV)
+        assert given(reply) == {"a": [1, 2], "b": [1.5, None], "c": [True, False], "d": ["x", None], "e": [None, None]}
+        theirs = pd.read_csv(io.BytesIO(body))
+        kinds = [str(kind).replace("object", "text").replace("str", "text") for kind in theirs.dtypes]
+        assert reply.json["predictions"]["given"]["dtypes"] == kinds
+
+    def test_columns_that_share_a_name_are_told_apart_as_pandas_does(self, door: FrontDoor) -> None:
+        assert given(send(door, "unsigned", b"a,a,,a\n1,2,3,4\n", CSV)) == {
+            "a": [1], "a.1": [2], "Unnamed: 2": [3], "a.2": [4],
+        }  # fmt: skip
+
+    def test_a_header_alone_is_a_table_without_rows(self, door: FrontDoor) -> None:
+        assert given(send(door, "typed", b"long,double", CSV)) == {"long": [], "double": []}
+
+    def test_every_line_of_another_width_is_named(self, door: FrontDoor) -> None:
+        message = refusal(send(door, "typed", b"long,double\n1,2\n1\n3,4\n1,2,3\n", CSV))
+        assert "line 3 has 1, not 2; line 5 has 3, not 2" in message
+
+    def test_a_quote_that_is_never_closed_is_named_by_its_line(self, door: FrontDoor) -> None:
+        assert "opened in line 3" in refusal(send(door, "typed", b'long,string\n1,"a""b"\n2,"x\n3,y\n', CSV))
+
+    def test_quotes_inside_of_a_value_are_part_of_it(self, door: FrontDoor) -> None:
+        assert given(send(door, "typed", b'string\n5" pipe\n', CSV)) == {"string": ['5" pipe']}
+
+    def test_others_are_answered_while_a_large_one_is_read(self, door: FrontDoor) -> None:
+        large = b"n\n" + b"".join(b"%d\n" % number for number in range(LARGE_ROWS))
+        answers: list[Reply] = []
+        asking = threading.Thread(target=lambda: answers.append(send(door, "counter", large, CSV)))
+        asking.start()
+        meanwhile = 0
+        while not answers and asking.is_alive():
+            assert send(door, "typed", b"long\n1\n", CSV).status == 200
+            meanwhile += 1
+        asking.join()
+        assert answers[0].json == {"predictions": LARGE_ROWS}
+        assert meanwhile > 1
+
+
+class TestParquet:
+    def test_every_type_arrives_as_the_signature_has_it(self, door: FrontDoor) -> None:
+        moment = pd.Timestamp("2024-05-31T12:00:00+02:00")
+        frame = pd.DataFrame(
+            {"long": pd.array([1, 2], dtype="int32"), "double": [1.5, None], "boolean": [True, False],
+             "string": pd.Categorical(["x", None]), "datetime": [moment, moment], "binary": [b"\x00\xff", b""]},
+        )  # fmt: skip
+        assert given(send(door, "typed", frame_bytes(frame), PARQUET)) == {
+            "long": [1, 2],
+            "double": [1.5, None],
+            "boolean": [True, False],
+            "string": ["x", None],
+            "datetime": ["2024-05-31T10:00:00"] * 2,
+            "binary": ["bytes AP8=", "bytes "],
+        }
+
+    def test_nullable_integers_without_a_missing_value_are_longs(self, door: FrontDoor) -> None:
+        whole = pd.DataFrame({"n": pd.array([1, 2], dtype="Int64")})
+        missing = pd.DataFrame({"n": pd.array([1, None], dtype="Int64")})
+        assert send(door, "counter", frame_bytes(whole), PARQUET).json == {"predictions": 2}
+        assert "n, row 1" in refusal(send(door, "counter", frame_bytes(missing), PARQUET))
+
+    def test_a_model_without_a_signature_gets_nested_values(self, door: FrontDoor) -> None:
+        table = pa.table({"l": [["x"], None], "s": [{"a": 1}, {"a": 2}]})
+        assert given(send(door, "unsigned", parquet(table), PARQUET)) == {
+            "l": [["x"], None],
+            "s": [{"a": 1}, {"a": 2}],
+        }
+
+    @pytest.mark.parametrize("compression", ["none", "snappy", "gzip", "zstd", "lz4", "brotli"])
+    def test_every_compression_is_read(self, door: FrontDoor, compression: str) -> None:
+        body = parquet(pa.table({"n": list(range(1000))}), compression=compression)
+        assert send(door, "counter", body, PARQUET).json == {"predictions": 1000}
+
+    def test_a_type_that_no_input_has_is_refused_by_name(self, door: FrontDoor) -> None:
+        table = pa.table({"wait": pa.array([1], pa.duration("s"))})
+        assert "'wait' is of type duration[s]" in refusal(send(door, "unsigned", parquet(table), PARQUET))
+
+
+def frame_bytes(frame: pd.DataFrame) -> bytes:
+    written = io.BytesIO()
+    frame.to_parquet(written)
+    return written.getvalue()
+
+
+def repeated_text() -> bytes:
+    return parquet(pa.table({"n": pa.array(["x" * 1_000_000]).take(pa.array(np.zeros(2000, "i4")))}))
+
+
+def nested_repeated_text() -> bytes:
+    indices = pa.array(np.zeros(2000, "i4"))
+    values = pa.DictionaryArray.from_arrays(indices, pa.array(["x" * 1_000_000]))
+    return parquet(pa.table({"n": pa.ListArray.from_arrays([0, 2000], values)}))
+
+
+def many_equal_numbers() -> bytes:
+    return parquet(pa.table({"n": pa.array(np.zeros(50_000_000, "i1"))}), compression="zstd")
+
+
+def many_numbers_in_one_row() -> bytes:
+    zeros = pa.array(np.zeros(50_000_000, "i1"))
+    return parquet(pa.table({"n": pa.ListArray.from_arrays([0, 50_000_000], zeros)}), compression="zstd")
+
+
+def text_of_shared_beginnings() -> bytes:
+    texts = pa.array(["x" * 1_000_000]).take(pa.array(np.zeros(1000, "i4")))
+    options = {"use_dictionary": False, "column_encoding": {"n": "DELTA_BYTE_ARRAY"}}
+    return parquet(pa.table({"n": texts}), **options)
+
+
+class TestParquetThatMeansHarm:
+    @pytest.mark.parametrize(
+        "make",
+        [repeated_text, nested_repeated_text, many_equal_numbers, many_numbers_in_one_row, text_of_shared_beginnings],
+    )
+    def test_a_few_bytes_that_unpack_to_too_much_are_refused(self, door: FrontDoor, make: Any) -> None:
+        body = make()
+        assert len(body) < 1 << 20
+        process = psutil.Process(door.process.pid)
+        before = process.memory_info().rss
+        refusal(send(door, "counter", body, PARQUET))
+        assert process.memory_info().rss - before < 200 << 20
+
+    def test_a_damaged_file_harms_nobody_else(self, door: FrontDoor) -> None:
+        seed = random.randrange(2**32)
+        print("seed", seed)
+        rng = random.Random(seed)
+        whole = parquet(pa.table({"n": list(range(50)), "s": ["a", None] * 25, "l": [[1], []] * 25}))
+        for _ in range(20):
+            reply = send(door, "counter", damaged(whole, rng), PARQUET)
+            assert reply.status in {200, 400}, reply
+        assert send(door, "counter", whole, PARQUET).json == {"predictions": 50}
+        assert door.process.poll() is None
+
+    def test_a_file_that_makes_its_reader_abort_is_refused(self, door: FrontDoor) -> None:
+        for _ in range(3):
+            assert "damaged" in refusal(send(door, "counter", ABORTING, PARQUET))
+        assert send(door, "counter", parquet(pa.table({"n": [1, 2]})), PARQUET).json == {"predictions": 2}
+
+    @pytest.mark.parametrize("body", [b"", b"PAR1", b"PAR1PAR1", b"PAR1" + b"\xff" * 8 + b"PAR1"])
+    def test_what_is_no_file_is_refused(self, door: FrontDoor, body: bytes) -> None:
+        assert "Parquet" in refusal(send(door, "counter", body, PARQUET))
+
+    def test_its_reader_ends_with_the_gateway(self, open_door: OpenDoor) -> None:
+        door = open_door()
+        door.serve(COUNTER, inputs=LONGS)
+        assert send(door, "blue", frame_bytes(pd.DataFrame({"n": [1]})), PARQUET).status == 200
+        readers = psutil.Process(door.process.pid).children()
+        assert readers
+        door.process.kill()
+        door.process.wait()
+        eventually(lambda: not any(is_running(reader) for reader in readers))
+
+
+def is_running(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def damaged(file: bytes, rng: random.Random) -> bytes:
+    changed = bytearray(file)
+    for _ in range(rng.randint(1, 4)):
+        changed[rng.randrange(4, len(changed) - 4)] = rng.randrange(256)
+    return bytes(changed) if rng.random() < 0.8 else bytes(changed[: rng.randrange(len(changed))])
