@@ -84,7 +84,8 @@ class WholeNumberRule:
             case "i" | "u" if self._all_within(array):
                 return array.astype(self.dtype, copy=False)
             case "f":
-                return self._whole(array)
+                # Half precision could not be compared with the limits below.
+                return self._whole(array.astype(np.float64, copy=False))
             case _:
                 return None
 
@@ -158,6 +159,8 @@ class FloatRule:
     def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
         """An infinity, which JSON does not have, is held."""
         if array.dtype.kind == "f":
+            if array.dtype.itemsize <= self.dtype.itemsize:
+                return array.astype(self.dtype, copy=False)
             with np.errstate(over="ignore"):
                 narrow = array.astype(self.dtype, copy=False)
             return narrow if np.array_equal(np.isinf(narrow), np.isinf(array)) else None

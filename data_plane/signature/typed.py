@@ -41,7 +41,7 @@ def _missing(rule: Rule, column: TypedColumn) -> npt.NDArray[np.bool_] | None:
         values.dtype.kind == "M" or (values.dtype.kind == "f" and rule.logical_type not in ("float", "double"))
     ):
         unknown = np.isnat(values) if values.dtype.kind == "M" else np.isnan(values)
-        unknown = unknown.reshape(len(values), -1).any(axis=1)
+        unknown = unknown.any(axis=tuple(range(1, unknown.ndim)))
         missing = unknown if missing is None else missing | unknown
     return missing if missing is not None and missing.any() else None
 
