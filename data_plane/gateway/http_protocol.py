@@ -29,6 +29,7 @@ class ScoringProtocol(HttpToolsProtocol):
         self._part_began = self.loop.time()
         self._impatience: asyncio.TimerHandle | None = None
         self._running: asyncio.Task[None] | None = None
+        self._is_parting = False
 
     # From opening to closing.
 
@@ -54,6 +55,22 @@ class ScoringProtocol(HttpToolsProtocol):
             # Whoever waits for the model gives its place to another.
             self._running.cancel()
 
+    def shutdown(self) -> None:
+        """The next answer is the last. Closing at once would lose a request that is on its way."""
+        self._is_parting = True
+        if self._is_idle:
+            self.loop.call_later(self.limits.parting_seconds, self._close_if_idle)
+        else:
+            self.cycle.keep_alive = False
+
+    @property
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _close_if_idle(self) -> None:
+        if self._is_idle:
+            self.transport.close()
+
     # What the parser says.
 
     def on_message_begin(self) -> None:
@@ -63,6 +80,8 @@ class ScoringProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._expect(_BODY)
         super().on_headers_complete()
+        if self._is_parting:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         self._expect(None)

@@ -17,5 +17,7 @@ class Limits:
     """Longer than the idle time of the usual proxies, so that they close first."""
     linger_seconds: float = 10.0
     """How long the rest of a refused body is read and thrown away, so that the sender gets to see its answer."""
+    parting_seconds: float = 1.0
+    """How long an idle connection stays open when the gateway is told to stop: a request may be on its way."""
     shutdown_seconds: float = 8.0
     """What requests under way get when the gateway is told to stop."""

@@ -11,6 +11,8 @@ import uvicorn
 
 from modelyard.process.lifeline import when_cut
 
+_TURNS = 3
+
 
 class SupervisedServer(uvicorn.Server):
     def __init__(self, app: Any, *, http: Any, keep_alive_seconds: int, grace_seconds: int) -> None:
@@ -37,6 +39,14 @@ class SupervisedServer(uvicorn.Server):
         if lifeline_fd is not None:
             when_cut(lifeline_fd, lambda: loop.call_soon_threadsafe(self.stop))
         await self.serve(sockets=[listener])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        # Connections that were accepted in the last moment come to be, so that they are told of the end too.
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

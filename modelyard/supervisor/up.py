@@ -168,7 +168,8 @@ class _Supervisor:
     def _gateway_services(self) -> Iterator[Service]:
         fd = self._scoring.fileno()
         for index in range(self._options.gateways):
-            arguments = ("--fd", str(fd), "--data-dir", str(self._data.root), "--index", str(index))
+            place = ("--index", str(index), "--gateways", str(self._options.gateways))
+            arguments = ("--fd", str(fd), "--data-dir", str(self._data.root), *place)
             # The gateway needs no secret, so it gets none.
             yield self._ours(f"gateway-{index}", "data_plane.gateway.main", arguments, self._without_settings(), (fd,))
 

@@ -186,6 +186,30 @@ class TestTheEnd:
             assert held.result().status == 200
         assert door.process.wait(PATIENCE) == 0
 
+    def test_told_to_stop_it_answers_on_an_idle_connection_once_more_and_says_so(self, door: FrontDoor) -> None:
+        door.serve(COUNT)
+        with contextlib.closing(door.connection()) as connection:
+            headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+            connection.request("POST", "/wines/score", BODY, headers)
+            assert reply(connection).status == 200
+            door.process.send_signal(signal.SIGTERM)
+            is_last = False
+            while not is_last:
+                connection.request("POST", "/wines/score", BODY, headers)
+                last = reply(connection)
+                assert (last.status, last.json) == (200, 3)
+                is_last = last.headers.get("connection") == "close"
+        assert door.process.wait(PATIENCE) == 0
+
+    def test_told_to_stop_it_waits_for_no_idle_connection(self, door: FrontDoor) -> None:
+        door.serve(COUNT)
+        with door.raw() as connection:
+            connection.sendall(REQUEST)
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+            door.process.send_signal(signal.SIGTERM)
+            assert connection.recv(1) == b""
+            assert door.process.wait(PATIENCE) == 0
+
     def test_it_leaves_when_its_lifeline_ends(self, door: FrontDoor) -> None:
         door.serve(COUNT)
         with door.raw():
