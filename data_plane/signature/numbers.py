@@ -5,21 +5,17 @@ be held exactly and nothing may overflow. Text is a number by JSON's grammar; a 
 """
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from data_plane.guests.codec import LogicalType
+from data_plane.signature.number_texts import number_in, numbers_in, whole_number_of
 from data_plane.signature.rule import NONE_TYPE, Stored, Unheld
 
-_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_LONGEST_NUMBER = 400
 _BOOL = {bool}
 _STR = {str}
 _INT = {int}
@@ -29,8 +25,6 @@ _NUMBERS_AND_NULL = {int, float, NONE_TYPE}
 
 # Doubles beyond this may stand for several integers, so that a whole double is no proof of what was sent.
 _EXACT_DOUBLE = 2**53
-# A 64-bit whole number has at most twenty digits; more zeros would only make a huge integer to compare with.
-_MOST_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +68,7 @@ class WholeNumberRule:
         if kinds <= _NUMBERS:
             return self._from_whole_floats(values)
         if kinds == _STR:
-            spelled = _numbers(values)
+            spelled = numbers_in(values)
             # A double may have been rounded to a whole number.
             return self._from_integers(spelled) if spelled and set(map(type, spelled)) == _INT else None
         return None
@@ -112,7 +106,7 @@ class WholeNumberRule:
         return bool(array.size == 0 or (array.min() >= self.lowest and array.max() <= self.highest))
 
     def one(self, value: Any) -> int:
-        whole = _whole_number(value)
+        whole = whole_number_of(value)
         if whole is None or not self.lowest <= whole <= self.highest:
             raise Unheld
         return whole
@@ -150,7 +144,7 @@ class FloatRule:
         return self._narrowed(array)
 
     def _from_texts(self, texts: Sequence[str]) -> Stored | None:
-        spelled = _numbers(texts)
+        spelled = numbers_in(texts)
         if spelled is None or self.many(spelled, set(map(type, spelled))) is None:
             return None
         # Once more as doubles, because the integer of "-0" has no sign.
@@ -176,7 +170,7 @@ class FloatRule:
         return None if np.isinf(narrow).any() else narrow
 
     def one(self, value: Any) -> float:
-        number = _number(value) if isinstance(value, str) else value
+        number = number_in(value) if isinstance(value, str) else value
         if isinstance(number, bool) or not isinstance(number, int | float):
             raise Unheld
         held = self._nearest(value)
@@ -196,52 +190,6 @@ class FloatRule:
 
     def stored(self, values: list[Any]) -> Stored:
         return np.array(values, dtype=self.dtype)
-
-
-def _numbers(texts: Sequence[str]) -> list[int | float] | None:
-    """The JSON numbers that `texts` spell, one each, when a quick look can be sure of it."""
-    joined = ",".join(texts)
-    if not joined.isascii() or any(space in joined for space in " \t\n\r"):
-        return None
-    try:
-        spelled: list[int | float] = orjson.loads(f"[{joined}]")
-    except orjson.JSONDecodeError:
-        return None
-    # Numbers only: so there was no bracket, and as many commas as between the texts.
-    if len(spelled) != len(texts) or not set(map(type, spelled)) <= _NUMBERS:
-        return None
-    # Beyond this a double may not be what was spelled.
-    return spelled if all(-_EXACT_DOUBLE < number < _EXACT_DOUBLE for number in spelled) else None
-
-
-def _number(text: str) -> int | float | None:
-    """The JSON number that `text` spells."""
-    spelled = _JSON_NUMBER.fullmatch(text) if len(text) <= _LONGEST_NUMBER else None
-    if spelled is None:
-        return None
-    return int(text) if spelled.group(1) is None and spelled.group(2) is None else float(text)
-
-
-def _whole_number(value: Any) -> int | None:
-    match value:
-        case bool():
-            return None
-        case int():
-            return value
-        case float() if value.is_integer():
-            return int(value)
-        case str() if len(value) <= _LONGEST_NUMBER and _JSON_NUMBER.fullmatch(value):
-            return _whole_decimal(Decimal(value))
-        case _:
-            return None
-
-
-def _whole_decimal(number: Decimal) -> int | None:
-    """Exact, where reading "9007199254740993.0" as a double would not be."""
-    if number.adjusted() > _MOST_DIGITS:
-        return None
-    whole = int(number)
-    return whole if whole == number else None
 
 
 def whole_number(dtype: str, logical_type: LogicalType, called: str) -> WholeNumberRule:
