@@ -56,10 +56,17 @@ WITNESS = """
 
 # Answers with the kind of value that its only text names.
 ANSWERS = """
+    import sys
     import numpy as np
     import pandas as pd
 
+    sys.setrecursionlimit(5000)
+    DEEP = []
+    for _ in range(1100):
+        DEEP = [DEEP]
+
     KINDS = {
+        "deep": lambda: DEEP,
         "vector": lambda: np.array([1.5, float("nan"), float("inf")]),
         "matrix": lambda: np.arange(4, dtype="int32").reshape(2, 2),
         "cube": lambda: np.zeros((2, 1, 2), dtype="uint8"),
@@ -276,6 +283,10 @@ class TestAColumnSignature:
         reply = post(door, "text", [tensor("text", "BYTES", ["a"]), tensor("more of it", "FP64", [1])])
         assert (reply.status, reply.headers["modelyard-surplus-columns"]) == (200, "more%20of%20it")
 
+    def test_takes_columns_without_rows(self, door: FrontDoor) -> None:
+        frame = given(door, "mixed", *(tensor(name, "FP16", [], [0, 1]) for name in "dfli"))
+        assert frame["frame"] == {"d": [], "f": [], "l": [], "i": []}
+
     def test_refuses_columns_of_several_lengths(self, door: FrontDoor) -> None:
         assert "equally many" in refused(door, "mixed", tensor("d", "FP64", [1, 2]), tensor("l", "INT64", [1]))
 
@@ -467,6 +478,11 @@ class TestAnAnswer:
         outputs = answered(door, kind)
         assert [(each["name"], each["datatype"], each["data"]) for each in outputs] == expected
         assert {tuple(each["shape"]) for each in outputs} == {(len(expected[0][2]), 1)}
+
+    def test_that_is_nested_too_deep_to_be_read_is_one_text(self, door: FrontDoor) -> None:
+        (output,) = answered(door, "deep")
+        assert (output["datatype"], output["parameters"]) == ("BYTES", {"content_type": "hg_json"})
+        assert output["data"][0].startswith("[[[[")
 
     def test_has_the_columns_that_the_caller_names_in_that_order(self, door: FrontDoor) -> None:
         outputs = answered(door, "frame", outputs=[{"name": "d"}, {"name": "a"}])

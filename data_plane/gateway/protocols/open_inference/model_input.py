@@ -85,7 +85,7 @@ def _unsigned(asked: InferRequest, signature: CompiledSignature) -> Enforced:
         return signature.enforce_table(_table(asked.tensors, arrays), asked.params)
     if wanted in (_ARRAY, _TEXTS) and len(arrays) > 1:
         raise InvalidBody(f"the content type {wanted!r} is that of a single input")
-    if wanted == _TEXTS:
+    if wanted == _TEXTS and asked.tensors[0].is_bytes:
         texts = as_texts(asked.tensors[0]).reshape(-1).tolist()
         return signature.enforce(texts, asked.params)._replace(payload=JsonPayload(texts))
     typed = {tensor.name: _without_objects(tensor, arrays[tensor.name]) for tensor in asked.tensors}

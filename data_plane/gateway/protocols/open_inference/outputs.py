@@ -45,7 +45,7 @@ def outputs_of(result: Result, name: str) -> tuple[Output, ...]:
         case FrameResult(columns=columns):
             return tuple(map(_column, columns))
         case JsonResult(text=text):
-            return _of_json(orjson.loads(text), name)
+            return _of_json(text, name)
 
 
 def _array(name: str, array: npt.NDArray[Any]) -> Output:
@@ -85,7 +85,12 @@ def _with_missing(values: npt.NDArray[Any] | Sequence[Any], nulls: npt.NDArray[n
 # Python values.
 
 
-def _of_json(value: Any, name: str) -> tuple[Output, ...]:
+def _of_json(text: bytes, name: str) -> tuple[Output, ...]:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        # It is nested deeper than orjson reads.
+        return (_whole_text(text, name),)
     if isinstance(value, list):
         records = _columns_of_records(value)
         if records is not None:
@@ -95,9 +100,9 @@ def _of_json(value: Any, name: str) -> tuple[Output, ...]:
         tensors = [_tensor(key, entry) for key, entry in value.items()]
         if None not in tensors:
             return tuple(filter(None, tensors))
-    if isinstance(value, str | bool | int | float) or value is None:
-        return (_tensor(name, [value]) or _json_elements(name, [value], "hg_json"),)
-    return (_json_elements(name, [value], "hg_json"),)
+    if isinstance(value, str | bool | int | float):
+        return (_tensor(name, [value]) or _whole_text(text, name),)
+    return (_whole_text(text, name),)
 
 
 def _columns_of_records(rows: list[Any]) -> dict[str, list[Any]] | None:
@@ -143,6 +148,10 @@ def _numbers(values: list[Any], kinds: set[type]) -> npt.NDArray[Any] | None:
         return np.array(values, dtype=np.int64 if kinds == {int} else np.float64)
     except OverflowError:
         return None
+
+
+def _whole_text(text: bytes, name: str) -> Output:
+    return Output(name, BYTES, (1, 1), [text.decode()], "hg_json")
 
 
 def _json_elements(name: str, values: list[Any], content_type: str) -> Output:
