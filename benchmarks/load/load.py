@@ -14,7 +14,7 @@ class Load:
     """How long the window is. What is answered within it counts."""
     warm_up: float = 0.2
     """Seconds of the same load before the window."""
-    longest: float = 15.0
+    longest: float = 6.0
     """The window of a slow server goes on until each connection has had one answer, but no longer than this."""
     server_processes: tuple[int, ...] = ()
     """Whose CPU time is measured over the window."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from benchmarks.enforcement import Enforcement
-from benchmarks.figures import Aim, Results, aims
+from benchmarks.figures import AIMED_AT, Aim, Results, aims
 from benchmarks.large_frame import LargeFrame
 from benchmarks.matrix import Footprint
 
@@ -34,6 +34,6 @@ class Findings:
 
     @property
     def aims(self) -> list[Aim]:
-        added = self.own_times.get("elasticnet", {}).get("added_ms", math.nan)
+        added = self.own_times.get(AIMED_AT, {}).get("added_ms", math.nan)
         single = next((one.ratio for one in self.enforcement if one.rows == 1), math.nan)
         return aims(self.results, added, single)

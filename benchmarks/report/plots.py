@@ -125,10 +125,10 @@ def _ratios(results: Results) -> Figure:
     drawn, panel = plt.subplots(figsize=(8.5, 0.27 * max(len(cells), 4) + 1.2), layout="constrained")
     values = [results.ratio(cell, "per_second") for cell in cells]
     places = range(len(cells))
-    panel.barh(places, values, color=_COLOURS[OURS], height=0.7)
+    panel.barh(places, [value - 1 for value in values], left=1, color=_COLOURS[OURS], height=0.7)
     for place, value in zip(places, values, strict=True):
         panel.annotate(
-            f"{value:,.1f}×", (value, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8
+            f"{value:,.1f}×", (max(value, 1), place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8
         )
     panel.set_yticks(places, [_named(cell) for cell in cells], fontsize=8)
     panel.invert_yaxis()
@@ -137,7 +137,7 @@ def _ratios(results: Results) -> Figure:
     panel.xaxis.set_minor_formatter(NullFormatter())
     panel.axvline(1, color=_COLOURS[REFERENCE], linewidth=1)
     panel.margins(x=0.12)
-    panel.set_title("Modelyard's requests per second, as a multiple of azureml-inference-server-http's", fontsize=11)
+    drawn.suptitle("Modelyard's requests per second, as a multiple of azureml-inference-server-http's", fontsize=11)
     _lighten(panel)
     panel.grid(visible=False, axis="y")
     return drawn

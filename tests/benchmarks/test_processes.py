@@ -1,0 +1,41 @@
+"""CPU time and memory out of /proc."""
+
+import os
+import subprocess
+import sys
+import time
+
+from benchmarks.processes import cpu_seconds, forget_peaks, memory, peak, tree
+
+
+class TestTree:
+    def test_what_a_process_started_belongs_to_it(self) -> None:
+        with subprocess.Popen(["sh", "-c", "cat & wait"], stdin=subprocess.PIPE) as shell:
+            assert tree(shell.pid)[0] == shell.pid
+            assert shell.pid in tree(os.getpid())
+
+
+class TestCost:
+    def test_cpu_time_grows_with_work(self) -> None:
+        before, began = cpu_seconds([os.getpid()]), time.process_time()
+        while time.process_time() < began + 0.1:
+            sum(range(1000))
+
+        assert cpu_seconds([os.getpid()]) > before
+
+    def test_what_has_ended_counts_for_nothing(self) -> None:
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+
+        assert cpu_seconds([ended.pid]) == 0
+        assert memory([ended.pid]).resident == 0
+
+    def test_a_peak_is_remembered_until_it_is_forgotten(self) -> None:
+        own = [os.getpid()]
+        held = bytearray(os.urandom(1 << 20) * 64)
+        assert peak(own) >= memory(own).resident >= len(held) / (1 << 20)
+        highest = peak(own)
+        del held
+        forget_peaks(own)
+
+        assert peak(own) < highest

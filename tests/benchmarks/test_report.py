@@ -1,0 +1,71 @@
+"""What a person gets to read and see."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from benchmarks.enforcement import Enforcement
+from benchmarks.figures import Cell, Results, Round
+from benchmarks.matrix import Footprint
+from benchmarks.processes import Memory
+from benchmarks.report.findings import Findings
+from benchmarks.report.table import number, page
+from benchmarks.report.write import write
+
+CELLS = [Cell("elasticnet", 1, connections) for connections in (1, 32)]
+
+
+@pytest.fixture
+def findings() -> Findings:
+    results = Results()
+    for cell in CELLS:
+        for server, per_second in (("modelyard", 1500), ("azureml", 500)):
+            results.of(cell, server).rounds.append(Round(per_second, 1.0, 0.75, 12.345, 0.5, 0.1))
+    found = Findings(datetime(2026, 1, 2, 3, 4, tzinfo=UTC), {"cores": "2"}, ["mlflow==3.17.2"], "--rounds 1")
+    found.results = results
+    found.footprints = [Footprint("elasticnet", "modelyard", "server", 2, Memory(300.0, 250.0), 0.01)]
+    found.enforcement = [Enforcement(200, 1, 0.05, 50.0, is_equal=True)]
+    found.own_times = {"elasticnet": {"model_ms": 0.5, "whole_ms": 0.9, "added_ms": 0.4}}
+    return found
+
+
+class TestTable:
+    @pytest.mark.parametrize(
+        ("value", "shown"),
+        [(14498.2, "14,498"), (93.44, "93.4"), (3.428, "3.43"), (0.0312, "0.031"), (float("nan"), "–")],
+    )
+    def test_numbers_have_three_digits(self, value: float, shown: str) -> None:
+        assert number(value) == shown
+
+    def test_each_server_has_a_line_with_its_ratio_to_azureml(self, findings: Findings) -> None:
+        lines = page(findings).splitlines()
+
+        assert "| 1 | 32 | **modelyard** | 1,500 | 0.75 | 12.3 | 0.33 | 3.00 |" in lines
+        assert "| 1 | 32 | azureml | 500 | 0.75 | 12.3 | 1.00 | 1 |" in lines
+
+    def test_aims_are_met_or_not_or_were_not_measured(self, findings: Findings) -> None:
+        text = page(findings)
+
+        assert "MLflow's time as a ratio to ours | at least 50 | 1,000 | met |" in text
+        assert "requests/s, as a ratio to azureml | at least 30 | 3.00 | **not met** |" in text
+        assert "MLServer with batching | at least 15 | – | not measured |" in text
+
+    def test_a_failure_stands_in_the_table_and_makes_the_findings_unsound(self, findings: Findings) -> None:
+        assert findings.is_sound
+        findings.results.of(CELLS[0], "azureml").failures["503: busy"] = 7
+
+        assert not findings.is_sound
+        assert "- azureml, elasticnet, 1 rows, 1 connections: {'503: busy': 7}" in page(findings)
+
+
+class TestWriting:
+    def test_a_run_has_a_folder_and_the_newest_is_pointed_to(self, findings: Findings, tmp_path: Path) -> None:
+        folder = write(findings, tmp_path)
+
+        assert folder == tmp_path / "2026-01-02-0304"
+        kept = json.loads((folder / "results.json").read_text())
+        assert kept["results"][0]["rounds"][0]["answers"] == 1500
+        assert (folder / "requests_per_second.png").read_bytes().startswith(b"\x89PNG")
+        assert "2026-01-02-0304/table.md" in (tmp_path / "README.md").read_text()
