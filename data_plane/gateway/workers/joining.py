@@ -99,7 +99,7 @@ def _join_columns(parts: tuple[Column, ...]) -> Column:
     dtype = _DTYPES.get(logical_type)
     if dtype is None:
         return Column(name, logical_type, [value for part in parts for value in part.values])
-    values = np.concatenate([np.asarray(part.values, dtype) for part in parts])
+    values = np.concatenate([part.values for part in parts], dtype=dtype, casting="unsafe")
     return Column(name, logical_type, values, _join_nulls(parts))
 
 
