@@ -45,10 +45,10 @@ class Platform:
 
     # Its life.
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [MODELYARD, "up", "--data-dir", self.data_dir, "--port", "0", "--scoring-port", "0"],
+                [MODELYARD, "up", "--data-dir", self.data_dir, "--port", "0", "--scoring-port", "0", *options],
                 stdout=log,
                 stderr=log,
                 env=self.environment,

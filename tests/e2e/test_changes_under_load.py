@@ -58,7 +58,7 @@ def busy(platform: Platform, tour, sklearn_folder) -> Busy:
 
 
 @pytest.fixture
-def seed(record_property) -> int:
+def seed() -> int:
     """Printed when the test fails; MODELYARD_TEST_SEED repeats one."""
     seed = int(os.environ.get("MODELYARD_TEST_SEED", random.randrange(2**32)))
     print(f"MODELYARD_TEST_SEED={seed}")
