@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from data_plane.signature.numbers import DOUBLE, FLOAT
 from data_plane.signature.rule import Rule, Unheld, add_unheld
 from data_plane.signature.schema import ParamSpec
 from data_plane.signature.texts import DATETIME
@@ -42,12 +43,13 @@ def _held(spec: ParamSpec, params: dict[str, Any], findings: Findings) -> Any:
 
 def _one(rule: Rule, value: Any, name: str, findings: Findings) -> Any:
     if value is None:
-        findings.add(name, None, rule.expected, "null")
         return None
     try:
         held = rule.one(value)
     except Unheld as unheld:
         add_unheld(rule, unheld, value, name, None, findings)
         return None
-    # Params travel as JSON, where a moment is its text.
+    # Params are Python values: a float is not cut to 32 bits, and a moment travels as its text.
+    if rule is FLOAT:
+        return DOUBLE.one(value)
     return value if rule is DATETIME else held

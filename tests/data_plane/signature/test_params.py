@@ -33,6 +33,7 @@ def test_given_ones_take_their_declared_type() -> None:
 
 def test_an_explicit_null_is_passed_on() -> None:
     assert enforced({"k": None})["k"] is None
+    assert enforced({"words": ["a", None]})["words"] == ["a", None]
 
 
 def test_wrong_ones_are_all_named() -> None:

@@ -31,17 +31,18 @@ def explained_as_a_whole(case: Case, oracles: Sequence[Oracle], values_by_type: 
     enforced, _ = enforce(case)
     for oracle in oracles:
         oracle.ask(case, enforced)
-    for oracle in oracles:
-        answer = oracle.answer()
+    # All are read before anything is asserted, so that no answer is left for the next request.
+    answers = [(oracle.version, oracle.answer()) for oracle in oracles]
+    for version, answer in answers:
         theirs, ours = answer["mlflow"], answer["ours"]
         if "held" not in theirs or _has_zero_at_the_end(values_by_type):
             continue
         if enforced is None:
             reasons = set().union(*(differences.of_values(*values) for values in values_by_type.items()))
-            assert reasons, f"MLflow {oracle.version} accepts it: {case}"
+            assert reasons, f"MLflow {version} accepts it: {case}"
             continue
-        assert theirs["held"] == ours["held"], f"MLflow {oracle.version}: {case}"
-        assert case.params is None or theirs["params"] == ours["params"], f"MLflow {oracle.version}: {case}"
+        assert theirs["held"] == ours["held"], f"MLflow {version}: {case}\n{theirs}\n{ours}"
+        assert case.params is None or theirs["params"] == ours["params"], f"MLflow {version}: {case}\n{theirs}\n{ours}"
 
 
 def _has_zero_at_the_end(values_by_type: dict[str, list[Any]]) -> bool:

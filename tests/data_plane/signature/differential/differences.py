@@ -100,6 +100,10 @@ def of_column(case: Case, version: str, entry: dict[str, Any], column: list[Any]
     types = {kind for other in case.entries for kind in _types(other)}
     if entry["type"] == "boolean" and not entry["required"] and None in column:
         return "a missing boolean is false"
+    if case.envelope == "unwrapped" and any(isinstance(values[0], dict) for values in case.table.values()):
+        return "an object as a column"
+    if entry["type"] == "boolean" and any(isinstance(value, str) for value in column):
+        return "the truth of any value"
     if "binary" in _types(entry) and (entry["type"] in NESTED or case.envelope not in SPLIT_OR_RECORDS):
         return "base64 is decoded on some ways only"
     if {"datetime", "array"} <= _types(entry):
