@@ -34,8 +34,6 @@ from modelyard.core.errors import PlatformError
 Headers = list[tuple[bytes, bytes]]
 
 _RETRY_SOON = (b"retry-after", b"1")
-# Somebody has to repair it first.
-_RETRY_LATER = (b"retry-after", b"30")
 
 
 class Refusal(PlatformError):
@@ -205,7 +203,6 @@ class DeploymentBroken(Refusal):
 
     def __init__(self, deployment: str, reason: str) -> None:
         super().__init__(f"deployment {deployment!r} cannot serve: {reason}")
-        self.headers = [_RETRY_LATER]
 
 
 class _ModelsFault(Refusal):
