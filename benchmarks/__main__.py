@@ -15,14 +15,15 @@ from pathlib import Path
 
 from benchmarks import ceiling, enforcement, large_frame, machine
 from benchmarks.figures import OURS
-from benchmarks.load.generator import LoadGenerator
+from benchmarks.load.generator import LoadFailed, LoadGenerator
 from benchmarks.matrix import Matrix, Plan
 from benchmarks.models import MODELS, pins, train_and_save
 from benchmarks.report.findings import Findings
 from benchmarks.report.write import write
 from benchmarks.servers.line_up import SERVERS, line_up
-from benchmarks.servers.server import Server
-from modelyard.demo.temporary_platform import temporary_folder
+from benchmarks.servers.server import Server, ServerFailed
+from modelyard.client import ClientError
+from modelyard.demo.temporary_platform import PlatformFailed, temporary_folder
 
 _ROOT = Path(__file__).parents[1]
 _INTERRUPTED = 130
@@ -33,8 +34,13 @@ _LARGE_FRAME_SERVERS = (OURS, "mlflow")
 def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = _parse(sys.argv[1:])
+    findings = Findings(datetime.now(UTC), machine.facts(), pins(), " ".join(sys.argv[1:]))
     try:
-        findings = _measure(options)
+        _measure(options, findings)
+    except (ServerFailed, LoadFailed, PlatformFailed, ClientError) as failed:
+        # What was measured before is not lost.
+        findings.cut_short_by = str(failed)
+        _say(f"cut short: {failed}")
     except KeyboardInterrupt:
         print("\ninterrupted; everything that was started has been stopped", file=sys.stderr)
         return _INTERRUPTED
@@ -43,8 +49,7 @@ def main() -> int:
     return 0 if findings.is_sound else 1
 
 
-def _measure(options: argparse.Namespace) -> Findings:
-    findings = Findings(datetime.now(UTC), machine.facts(), pins(), " ".join(sys.argv[1:]))
+def _measure(options: argparse.Namespace, findings: Findings) -> None:
     with ExitStack() as running:
         folder = running.enter_context(temporary_folder())
         generator = running.enter_context(LoadGenerator())
@@ -57,7 +62,6 @@ def _measure(options: argparse.Namespace) -> Findings:
             servers = running.enter_context(line_up(options.servers, _ROOT / ".bench", folder, os.environ))
             findings.versions = servers.versions
             _of_servers(options, findings, servers.servers, generator, folder)
-    return findings
 
 
 def _of_servers(

@@ -25,10 +25,14 @@ class Findings:
     own_times: dict[str, dict[str, float]] = field(default_factory=dict)
     enforcement: list[Enforcement] = field(default_factory=list)
     large_frames: list[LargeFrame] = field(default_factory=list)
+    cut_short_by: str = ""
+    """Why the run ended before it was through."""
 
     @property
     def is_sound(self) -> bool:
         """Every answer was a 200 with the model's own prediction."""
+        if self.cut_short_by:
+            return False
         large = all(not one.failures and not one.wrong for one in self.large_frames)
         return large and all(one.is_sound for one in self.results) and all(one.is_equal for one in self.enforcement)
 

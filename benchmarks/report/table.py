@@ -129,6 +129,8 @@ def _footprints(findings: Findings) -> Iterator[str]:
 
 def _trouble(findings: Findings) -> Iterator[str]:
     troubled = [one for one in findings.results if not one.is_sound]
+    if findings.cut_short_by:
+        yield f"## The run was cut short\n\n```\n{findings.cut_short_by}\n```"
     if troubled:
         yield "## Requests that were not answered as they should be"
         yield "\n".join(

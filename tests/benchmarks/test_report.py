@@ -59,6 +59,12 @@ class TestTable:
         assert not findings.is_sound
         assert "- azureml, elasticnet, 1 rows, 1 connections: {'503: busy': 7}" in page(findings)
 
+    def test_a_run_that_was_cut_short_says_so(self, findings: Findings) -> None:
+        findings.cut_short_by = "mlflow gives no prediction"
+
+        assert not findings.is_sound
+        assert "cut short\n\n```\nmlflow gives no prediction" in page(findings)
+
 
 class TestWriting:
     def test_a_run_has_a_folder_and_the_newest_is_pointed_to(self, findings: Findings, tmp_path: Path) -> None:
