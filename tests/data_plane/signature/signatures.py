@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from data_plane.guests.codec import Column, FramePayload
+from data_plane.guests.codec import BlockPayload, Column, FramePayload
 from data_plane.signature import CompiledSignature, SignatureViolations, Violation, compile_signature
 from modelyard.core.domain.mlmodel import RawSignature
 
@@ -35,7 +35,7 @@ def compiled(inputs: Any = None, params: Any = None, *, type_hints: bool = False
 def frame(signature: CompiledSignature, input_data: Any) -> dict[Any, list[Any]]:
     """The enforced columns by name, None where a value is missing."""
     payload, *_ = signature.enforce(input_data, None)
-    assert isinstance(payload, FramePayload)
+    assert isinstance(payload, FramePayload | BlockPayload)
     return {column.name: values(column) for column in payload.columns}
 
 

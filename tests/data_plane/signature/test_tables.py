@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_plane.guests.codec import ArrayPayload, ArraysPayload, FramePayload, JsonPayload
+from data_plane.guests.codec import ArrayPayload, ArraysPayload, BlockPayload, FramePayload, JsonPayload
 from data_plane.signature import CompiledSignature, SignatureViolations, Table, TypedColumn, Violation
 from tests.data_plane.signature.signatures import columns, compiled, tensor, values
 
@@ -18,7 +18,7 @@ def table(*, is_text: bool = False, **given: Any) -> Table:
 
 def held(signature: CompiledSignature, given: Table) -> dict[Any, list[Any]]:
     payload = signature.enforce_table(given, None).payload
-    assert isinstance(payload, FramePayload)
+    assert isinstance(payload, FramePayload | BlockPayload)
     return {column.name: values(column) for column in payload.columns}
 
 
@@ -44,7 +44,7 @@ class TestTypedArrays:
     )
     def test_take_the_declared_type_when_it_holds_all_values(self, kind: str, array: Any, dtype: str) -> None:
         payload = columns(a=kind).enforce_table(table(a=array), None).payload
-        assert isinstance(payload, FramePayload)
+        assert isinstance(payload, FramePayload | BlockPayload)
         assert payload.columns[0].values.dtype == dtype  # type: ignore[union-attr]
         assert np.array_equal(payload.columns[0].values, array.astype(dtype))
 
@@ -131,7 +131,7 @@ class TestText:
     )
     def test_without_a_signature_is_inferred_as_by_pandas(self, texts: Any, logical_type: str, expected: Any) -> None:
         payload = compiled().enforce_table(table(is_text=True, a=texts), None).payload
-        assert isinstance(payload, FramePayload)
+        assert isinstance(payload, FramePayload | BlockPayload)
         (column,) = payload.columns
         assert column.type == logical_type
         assert str(values(column)) == str(expected)
@@ -160,13 +160,13 @@ class TestTensors:
     def test_are_columns_of_one_value_a_row(self) -> None:
         arrays = {"b": np.array([[1], [2]]), "a": np.array([0.5, 1.5], dtype="f4"), "z": np.array([1, 1])}
         enforced = columns(a="double", b="long").enforce_tensors(arrays, None)
-        assert isinstance(enforced.payload, FramePayload)
+        assert isinstance(enforced.payload, FramePayload | BlockPayload)
         assert [values(column) for column in enforced.payload.columns] == [[0.5, 1.5], [1, 2]]
         assert enforced.surplus == ("z",)
 
     def test_a_single_one_is_the_whole_table(self) -> None:
         enforced = columns(a="double", b="double").enforce_tensors({"predict": np.array([[1, 2], [3, 4]])}, None)
-        assert isinstance(enforced.payload, FramePayload)
+        assert isinstance(enforced.payload, FramePayload | BlockPayload)
         assert [values(column) for column in enforced.payload.columns] == [[1, 3], [2, 4]]
 
     def test_take_the_declared_dtype(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from data_plane.guests.codec import FramePayload
+from data_plane.guests.codec import BlockPayload, FramePayload
 from data_plane.signature import Enforced, SignatureViolations, compile_signature
 from modelyard.core.domain.mlmodel import RawSignature
 from tests.data_plane.signature.differential import differences, reference
@@ -77,7 +77,7 @@ def check_rule(case: Case, enforced: Enforced | None, places: set[tuple[str, int
                 refused.add((str(name), row))
     assert places == refused, f"refused {sorted(places)}, and not {sorted(refused)}: {case}"
     if enforced is not None:
-        assert isinstance(enforced.payload, FramePayload)
+        assert isinstance(enforced.payload, FramePayload | BlockPayload)
         held = [_plain(column.type, values(column)) for column in enforced.payload.columns]
         assert reference.same(held, expected), f"held {held}, and not {expected}: {case}"
 

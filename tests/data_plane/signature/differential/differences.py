@@ -100,8 +100,11 @@ def of_column(case: Case, version: str, entry: dict[str, Any], column: list[Any]
     types = {kind for other in case.entries for kind in _types(other)}
     if entry["type"] == "boolean" and not entry["required"] and None in column:
         return "a missing boolean is false"
-    if case.envelope == "unwrapped" and any(isinstance(values[0], dict) for values in case.table.values()):
+    beside = _beside_single_values(case)
+    if dict in beside:
         return "an object as a column"
+    if list in beside:
+        return "single values beside a list are repeated"
     if entry["type"] == "boolean" and any(isinstance(value, str) for value in column):
         return "the truth of any value"
     if "binary" in _types(entry) and (entry["type"] in NESTED or case.envelope not in SPLIT_OR_RECORDS):
@@ -115,6 +118,14 @@ def of_column(case: Case, version: str, entry: dict[str, Any], column: list[Any]
     if is_pivoted and None in column:
         return "null is the text None"
     return None
+
+
+def _beside_single_values(case: Case) -> set[type]:
+    """What else a body of single values, which is one row here, has among them."""
+    if not isinstance(case.body, dict) or case.envelope not in ("unwrapped", "inputs"):
+        return set()
+    kinds = set(map(type, case.body.values()))
+    return kinds if kinds - {list} else set()
 
 
 ZERO_AT_THE_END = '\\u0000"'
@@ -146,6 +157,7 @@ NAMES = (
     "an integer rounded",
     "a number that overflows",
     "a number that JSON does not spell so",
+    "single values beside a list are repeated",
     "a missing boolean is false",
     "base64 is decoded on some ways only",
     "moments in arrays are numbers",

@@ -31,6 +31,13 @@ BY_NAME = {
     "an integer rounded": case("double", 2**53 + 1),
     "a number that overflows": case("float", 1e39),
     "a number that JSON does not spell so": case("double", "1_0"),
+    "single values beside a list are repeated": Case(
+        [{"type": "long", "required": True, "name": "a"}],
+        {"a": [1], "surplus": [[1, 2]]},
+        1,
+        "unwrapped",
+        {"a": 1, "surplus": [1, 2]},
+    ),
     "a missing boolean is false": case("boolean", None, True, required=False),
     "base64 is decoded on some ways only": case("binary", "eA==", envelope="inputs"),
     "moments in arrays are numbers": case(array("datetime"), ["2024-05-31"], envelope="unwrapped"),
