@@ -5,6 +5,7 @@ import logging
 import time
 from http import HTTPStatus
 
+from data_plane.gateway.content_coding import packed
 from data_plane.gateway.envelope import Refuse
 from data_plane.gateway.health import HEALTHY
 from data_plane.gateway.limits import Limits
@@ -32,7 +33,7 @@ class GatewayApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            response = await self._response(request)
+            response = await packed(await self._response(request), request)
         except (ClientGone, asyncio.CancelledError):
             # The connection is gone, and with it whoever wanted an answer.
             return

@@ -51,11 +51,18 @@ class Request:
         """The deployment that the path names, where its protocol's paths can."""
         self.deployment: str | None = None
         """Whose answer it is, once that is chosen."""
-        self._headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        self._header_lines: list[tuple[bytes, bytes]] = scope["headers"]
+        self._headers: Mapping[bytes, bytes] = dict(self._header_lines)
         self._receive = receive
 
     def header(self, name: bytes) -> bytes | None:
         return self._headers.get(name)
+
+    def listed(self, name: bytes) -> bytes | None:
+        """A header whose value is a list, which may come in several lines."""
+        if name not in self._headers:
+            return None
+        return b",".join(value for line, value in self._header_lines if line == name)
 
     @property
     def named_deployment(self) -> str | None:

@@ -10,6 +10,7 @@ Refusal
 ├── BadCredentials          401
 ├── MethodNotAllowed        405
 ├── UnsupportedMediaType    415
+├── UnsupportedCoding       415  the body is packed in a way we do not know
 ├── BodyTooLarge            413
 ├── BodyTooSlow             408
 ├── InvalidBody             400  no JSON object with `input_data`
@@ -125,6 +126,18 @@ class MethodNotAllowed(Refusal):
 class UnsupportedMediaType(Refusal):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     code = "UnsupportedMediaType"
+
+
+class UnsupportedCoding(Refusal):
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    code = "UnsupportedContentEncoding"
+
+    def __init__(self, coding: str) -> None:
+        super().__init__(
+            f"the Content-Encoding {_shortened(coding)!r} is not known here: send the body as gzip, as deflate, or as "
+            "it is"
+        )
+        self.headers = [(b"accept-encoding", b"gzip, deflate")]
 
 
 class BodyTooLarge(Refusal):

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Callable
 from urllib.parse import quote
 
+from data_plane.gateway.content_coding import codings_of, unpacked
 from data_plane.gateway.envelope import Envelope, Handler
 from data_plane.gateway.limits import Limits
 from data_plane.gateway.messages import Request, Response
 from data_plane.gateway.mirroring import Mirror
 from data_plane.gateway.reading import read
-from data_plane.gateway.refusals import InputRefused, UnsupportedMediaType
+from data_plane.gateway.refusals import InputRefused
 from data_plane.gateway.routing_table import LiveDeployment, LiveEndpoint
 from data_plane.gateway.target import ScoreRequest, TargetRetired
 from data_plane.signature import Enforced, SignatureViolations
@@ -26,9 +27,8 @@ def choose_by_header(request: Request, endpoint: LiveEndpoint) -> LiveDeployment
 
 def score_with(envelope: Envelope, limits: Limits, mirror: Mirror, choose: Choose = choose_by_header) -> Handler:
     async def score(request: Request, endpoint: LiveEndpoint) -> Response:
-        if (request.header(b"content-encoding") or b"identity").lower() != b"identity":
-            raise UnsupportedMediaType("send the body without a Content-Encoding")
-        body = await request.body(limits.largest_body)
+        codings = codings_of(request)
+        body = await unpacked(await request.body(limits.largest_body), codings, limits.largest_body)
         arrived = asyncio.get_running_loop().time()
         while True:
             deployment = choose(request, endpoint)

@@ -1,0 +1,248 @@
+"""Compressed requests and answers, on every route that has a body."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import tritonclient.http as triton
+
+from tests.data_plane.gateway.conftest import doors
+from tests.data_plane.gateway.front_door import KEY, FrontDoor, Reply
+from tests.data_plane.guests.yard import PATIENCE
+
+LARGEST = 1 << 20
+
+# Numbers its rows; of one row, answers as many numbers as that says, and random ones if it is negative.
+MANY = """
+    import numpy
+
+    def init():
+        pass
+
+    def run(input_data, params=None):
+        if len(input_data) > 1:
+            return list(range(len(input_data)))
+        count = int(input_data[0])
+        return numpy.random.default_rng(7).integers(2**63, size=-count) if count < 0 else [float(i) for i in range(count)]
+"""
+BODY = json.dumps({"input_data": [1.5, 2.5, 3.5]}).encode()
+
+
+def raw_deflate(data: bytes) -> bytes:
+    return zlib.compress(data, wbits=-15)
+
+
+PACKED: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "gzip": ("gzip", gzip.compress),
+    "x-gzip": ("x-gzip", gzip.compress),
+    "deflate with zlib's header": ("deflate", zlib.compress),
+    "deflate without": ("deflate", raw_deflate),
+    "gzip in two members": ("gzip", lambda data: gzip.compress(data[:9]) + gzip.compress(data[9:])),
+    "padded gzip": ("gzip", lambda data: gzip.compress(data) + bytes(512)),
+    "stored, not compressed": ("gzip", lambda data: gzip.compress(data, 0)),
+    "gzip, then deflate": ("GZip , deflate", lambda data: zlib.compress(gzip.compress(data))),
+    "gzip and nothing": ("identity, gzip", gzip.compress),
+    "nothing": ("identity", lambda data: data),
+}
+
+
+@pytest.fixture(scope="module")
+def door() -> Iterator[FrontDoor]:
+    with doors() as start:
+        front = start(options=("--max-body-bytes", str(LARGEST)))
+        front.serve(MANY)
+        yield front
+
+
+def send(door: FrontDoor, coding: str, body: bytes, path: str = "score", **headers: str) -> Reply:
+    return door.request("POST", f"/wines/{path}", body, {"Content-Encoding": coding, **headers})
+
+
+def ask(door: FrontDoor, accept: str | None, count: int) -> Reply:
+    headers = {} if accept is None else {"Accept-Encoding": accept}
+    return door.score([count], headers=headers)
+
+
+class TestPackedRequests:
+    @pytest.mark.parametrize("packed", PACKED)
+    def test_are_unpacked(self, door: FrontDoor, packed: str) -> None:
+        coding, pack = PACKED[packed]
+        assert send(door, coding, pack(BODY)).json == [0, 1, 2]
+
+    def test_may_name_their_codings_in_several_lines(self, door: FrontDoor) -> None:
+        body = zlib.compress(gzip.compress(BODY))
+        head = f"POST /wines/score HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nContent-Encoding: gzip\r\n"
+        head += "Content-Encoding: deflate\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        with door.raw() as connection:
+            connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            assert connection.recv(1 << 16).endswith(b"\r\n\r\n[0,1,2]")
+
+    def test_work_in_every_protocol(self, door: FrontDoor) -> None:
+        assert send(door, "gzip", gzip.compress(b'{"inputs": [1.5, 2.5]}'), "invocations").json == {
+            "predictions": [0, 1]
+        }
+        csv = {"Content-Type": "text/csv"}
+        assert send(door, "deflate", raw_deflate(b"a\n1\n2\n"), "invocations", **csv).json == {"predictions": [0, 1]}
+        tensor = {"name": "a", "shape": [2], "datatype": "FP64", "data": [1.5, 2.5]}
+        infer = send(door, "gzip", gzip.compress(json.dumps({"inputs": [tensor]}).encode()), "v2/models/wine/infer")
+        assert infer.json["outputs"][0]["data"] == [0, 1]
+
+    def test_of_many_rows_are_unpacked_too(self, door: FrontDoor) -> None:
+        body = json.dumps({"input_data": [[row * 0.1] for row in range(50_000)]}).encode()
+        assert len(gzip.compress(body)) > 4096
+        assert len(send(door, "gzip", gzip.compress(body)).json) == 50_000
+
+    def test_that_are_empty_are_empty(self, door: FrontDoor) -> None:
+        assert "empty" in send(door, "gzip", b"").error["message"]
+        assert "empty" in send(door, "gzip", gzip.compress(b"")).error["message"]
+
+
+class TestPackedRequestsAreRefused:
+    @pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+    @pytest.mark.parametrize("size", [LARGEST + 1, 50 * LARGEST])
+    def test_over_the_limit(self, door: FrontDoor, coding: str, pack: Callable[[bytes], bytes], size: int) -> None:
+        for path in ("score", "invocations", "v2/models/wine/infer"):
+            assert send(door, coding, pack(b" " * size), path).status == 413
+
+    def test_but_not_at_it(self, door: FrontDoor) -> None:
+        assert send(door, "gzip", gzip.compress(BODY.ljust(LARGEST))).json == [0, 1, 2]
+
+    def test_when_they_are_bombs_inside_bombs(self, door: FrontDoor) -> None:
+        bomb = gzip.compress(gzip.compress(b" " * (50 * LARGEST), 9), 9)
+        assert len(bomb) < 4096
+        assert send(door, "gzip, gzip", bomb).status == 413
+
+    def test_when_small_members_add_up(self, door: FrontDoor) -> None:
+        assert send(door, "gzip", gzip.compress(b" " * 1000) * 2000).status == 413
+
+    @pytest.mark.parametrize("coding", ["gzip", "deflate"])
+    @pytest.mark.parametrize(
+        ("name", "damage"),
+        [
+            ("cut off", lambda packed: packed[:-3]),
+            ("cut off early", lambda packed: packed[:1]),
+            ("followed by something", lambda packed: packed + b"more"),
+            ("something else", lambda packed: BODY),
+            ("zeros", lambda packed: bytes(64)),
+            ("changed", lambda packed: packed[:12] + bytes([packed[12] ^ 0xFF]) + packed[13:]),
+        ],
+    )
+    def test_when_they_are_damaged(
+        self, door: FrontDoor, coding: str, name: str, damage: Callable[[bytes], bytes]
+    ) -> None:
+        pack = gzip.compress if coding == "gzip" else zlib.compress
+        reply = send(door, coding, damage(pack(BODY)))
+        assert reply.status == 400, name
+        if name != "zeros":
+            assert coding in reply.error["message"]
+
+    def test_by_their_checksum(self, door: FrontDoor) -> None:
+        packed = bytearray(gzip.compress(BODY))
+        packed[-6] ^= 1
+        assert "gzip" in send(door, "gzip", bytes(packed)).error["message"]
+
+    def test_in_thousands_of_empty_members(self, door: FrontDoor) -> None:
+        assert send(door, "gzip", gzip.compress(b"") * 20_000).status == 400
+
+    @pytest.mark.parametrize("coding", ["br", "zstd", "gzip, br", "compress", "gzip, gzip, gzip, gzip", "g\xfczip"])
+    def test_in_another_coding(self, door: FrontDoor, coding: str) -> None:
+        reply = send(door, coding, BODY)
+        assert (reply.status, reply.error["code"]) == (415, "UnsupportedContentEncoding")
+        assert "gzip" in reply.error["message"]
+        assert reply.headers["accept-encoding"] == "gzip, deflate"
+
+    def test_in_the_protocols_own_words(self, door: FrontDoor) -> None:
+        assert b"gzip" in send(door, "br", b"{}", "invocations").content
+        assert "gzip" in send(door, "br", b"{}", "v2/models/wine/infer").json["error"]
+        assert send(door, "gzip", b"{}", "invocations").json["error_code"] == "BAD_REQUEST"
+
+    def test_and_the_connection_lives_on(self, door: FrontDoor) -> None:
+        send(door, "gzip", b"{}")
+        assert door.score([1, 2]).json == [0, 1]
+
+
+UNPACK: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "deflate": zlib.decompress}
+
+
+class TestPackedAnswers:
+    @pytest.mark.parametrize(
+        ("accept", "coding"),
+        [
+            ("gzip", "gzip"),
+            ("deflate", "deflate"),
+            ("gzip, deflate, br", "gzip"),
+            ("br;q=1.0, GZIP;q=0.5", "gzip"),
+            ("gzip;q=0.3, deflate;q=0.8", "deflate"),
+            ("*", "gzip"),
+            ("gzip;q=0, *", "deflate"),
+            ("identity;q=0.5, gzip", "gzip"),
+            ("identity;q=0, *;q=0.001", "gzip"),
+            ("x-gzip ; q=1", "gzip"),
+        ],
+    )
+    def test_are_packed_as_the_caller_likes_best(self, door: FrontDoor, accept: str, coding: str) -> None:
+        reply = ask(door, accept, 3000)
+        assert (reply.headers["content-encoding"], reply.headers["vary"]) == (coding, "accept-encoding")
+        assert int(reply.headers["content-length"]) == len(reply.content) < 15_000
+        assert json.loads(UNPACK[coding](reply.content)) == [float(i) for i in range(3000)]
+
+    @pytest.mark.parametrize(
+        "accept",
+        [
+            None,
+            "br",
+            "identity",
+            "gzip;q=0",
+            "gzip;q=0.0, deflate;q=0",
+            "gzip;q=0.5, identity",
+            "*;q=0",
+            "identity;q=0",
+            "gzip;q=2",
+            "gzip;q=nan",
+            ";q=1, =;, ,",
+        ],
+    )
+    def test_are_left_as_they_are_otherwise(self, door: FrontDoor, accept: str | None) -> None:
+        reply = ask(door, accept, 3000)
+        assert "content-encoding" not in reply.headers
+        assert reply.headers["vary"] == "accept-encoding"
+        assert len(reply.json) == 3000
+
+    def test_are_left_as_they_are_when_they_are_small(self, door: FrontDoor) -> None:
+        reply = ask(door, "gzip, deflate", 20)
+        assert ("content-encoding" in reply.headers, len(reply.json)) == (False, 20)
+
+    def test_are_packed_even_so_when_nothing_else_is_accepted(self, door: FrontDoor) -> None:
+        assert len(json.loads(gzip.decompress(ask(door, "gzip, identity;q=0", 2).content))) == 2
+
+    def test_are_left_as_they_are_when_it_does_not_make_them_smaller(self, door: FrontDoor) -> None:
+        tensor = {"name": "a", "shape": [1], "datatype": "FP64", "data": [-500]}
+        question = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}})
+        reply = door.request("POST", "/wines/v2/models/wine/infer", question, {"Accept-Encoding": "gzip"})
+        assert len(reply.content) > 4000
+        assert "content-encoding" not in reply.headers
+
+    def test_are_packed_in_a_thread_when_they_are_large(self, door: FrontDoor) -> None:
+        assert len(json.loads(gzip.decompress(ask(door, "gzip", 400_000).content))) == 400_000
+
+
+class TestClients:
+    """`requests` and `httpx` accept gzip unless told otherwise, and so do the clients that are built of them."""
+
+    @pytest.mark.parametrize("coding", ["gzip", "deflate"])
+    def test_tritons_client_packs_and_unpacks(self, door: FrontDoor, coding: str) -> None:
+        tensor: Any = triton.InferInput("a", [2000], "FP64")
+        tensor.set_data_from_numpy(np.arange(2000.0))
+        with triton.InferenceServerClient(f"127.0.0.1:{door.port}/wines", network_timeout=PATIENCE) as client:
+            answer = client.infer(
+                "wine",
+                [tensor],
+                headers={"Authorization": f"Bearer {KEY}"},
+                request_compression_algorithm=coding,
+                response_compression_algorithm=coding,
+            )
+        assert answer.get_response()["outputs"][0]["shape"][0] == 2000
