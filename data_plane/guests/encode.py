@@ -17,6 +17,7 @@ from data_plane.guests.values import (
     WIRE_DTYPES,
     ArrayPayload,
     ArraysPayload,
+    BlockPayload,
     Column,
     FramePayload,
     JsonPayload,
@@ -48,8 +49,8 @@ def encode_score(
 
 def row_count(payload: Payload) -> int:
     match payload:
-        case FramePayload(rows=rows):
-            return rows
+        case BlockPayload() | FramePayload():
+            return payload.rows
         case ArrayPayload(array=array):
             return _first_dimension(array)
         case ArraysPayload(arrays=arrays):
@@ -66,6 +67,9 @@ def _describe(payload: Payload, body: Body) -> dict[str, Any]:
     match payload:
         case FramePayload(columns=columns, rows=rows):
             return {"kind": "frame", "rows": rows, "columns": [_describe_column(c, body) for c in columns]}
+        case BlockPayload(names=names, type=logical_type, block=block):
+            data = body.add(_bytes_of(block, WIRE_DTYPES[logical_type]))
+            return {"kind": "block", "rows": block.shape[1], "names": names, "type": logical_type, "data": data}
         case ArrayPayload(array=array):
             return {"kind": "array", **_describe_array(array, body)}
         case ArraysPayload(arrays=arrays):

@@ -4,13 +4,13 @@ Columns of one type are converted together, because in a wide frame of few rows 
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import chain, repeat
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from data_plane.guests.codec import Column, FramePayload, Payload
+from data_plane.guests.codec import BlockPayload, Column, FramePayload, Payload
 from data_plane.signature.layouts import Found, Layouts
 from data_plane.signature.rule import Rule, convert
 from data_plane.signature.schema import ColumnSpec
@@ -27,7 +27,7 @@ class ColumnInputs:
         self._specs = specs
         self._layouts = Layouts(specs)
         self._is_named = specs[0].name is not None
-        self._names = [position if spec.name is None else spec.name for position, spec in enumerate(specs)]
+        self._names = tuple(position if spec.name is None else spec.name for position, spec in enumerate(specs))
         self._labels = [str(name) for name in self._names]
         self._groups = _groups(specs)
         types = {spec.rule.logical_type for spec in specs}
@@ -36,10 +36,13 @@ class ColumnInputs:
     def payload(self, input_data: Any, findings: Findings) -> Payload | None:
         block = self._as_block(input_data)
         if block is not None:
-            return self._of_block(block)
+            return block
         found = self._layouts.read(input_data, findings)
         if found is None:
             return None
+        block = self._together(found)
+        if block is not None:
+            return block
         self._find_lacking(found.columns, findings)
         columns: list[Column | None] = [None] * len(self._specs)
         for rule, places in self._groups:
@@ -49,12 +52,12 @@ class ColumnInputs:
                 columns[place] = self._convert_column(place, values, findings)
         return _frame(_named(columns, found.names), found.rows)
 
-    def _as_block(self, body: Any) -> npt.NDArray[Any] | None:
+    def _as_block(self, body: Any) -> BlockPayload | None:
         """The most usual body at once: split orientation, exactly the declared names, and only numbers of one type."""
         if self._only_rule is None or type(body) is not dict or body.get("columns") != self._labels:
             return None
         rows = body.get("data")
-        if type(rows) is not list or not rows or "index" in body:
+        if type(rows) is not list or not rows or not _is_index(body.get("index"), len(rows)):
             return None
         if len(rows) > 1:
             if set(map(type, rows)) != _LIST or set(map(len, rows)) != {len(self._labels)}:
@@ -65,14 +68,21 @@ class ColumnInputs:
             if type(flat) is not list or len(flat) != len(self._labels):
                 return None
         held = self._only_rule.many(flat, set(map(type, flat)))
-        return held.reshape(len(rows), -1) if isinstance(held, np.ndarray) else None
+        if not isinstance(held, np.ndarray):
+            return None
+        by_column = np.ascontiguousarray(held.reshape(len(rows), -1).T)
+        return BlockPayload(self._names, self._only_rule.logical_type, by_column)
 
-    def _of_block(self, block: npt.NDArray[Any]) -> FramePayload:
-        assert self._only_rule is not None, "only columns of one type make a block"
-        by_column = np.ascontiguousarray(block.T)
-        fields = zip(self._names, repeat(self._only_rule.logical_type), by_column, repeat(None))
-        # What Column._make does, without a call in Python for each of many columns.
-        return FramePayload(tuple(map(tuple.__new__, repeat(Column), fields)), len(block))
+    def _together(self, found: Found) -> BlockPayload | None:
+        """All columns at once, where they have one type and all its values are numbers."""
+        if self._only_rule is None or None in found.columns:
+            return None
+        flat = list(chain.from_iterable(found.columns))  # type: ignore[arg-type] # no None is left
+        held = self._only_rule.many(flat, set(map(type, flat)))
+        if not isinstance(held, np.ndarray):
+            return None
+        names = self._names if found.names is None else tuple(found.names)
+        return BlockPayload(names, self._only_rule.logical_type, held.reshape(len(self._names), found.rows))
 
     def of_table(self, table: Table, findings: Findings) -> Payload | None:
         given = self._placed(table, findings)
@@ -130,6 +140,10 @@ class ColumnInputs:
             spec.rule, column, self._labels[place], findings, null_allowed=not spec.required, is_text=is_text
         )
         return Column(self._names[place], spec.rule.logical_type, converted, nulls)
+
+
+def _is_index(index: Any, rows: int) -> bool:
+    return index is None or (type(index) is list and len(index) == rows)
 
 
 def as_table(arrays: Mapping[str, npt.NDArray[Any]], labels: Sequence[str], findings: Findings) -> Table | None:

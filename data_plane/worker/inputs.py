@@ -57,13 +57,26 @@ def _objects(body: bytearray, place: Sequence[int], dtype: str) -> Any:
     return array
 
 
+def _block(payload: Dict[str, Any], body: bytearray) -> Any:
+    names = tuple(payload["names"])
+    matrix = _buffer(body, payload["data"], _DTYPES[payload["type"]]).reshape(len(names), payload["rows"])
+    return _frame_of_matrix(matrix, names)
+
+
+def _frame_of_matrix(matrix: Any, names: Tuple[Any, ...]) -> Any:
+    """Each row of the matrix becomes a column; pandas is much quicker with it than with columns one by one."""
+    import pandas
+
+    return pandas.DataFrame(matrix.T, columns=_labels(names), copy=False)
+
+
 def _frame(payload: Dict[str, Any], body: bytearray) -> Any:
     import pandas
 
     columns, rows = payload["columns"], payload["rows"]
     names = [column["name"] for column in columns]
     if _is_one_block(columns, rows):
-        return pandas.DataFrame(_block(columns, rows, body), columns=_labels(tuple(names)), copy=False)
+        return _frame_of_matrix(_joined(columns, rows, body), tuple(names))
     values = {position: _column(column, rows, body) for position, column in enumerate(columns)}
     frame = pandas.DataFrame(values, index=pandas.RangeIndex(rows), copy=False)
     # Set afterwards, because two columns may have one name.
@@ -84,7 +97,7 @@ def _index(names: Tuple[Any, ...]) -> Any:
 
 
 def _is_one_block(columns: List[Dict[str, Any]], rows: int) -> bool:
-    """Whether the columns lie one behind the other like the rows of one matrix; a DataFrame is quick to make then."""
+    """Whether the columns happen to lie one behind the other like the rows of one matrix."""
     if not columns or not rows:
         return False
     logical_type, (start, length) = columns[0]["type"], columns[0]["data"]
@@ -96,10 +109,10 @@ def _is_one_block(columns: List[Dict[str, Any]], rows: int) -> bool:
     )
 
 
-def _block(columns: List[Dict[str, Any]], rows: int, body: bytearray) -> Any:
+def _joined(columns: List[Dict[str, Any]], rows: int, body: bytearray) -> Any:
     start, length = columns[0]["data"]
     place = (start, length * len(columns))
-    return _buffer(body, place, _DTYPES[columns[0]["type"]]).reshape(len(columns), rows).T
+    return _buffer(body, place, _DTYPES[columns[0]["type"]]).reshape(len(columns), rows)
 
 
 def _column(column: Dict[str, Any], rows: int, body: bytearray) -> Any:
@@ -172,6 +185,7 @@ def _part(body: bytearray, place: Sequence[int]) -> memoryview:
 
 
 _READERS: Dict[str, Callable[[Dict[str, Any], bytearray], Any]] = {
+    "block": _block,
     "frame": _frame,
     "array": _array,
     "arrays": _arrays,

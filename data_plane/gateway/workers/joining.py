@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_plane.guests.values import WIRE_DTYPES, ArrayPayload, ArraysPayload, Column, FramePayload, Payload
+from data_plane.guests.values import (
+    WIRE_DTYPES,
+    ArrayPayload,
+    ArraysPayload,
+    BlockPayload,
+    Column,
+    FramePayload,
+    Payload,
+)
 
 Shape = tuple[Hashable, ...]
 
@@ -23,6 +31,8 @@ _MISSING_IN_PLACE = frozenset({"float", "double", "datetime"})
 def shape_of(payload: Payload) -> Shape | None:
     """What payloads that can be joined have in common. None for one that goes alone."""
     match payload:
+        case BlockPayload(names=names, type=logical_type):
+            return (names, logical_type) if payload.rows else None
         case FramePayload(columns=columns, rows=rows):
             return _shape_of_frame(columns) if rows else None
         case ArrayPayload(array=array):
@@ -60,6 +70,8 @@ def _has_rows(array: npt.NDArray[Any]) -> bool:
 def size_of(payload: Payload) -> int:
     """About how many bytes it is on the wire."""
     match payload:
+        case BlockPayload(block=block):
+            return block.nbytes
         case FramePayload(columns=columns):
             return sum(map(_size_of_column, columns))
         case ArrayPayload(array=array):
@@ -78,6 +90,9 @@ def _size_of_column(column: Column) -> int:
 def join(payloads: Sequence[Payload]) -> Payload:
     """One payload with the rows of all, in order. They have one shape."""
     match payloads[0]:
+        case BlockPayload() as first:
+            blocks = [payload.block for payload in payloads if isinstance(payload, BlockPayload)]
+            return first._replace(block=np.concatenate(blocks, axis=1))
         case FramePayload():
             return _join_frames([payload for payload in payloads if isinstance(payload, FramePayload)])
         case ArrayPayload():

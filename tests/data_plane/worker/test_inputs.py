@@ -12,12 +12,15 @@ from mlflow.types.utils import ColSpec
 from data_plane.guests.codec import (
     ArrayPayload,
     ArraysPayload,
+    BlockPayload,
     Column,
     FramePayload,
     JsonPayload,
+    LogicalType,
     Payload,
     encode_score,
 )
+from data_plane.guests.values import WIRE_DTYPES
 from data_plane.worker.frames import FrameReader, ProtocolError, unpack_meta
 from data_plane.worker.inputs import read_input
 
@@ -73,12 +76,19 @@ class TestAFrame:
             assert list(frame.columns[:4]) == ["b", 7, "a", "b"]
             assert frame.iloc[0, :4].tolist() == [0, 1, 2, 3]
 
+    @pytest.mark.parametrize("logical_type", ["boolean", "integer", "long", "float", "double"])
+    def test_of_one_block_is_the_frame_of_its_columns(self, logical_type: LogicalType) -> None:
+        block = np.array([[0, 1, 1], [1, 0, 1]], dtype=WIRE_DTYPES[logical_type])
+        payload = BlockPayload(("b", "a"), logical_type, block)
+        pd.testing.assert_frame_equal(received(payload), received(FramePayload(payload.columns, 3)))
+
     @pytest.mark.parametrize("rows", [1, 3])
     def test_may_be_written_to_by_the_model(self, rows: int) -> None:
         columns = tuple(Column(name, "integer", np.arange(rows, dtype="i4")) for name in "abc")
         for payload in (
             FramePayload(columns, rows),
             FramePayload((*columns, Column("d", "float", np.ones(rows))), rows),
+            BlockPayload(("a", "b", "c"), "integer", np.tile(np.arange(rows, dtype="i4"), (3, 1))),
         ):
             frame = received(payload)
             frame.loc[0, "a"] = 9
