@@ -12,8 +12,9 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from benchmarks.figures import OURS, REFERENCE, Cell, Results
 from benchmarks.matrix import Footprint
@@ -102,9 +103,15 @@ def _panel(panel: Axes, results: Results, model: str, rows: int, figure: str) ->
     panel.set_xscale("log", base=2)
     panel.set_yscale("log")
     panel.set_xticks(connections, [str(count) for count in connections])
-    panel.yaxis.set_major_formatter(FuncFormatter(_plain))
-    panel.yaxis.set_minor_formatter(NullFormatter())
+    _mark(panel.yaxis)
     _lighten(panel)
+
+
+def _mark(axis: Axis) -> None:
+    """1, 2, 5, 10 and so on along a logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(_plain))
 
 
 def _plain(value: float, _: object = None) -> str:
@@ -133,8 +140,7 @@ def _ratios(results: Results) -> Figure:
     panel.set_yticks(places, [_named(cell) for cell in cells], fontsize=8)
     panel.invert_yaxis()
     panel.set_xscale("log")
-    panel.xaxis.set_major_formatter(FuncFormatter(_plain))
-    panel.xaxis.set_minor_formatter(NullFormatter())
+    _mark(panel.xaxis)
     panel.axvline(1, color=_COLOURS[REFERENCE], linewidth=1)
     panel.margins(x=0.12)
     drawn.suptitle("Modelyard's requests per second, as a multiple of azureml-inference-server-http's", fontsize=11)

@@ -9,6 +9,8 @@ from benchmarks.report.findings import Findings
 from benchmarks.report.plots import draw
 from benchmarks.report.table import aims_table, page
 
+_LIMITS = "limits.md"
+
 
 def write(findings: Findings, results: Path) -> Path:
     folder = results / f"{findings.begun_at:%Y-%m-%d-%H%M}"
@@ -16,7 +18,7 @@ def write(findings: Findings, results: Path) -> Path:
     pictures = draw(findings.results, findings.footprints, folder)
     (folder / "table.md").write_text(page(findings))
     (folder / "results.json").write_text(json.dumps(document(findings), indent=1) + "\n")
-    (results / "README.md").write_text(_newest(findings, folder.name, [picture.name for picture in pictures]))
+    (results / "README.md").write_text(_newest(findings, results, folder.name, [picture.name for picture in pictures]))
     return folder
 
 
@@ -38,7 +40,7 @@ def document(findings: Findings) -> dict[str, Any]:
     }
 
 
-def _newest(findings: Findings, folder: str, pictures: list[str]) -> str:
+def _newest(findings: Findings, results: Path, folder: str, pictures: list[str]) -> str:
     machine = ", ".join(f"{name}: {value}" for name, value in findings.machine.items())
     lines = [
         "# Results",
@@ -50,6 +52,12 @@ def _newest(findings: Findings, folder: str, pictures: list[str]) -> str:
         "",
         aims_table(findings.aims),
         "",
+        *_limits(results),
         *(f"![{picture}]({folder}/{picture})" for picture in pictures),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _limits(results: Path) -> list[str]:
+    """What a person has found to be the reason where an aim is not met; a run leaves it as it is."""
+    return [f"Why not more: [{_LIMITS}]({_LIMITS}).", ""] if (results / _LIMITS).exists() else []
