@@ -18,7 +18,7 @@ from data_plane.gateway.messages import (
     Send,
     refusal_response,
 )
-from data_plane.gateway.refusals import BadCredentials, MethodNotAllowed, Refusal, UnknownPath
+from data_plane.gateway.refusals import BadCredentials, GatewayStops, MethodNotAllowed, Refusal, UnknownPath
 from data_plane.gateway.routes import GATEWAY_HEALTH_PATHS, Route, Routes, split_path
 from data_plane.gateway.routing_table import RoutingTable
 
@@ -34,8 +34,7 @@ class GatewayApp:
         request = Request(scope, receive)
         try:
             response = await packed(await self._response(request), request)
-        except (ClientGone, asyncio.CancelledError):
-            # The connection is gone, and with it whoever wanted an answer.
+        except ClientGone:
             return
         headers = [
             *response.headers,
@@ -55,6 +54,9 @@ class GatewayApp:
             return await self._handled(request, name, route)
         except Refusal as refusal:
             return refuse(refusal)
+        except asyncio.CancelledError:
+            # Either the caller is gone, and does not see this, or the gateway's time is up.
+            return refuse(GatewayStops())
         except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log the rest
             _log.exception("Request %s to %s failed", request.id, request.path)
             return refuse(Refusal(f"the gateway failed; its log says why under request {request.id}"))

@@ -8,6 +8,7 @@ import json
 from http import HTTPStatus
 from typing import Any, ClassVar, cast
 
+import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -38,7 +39,12 @@ class ScoringProtocol(HttpToolsProtocol):
         self._wait_for_more()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self._refuse(HTTPStatus.BAD_REQUEST, "BadRequest", "this is not HTTP that can be understood")
+            return
         if self._arriving is None:
             return
         self._arrived += len(data)
@@ -78,14 +84,40 @@ class ScoringProtocol(HttpToolsProtocol):
         self._expect(_HEADERS)
 
     def on_headers_complete(self) -> None:
+        if self._is_offering:
+            return
         self._expect(_BODY)
         super().on_headers_complete()
         if self._is_parting:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
+        if self._is_offering:
+            return
         self._expect(None)
         super().on_message_complete()
+
+    # Offers to speak another protocol; Java's client makes one with each request. The parser takes all that follows,
+    # the body too, for the other protocol. So it is told the head once more, without the offer.
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                if self._is_offering:
+                    self.parser.feed_data(self._head_without_offer())
+                data = memoryview(data)[offer.args[0] :]
+
+    @property
+    def _is_offering(self) -> bool:
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+
+    def _head_without_offer(self) -> bytes:
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        lines += [b"%b: %b" % (name, value) for name, value in self.headers if name != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         if cycle.scope["method"] != "HEAD":
@@ -138,9 +170,6 @@ class ScoringProtocol(HttpToolsProtocol):
         """Whether what arrives belongs to a further request of a pipeline."""
         is_answering = self._running is not None and not self._running.done()
         return bool(self.pipeline) or (is_answering and self._arriving == _HEADERS)
-
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(HTTPStatus.BAD_REQUEST, "BadRequest", "this is not HTTP that can be understood")
 
     def _refuse(self, status: HTTPStatus, code: str, message: str) -> None:
         if self.transport.is_closing():

@@ -19,5 +19,5 @@ class Limits:
     """How long the rest of a refused body is read and thrown away, so that the sender gets to see its answer."""
     parting_seconds: float = 1.0
     """How long an idle connection stays open when the gateway is told to stop: a request may be on its way."""
-    shutdown_seconds: float = 8.0
+    shutdown_seconds: int = 8
     """What requests under way get when the gateway is told to stop."""

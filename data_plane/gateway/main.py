@@ -37,6 +37,7 @@ def main(arguments: list[str]) -> int:
         largest_body=options.max_body_bytes,
         header_seconds=options.header_seconds,
         body_seconds=options.body_seconds,
+        shutdown_seconds=options.shutdown_seconds,
     )
     uvloop.run(_serve(options, limits))
     return 0
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--max-body-bytes", type=int, default=_LIMITS.largest_body)
     parser.add_argument("--header-seconds", type=float, default=_LIMITS.header_seconds)
     parser.add_argument("--body-seconds", type=float, default=_LIMITS.body_seconds)
+    parser.add_argument("--shutdown-seconds", type=int, default=_LIMITS.shutdown_seconds)
     return parser
 
 

@@ -19,6 +19,7 @@ Refusal
 ├── DeadlinePassed          408
 ├── NoWorkerInTime          408  all stayed busy until the deadline
 ├── NoReadyWorker           503
+├── GatewayStops            503  and the model did not answer in the time that was left
 ├── DeploymentBroken        503  its bundle cannot be read
 ├── ModelFailed             424  the user's code raised
 ├── WorkerDied              424  the user's code took the worker with it, twice
@@ -207,6 +208,15 @@ class NoReadyWorker(Refusal):
 
     def __init__(self, deployment: str) -> None:
         super().__init__(f"no worker of deployment {deployment!r} is ready; try again shortly")
+        self.headers = [_RETRY_SOON]
+
+
+class GatewayStops(Refusal):
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "GatewayStops"
+
+    def __init__(self) -> None:
+        super().__init__("the gateway was told to stop before the model had answered; try again shortly")
         self.headers = [_RETRY_SOON]
 
 

@@ -12,5 +12,5 @@ class GatewayServer(SupervisedServer):
             app,
             http=scoring_protocol(limits),
             keep_alive_seconds=int(limits.keep_alive_seconds),
-            grace_seconds=int(limits.shutdown_seconds),
+            grace_seconds=limits.shutdown_seconds,
         )

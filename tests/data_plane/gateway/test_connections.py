@@ -186,6 +186,20 @@ class TestTheEnd:
             assert held.result().status == 200
         assert door.process.wait(PATIENCE) == 0
 
+    def test_what_is_not_answered_in_the_time_left_is_told_so(self, open_door: OpenDoor, tmp_path: Path) -> None:
+        door = open_door(options=("--shutdown-seconds", "1"))
+        door.serve(HELD)
+        question = json.dumps({"input_data": str(tmp_path / "held")})
+        with ThreadPoolExecutor(1) as threads:
+            held = threads.submit(door.request, "POST", "/wines/score", question)
+            wait_for(tmp_path / "held")
+            door.process.send_signal(signal.SIGTERM)
+            refused = held.result()
+        assert (refused.status, refused.error["code"]) == (503, "GatewayStops")
+        assert refused.headers["retry-after"] == "1"
+        assert door.process.wait(PATIENCE) == 0
+        assert b"Traceback" not in door.log.read_bytes()
+
     def test_told_to_stop_it_answers_on_an_idle_connection_once_more_and_says_so(self, door: FrontDoor) -> None:
         door.serve(COUNT)
         with contextlib.closing(door.connection()) as connection:

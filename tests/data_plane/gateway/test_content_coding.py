@@ -27,7 +27,9 @@ MANY = """
         if len(input_data) > 1:
             return list(range(len(input_data)))
         count = int(input_data[0])
-        return numpy.random.default_rng(7).integers(2**63, size=-count) if count < 0 else [float(i) for i in range(count)]
+        if count < 0:
+            return numpy.random.default_rng(7).integers(2**63, size=-count)
+        return [float(number) for number in range(count)]
 """
 BODY = json.dumps({"input_data": [1.5, 2.5, 3.5]}).encode()
 
