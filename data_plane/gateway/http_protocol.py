@@ -6,14 +6,14 @@ ASGI begins when the headers are complete, so most of this cannot be done there.
 import asyncio
 import json
 from http import HTTPStatus
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from data_plane.gateway.limits import Limits
-from data_plane.gateway.whole_answers import WholeAnswers
+from data_plane.gateway.whole_answers import whole_answers
 
 _HEADERS = "headers"
 _BODY = "body"
@@ -120,9 +120,7 @@ class ScoringProtocol(HttpToolsProtocol):
         return b"\r\n".join([*lines, b"", b""])
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        if cycle.scope["method"] != "HEAD":
-            cycle.transport = cast(asyncio.Transport, WholeAnswers(self.transport))
-        self._running = self.loop.create_task(cycle.run_asgi(app))
+        self._running = self.loop.create_task(cycle.run_asgi(whole_answers(app, cycle)))
         self._running.add_done_callback(self.tasks.discard)
         self.tasks.add(self._running)
 

@@ -1,29 +1,64 @@
-"""Sends the head and the body of an answer in one write: uvicorn makes two, and the caller would wake up twice."""
+"""Sends the head and the body of an answer in one write: uvicorn makes two, and the caller would wake up twice.
 
-import asyncio
-from typing import Any
+A head is looked at once, as a whole, where uvicorn matches two patterns for each header.
+"""
 
-_INTERIM = b"HTTP/1.1 100 "
+from uvicorn._types import (
+    ASGI3Application,
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    ASGISendEvent,
+    HTTPResponseStartEvent,
+    Scope,
+)
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 
-class WholeAnswers:
-    """Stands before a connection's transport for one answer that has a body, if only an empty one."""
+def whole_answers(app: ASGI3Application, cycle: RequestResponseCycle) -> ASGI3Application:
+    """`app`, whose answers come in two messages and say their length, for one request."""
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head: bytes | None = None
-        self._is_begun = False
+    async def answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await app(scope, receive, _WholeAnswer(cycle))
 
-    def write(self, data: bytes) -> None:
-        if self._is_begun:
-            self._transport.write(data)
-        elif self._head is not None:
-            self._is_begun = True
-            self._transport.write(self._head + data)
-        elif data.startswith(_INTERIM):
-            self._transport.write(data)
+    return answer
+
+
+class _WholeAnswer:
+    """Takes the place of `cycle.send`."""
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._start: HTTPResponseStartEvent | None = None
+
+    async def __call__(self, message: ASGISendEvent) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+        elif message["type"] == "http.response.body" and self._start is not None:
+            await self._write(self._start, message["body"])
         else:
-            self._head = data
+            raise RuntimeError(f"an answer is its start and its body, not {message['type']!r}")
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+    async def _write(self, start: HTTPResponseStartEvent, body: bytes) -> None:
+        cycle = self._cycle
+        if cycle.flow.write_paused and not cycle.disconnected:
+            # The caller of a pipeline does not read its answers.
+            await cycle.flow.drain()
+        if cycle.disconnected:
+            return
+        head = self._head(start)
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.transport.write(head if cycle.scope["method"] == "HEAD" else head + body)
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+
+    def _head(self, start: HTTPResponseStartEvent) -> bytes:
+        headers = [*self._cycle.default_headers, *start["headers"]]
+        if not self._cycle.keep_alive:
+            headers.append((b"connection", b"close"))
+        lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+        if not lines.count(b"\r") == lines.count(b"\n") == len(headers) or b"\0" in lines:
+            raise RuntimeError(f"a header's name or value would break the answer: {headers}")
+        return b"%b%b\r\n" % (STATUS_LINE[start["status"]], lines)
