@@ -4,7 +4,7 @@ import sys
 from typing import Any, Dict, List, Optional, Tuple
 
 from .frames import Body
-from .json_text import json_text
+from .json_text import column_name, json_text
 
 # (kind, size) of a numpy dtype, and the logical type that holds its values without loss.
 _LOGICAL_TYPES: Dict[Tuple[str, int], Tuple[str, str]] = {
@@ -57,13 +57,9 @@ def _frame(answer: Any, body: Body) -> Optional[Dict[str, Any]]:
         described = _column(answer.iloc[:, position], body)
         if described is None:
             return None
-        described["name"] = _column_name(name)
+        described["name"] = column_name(name)
         columns.append(described)
     return {"kind": "frame", "rows": len(answer), "columns": columns}
-
-
-def _column_name(name: Any) -> Any:
-    return name if type(name) is int else str(name)
 
 
 def _column(series: Any, body: Body) -> Optional[Dict[str, Any]]:

@@ -116,7 +116,7 @@ class TestAnswersThatMlflowCannotGive:
             (pd.array([1, None], dtype="Int64"), [1, None]),
             (pd.Categorical(["a", None]), ["a", None]),
             (pd.Period("2024-01", "M"), "2024-01"),
-            (np.array(["2024-01-02T03:04:05.500", "NaT"], dtype="M8[ns]"), ["2024-01-02T03:04:05.5", None]),
+            (np.array(["2024-01-02T03:04:05.500", "NaT"], dtype="M8[ns]"), ["2024-01-02T03:04:05.500000", None]),
             (np.timedelta64(1500, "ms"), 1.5),
             (np.ma.masked_array([1, 2], [False, True]), [1, None]),
             (np.matrix([[1.5, math.nan]]), [[1.5, None]]),
