@@ -31,7 +31,18 @@ REQUIREMENTS = {
 MADE_FOR_TESTS = [version for version in REQUIREMENTS if version in interpreters()]
 
 SCRIPT = """
-    import numpy, pandas
+    import datetime, numpy, pandas
+
+    ANSWERS = {
+        "moments": numpy.array(["2024-01-02T03:04:05.5", "NaT"], dtype="M8[ns]"),
+        "days": numpy.array(["2024-01-02"], dtype="M8[D]"),
+        "floats": numpy.array([[0.5, float("nan")]], dtype="f4"),
+        "missing": pandas.DataFrame({"a": pandas.array([1, None], dtype="Int64"), "b": pandas.Categorical(["x", None])}),
+        "zone": pandas.Series(pandas.to_datetime(["2024-01-02", None]).tz_localize("UTC"), name="t"),
+        "sparse": pandas.DataFrame({"a": pandas.arrays.SparseArray([0.0, 1.5])}),
+        "keys": {numpy.int64(1): numpy.float32(0.5), float("nan"): range(2), None: datetime.timedelta(seconds=90)},
+        "names": pandas.DataFrame([[1, 2, 3]], columns=pandas.Index([1.5, None, "a"], dtype=object)),
+    }
 
     def init():
         pass
@@ -39,6 +50,8 @@ SCRIPT = """
     def run(input_data, params=None):
         if params == "echo":
             return input_data
+        if params == "answers":
+            return ANSWERS
         if isinstance(input_data, pandas.DataFrame):
             input_data.iloc[0, 0] = input_data.iloc[0, 0]
             missing = {str(name): input_data[name].isna().tolist() for name in input_data}
@@ -176,6 +189,19 @@ class TestAGuestsOwnPandas:
                 "json": {"a": 1},
             },
         ]
+
+    def test_answers_its_own_kinds_of_values(self, guest: tuple[str, Any]) -> None:
+        _, ask = guest
+        assert json.loads(result_to_json(ask(FramePayload(COLUMNS, 2), "answers"))) == {
+            "moments": ["2024-01-02T03:04:05.500000", None],
+            "days": ["2024-01-02"],
+            "floats": [[0.5, None]],
+            "missing": [{"a": 1, "b": "x"}, {"a": None, "b": None}],
+            "zone": [{"t": "2024-01-02T00:00:00+00:00"}, {"t": None}],
+            "sparse": [{"a": 0.0}, {"a": 1.5}],
+            "keys": {"1": 0.5, "NaN": [0, 1], "null": 90.0},
+            "names": [{"1.5": 1, "null": 2, "a": 3}],
+        }
 
 
 class TestAGuestsOwnNumpy:

@@ -43,7 +43,8 @@ def outputs_of(result: Result, name: str) -> tuple[Output, ...]:
         case ArrayResult(array=array):
             return (_array(name, array),)
         case FrameResult(columns=columns):
-            return tuple(map(_column, columns))
+            # Of columns with the same name the last counts, as in the records of the other protocols.
+            return tuple({str(column.name): _column(column) for column in columns}.values())
         case JsonResult(text=text):
             return _of_json(text, name)
 
