@@ -26,11 +26,11 @@ check: setup
 	$(BIN)/pytest tests/core/test_migrations.py tests/data_plane/worker/test_grammar.py
 
 test: setup
-	$(BIN)/pytest -m 'not long' -n 2 --dist loadfile
+	$(BIN)/pytest -m 'not long' -n 2 --dist loadfile --no-loadscope-reorder
 
 # The issues' full figures: longer fuzzing, soaks and kills.
 test-long: setup
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Against other servers, on a quiet machine, in about 20 minutes; less with ARGS="--models elasticnet --rows 1 --rounds 2".
 bench: setup
