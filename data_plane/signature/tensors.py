@@ -13,6 +13,7 @@ from data_plane.signature.rule import Stored, convert
 from data_plane.signature.schema import TensorSpec
 from data_plane.signature.table import Table, TypedColumn
 from data_plane.signature.tensor_layouts import as_frame
+from data_plane.signature.text_arrays import text_array
 from data_plane.signature.typed import convert_typed, listed
 from data_plane.signature.violations import Findings, describe
 
@@ -180,6 +181,8 @@ def _flatten(value: Any, declared: Sequence[int]) -> tuple[list[Any], tuple[int,
 
 
 def _as_array(held: Stored, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    if dtype.kind == "U":
+        return text_array(held)  # type: ignore[arg-type]
     if dtype.kind != "O":
         return np.asarray(held).astype(dtype, copy=False) if len(held) else np.empty(0, dtype)
     # np.array would take a list among the values for a further dimension.

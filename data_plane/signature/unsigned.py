@@ -15,9 +15,11 @@ from data_plane.signature.inferred import infer_json, infer_text, infer_typed
 from data_plane.signature.json_values import can_travel
 from data_plane.signature.labels import are_labels
 from data_plane.signature.table import Table
+from data_plane.signature.text_arrays import text_array
 from data_plane.signature.violations import Findings, describe
 
-_LIST = {list}
+_LIST, _STR = {list}, {str}
+_NUMBERS = {bool, int, float}
 
 
 class UnsignedInputs:
@@ -75,17 +77,23 @@ def _json(value: Any, findings: Findings) -> Payload | None:
 
 def _array(value: list[Any]) -> npt.NDArray[Any] | None:
     """The array that numpy makes of it, unless that would change values (1 beside "a" would become "1")."""
+    shape: tuple[int, ...] = (len(value),)
+    leaves, kinds = value, set(map(type, value))
+    while kinds == _LIST:
+        lengths = set(map(len, leaves))
+        if len(lengths) > 1:
+            return None
+        shape = (*shape, *lengths)
+        leaves = list(chain.from_iterable(leaves))
+        kinds = set(map(type, leaves))
+    return _array_of(leaves, shape, kinds)
+
+
+def _array_of(leaves: list[Any], shape: tuple[int, ...], kinds: set[type]) -> npt.NDArray[Any] | None:
+    if not kinds <= _NUMBERS and kinds != _STR:
+        return None
     try:
-        array = np.asarray(value)
+        array = (text_array(leaves) if kinds == _STR else np.asarray(leaves)).reshape(shape)
     except (ValueError, OverflowError):
         return None
-    if array.dtype.kind in "U" and not _all_texts(value):
-        return None
-    return None if array.dtype.hasobject else array
-
-
-def _all_texts(value: list[Any]) -> bool:
-    level: list[Any] = value
-    while level and set(map(type, level)) == _LIST:
-        level = list(chain.from_iterable(level))
-    return set(map(type, level)) == {str}
+    return None if array.dtype.hasobject and kinds != _STR else array

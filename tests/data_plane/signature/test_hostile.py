@@ -1,6 +1,7 @@
 """Whatever is sent, the answer is SignatureViolations or Enforced, and what is enforced can be sent on."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,36 @@ def test_many_records_with_many_keys_take_no_quadratic_time() -> None:
     records = [{str(place): 1} for place in range(100_000)]
     enforced = signature.enforce([*records, {"c0": 1, "c1": 2, "c2": 3}], None)
     assert len(enforced.surplus) == 100_000
+
+
+# Wide enough to be seen, and not so wide that a failure would take the machine with it.
+LONG_AMONG_SHORT = ["x" * 20_000, *["y"] * 20_000]
+
+
+def memory_for(signature: CompiledSignature, value: Any) -> int:
+    """Bytes at most at the same time; numpy tells tracemalloc of its own."""
+    tracemalloc.start()
+    try:
+        send(signature, value)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("signature", [compiled(), compiled([tensor("str", -1)])], ids=["unsigned", "a text tensor"])
+def test_a_long_text_among_many_does_not_make_the_others_as_wide(signature: CompiledSignature) -> None:
+    assert memory_for(signature, LONG_AMONG_SHORT) < 64 << 20
+    array = signature.enforce(LONG_AMONG_SHORT, None).payload.array  # type: ignore[union-attr]
+    assert array.tolist() == LONG_AMONG_SHORT
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[*LONG_AMONG_SHORT, 1], [[text] for text in (*LONG_AMONG_SHORT, 1)], {"a": LONG_AMONG_SHORT, "b": [1]}],
+    ids=["beside a number", "nested", "named"],
+)
+def test_nor_does_one_in_another_place(value: Any) -> None:
+    assert memory_for(compiled(), value) < 64 << 20
 
 
 class TestParseJson:

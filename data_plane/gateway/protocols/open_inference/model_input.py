@@ -19,6 +19,7 @@ from data_plane.signature import CompiledSignature, Enforced, SignatureViolation
 from data_plane.signature.rule import convert
 from data_plane.signature.schema import ColumnSpec
 from data_plane.signature.table import Table, TypedColumn
+from data_plane.signature.text_arrays import text_array
 from data_plane.signature.texts import DATETIME
 from data_plane.signature.violations import Findings
 
@@ -144,8 +145,7 @@ def _without_objects(tensor: Tensor, array: npt.NDArray[Any]) -> npt.NDArray[Any
         raise InvalidBody(f"input {tensor.name!r}: a tensor has no null; send columns with the content type 'pd'")
     if bytes in kinds:
         return _fixed_bytes(tensor.name, elements).reshape(array.shape)
-    is_narrow = kinds == {str} and len(elements) * max(map(len, elements)) * 4 <= _LARGEST_FIXED_WIDTH
-    return array.astype(np.str_) if is_narrow else array
+    return text_array(elements).reshape(array.shape) if kinds == {str} else array
 
 
 def _fixed_bytes(name: str, elements: list[Any]) -> npt.NDArray[Any]:
