@@ -37,7 +37,9 @@ SCRIPT = """
         "moments": numpy.array(["2024-01-02T03:04:05.5", "NaT"], dtype="M8[ns]"),
         "days": numpy.array(["2024-01-02"], dtype="M8[D]"),
         "floats": numpy.array([[0.5, float("nan")]], dtype="f4"),
-        "missing": pandas.DataFrame({"a": pandas.array([1, None], dtype="Int64"), "b": pandas.Categorical(["x", None])}),
+        "missing": pandas.DataFrame({
+            "a": pandas.array([1, None], dtype="Int64"), "b": pandas.Categorical(["x", None])
+        }),
         "zone": pandas.Series(pandas.to_datetime(["2024-01-02", None]).tz_localize("UTC"), name="t"),
         "sparse": pandas.DataFrame({"a": pandas.arrays.SparseArray([0.0, 1.5])}),
         "keys": {numpy.int64(1): numpy.float32(0.5), float("nan"): range(2), None: datetime.timedelta(seconds=90)},
