@@ -7,7 +7,7 @@ the lease is still ours.
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,6 +28,7 @@ from modelyard.core.db.leases import Claim, LeaseLost, finish, heartbeat
 from modelyard.core.db.lifecycle import generation_failed
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.bundle import Bundle, BundledEnvironment, BundledModel
+from modelyard.core.domain.input_example import LARGEST_FILE, InputExample, read_input_example, size_of, with_rows
 from modelyard.core.domain.mlmodel import MLMODEL_FILE, MLModel, parse_mlmodel
 from modelyard.core.errors import InvalidModel, PlatformError
 from modelyard.core.logs import STORAGE_INITIALIZER, LogWriter
@@ -38,6 +39,7 @@ _log = logging.getLogger(__name__)
 
 # A failure that is nobody's fault (the object store is away) is tried again, but not for ever.
 _MOST_ATTEMPTS = 5
+_LARGEST_EXAMPLE = 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class _Building:
         build_order = BuildOrder(plan.spec, folder, modules_to_import(mlmodel), mlmodel.created_at)
         request = EnvironmentRequest(self._held, build_order, spec_hash, self, alive, check)
         environment = SharedBuilds(desk.sessions, desk.shop).get(request)
-        self._finish(mlmodel, spec_hash, environment)
+        self._finish(mlmodel, _input_example(folder, mlmodel), spec_hash, environment)
 
     def _plan(self, folder: Path, mlmodel: MLModel) -> EnvironmentPlan:
         pythons = self._desk.shop.pythons()
@@ -117,10 +119,12 @@ class _Building:
             return plan_from_conda_file(self._order.conda_file, folder, mlmodel, pythons)
         return plan_environment(folder, mlmodel, pythons)
 
-    def _finish(self, mlmodel: MLModel, spec_hash: str, environment: BuiltEnvironment) -> None:
+    def _finish(
+        self, mlmodel: MLModel, example: InputExample | None, spec_hash: str, environment: BuiltEnvironment
+    ) -> None:
         order = self._order
         subject = ScriptSubject(order.model_name, order.model_version, order.folder_name, mlmodel)
-        bundle = _bundle(order, mlmodel, spec_hash, environment)
+        bundle = replace(_bundle(order, mlmodel, spec_hash, environment), input_example=example)
         bundle_hash = publish_bundle(self._desk.store, bundle, generate_scoring_script(subject))
         self.say(f"bundle {bundle_hash[:16]} is published; starting workers")
         with transaction(self._desk.sessions) as work:
@@ -154,6 +158,25 @@ def _read_mlmodel(folder: Path) -> MLModel:
             f"the model folder {folder.name!r} has no MLmodel file; register the folder that MLflow logged",
             target=MLMODEL_FILE,
         ) from None
+
+
+def _input_example(folder: Path, mlmodel: MLModel) -> InputExample | None:
+    """None without one that can be read and is small, if need be with a single row."""
+    content = _small_file(folder, mlmodel.input_example) if mlmodel.input_example else None
+    example = read_input_example(content) if content else None
+    tried = (example, with_rows(example, 1)) if example else ()
+    return next((each for each in tried if size_of(each) <= _LARGEST_EXAMPLE), None)
+
+
+def _small_file(folder: Path, name: str) -> bytes | None:
+    try:
+        file = (folder / name).resolve()
+        # The MLmodel file could name any file of this machine.
+        if file.is_relative_to(folder.resolve()) and file.stat().st_size <= LARGEST_FILE:
+            return file.read_bytes()
+    except (OSError, ValueError):
+        pass
+    return None
 
 
 def _bundle(order: GenerationOrder, mlmodel: MLModel, spec_hash: str, environment: BuiltEnvironment) -> Bundle:

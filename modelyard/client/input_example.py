@@ -1,20 +1,14 @@
-"""A request body for a model: from the example that was logged with it, else from its signature.
+"""A request body for a model: from the example that was logged with it, else from its signature."""
 
-MLflow keeps an example as `serving_input_example.json` (since 2.16), a payload for MLflow's own server, and as
-`input_example.json`, the bare input. The platform takes the input under "input_data".
-"""
-
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from modelyard.core.domain.input_example import read_input_example, size_of, with_rows
 from modelyard.core.domain.mlmodel import MLMODEL_FILE, MLModel, parse_mlmodel
 
-_SERVING_KEYS = ("dataframe_split", "dataframe_records", "inputs", "instances")
-_PARAMS = "params"
 _ROWS = 2
 _LONG = 1000
 _SCALARS: Mapping[str, Any] = {
@@ -40,28 +34,9 @@ def _from_example(folder: Path, model: MLModel) -> dict[str, Any] | None:
     if model.input_example is None:
         return None
     try:
-        return _as_body(json.loads((folder / model.input_example).read_text(), parse_constant=_null))
-    except (OSError, ValueError):
+        return read_input_example((folder / model.input_example).read_bytes())
+    except OSError:
         return None
-
-
-def _null(_: str) -> None:
-    """NaN and the infinities, which JSON does not have."""
-
-
-def _as_body(example: Any) -> dict[str, Any]:
-    if not isinstance(example, dict):
-        return {"input_data": example}
-    params = {_PARAMS: example[_PARAMS]} if isinstance(example.get(_PARAMS), dict) else {}
-    for key in _SERVING_KEYS:
-        if key in example and set(example) <= {key, _PARAMS}:
-            return {"input_data": _without_default_columns(example[key]), **params}
-    return {"input_data": _without_default_columns(example)}
-
-
-def _without_default_columns(value: Any) -> Any:
-    """MLflow leaves the columns out of a frame whose columns are 0, 1, 2; that is an array here."""
-    return value["data"] if isinstance(value, dict) and set(value) == {"data"} else value
 
 
 def _from_signature(model: MLModel) -> dict[str, Any] | None:
@@ -101,10 +76,4 @@ def _value(column: Mapping[str, Any]) -> Any:
 
 
 def _shortened(body: dict[str, Any]) -> dict[str, Any]:
-    if len(json.dumps(body)) <= _LONG:
-        return body
-    data = body["input_data"]
-    if isinstance(data, dict) and isinstance(data.get("data"), list):
-        rows = {name: value[:_ROWS] for name, value in data.items() if name in {"data", "index"}}
-        return {**body, "input_data": {**data, **rows}}
-    return {**body, "input_data": data[:_ROWS]} if isinstance(data, list) else body
+    return body if size_of(body) <= _LONG else with_rows(body, _ROWS)

@@ -89,6 +89,33 @@ class TestBuiltGenerations:
         assert bundle.digest(script) == row.bundle_hash
         assert b'"a": double' in script
 
+    def test_carry_the_input_example(self, deployments, desk, folder):
+        assert self.example_of(deployments, desk, folder, b'{"inputs": [[1.5]], "params": {"k": 2}}') == {
+            "input_data": [[1.5]],
+            "params": {"k": 2},
+        }
+
+    def test_carry_one_row_of_a_large_one(self, deployments, desk, folder):
+        rows = [[float(row)] for row in range(10_000)]
+        assert self.example_of(deployments, desk, folder, json.dumps(rows).encode()) == {"input_data": [[0.0]]}
+
+    @pytest.mark.parametrize("content", [b"{", json.dumps("x" * 20_000).encode()])
+    def test_carry_none_that_is_damaged_or_too_large(self, deployments, desk, folder, content):
+        assert self.example_of(deployments, desk, folder, content) is None
+
+    @pytest.mark.parametrize("name", ["../../../etc/hostname", "/etc/hostname", "missing.json", '"\\0"', "."])
+    def test_carry_none_that_is_no_file_of_the_model(self, deployments, desk, folder, name):
+        assert self.example_of(deployments, desk, folder, b"[1]", name) is None
+
+    def example_of(self, deployments, desk, folder, content, name="example.json"):
+        (folder / "example.json").write_bytes(content)
+        with (folder / "MLmodel").open("a") as file:
+            file.write(f"saved_input_example_info: {{artifact_path: {name}}}\n")
+        generation_id = deployments.create(folder)
+        build_generation(desk, generation_id)
+        bundle_hash = deployments.generation(generation_id).bundle_hash
+        return Bundle.from_json(b"".join(desk.store.get(f"bundles/{bundle_hash}/bundle.json"))).input_example
+
     def test_keep_their_build_log(self, deployments, desk, folder):
         generation_id = deployments.create(folder)
         build_generation(desk, generation_id)

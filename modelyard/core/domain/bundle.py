@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from modelyard.core.domain.input_example import InputExample
 from modelyard.core.domain.mlmodel import RawSignature
 from modelyard.core.domain.model_manifest import ModelManifest
 
@@ -48,12 +49,16 @@ class Bundle:
     signature: RawSignature | None
     type_hints: bool
     environment_variables: Mapping[str, str] = field(default_factory=dict)
+    input_example: InputExample | None = None
 
     def to_json(self) -> bytes:
         """Canonical: the same bundle is the same bytes."""
         document = {"version": 1, **asdict(self)}
         document["model"]["manifest"] = self.model.manifest.to_list()
         document["model"]["manifest_hash"] = self.model.manifest.digest
+        if self.input_example is None:
+            # As in bundles that were written before there were any.
+            del document["input_example"]
         return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode()
 
     @classmethod
@@ -79,6 +84,7 @@ class Bundle:
             signature=RawSignature(**signature) if signature else None,
             type_hints=document["type_hints"],
             environment_variables=document["environment_variables"],
+            input_example=document.get("input_example"),
         )
 
     def digest(self, scoring_script: bytes) -> str:
