@@ -12,14 +12,15 @@ NESTED = ("array", "object", "map")
 def of_refusal(case: Case, places: set[tuple[str, int]]) -> set[str | None]:
     """Why each value that MLflow took was refused; None for one that nothing explains."""
     return {
-        _of_value(entry, value, is_required=entry["required"]) or _of_pivoting(case, entry)
+        _of_value(entry, value, is_required=entry["required"]) or _of_pivoting(case, entry, value)
         for entry, value in _values_at(case, places)
     }
 
 
-def _of_pivoting(case: Case, entry: dict[str, Any]) -> str | None:
+def _of_pivoting(case: Case, entry: dict[str, Any], value: Any) -> str | None:
     """A column of single values is the one Array of a single row, when everything becomes an array."""
-    is_pivoted = case.envelope in ("inputs", "instances") and entry["type"] in NESTED
+    is_nested = entry["type"] in NESTED or isinstance(value, list)
+    is_pivoted = case.envelope in ("inputs", "instances") and is_nested
     return "instances and inputs make arrays of nested values" if is_pivoted else None
 
 
@@ -45,6 +46,8 @@ def _of_value(entry: dict[str, Any], value: Any, *, is_required: bool) -> str | 
         return None
     if value is None:
         return "null where a value is required"
+    if entry["type"] == "object" and value == {}:
+        return "an empty object without its required properties"
     inner = _inner(entry, value)
     if inner is not None:
         return next((name for part in inner if (name := _of_value(*part[:2], is_required=part[2]))), None)
@@ -145,6 +148,7 @@ def _types(entry: dict[str, Any]) -> set[str]:
 
 NAMES = (
     "null where a value is required",
+    "an empty object without its required properties",
     "the truth of any value",
     "any value as a string",
     "text that is no base64",

@@ -19,6 +19,9 @@ def array(items: str) -> dict[str, Any]:
 
 BY_NAME = {
     "null where a value is required": case("string", None),
+    "an empty object without its required properties": case(
+        {"type": "object", "properties": {"p": {"type": "long", "required": True}}}, {}, required=False
+    ),
     "the truth of any value": case("boolean", "no"),
     "any value as a string": case("string", 5, "x"),
     "text that is no base64": case("binary", "?"),
