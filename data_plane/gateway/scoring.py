@@ -13,6 +13,7 @@ from data_plane.gateway.reading import read
 from data_plane.gateway.refusals import InputRefused
 from data_plane.gateway.routing_table import LiveDeployment, LiveEndpoint
 from data_plane.gateway.target import ScoreRequest, TargetRetired
+from data_plane.gateway.writing import write
 from data_plane.signature import Enforced, SignatureViolations
 
 _LONGEST_SURPLUS = 1024
@@ -41,7 +42,7 @@ def score_with(envelope: Envelope, limits: Limits, mirror: Mirror, choose: Choos
                 # A newer generation, or another deployment, has taken over since.
                 continue
             mirror.send_copy(envelope, request, body, endpoint)
-            return _with_surplus(envelope.write(request, body, deployment, answer), enforced.surplus)
+            return _with_surplus(await write(envelope, request, body, deployment, answer), enforced.surplus)
 
     return score
 

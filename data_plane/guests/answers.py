@@ -1,16 +1,15 @@
 """Results into the JSON that a caller gets."""
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
+from data_plane.guests.json_pieces import array_to_json, listed
 from data_plane.guests.values import ArrayResult, Column, FrameResult, JsonResult, Result
-
-_DIRECT_KINDS = frozenset("biuf")
 
 
 def result_to_json(result: Result) -> bytes:
@@ -19,27 +18,22 @@ def result_to_json(result: Result) -> bytes:
         case JsonResult(text=text):
             return text
         case ArrayResult(array=array):
-            return _array_to_json(array)
+            return array_to_json(_widened(array))
         case FrameResult(columns=columns, rows=rows):
-            return orjson.dumps(_records(columns, rows))
+            return listed(rows, len(columns), lambda part: _records(columns, rows, part))
 
 
-def _array_to_json(array: npt.NDArray[Any]) -> bytes:
-    if array.dtype.kind == "f" and array.dtype.itemsize < 8:
-        # As `tolist()` gives it, so that a caller who compares doubles finds what MLflow would have answered.
-        array = array.astype(np.float64)
-    if array.ndim == 0 or array.size == 0 or array.dtype.kind not in _DIRECT_KINDS:
-        return orjson.dumps(array.tolist())
-    native = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
-    return orjson.dumps(native, option=orjson.OPT_SERIALIZE_NUMPY)
+def _widened(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """As `tolist()` gives it, so that a caller who compares doubles finds what MLflow would have answered."""
+    return array.astype(np.float64) if array.dtype.kind == "f" and array.dtype.itemsize < 8 else array
 
 
-def _records(columns: Iterable[Column], rows: int) -> list[dict[str, Any]]:
-    listed = {str(column.name): _values(column) for column in columns}
-    if not listed:
-        return [{} for _ in range(rows)]
-    names = tuple(listed)
-    return [dict(zip(names, row, strict=True)) for row in zip(*listed.values(), strict=True)]
+def _records(columns: Sequence[Column], rows: int, part: slice) -> bytes:
+    values = {str(column.name): _values(column.cut(part)) for column in columns}
+    if not values:
+        return orjson.dumps([{} for _ in range(rows)[part]])
+    names = tuple(values)
+    return orjson.dumps([dict(zip(names, row, strict=True)) for row in zip(*values.values(), strict=True)])
 
 
 def _values(column: Column) -> list[Any]:

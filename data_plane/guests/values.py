@@ -30,6 +30,9 @@ class Column(NamedTuple):
     nulls: npt.NDArray[np.bool_] | None = None
     """True where a value is missing. In `string` and `binary` columns a None says so by itself."""
 
+    def cut(self, rows: slice) -> "Column":
+        return Column(self.name, self.type, self.values[rows], None if self.nulls is None else self.nulls[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class FramePayload:

@@ -21,7 +21,7 @@ def shares(result: Result, row_counts: Sequence[int]) -> list[Result] | None:
         case ArrayResult(array=array) if array.ndim and len(array) == rows:
             return [ArrayResult(array[part]) for part in _parts(row_counts)]
         case FrameResult(columns=columns) if result.rows == rows:
-            return [FrameResult(tuple(_cut(c, p) for c in columns), p.stop - p.start) for p in _parts(row_counts)]
+            return [FrameResult(tuple(c.cut(p) for c in columns), p.stop - p.start) for p in _parts(row_counts)]
         case JsonResult(text=text) if text.startswith(b"["):
             entries = _entries(text)
             if entries is not None and len(entries) == rows:
@@ -31,11 +31,6 @@ def shares(result: Result, row_counts: Sequence[int]) -> list[Result] | None:
 
 def _parts(row_counts: Sequence[int]) -> Iterator[slice]:
     return itertools.starmap(slice, itertools.pairwise(itertools.accumulate(row_counts, initial=0)))
-
-
-def _cut(column: Column, part: slice) -> Column:
-    nulls = None if column.nulls is None else column.nulls[part]
-    return Column(column.name, column.type, column.values[part], nulls)
 
 
 def _entries(text: bytes) -> list[Any] | None:

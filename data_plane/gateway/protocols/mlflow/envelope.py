@@ -1,9 +1,11 @@
 """`POST /{endpoint}/invocations`: MLflow's formats in, `{"predictions": …}` out."""
 
+from weakref import WeakSet
+
 from data_plane.gateway.messages import Request, Response, json_response
 from data_plane.gateway.protocols.mlflow.csv_body import read_csv
 from data_plane.gateway.protocols.mlflow.errors import error_response
-from data_plane.gateway.protocols.mlflow.json_body import is_unwrapped, read_json
+from data_plane.gateway.protocols.mlflow.json_body import read_json
 from data_plane.gateway.protocols.mlflow.media_type import BodyKind, body_kind
 from data_plane.gateway.protocols.mlflow.parquet_body import ParquetReader
 from data_plane.gateway.refusals import Refusal
@@ -18,12 +20,17 @@ _MILLISECONDS = 1000
 class MlflowEnvelope:
     def __init__(self) -> None:
         self._parquet = ParquetReader()
+        # A body can be large: what it says of the answer is kept from its one reading to the answer's writing.
+        self._unwrapped: WeakSet[Request] = WeakSet()
 
     def read(self, request: Request, body: bytes, deployment: LiveDeployment) -> Enforced:
         signature = deployment.signature
         match body_kind(request.header(b"content-type")):
             case BodyKind.JSON:
-                return read_json(body, signature)
+                read = read_json(body, signature)
+                if read.is_unwrapped:
+                    self._unwrapped.add(request)
+                return read.enforced
             case BodyKind.CSV:
                 return signature.enforce_table(read_csv(body, signature), None)
             case BodyKind.PARQUET:
@@ -31,8 +38,7 @@ class MlflowEnvelope:
 
     def write(self, request: Request, body: bytes, deployment: LiveDeployment, answer: Answer) -> Response:
         result = result_to_json(answer.result)
-        is_json = body_kind(request.header(b"content-type")) is BodyKind.JSON
-        if not (is_json and is_unwrapped(body)):
+        if request not in self._unwrapped:
             result = b'{"predictions": %b}' % result
         return json_response(result, [(b"x-ms-run-fn-exec-ms", b"%.3f" % (answer.seconds * _MILLISECONDS))])
 

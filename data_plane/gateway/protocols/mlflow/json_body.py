@@ -1,7 +1,7 @@
 """JSON bodies of `/invocations`: one of MLflow's four formats with `params`, or the unwrapped body of an LLM client."""
 
 import json
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import orjson
 
@@ -14,15 +14,24 @@ from data_plane.signature.schema import ColumnSpec
 _FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _EXPECTED = "the body must be a JSON object with exactly one of " + ", ".join(map(repr, _FORMATS))
 _LLM_KEYS = frozenset({"messages", "prompt", "input"})
-_LLM_MARKS = tuple(f'"{key}"'.encode() for key in sorted(_LLM_KEYS))
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SMALLEST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**64 - 1
 
 
-def read_json(body: bytes, signature: CompiledSignature) -> Enforced:
+class ReadBody(NamedTuple):
+    enforced: Enforced
+    is_unwrapped: bool
+    """Whether the body is an LLM client's, whose answer is not wrapped either."""
+
+
+def read_json(body: bytes, signature: CompiledSignature) -> ReadBody:
     document = _document(body)
-    if not document.keys().isdisjoint(_LLM_KEYS):
-        return _enforce_unwrapped(document, signature)
+    if document.keys().isdisjoint(_LLM_KEYS):
+        return ReadBody(_enforce_wrapped(document, signature), is_unwrapped=False)
+    return ReadBody(_enforce_unwrapped(document, signature), is_unwrapped=True)
+
+
+def _enforce_wrapped(document: dict[str, Any], signature: CompiledSignature) -> Enforced:
     present = [name for name in _FORMATS if name in document]
     if signature.is_raw and "inputs" in present:
         return signature.enforce(document["inputs"], document.get("params"))
@@ -31,12 +40,6 @@ def read_json(body: bytes, signature: CompiledSignature) -> Enforced:
     if len(present) != 1:
         raise InvalidBody(f"{_EXPECTED}; it has {' and '.join(map(repr, present)) or 'none of them'}")
     return _enforce(present[0], document[present[0]], document.get("params"), signature)
-
-
-def is_unwrapped(body: bytes) -> bool:
-    """Whether the body, which was read before, is an LLM client's, whose answer is not wrapped either."""
-    # Most bodies are not, and need not be parsed once more to know it.
-    return any(mark in body for mark in _LLM_MARKS) and not _document(body).keys().isdisjoint(_LLM_KEYS)
 
 
 def _document(body: bytes) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from data_plane.gateway.protocols.open_inference.byte_strings import write_eleme
 from data_plane.gateway.protocols.open_inference.infer_request import AskedAnswer
 from data_plane.gateway.protocols.open_inference.outputs import Output
 from data_plane.gateway.refusals import Headers, InvalidBody
+from data_plane.guests.json_pieces import array_to_json, values_to_json
 from data_plane.worker.frames import Buffer
 
 _BINARY = (b"content-type", b"application/octet-stream")
@@ -38,7 +39,7 @@ def infer_response(about: dict[str, Any], outputs: Sequence[Output], asked: Aske
             described.append(_described(output, binary_data_size=len(content)))
         else:
             described.append(_described(output, content_type=output.content_type) | {"data": _data(output)})
-    header = orjson.dumps(about | {"outputs": described}, option=orjson.OPT_SERIALIZE_NUMPY)
+    header = orjson.dumps(about | {"outputs": described})
     if not binary:
         return json_response(header, headers)
     length = (b"inference-header-content-length", b"%d" % len(header))
@@ -49,12 +50,12 @@ def _described(output: Output, **parameters: Any) -> dict[str, Any]:
     return {"name": output.name, "datatype": output.datatype, "shape": output.shape, "parameters": parameters}
 
 
-def _data(output: Output) -> Any:
+def _data(output: Output) -> orjson.Fragment:
     values = output.values
     if isinstance(values, np.ndarray):
-        # orjson writes NaN and infinities as null.
-        return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
-    return [base64.b64encode(value).decode() if isinstance(value, bytes) else value for value in values]
+        return orjson.Fragment(array_to_json(values))
+    texts = [base64.b64encode(value).decode() if isinstance(value, bytes) else value for value in values]
+    return orjson.Fragment(values_to_json(texts))
 
 
 def _binary(output: Output) -> Buffer:
