@@ -14,6 +14,7 @@ Refusal
 ├── BodyTooLarge            413
 ├── BodyTooSlow             408
 ├── InvalidBody             400  no JSON object with `input_data`
+├── InvalidQuery            400  what follows the `?` of the path
 ├── InputRefused            400  the signature's violations
 ├── TooManyRequests         429
 ├── DeadlinePassed          408
@@ -150,6 +151,11 @@ class BodyTooLarge(Refusal):
 
 
 class InvalidBody(Refusal):
+    status = HTTPStatus.BAD_REQUEST
+    code = "BadArgument"
+
+
+class InvalidQuery(Refusal):
     status = HTTPStatus.BAD_REQUEST
     code = "BadArgument"
 

@@ -15,6 +15,7 @@ from data_plane.gateway.protocols.mlflow.server_facts import ping, version
 from data_plane.gateway.protocols.open_inference import choosing, errors, paths, server_facts
 from data_plane.gateway.protocols.open_inference.envelope import OpenInferenceEnvelope
 from data_plane.gateway.scoring import Choose, choose_by_header, score_with
+from data_plane.gateway.swagger.serving import Swagger
 
 GATEWAY_HEALTH_PATHS = frozenset({"/", "/health"})
 
@@ -48,6 +49,7 @@ class Routes:
             "ping": Route({"GET": ping}, error_response),
             "health": Route({"GET": ping}, error_response),
             "version": Route({"GET": version}, error_response),
+            "swagger.json": Route({"GET": Swagger().answer}),
             "v2": Route({"GET": server_facts.server_metadata}, errors.error_response),
             "v2/health/live": Route({"GET": server_facts.server_live}, errors.error_response),
             "v2/health/ready": Route({"GET": server_facts.server_ready}, errors.error_response),

@@ -20,7 +20,7 @@ from modelyard.core.domain.routing import DeploymentRoute, EndpointRoute, Routin
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Contents:
     """What a generation's bundle says, made ready for use."""
 
@@ -40,18 +40,18 @@ class LiveDeployment:
 
     @property
     def signature(self) -> CompiledSignature:
-        return self._readable.signature
+        return self.readable.signature
 
     @property
     def bundle(self) -> Bundle:
-        return self._readable.bundle
+        return self.readable.bundle
 
     @property
     def is_readable(self) -> bool:
         return not isinstance(self.contents, str)
 
     @property
-    def _readable(self) -> Contents:
+    def readable(self) -> Contents:
         if isinstance(self.contents, str):
             raise DeploymentBroken(self.route.name, self.contents)
         return self.contents

@@ -147,6 +147,7 @@ class FrontDoor:
         type_hints: bool = False,
         mlflow_version: str | None = None,
         model_version: str = "1",
+        input_example: dict[str, Any] | None = None,
         **changes: Any,
     ) -> tuple[DeploymentRoute, list[GuestProcess]]:
         guests = [self.yard.ready(script, deployment=name, generation=generation)[0] for _ in range(instances)]
@@ -154,7 +155,7 @@ class FrontDoor:
         bundle_dir.mkdir(exist_ok=True)
         signature = RawSignature(inputs, outputs, params) if inputs or outputs or params else None
         bundle = _bundle(name, generation, signature, type_hints, mlflow_version, model_version)
-        (bundle_dir / BUNDLE_FILE).write_bytes(bundle.to_json())
+        (bundle_dir / BUNDLE_FILE).write_bytes(replace(bundle, input_example=input_example).to_json())
         route = DeploymentRoute(
             name=name,
             generation=generation,
