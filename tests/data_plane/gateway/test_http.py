@@ -1,0 +1,304 @@
+"""HTTP/1.1 on every route: methods, HEAD and OPTIONS, `Expect: 100-continue`, pipelines, keep-alive."""
+
+import contextlib
+import http.client
+import io
+import json
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.data_plane.gateway.conftest import doors
+from tests.data_plane.gateway.front_door import DOUBLES, KEY, FrontDoor, reply
+
+LARGEST = 100_000
+
+ECHO = """
+    def init():
+        pass
+
+    def run(input_data, params=None):
+        return input_data if isinstance(input_data, list) else input_data.to_numpy()
+"""
+# Those that answer GET, and those that score.
+TO_READ = [
+    "",
+    "/",
+    "/swagger.json",
+    "/ping",
+    "/health",
+    "/version",
+    "/v2",
+    "/v2/health/live",
+    "/v2/health/ready",
+    "/v2/models/wine",
+    "/v2/models/wine/versions/1/ready",
+]
+TO_SCORE = ["/score", "/invocations", "/v2/models/wine/infer", "/v2/models/wine/versions/1/infer"]
+READS, SCORES = "GET, HEAD, OPTIONS", "POST, OPTIONS"
+ALLOWED = dict.fromkeys(TO_READ, READS) | dict.fromkeys(TO_SCORE, SCORES) | {"/v2/repository/index": SCORES}
+
+
+@pytest.fixture(scope="module")
+def door() -> Iterator[FrontDoor]:
+    with doors() as start:
+        front = start(options=("--max-body-bytes", str(LARGEST)))
+        front.serve(ECHO, inputs=DOUBLES, mlflow_version="3.1.0")
+        yield front
+
+
+def question(row: float, *headers: str, key: str = KEY) -> bytes:
+    body = json.dumps({"input_data": [[row, row]]})
+    lines = [
+        "POST /wines/score HTTP/1.1",
+        "Host: x",
+        f"Authorization: Bearer {key}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        *headers,
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+def head_of(question: bytes) -> bytes:
+    return question[: question.index(b"\r\n\r\n") + 4]
+
+
+class Answers:
+    """Reads one answer after the other from a connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._file = connection.makefile("rb")
+
+    def next(self, method: str = "POST") -> tuple[int, bytes]:
+        response = http.client.HTTPResponse(_Kept(self._file), method=method)  # type: ignore[arg-type]
+        response.begin()
+        return response.status, response.read()
+
+    def interim(self) -> bytes:
+        line: bytes = self._file.readline()
+        assert self._file.readline() == b"\r\n"
+        return line
+
+    def is_over(self) -> bool:
+        return self._file.read(1) == b""
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Kept:
+    """A socket's file, for HTTPResponse, which would close it."""
+
+    def __init__(self, file: io.BufferedReader) -> None:
+        self._file = file
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return self
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._file, name)
+
+    def close(self) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def talking(door: FrontDoor) -> Iterator[tuple[socket.socket, Answers]]:
+    with door.raw() as connection, contextlib.closing(Answers(connection)) as answers:
+        yield connection, answers
+
+
+class TestMethods:
+    @pytest.mark.parametrize("path", ALLOWED)
+    def test_options_say_what_a_path_answers_to(self, door: FrontDoor, path: str) -> None:
+        reply = door.request("OPTIONS", f"/wines{path}", headers={"Authorization": ""})
+        assert (reply.status, reply.headers["allow"], reply.content) == (200, ALLOWED[path], b"")
+
+    @pytest.mark.parametrize("path", ALLOWED)
+    @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])
+    def test_a_path_answers_to_just_these(self, door: FrontDoor, path: str, method: str) -> None:
+        answered = door.request(method, f"/wines{path}", "" if method == "POST" else None)
+        if method in ALLOWED[path]:
+            assert answered.status != 405
+        else:
+            assert (answered.status, answered.headers["allow"]) == (405, ALLOWED[path])
+
+    @pytest.mark.parametrize("path", TO_READ)
+    def test_head_is_get_without_the_body(self, door: FrontDoor, path: str) -> None:
+        with contextlib.closing(door.connection()) as connection:
+            key = {"Authorization": f"Bearer {KEY}"}
+            connection.request("GET", f"/wines{path}", headers=key)
+            read = reply(connection)
+            connection.request("HEAD", f"/wines{path}", headers=key)
+            told = reply(connection)
+            assert (read.status, told.status, told.content) == (200, 200, b"")
+            own = {"x-request-id", "date"}
+            assert {k: v for k, v in told.headers.items() if k not in own} == {
+                k: v for k, v in read.headers.items() if k not in own
+            }
+            assert int(told.headers["content-length"]) == len(read.content)
+            # The connection is where it should be.
+            connection.request("GET", f"/wines{path}", headers=key)
+            assert reply(connection).content == read.content
+
+    @pytest.mark.parametrize("path", TO_READ)
+    def test_head_needs_the_key_too(self, door: FrontDoor, path: str) -> None:
+        assert door.request("HEAD", f"/wines{path}", headers={"Authorization": ""}).status == 401
+
+    @pytest.mark.parametrize("target", ["*", "http://x/wines/score", "/wines/score?a=%zz#b", "/wines%2Fscore"])
+    def test_a_target_may_have_any_of_its_forms(self, door: FrontDoor, target: str) -> None:
+        with talking(door) as (connection, answers):
+            connection.sendall(f"OPTIONS {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert answers.next("OPTIONS")[0] in {200, 404}
+
+
+class TestExpectContinue:
+    EXPECT = "Expect: 100-continue"
+
+    def test_the_body_is_asked_for(self, door: FrontDoor) -> None:
+        asked = question(7, self.EXPECT)
+        with talking(door) as (connection, answers):
+            connection.sendall(head_of(asked))
+            assert answers.interim().startswith(b"HTTP/1.1 100")
+            connection.sendall(asked.removeprefix(head_of(asked)))
+            assert answers.next() == (200, b"[[7.0,7.0]]")
+
+    def test_a_body_that_comes_unasked_is_read(self, door: FrontDoor) -> None:
+        with talking(door) as (connection, answers):
+            connection.sendall(question(7, self.EXPECT))
+            answers.interim()
+            assert answers.next() == (200, b"[[7.0,7.0]]")
+
+    @pytest.mark.parametrize(
+        ("asked", "status"),
+        [
+            (question(7, EXPECT, key="wrong"), 401),
+            (question(7, EXPECT).replace(b"/wines/score", b"/other/score"), 404),
+            (question(7, EXPECT).replace(b"/wines/score", b"/wines/ping"), 405),
+            (question(7, EXPECT, "Content-Encoding: br"), 415),
+            (question(7, EXPECT).replace(b"Content-Length: ", b"Content-Length: 9999"), 413),
+        ],
+    )
+    def test_a_body_that_would_be_refused_is_not_asked_for(self, door: FrontDoor, asked: bytes, status: int) -> None:
+        with talking(door) as (connection, answers):
+            connection.sendall(head_of(asked))
+            assert answers.next()[0] == status
+
+
+class TestKeepAlive:
+    def test_a_connection_serves_many_requests(self, door: FrontDoor) -> None:
+        with talking(door) as (connection, answers):
+            for row in range(100):
+                connection.sendall(question(row))
+                assert answers.next() == (200, b"[[%d.0,%d.0]]" % (row, row))
+
+    def test_refusals_do_not_end_it(self, door: FrontDoor) -> None:
+        refused = [
+            question(1, key="wrong"),
+            question(1).replace(b"/wines/score", b"/wines/other"),
+            question(1).replace(b"POST", b"PATCH"),
+            question(1).replace(b"[[1", b"{{1"),
+            question(1, "Content-Encoding: br"),
+        ]
+        with talking(door) as (connection, answers):
+            for asked, status in zip(refused, (401, 404, 405, 400, 415), strict=True):
+                connection.sendall(asked)
+                assert answers.next()[0] == status
+                connection.sendall(question(3))
+                assert answers.next() == (200, b"[[3.0,3.0]]")
+
+    def test_a_caller_may_end_it(self, door: FrontDoor) -> None:
+        with talking(door) as (connection, answers):
+            connection.sendall(question(1, "Connection: close"))
+            assert answers.next()[0] == 200
+            assert answers.is_over()
+
+    def test_http_1_0_ends_it(self, door: FrontDoor) -> None:
+        with talking(door) as (connection, answers):
+            connection.sendall(question(1).replace(b"HTTP/1.1", b"HTTP/1.0"))
+            assert answers.next() == (200, b"[[1.0,1.0]]")
+            assert answers.is_over()
+
+    @pytest.mark.parametrize("protocol", ["websocket", "h2c", "TLS/1.3"])
+    def test_an_offer_to_speak_otherwise_is_passed_over(self, door: FrontDoor, protocol: str) -> None:
+        with talking(door) as (connection, answers):
+            offering = question(1, "Connection: Upgrade, HTTP2-Settings", f"Upgrade: {protocol}")
+            second = question(2, "Connection: Upgrade, HTTP2-Settings", f"Upgrade: {protocol}")
+            connection.sendall(offering + second + question(3))
+            for row in (1, 2, 3):
+                assert answers.next() == (200, b"[[%d.0,%d.0]]" % (row, row))
+
+    def test_an_offer_may_come_in_pieces(self, door: FrontDoor) -> None:
+        offering = question(1, "Connection: Upgrade", "Upgrade: h2c")
+        with talking(door) as (connection, answers):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for start in range(0, len(offering), 7):
+                connection.sendall(offering[start : start + 7])
+            assert answers.next() == (200, b"[[1.0,1.0]]")
+
+    def test_this_is_no_proxy(self, door: FrontDoor) -> None:
+        with talking(door) as (connection, answers):
+            connection.sendall(b"CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n")
+            assert answers.next()[0] in {400, 404}
+
+
+class TestPipelines:
+    def test_are_answered_in_order(self, door: FrontDoor) -> None:
+        with talking(door) as (connection, answers):
+            connection.sendall(b"".join(map(question, range(50))))
+            for row in range(50):
+                assert answers.next() == (200, b"[[%d.0,%d.0]]" % (row, row))
+
+    def test_may_mix_methods_refusals_and_bodies_of_unknown_length(self, door: FrontDoor) -> None:
+        chunked = (
+            head_of(question(4))
+            .replace(b"Content-Length", b"X-Length")
+            .replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n")
+        )
+        chunked += b'13\r\n{"input_data": [[4,\r\n4\r\n 4]]\r\n1;x=y\r\n}\r\n0\r\nX-Trailer: z\r\n\r\n'
+        look = f"%s /wines/ping HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\r\n"
+        with talking(door) as (connection, answers):
+            connection.sendall(
+                (look % "HEAD").encode() + question(1, key="wrong") + chunked + (look % "GET").encode() + question(2)
+            )
+            assert answers.next("HEAD") == (200, b"")
+            assert answers.next()[0] == 401
+            assert answers.next() == (200, b"[[4.0,4.0]]")
+            assert answers.next("GET") == (200, b"\n")
+            assert answers.next() == (200, b"[[2.0,2.0]]")
+
+    def test_end_with_the_request_that_says_so(self, door: FrontDoor) -> None:
+        with talking(door) as (connection, answers):
+            connection.sendall(question(1) + question(2, "Connection: close") + question(3))
+            assert [answers.next()[1], answers.next()[1]] == [b"[[1.0,1.0]]", b"[[2.0,2.0]]"]
+            assert answers.is_over()
+
+    def test_end_with_what_is_no_http(self, door: FrontDoor) -> None:
+        with talking(door) as (connection, answers):
+            connection.sendall(question(1) + b"\x00nonsense\r\n\r\n")
+            assert answers.next() == (200, b"[[1.0,1.0]]")
+            assert answers.is_over()
+
+
+class TestSmuggling:
+    """What two servers could read differently is refused."""
+
+    @pytest.mark.parametrize(
+        "ambiguous",
+        [
+            question(1, "Transfer-Encoding: chunked"),
+            question(1, "Content-Length: 3"),
+            question(1).replace(b"Content-Length: ", b"Content-Length: +"),
+            question(1).replace(b"Content-Length: ", b"Content-Length : "),
+            question(1, "X-Folded: a\r\n b"),
+            question(1, "X-Null: a\x00b"),
+            question(1).replace(b"Content-Length: ", b"Content-Length: 99999999999999999999"),
+        ],
+    )
+    def test_is_a_400(self, door: FrontDoor, ambiguous: bytes) -> None:
+        with talking(door) as (connection, answers):
+            connection.sendall(ambiguous)
+            assert answers.next()[0] == 400
+            assert answers.is_over()
