@@ -68,7 +68,7 @@ class _Building:
         self._held = held
         self._order = order
         source = f"build-{order.number}-{held.attempt}"
-        self._log = LogWriter(desk.store, order.deployment_id, STORAGE_INITIALIZER, source)
+        self._log = LogWriter(desk.store, order.log, STORAGE_INITIALIZER, source)
 
     def step(self, name: str) -> None:
         self.say(f"step: {name}")
@@ -126,7 +126,7 @@ class _Building:
         subject = ScriptSubject(order.model_name, order.model_version, order.folder_name, mlmodel)
         bundle = replace(_bundle(order, mlmodel, spec_hash, environment), input_example=example)
         bundle_hash = publish_bundle(self._desk.store, bundle, generate_scoring_script(subject))
-        self.say(f"bundle {bundle_hash[:16]} is published; starting workers")
+        self.say(f"bundle {bundle_hash[:16]} is published")
         with transaction(self._desk.sessions) as work:
             if not repository.record_built(work.session, self._held, bundle_hash=bundle_hash):
                 raise LeaseLost

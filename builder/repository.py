@@ -10,16 +10,19 @@ from sqlalchemy.orm import Session
 from builder.environments import BuiltEnvironment
 from builder.installers.resolver_sentence import redacted
 from modelyard.core.db.leases import Claim, claim, finish, still_ours
+from modelyard.core.db.lifecycle import batch_generation_ready
 from modelyard.core.db.rows import (
     BuiltEnvironmentRow,
     EnvironmentBuildRow,
     EnvironmentVersionRow,
     GenerationRow,
+    JobRow,
 )
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
-from modelyard.core.domain.lifecycle import BuildState, GenerationState, check_transition
+from modelyard.core.domain.lifecycle import ENDED_JOBS, BuildState, GenerationState, check_transition
 from modelyard.core.domain.model_manifest import ModelManifest
+from modelyard.core.logs import LogName, batch_log
 
 _TO_BUILD = (GenerationState.QUEUED, GenerationState.BUILDING)
 _IN_USE = (GenerationState.QUEUED, GenerationState.BUILDING, GenerationState.BUILT, GenerationState.SERVING)
@@ -33,7 +36,8 @@ class GenerationOrder:
     number: int
     endpoint: str
     deployment: str
-    deployment_id: int
+    log: LogName
+    """Where the build's lines go."""
     model_name: str
     model_version: str
     manifest: ModelManifest
@@ -66,13 +70,13 @@ def take_generation(session: Session, generation_id: int) -> tuple[Claim, Genera
 
 def _order(session: Session, row: GenerationRow) -> GenerationOrder:
     spec = DeploymentSpec.from_dict(row.spec)
-    version, deployment = row.model_version, row.deployment
+    version, deployment = row.model_version, row.owner
     return GenerationOrder(
         generation_id=row.id,
         number=row.number,
         endpoint=deployment.endpoint.name,
         deployment=deployment.name,
-        deployment_id=deployment.id,
+        log=deployment.id if row.batch_deployment_id is None else batch_log(deployment.id),
         model_name=version.model.name,
         model_version=version.version,
         manifest=ModelManifest.from_list(version.manifest),
@@ -94,9 +98,12 @@ def record_step(session: Session, held: Claim, step: str) -> None:
 
 
 def record_built(session: Session, held: Claim, *, bundle_hash: str) -> bool:
-    """The generation has all it needs: its workers can start. False: the lease had passed to another."""
+    """The generation has all it needs: workers or jobs can start. False: the lease had passed to another."""
     check_transition(GenerationState.BUILDING, GenerationState.BUILT)
-    return finish(session, held, state=GenerationState.BUILT, bundle_hash=bundle_hash, step="starting workers")
+    if not finish(session, held, state=GenerationState.BUILT, bundle_hash=bundle_hash, step="starting workers"):
+        return False
+    batch_generation_ready(session, held.key)
+    return True
 
 
 def see_build(session: Session, spec_hash: str, spec: EnvironmentSpec) -> SeenBuild:
@@ -178,10 +185,11 @@ def forget_environment(session: Session, lock_hash: str) -> None:
 
 
 def forget_unused_environments(session: Session) -> None:
-    """Unpublish what no generation uses. Whoever wants one from now on builds it anew."""
+    """Unpublish what no generation and no job uses. Whoever wants one from now on builds it anew."""
     rows = session.scalars(select(BuiltEnvironmentRow).with_for_update()).all()
     # Read after the lock: a generation that took one of them before is seen, and none can take one now.
     used = set(session.scalars(select(GenerationRow.lock_hash).where(GenerationRow.state.in_(_IN_USE))))
+    used |= set(session.scalars(select(JobRow.lock_hash).where(JobRow.state.not_in(ENDED_JOBS))))
     for row in rows:
         if row.lock_hash not in used:
             session.delete(row)

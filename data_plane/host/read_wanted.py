@@ -57,7 +57,7 @@ def _generations(session: Session) -> Mapping[GenerationKey, tuple[GenerationSta
         .outerjoin(BuiltEnvironmentRow, BuiltEnvironmentRow.lock_hash == GenerationRow.lock_hash)
         .where(GenerationRow.state.in_(_HOSTED), GenerationRow.bundle_hash.is_not(None))
     )
-    return {(row.deployment_id, row.number): _generation(row, folder) for row, folder in rows}
+    return {(row.deployment_id, row.number): _generation(row, folder) for row, folder in rows if row.deployment_id}
 
 
 def _generation(row: GenerationRow, folder: str | None) -> tuple[GenerationState, WantedGeneration]:

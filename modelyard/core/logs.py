@@ -1,7 +1,7 @@
 """Deployment logs: numbered chunks in the object store, written by whoever produces them and read by getLogs.
 
-A chunk's key is `logs/<deployment id>/<container>/<nanoseconds>-<source>`, so that chunks of all sources sort by time
-and getLogs needs nothing but the store, on whichever machine it runs.
+A chunk's key is `logs/<log>/<container>/<nanoseconds>-<source>`, so that chunks of all sources sort by time and getLogs
+needs nothing but the store, on whichever machine it runs. A log is named by its deployment's id.
 """
 
 import threading
@@ -26,16 +26,24 @@ def utc_stamp() -> str:
     return f"{now:%Y-%m-%d %H:%M:%S},{now.microsecond // 1000:03d}"
 
 
-def ship(store: ObjectStore, deployment_id: int, container: str, source: str, content: list[bytes]) -> None:
+LogName = int | str
+"""An online deployment's id, or what `batch_log` makes of a batch deployment's."""
+
+
+def batch_log(deployment_id: int) -> str:
+    return f"batch-{deployment_id}"
+
+
+def ship(store: ObjectStore, log: LogName, container: str, source: str, content: list[bytes]) -> None:
     """Append one chunk to a deployment's log."""
-    store.put(f"logs/{deployment_id}/{container}/{time.time_ns():020d}-{source}", content)
+    store.put(f"logs/{log}/{container}/{time.time_ns():020d}-{source}", content)
 
 
 class LogWriter:
     """Collects lines and ships them each second or 64 KB, from whichever thread comes by then or on close."""
 
-    def __init__(self, store: ObjectStore, deployment_id: int, container: str, source: str) -> None:
-        self._ship = partial(ship, store, deployment_id, container, source)
+    def __init__(self, store: ObjectStore, log: LogName, container: str, source: str) -> None:
+        self._ship = partial(ship, store, log, container, source)
         self._lock = threading.Lock()
         self._pending: list[bytes] = []
         self._size = 0
@@ -72,11 +80,11 @@ class LogWriter:
             self.flush()
 
 
-def read_log(store: ObjectStore, deployment_id: int, container: str, tail: int | None) -> str:
+def read_log(store: ObjectStore, log: LogName, container: str, tail: int | None) -> str:
     """The last `tail` lines (all within 16 MB when None), oldest first."""
     chunks: deque[bytes] = deque()
     lines = size = 0
-    for key in reversed(list(store.list(f"logs/{deployment_id}/{container}/"))):
+    for key in reversed(list(store.list(f"logs/{log}/{container}/"))):
         try:
             chunk = b"".join(store.get(key))
         except ObjectMissing:

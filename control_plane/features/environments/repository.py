@@ -121,7 +121,7 @@ def list_built(session: Session) -> Sequence[BuiltEnvironment]:
     used: dict[str, set[tuple[str, str]]] = {}
     generations = select(GenerationRow).where(GenerationRow.state.in_(_IN_USE), GenerationRow.lock_hash.is_not(None))
     for generation in session.scalars(generations):
-        deployment = generation.deployment
+        deployment = generation.owner
         used.setdefault(str(generation.lock_hash), set()).add((deployment.endpoint.name, deployment.name))
     rows = session.scalars(select(BuiltEnvironmentRow).order_by(BuiltEnvironmentRow.created_at))
     return [

@@ -15,13 +15,13 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, func, or_, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from modelyard.core.db.rows import EnvironmentBuildRow, GenerationRow, NamedLeaseRow
+from modelyard.core.db.rows import EnvironmentBuildRow, GenerationRow, JobRow, MiniBatchRow, NamedLeaseRow
 from modelyard.core.db.unit_of_work import Sessions
 
 LEASE = timedelta(seconds=15)
 HEARTBEAT_SECONDS = 5.0
 
-LeasedRow = type[GenerationRow] | type[EnvironmentBuildRow] | type[NamedLeaseRow]
+LeasedRow = type[GenerationRow] | type[EnvironmentBuildRow] | type[NamedLeaseRow] | type[JobRow] | type[MiniBatchRow]
 
 
 @dataclass(frozen=True, slots=True)

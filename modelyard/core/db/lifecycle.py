@@ -12,6 +12,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from modelyard.core.db.rows import (
+    BatchDeploymentRow,
+    BatchEndpointRow,
     GenerationRow,
     OnlineDeploymentRow,
     OnlineEndpointRow,
@@ -25,7 +27,8 @@ from modelyard.core.domain.lifecycle import (
     check_transition,
 )
 
-ProvisionedRow = OnlineEndpointRow | OnlineDeploymentRow
+DeploymentRow = OnlineDeploymentRow | BatchDeploymentRow
+ProvisionedRow = OnlineEndpointRow | BatchEndpointRow | DeploymentRow
 
 _UNDER_WAY = (ProvisioningState.CREATING, ProvisioningState.UPDATING, ProvisioningState.SCALING)
 
@@ -67,16 +70,22 @@ def begin(row: ProvisionedRow, state: ProvisioningState, operation: OperationRow
     check_transition(ProvisioningState(row.provisioning_state), state)
     row.provisioning_state = state
     row.operation_id = operation.id
-    row.awaits_revision = None
-    if isinstance(row, OnlineDeploymentRow):
+    _await_nothing(row)
+    if isinstance(row, DeploymentRow):
         row.failure_code = row.failure_message = None
 
 
 def succeed(session: Session, row: ProvisionedRow) -> None:
     check_transition(ProvisioningState(row.provisioning_state), ProvisioningState.SUCCEEDED)
     row.provisioning_state = ProvisioningState.SUCCEEDED
-    row.awaits_revision = None
+    _await_nothing(row)
     end_operation(session, row.operation_id)
+
+
+def _await_nothing(row: ProvisionedRow) -> None:
+    """The gateways know nothing of batch endpoints."""
+    if isinstance(row, OnlineEndpointRow | OnlineDeploymentRow):
+        row.awaits_revision = None
 
 
 def next_routing_revision(session: Session) -> int:
@@ -118,10 +127,29 @@ def generation_ready(session: Session, generation_id: int) -> None:
     deployment.awaits_revision = next_routing_revision(session)
 
 
-def _retire(session: Session, deployment: OnlineDeploymentRow) -> None:
+def batch_generation_ready(session: Session, generation_id: int) -> None:
+    """A generation of a batch deployment is built: jobs run it from now on. Says nothing about an online one's."""
+    generation = session.get_one(GenerationRow, generation_id, with_for_update=True, populate_existing=True)
+    if generation.batch_deployment_id is None or generation.state != GenerationState.BUILT:
+        return
+    deployment = session.get_one(BatchDeploymentRow, generation.batch_deployment_id, with_for_update=True)
+    if deployment.wanted_generation != generation.number:
+        return
+    _retire(session, deployment)
+    check_transition(GenerationState.BUILT, GenerationState.SERVING)
+    generation.state = GenerationState.SERVING
+    generation.step = None
+    deployment.serving_generation = generation.number
+    if deployment.provisioning_state in _UNDER_WAY:
+        succeed(session, deployment)
+
+
+def _retire(session: Session, deployment: DeploymentRow) -> None:
+    is_online = isinstance(deployment, OnlineDeploymentRow)
+    column = GenerationRow.deployment_id if is_online else GenerationRow.batch_deployment_id
     session.execute(
         update(GenerationRow)
-        .where(GenerationRow.deployment_id == deployment.id, GenerationRow.state == GenerationState.SERVING)
+        .where(column == deployment.id, GenerationRow.state == GenerationState.SERVING)
         .values(state=GenerationState.RETIRED)
     )
 
@@ -134,16 +162,22 @@ def generation_failed(session: Session, generation_id: int, *, code: str, messag
     check_transition(GenerationState(generation.state), GenerationState.FAILED)
     generation.state = GenerationState.FAILED
     generation.lease_token = generation.lease_until = None
-    deployment = session.get_one(OnlineDeploymentRow, generation.deployment_id, with_for_update=True)
+    deployment = _owner(session, generation)
     if deployment.wanted_generation == generation.number and deployment.provisioning_state in _UNDER_WAY:
         deployment_failed(session, deployment, code=code, message=message)
 
 
-def deployment_failed(session: Session, deployment: OnlineDeploymentRow, *, code: str, message: str) -> None:
+def _owner(session: Session, generation: GenerationRow) -> DeploymentRow:
+    if generation.batch_deployment_id is not None:
+        return session.get_one(BatchDeploymentRow, generation.batch_deployment_id, with_for_update=True)
+    return session.get_one(OnlineDeploymentRow, generation.deployment_id, with_for_update=True)
+
+
+def deployment_failed(session: Session, deployment: DeploymentRow, *, code: str, message: str) -> None:
     check_transition(ProvisioningState(deployment.provisioning_state), ProvisioningState.FAILED)
     deployment.provisioning_state = ProvisioningState.FAILED
     deployment.failure_code, deployment.failure_message = code, message
-    deployment.awaits_revision = None
+    _await_nothing(deployment)
     end_operation(session, deployment.operation_id, {"code": code, "message": message})
 
 

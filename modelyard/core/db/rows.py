@@ -8,7 +8,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, MetaData, Text, UniqueConstraint, func, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -243,11 +254,18 @@ class OnlineDeploymentRow(Stamped, Base):
 
 
 class GenerationRow(Leased, Stamped, Base):
+    """One wish of an online or a batch deployment, and what was built for it."""
+
     __tablename__ = "deployment_generations"
-    __table_args__ = (UniqueConstraint("deployment_id", "number"),)
+    __table_args__ = (
+        UniqueConstraint("deployment_id", "number"),
+        UniqueConstraint("batch_deployment_id", "number"),
+        CheckConstraint("num_nonnulls(deployment_id, batch_deployment_id) = 1", name="one_deployment"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    deployment_id: Mapped[int] = mapped_column(ForeignKey("online_deployments.id"), index=True)
+    deployment_id: Mapped[int | None] = mapped_column(ForeignKey("online_deployments.id"), index=True)
+    batch_deployment_id: Mapped[int | None] = mapped_column(ForeignKey("batch_deployments.id"), index=True)
     number: Mapped[int]
     state: Mapped[str] = mapped_column(index=True)
     spec: Mapped[dict[str, Any]]
@@ -259,8 +277,15 @@ class GenerationRow(Leased, Stamped, Base):
     bundle_hash: Mapped[str | None]
     step: Mapped[str | None]
     """What is being done, for the progress display: resolving, installing, checking, starting workers."""
-    deployment: Mapped[OnlineDeploymentRow] = relationship(back_populates="generations")
+    deployment: Mapped[OnlineDeploymentRow | None] = relationship(back_populates="generations")
+    batch_deployment: Mapped["BatchDeploymentRow | None"] = relationship(back_populates="generations")
     model_version: Mapped[ModelVersionRow] = relationship()
+
+    @property
+    def owner(self) -> "OnlineDeploymentRow | BatchDeploymentRow":
+        owner = self.deployment or self.batch_deployment
+        assert owner is not None, "the table's constraint says so"
+        return owner
 
 
 class WorkerRow(Base):
@@ -280,6 +305,171 @@ class WorkerRow(Base):
     started_at: Mapped[datetime | None]
     seen_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
     deployment: Mapped[OnlineDeploymentRow] = relationship(back_populates="workers")
+
+
+class DataRow(Asset, Base):
+    """A data asset's name; its versions hold the files."""
+
+    __tablename__ = "data_assets"
+    __table_args__ = (UniqueConstraint("workspace_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"))
+    name: Mapped[str]
+    versions: Mapped[list["DataVersionRow"]] = relationship(back_populates="data", cascade=_CASCADE)
+
+
+class DataVersionRow(Asset, Base):
+    __tablename__ = "data_versions"
+    __table_args__ = (UniqueConstraint("data_id", "version"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    data_id: Mapped[int] = mapped_column(ForeignKey("data_assets.id"), index=True)
+    version: Mapped[str]
+    data_type: Mapped[str]
+    """uri_file or uri_folder."""
+    data_uri: Mapped[str]
+    manifest: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
+    """Of the files that were uploaded for it. None: whatever lies at `data_uri` when a job begins."""
+    is_anonymous: Mapped[bool] = mapped_column(default=False)
+    data: Mapped[DataRow] = relationship(back_populates="versions")
+
+
+class ComputeRow(Stamped, Base):
+    """A compute's name, recorded: whatever it says, the workers of this platform do the work."""
+
+    __tablename__ = "computes"
+    __table_args__ = (UniqueConstraint("workspace_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"))
+    name: Mapped[str]
+    location: Mapped[str] = mapped_column(default="local")
+    body: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class BatchEndpointRow(Stamped, Base):
+    __tablename__ = "batch_endpoints"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"), index=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    """As an online endpoint's: unique on the whole platform, in lower case."""
+    location: Mapped[str] = mapped_column(default="local")
+    kind: Mapped[str | None]
+    identity: Mapped[dict[str, Any] | None]
+    tags: Mapped[dict[str, str]] = mapped_column(default=dict)
+    properties: Mapped[dict[str, str]] = mapped_column(default=dict)
+    description: Mapped[str | None]
+    auth_mode: Mapped[str]
+    default_deployment: Mapped[str | None]
+    provisioning_state: Mapped[str]
+    operation_id: Mapped[UUID | None]
+    primary_key_encrypted: Mapped[str]
+    secondary_key_encrypted: Mapped[str]
+    primary_key_digest: Mapped[str]
+    secondary_key_digest: Mapped[str]
+    deployments: Mapped[list["BatchDeploymentRow"]] = relationship(back_populates="endpoint", cascade=_CASCADE)
+
+
+class BatchDeploymentRow(Stamped, Base):
+    """Nothing runs for it until a job does: it has succeeded when its generation is built."""
+
+    __tablename__ = "batch_deployments"
+    __table_args__ = (UniqueConstraint("endpoint_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    endpoint_id: Mapped[int] = mapped_column(ForeignKey("batch_endpoints.id"), index=True)
+    name: Mapped[str]
+    location: Mapped[str] = mapped_column(default="local")
+    description: Mapped[str | None]
+    tags: Mapped[dict[str, str]] = mapped_column(default=dict)
+    properties: Mapped[dict[str, str]] = mapped_column(default=dict)
+    body: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """What the PUT said and nothing here acts on, given back as it came (compute, ...)."""
+    settings: Mapped[dict[str, Any]]
+    """BatchSettings. They may change without a new generation."""
+    provisioning_state: Mapped[str]
+    failure_code: Mapped[str | None]
+    failure_message: Mapped[str | None]
+    operation_id: Mapped[UUID | None]
+    wanted_generation: Mapped[int]
+    serving_generation: Mapped[int | None]
+    """The one that jobs run: the newest that was built."""
+    endpoint: Mapped[BatchEndpointRow] = relationship(back_populates="deployments")
+    generations: Mapped[list["GenerationRow"]] = relationship(back_populates="batch_deployment", cascade=_CASCADE)
+
+
+class JobRow(Leased, Stamped, Base):
+    """A batch job: all that it needs, so that it ends as it began when its endpoint is changed or deleted meanwhile.
+
+    Its lease is that of planning and of putting the output together.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (UniqueConstraint("workspace_id", "name"), UniqueConstraint("endpoint", "request_id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"), index=True)
+    name: Mapped[str]
+    display_name: Mapped[str | None]
+    experiment_name: Mapped[str | None]
+    endpoint: Mapped[str] = mapped_column(index=True)
+    deployment: Mapped[str]
+    request_id: Mapped[str | None]
+    """The submitter's idempotency key: the same one is the same job."""
+    bundle_hash: Mapped[str]
+    lock_hash: Mapped[str]
+    settings: Mapped[dict[str, Any]]
+    """BatchSettings: the deployment's, with what this job asked for instead."""
+    input_kind: Mapped[str]
+    input_uri: Mapped[str]
+    input_files: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
+    """{"path", "key", "size"} of each InputFile of a data asset. None: what lies below `input_key` at planning."""
+    input_key: Mapped[str | None]
+    output_key: Mapped[str]
+    """Of the predictions. Beside it lie the errors file and the logs."""
+    tags: Mapped[dict[str, str]] = mapped_column(default=dict)
+    properties: Mapped[dict[str, str]] = mapped_column(default=dict)
+    state: Mapped[str] = mapped_column(index=True)
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """{"code", "message", "details"?} of a failure."""
+    is_archived: Mapped[bool] = mapped_column(default=False)
+    schema: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """What planning found out of the whole input, so that every mini-batch reads alike: the columns' dtypes."""
+    files: Mapped[int | None]
+    """Of the input, once that is known; mini-batches and rows likewise."""
+    mini_batches: Mapped[int | None]
+    rows: Mapped[int | None] = mapped_column(BigInteger)
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    parts: Mapped[list["MiniBatchRow"]] = relationship(back_populates="job", cascade=_CASCADE, passive_deletes=True)
+
+
+class MiniBatchRow(Leased, Base):
+    """A part of a job's input, the same for the job's whole life, and what became of it."""
+
+    __tablename__ = "mini_batches"
+    __table_args__ = (UniqueConstraint("job_id", "number"), Index("ix_mini_batches_open", "job_id", "state"))
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    """From 0, in the order of the output."""
+    state: Mapped[str]
+    spans: Mapped[list[dict[str, Any]]]
+    """What it reads: for each file, or part of one, what the planner noted."""
+    part_key: Mapped[str | None]
+    """Where its predictions lie. None: it has none."""
+    rows: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Scored."""
+    failures: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    """{"file", "first_row", "rows", "reason"} of what could not be scored."""
+    seconds: Mapped[float | None]
+    worker: Mapped[str | None]
+    """Who scores it, or did."""
+    ended_at: Mapped[datetime | None]
+    job: Mapped[JobRow] = relationship(back_populates="parts")
 
 
 class OperationRow(Stamped, Base):

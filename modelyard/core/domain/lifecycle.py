@@ -50,9 +50,40 @@ class BuildState(StrEnum):
     FAILED = "Failed"
 
 
-State = ProvisioningState | OperationStatus | GenerationState | BuildState
+class JobState(StrEnum):
+    """A batch job's state, in Azure's words."""
 
-_P, _O, _G, _B = ProvisioningState, OperationStatus, GenerationState, BuildState
+    QUEUED = "Queued"
+    PREPARING = "Preparing"
+    """Its input is being cut into mini-batches."""
+    RUNNING = "Running"
+    FINALIZING = "Finalizing"
+    """All mini-batches have ended; the output is being put together."""
+    CANCEL_REQUESTED = "CancelRequested"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+
+    @property
+    def is_final(self) -> bool:
+        return self in {self.COMPLETED, self.FAILED, self.CANCELED}
+
+
+ENDED_JOBS = tuple(state for state in JobState if state.is_final)
+
+
+class MiniBatchState(StrEnum):
+    """Who scores one holds its lease meanwhile."""
+
+    QUEUED = "Queued"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    """None of its files could be scored."""
+
+
+State = ProvisioningState | OperationStatus | GenerationState | BuildState | JobState | MiniBatchState
+
+_P, _O, _G, _B, _J, _M = ProvisioningState, OperationStatus, GenerationState, BuildState, JobState, MiniBatchState
 _SETTLED = frozenset({_P.UPDATING, _P.SCALING, _P.DELETING})
 _ENDED = frozenset({_P.SUCCEEDED, _P.FAILED, _P.CANCELED, _P.DELETING})
 
@@ -82,6 +113,16 @@ _NEXT: Mapping[type[State], Mapping[State, frozenset[State]]] = {
         _B.BUILDING: frozenset({_B.BUILDING, _B.SUCCEEDED, _B.FAILED}),
         _B.SUCCEEDED: frozenset({_B.QUEUED}),
         _B.FAILED: frozenset({_B.QUEUED}),
+    },
+    JobState: {
+        _J.QUEUED: frozenset({_J.PREPARING, _J.CANCEL_REQUESTED, _J.FAILED}),
+        _J.PREPARING: frozenset({_J.PREPARING, _J.RUNNING, _J.CANCEL_REQUESTED, _J.FAILED}),
+        _J.RUNNING: frozenset({_J.FINALIZING, _J.CANCEL_REQUESTED, _J.FAILED}),
+        _J.FINALIZING: frozenset({_J.FINALIZING, _J.COMPLETED, _J.CANCEL_REQUESTED, _J.FAILED}),
+        _J.CANCEL_REQUESTED: frozenset({_J.CANCELED, _J.FAILED}),
+    },
+    MiniBatchState: {
+        _M.QUEUED: frozenset({_M.COMPLETED, _M.FAILED}),
     },
 }
 
