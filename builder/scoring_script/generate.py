@@ -37,6 +37,9 @@ _CUSTOM_LOADER = "mlflow.pyfunc.model"
 
 _FIND_PREDICT = '''def inner_predict(loaded):
     """The function that loaded.predict() calls once it has enforced the signature; None if this MLflow has no such."""
+    if "openai" in sys.modules:
+        # MLflow 2 asks OpenAI again around it, when it is busy.
+        return None
     return getattr(getattr(loaded, "_model_impl", None), PREDICT_FUNCTION, None)
 
 
@@ -53,6 +56,7 @@ def accepts_params(function):
 
 _DIRECT = {
     "imports": "import inspect\n",
+    "more_imports": "import sys\n",
     "predict_declaration": "predict = None\npasses_params = False\n",
     "globals": "model, predict, passes_params",
     "bind_predict": (
@@ -63,6 +67,7 @@ _DIRECT = {
 }
 _THROUGH_PYFUNC = {
     "imports": "",
+    "more_imports": "",
     "predict_declaration": "",
     "globals": "model",
     "bind_predict": "",
@@ -98,7 +103,8 @@ def calls_inner_predict(model: MLModel) -> bool:
     """Whether what `predict` adds to enforcing is nothing, for this model."""
     if model.type_hints:
         return False
-    return model.flavor in _ONLY_ENFORCE or model.loader_module == _CUSTOM_LOADER
+    is_own_loader = not model.loader_module.startswith("mlflow.")
+    return is_own_loader or model.flavor in _ONLY_ENFORCE or model.loader_module == _CUSTOM_LOADER
 
 
 def _constants(subject: ScriptSubject, direct: bool) -> str:

@@ -7,6 +7,7 @@ as they are, and nothing is looked at twice.
 import json
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from data_plane.guests.values import (
     JsonPayload,
     Payload,
 )
-from data_plane.worker.frames import BYTES_TAG, MOMENT_TAG, SCORE, Body, Buffer, pack
+from data_plane.worker.frames import BYTES_TAG, DATETIME_TAG, MOMENT_TAG, SCORE, Body, Buffer, pack
 
 
 def encode_score(
@@ -39,12 +40,20 @@ def encode_score(
     described = _describe(payload, body)
     meta = {
         "payload": described,
-        "params": params,
+        **_describe_params(params),
         "rows": row_count(payload),
         "request_ids": list(request_ids),
         "deadline": deadline,
     }
     return pack(SCORE, request_id, orjson.dumps(meta), body)
+
+
+def _describe_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    if not params:
+        return {"params": params}
+    tags = _Tags()
+    text = orjson.dumps(params, default=tags, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    return {"params": orjson.Fragment(text), **({"tagged_params": True} if tags.are_used else {})}
 
 
 def row_count(payload: Payload) -> int:
@@ -92,7 +101,7 @@ def _json_text(value: Any, tag: Callable[[Any], Any] | None = None) -> bytes:
 
 
 class _Tags:
-    """Nested values may hold bytes and moments, which JSON does not have: they become objects of one telling key."""
+    """Bytes and moments in nested values and params, which JSON does not have, become objects of one telling key."""
 
     def __init__(self) -> None:
         self.are_used = False
@@ -103,6 +112,8 @@ class _Tags:
             return {BYTES_TAG: b64encode(value).decode()}
         if isinstance(value, np.datetime64):
             return {MOMENT_TAG: int(value.astype("datetime64[ns]").astype("int64"))}
+        if isinstance(value, date):
+            return {DATETIME_TAG: value.isoformat()}
         raise TypeError(f"a {type(value).__name__} cannot be sent to a guest")
 
 

@@ -25,6 +25,7 @@ LARGEST_BODY = 2 * 2**30
 # The only key of an object that stands for bytes (base64) or a moment (nanoseconds since 1970) in a tagged column.
 BYTES_TAG = "\0bytes"
 MOMENT_TAG = "\0moment"
+DATETIME_TAG = "\0datetime"
 
 HEADER = struct.Struct("<2sBBIQQ")
 _MAGIC = b"MY"

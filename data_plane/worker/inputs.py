@@ -6,11 +6,12 @@ a copy, and the model may write into them.
 """
 
 import base64
+import datetime
 import functools
 import json
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from .frames import BYTES_TAG, MOMENT_TAG, ProtocolError
+from .frames import BYTES_TAG, DATETIME_TAG, MOMENT_TAG, ProtocolError
 
 _DTYPES = {
     "boolean": "|b1",
@@ -32,6 +33,11 @@ def read_input(payload: Dict[str, Any], body: bytearray) -> Any:
         return read(payload, body)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise ProtocolError("the payload of a SCORE cannot be read: {!r}".format(error)) from error
+
+
+def read_params(meta: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+    params: Optional[Dict[str, Any]] = meta.get("params")
+    return _tagged(json.dumps(params).encode()) if meta.get("tagged_params") else params
 
 
 def _json(payload: Dict[str, Any], body: bytearray) -> Any:
@@ -159,11 +165,22 @@ def _tagged(text: bytes) -> Any:
 
 
 def _untagged(value: Dict[str, Any]) -> Any:
-    import pandas
-
     if BYTES_TAG in value:
         return base64.b64decode(value[BYTES_TAG])
-    return pandas.Timestamp(value[MOMENT_TAG]) if MOMENT_TAG in value else value
+    if DATETIME_TAG in value:
+        return _python_datetime(value[DATETIME_TAG])
+    return _timestamp(value[MOMENT_TAG]) if MOMENT_TAG in value else value
+
+
+def _python_datetime(text: str) -> datetime.date:
+    """MLflow, too, makes a date of a param that has no time."""
+    return datetime.datetime.fromisoformat(text) if "T" in text else datetime.date.fromisoformat(text)
+
+
+def _timestamp(nanoseconds: int) -> Any:
+    import pandas
+
+    return pandas.Timestamp(nanoseconds)
 
 
 def _buffer(body: bytearray, place: Sequence[int], dtype: str) -> Any:

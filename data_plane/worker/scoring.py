@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional
 from . import frames, output
 from .channel import Channel, Job
 from .condition import Condition
-from .inputs import read_input
+from .inputs import read_input, read_params
 from .results import describe_answer
 from .script import Script
 
@@ -56,8 +56,9 @@ class Scorer:
 
     def _score(self, job: Job) -> List[frames.Buffer]:
         input_data = read_input(job.meta.get("payload", {}), job.body)
+        params = read_params(job.meta)
         started = time.perf_counter()
-        answer = self._script.run(input_data, job.meta.get("params"))
+        answer = self._script.run(input_data, params)
         seconds = time.perf_counter() - started
         result, body = describe_answer(answer)
         meta = json.dumps({"result": result, "seconds": seconds}).encode()

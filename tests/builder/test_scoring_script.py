@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import mlflow
 import numpy as np
@@ -99,7 +100,7 @@ class TestWhichPredictIsCalled:
             ({}, True),
             ({"type_hints": True}, False),
             ({"loader_module": "mlflow.pyfunc.model", "flavors": {"python_function": {}}}, True),
-            ({"loader_module": "my_own_loader", "flavors": {"python_function": {}}}, False),
+            ({"loader_module": "my_own_loader", "flavors": {"python_function": {}}}, True),
             ({"loader_module": "mlflow.langchain", "flavors": {"python_function": {}, "langchain": {}}}, False),
             ({"loader_module": "mlflow.pyfunc.loaders.chat_model", "flavors": {"python_function": {}}}, False),
         ],
@@ -160,6 +161,14 @@ class TestAnswers:
         mlflow.pyfunc.save_model(tmp_path / "m", **UNINFERRED, python_model=Upper())
         score = loaded(tmp_path / "m", monkeypatch)
         assert score.run(["a", "b"]) == ["A", "B"]
+
+    def test_of_a_model_that_asks_openai_go_through_predict_which_tries_again(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "openai", ModuleType("openai"))
+        model = LinearRegression().fit(FRAME, [1.0, 2.0, 3.0])
+        mlflow.sklearn.save_model(model, tmp_path / "m", **UNINFERRED, signature=infer_signature(FRAME))
+        score = loaded(tmp_path / "m", monkeypatch)
+        assert score.predict == score.model.predict
+        assert np.array_equal(score.run(FRAME), model.predict(FRAME))
 
     def test_of_a_tensor_model_take_arrays(self, tmp_path, monkeypatch):
         model = LinearRegression().fit(FRAME.to_numpy(), [1.0, 2.0, 3.0])

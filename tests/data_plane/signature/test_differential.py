@@ -14,7 +14,7 @@ from tests.data_plane.signature.differential import differences
 from tests.data_plane.signature.differential.cases import Case, cases
 from tests.data_plane.signature.differential.comparison import enforce, explained, explained_as_a_whole
 from tests.data_plane.signature.differential.examples import BY_NAME, REFUSED_BY_MLFLOW
-from tests.data_plane.signature.differential.mlflows import VERSIONS, Oracle, environment, oracle
+from tests.data_plane.signature.differential.mlflows import FOLDER, VERSIONS, Oracle, environment, oracle
 from tests.data_plane.signature.differential.more_cases import (
     param_cases,
     tensor_cases,
@@ -27,7 +27,7 @@ SEED = 20_240_531
 
 @pytest.fixture(scope="module")
 def oracles(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Oracle]]:
-    folder = request.config.cache.mkdir("mlflows")
+    folder = request.config.cache.mkdir(FOLDER)
     logs = tmp_path_factory.mktemp("oracles")
     with ExitStack() as stack:
         yield [stack.enter_context(oracle(v, environment(v, folder / v), logs / f"{v}.log")) for v in VERSIONS]

@@ -1,5 +1,6 @@
 """Params are filled in, checked like columns, and left out when the model does not declare them."""
 
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ SIGNATURE = compiled(
         {"name": "rate", "dtype": "double", "default": 0.5, "shape": None},
     ]
 )
-DEFAULTS = {"k": 5, "words": ["a"], "since": "2024-01-01", "rate": 0.5}
+DEFAULTS = {"k": 5, "words": ["a"], "since": date(2024, 1, 1), "rate": 0.5}
 
 
 def enforced(params: Any) -> Any:
@@ -29,6 +30,23 @@ def test_defaults_are_filled_in_and_unknown_ones_left_out(params: Any) -> None:
 def test_given_ones_take_their_declared_type() -> None:
     assert enforced({"k": 9.0, "words": [], "rate": 1}) == {**DEFAULTS, "k": 9, "words": [], "rate": 1.0}
     assert isinstance(enforced({"rate": 1})["rate"], float)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2024-01-02", date(2024, 1, 2)),
+        ("2024-01-02T03:04:05", datetime(2024, 1, 2, 3, 4, 5)),
+        ("2024-01-02T03:04:05.25+02:00", datetime(2024, 1, 2, 1, 4, 5, 250_000)),
+    ],
+)
+def test_a_datetime_is_one_of_python(text: str, moment: date) -> None:
+    assert enforced({"since": text})["since"] == moment
+    assert type(enforced({"since": text})["since"]) is type(moment)
+
+
+def test_a_datetime_finer_than_python_has_is_refused() -> None:
+    assert violations(SIGNATURE, [[1]], {"since": "2024-01-02T03:04:05.000000001"})
 
 
 def test_an_explicit_null_is_passed_on() -> None:

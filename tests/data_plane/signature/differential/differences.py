@@ -110,6 +110,10 @@ def of_column(case: Case, version: str, entry: dict[str, Any], column: list[Any]
         return "single values beside a list are repeated"
     if entry["type"] == "boolean" and any(isinstance(value, str) for value in column):
         return "the truth of any value"
+    if entry["type"] in ("integer", "long") and _becomes_doubles(column):
+        return "an integer rounded"
+    if entry["type"] in ("float", "double") and case.envelope not in SPLIT_OR_RECORDS and any(map(_is_huge, column)):
+        return "an integer beyond 64 bits stays one of Python"
     if "binary" in _types(entry) and (entry["type"] in NESTED or case.envelope not in SPLIT_OR_RECORDS):
         return "base64 is decoded on some ways only"
     if {"datetime", "array"} <= _types(entry):
@@ -129,6 +133,15 @@ def _beside_single_values(case: Case) -> set[type]:
         return set()
     kinds = set(map(type, case.body.values()))
     return kinds if kinds - {list} else set()
+
+
+def _becomes_doubles(column: list[Any]) -> bool:
+    """One number with a point makes them all doubles, as pandas sees it."""
+    return float in set(map(type, column)) and any(isinstance(value, int) and abs(value) > 2**53 for value in column)
+
+
+def _is_huge(value: Any) -> bool:
+    return isinstance(value, int) and not -(2**63) <= value < 2**63
 
 
 ZERO_AT_THE_END = '\\u0000"'
@@ -163,6 +176,7 @@ NAMES = (
     "a number that JSON does not spell so",
     "single values beside a list are repeated",
     "a missing boolean is false",
+    "an integer beyond 64 bits stays one of Python",
     "base64 is decoded on some ways only",
     "moments in arrays are numbers",
     "instances and inputs make arrays of nested values",

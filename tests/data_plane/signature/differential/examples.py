@@ -42,6 +42,7 @@ BY_NAME = {
         {"a": 1, "surplus": [1, 2]},
     ),
     "a missing boolean is false": case("boolean", None, True, required=False),
+    "an integer beyond 64 bits stays one of Python": case("double", 2**64, envelope="unwrapped"),
     "base64 is decoded on some ways only": case("binary", "eA==", envelope="inputs"),
     "moments in arrays are numbers": case(array("datetime"), ["2024-05-31"], envelope="unwrapped"),
     "instances and inputs make arrays of nested values": case("any", 1, "x", envelope="instances"),

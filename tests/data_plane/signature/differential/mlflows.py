@@ -15,19 +15,24 @@ from data_plane.signature import Enforced
 from tests.data_plane.guests.interpreters import interpreters
 from tests.data_plane.signature.differential.cases import Case
 
-# With the pandas and numpy of its time.
-VERSIONS = {
-    "2.9.2": ("3.8", ["pandas==1.5.3", "numpy==1.23.5", "setuptools"]),
-    "2.22.5": ("3.10", ["pandas==2.2.3", "numpy==1.26.4"]),
-    "3.17.2": ("3.12", ["pandas==3.1.1", "numpy==2.5.5"]),
+# In pytest's cache.
+FOLDER = "mlflow-environments"
+# With the pandas, numpy and scikit-learn of its time.
+ENVIRONMENTS = {
+    "1.30.1": ("3.9", ["pandas==1.5.3", "numpy==1.23.5", "scikit-learn==1.2.2", "setuptools<81"]),
+    "2.9.2": ("3.8", ["pandas==1.5.3", "numpy==1.23.5", "scikit-learn==1.2.2", "setuptools<81"]),
+    "2.22.5": ("3.10", ["pandas==2.2.3", "numpy==1.26.4", "scikit-learn==1.6.1"]),
+    "3.17.2": ("3.12", ["pandas==3.1.1", "numpy==2.5.5", "scikit-learn==1.9.1"]),
 }
+# Those that are asked how they enforce.
+VERSIONS = ("2.9.2", "2.22.5", "3.17.2")
 _REPOSITORY = Path(__file__).parents[4]
 
 
 def environment(version: str, folder: Path) -> Path:
     """Made once; several test processes may ask for it at the same time."""
     python, complete = folder / "bin" / "python", folder / "complete"
-    minor, beside = VERSIONS[version]
+    minor, beside = ENVIRONMENTS[version]
     with (folder.parent / f"{version}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not complete.exists():

@@ -22,7 +22,7 @@ from mlflow.types.schema import ParamSchema, Schema
 from mlflow.utils.proto_json_utils import dataframe_from_parsed_json, parse_tf_serving_input
 
 from data_plane.worker.frames import FrameReader, unpack_meta
-from data_plane.worker.inputs import read_input
+from data_plane.worker.inputs import read_input, read_params
 
 
 def of_mlflow(case):
@@ -62,7 +62,7 @@ def of_ours(frame):
         return None
     (read,) = FrameReader().feed(base64.b64decode(frame))
     meta = unpack_meta(read.meta)
-    return {"held": described(read_input(meta["payload"], read.body)), "params": cell(meta["params"])}
+    return {"held": described(read_input(meta["payload"], read.body)), "params": cell(read_params(meta))}
 
 
 def described(value):

@@ -1,0 +1,174 @@
+"""What the generated script answers to enforced input is what the model's own predict answers to the raw one, in the
+environments of MLflow 1, 2 and 3; and MLflow enforces nothing a second time.
+"""
+
+import base64
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.scoring_script.generate import ScriptSubject, generate_scoring_script
+from data_plane.guests.codec import encode_score
+from data_plane.signature import compile_signature
+from modelyard.core.domain.mlmodel import MLModel, parse_mlmodel
+from tests.data_plane.signature.differential.mlflows import FOLDER, environment
+
+VERSIONS = ("1.30.1", "2.9.2", "2.22.5", "3.17.2")
+PROGRAM = Path(__file__).parent / "mlflow_models" / "program.py"
+REPOSITORY = Path(__file__).parents[2]
+
+# Models that MLflow hands the raw value.
+VALIDATE_THEMSELVES = {"type_hints"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`value` is what a caller sends as input_data, and in a notebook the value of that kind."""
+
+    kind: str
+    value: Any
+    params: dict[str, Any] | None = None
+    dtypes: dict[str, str] = field(default_factory=dict)
+    """What a notebook's user has to say, because MLflow's predict takes no wider number for a narrower one."""
+
+
+def frame(columns: list[str], *rows: list[Any], **more: Any) -> Asked:
+    return Asked("frame", {"columns": columns, "data": list(rows)}, **more)
+
+
+REORDERED = frame(
+    ["region", "surplus", "rooms", "has_lift", "area"],
+    ["south", 1, 3, True, 55.5],
+    ["north", 2, 5, False, 120.25],
+)
+HOUSES = frame(["area", "rooms", "region", "has_lift"], *[[20.0 + at, 1 + at % 6, "north", True] for at in range(50)])
+EVERY_TYPE = frame(
+    ["DataType.integer", "DataType.double", "DataType.long", "DataType.string", "DataType.boolean", "DataType.float"],
+    [7, 0.1, 2**60, "é", True, 0.5],
+    [-1, -1e300, -5, "", False, 3.25],
+    dtypes={"DataType.integer": "int32", "DataType.float": "float32"},
+)
+EVERY_PARAM = {"count": 7, "factor": 2, "stop": ["x", "y"], "since": "2024-01-02T03:04:05"}
+REQUESTS: dict[str, list[Asked]] = {
+    "houses": [HOUSES, REORDERED],
+    "matrix": [Asked("array", [[0.25, 1.5], [3.0, 4.5]])],
+    "unsigned": [Asked("array", [[0.25, 1.5], [3.0, 4.5]]), Asked("array", [[1, 2]])],
+    "probabilities": [frame(["rooms", "area"], [3, 55.5], [5, 120.25])],
+    "texts": [frame(["text"], ["good"], ["a bad wine"], [""])],
+    "witness": [EVERY_TYPE],
+    "artifact": [frame(["key"], [1], [0])],
+    "own_loader": [frame(["b", "a"], [1.5, 2.5])],
+    "params": [frame(["a"], [1.5]), frame(["a"], [1.5], params=EVERY_PARAM), frame(["a"], [1.5], params={"new": 1})],
+    "object_params": [frame(["a"], [1.5]), frame(["a"], [1.5], params={"tree": {"depth": 9}})],
+    "chat": [Asked("value", {"messages": [{"role": "user", "content": "hello"}]})],
+    "type_hints": [Asked("value", ["a", "b"])],
+    "early_type_hints": [Asked("value", ["a", "b"])],
+}
+
+
+class Subjects:
+    """The models of one MLflow, and the process that asks them."""
+
+    def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
+        self._process = process
+        self._folder = folder
+        self._tell({"what": "save", "folder": str(folder)})
+        self._saved: list[str] = []
+
+    @property
+    def saved(self) -> list[str]:
+        if not self._saved:
+            self._saved = self._hear()
+        return self._saved
+
+    def answers(self, name: str) -> list[dict[str, Any]]:
+        folder = self._folder / name
+        model = parse_mlmodel((folder / "model" / "MLmodel").read_bytes())
+        (folder / "score.py").write_text(generate_scoring_script(ScriptSubject(name, "1", "model", model)))
+        requests = [{**asdict(asked), "frame": _enforced(model, asked)} for asked in REQUESTS[name]]
+        self._tell({"what": "answer", "folder": str(folder), "requests": requests})
+        answers: list[dict[str, Any]] = self._hear()
+        return answers
+
+    def _tell(self, asked: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+
+    def _hear(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, (self._folder / "log").read_text()
+        return json.loads(line)
+
+
+def _enforced(model: MLModel, asked: Asked) -> str:
+    """What the gateway would send to the worker."""
+    signature = compile_signature(model.signature, type_hints=model.type_hints)
+    payload, params, _ = signature.enforce(asked.value, asked.params)
+    return base64.b64encode(b"".join(encode_score(payload, request_id=1, params=params))).decode()
+
+
+@contextmanager
+def subjects(python: Path, folder: Path) -> Iterator[Subjects]:
+    with (folder / "log").open("w") as errors:
+        process = subprocess.Popen(
+            [python, "-I", PROGRAM, REPOSITORY],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        try:
+            yield Subjects(process, folder)
+        finally:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.close()
+            process.wait(60)
+            process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def mlflows(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Subjects]]:
+    """All of them begin at the same time."""
+    environments = request.config.cache.mkdir(FOLDER)
+    with ExitStack() as stack:
+        yield {
+            version: stack.enter_context(
+                subjects(environment(version, environments / version), tmp_path_factory.mktemp("models"))
+            )
+            for version in VERSIONS
+        }
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_script_answers_as_predict_does_and_enforces_nothing_twice(
+    version: str, mlflows: dict[str, Subjects]
+) -> None:
+    unequal, enforced_here, not_enforced_there = [], set(), set()
+    for name in mlflows[version].saved:
+        for answer in mlflows[version].answers(name):
+            if answer["ours"] != answer["theirs"] or answer["theirs"][0] == "raised":
+                unequal.append(f"{name}: {answer['ours']}, and by itself {answer['theirs']}")
+            if answer["enforced_here"]:
+                enforced_here.add(name)
+            if not answer["enforced_there"]:
+                not_enforced_there.add(name)
+    assert not unequal, "\n".join(unequal)
+    assert enforced_here == set()
+    # The count is real: predict does enforce, where there is a signature or MLflow looks whether there is.
+    assert not_enforced_there <= VALIDATE_THEMSELVES | {"unsigned"}
+
+
+def test_every_model_is_asked_in_some_version(mlflows: dict[str, Subjects]) -> None:
+    assert {name for each in mlflows.values() for name in each.saved} == set(REQUESTS)
+    assert {"houses", "matrix", "witness", "unsigned"} <= set.intersection(
+        *(set(each.saved) for each in mlflows.values())
+    )
