@@ -120,6 +120,7 @@ def subjects(python: Path, folder: Path) -> Iterator[Subjects]:
     with (folder / "log").open("w") as errors:
         process = subprocess.Popen(
             [python, "-I", PROGRAM, REPOSITORY],
+            cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
