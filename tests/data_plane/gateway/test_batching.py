@@ -11,10 +11,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import mlflow.sklearn
+import numpy
+import pandas
 import pytest
+from mlflow.models import infer_signature
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import ElasticNet
 
 from modelyard.core.domain.routing import DeploymentRoute
 from tests.data_plane.gateway.front_door import DOUBLES, KEY, FrontDoor, Reply
+from tests.data_plane.gateway.logged_models import logged
 from tests.data_plane.guests.yard import eventually
 
 WATCHED = """
@@ -38,23 +45,40 @@ def init():
     global model
     import numpy, pandas
     from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor
-    from sklearn.linear_model import ElasticNet, LinearRegression
+    from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
     numbers = numpy.random.default_rng(3)
     known = pandas.DataFrame(numbers.uniform(0, 100, (300, 2)), columns=["alcohol", "acidity"])
     target = known["alcohol"] * 3 + numpy.sin(known["acidity"]) * 40 + numbers.normal(size=300)
     model = {model}
-    model.fit(known, target.round())
+    model.fit(known, (target / 50).round())
 
 def predict(frame, params):
-    return model.predict(frame)
+    return (model.predict_proba if hasattr(model, "predict_proba") else model.predict)(frame)
 """
 TREES = {
     "a forest": "RandomForestRegressor(n_estimators=40, random_state=7)",
     "boosted trees": "GradientBoostingRegressor(n_estimators=40, random_state=7)",
     "a forest that classifies": "RandomForestClassifier(n_estimators=20, random_state=7)",
 }
-LINEAR = {"elastic net": "ElasticNet(alpha=0.01)", "least squares": "LinearRegression()"}
+LINEAR = {
+    "elastic net": "ElasticNet(alpha=0.01)",
+    "least squares": "LinearRegression()",
+    "a pipeline's probabilities": "make_pipeline(StandardScaler(), LogisticRegression())",
+}
+# The script that is generated for a model of MLflow, in a namespace of its own.
+GENERATED = """
+generated = {{}}
+exec({source!r}, generated)
+
+def init():
+    generated["init"]()
+
+def predict(frame, params):
+    return generated["run"](frame, params)
+"""
 HOLDING, POISON = 7001, 666
 SUM = """
 def predict(frame, params):
@@ -102,6 +126,11 @@ def predict(frame, params):
 """
 
 
+def save_sklearn(model: Any, known: pandas.DataFrame, folder: Path) -> None:
+    options = {"serialization_format": "cloudpickle", "pip_requirements": ["scikit-learn"]}
+    mlflow.sklearn.save_model(model, folder, signature=infer_signature(known), **options)
+
+
 Ask = Callable[[], "Future[Reply]"]
 
 
@@ -128,6 +157,14 @@ class Wines:
         """Beside the deployment one of the same model that is never given a batch: "alone"."""
         self.door.endpoint(self._deployment(model), self._deployment(model, name="alone", batching="off"))
         self.door.publish()
+
+    def serve_logged(self, model: Any) -> None:
+        """With the generated script around it."""
+        known = pandas.DataFrame(numpy.random.default_rng(3).uniform(0, 100, (300, 2)), columns=["alcohol", "acidity"])
+        fitted = model.fit(known, known["alcohol"] * 3 + numpy.sin(known["acidity"]) * 40)
+        source, logged_model = logged(self.door, type(model).__name__, partial(save_sklearn, fitted, known))
+        assert logged_model.signature is not None
+        self.serve(GENERATED.format(source=source), inputs=logged_model.signature.inputs)
 
     def _deployment(self, model: str, **options: Any) -> DeploymentRoute:
         # Trained models bring an init of their own, which comes after the one that does nothing.
@@ -195,8 +232,18 @@ class TestEqualAnswers:
     @pytest.mark.parametrize("model", LINEAR.values(), ids=LINEAR.keys())
     def test_models_on_blas_differ_in_the_last_digits_at_most(self, wines: Wines, model: str) -> None:
         batched, alone = _both_answers(wines, model)
-        for answer, expected in zip(batched, alone, strict=True):
-            assert answer == pytest.approx(expected, rel=1e-12, abs=0)
+        numpy.testing.assert_allclose(batched, alone, rtol=1e-12, atol=0)
+
+    @pytest.mark.parametrize("model", [RandomForestRegressor(40, random_state=7), ElasticNet(alpha=0.01)])
+    def test_models_that_mlflow_logged_answer_as_without_batches(self, wines: Wines, model: Any) -> None:
+        wines.serve_logged(model)
+        wines.earn_trust()
+        batched = values(wines.rows_at_once(*ROWS))
+        assert wines.calls[-1] > 1
+        before = len(wines.calls)
+        alone = values([wines.ask(row).result() for row in ROWS])
+        assert wines.calls[before:] == [1] * len(ROWS)
+        numpy.testing.assert_allclose(batched, alone, rtol=1e-12 if isinstance(model, ElasticNet) else 0, atol=0)
 
     def test_requests_of_several_rows_get_their_own(self, wines: Wines) -> None:
         wines.serve(SUM)

@@ -21,10 +21,9 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import Array, Map, Object, Property
 from sklearn.linear_model import LogisticRegression
 
-from builder.scoring_script.generate import ScriptSubject, generate_scoring_script
-from modelyard.core.domain.mlmodel import parse_mlmodel
 from modelyard.core.domain.routing import DeploymentRoute
 from tests.data_plane.gateway.front_door import DOUBLES, FrontDoor, Reply
+from tests.data_plane.gateway.logged_models import logged
 
 # Says what it was given, down to the types.
 WITNESS = """
@@ -112,12 +111,7 @@ def save_counting(folder: Path) -> None:
 
 def deploy(door: FrontDoor, name: str, save: Callable[[Path], None]) -> DeploymentRoute:
     """A real MLflow model behind the script that is generated for it."""
-    folder = door.yard.data_dir.models / name
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        save(folder)
-    model = parse_mlmodel((folder / "MLmodel").read_bytes())
-    script = generate_scoring_script(ScriptSubject(name, "1", name, model))
+    script, model = logged(door, name, save)
     parts = {"inputs": model.signature.inputs, "params": model.signature.params} if model.signature else {}
     route, _ = door.deployment(script, name=name, type_hints=model.type_hints, **parts)
     return route

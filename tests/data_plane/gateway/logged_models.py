@@ -1,0 +1,20 @@
+"""Real MLflow models behind the scripts that are generated for them."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from builder.scoring_script.generate import ScriptSubject, generate_scoring_script
+from modelyard.core.domain.mlmodel import MLModel, parse_mlmodel
+from tests.data_plane.gateway.front_door import FrontDoor
+
+
+def logged(door: FrontDoor, name: str, save: Callable[[Path], None]) -> tuple[str, MLModel]:
+    """Saved where the guests of the door find it; the script and what MLmodel says."""
+    folder = door.yard.data_dir.models / name
+    with warnings.catch_warnings():
+        # MLflow's own: as errors they would change what it writes.
+        warnings.simplefilter("ignore")
+        save(folder)
+    model = parse_mlmodel((folder / "MLmodel").read_bytes())
+    return generate_scoring_script(ScriptSubject(name, "1", name, model)), model
