@@ -16,7 +16,7 @@ SAME_AS = {
     "bool": "boolean",
     "str": "string",
 }
-_PARAM_TYPES = ("boolean", "integer", "long", "float", "double", "string")
+_PARAM_TYPES = ("boolean", "integer", "long", "float", "double", "string", "datetime")
 
 
 @st.composite
