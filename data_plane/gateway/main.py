@@ -6,6 +6,7 @@ the connections that came meanwhile.
 
 import argparse
 import asyncio
+import gc
 import logging
 import socket
 import sys
@@ -26,6 +27,8 @@ from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.routing import DeploymentRoute
 
 _LIMITS = Limits()
+# Of the youngest; Python's own 700 are soon made by any request.
+_OBJECTS_PER_COLLECTION = 20_000
 
 
 def main(arguments: list[str]) -> int:
@@ -63,6 +66,7 @@ async def _serve(options: argparse.Namespace, limits: Limits) -> None:
     watcher = SnapshotWatcher(data_dir.routing_file, data_dir.run / f"gateway-{options.index}.applied", table.apply)
     # Before the first request: a gateway that starts again must not answer 404 for what it is about to learn.
     watcher.look()
+    _collect_garbage_seldom()
     following = asyncio.create_task(watcher.follow())
     server = GatewayServer(GatewayApp(table, limits), limits)
     try:
@@ -72,6 +76,12 @@ async def _serve(options: argparse.Namespace, limits: Limits) -> None:
         with suppress(asyncio.CancelledError):
             await following
         table.close()
+
+
+def _collect_garbage_seldom() -> None:
+    """A body of a million rows is a million lists; looking through them again and again took longer than reading it."""
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_PER_COLLECTION, 10, 10)
 
 
 def _local_targets(pending: PendingRequests) -> MakeTarget:

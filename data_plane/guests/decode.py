@@ -1,4 +1,4 @@
-"""RESULT frames into results. Arrays are views of the frame's body."""
+"""RESULT frames into results. Arrays and columns of text are views of the frame's body."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from data_plane.guests.texts import Texts
 from data_plane.guests.values import WIRE_DTYPES, ArrayResult, Column, FrameResult, JsonResult, Result
 from data_plane.worker.frames import Buffer, ProtocolError
 
@@ -16,6 +17,7 @@ _DTYPES: Mapping[str, np.dtype[Any]] = {
     "boolean": np.dtype(bool),
     "datetime": np.dtype("datetime64[ns]"),
 }
+_OFFSETS = np.dtype("<i8")
 
 
 def decode_result(meta: bytes | Mapping[str, Any], body: Buffer) -> Result:
@@ -57,9 +59,11 @@ def _read_column(described: Mapping[str, Any], rows: int, body: memoryview) -> C
     nulls_place = described.get("nulls")
     nulls = None if nulls_place is None else _read_array(nulls_place, np.dtype(bool), body)
     dtype = _DTYPES.get(logical_type)
-    values: npt.NDArray[Any] | list[Any]
+    values: npt.NDArray[Any] | Sequence[Any]
     if dtype is not None:
         values = _read_array(described["data"], dtype, body)
+    elif logical_type == "string":
+        values = Texts(_part(described["data"], body), _read_array(described["offsets"], _OFFSETS, body))
     else:
         values = _read_texts(described, logical_type, body)
     if len(values) != rows:
@@ -69,10 +73,8 @@ def _read_column(described: Mapping[str, Any], rows: int, body: memoryview) -> C
 
 def _read_texts(described: Mapping[str, Any], logical_type: str, body: memoryview) -> list[Any]:
     data = bytes(_part(described["data"], body))
-    offsets = _read_array(described["offsets"], np.dtype("<i8"), body).tolist()
+    offsets = _read_array(described["offsets"], _OFFSETS, body).tolist()
     parts = [data[start:end] for start, end in itertools.pairwise(offsets)]
-    if logical_type == "string":
-        return [part.decode() for part in parts]
     if logical_type == "json":
         return [orjson.loads(part) if part else None for part in parts]
     return parts

@@ -12,6 +12,7 @@ to the same rules. `columns.py`, `tensors.py`, `unsigned.py`, `raw.py` and `para
 
 from data_plane.signature.compiled import CompiledSignature, Enforced, compile_signature
 from data_plane.signature.json_values import parse_json
+from data_plane.signature.large_json import parse_large
 from data_plane.signature.schema import ColumnSpec, InvalidSignature, ParamSpec, TensorSpec
 from data_plane.signature.table import Table, TypedColumn
 from data_plane.signature.violations import SignatureViolations, Violation
@@ -29,4 +30,5 @@ __all__ = [
     "Violation",
     "compile_signature",
     "parse_json",
+    "parse_large",
 ]

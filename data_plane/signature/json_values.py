@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from data_plane.signature.large_json import parse_large
 from data_plane.signature.violations import Findings
 
 _DEEPEST = 200
@@ -15,8 +16,11 @@ _DIGITS = b"0" * 19
 
 def parse_json(body: bytes | memoryview) -> Any:
     """Raises orjson.JSONDecodeError. Integers beyond 64 bits stay exact, where orjson would make doubles of them."""
-    value = orjson.loads(body)
-    text = bytes(body)
+    return parse_large(bytes(body), _parsed)
+
+
+def _parsed(text: bytes) -> Any:
+    value = orjson.loads(text)
     if not _may_have_longer_integers(text):
         return value
     try:

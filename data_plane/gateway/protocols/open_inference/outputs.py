@@ -16,6 +16,7 @@ import orjson
 
 from data_plane.gateway.protocols.open_inference.datatypes import BYTES, datatype_name
 from data_plane.guests.codec import ArrayResult, Column, FrameResult, JsonResult, Result
+from data_plane.signature import parse_large
 
 FRAME, ARRAY, TEXTS = "pd", "np", "str"
 _NUMBERS_AND_NULL = {int, float, type(None)}
@@ -88,7 +89,7 @@ def _with_missing(values: npt.NDArray[Any] | Sequence[Any], nulls: npt.NDArray[n
 
 def _of_json(text: bytes, name: str) -> tuple[Output, ...]:
     try:
-        value = orjson.loads(text)
+        value = parse_large(text)
     except orjson.JSONDecodeError:
         # It is nested deeper than orjson reads.
         return (_whole_text(text, name),)
