@@ -37,6 +37,7 @@ _TEXTS = pyarrow.csv.ConvertOptions(
 def read_csv(body: bytes, signature: CompiledSignature) -> Table:
     check_count(body.count(b",") + body.count(b"\n"))
     body = body.removeprefix(_BYTE_ORDER_MARK)
+    _check_text(body)
     _check_quotes(body)
     ragged = _RaggedLines()
     read = _read(body, ragged)
@@ -44,6 +45,17 @@ def read_csv(body: bytes, signature: CompiledSignature) -> Table:
     names = _distinct(read.column_names, {str(spec.name) for spec in signature.inputs})
     columns = tuple(TypedColumn(python_values(column)) for column in read.columns)
     return Table(names, columns, read.num_rows, is_text=True)
+
+
+def _check_text(body: bytes) -> None:
+    """The reader looks at the values of whole lines only, and fails to tell of a ragged one that is no text."""
+    if body.isascii():
+        return
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise InvalidBody(f"the CSV is not UTF-8: line {line} has a byte that is none of it") from None
 
 
 def _check_quotes(body: bytes) -> None:

@@ -1,0 +1,59 @@
+"""Many requests of every kind on a few connections: no error, no wrong answer, and memory stays what it was."""
+
+import asyncio
+import statistics
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from data_plane.guests.guest_process import GuestProcess
+from tests.data_plane.gateway.conftest import doors
+from tests.data_plane.gateway.front_door import DOUBLES, FrontDoor
+from tests.data_plane.gateway.soaking import SCRIPT, Soak
+
+CONNECTIONS = 8
+PARTS = 40
+WARM_UP = PARTS // 4
+# For each process: a few pages of the allocator, and what 200,000 requests may leave behind each.
+MOST_GROWTH = 3 << 20
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[FrontDoor, list[GuestProcess]]]:
+    with doors() as start:
+        door = start()
+        yield door, door.serve(SCRIPT, inputs=DOUBLES, instances=2)
+
+
+def soak(served: tuple[FrontDoor, list[GuestProcess]], times: int) -> None:
+    door, guests = served
+    processes = {"gateway": psutil.Process(door.process.pid)}
+    processes |= {f"guest {number}": psutil.Process(guest.pid) for number, guest in enumerate(guests)}
+    soaking = Soak(door.port, CONNECTIONS)
+    memory: dict[str, list[int]] = {name: [] for name in processes}
+    for _ in range(PARTS):
+        asyncio.run(soaking.ask(times // PARTS))
+        for name, process in processes.items():
+            memory[name].append(process.memory_info().rss)
+    for name, seen in memory.items():
+        grown = _grown(seen)
+        print(f"{times} requests: {name} has {seen[-1] >> 10} KiB, grown by {grown >> 10} KiB")
+        assert grown < MOST_GROWTH, f"{name}: {[size >> 10 for size in seen]}"
+    assert door.process.poll() is None
+    assert door.log.read_bytes() == b""
+
+
+def _grown(seen: list[int]) -> int:
+    """From the quarter after the warm-up to the last one."""
+    return int(statistics.median(seen[-WARM_UP:]) - statistics.median(seen[WARM_UP : 2 * WARM_UP]))
+
+
+def test_five_thousand_requests(served: tuple[FrontDoor, list[GuestProcess]]) -> None:
+    soak(served, 5_000)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_two_hundred_thousand_requests(served: tuple[FrontDoor, list[GuestProcess]]) -> None:
+    soak(served, 200_000)
