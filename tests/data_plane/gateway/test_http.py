@@ -302,3 +302,71 @@ class TestSmuggling:
             connection.sendall(ambiguous)
             assert answers.next()[0] == 400
             assert answers.is_over()
+
+
+def chunked(*pieces: bytes) -> bytes:
+    head = head_of(question(4)).replace(b"Content-Length", b"X-Length")
+    return head.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n") + b"".join(pieces)
+
+
+class TestChunks:
+    WHOLE = b'{"input_data": [[4, 4]]}'
+
+    def test_may_be_as_small_as_a_byte(self, door: FrontDoor) -> None:
+        pieces = [b"1\r\n%c\r\n" % byte for byte in self.WHOLE]
+        with talking(door) as (connection, answers):
+            connection.sendall(chunked(*pieces, b"0\r\n\r\n") + question(5))
+            assert answers.next() == (200, b"[[4.0,4.0]]")
+            assert answers.next() == (200, b"[[5.0,5.0]]")
+
+    @pytest.mark.parametrize(
+        "broken", [b"x\r\n", b"-1\r\n", b"1\r\nab\r\n", b"fffffffffffffffff\r\n", b"0x5\r\nhello\r\n", b"\r\n\r\n"]
+    )
+    def test_that_cannot_be_counted_are_a_400(self, door: FrontDoor, broken: bytes) -> None:
+        with talking(door) as (connection, answers):
+            connection.sendall(chunked(broken, b"0\r\n\r\n"))
+            assert answers.next()[0] == 400
+            assert answers.is_over()
+
+    def test_that_announce_too_much_are_refused_when_it_comes(self, door: FrontDoor) -> None:
+        with talking(door) as (connection, answers):
+            connection.sendall(chunked(b"%x\r\n" % (2 * LARGEST), b" " * (LARGEST + 1)))
+            assert answers.next()[0] == 413
+
+
+class TestAbsurdHeaders:
+    @pytest.mark.parametrize(
+        "absurd",
+        [
+            [f"X-{number}: {number}" for number in range(2_000)],
+            ["X" * 30_000 + ": long"],
+            ["X-Long: " + "y" * 60_000],
+            ["X-Empty:", "X-Blank:      ", "!#$%&'*+-.^_`|~: every character of a name"],
+            ["Content-Type: application/json"] * 3,
+            ["Host: another"],
+            ["Accept-Encoding: " + ",;=q" * 1000],
+            ["Date: yesterday", "X-Request-Id: mine", "Traceparent: none"],
+        ],
+        ids=range(8),
+    )
+    def test_do_not_matter(self, door: FrontDoor, absurd: list[str]) -> None:
+        with talking(door) as (connection, answers):
+            for row in (1, 2):
+                connection.sendall(question(row, *absurd))
+                assert answers.next() == (200, b"[[%d.0,%d.0]]" % (row, row))
+
+    def test_bytes_that_are_no_text_do_not_matter(self, door: FrontDoor) -> None:
+        with talking(door) as (connection, answers):
+            connection.sendall(question(1, "X-Bytes: @").replace(b"@", bytes(range(0x80, 0x100))))
+            assert answers.next() == (200, b"[[1.0,1.0]]")
+            connection.sendall(question(1, "azureml-model-deployment: @").replace(b"@", b"\xff\xfe"))
+            assert answers.next()[0] == 404
+
+    @pytest.mark.parametrize(
+        "field", ["Authorization", "Content-Type", "azureml-model-deployment", "x-ms-client-request-id"]
+    )
+    def test_none_of_ours_breaks_an_answer(self, door: FrontDoor, field: str) -> None:
+        for value in ("", "\x85", "\xff" * 500, "a,b;c=d", "%0d%0aX: y", "\t"):
+            with talking(door) as (connection, answers):
+                connection.sendall(question(1, f"{field}: @").replace(b"@", value.encode("latin-1")))
+                assert answers.next()[0] in {200, 400, 401, 404, 415}

@@ -16,7 +16,7 @@ CONNECTIONS = 8
 PARTS = 40
 WARM_UP = PARTS // 4
 # For each process: a few pages of the allocator, and what 200,000 requests may leave behind each.
-MOST_GROWTH = 3 << 20
+MOST_GROWTH = 2 << 20
 
 
 @pytest.fixture(scope="module")
