@@ -12,7 +12,9 @@ NESTED = ("array", "object", "map")
 def of_refusal(case: Case, places: set[tuple[str, int]]) -> set[str | None]:
     """Why each value that MLflow took was refused; None for one that nothing explains."""
     return {
-        _of_value(entry, value, is_required=entry["required"]) or _of_pivoting(case, entry, value)
+        _of_value(entry, value, is_required=entry["required"])
+        or _of_pivoting(case, entry, value)
+        or _of_an_object_beside(case)
         for entry, value in _values_at(case, places)
     }
 
@@ -22,6 +24,11 @@ def _of_pivoting(case: Case, entry: dict[str, Any], value: Any) -> str | None:
     is_nested = entry["type"] in NESTED or isinstance(value, list)
     is_pivoted = case.envelope in ("inputs", "instances") and is_nested
     return "instances and inputs make arrays of nested values" if is_pivoted else None
+
+
+def _of_an_object_beside(case: Case) -> str | None:
+    """Its keys are the rows: an empty one leaves no row in which anything could be wrong."""
+    return "an object as a column" if dict in _beside_single_values(case) else None
 
 
 def of_values(kind: str, given: list[Any]) -> set[str]:
