@@ -1,0 +1,1 @@
+"""Batch endpoints' jobs: files of the object store to predictions, exactly once and in order."""
