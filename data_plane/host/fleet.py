@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_plane.guests.batch_labels import is_of_batch
 from data_plane.guests.exit_reason import exit_reason
 from data_plane.guests.guest_process import GuestProcess, find_all, kill, remove
 from data_plane.guests.spawn import GuestSpec, new_guest_id, spawn
@@ -96,7 +97,8 @@ class Fleet:
         Gateways go on with those that they are `routed` to: such a guest counts as ready until it proves otherwise.
         """
         found = find_all(self._terms.data_dir.guest_run_files)
-        for guest in sorted(found, key=lambda guest: guest.started_at):
+        hosted = (guest for guest in found if not is_of_batch(guest))
+        for guest in sorted(hosted, key=lambda guest: guest.started_at):
             labels = Labels.of(guest)
             self._histories[labels.slot] = labels.history
             serves = guest.guest_id in routed and guest.is_running()

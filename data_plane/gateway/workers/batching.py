@@ -16,8 +16,6 @@ from data_plane.gateway.workers.joining import size_of
 from data_plane.gateway.workers.pace import Pace
 from data_plane.gateway.workers.sharing import same, shares
 from data_plane.gateway.workers.waiting import Outcome, Waiting
-from data_plane.signature import CompiledSignature
-from modelyard.core.domain.bundle import Bundle
 from modelyard.core.domain.routing import DeploymentRoute
 
 _log = logging.getLogger(__name__)
@@ -27,14 +25,6 @@ _MOST_BYTES = 16 << 20
 _SHARE_OF_THE_DEADLINE = 0.25
 # So many requests must have been answered alike, alone and in a batch.
 _TRIALS = 16
-
-_ROW_BY_ROW = frozenset({"sklearn", "xgboost", "lightgbm", "catboost", "onnx"})
-
-
-def answers_row_by_row(bundle: Bundle, signature: CompiledSignature) -> bool:
-    """Whether "auto" means on: MLflow's own loader of a library whose models score each row by itself."""
-    is_librarys_own = bundle.loader_module == f"mlflow.{bundle.flavor}"
-    return bundle.flavor in _ROW_BY_ROW and is_librarys_own and bool(signature.inputs) and not signature.is_raw
 
 
 class Batching:
