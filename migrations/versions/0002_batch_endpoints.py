@@ -171,7 +171,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_mini_batches"),
         sa.UniqueConstraint("job_id", "number", name="uq_mini_batches_job_id_number"),
     )
-    op.create_index("ix_mini_batches_open", "mini_batches", ["job_id", "state"], unique=False)
+    op.create_index("ix_mini_batches_open", "mini_batches", ["job_id", "state", "number"], unique=False)
+    op.create_index(
+        "ix_mini_batches_held",
+        "mini_batches",
+        ["job_id"],
+        unique=False,
+        postgresql_where=sa.text("lease_token IS NOT NULL"),
+    )
     op.add_column("deployment_generations", sa.Column("batch_deployment_id", sa.Integer(), nullable=True))
     op.alter_column("deployment_generations", "deployment_id", existing_type=sa.Integer(), nullable=True)
     op.create_index(

@@ -450,7 +450,11 @@ class MiniBatchRow(Leased, Base):
     """A part of a job's input, the same for the job's whole life, and what became of it."""
 
     __tablename__ = "mini_batches"
-    __table_args__ = (UniqueConstraint("job_id", "number"), Index("ix_mini_batches_open", "job_id", "state"))
+    __table_args__ = (
+        UniqueConstraint("job_id", "number"),
+        Index("ix_mini_batches_open", "job_id", "state", "number"),
+        Index("ix_mini_batches_held", "job_id", postgresql_where=text("lease_token IS NOT NULL")),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
