@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from modelyard.cli import environment, model, online_deployment, online_endpoint
+from modelyard.cli import (
+    batch_deployment,
+    batch_endpoint,
+    data,
+    environment,
+    job,
+    model,
+    online_deployment,
+    online_endpoint,
+)
 from modelyard.cli.deploy import deploy
 from modelyard.cli.session import Interrupted, Session
 from modelyard.cli.status import status
@@ -32,6 +41,10 @@ app.command()(up)
 app.add_typer(model.app, name="model")
 app.add_typer(online_endpoint.app, name="online-endpoint")
 app.add_typer(online_deployment.app, name="online-deployment")
+app.add_typer(batch_endpoint.app, name="batch-endpoint")
+app.add_typer(batch_deployment.app, name="batch-deployment")
+app.add_typer(job.app, name="job")
+app.add_typer(data.app, name="data")
 app.add_typer(environment.app, name="environment")
 
 

@@ -12,14 +12,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from modelyard.client.batch_deployments import BatchDeployments
+from modelyard.client.batch_endpoints import BatchEndpoints
 from modelyard.client.connection import Connection, Trace
+from modelyard.client.data import Data
 from modelyard.client.documents.assets import read_environment, read_model
-from modelyard.client.documents.identity import endpoint_document
+from modelyard.client.documents.batch_deployment import BATCH_DEPLOYMENT, compute_name, in_newer_form
+from modelyard.client.documents.batch_endpoint import BATCH_ENDPOINT
+from modelyard.client.documents.identity import batch_endpoint_document, endpoint_document
 from modelyard.client.documents.online_deployment import ONLINE_DEPLOYMENT
 from modelyard.client.documents.online_endpoint import ONLINE_ENDPOINT
 from modelyard.client.documents.references import read_reference
 from modelyard.client.environments import Environments
 from modelyard.client.errors import InvalidDocument
+from modelyard.client.jobs import Jobs
 from modelyard.client.models import Models
 from modelyard.client.online_deployments import OnlineDeployments
 from modelyard.client.online_endpoints import OnlineEndpoints
@@ -29,6 +35,7 @@ from modelyard.client.scoring import score
 from modelyard.client.watching import UNWATCHED, Watcher
 
 _TRAFFIC = ("traffic", "mirror_traffic")
+_COMPUTE = "local"
 
 
 class Client:
@@ -38,6 +45,10 @@ class Client:
         self.environments = Environments(self._connection)
         self.online_endpoints = OnlineEndpoints(self._connection)
         self.online_deployments = OnlineDeployments(self._connection)
+        self.batch_endpoints = BatchEndpoints(self._connection)
+        self.batch_deployments = BatchDeployments(self._connection)
+        self.data = Data(self._connection)
+        self.jobs = Jobs(self._connection)
 
     def __enter__(self) -> Self:
         return self
@@ -65,7 +76,38 @@ class Client:
 
         What the document holds inline is registered first.
         """
-        endpoint, name = _required(document, "endpoint_name", "-e"), _required(document, "name", "-n")
+        endpoint, name = _names_of_deployment(document)
+        body = ONLINE_DEPLOYMENT.body({"instance_count": 1, **self._resolved(document, base, watcher)})
+        body["sku"]["name"] = "Default"
+        body["properties"]["endpointComputeType"] = "Managed"
+        return self.online_deployments.put(endpoint, name, {"location": self.location, **body})
+
+    def put_batch_endpoint(self, document: Mapping[str, Any]) -> Change:
+        """The same for a batch endpoint. The default deployment stays unless the document names one."""
+        name = _required(document, "name", "-n")
+        present = batch_endpoint_document(self.batch_endpoints.find(name) or {})
+        kept = {"defaults": present["defaults"]} if "defaults" in present else {}
+        body = BATCH_ENDPOINT.body({"auth_mode": "aad_token", **kept, **document})
+        return self.batch_endpoints.put(name, {"location": self.location, **body})
+
+    def put_batch_deployment(self, document: Mapping[str, Any], base: Path, watcher: Watcher = UNWATCHED) -> Change:
+        """The same for a batch deployment."""
+        document = in_newer_form(document)
+        endpoint, name = _names_of_deployment(document)
+        resolved = self._resolved(document, base, watcher)
+        compute = compute_name(str(document.get("compute") or _COMPUTE))
+        resolved["compute"] = f"{self._connection.platform.workspace_id}/computes/{compute}"
+        body = BATCH_DEPLOYMENT.body(resolved)
+        return self.batch_deployments.put(endpoint, name, {"location": self.location, **body})
+
+    def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> str:
+        """Score a request with the endpoint's own key or token. Returns the raw answer."""
+        scoring_uri = self.online_endpoints.get(endpoint)["properties"]["scoringUri"]
+        bearer = self.online_endpoints.credentials(endpoint).bearer
+        return score(self._connection, scoring_uri, bearer, body, deployment)
+
+    def _resolved(self, document: Mapping[str, Any], base: Path, watcher: Watcher) -> dict[str, Any]:
+        """The document of a deployment with ids in place of what it names or holds inline."""
         if document.get("code_configuration"):
             raise InvalidDocument(
                 "code_configuration is not supported: the scoring script is generated for the MLflow model; remove it"
@@ -73,16 +115,7 @@ class Client:
         resolved = {**document, "model": self._model_id(document.get("model"), base, watcher)}
         if document.get("environment") is not None:
             resolved["environment"] = self._environment_id(document["environment"], base)
-        body = ONLINE_DEPLOYMENT.body({"instance_count": 1, **resolved})
-        body["sku"]["name"] = "Default"
-        body["properties"]["endpointComputeType"] = "Managed"
-        return self.online_deployments.put(endpoint, name, {"location": self.location, **body})
-
-    def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> str:
-        """Score a request with the endpoint's own key or token. Returns the raw answer."""
-        scoring_uri = self.online_endpoints.get(endpoint)["properties"]["scoringUri"]
-        bearer = self.online_endpoints.credentials(endpoint).bearer
-        return score(self._connection, scoring_uri, bearer, body, deployment)
+        return resolved
 
     def _model_id(self, model: Any, base: Path, watcher: Watcher) -> str:
         if isinstance(model, str):
@@ -97,6 +130,11 @@ class Client:
         if isinstance(environment, Mapping):
             return str(self.environments.register(read_environment(environment, base))["id"])
         raise InvalidDocument("environment must be azureml:<name>:<version>, or a mapping with a conda_file")
+
+
+def _names_of_deployment(document: Mapping[str, Any]) -> tuple[str, str]:
+    """The endpoint's and its own."""
+    return _required(document, "endpoint_name", "-e"), _required(document, "name", "-n")
 
 
 def _required(document: Mapping[str, Any], field: str, flag: str) -> str:

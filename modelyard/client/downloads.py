@@ -1,9 +1,13 @@
-"""A registered model back to this machine: every file by its hash, and none outside the folder that was asked for."""
+"""Files of the platform to this machine: none outside the folder that was asked for, none half written.
+
+A registered model's files are known by their hash; what a job has written is known by its size.
+"""
 
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +15,43 @@ from modelyard.client.connection import Connection, Patience
 from modelyard.client.errors import ApiError, PlatformUnreachable, TransferFailed
 from modelyard.client.folder import sha256_of
 from modelyard.client.watching import Watcher
-from modelyard.core.domain.model_manifest import ModelFile, check_relative_path
+from modelyard.core.domain.model_manifest import check_relative_path
 from modelyard.core.errors import InvalidModel
 
 _PATIENCE_SECONDS = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    path: str
+    size: int
+    url: str
+    sha256: str | None
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> "RemoteFile":
+        try:
+            path = check_relative_path(str(entry["path"]))
+        except InvalidModel as error:
+            raise TransferFailed(f"the platform names a file that must not be written: {error}") from None
+        return cls(path, int(entry["size"]), str(entry["url"]), entry.get("sha256"))
+
+
 def download_files(
     connection: Connection, entries: Iterable[Mapping[str, Any]], target: Path, watcher: Watcher
-) -> None:
-    """Write every entry of a version's file list below `target`."""
-    listed = [(_checked(entry), str(entry["url"])) for entry in entries]
-    total = sum(file.size for file, _ in listed)
-    done = 0
-    for file, url in listed:
+) -> list[Path]:
+    """Write every entry of a file list below `target`. Returns where each is now."""
+    files = [RemoteFile.of(entry) for entry in entries]
+    total = sum(file.size for file in files)
+    locations, done = [], 0
+    for file in files:
         location = _location(target, file.path)
         if not _is_there(location, file):
-            _fetch_with_patience(connection, url, file, location)
+            _fetch_with_patience(connection, file, location)
+        locations.append(location)
         done += file.size
         watcher.transferred(done, total)
-
-
-def _checked(entry: Mapping[str, Any]) -> ModelFile:
-    try:
-        return ModelFile(check_relative_path(str(entry["path"])), str(entry["sha256"]), int(entry["size"]))
-    except InvalidModel as error:
-        raise TransferFailed(f"the platform names a file that must not be written: {error}") from None
+    return locations
 
 
 def _location(target: Path, path: str) -> Path:
@@ -48,33 +63,37 @@ def _location(target: Path, path: str) -> Path:
     return location
 
 
-def _is_there(location: Path, file: ModelFile) -> bool:
+def _is_there(location: Path, file: RemoteFile) -> bool:
     if not os.path.lexists(location):
         return False
-    if location.is_file() and not location.is_symlink() and sha256_of(location) == file.sha256:
+    is_file = location.is_file() and not location.is_symlink()
+    if is_file and file.sha256 is None:
+        # Of an earlier download, perhaps while the job was still writing.
+        return False
+    if is_file and sha256_of(location) == file.sha256:
         return True
     raise TransferFailed(f"{location} exists already and is something else; choose another --download-path")
 
 
-def _fetch_with_patience(connection: Connection, url: str, file: ModelFile, location: Path) -> None:
+def _fetch_with_patience(connection: Connection, file: RemoteFile, location: Path) -> None:
     patience = Patience(_PATIENCE_SECONDS)
     while True:
         try:
-            return _fetch(connection, url, file, location)
+            return _fetch(connection, file, location)
         except PlatformUnreachable:
             if not patience.is_left():
                 raise
 
 
-def _fetch(connection: Connection, url: str, file: ModelFile, location: Path) -> None:
+def _fetch(connection: Connection, file: RemoteFile, location: Path) -> None:
     descriptor, unfinished = tempfile.mkstemp(dir=location.parent, prefix=".unfinished-")
     try:
         digest = hashlib.sha256()
-        with os.fdopen(descriptor, "wb") as out, connection.stream(url) as chunks:
+        with os.fdopen(descriptor, "wb") as out, connection.stream(file.url) as chunks:
             for chunk in chunks:
                 digest.update(chunk)
                 out.write(chunk)
-        if digest.hexdigest() != file.sha256:
+        if file.sha256 not in {None, digest.hexdigest()}:
             raise ApiError("ContentMismatch", f"{file.path} arrived with other content than was registered; try again")
         Path(unfinished).chmod(0o666 & ~_umask())
         os.replace(unfinished, location)

@@ -1,4 +1,4 @@
-"""A model folder on this machine, read without following anything out of it."""
+"""A folder on this machine, with a model or with data, read without following anything out of it."""
 
 import hashlib
 import os
@@ -13,6 +13,8 @@ from modelyard.core.domain.model_manifest import ModelFile, ModelManifest, check
 from modelyard.core.errors import InvalidModel
 
 CHUNK_BYTES = 1 << 20
+_MODEL_FOLDER = "the model folder, the one that holds MLmodel"
+_DATA = "the file or folder that is to be scored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +40,30 @@ class LocalFolder:
         return ModelManifest.of(ModelFile(file.path, sha256_of(file.location), file.size) for file in self.files)
 
 
-def read_folder(path: Path) -> LocalFolder:
-    """List a model folder. Raises InvalidFolder for what cannot or must not be sent, before anything is."""
+def read_folder(path: Path, wanted: str = _MODEL_FOLDER) -> LocalFolder:
+    """List a folder. Raises InvalidFolder for what cannot or must not be sent, before anything is."""
     root = path.expanduser().resolve()
     if not root.exists():
         raise InvalidFolder(f"there is no folder {path}")
     if not root.is_dir():
-        raise InvalidFolder(f"{path} is a file: give the model folder, the one that holds MLmodel")
+        raise InvalidFolder(f"{path} is a file: give {wanted}")
     # A link to the folder gives it its name, as the user wrote it.
     name = Path(os.path.abspath(path.expanduser())).name
     files = tuple(sorted(_Walk(root, name).files(root, ()), key=lambda file: file.path))
     if not files:
-        raise InvalidFolder(f"the folder {path} is empty: give the model folder, the one that holds MLmodel")
+        raise InvalidFolder(f"the folder {path} is empty: give {wanted}")
     return LocalFolder(name, files)
+
+
+def read_data(path: Path) -> LocalFolder:
+    """The files below a folder, or one file by itself."""
+    location = path.expanduser()
+    if location.is_dir():
+        return read_folder(path, _DATA)
+    if not location.is_file():
+        raise InvalidFolder(f"there is no file or folder {path}: give {_DATA}, or a URI that begins with azureml:")
+    file = LocalFile(location, _storable(location.name), location.stat().st_size)
+    return LocalFolder(location.name, (file,))
 
 
 def sha256_of(path: Path) -> str:
@@ -90,18 +103,26 @@ class _Walk:
             raise InvalidFolder(f"{shown} is a symbolic link to nothing; remove it") from None
         if not target.is_relative_to(self.root):
             raise InvalidFolder(
-                f"{shown} is a symbolic link to {target}, outside the model folder; replace it by the file itself"
+                f"{shown} is a symbolic link to {target}, outside the folder; replace it by the file itself"
             )
         if target in around:
             raise InvalidFolder(f"{shown} is a symbolic link to a folder that contains it; remove it")
 
     def _registered_path(self, location: Path) -> str:
-        path = f"{self.name}/{location.relative_to(self.root).as_posix()}"
-        try:
-            path.encode()
-            return check_relative_path(path)
-        except (UnicodeEncodeError, InvalidModel):
-            raise InvalidFolder(f"the file name {self._shown(location)!r} cannot be stored; rename the file") from None
+        return _storable(f"{self.name}/{location.relative_to(self.root).as_posix()}")
 
     def _shown(self, location: Path) -> str:
-        return os.fsencode(Path(self.name) / location.relative_to(self.root)).decode(errors="replace")
+        return _readable(f"{self.name}/{location.relative_to(self.root)}")
+
+
+def _storable(path: str) -> str:
+    """The path as it is. Raises InvalidFolder for one that no other machine could write."""
+    try:
+        path.encode()
+        return check_relative_path(path)
+    except (UnicodeEncodeError, InvalidModel):
+        raise InvalidFolder(f"the file name {_readable(path)!r} cannot be stored; rename the file") from None
+
+
+def _readable(path: str) -> str:
+    return os.fsencode(path).decode(errors="replace")

@@ -73,7 +73,16 @@ class TestTheProgram:
 
     def test_help_is_printed_for_whoever_says_nothing(self):
         done = subprocess.run([MODELYARD, "--help"], capture_output=True, text=True, check=True)
-        for noun in ("deploy", "status", "up", "model", "online-endpoint", "online-deployment", "environment"):
+        for noun in (
+            "deploy",
+            "status",
+            "up",
+            "model",
+            "online-endpoint",
+            "online-deployment",
+            "batch-endpoint",
+            "job",
+        ):
             assert noun in done.stdout
 
     def test_help_loads_neither_the_http_library_nor_a_server_part(self):

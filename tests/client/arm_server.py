@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import threading
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,9 +15,11 @@ from modelyard.client.platform import Platform
 
 TOKEN = "platform-token"
 _CHUNK = 1 << 16
-_OPERATED = re.compile(r"/onlineEndpoints/[^/]+(/deployments/[^/]+)?$")
-_COLLECTION = re.compile(r"/(models|environments|versions|onlineEndpoints|deployments|workers|builtEnvironments)$")
-_VERSION = re.compile(r"(?P<container>/(models|environments)/[^/]+)/versions/(?P<version>[^/]+)$")
+_OPERATED = re.compile(r"/(online|batch)Endpoints/[^/]+(/deployments/[^/]+)?$")
+_COLLECTION = re.compile(
+    r"/(models|environments|data|versions|onlineEndpoints|batchEndpoints|deployments|workers|builtEnvironments|jobs)$"
+)
+_VERSION = re.compile(r"(?P<container>/(models|environments|data)/[^/]+)/versions/(?P<version>[^/]+)$")
 
 
 class ArmServer:
@@ -36,6 +39,9 @@ class ArmServer:
         """So many requests are cut without an answer."""
         self.answers: dict[tuple[str, str], tuple[int, Any]] = {}
         """Fixed answers, by method and end of path."""
+        self.stories: dict[tuple[str, str], list[Any]] = {}
+        """Answers by method and end of path, of which each is given once and the last one for ever."""
+        self.headers: list[Mapping[str, str]] = []
         self._operations: dict[str, list[str]] = {}
         server = self
         handler = type("Handler", (_Handler,), {"server_state": server})
@@ -69,10 +75,15 @@ class ArmServer:
         for (verb, end), (status, fixed) in self.answers.items():
             if verb == method and path.endswith(end):
                 return status, fixed, {}
+        for (verb, end), story in self.stories.items():
+            if verb == method and path.endswith(end):
+                return 200, story.pop(0) if len(story) > 1 else story[0], {}
         if path.startswith("/operations/"):
             return 200, self._poll(path.rpartition("/")[2]), {"Retry-After": "0.001"}
         if method == "PUT":
             return self._put(path, body)
+        if method == "PATCH":
+            return self._patch(path, body)
         if method == "DELETE":
             existed = self.resources.pop(path, None)
             return (202, None, self._begin()) if existed else (204, None, {})
@@ -88,6 +99,8 @@ class ArmServer:
         resource["properties"] = {**resource["properties"], "provisioningState": "Succeeded"}
         if path.rpartition("/")[0].endswith("/onlineEndpoints"):
             resource["properties"]["scoringUri"] = f"{self.url}/{resource['name']}/score"
+        if path.rpartition("/")[0].endswith("/batchEndpoints"):
+            resource["properties"]["scoringUri"] = f"{self.url}/batch/{resource['name']}/jobs"
         self.resources[path] = resource
         if found := _VERSION.search(path):
             container = path[: found.end("container")]
@@ -98,6 +111,11 @@ class ArmServer:
                 "properties": {"latestVersion": found["version"], "nextVersion": following},
             }
         return status, resource, self._begin() if _OPERATED.search(path) else {}
+
+    def _patch(self, path: str, body: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
+        resource = self.resources[path]
+        resource["properties"] = {**resource["properties"], **body["properties"]}
+        return 200, resource, self._begin()
 
     def _get(self, path: str, query: str) -> tuple[int, Any, dict[str, str]]:
         if path.endswith("workspaces/default"):
@@ -152,6 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
         state = self.server_state
         path = unquote(urlsplit(self.path).path)
         state.requests.append((self.command, path))
+        state.headers.append(self.headers)
         if state.refuse_connections:
             state.refuse_connections -= 1
             self.close_connection = True
@@ -172,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._reply(status, answer, headers)
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve  # noqa: N815 - the base class asks for these names
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = _serve  # noqa: N815 - the base class asks for these names
 
     def _blob(self, path: str) -> None:
         state = self.server_state

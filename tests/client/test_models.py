@@ -106,7 +106,7 @@ class TestAFolderThatMustNotBeSent:
 
     def test_a_linked_folder_out_of_it(self, client, model_folder, tmp_path):
         (model_folder / "more").symlink_to(tmp_path)
-        self.refused(client, model_folder, "outside the model folder")
+        self.refused(client, model_folder, "outside the folder")
 
     def test_a_link_in_a_circle(self, client, model_folder):
         (model_folder / "data" / "again").symlink_to("..")

@@ -139,3 +139,15 @@ def pascal(value: Any) -> str:
 
 def snake(value: Any) -> str:
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in str(value)).removeprefix("_")
+
+
+_AUTH_MODES = {"key": "Key", "aml_token": "AMLToken", "aad_token": "AADToken"}
+_AUTH_WORDS = {arm.lower(): word for word, arm in _AUTH_MODES.items()}
+
+
+def auth_mode(value: Any) -> str:
+    return _AUTH_MODES.get(str(value).lower(), str(value))
+
+
+def auth_word(value: Any) -> str:
+    return _AUTH_WORDS.get(str(value).lower(), str(value))

@@ -1,0 +1,66 @@
+"""Data assets: files of this machine that batch jobs read, registered by a name or by their content alone."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from modelyard.client.connection import Connection
+from modelyard.client.documents.data import InputType, LocalData
+from modelyard.client.documents.references import ArmId, AssetReference
+from modelyard.client.folder import LocalFolder, read_data
+from modelyard.client.uploads import PendingUpload, upload_folder
+from modelyard.client.versions import asset_path, latest_version, next_version, version_path
+from modelyard.client.watching import UNWATCHED, Watcher
+
+_ANONYMOUS_VERSION = "1"
+
+
+class Data:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def list(self, view: str = "ActiveOnly") -> Iterator[dict[str, Any]]:
+        return self._connection.list("/data", listViewType=view)
+
+    def versions(self, name: str, view: str = "ActiveOnly") -> Iterator[dict[str, Any]]:
+        return self._connection.list(f"{asset_path('data', name)}/versions", listViewType=view)
+
+    def get(self, name: str, version: str | None = None) -> dict[str, Any]:
+        """A version; the latest when none is named."""
+        if version is None:
+            return latest_version(self._connection, "data", name)
+        return self._connection.get(version_path("data", name, version))
+
+    def resolve(self, reference: AssetReference | ArmId) -> dict[str, Any]:
+        """The version that a reference names."""
+        if isinstance(reference, ArmId):
+            return self._connection.get(reference.text.removeprefix(self._connection.platform.workspace_id))
+        return self.get(reference.name, reference.version)
+
+    def register(self, data: LocalData, watcher: Watcher = UNWATCHED) -> dict[str, Any]:
+        """Send the files and register them. Anonymous ones that were sent before are not sent again."""
+        folder = read_data(data.path)
+        if data.name is not None:
+            version = data.version or next_version(self._connection, "data", data.name)
+            return self._send(folder, data.name, version, data, watcher)
+        watcher.step("reading the files")
+        name = folder.manifest.digest
+        known = self._connection.find(version_path("data", name, _ANONYMOUS_VERSION))
+        return known or self._send(folder, name, _ANONYMOUS_VERSION, data, watcher)
+
+    def _send(self, folder: LocalFolder, name: str, version: str, data: LocalData, watcher: Watcher) -> dict[str, Any]:
+        watcher.step("uploading")
+        path = version_path("data", name, version)
+        uri = upload_folder(self._connection, folder, PendingUpload.start(self._connection, path), watcher)
+        properties = {
+            **data.body.get("properties", {}),
+            "dataType": str(_type_of(data.path)),
+            "dataUri": uri,
+            "isAnonymous": data.name is None,
+            "isArchived": False,
+        }
+        return self._connection.put(path, {"properties": properties}, repeatable=True).body
+
+
+def _type_of(path: Path) -> InputType:
+    return InputType.URI_FOLDER if path.expanduser().is_dir() else InputType.URI_FILE

@@ -1,0 +1,90 @@
+"""`batch-deployment`: az's YAML and ARM's JSON (reference-yaml-deployment-batch).
+
+Older files write at the top what newer ones write below `settings`; both are read, the newer form is shown.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from modelyard.client.documents.fields import (
+    Field,
+    FieldTable,
+    duration_of_seconds,
+    pascal,
+    snake,
+    texts,
+    to_seconds,
+)
+from modelyard.client.documents.reading import Document
+from modelyard.client.documents.references import short_reference
+from modelyard.client.errors import InvalidDocument
+
+_COMPUTE = re.compile(r".*/computes/(?P<name>[^/]+)", re.I)
+_PREFIX = "azureml:"
+
+
+def _by_id(asset_id: Any) -> dict[str, str]:
+    return {"referenceType": "Id", "assetId": str(asset_id)}
+
+
+def _short_model(reference: Any) -> str:
+    return short_reference(str(reference["assetId"]))
+
+
+def _short_compute(compute: Any) -> str:
+    found = _COMPUTE.fullmatch(str(compute))
+    return f"{_PREFIX}{found['name']}" if found else str(compute)
+
+
+_SETTINGS = (
+    Field("settings.mini_batch_size", "properties.miniBatchSize", int),
+    Field("settings.max_concurrency_per_instance", "properties.maxConcurrencyPerInstance", int),
+    Field("settings.error_threshold", "properties.errorThreshold", int),
+    Field("settings.retry_settings.max_retries", "properties.retrySettings.maxRetries", int),
+    Field("settings.retry_settings.timeout", "properties.retrySettings.timeout", duration_of_seconds, to_seconds),
+    Field("settings.output_action", "properties.outputAction", pascal, snake),
+    Field("settings.output_file_name", "properties.outputFileName", str),
+    # Modelyard's own, beside Azure's.
+    Field("settings.output_format", "properties.outputFormat", str),
+    Field("settings.logging_level", "properties.loggingLevel", lambda level: str(level).lower()),
+    Field("settings.environment_variables", "properties.environmentVariables", texts),
+)
+_OLDER_PLACES = frozenset(field.yaml.split(".")[1] for field in _SETTINGS)
+
+BATCH_DEPLOYMENT = FieldTable(
+    (
+        Field("name", "name", read_only=True),
+        Field("endpoint_name", "endpoint_name", read_only=True),
+        Field("description", "properties.description"),
+        Field("provisioning_state", "properties.provisioningState", read_only=True),
+        Field("provisioning_error", "properties.provisioningError", read_only=True),
+        Field("model", "properties.model", _by_id, _short_model),
+        Field("environment", "properties.environmentId", to_yaml=short_reference),
+        Field("compute", "properties.compute", str, _short_compute),
+        Field("resources.instance_count", "properties.resources.instanceCount", int),
+        *_SETTINGS,
+        Field("tags", "tags", texts),
+        Field("properties", "properties.properties", texts),
+        Field("location", "location", read_only=True),
+        Field("id", "id", read_only=True),
+    ),
+    silent=frozenset({"$schema", "type", "code_configuration", *_OLDER_PLACES}),
+)
+
+
+def in_newer_form(document: Mapping[str, Any]) -> Document:
+    """The document with its settings in one place. What stands at the top was said last: by a flag or `--set`."""
+    if str(document.get("type", "model")).lower() != "model":
+        raise InvalidDocument(f"type {document['type']!r} cannot be deployed here: only type: model")
+    below = document.get("settings") or {}
+    if not isinstance(below, Mapping):
+        raise InvalidDocument("settings must be a mapping such as {mini_batch_size: 10}")
+    at_the_top = {name: document[name] for name in _OLDER_PLACES if document.get(name) is not None}
+    rest = {name: value for name, value in document.items() if name not in {*_OLDER_PLACES, "settings"}}
+    return {**rest, "settings": {**below, **at_the_top}}
+
+
+def compute_name(compute: str) -> str:
+    """`azureml:batch-cluster`, its ARM id, or the mere name."""
+    return _short_compute(compute).removeprefix(_PREFIX)

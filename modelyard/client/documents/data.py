@@ -1,0 +1,55 @@
+"""`data`: az's YAML and ARM's JSON, for files that are registered under a name and a version."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from modelyard.client.documents.fields import Field, FieldTable, texts, version_text
+from modelyard.client.documents.reading import Document
+from modelyard.client.errors import InvalidDocument
+
+
+class InputType(StrEnum):
+    URI_FILE = "uri_file"
+    URI_FOLDER = "uri_folder"
+
+
+DATA = FieldTable(
+    (
+        Field("name", "name", read_only=True),
+        Field("version", "version", read_only=True),
+        Field("latest_version", "properties.latestVersion", read_only=True),
+        Field("type", "properties.dataType"),
+        Field("path", "properties.dataUri", read_only=True),
+        Field("description", "properties.description"),
+        Field("tags", "properties.tags", texts),
+        Field("properties", "properties.properties", texts),
+        Field("is_archived", "properties.isArchived", read_only=True),
+        Field("creation_context.created_at", "systemData.createdAt", read_only=True),
+        Field("id", "id", read_only=True),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalData:
+    """A file or folder to register. Without a name it is anonymous and gets the name of its content."""
+
+    path: Path
+    name: str | None = None
+    version: str | None = None
+    """None: the next free one."""
+    body: Document = field(default_factory=dict)
+    """What else the YAML says of it, in ARM's words."""
+
+
+def read_data_document(document: Mapping[str, Any], base: Path) -> LocalData:
+    """A data mapping; its path counts from `base`, the folder of the YAML file."""
+    path, name, version = document.get("path"), document.get("name"), document.get("version")
+    if not isinstance(path, str) or not path:
+        raise InvalidDocument("the data has no path: give a file or a folder")
+    if not name:
+        raise InvalidDocument("the data has no name: write it into the file, or pass -n")
+    return LocalData(base / path, str(name), None if version is None else version_text(version), DATA.body(document))

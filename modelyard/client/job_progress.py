@@ -1,0 +1,61 @@
+"""How far a batch job is, as its resource says it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from modelyard.client.documents.reading import look_up
+from modelyard.client.errors import ApiError
+from modelyard.core.domain.lifecycle import JobState
+
+_ENDED = frozenset(state.value.lower() for state in JobState if state.is_final)
+_PROGRESS = "properties.progress"
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """Numbers are None as long as nobody knows them."""
+
+    status: str
+    mini_batches: int | None
+    mini_batches_done: int
+    """Scored or failed."""
+    files: int | None
+    files_failed: int
+    rows: int | None
+    rows_scored: int
+    rows_per_second: float | None
+    seconds_left: float | None
+    error: Mapping[str, Any] | None
+
+    @classmethod
+    def of(cls, job: Mapping[str, Any]) -> Self:
+        def number(path: str) -> Any:
+            return look_up(job, f"{_PROGRESS}.{path}")
+
+        return cls(
+            status=str(look_up(job, "properties.status")),
+            mini_batches=number("miniBatches.total"),
+            mini_batches_done=(number("miniBatches.completed") or 0) + (number("miniBatches.failed") or 0),
+            files=number("files.total"),
+            files_failed=number("files.failed") or 0,
+            rows=number("rows.total"),
+            rows_scored=number("rows.scored") or 0,
+            rows_per_second=number("rowsPerSecond"),
+            seconds_left=number("secondsLeft"),
+            error=look_up(job, "properties.error"),
+        )
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status.lower() in _ENDED
+
+    @property
+    def is_completed(self) -> bool:
+        return self.status.lower() == JobState.COMPLETED.value.lower()
+
+    @property
+    def failure(self) -> ApiError:
+        """Why there are not all predictions, once the job has ended otherwise than completed."""
+        fallback = {"code": self.status, "message": f"the job is {self.status.lower()}"}
+        return ApiError.of(self.error or fallback)

@@ -1,0 +1,171 @@
+"""Batch endpoints and deployments in az ml's YAML, and the same in ARM's JSON."""
+
+import pytest
+import yaml
+
+from modelyard.client.documents.batch_deployment import BATCH_DEPLOYMENT, compute_name, in_newer_form
+from modelyard.client.documents.batch_endpoint import BATCH_ENDPOINT
+from modelyard.client.documents.batch_job import JOB_SETTINGS
+from modelyard.client.documents.data import read_data_document
+from modelyard.client.documents.identity import batch_deployment_document, batch_endpoint_document
+from modelyard.client.errors import InvalidDocument
+
+WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
+
+NEWER = yaml.safe_load("""
+$schema: https://azuremlschemas.azureedge.net/latest/modelBatchDeployment.schema.json
+endpoint_name: heart-classifier-batch
+name: classifier-xgboost-mlflow
+description: A heart condition classifier based on XGBoost
+type: model
+model: azureml:heart-classifier-mlflow@latest
+compute: azureml:batch-cluster
+resources:
+  instance_count: 2
+settings:
+  max_concurrency_per_instance: 2
+  mini_batch_size: 2
+  output_action: append_row
+  output_file_name: predictions.csv
+  output_format: csv_with_header
+  retry_settings:
+    max_retries: 3
+    timeout: 300
+  error_threshold: -1
+  logging_level: info
+  environment_variables: {VERBOSE: true}
+tags: {team: cardio}
+""")
+OLDER = yaml.safe_load("""
+$schema: https://azuremlschemas.azureedge.net/latest/batchDeployment.schema.json
+endpoint_name: heart-classifier-batch
+name: classifier-xgboost-mlflow
+description: A heart condition classifier based on XGBoost
+model: azureml:heart-classifier-mlflow@latest
+compute: azureml:batch-cluster
+resources: {instance_count: 2}
+max_concurrency_per_instance: 2
+mini_batch_size: 2
+output_action: append_row
+output_file_name: predictions.csv
+output_format: csv_with_header
+retry_settings: {max_retries: 3, timeout: 300}
+error_threshold: -1
+logging_level: info
+environment_variables: {VERBOSE: true}
+tags: {team: cardio}
+""")
+ASKED = {
+    "tags": {"team": "cardio"},
+    "properties": {
+        "description": "A heart condition classifier based on XGBoost",
+        "model": {"referenceType": "Id", "assetId": "/model"},
+        "compute": "/compute",
+        "resources": {"instanceCount": 2},
+        "maxConcurrencyPerInstance": 2,
+        "miniBatchSize": 2,
+        "outputAction": "AppendRow",
+        "outputFileName": "predictions.csv",
+        "outputFormat": "csv_with_header",
+        "retrySettings": {"maxRetries": 3, "timeout": "PT300S"},
+        "errorThreshold": -1,
+        "loggingLevel": "info",
+        "environmentVariables": {"VERBOSE": "true"},
+    },
+}
+
+
+def resolved(document):
+    return {**in_newer_form(document), "model": "/model", "compute": "/compute"}
+
+
+class TestDeployments:
+    @pytest.mark.parametrize("document", [NEWER, OLDER], ids=["newer", "older"])
+    def test_both_forms_of_the_yaml_ask_for_the_same(self, document):
+        assert BATCH_DEPLOYMENT.body(resolved(document)) == ASKED
+
+    @pytest.mark.parametrize("document", [NEWER, OLDER], ids=["newer", "older"])
+    def test_no_key_of_azures_schema_is_unknown(self, document):
+        assert BATCH_DEPLOYMENT.unknown(document) == []
+
+    def test_only_keys_that_mean_nothing_are_unknown(self):
+        strange = {**NEWER, "settings": {"mini_batch_sise": 1}, "job_definition": 1}
+        assert BATCH_DEPLOYMENT.unknown(strange) == ["settings.mini_batch_sise", "job_definition"]
+
+    def test_what_is_shown_can_be_sent_again(self):
+        body = BATCH_DEPLOYMENT.body(
+            {
+                **resolved(NEWER),
+                "model": f"{WORKSPACE}/models/m/versions/1",
+                "compute": f"{WORKSPACE}/computes/batch-cluster",
+            }
+        )
+        shown = batch_deployment_document(
+            {**body, "id": f"{WORKSPACE}/batchEndpoints/heart/deployments/blue", "name": "blue"}
+        )
+        assert (shown["name"], shown["endpoint_name"]) == ("blue", "heart")
+        assert (shown["model"], shown["compute"]) == ("azureml:m:1", "azureml:batch-cluster")
+        assert shown["settings"] == NEWER["settings"] | {"environment_variables": {"VERBOSE": "true"}}
+
+    def test_what_is_set_at_the_top_stands_above_the_settings(self):
+        assert in_newer_form({**NEWER, "mini_batch_size": 7})["settings"]["mini_batch_size"] == 7
+
+    @pytest.mark.parametrize(
+        ("change", "match"),
+        [
+            ({"type": "pipeline"}, "only type: model"),
+            ({"settings": [1]}, "settings must be a mapping"),
+            ({"settings": {"mini_batch_size": "many"}}, "mini_batch_size cannot be 'many'"),
+            ({"settings": {"retry_settings": {"timeout": "soon"}}}, "timeout cannot be 'soon'"),
+        ],
+    )
+    def test_what_cannot_be_is_named(self, change, match):
+        with pytest.raises(InvalidDocument, match=match):
+            BATCH_DEPLOYMENT.body(resolved({**NEWER, **change}))
+
+    @pytest.mark.parametrize(
+        "spelling", ["azureml:batch-cluster", f"{WORKSPACE}/computes/batch-cluster", "batch-cluster"]
+    )
+    def test_a_compute_has_one_name_however_it_is_spelled(self, spelling):
+        assert compute_name(spelling) == "batch-cluster"
+
+
+class TestEndpoints:
+    def test_the_yaml_and_the_body(self):
+        document = {
+            "$schema": "https://azuremlschemas.azureedge.net/latest/batchEndpoint.schema.json",
+            "name": "heart",
+            "description": "A heart condition classifier",
+            "auth_mode": "aad_token",
+            "defaults": {"deployment_name": "blue"},
+        }
+        body = BATCH_ENDPOINT.body(document)
+        assert BATCH_ENDPOINT.unknown(document) == []
+        assert body["properties"] == {
+            "description": "A heart condition classifier",
+            "authMode": "AADToken",
+            "defaults": {"deploymentName": "blue"},
+        }
+        assert batch_endpoint_document({"name": "heart", **body})["defaults"] == {"deployment_name": "blue"}
+
+
+class TestJobs:
+    @pytest.mark.parametrize("count", [{"instance_count": 3}, {"compute": {"instance_count": 3}}])
+    def test_what_one_job_asks_for_instead(self, count):
+        settings = {**count, "mini_batch_size": 5, "retry_settings": {"max_retries": 1, "timeout": 20}}
+        assert JOB_SETTINGS.body(settings) == {
+            "compute": {"instanceCount": 3},
+            "miniBatchSize": 5,
+            "retrySettings": {"maxRetries": 1, "timeout": "PT20S"},
+        }
+
+
+class TestData:
+    def test_the_path_counts_from_the_file(self, tmp_path):
+        data = read_data_document({"name": "d", "version": 2, "path": "rows", "type": "uri_folder"}, tmp_path)
+        assert (data.path, data.name, data.version) == (tmp_path / "rows", "d", "2")
+
+    @pytest.mark.parametrize("document", [{"name": "d"}, {"path": "rows"}])
+    def test_what_is_missing_is_named(self, document, tmp_path):
+        with pytest.raises(InvalidDocument, match="the data has no"):
+            read_data_document(document, tmp_path)
