@@ -1,4 +1,4 @@
-"""Messages to the builders. They carry an id and nothing else; losing one costs a few seconds, until the sweep."""
+"""Messages to builders and batch workers. They carry an id and nothing else; losing one costs a few seconds, until the sweep."""
 
 import logging
 from typing import Protocol
@@ -8,9 +8,11 @@ from celery import Celery
 
 _log = logging.getLogger(__name__)
 
-_QUEUE = "builder"
+_BUILDER = "builder"
+_BATCH = "batch"
 _BUILD_DEPLOYMENT = "builder.build_deployment"
 _PRUNE_ENVIRONMENTS = "builder.prune_environments"
+_RUN_JOB = "batch.run_job"
 _CONNECT_SECONDS = 1.0
 _ANSWER_SECONDS = 2.0
 
@@ -21,6 +23,8 @@ class Dispatcher(Protocol):
     def build_deployment(self, generation_id: int) -> None: ...
 
     def prune_environments(self, operation_id: UUID) -> None: ...
+
+    def run_job(self, job_id: int) -> None: ...
 
 
 class CeleryDispatcher:
@@ -37,13 +41,16 @@ class CeleryDispatcher:
         )
 
     def build_deployment(self, generation_id: int) -> None:
-        self._send(_BUILD_DEPLOYMENT, generation_id)
+        self._send(_BUILDER, _BUILD_DEPLOYMENT, generation_id)
 
     def prune_environments(self, operation_id: UUID) -> None:
-        self._send(_PRUNE_ENVIRONMENTS, str(operation_id))
+        self._send(_BUILDER, _PRUNE_ENVIRONMENTS, str(operation_id))
 
-    def _send(self, task: str, argument: int | str) -> None:
+    def run_job(self, job_id: int) -> None:
+        self._send(_BATCH, _RUN_JOB, job_id)
+
+    def _send(self, queue: str, task: str, argument: int | str) -> None:
         try:
-            self._app.send_task(task, args=[argument], queue=_QUEUE, retry=False, ignore_result=True)
+            self._app.send_task(task, args=[argument], queue=queue, retry=False, ignore_result=True)
         except Exception as error:  # noqa: BLE001 - whatever the broker's trouble is, the sweep will send again
             _log.warning("%s(%s) could not be sent and will be sent again: %s", task, argument, error)

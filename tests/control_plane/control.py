@@ -51,12 +51,16 @@ class Outbox:
     def __init__(self) -> None:
         self.builds: list[int] = []
         self.prunings: list[UUID] = []
+        self.jobs: list[int] = []
 
     def build_deployment(self, generation_id: int) -> None:
         self.builds.append(generation_id)
 
     def prune_environments(self, operation_id: UUID) -> None:
         self.prunings.append(operation_id)
+
+    def run_job(self, job_id: int) -> None:
+        self.jobs.append(job_id)
 
 
 class Control:

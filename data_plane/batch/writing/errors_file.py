@@ -1,13 +1,12 @@
 """What failed, beside the predictions: a file or some of its rows, and why."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import PurePosixPath
 
 from data_plane.batch.failures import FileFailure
 from data_plane.batch.writing.texts import quoted_field
+from modelyard.core.domain.job_files import errors_key
 from modelyard.core.ports.object_store import ObjectStore
 
-_NAME, _OTHER_NAME = "errors.csv", "failures.csv"
 _HEADER = b"file,first_row,rows,reason\n"
 _AT_ONCE = 1000
 
@@ -20,11 +19,6 @@ def write_errors(store: ObjectStore, output_key: str, failures: Iterable[FileFai
     key = errors_key(output_key)
     store.put(key, _lines(ordered))
     return key
-
-
-def errors_key(output_key: str) -> str:
-    output = PurePosixPath(output_key)
-    return str(output.with_name(_OTHER_NAME if output.name == _NAME else _NAME))
 
 
 def _order(failure: FileFailure) -> tuple[str, int, int, str]:

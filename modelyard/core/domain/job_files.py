@@ -1,0 +1,39 @@
+"""Where a batch job's files lie in the object store, for all who write or show them.
+
+A data store's path `azureml://datastores/<store>/paths/<path>` is the key `datastores/<store>/<path>`. What a job writes
+lies, unless it says otherwise, where Azure's SDK looks for it: below the folder of the job's one child run.
+"""
+
+from pathlib import PurePosixPath
+
+DATASTORES = "datastores"
+DEFAULT_DATASTORE = "workspaceblobstore"
+_ERRORS, _OTHER_ERRORS = "errors.csv", "failures.csv"
+
+
+def child_run(job: str) -> str:
+    return f"{job}-run"
+
+
+def default_output_key(job: str, file_name: str) -> str:
+    return f"{_folder(job)}/score/{file_name}"
+
+
+def errors_key(output_key: str) -> str:
+    """Of the file that says what could not be scored, beside the predictions."""
+    output = PurePosixPath(output_key)
+    return str(output.with_name(_OTHER_ERRORS if output.name == _ERRORS else _ERRORS))
+
+
+def logs_prefix(job: str) -> str:
+    """Ends in '/'."""
+    return f"{_folder(job)}/logs/"
+
+
+def parts_prefix(job_key: int) -> str:
+    """Of the pieces that an output is put together from. Ends in '/'."""
+    return f"batch/{job_key}/"
+
+
+def _folder(job: str) -> str:
+    return f"{DATASTORES}/{DEFAULT_DATASTORE}/azureml/{child_run(job)}"
