@@ -26,7 +26,7 @@ from data_plane.guests.values import Result
 from modelyard.core.domain.batch import BatchSettings, OutputAction, OutputFormat
 
 _SECTION_BYTES = 4 << 20
-_MEMORY_BYTES = 64 << 20
+_MEMORY_BYTES = 16 << 20
 _CHUNK = 1 << 20
 
 

@@ -51,7 +51,7 @@ def json_texts(values: Values) -> pa.Array:
     elif pa.types.is_large_string(kind):
         texts = pa.array([None if one is None else json_text(one) for one in values.to_pylist()], BYTES)
     elif pa.types.is_timestamp(kind) or pa.types.is_large_binary(kind):
-        texts = joined(literal(b'"'), csv_texts(values), literal(b'"'))
+        texts = _in_quotes(csv_texts(values))
     else:
         texts = csv_texts(values)
     return pc.fill_null(texts, literal(b"null"))
@@ -82,7 +82,12 @@ def quoted(texts: pa.Array) -> pa.Array:
     if not pc.any(wanted).as_py():
         return texts
     inside = pc.replace_substring(pc.filter(texts, wanted), '"', '""')
-    return pc.replace_with_mask(texts, pc.fill_null(wanted, False), joined(literal(b'"'), inside, literal(b'"')))
+    return pc.replace_with_mask(texts, pc.fill_null(wanted, False), _in_quotes(inside))
+
+
+def _in_quotes(texts: pa.Array) -> pa.Array:
+    """What is missing stays so."""
+    return pc.binary_join_element_wise(literal(b'"'), texts, literal(b'"'), literal(b""))
 
 
 def quoted_field(text: str) -> bytes:
