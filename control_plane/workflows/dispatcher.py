@@ -1,4 +1,7 @@
-"""Messages to builders and batch workers. They carry an id and nothing else; losing one costs a few seconds, until the sweep."""
+"""Messages to builders and batch workers.
+
+They carry an id and nothing else; losing one costs a few seconds, until the sweep.
+"""
 
 import logging
 from typing import Protocol

@@ -1,7 +1,7 @@
 """Where a batch job's files lie in the object store, for all who write or show them.
 
-A data store's path `azureml://datastores/<store>/paths/<path>` is the key `datastores/<store>/<path>`. What a job writes
-lies, unless it says otherwise, where Azure's SDK looks for it: below the folder of the job's one child run.
+A data store's path `azureml://datastores/<store>/paths/<path>` is the key `datastores/<store>/<path>`. What a job
+writes lies, unless it says otherwise, where Azure's SDK looks for it: below the folder of the job's one child run.
 """
 
 from pathlib import PurePosixPath
