@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from modelyard.core.errors import InvalidRequest
+
 
 @dataclass(frozen=True, slots=True)
 class FileFailure:
@@ -24,3 +26,9 @@ class FileFailure:
 
 class UnreadableFile(Exception):
     """The file itself is at fault; the text says how."""
+
+
+class InvalidInput(InvalidRequest):
+    """A job's input as a whole: nothing lies there, or nothing that could be scored."""
+
+    code = "InvalidInput"

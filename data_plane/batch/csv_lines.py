@@ -1,0 +1,95 @@
+"""Where the records of CSV begin and end, seen as pandas sees it: a newline inside of quotes ends nothing.
+
+Quotes count only where a value begins with them. Where all of them are in such places, which one look at the whole
+text tells, a break is outside if the quotes before it are even in number.
+"""
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+
+_LF, _CR, _QUOTE = 10, 13, 34
+_OPENS = np.zeros(256, dtype=bool)
+_OPENS[list(b',\r\n"')] = True
+_BLANKS = np.zeros(256, dtype=bool)
+_BLANKS[list(b"\r\n \t")] = True
+_OPENING_QUOTE = re.compile(rb'(?:^|[,\r\n])"')
+_REST_OF_QUOTED = re.compile(rb'[^"]*+(?:""[^"]*+)*+"')
+
+Places = npt.NDArray[np.intp]
+
+
+def last_end(text: bytes) -> int:
+    """The end of the last whole record in a text that begins with one; 0 where there is none."""
+    # What follows a carriage return at the end is not known yet.
+    known = len(text) - text.endswith(b"\r")
+    if b'"' not in text:
+        return max(text.rfind(b"\n", 0, known), text.rfind(b"\r", 0, known) if b"\n" not in text else -1) + 1
+    breaks = _breaks(text)
+    breaks = breaks[breaks < known]
+    return int(breaks[-1]) + 1 if len(breaks) else 0
+
+
+def header_end(text: bytes) -> int:
+    """The end of the first record that is not blank."""
+    start = 0
+    for place in _breaks(text):
+        if text[start:place].strip(b"\r\n \t"):
+            return int(place) + 1
+        start = int(place) + 1
+    return len(text)
+
+
+def ends_in_quotes(text: bytes) -> bool:
+    return b'"' in text and len(_quotes(text)) % 2 == 1
+
+
+def row_count(text: bytes, width: int) -> int:
+    """Of a text of whole records: blank lines are none, as in pandas and for its reader here."""
+    codes = np.frombuffer(text, dtype=np.uint8)
+    starts = np.concatenate(([0], _breaks(text) + 1))
+    if starts[-1] == len(codes):
+        starts = starts[:-1]
+    blank = b"\r\n \t" if width > 1 else b"\r\n"
+    suspects = np.flatnonzero(_BLANKS[codes[starts]]).tolist()
+    ends = [*starts[1:].tolist(), len(codes)] if suspects else []
+    return len(starts) - sum(not text[starts[line] : ends[line]].strip(blank) for line in suspects)
+
+
+def _breaks(text: bytes) -> Places:
+    """The last byte of each line break outside of quotes."""
+    codes = np.frombuffer(text, dtype=np.uint8)
+    ending = codes == _LF
+    if b"\r" in text:
+        returns = codes == _CR
+        returns[:-1] &= codes[1:] != _LF
+        ending |= returns
+    places = np.flatnonzero(ending)
+    if b'"' not in text:
+        return places
+    outside: Places = places[np.searchsorted(_quotes(text), places) % 2 == 0]
+    return outside
+
+
+def _quotes(text: bytes) -> Places:
+    """The quotes that open and close values by turns; the pair that stands for one quote closes and opens."""
+    codes = np.frombuffer(text, dtype=np.uint8)
+    quotes = np.flatnonzero(codes == _QUOTE)
+    opening = quotes[::2]
+    before = codes[opening[opening > 0] - 1]
+    return quotes if _OPENS[before].all() else _one_by_one(text)
+
+
+def _one_by_one(text: bytes) -> Places:
+    """The same where a quote stands in the midst of a value, and is one of its characters."""
+    places: list[int] = []
+    at = 0
+    while opened := _OPENING_QUOTE.search(text, at):
+        places.append(opened.end() - 1)
+        closed = _REST_OF_QUOTED.match(text, opened.end())
+        if closed is None:
+            break
+        at = closed.end()
+        places.append(at - 1)
+    return np.array(places, dtype=np.intp)

@@ -1,0 +1,37 @@
+"""A stream of text into blocks that end where a record ends."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from data_plane.batch.failures import UnreadableFile
+
+BLOCK_BYTES = 8 << 20
+"""What is read at once: memory is bounded by it, and a large file's mini-batches have its size."""
+_LONGEST_RECORD = 64 << 20
+
+LastEnd = Callable[[bytes], int]
+"""Where in a text that begins with a record the last whole record ends; 0 where none does."""
+
+
+def blocks(pieces: Iterable[bytes], last_end: LastEnd, size: int) -> Iterator[bytes]:
+    """Blocks of about `size` bytes. The last is whatever is left, and may end in the midst of a record."""
+    gathered: list[bytes] = []
+    length, wanted = 0, size
+    for piece in pieces:
+        gathered.append(piece)
+        length += len(piece)
+        if length < wanted:
+            continue
+        text = b"".join(gathered)
+        end = last_end(text)
+        if not end and length > _LONGEST_RECORD:
+            raise UnreadableFile(
+                f"a row is longer than {_LONGEST_RECORD >> 20} MiB, or quotes were opened and never closed"
+            )
+        # Twice as much, so that a long record is not looked at again with every piece.
+        wanted = size if end else 2 * length
+        if end:
+            yield text[:end]
+        gathered, length = [text[end:]], length - end
+    rest = b"".join(gathered)
+    if rest:
+        yield rest
