@@ -75,24 +75,52 @@ def _inferred_with_missing(name: str | int, values: list[Any]) -> Column:
 
 def infer_text(name: str | int, column: TypedColumn) -> Column:
     """A column of CSV, where None is missing."""
-    texts = list(column.values)
+    if isinstance(column.values, np.ndarray):
+        return infer_typed(name, column)
+    texts = column.values
     present = [text for text in texts if text is not None]
     missing = np.array([text is None for text in texts], dtype=bool)
-    if all(map(_INTEGER.fullmatch, present)) and present and (longs := _longs(present)) is not None:
-        return Column(name, "double", _spread(longs, missing, np.nan)) if missing.any() else Column(name, "long", longs)
-    if all(map(_NUMBER.fullmatch, present)):
-        return Column(name, "double", _spread(np.array(list(map(float, present))), missing, np.nan))
-    if all(map(_TRUTHS.__contains__, present)):
-        truths = np.array([_TRUTHS[text] for text in present], dtype=bool)
-        return Column(name, "boolean", _spread(truths, missing, False), missing if missing.any() else None)
-    return Column(name, "string", texts)
+    match column.kind or whole_kind(kind_of_texts(present), is_any_missing=bool(missing.any())):
+        case "long":
+            return Column(name, "long", np.array(list(map(int, present)), dtype=np.int64))
+        case "double":
+            return Column(name, "double", _spread(np.array(list(map(float, present))), missing, np.nan))
+        case "boolean":
+            truths = np.array([_TRUTHS[text] for text in present], dtype=bool)
+            return Column(name, "boolean", _spread(truths, missing, False), missing if missing.any() else None)
+        case _:
+            return Column(name, "string", texts)
 
 
-def _longs(texts: list[str]) -> npt.NDArray[Any] | None:
-    try:
-        return np.array([int(text) for text in texts], dtype=np.int64)
-    except (OverflowError, ValueError):
+def kind_of_texts(present: Sequence[str]) -> LogicalType | None:
+    """What they are, apart from those that are missing; None where there are none."""
+    if not present:
         return None
+    if all(map(_INTEGER.fullmatch, present)) and _are_longs(present):
+        return "long"
+    if all(map(_NUMBER.fullmatch, present)):
+        return "double"
+    return "boolean" if all(map(_TRUTHS.__contains__, present)) else "string"
+
+
+def joined_kind(one: LogicalType | None, other: LogicalType | None) -> LogicalType | None:
+    """Of a column in two parts."""
+    if one is None or other is None or one == other:
+        return one or other
+    return "double" if {one, other} == {"long", "double"} else "string"
+
+
+def whole_kind(kind: LogicalType | None, *, is_any_missing: bool) -> LogicalType:
+    """Pandas has no whole numbers beside missing ones, and takes a column of nothing for numbers."""
+    return "double" if kind is None or (kind == "long" and is_any_missing) else kind
+
+
+def _are_longs(texts: Sequence[str]) -> bool:
+    try:
+        np.array([int(text) for text in texts], dtype=np.int64)
+    except (OverflowError, ValueError):
+        return False
+    return True
 
 
 def _spread(values: npt.NDArray[Any], missing: npt.NDArray[np.bool_], absent: Any) -> npt.NDArray[Any]:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_plane.guests.codec import LogicalType
+
 
 @dataclass(frozen=True, slots=True)
 class TypedColumn:
@@ -14,6 +16,8 @@ class TypedColumn:
     (text, bytes, JSON values, None)."""
     nulls: npt.NDArray[np.bool_] | None = None
     """True where a value is missing. In a list a None says so by itself."""
+    kind: LogicalType | None = None
+    """Of a list of texts that no signature declares: what a look at more of the column than these rows has found."""
 
 
 @dataclass(frozen=True, slots=True)
