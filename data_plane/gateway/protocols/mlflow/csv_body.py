@@ -42,7 +42,7 @@ def read_csv(body: bytes, signature: CompiledSignature) -> Table:
     ragged = _RaggedLines()
     read = _read(body, ragged)
     ragged.refuse_if_any()
-    names = _distinct(read.column_names, {str(spec.name) for spec in signature.inputs})
+    names = distinct_names(read.column_names, {str(spec.name) for spec in signature.inputs})
     columns = tuple(TypedColumn(python_values(column)) for column in read.columns)
     return Table(names, columns, read.num_rows, is_text=True)
 
@@ -110,7 +110,7 @@ class _RaggedLines:
             )
 
 
-def _distinct(names: Sequence[str], declared: set[str]) -> tuple[str, ...]:
+def distinct_names(names: Sequence[str], declared: set[str]) -> tuple[str, ...]:
     """Column names as pandas makes them distinct: the second `a` is `a.1`, and one without a name says its place."""
     distinct: dict[str, None] = {}
     for place, written in enumerate(names):
