@@ -1,0 +1,91 @@
+"""A batch worker: `python -m data_plane.batch.main --index I [--workers N] [--data-dir DIR] [--lifeline-fd N]`.
+
+The supervisor runs several, each with an index of its own. A batch worker ends when its lifeline does; its guests end
+with it, however it ends.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+from celery.signals import worker_ready
+
+from data_plane.batch.app import QUEUE, create_app, sender
+from data_plane.batch.guests import Guests, GuestTerms
+from data_plane.batch.material import Materials
+from data_plane.batch.patience import patiently
+from data_plane.batch.repository import give_back_predecessors
+from data_plane.batch.run_job import Desk
+from data_plane.batch.tasks import register_tasks
+from data_plane.host.fleet import usable_cores
+from modelyard.core.adapters.object_stores import open_store
+from modelyard.core.db.unit_of_work import open_database, sessions_of
+from modelyard.core.settings import PlatformSettings
+from modelyard.process.lifeline import when_cut
+
+# Whoever waits for an online answer goes first.
+_NICE = 5
+
+
+def main(arguments: list[str]) -> None:
+    options = _parse(arguments)
+    if options.lifeline_fd is not None:
+        when_cut(options.lifeline_fd, lambda: os._exit(1))
+    os.nice(_NICE)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.Formatter.converter = time.gmtime
+    if options.data_dir is not None:
+        os.environ["MODELYARD_DATA_DIR"] = str(options.data_dir)
+    settings = PlatformSettings()  # type: ignore[call-arg] # the rest is in the environment
+    _work(settings, options.index, options.workers)
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m data_plane.batch.main", description=__doc__)
+    parser.add_argument("--index", type=int, required=True, help="which of this machine's batch workers it is, from 0")
+    parser.add_argument("--workers", type=int, default=1, help="how many batch workers share this machine's cores")
+    parser.add_argument("--data-dir", type=Path, help="default: MODELYARD_DATA_DIR")
+    parser.add_argument("--lifeline-fd", type=int, help="read end of the pipe that the supervisor holds open")
+    return parser.parse_args(arguments)
+
+
+def _work(settings: PlatformSettings, index: int, workers: int) -> None:
+    threads = max(1, usable_cores() // workers)
+    guests = Guests(GuestTerms(f"batch-{index}", settings.data_dir, settings.guest_user, threads))
+    guests.end_predecessors()
+    worker = f"{socket.gethostname()}-batch-{index}"
+    sessions = sessions_of(open_database(settings.database_url.get_secret_value(), pool_size=4))
+    patiently(sessions, lambda session: give_back_predecessors(session, worker))
+    app = create_app(settings.broker_url.get_secret_value())
+    store = open_store(settings.storage_url)
+    desk = Desk(
+        sessions=sessions,
+        store=store,
+        materials=Materials(store, settings.data_dir),
+        guests=guests,
+        worker=worker,
+        send=sender(app),
+    )
+    register_tasks(app, desk)
+    worker_ready.connect(_stop_when_told)
+    # One mini-batch at a time, in the main thread; the supervisor runs as many processes as there are cores.
+    options = ["--pool=solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO"]
+    try:
+        app.worker_main(["worker", *options, f"--queues={QUEUE}", f"--hostname=batch-{index}-{os.getpid()}@%h"])
+    finally:
+        guests.close()
+
+
+def _stop_when_told(**_: object) -> None:
+    """Told to stop, a batch worker gives its mini-batch back, where Celery would run the job to its end first."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,399 @@
+"""What batch workers read and write in the database. Each function is part of its caller's transaction.
+
+Whoever changes a job's course locks its row first and a mini-batch's second, so that no two wait for each other.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from data_plane.batch.failures import FileFailure
+from modelyard.core.db.leases import Claim, claim, finish, still_ours
+from modelyard.core.db.rows import BuiltEnvironmentRow, JobRow, MiniBatchRow
+from modelyard.core.domain.batch import ALL_MAY_FAIL, BatchSettings, InputFile, InputKind
+from modelyard.core.domain.lifecycle import JobState, MiniBatchState, check_transition
+
+_TO_PLAN = (JobState.QUEUED, JobState.PREPARING)
+_TO_END = (JobState.FINALIZING, JobState.CANCEL_REQUESTED)
+_ROWS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class JobOrder:
+    """A job, as whoever works on it needs to know it."""
+
+    id: int
+    name: str
+    endpoint: str
+    deployment: str
+    bundle_hash: str
+    lock_hash: str
+    settings: BatchSettings
+    input_kind: InputKind
+    input_files: tuple[InputFile, ...] | None
+    input_key: str | None
+    output_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """The right to cut the input into mini-batches."""
+
+    held: Claim
+    order: JobOrder
+
+
+@dataclass(frozen=True, slots=True)
+class MiniBatch:
+    """The right to score one mini-batch."""
+
+    held: Claim
+    order: JobOrder
+    number: int
+    spans: Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The right to put the output together. Nobody scores any more."""
+
+    held: Claim
+    order: JobOrder
+    is_planned: bool
+
+
+Step = Planning | MiniBatch | Ending
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMiniBatches:
+    spans: Sequence[Sequence[dict[str, Any]]]
+    files: int
+    rows: int | None
+    failures: Sequence[FileFailure]
+    """Of files that turned out to be unreadable already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a mini-batch."""
+
+    part_key: str | None
+    rows: int
+    failures: Sequence[FileFailure]
+    seconds: float
+    has_scored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    state: str
+    mini_batches: int
+    completed: int
+    failed: int
+    running: int
+    rows: int | None
+    rows_scored: int
+    seconds: float
+
+
+def job_state(session: Session, job_id: int) -> JobState | None:
+    state = session.scalar(select(JobRow.state).where(JobRow.id == job_id))
+    return None if state is None else JobState(state)
+
+
+def job_error(session: Session, job_id: int) -> dict[str, Any] | None:
+    return session.scalar(select(JobRow.error).where(JobRow.id == job_id))
+
+
+def environment_folder(session: Session, lock_hash: str) -> str | None:
+    row = session.get(BuiltEnvironmentRow, lock_hash)
+    return None if row is None else row.folder
+
+
+# What is to be done next.
+
+
+def take_step(session: Session, job_id: int, worker: str) -> Step | None:
+    """Claim the job's next step. None: the rest is others' work, or the job has ended."""
+    job = _locked(session, job_id)
+    if job is None:
+        return None
+    if job.state in _TO_PLAN:
+        return _take_planning(session, job)
+    if job.state == JobState.RUNNING:
+        step = _take_mini_batch(session, job, worker)
+        if step is not None or _is_open(session, job):
+            return step
+        _move(job, JobState.FINALIZING)
+        session.flush()
+    return _take_ending(session, job) if job.state in _TO_END else None
+
+
+def _locked(session: Session, job_id: int) -> JobRow | None:
+    return session.get(JobRow, job_id, with_for_update=True, populate_existing=True)
+
+
+def _move(job: JobRow, state: JobState) -> None:
+    check_transition(JobState(job.state), state)
+    job.state = state
+
+
+def _take_planning(session: Session, job: JobRow) -> Planning | None:
+    held = claim(session, JobRow, job.id, states=_TO_PLAN)
+    if held is None:
+        return None
+    _move(job, JobState.PREPARING)
+    if job.started_at is None:
+        job.started_at = _now(session)
+    return Planning(held, _order(job))
+
+
+def _take_mini_batch(session: Session, job: JobRow, worker: str) -> MiniBatch | None:
+    order = _order(job)
+    if _at_work(session, job.id) >= order.settings.concurrency:
+        return None
+    row = session.scalar(
+        select(MiniBatchRow)
+        .where(*_open(job.id), _free())
+        .order_by(MiniBatchRow.number)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    if row is None or (held := claim(session, MiniBatchRow, row.id, states=(MiniBatchState.QUEUED,))) is None:
+        return None
+    row.worker = worker
+    return MiniBatch(held, order, row.number, row.spans)
+
+
+def _take_ending(session: Session, job: JobRow) -> Ending | None:
+    if _at_work(session, job.id):
+        return None
+    held = claim(session, JobRow, job.id, states=_TO_END)
+    if held is None:
+        return None
+    # A worker that was paused beyond its lease may still come with a result, which the output would lack.
+    session.execute(update(MiniBatchRow).where(*_open(job.id)).values(lease_token=None, lease_until=None))
+    return Ending(held, _order(job), is_planned=job.mini_batches is not None)
+
+
+def _open(job_id: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return MiniBatchRow.job_id == job_id, MiniBatchRow.state == MiniBatchState.QUEUED
+
+
+def _free() -> ColumnElement[bool]:
+    return MiniBatchRow.lease_until.is_(None) | (MiniBatchRow.lease_until < func.clock_timestamp())
+
+
+def _is_open(session: Session, job: JobRow) -> bool:
+    return session.scalar(select(MiniBatchRow.id).where(*_open(job.id)).limit(1)) is not None
+
+
+def _at_work(session: Session, job_id: int) -> int:
+    """Mini-batches that somebody is scoring."""
+    return (
+        session.scalar(
+            select(func.count()).where(
+                MiniBatchRow.job_id == job_id,
+                MiniBatchRow.lease_token.is_not(None),
+                MiniBatchRow.lease_until >= func.clock_timestamp(),
+            )
+        )
+        or 0
+    )
+
+
+def _order(job: JobRow) -> JobOrder:
+    files = job.input_files
+    return JobOrder(
+        id=job.id,
+        name=job.name,
+        endpoint=job.endpoint,
+        deployment=job.deployment,
+        bundle_hash=job.bundle_hash,
+        lock_hash=job.lock_hash,
+        settings=BatchSettings.from_dict(job.settings),
+        input_kind=InputKind(job.input_kind),
+        input_files=None if files is None else tuple(InputFile(f["path"], f["key"], f["size"]) for f in files),
+        input_key=job.input_key,
+        output_key=job.output_key,
+    )
+
+
+def _now(session: Session) -> Any:
+    return session.scalar(select(func.clock_timestamp()))
+
+
+# What has come of it.
+
+
+def record_plan(session: Session, step: Planning, plan: PlannedMiniBatches) -> bool:
+    """The mini-batches, once and for all. False: the lease had passed to another."""
+    job = _locked(session, step.order.id)
+    if job is None or not still_ours(session, step.held):
+        return False
+    rows = list(_planned_rows(job.id, plan))
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        session.execute(insert(MiniBatchRow), rows[start : start + _ROWS_AT_ONCE])
+    job.files, job.mini_batches, job.rows = plan.files, len(rows), plan.rows
+    if job.state == JobState.PREPARING:
+        _move(job, JobState.RUNNING)
+        _stop_if_too_many_failed(session, job)
+    session.flush()
+    return finish(session, step.held)
+
+
+def _planned_rows(job_id: int, plan: PlannedMiniBatches) -> Iterator[dict[str, Any]]:
+    for number, spans in enumerate(plan.spans):
+        yield _row(job_id, number, MiniBatchState.QUEUED, spans, ())
+    if plan.failures:
+        # A mini-batch that nobody needs to score, so that all failures stand in one table.
+        yield _row(job_id, len(plan.spans), MiniBatchState.FAILED, (), plan.failures)
+
+
+def _row(
+    job_id: int,
+    number: int,
+    state: MiniBatchState,
+    spans: Sequence[dict[str, Any]],
+    failures: Iterable[FileFailure],
+) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "number": number,
+        "state": state,
+        "spans": list(spans),
+        "failures": [failure.to_dict() for failure in failures],
+    }
+
+
+def record_outcome(session: Session, step: MiniBatch, outcome: Outcome) -> bool:
+    """False: the lease had passed to another, whose result counts."""
+    job = _locked(session, step.order.id)
+    state = MiniBatchState.COMPLETED if outcome.has_scored else MiniBatchState.FAILED
+    check_transition(MiniBatchState.QUEUED, state)
+    written = finish(
+        session,
+        step.held,
+        state=state,
+        part_key=outcome.part_key,
+        rows=outcome.rows,
+        failures=[failure.to_dict() for failure in outcome.failures],
+        seconds=outcome.seconds,
+        ended_at=func.clock_timestamp(),
+    )
+    if written and job is not None and outcome.failures:
+        _stop_if_too_many_failed(session, job)
+    return written
+
+
+def _stop_if_too_many_failed(session: Session, job: JobRow) -> None:
+    if job.state == JobState.RUNNING and has_too_many_failed(session, job.id, BatchSettings.from_dict(job.settings)):
+        _move(job, JobState.FINALIZING)
+
+
+def give_back_predecessors(session: Session, worker: str) -> None:
+    """What a worker had in hand when it died, as soon as another has taken its place: its leases need not run out."""
+    session.execute(
+        update(MiniBatchRow)
+        .where(
+            MiniBatchRow.lease_token.is_not(None),
+            MiniBatchRow.worker == worker,
+            MiniBatchRow.state == MiniBatchState.QUEUED,
+        )
+        .values(lease_token=None, lease_until=None)
+    )
+
+
+def give_back(session: Session, held: Claim) -> None:
+    """Somebody else may do it."""
+    finish(session, held)
+
+
+def stop_failing(session: Session, order: JobOrder, *, code: str, message: str) -> None:
+    """No mini-batch of the job can be scored: what is scored already is put together, and the job fails."""
+    job = _locked(session, order.id)
+    if job is not None and job.state == JobState.RUNNING:
+        _move(job, JobState.FINALIZING)
+        job.error = {"code": code, "message": message}
+
+
+def fail_planning(session: Session, step: Planning, *, code: str, message: str) -> None:
+    job = _locked(session, step.order.id)
+    if job is not None and finish(session, step.held) and job.state == JobState.PREPARING:
+        _end(session, job, JobState.FAILED, {"code": code, "message": message})
+
+
+def record_end(session: Session, step: Ending, error: dict[str, Any] | None) -> JobState | None:
+    """How the job has ended. None: the lease had passed to another."""
+    job = _locked(session, step.order.id)
+    if job is None or not finish(session, step.held):
+        return None
+    error = job.error or error
+    if job.state == JobState.CANCEL_REQUESTED:
+        _end(session, job, JobState.CANCELED, None)
+    else:
+        _end(session, job, JobState.FAILED if error else JobState.COMPLETED, error)
+    return JobState(job.state)
+
+
+def _end(session: Session, job: JobRow, state: JobState, error: dict[str, Any] | None) -> None:
+    _move(job, state)
+    job.error = error
+    job.ended_at = _now(session)
+
+
+# What there is.
+
+
+def part_keys(session: Session, job_id: int) -> list[str]:
+    """In the order of the output."""
+    rows = session.scalars(
+        select(MiniBatchRow.part_key)
+        .where(MiniBatchRow.job_id == job_id, MiniBatchRow.part_key.is_not(None))
+        .order_by(MiniBatchRow.number)
+    )
+    return [key for key in rows if key is not None]
+
+
+def failures(session: Session, job_id: int) -> list[FileFailure]:
+    """In the order of the input."""
+    rows = session.scalars(
+        select(MiniBatchRow.failures)
+        .where(MiniBatchRow.job_id == job_id, func.jsonb_array_length(MiniBatchRow.failures) > 0)
+        .order_by(MiniBatchRow.number)
+    )
+    return [FileFailure.from_dict(failure) for listed in rows for failure in listed]
+
+
+def has_too_many_failed(session: Session, job_id: int, settings: BatchSettings) -> bool:
+    if settings.error_threshold == ALL_MAY_FAIL:
+        return False
+    session.flush()
+    return len({failure.file for failure in failures(session, job_id)}) > settings.error_threshold
+
+
+def progress(session: Session, job_id: int) -> Progress | None:
+    job = session.get(JobRow, job_id)
+    if job is None:
+        return None
+    counted = session.execute(
+        select(MiniBatchRow.state, func.count(), func.sum(MiniBatchRow.rows))
+        .where(MiniBatchRow.job_id == job_id)
+        .group_by(MiniBatchRow.state)
+    ).all()
+    by_state = {state: (count, int(rows or 0)) for state, count, rows in counted}
+    started = job.started_at
+    return Progress(
+        state=job.state,
+        mini_batches=job.mini_batches or 0,
+        completed=by_state.get(MiniBatchState.COMPLETED, (0, 0))[0],
+        failed=by_state.get(MiniBatchState.FAILED, (0, 0))[0],
+        running=_at_work(session, job_id),
+        rows=job.rows,
+        rows_scored=sum(rows for _, rows in by_state.values()),
+        seconds=0.0 if started is None else (_now(session) - started).total_seconds(),
+    )

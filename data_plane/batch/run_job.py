@@ -1,0 +1,297 @@
+"""A batch worker's part in a job: step after step, until there is none left for it.
+
+Every step is claimed on a row, and can be repeated: the plan is written once, a part is named by its content, the
+output has the same bytes whoever puts it together. So any process may die at any moment.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from data_plane.batch import repository
+from data_plane.batch.failures import FileFailure
+from data_plane.batch.guests import GuestPlan, Guests
+from data_plane.batch.logs import JobLogs
+from data_plane.batch.material import Materials
+from data_plane.batch.patience import patiently
+from data_plane.batch.planning import list_input, plan
+from data_plane.batch.repository import Ending, JobOrder, MiniBatch, Outcome, PlannedMiniBatches, Planning, Step
+from data_plane.batch.scoring import MiniBatchScoring, Scored, failure_of
+from data_plane.batch.spans import Span
+from data_plane.batch.watching import Stopped, watching
+from data_plane.batch.writing import PartMissing, PartWriter, assemble, write_errors
+from modelyard.core.db.leases import Claim, LeaseLost, heartbeat
+from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.batch import OutputAction
+from modelyard.core.errors import PlatformError
+from modelyard.core.ports.object_store import ObjectStore
+
+_log = logging.getLogger(__name__)
+_Answer = TypeVar("_Answer")
+
+# A failure that is nobody's fault (the object store is away), or a worker's death, is tried again; but not for ever.
+_MOST_ATTEMPTS = 20
+_FIRST_REASONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What running a job needs, wired once per process."""
+
+    sessions: Sessions
+    store: ObjectStore
+    materials: Materials
+    guests: Guests
+    worker: str
+    send: Callable[[int, int], None]
+    """Calls so many other workers to a job."""
+
+
+def run_job(desk: Desk, job_id: int) -> None:
+    """Do what there is to do for the job and nobody else does. Nothing, when that is nothing."""
+    run = _JobRun(desk, job_id)
+    while (step := run.next_step()) is not None:
+        if not run.do(step):
+            return
+
+
+class _JobRun:
+    def __init__(self, desk: Desk, job_id: int) -> None:
+        self._desk = desk
+        self._job_id = job_id
+        self._logs: JobLogs | None = None
+
+    def next_step(self) -> Step | None:
+        step = self._patiently(lambda session: repository.take_step(session, self._job_id, self._desk.worker))
+        if step is None:
+            self._leave()
+        elif self._logs is None:
+            self._logs = JobLogs(self._desk.store, step.order.name, self._desk.worker)
+        return step
+
+    def do(self, step: Step) -> bool:
+        """Whether to go on with the next step at once."""
+        try:
+            self._do(step)
+        except (Stopped, LeaseLost):
+            self._patiently(lambda session: repository.give_back(session, step.held))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job must reach an end
+            _log.exception("job %s, %s", step.order.name, type(step).__name__)
+            return self._try_again_later(step, error)
+        except BaseException:
+            # Told to stop.
+            self._give_back_at_once(step.held)
+            raise
+        return True
+
+    def _do(self, step: Step) -> None:
+        match step:
+            case Planning():
+                self._plan(step)
+            case MiniBatch():
+                self._score(step)
+            case Ending():
+                self._end(step)
+
+    # Planning.
+
+    def _plan(self, step: Planning) -> None:
+        try:
+            with heartbeat(self._desk.sessions, step.held) as beating:
+                planned = self._planned(step.order)
+                beating.check()
+        except PlatformError as refusal:
+            code, message = refusal.code, refusal.message
+            self._patiently(lambda session: repository.fail_planning(session, step, code=code, message=message))
+            return
+        if not self._patiently(lambda session: repository.record_plan(session, step, planned)):
+            raise LeaseLost
+        others = min(step.order.settings.concurrency, len(planned.spans)) - 1
+        self._desk.send(self._job_id, others)
+
+    def _planned(self, order: JobOrder) -> PlannedMiniBatches:
+        material = self._desk.materials.of(order.bundle_hash)
+        files = list_input(self._desk.store, files=order.input_files, key=order.input_key, kind=order.input_kind)
+        cut = plan(
+            self._desk.store,
+            files,
+            mini_batch_size=order.settings.mini_batch_size,
+            row_by_row=material.is_row_by_row,
+            signature=material.signature,
+        )
+        spans = [[span.to_dict() for span in mini_batch] for mini_batch in cut.mini_batches]
+        return PlannedMiniBatches(spans, len(files), cut.rows, cut.failures)
+
+    # Scoring.
+
+    def _score(self, step: MiniBatch) -> None:
+        if step.held.attempt > _MOST_ATTEMPTS:
+            self._give_up(step, "the batch worker that scored it died")
+            return
+        started = time.monotonic()
+        spans = [Span.from_dict(document) for document in step.spans]
+        sessions = self._desk.sessions
+        with (
+            heartbeat(sessions, step.held) as beating,
+            watching(sessions, self._job_id, beating) as watch,
+        ):
+            try:
+                guest_plan = self._guest_plan(step.order)
+                logs = self._job_logs
+                scoring = MiniBatchScoring(
+                    self._desk.store, guest_plan, step.order.settings, self._desk.guests, watch, logs
+                )
+                scored = scoring.run(spans)
+                watch.check()
+                outcome = self._outcome(step, scored, started)
+            except PlatformError as refusal:
+                self._stop_failing(step, refusal)
+                return
+        if not self._patiently(lambda session: repository.record_outcome(session, step, outcome)):
+            raise LeaseLost
+        self._write_logs_if_due()
+
+    def _guest_plan(self, order: JobOrder) -> GuestPlan:
+        materials = self._desk.materials
+        material = materials.of(order.bundle_hash)
+        folder = self._patiently(lambda session: repository.environment_folder(session, order.lock_hash))
+        return GuestPlan(material, materials.environment(folder), lambda: materials.model_dir(material))
+
+    def _outcome(self, step: MiniBatch, scored: Scored, started: float) -> Outcome:
+        part_key = self._store_part(step, scored.part)
+        seconds = time.monotonic() - started
+        return Outcome(part_key, scored.part.rows, scored.failures, seconds, scored.has_scored)
+
+    def _store_part(self, step: MiniBatch, part: PartWriter) -> str | None:
+        if not part.rows or step.order.settings.output_action is OutputAction.SUMMARY_ONLY:
+            return None
+        digest = hashlib.sha256()
+        for chunk in part.content():
+            digest.update(chunk)
+        key = f"{_parts_of(step.order.id)}{step.number}-{digest.hexdigest()}"
+        self._desk.store.put(key, part.content())
+        return key
+
+    def _stop_failing(self, step: MiniBatch, refusal: PlatformError) -> None:
+        code, message = refusal.code, refusal.message
+
+        def act(session: Session) -> None:
+            repository.stop_failing(session, step.order, code=code, message=message)
+            repository.give_back(session, step.held)
+
+        self._patiently(act)
+
+    # The end.
+
+    def _end(self, step: Ending) -> None:
+        order, store = step.order, self._desk.store
+        with heartbeat(self._desk.sessions, step.held) as beating:
+            failures = self._patiently(lambda session: repository.failures(session, self._job_id))
+            error = self._put_together(step, failures)
+            write_errors(store, order.output_key, failures)
+            message = self._patiently(lambda session: repository.job_error(session, self._job_id)) or error
+            self._job_logs.errors(message["message"] if message else None, failures)
+            self._write_logs()
+            beating.check()
+        state = self._patiently(lambda session: repository.record_end(session, step, error))
+        if state is None:
+            raise LeaseLost
+        _log.info("job %s has ended: %s", order.name, state)
+
+    def _put_together(self, step: Ending, failures: list[FileFailure]) -> dict[str, Any] | None:
+        """What is wrong with the job, if something is."""
+        order = step.order
+        if not step.is_planned:
+            return None
+        keys = self._patiently(lambda session: repository.part_keys(session, self._job_id))
+        try:
+            assemble(self._desk.store, keys, order.output_key, order.settings)
+        except PartMissing as missing:
+            return {"code": "InternalServerError", "message": str(missing)}
+        return _too_many(order, failures)
+
+    # What holds for all steps.
+
+    def _patiently(self, act: Callable[[Session], _Answer]) -> _Answer:
+        return patiently(self._desk.sessions, act)
+
+    @property
+    def _job_logs(self) -> JobLogs:
+        assert self._logs is not None, "there is a step"
+        return self._logs
+
+    def _write_logs_if_due(self) -> None:
+        if self._job_logs.is_due:
+            self._write_logs()
+
+    def _write_logs(self) -> None:
+        self._job_logs.flush()
+        progress = self._patiently(lambda session: repository.progress(session, self._job_id))
+        if progress is not None:
+            self._job_logs.overview(progress)
+
+    def _leave(self) -> None:
+        """Nothing is left for this worker."""
+        state = self._patiently(lambda session: repository.job_state(session, self._job_id))
+        if state is None or not state.is_final:
+            if self._logs is not None:
+                self._logs.flush()
+            return
+        if self._logs is not None:
+            self._write_logs()
+        # Also when a message comes late: whoever ended the job may have died before.
+        for key in list(self._desk.store.list(_parts_of(self._job_id))):
+            self._desk.store.delete(key)
+
+    def _try_again_later(self, step: Step, error: Exception) -> bool:
+        if step.held.attempt < _MOST_ATTEMPTS:
+            self._patiently(lambda session: repository.give_back(session, step.held))
+            return False
+        self._give_up(step, f"the batch worker failed {_MOST_ATTEMPTS} times, last with {error!r}")
+        return True
+
+    def _give_up(self, step: Step, reason: str) -> None:
+        code = PlatformError.code
+        match step:
+            case Planning():
+                self._patiently(lambda session: repository.fail_planning(session, step, code=code, message=reason))
+            case MiniBatch():
+                self._patiently(lambda session: repository.record_outcome(session, step, _hopeless(step, reason)))
+            case Ending():
+                error = {"code": code, "message": reason}
+                self._patiently(lambda session: repository.record_end(session, step, error))
+
+    def _give_back_at_once(self, held: Claim) -> None:
+        with suppress(SQLAlchemyError), transaction(self._desk.sessions) as work:
+            repository.give_back(work.session, held)
+
+
+def _parts_of(job_id: int) -> str:
+    return f"batch/{job_id}/"
+
+
+def _hopeless(step: MiniBatch, reason: str) -> Outcome:
+    spans = [Span.from_dict(document) for document in step.spans]
+    failures = [failure_of(span, reason) for span in spans]
+    return Outcome(part_key=None, rows=0, failures=failures, seconds=0.0, has_scored=False)
+
+
+def _too_many(order: JobOrder, failures: list[FileFailure]) -> dict[str, Any] | None:
+    first_reasons = {failure.file: failure.reason for failure in reversed(failures)}
+    threshold = order.settings.error_threshold
+    if threshold < 0 or len(first_reasons) <= threshold:
+        return None
+    listed = sorted(first_reasons.items())[:_FIRST_REASONS]
+    return {
+        "code": "ErrorThresholdExceeded",
+        "message": f"{len(first_reasons)} input files failed, and the error threshold allows {threshold}. "
+        + " ".join(f"{file}: {reason}." for file, reason in listed),
+        "details": [{"code": "InputFileFailed", "message": reason, "target": file} for file, reason in listed],
+    }

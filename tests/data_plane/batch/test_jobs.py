@@ -1,0 +1,147 @@
+"""Jobs from their row to their output, through a real batch worker."""
+
+import time
+
+from modelyard.core.domain.lifecycle import JobState, MiniBatchState
+from tests.data_plane.batch.batch_yard import BatchYard, csv, predicted
+from tests.data_plane.guests.yard import eventually
+
+FAILING = """
+    def init():
+        pass
+
+    def run(data, params=None):
+        if (data["id"] == 12).any():
+            raise ValueError("twelve is too much")
+        return data["x"].to_numpy() * 2
+"""
+
+# Fails until it was asked often enough, which a file counts: a new process knows it too.
+AT_THE_LAST_TRY = """
+    import os
+    from pathlib import Path
+
+    def init():
+        pass
+
+    def run(data, params=None):
+        asked = Path(os.environ["ASKED"])
+        asked.write_text(asked.read_text() + "x" if asked.exists() else "x")
+        if len(asked.read_text()) < int(os.environ["TRIES"]):
+            if os.environ["HOW"] == "raise":
+                raise ValueError("not yet")
+            os.kill(os.getpid(), 9)
+        return data["x"].to_numpy() * 2
+"""
+
+
+class TestJobs:
+    def test_a_folder_of_files_becomes_one_output_in_the_inputs_order(self, yard: BatchYard) -> None:
+        yard.start_worker()
+        files = {"b.csv": csv(100, 3), "a.csv": csv(0, 2), "deep/c.csv": csv(200, 1)}
+        job = yard.submit(files)
+        expected = predicted("a.csv", 0, 2) + predicted("b.csv", 100, 3) + predicted("c.csv", 200, 1)
+        assert yard.completed(job) == expected
+        row = yard.row(job)
+        assert (row.files, row.mini_batches, row.error) == (3, 3, None)
+        assert sum(each.rows for each in yard.mini_batches(job)) == 6
+        assert {each.state for each in yard.mini_batches(job)} == {MiniBatchState.COMPLETED}
+        assert row.started_at < row.ended_at
+        eventually(lambda: not yard.parts(job))
+        assert "the model loads" in yard.logged(job, "user/stdout/")
+        eventually(lambda: "Completed" in yard.logged(job, "job_progress_overview.txt"))
+
+        # The same worker has a warm guest for the next job.
+        (guest,) = yard.guests()
+        began = time.monotonic()
+        again = yard.submit({"a.csv": csv(0, 2)})
+        assert yard.completed(again) == predicted("a.csv", 0, 2)
+        print(f"a job of one file with a warm guest: {time.monotonic() - began:.2f} s")
+        assert yard.guests() == [guest]
+
+    def test_two_workers_share_a_job_of_several_files_a_mini_batch(self, yard: BatchYard) -> None:
+        yard.start_worker(0, workers=2)
+        yard.start_worker(1, workers=2)
+        files = {f"{n:03}.csv": csv(10 * n, 10) for n in range(30)}
+        job = yard.submit(files, mini_batch_size=3, max_concurrency_per_instance=2)
+        assert yard.completed(job) == b"".join(predicted(f"{n:03}.csv", 10 * n, 10) for n in range(30))
+        assert yard.row(job).mini_batches == 10
+
+    def test_a_bad_file_fails_itself_only(self, yard: BatchYard) -> None:
+        yard.start_worker()
+        files = {
+            "1.csv": csv(0, 2),
+            "2.csv": b"id,x\n1,many\n",
+            "3.csv": b"id\n1\n",
+            "4.csv": csv(10, 4),
+            "5.csv": csv(20, 2),
+        }
+        job = yard.submit(files, FAILING, mini_batch_size=5, max_retries=1)
+        assert yard.completed(job) == predicted("1.csv", 0, 2) + predicted("5.csv", 20, 2)
+        errors = yard.errors(job)
+        assert [line.split(",")[0] for line in errors.splitlines()] == ["file", "2.csv", "3.csv", "4.csv"]
+        assert "ValueError: twelve is too much" in errors
+        assert "twelve is too much" in yard.logged(job, "user/error.txt")
+        assert "Traceback" in yard.logged(job, "user/stdout/")
+
+    def test_more_failed_files_than_the_threshold_allows_fail_the_job(self, yard: BatchYard) -> None:
+        yard.start_worker()
+        good = {f"{n}.csv": csv(10 * n, 1) for n in range(3, 6)}
+        bad = {"0.csv": b"id,x\n1,many\n", "1.csv": b"id,x\n1,few\n"}
+        job = yard.submit({**good, **bad}, error_threshold=1)
+        row = yard.ended(job)
+        assert row.state == JobState.FAILED
+        assert row.error["code"] == "ErrorThresholdExceeded"
+        assert "2 input files failed, and the error threshold allows 1" in row.error["message"]
+        assert {detail["target"] for detail in row.error["details"]} == {"0.csv", "1.csv"}
+        assert yard.completed(yard.submit({**good, **bad}, error_threshold=2)).count(b"\n") == 3
+
+    def test_a_try_whose_model_raised_or_died_is_done_again_as_often_as_is_asked_for(self, yard: BatchYard) -> None:
+        yard.start_worker()
+        for how in ("raise", "die"):
+            asked = str(yard.data_dir.root / f"asked-{how}")
+            variables = {"ASKED": asked, "TRIES": "3", "HOW": how}
+            job = yard.submit({"a.csv": csv(0, 2)}, AT_THE_LAST_TRY, variables=variables, max_retries=2)
+            assert yard.completed(job) == predicted("a.csv", 0, 2)
+        variables = {"ASKED": f"{asked}-2", "TRIES": "3", "HOW": "die"}
+        job = yard.submit({"a.csv": csv(0, 2)}, AT_THE_LAST_TRY, variables=variables, max_retries=1)
+        assert yard.completed(job) == b""
+        assert "killed by signal 9" in yard.errors(job)
+
+    def test_a_try_has_the_time_of_the_retry_settings(self, yard: BatchYard) -> None:
+        yard.start_worker()
+        endless = FAILING.replace('raise ValueError("twelve is too much")', "import time; time.sleep(600)")
+        files = {"1.csv": csv(0, 1), "2.csv": csv(12, 1), "3.csv": csv(20, 1)}
+        job = yard.submit(files, endless, mini_batch_size=3, timeout_seconds=3, max_retries=0)
+        assert yard.completed(job) == predicted("1.csv", 0, 1) + predicted("3.csv", 20, 1)
+        assert "longer than the timeout of 3 s" in yard.errors(job)
+
+    def test_a_model_that_does_not_start_fails_the_job_with_its_own_words(self, yard: BatchYard) -> None:
+        yard.start_worker()
+        job = yard.submit({"1.csv": csv(0, 1)}, "raise RuntimeError('no weights')")
+        row = yard.ended(job)
+        assert (row.state, row.error["code"]) == (JobState.FAILED, "ResourceNotReady")
+        assert "RuntimeError: no weights" in row.error["message"]
+        assert "no weights" in yard.logged(job, "user/error.txt")
+
+    def test_an_input_with_nothing_in_it_fails_the_job(self, yard: BatchYard) -> None:
+        yard.start_worker()
+        row = yard.ended(yard.submit({}))
+        assert row.state == JobState.FAILED
+        assert row.error["message"]
+
+    def test_delivered_twice_a_message_does_what_one_does(self, yard: BatchYard) -> None:
+        files = {f"{n}.csv": csv(10 * n, 2) for n in range(4)}
+        job = yard.submit(files)
+        yard.send(job.id, 3)
+        yard.start_worker(0, workers=2)
+        yard.start_worker(1, workers=2)
+        expected = b"".join(predicted(f"{n}.csv", 10 * n, 2) for n in range(4))
+        assert yard.completed(job) == expected
+        ended_at = yard.row(job).ended_at
+        yard.send(job.id, 2)
+        # Both messages were read once these later jobs have ended.
+        for later in [yard.submit({"a.csv": csv(0, 1)}) for _ in range(2)]:
+            yard.completed(later)
+        assert (yard.output(job), yard.row(job).ended_at) == (expected, ended_at)
+        assert [each.attempt for each in yard.mini_batches(job)] == [1] * 4
