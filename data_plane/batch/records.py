@@ -5,15 +5,21 @@ from collections.abc import Callable, Iterable, Iterator
 from data_plane.batch.failures import UnreadableFile
 
 BLOCK_BYTES = 8 << 20
-"""What is read at once: memory is bounded by it, and a large file's mini-batches have its size."""
+"""What is read at once: memory is bounded by it, and the parts of a large file have its size."""
 _LONGEST_RECORD = 64 << 20
 
 LastEnd = Callable[[bytes], int]
 """Where in a text that begins with a record the last whole record ends; 0 where none does."""
 
 
-def blocks(pieces: Iterable[bytes], last_end: LastEnd, size: int) -> Iterator[bytes]:
-    """Blocks of about `size` bytes. The last is whatever is left, and may end in the midst of a record."""
+def _is_whole(rest: bytes) -> None:
+    """Each line is a record, the last one, too."""
+
+
+def blocks(
+    pieces: Iterable[bytes], last_end: LastEnd, size: int, check_rest: Callable[[bytes], None] = _is_whole
+) -> Iterator[bytes]:
+    """Blocks of about `size` bytes. The last is whatever is left; `check_rest` raises if that is half a record."""
     gathered: list[bytes] = []
     length, wanted = 0, size
     for piece in pieces:
@@ -34,4 +40,5 @@ def blocks(pieces: Iterable[bytes], last_end: LastEnd, size: int) -> Iterator[by
         gathered, length = [text[end:]], length - end
     rest = b"".join(gathered)
     if rest:
+        check_rest(rest)
         yield rest

@@ -1,0 +1,58 @@
+"""What a model scores at once: some rows of a file, held to the signature as an online request is."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from data_plane.signature import CompiledSignature, Enforced, SignatureViolations, Table, TensorSpec, TypedColumn
+
+_BATCH_DIMENSION = 2
+
+
+class Chunk(NamedTuple):
+    first_row: int
+    """Of its file's rows, from 0."""
+    rows: int
+    enforced: Enforced
+
+
+def enforced(signature: CompiledSignature, table: Table, first_row: int) -> Enforced:
+    """Raises SignatureViolations, whose rows are those of the file."""
+    matrix = _as_matrix(signature, table)
+    if matrix is not None:
+        return of_file(first_row, lambda: signature.enforce_tensors({"": matrix}, None))
+    return of_file(first_row, lambda: signature.enforce_table(table, None))
+
+
+def of_file(first_row: int, enforce: Callable[[], Enforced]) -> Enforced:
+    try:
+        return enforce()
+    except SignatureViolations as refused:
+        if not first_row:
+            raise
+        counted = tuple(
+            violation if violation.row is None else replace(violation, row=violation.row + first_row)
+            for violation in refused.violations
+        )
+        raise SignatureViolations(counted, refused.more) from None
+
+
+def _as_matrix(
+    signature: CompiledSignature, table: Table
+) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None":
+    """The usual table for a tensor at once: several columns, all of them plain numbers."""
+    if len(signature.inputs) != 1 or len(table.columns) < _BATCH_DIMENSION or not table.is_text:
+        return None
+    spec = signature.inputs[0]
+    if not isinstance(spec, TensorSpec) or spec.name is not None or len(spec.shape) != _BATCH_DIMENSION:
+        return None
+    arrays = [_array(column) for column in table.columns]
+    return (
+        None if any(array is None for array in arrays) else np.column_stack([one for one in arrays if one is not None])
+    )
+
+
+def _array(column: TypedColumn) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None":
+    return column.values if isinstance(column.values, np.ndarray) and column.nulls is None else None

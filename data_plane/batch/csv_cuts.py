@@ -1,0 +1,68 @@
+"""One pass over a large CSV file: where its parts begin, which rows they have, and the types of its columns."""
+
+from dataclasses import replace
+from itertools import chain
+
+import pyarrow
+
+from data_plane.batch import records
+from data_plane.batch.contents import mark_length, text_of
+from data_plane.batch.csv_blocks import Layout, layout_of, read_texts
+from data_plane.batch.csv_files import check_rest
+from data_plane.batch.csv_lines import header_end, last_end, row_count
+from data_plane.batch.number_texts import plain_kind
+from data_plane.batch.spans import Span
+from data_plane.gateway.protocols.mlflow.arrow_columns import python_values
+from data_plane.guests.codec import LogicalType
+from data_plane.signature import CompiledSignature
+from data_plane.signature.inferred import joined_kind, kind_of_texts, whole_kind
+from modelyard.core.ports.object_store import ObjectStore
+
+
+def cut_csv(store: ObjectStore, whole: Span, signature: CompiledSignature) -> list[Span]:
+    """Raises UnreadableFile."""
+    mark = mark_length(b"".join(store.get(whole.key, length=4)))
+    blocks = records.blocks(text_of(store, whole), last_end, records.BLOCK_BYTES, check_rest)
+    first = next(blocks, b"")
+    header = first[: header_end(first)]
+    layout = layout_of(header, signature)
+    types = None if signature.inputs else _Types(layout)
+    spans = []
+    place, row = mark + len(header), 0
+    for block in chain([first[len(header) :]], blocks):
+        rows = row_count(block, len(layout.names))
+        if types:
+            types.look_at(block, row)
+        if rows:
+            spans.append(
+                replace(
+                    whole, start=place, end=place + len(block), header_end=mark + len(header), first_row=row, rows=rows
+                )
+            )
+        place, row = place + len(block), row + rows
+    return [replace(span, kinds=types.found()) for span in spans] if types else spans
+
+
+class _Types:
+    """Of the columns, as pandas infers them from all of the file's rows."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._kinds: list[LogicalType | None] = [None] * len(layout.names)
+        self._is_any_missing = [False] * len(layout.names)
+
+    def look_at(self, block: bytes, first_row: int) -> None:
+        for place, column in enumerate(read_texts(block, self._layout, first_row).columns):
+            self._is_any_missing[place] |= bool(column.null_count)
+            for texts in column.chunks:
+                self._kinds[place] = joined_kind(self._kinds[place], _kind(texts))
+
+    def found(self) -> tuple[str, ...]:
+        return tuple(
+            whole_kind(kind, is_any_missing=missing)
+            for kind, missing in zip(self._kinds, self._is_any_missing, strict=True)
+        )
+
+
+def _kind(texts: pyarrow.Array) -> LogicalType | None:
+    return plain_kind(texts) or kind_of_texts(python_values(pyarrow.chunked_array([texts.drop_null()])))

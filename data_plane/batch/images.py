@@ -1,0 +1,64 @@
+"""Images to arrays: one is a row of its own, in the shape and of the type that the model's tensor has."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from data_plane.batch.chunks import Chunk
+from data_plane.batch.failures import UnreadableFile
+from data_plane.batch.spans import Span
+from data_plane.signature import CompiledSignature, TensorSpec
+from modelyard.core.ports.object_store import ObjectStore
+
+_MOST_PIXELS = 100_000_000
+
+
+def read_image(store: ObjectStore, span: Span, signature: CompiledSignature) -> Iterator[Chunk]:
+    match signature.inputs:
+        case () if not signature.is_raw:
+            shape: tuple[int, ...] | None = None
+        case (TensorSpec() as spec,):
+            shape = spec.shape
+        case _:
+            raise UnreadableFile(
+                "an image needs a model whose signature is one tensor; this model takes something else"
+            )
+    array = _shaped(_pixels(store, span.key), shape)
+    yield Chunk(0, len(array), signature.enforce_tensors({_name(signature): array}, None))
+
+
+def _name(signature: CompiledSignature) -> str:
+    return str(signature.inputs[0].name or "") if signature.inputs else ""
+
+
+def _pixels(store: ObjectStore, key: str) -> npt.NDArray[Any]:
+    try:
+        with Image.open(io.BytesIO(b"".join(store.get(key)))) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                raise UnreadableFile(f"the image has more than {_MOST_PIXELS} pixels: make it smaller")
+            # A palette's numbers say nothing without it.
+            return np.asarray(
+                image.convert("RGBA" if "transparency" in image.info else "RGB") if image.mode == "P" else image
+            )
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        raise UnreadableFile(f"the image is damaged, or none: {error}") from None
+
+
+def _shaped(pixels: npt.NDArray[Any], shape: tuple[int, ...] | None) -> npt.NDArray[Any]:
+    """One image is a batch of one. Where the model has other dimensions, the same values are put into these."""
+    if shape is None or (len(shape) == pixels.ndim + 1 and _fits(shape[1:], pixels.shape)):
+        return pixels[np.newaxis]
+    if shape.count(-1) > 1 or (len(shape) == pixels.ndim and _fits(shape, pixels.shape)):
+        return pixels
+    try:
+        return pixels.reshape(shape)
+    except ValueError:
+        return pixels[np.newaxis] if len(shape) == pixels.ndim + 1 else pixels
+
+
+def _fits(declared: tuple[int, ...], found: tuple[int, ...]) -> bool:
+    return all(size in (-1, there) for size, there in zip(declared, found, strict=True))

@@ -1,0 +1,120 @@
+"""Columns of text that are plainly numbers, parsed at once.
+
+Plain is what JSON's grammar spells, too small for a double to stand for two whole numbers. Of these the signature's
+rules say the same whether they look at the text or at the number. All else is left to them as text.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow
+import pyarrow.compute
+
+from data_plane.guests.codec import LogicalType
+from data_plane.signature.table import TypedColumn
+
+_WHOLE = r"-?(?:0|[1-9][0-9]*)"
+_NUMBER = rf"{_WHOLE}(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+_EXACT_DOUBLE = 2.0**53
+_LIMITS: Mapping[LogicalType, float] = {"float": 2.0**24}
+_WHOLE_KINDS = ("integer", "long")
+
+
+def _all(text: str) -> str:
+    """A pattern of texts with a line break between each two."""
+    return rf"\A(?:{text}\n)*{text}\z"
+
+
+_WHOLES, _POINTED_WHOLES, _NUMBERS = _all(_WHOLE), _all(rf"{_WHOLE}(?:\.0+)?"), _all(_NUMBER)
+_PLAIN_BLOCK = rf"\A(?:(?:{_NUMBER})?(?:,|\r?\n))*(?:{_NUMBER})?\z"
+
+ARROW_TYPES: Mapping[LogicalType, pyarrow.DataType] = {
+    "integer": pyarrow.int64(),
+    "long": pyarrow.int64(),
+    "float": pyarrow.float64(),
+    "double": pyarrow.float64(),
+}
+
+
+def is_plain(block: bytes) -> bool:
+    """Whether nothing but plain numbers and missing values stands in a block of CSV."""
+    return block.isascii() and _matches(pyarrow.array([block], pyarrow.binary()), _PLAIN_BLOCK)
+
+
+def is_exact(numbers: Any, kind: LogicalType) -> bool:
+    """Whether each parsed number is the only one that its text could be, in a column of `kind`."""
+    if pyarrow.types.is_integer(numbers.type) and kind in _WHOLE_KINDS:
+        return True
+    limit = _LIMITS.get(kind, _EXACT_DOUBLE)
+    extremes = pyarrow.compute.min_max(numbers)
+    least, most = extremes["min"].as_py(), extremes["max"].as_py()
+    return least is None or (-limit < least and most < limit)
+
+
+def number_column(numbers: Any) -> TypedColumn:
+    """Of an array or a chunked one. In a float column a missing value is NaN."""
+    if not numbers.null_count or pyarrow.types.is_floating(numbers.type):
+        return TypedColumn(_to_numpy(numbers))
+    return TypedColumn(_to_numpy(numbers.fill_null(0)), _to_numpy(numbers.is_null()))
+
+
+def parsed_texts(texts: pyarrow.ChunkedArray, kind: LogicalType) -> TypedColumn | None:
+    """None where one is not plain, or nothing is there."""
+    if kind not in ARROW_TYPES or texts.null_count == len(texts):
+        return None
+    parsed = []
+    for chunk in texts.chunks:
+        numbers = _parsed(chunk, kind)
+        if numbers is None:
+            return None
+        parsed.append(numbers)
+    kinds = {numbers.type for numbers in parsed}
+    if len(kinds) > 1:
+        # What is rounded by this is no longer exact either.
+        parsed = [numbers.cast(pyarrow.float64(), safe=False) for numbers in parsed]
+    whole = pyarrow.chunked_array(parsed)
+    return number_column(whole) if len(kinds) == 1 or is_exact(whole, kind) else None
+
+
+def plain_kind(texts: pyarrow.Array) -> LogicalType | None:
+    """The type of a column that no signature declares, where its values are plain numbers."""
+    for kind in ("long", "double"):
+        numbers = None if texts.null_count == len(texts) else _parsed(texts, kind)
+        if numbers is not None:
+            return "long" if pyarrow.types.is_integer(numbers.type) else "double"
+    return None
+
+
+def _parsed(texts: pyarrow.Array, kind: LogicalType) -> pyarrow.Array | None:
+    if texts.null_count == len(texts):
+        return texts.cast(ARROW_TYPES[kind])
+    lines = _in_lines(texts)
+    if kind in _WHOLE_KINDS and _matches(lines, _WHOLES):
+        wanted = pyarrow.int64()
+    elif _matches(lines, _POINTED_WHOLES if kind in _WHOLE_KINDS else _NUMBERS):
+        wanted = pyarrow.float64()
+    else:
+        return None
+    try:
+        numbers = texts.cast(wanted)
+    except pyarrow.ArrowInvalid:
+        return None
+    return numbers if is_exact(numbers, kind) else None
+
+
+def _in_lines(texts: pyarrow.Array) -> pyarrow.Array:
+    present = texts.drop_null()
+    together = pyarrow.ListArray.from_arrays(pyarrow.array([0, len(present)], pyarrow.int32()), present)
+    return pyarrow.compute.binary_join(together, "\n")
+
+
+def _matches(texts: pyarrow.Array, pattern: str) -> bool:
+    return bool(pyarrow.compute.match_substring_regex(texts, pattern)[0].as_py())
+
+
+def _to_numpy(column: Any) -> npt.NDArray[Any]:
+    if isinstance(column, pyarrow.ChunkedArray):
+        return np.asarray(column.to_numpy())
+    return np.asarray(column.to_numpy(zero_copy_only=False))
