@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from data_plane.batch.failures import FileFailure
 from data_plane.batch.repository import Progress
+from modelyard.core.domain.job_files import logs_prefix
 from modelyard.core.logs import utc_stamp
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
 
@@ -21,8 +22,8 @@ class JobLogs:
 
     def __init__(self, store: ObjectStore, job_name: str, worker: str) -> None:
         self._store = store
-        self._folder = f"datastores/workspaceblobstore/azureml/{job_name}-run/logs"
-        self._output_key = f"{self._folder}/user/stdout/{worker}.txt"
+        self._folder = logs_prefix(job_name)
+        self._output_key = f"{self._folder}user/stdout/{worker}.txt"
         self._output: bytes | None = None
         self._pending: list[bytes] = []
         self._flushed_at = time.monotonic()
@@ -46,7 +47,7 @@ class JobLogs:
         self._put(self._output_key, self._output)
 
     def overview(self, progress: Progress) -> None:
-        self._put(f"{self._folder}/job_progress_overview.txt", _overview(progress).encode())
+        self._put(f"{self._folder}job_progress_overview.txt", _overview(progress).encode())
 
     def errors(self, error: str | None, failures: Sequence[FileFailure]) -> None:
         lines = [error] if error else []
@@ -54,7 +55,7 @@ class JobLogs:
         if len(failures) > _MOST_REASONS:
             lines.append(f"and {len(failures) - _MOST_REASONS} more, in errors.csv beside the predictions")
         if lines:
-            self._put(f"{self._folder}/user/error.txt", "".join(f"{line}\n" for line in lines).encode(errors="replace"))
+            self._put(f"{self._folder}user/error.txt", "".join(f"{line}\n" for line in lines).encode(errors="replace"))
 
     def _earlier_output(self) -> bytes:
         try:

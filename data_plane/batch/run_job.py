@@ -30,6 +30,7 @@ from data_plane.batch.writing import PartMissing, PartWriter, assemble, write_er
 from modelyard.core.db.leases import Claim, LeaseLost, heartbeat
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.batch import OutputAction
+from modelyard.core.domain.job_files import parts_prefix
 from modelyard.core.errors import PlatformError
 from modelyard.core.ports.object_store import ObjectStore
 
@@ -175,7 +176,7 @@ class _JobRun:
         digest = hashlib.sha256()
         for chunk in part.content():
             digest.update(chunk)
-        key = f"{_parts_of(step.order.id)}{step.number}-{digest.hexdigest()}"
+        key = f"{parts_prefix(step.order.id)}{step.number}-{digest.hexdigest()}"
         self._desk.store.put(key, part.content())
         return key
 
@@ -247,7 +248,7 @@ class _JobRun:
         if self._logs is not None:
             self._write_logs()
         # Also when a message comes late: whoever ended the job may have died before.
-        for key in list(self._desk.store.list(_parts_of(self._job_id))):
+        for key in list(self._desk.store.list(parts_prefix(self._job_id))):
             self._desk.store.delete(key)
 
     def _try_again_later(self, step: Step, error: Exception) -> bool:
@@ -271,10 +272,6 @@ class _JobRun:
     def _give_back_at_once(self, held: Claim) -> None:
         with suppress(SQLAlchemyError), transaction(self._desk.sessions) as work:
             repository.give_back(work.session, held)
-
-
-def _parts_of(job_id: int) -> str:
-    return f"batch/{job_id}/"
 
 
 def _hopeless(step: MiniBatch, reason: str) -> Outcome:

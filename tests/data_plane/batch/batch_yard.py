@@ -30,6 +30,7 @@ from modelyard.core.db.rows import BuiltEnvironmentRow, JobRow, MiniBatchRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.batch import BatchSettings, InputKind
 from modelyard.core.domain.bundle import BUNDLE_FILE, SCORING_SCRIPT, Bundle, BundledEnvironment, BundledModel
+from modelyard.core.domain.job_files import default_output_key, errors_key, logs_prefix, parts_prefix
 from modelyard.core.domain.lifecycle import JobState
 from modelyard.core.domain.mlmodel import RawSignature
 from modelyard.core.domain.model_manifest import ModelFile, ModelManifest
@@ -165,7 +166,7 @@ class BatchYard:
             self.store.put(f"{folder}/{path}", [content])
         # Seconds for a start on two busy cores are not what the tests are about.
         chosen = BatchSettings(**{"timeout_seconds": 60.0, "mini_batch_size": 1, **settings})
-        output_key = f"datastores/workspaceblobstore/azureml/{name}-run/score/{chosen.output_file_name}"
+        output_key = default_output_key(name, chosen.output_file_name)
         row = JobRow(
             workspace_id=1,
             name=name,
@@ -271,12 +272,12 @@ class BatchYard:
         return b"".join(self.store.get(job.output_key))
 
     def errors(self, job: Submitted) -> str:
-        return b"".join(self.store.get(str(Path(job.output_key).with_name("errors.csv")))).decode()
+        return b"".join(self.store.get(errors_key(job.output_key))).decode()
 
     def logged(self, job: Submitted, name: str) -> str:
         """Of the job's logs, all that lie below this name."""
-        prefix = f"datastores/workspaceblobstore/azureml/{job.name}-run/logs/{name}"
-        return b"".join(chunk for key in self.store.list(prefix) for chunk in self.store.get(key)).decode()
+        keys = self.store.list(logs_prefix(job.name) + name)
+        return b"".join(chunk for key in keys for chunk in self.store.get(key)).decode()
 
     def parts(self, job: Submitted) -> list[str]:
-        return list(self.store.list(f"batch/{job.id}/"))
+        return list(self.store.list(parts_prefix(job.id)))
