@@ -192,12 +192,14 @@ class TestParquet:
         table = Output(tmp_path, PARQUET).table([])
         assert (table.num_rows, table.schema.names) == (0, ["row", "prediction", "file"])
 
-    def test_large_texts_end_a_row_group_early(self, tmp_path):
-        texts = ["x" * 3_000_000] * 25
-        content = Output(tmp_path, PARQUET).of([Answered(25, as_json(texts))])
+    def test_large_texts_end_a_row_group_early_wherever_the_input_is_cut(self, tmp_path):
+        texts = ["x" * 6_000_000] * 13
+        output = Output(tmp_path, PARQUET)
+        content = output.of([Answered(13, as_json(texts))])
         file = pq.ParquetFile(io.BytesIO(content))
-        assert [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)] == [12, 12, 1]
+        assert [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)] == [6, 6, 1]
         assert file.read().column("prediction").to_pylist() == texts
+        assert output.of([Answered(4, as_json(texts[:4]))], [Answered(9, as_json(texts[4:]), first_row=4)]) == content
 
 
 ENTRIES = st.one_of(

@@ -71,6 +71,10 @@ class TestNumbers:
     def test_doubles_are_written_as_python_writes_them(self, numbers):
         assert predictions(ArrayResult(np.array(numbers)), len(numbers)) == list(map(repr, numbers))
 
+    def test_python_writes_exponents_from_here_on(self):
+        numbers = [1e-4, 9.999e-5, 1e-5, 9.999e-6, 5e-324, 9999999999999998.0, 1e16, 1.5e16, 9.9e16, 1e17, 1.7e308, 0.0]
+        assert predictions(ArrayResult(np.array(numbers)), len(numbers)) == list(map(repr, numbers))
+
     @settings(max_examples=100, deadline=None, derandomize=True, database=None)
     @given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=50))
     def test_single_precision_reads_back_as_the_same_number(self, numbers):
