@@ -1,6 +1,10 @@
-"""A model folder to the platform: streamed in bounded memory, and continued where it broke off."""
+"""A folder to the platform: streamed in bounded memory, and continued where it broke off.
+
+Large files go one by one; thousands of small ones, of which each costs little but the waiting, several at once.
+"""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -17,6 +21,7 @@ _RECEIVED = "x-modelyard-received"
 _SHA256 = "x-modelyard-sha256"
 # Below this, sending again costs less than asking whether it is there.
 _SMALL_BYTES = 64 << 10
+_AT_ONCE = 8
 _PATIENCE_SECONDS = 60.0
 _PASSING = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT})
 
@@ -53,8 +58,17 @@ def upload_folder(connection: Connection, folder: LocalFolder, pending: PendingU
     """Send every file. Returns the URI that a model version names."""
     sender = _Sender(connection, pending, watcher, folder.size)
     by_path = {file.path: file.location for file in folder.files}
+    small = [file for file in folder.manifest.files if file.size <= _SMALL_BYTES]
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        for size in pool.map(lambda file: sender.send(file, by_path[file.path]), small):
+            sender.count(size)
+    finally:
+        # Also when one cannot be sent, or the user has had enough.
+        pool.shutdown(cancel_futures=True)
     for file in folder.manifest.files:
-        sender.send(file, by_path[file.path])
+        if file.size > _SMALL_BYTES:
+            sender.count(sender.send(file, by_path[file.path]))
     return f"{pending.blob_uri}/{quote(folder.name)}"
 
 
@@ -66,15 +80,19 @@ class _Sender:
         self._done = 0
         self._total = total
 
-    def send(self, file: ModelFile, location: Path) -> None:
-        """One file, whole. After an interruption only what the platform has not received is sent again."""
+    def send(self, file: ModelFile, location: Path) -> int:
+        """One file, whole; returns its size. After an interruption only what has not been received is sent again."""
         start = 0 if file.size <= _SMALL_BYTES else self._received(file)
         patience = Patience(_PATIENCE_SECONDS)
         while not self._is_sent(file, location, start):
             if not patience.is_left():
                 raise TransferFailed(f"the upload of {file.path} broke off; run the command again to try once more")
             start = self._received(file)
-        self._done += file.size
+        return file.size
+
+    def count(self, size: int) -> None:
+        """So many bytes more have arrived."""
+        self._done += size
         self._watcher.transferred(self._done, self._total)
 
     def _received(self, file: ModelFile) -> int:

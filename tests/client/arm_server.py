@@ -33,6 +33,8 @@ class ArmServer:
         self.failure: dict[str, Any] | None = None
         self.break_after: int | None = None
         """The next upload breaks off after so many bytes."""
+        self.refused_upload: str | None = None
+        """The upload to a path with this end is refused."""
         self.lose_answer_of: str | None = None
         """The next PUT to a path with this end takes effect, and its answer is lost."""
         self.refuse_connections = 0
@@ -220,6 +222,9 @@ class _Handler(BaseHTTPRequestHandler):
             chunk = self.rfile.read(min(_CHUNK, left))
             content += chunk
             left -= len(chunk)
+        if state.refused_upload and path.endswith(state.refused_upload):
+            self._reply(413, _error("PayloadTooLarge", "the file is too large"))
+            return
         state.uploads[path] = bytes(content)
         self._reply(201, None)
 

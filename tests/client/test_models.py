@@ -30,6 +30,20 @@ class TestRegister:
         assert resource["id"].endswith("/models/m/versions/1")
         assert server.at("/models/m/versions/1")["properties"]["modelUri"] == f"{server.url}/uploads/one/model"
 
+    def test_many_small_files_all_arrive(self, client, server, model_folder):
+        for number in range(100):
+            (model_folder / "data" / f"{number}.csv").write_text(f"x\n{number}\n")
+        client.models.register(LocalModel(model_folder, name="m"))
+        assert stored(server) == content_of(model_folder)
+
+    def test_a_refused_file_ends_the_upload_with_its_reason(self, client, server, model_folder):
+        for number in range(1000):
+            (model_folder / "data" / f"{number}.csv").write_text(f"x\n{number}\n")
+        server.refused_upload = "/data/7.csv"
+        with pytest.raises(ApiError, match="too large"):
+            client.models.register(LocalModel(model_folder, name="m"))
+        assert len(server.uploads) < 1000
+
     def test_without_a_version_the_next_one_is_taken(self, client, server, model_folder):
         client.models.register(LocalModel(model_folder, name="m"))
         second = client.models.register(LocalModel(model_folder, name="m"))
