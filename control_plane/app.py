@@ -4,6 +4,8 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from control_plane.features.computes.routes import router as computes
+from control_plane.features.data.routes import router as data
 from control_plane.features.environments.routes import router as environments
 from control_plane.features.health.routes import router as health
 from control_plane.features.models.routes import downloads
@@ -32,6 +34,8 @@ ROUTERS = (
     downloads,
     uploads,
     environments,
+    data,
+    computes,
     online_endpoints,
     online_deployments,
     operations,

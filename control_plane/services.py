@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from control_plane.features.computes.service import Computes
+from control_plane.features.data.service import Data
 from control_plane.features.environments.service import Environments
 from control_plane.features.health.service import Health
 from control_plane.features.models.service import Models
@@ -29,6 +31,8 @@ class Services:
     uploads: Uploads
     models: Models
     environments: Environments
+    data: Data
+    computes: Computes
     online_endpoints: OnlineEndpoints
     online_deployments: OnlineDeployments
     operations: Operations
@@ -46,6 +50,8 @@ def wire(settings: PlatformSettings, sessions: Sessions, store: ObjectStore, dis
         uploads=uploads,
         models=Models(sessions, store, uploads, signer),
         environments=Environments(sessions, dispatcher),
+        data=Data(sessions, uploads),
+        computes=Computes(sessions),
         online_endpoints=OnlineEndpoints(sessions, SecretBox(master_key)),
         online_deployments=OnlineDeployments(sessions, store, dispatcher),
         operations=Operations(sessions),

@@ -9,7 +9,8 @@ _NAMESPACE = "Microsoft.MachineLearningServices"
 _WORDS = (
     "subscriptions resourceGroups providers workspaces models versions environments onlineEndpoints deployments "
     "listKeys regenerateKeys token getLogs skus scoringScript workers builtEnvironments pruneEnvironments "
-    "startPendingUpload files locations mfeOperationsStatus mfeOperationResults"
+    "startPendingUpload files locations mfeOperationsStatus mfeOperationResults "
+    "data computes batchEndpoints jobs cancel"
 )
 _CANONICAL = {word.lower(): word for word in (*_WORDS.split(), _NAMESPACE)}
 

@@ -1,4 +1,4 @@
-"""What models and environments have in common: a container with a name, and versions in it."""
+"""What models, environments and data assets have in common: a container with a name, and versions in it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

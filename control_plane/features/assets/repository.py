@@ -1,4 +1,4 @@
-"""Containers and versions in the database, written once for models and environments."""
+"""Containers and versions in the database, written once for all kinds of assets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +11,18 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from control_plane.features.assets.asset import Container, Description, ListView, VersionHead, VersionQuery
 from control_plane.features.workspaces.workspace import Workspace
 from control_plane.web.paging import Page
-from modelyard.core.db.rows import EnvironmentRow, EnvironmentVersionRow, ModelRow, ModelVersionRow
+from modelyard.core.db.rows import (
+    DataRow,
+    DataVersionRow,
+    EnvironmentRow,
+    EnvironmentVersionRow,
+    ModelRow,
+    ModelVersionRow,
+)
 from modelyard.core.errors import Conflict, ResourceNotFound
 
-C = TypeVar("C", ModelRow, EnvironmentRow)
-V = TypeVar("V", ModelVersionRow, EnvironmentVersionRow)
+C = TypeVar("C", ModelRow, EnvironmentRow, DataRow)
+V = TypeVar("V", ModelVersionRow, EnvironmentVersionRow, DataVersionRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +152,4 @@ class Assets(Generic[C, V]):
 
 MODELS = Assets("model", ModelRow, ModelVersionRow, ModelVersionRow.model_id)
 ENVIRONMENTS = Assets("environment", EnvironmentRow, EnvironmentVersionRow, EnvironmentVersionRow.environment_id)
+DATA = Assets("data asset", DataRow, DataVersionRow, DataVersionRow.data_id)

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from functools import partial
 
-from control_plane.features.assets.asset import Container, Description, ListView, VersionQuery
+from control_plane.features.assets.asset import VersionQuery
 from control_plane.features.assets.repository import ENVIRONMENTS
+from control_plane.features.assets.service import Containers
 from control_plane.features.environments import repository
 from control_plane.features.environments.environment_version import (
     BuiltEnvironment,
@@ -18,32 +19,16 @@ from control_plane.features.workspaces.repository import get_workspace
 from control_plane.features.workspaces.workspace import WorkspacePath
 from control_plane.web.paging import Page, Slice
 from control_plane.workflows.dispatcher import Dispatcher
+from modelyard.core.db.rows import EnvironmentRow, EnvironmentVersionRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.names import check_asset_name, check_version
 from modelyard.core.errors import VersionImmutable
 
 
-class Environments:
+class Environments(Containers[EnvironmentRow, EnvironmentVersionRow]):
     def __init__(self, sessions: Sessions, dispatcher: Dispatcher) -> None:
-        self._sessions = sessions
+        super().__init__(sessions, ENVIRONMENTS)
         self._dispatcher = dispatcher
-
-    # Containers.
-
-    def list(self, path: WorkspacePath, view: ListView, page: Page) -> Slice[Container]:
-        with transaction(self._sessions) as work:
-            workspace = get_workspace(work.session, path)
-            return Slice.of(ENVIRONMENTS.containers(work.session, workspace, view, page), page)
-
-    def get(self, path: WorkspacePath, name: str) -> Container:
-        with transaction(self._sessions) as work:
-            return ENVIRONMENTS.container_of(work.session, get_workspace(work.session, path), name)
-
-    def put(self, path: WorkspacePath, name: str, described: Description) -> tuple[Container, bool]:
-        """The container, and whether it is new."""
-        check_asset_name(name, noun=ENVIRONMENTS.noun)
-        with transaction(self._sessions) as work:
-            return ENVIRONMENTS.put_container(work.session, get_workspace(work.session, path), name, described)
 
     def delete(self, path: WorkspacePath, name: str) -> bool:
         """With all its versions. False: it is not there."""

@@ -3,17 +3,19 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from control_plane.features.assets.asset import Container, Description, ListView, VersionQuery
+from control_plane.features.assets.asset import VersionQuery
 from control_plane.features.assets.repository import MODELS
+from control_plane.features.assets.service import Containers
 from control_plane.features.models import repository
 from control_plane.features.models.content import ContentReader
 from control_plane.features.models.model_version import ModelContent, ModelType, ModelVersion, ModelVersionWish
 from control_plane.features.uploads.service import Uploads
-from control_plane.features.uploads.upload import UploadReference
+from control_plane.features.uploads.upload import UploadReference, stored_uri
 from control_plane.features.workspaces.repository import get_workspace
 from control_plane.features.workspaces.workspace import Workspace, WorkspacePath
 from control_plane.signed_urls import Grant, UrlSigner
 from control_plane.web.paging import Page, Slice
+from modelyard.core.db.rows import ModelRow, ModelVersionRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.model_manifest import ModelFile
 from modelyard.core.domain.names import check_asset_name, check_version
@@ -21,29 +23,13 @@ from modelyard.core.errors import InvalidRequest, ResourceNotFound, VersionImmut
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
 
 
-class Models:
+class Models(Containers[ModelRow, ModelVersionRow]):
     def __init__(self, sessions: Sessions, store: ObjectStore, uploads: Uploads, signer: UrlSigner) -> None:
-        self._sessions = sessions
+        super().__init__(sessions, MODELS)
         self._store = store
         self._uploads = uploads
         self._signer = signer
         self._reader = ContentReader(uploads, store)
-
-    # Containers.
-
-    def list(self, path: WorkspacePath, view: ListView, page: Page) -> Slice[Container]:
-        with transaction(self._sessions) as work:
-            return Slice.of(MODELS.containers(work.session, get_workspace(work.session, path), view, page), page)
-
-    def get(self, path: WorkspacePath, name: str) -> Container:
-        with transaction(self._sessions) as work:
-            return MODELS.container_of(work.session, get_workspace(work.session, path), name)
-
-    def put(self, path: WorkspacePath, name: str, described: Description) -> tuple[Container, bool]:
-        """The container, and whether it is new."""
-        check_asset_name(name, noun=MODELS.noun)
-        with transaction(self._sessions) as work:
-            return MODELS.put_container(work.session, get_workspace(work.session, path), name, described)
 
     def delete(self, path: WorkspacePath, name: str) -> bool:
         """With all its versions. False: it is not there."""
@@ -96,7 +82,7 @@ class Models:
         self, workspace: Workspace, existing: ModelVersion | None, wish: ModelVersionWish
     ) -> ModelContent | None:
         """The files that the wish brings; None when it names those that the version already has."""
-        uri = _stored_uri(workspace, wish)
+        uri = stored_uri(workspace.path, wish.model_uri or "")
         if existing is not None and (wish.model_uri is None or existing.model_uri == uri):
             return None
         reference = UploadReference.in_uri(wish.model_uri or "")
@@ -128,18 +114,6 @@ class Models:
 
 def _grant(sha256: str) -> Grant:
     return Grant("download", sha256)
-
-
-def _stored_uri(workspace: Workspace, wish: ModelVersionWish) -> str:
-    """In Azure's form, which names no host: the platform may move."""
-    reference = UploadReference.in_uri(wish.model_uri or "")
-    if reference is None:
-        return wish.model_uri or ""
-    path = workspace.path
-    return (
-        f"azureml://subscriptions/{path.subscription}/resourcegroups/{path.resource_group}/workspaces/{path.name}"
-        f"/datastores/workspaceblobstore/paths/uploads/{reference.upload_id}/{reference.path}"
-    )
 
 
 def _check_same(existing: ModelVersion, wish: ModelVersionWish, content: ModelContent | None) -> None:

@@ -6,16 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from control_plane.features.deployments.failure import Failure
 from control_plane.features.operations.operation import Operation
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.lifecycle import ProvisioningState
 from modelyard.core.errors import OperationInProgress
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    code: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from control_plane.features.deployments.failure import Failure
+from control_plane.features.deployments.references import Resolved
 from control_plane.features.online_deployments.deployment import (
     Deployment,
     DeploymentWish,
-    Failure,
     Worker,
 )
-from control_plane.features.online_deployments.references import Resolved
 from control_plane.features.online_endpoints.endpoint import Endpoint
 from control_plane.features.online_endpoints.repository import begin_deployment_deletion
 from control_plane.features.operations.operation import OperationKind

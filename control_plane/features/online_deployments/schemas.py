@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from control_plane.features.endpoints.schemas import operation_uri, users_own
 from control_plane.features.online_deployments.deployment import (
     Deployment,
     DeploymentPatch,
     DeploymentWish,
     Worker,
 )
-from control_plane.features.online_endpoints.schemas import OPERATION_URI, users_own
 from control_plane.web.addresses import Links
 from control_plane.web.arm_body import ArmBody, ArmEnum, Document, Duration, Moment, Texts
 from control_plane.web.error_body import ErrorDetail
@@ -243,18 +243,11 @@ class DeploymentBody(Resource):
                 request_settings=RequestSettingsBody.of(spec.request_settings),
                 liveness_probe=ProbeBody.of(spec.liveness_probe),
                 readiness_probe=ProbeBody.of(spec.readiness_probe),
-                properties={**deployment.properties, **_operation_uri(deployment, links)},
+                properties={**deployment.properties, **operation_uri(deployment.operation, links)},
                 provisioning_state=deployment.state,
                 provisioning_error=ErrorDetail(code=failure.code, message=failure.message) if failure else None,
             ),
         )
-
-
-def _operation_uri(deployment: Deployment, links: Links) -> dict[str, str]:
-    operation = deployment.operation
-    if operation is None:
-        return {}
-    return {OPERATION_URI: links.operation(operation.subscription, operation.location, operation.id)}
 
 
 class LogsRequest(ArmBody):

@@ -5,6 +5,7 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
+from control_plane.features.deployments.references import Resolved, resolve
 from control_plane.features.online_deployments import repository
 from control_plane.features.online_deployments.deployment import (
     Deployment,
@@ -15,7 +16,6 @@ from control_plane.features.online_deployments.deployment import (
     check_is_settled,
     next_step,
 )
-from control_plane.features.online_deployments.references import Resolved, resolve
 from control_plane.features.online_endpoints.endpoint import Endpoint
 from control_plane.features.online_endpoints.repository import find_own_for_change, get_endpoint, lock_endpoint
 from control_plane.features.workspaces.repository import get_workspace

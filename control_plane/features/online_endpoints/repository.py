@@ -1,19 +1,16 @@
 """Online endpoints in the database. Whoever changes one holds its row's lock from the first look on."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from control_plane.features.endpoints.credentials import AuthMode, EndpointKeys, KeyType, key_digest
 from control_plane.features.online_endpoints.endpoint import (
-    AuthMode,
     Endpoint,
-    EndpointKeys,
     EndpointPatch,
     EndpointWish,
-    KeyType,
 )
 from control_plane.features.operations.operation import Operation, OperationKind
 from control_plane.features.operations.repository import operation_of, start_operation
@@ -119,8 +116,8 @@ def add_endpoint(session: Session, workspace: Workspace, name: str, keys: Endpoi
             provisioning_state=ProvisioningState.CREATING,
             primary_key_encrypted=box.encrypt(keys.primary),
             secondary_key_encrypted=box.encrypt(keys.secondary),
-            primary_key_digest=_digest(keys.primary),
-            secondary_key_digest=_digest(keys.secondary),
+            primary_key_digest=key_digest(keys.primary),
+            secondary_key_digest=key_digest(keys.secondary),
             token_key_encrypted=box.encrypt(token.private),
             token_public_key=token.public,
         )
@@ -162,9 +159,9 @@ def apply_patch(session: Session, endpoint: Endpoint, patch: EndpointPatch) -> E
 def store_key(session: Session, endpoint: Endpoint, kind: KeyType, key: str, box: SecretBox) -> Endpoint:
     row = session.get_one(OnlineEndpointRow, endpoint.key)
     if kind == KeyType.PRIMARY:
-        row.primary_key_encrypted, row.primary_key_digest = box.encrypt(key), _digest(key)
+        row.primary_key_encrypted, row.primary_key_digest = box.encrypt(key), key_digest(key)
     else:
-        row.secondary_key_encrypted, row.secondary_key_digest = box.encrypt(key), _digest(key)
+        row.secondary_key_encrypted, row.secondary_key_digest = box.encrypt(key), key_digest(key)
     return _update(session, endpoint, row, OperationKind.REGENERATE_KEYS)
 
 
@@ -214,10 +211,6 @@ def _refreshed(session: Session, workspace: Workspace, row: OnlineEndpointRow) -
 def _shares(percents: Mapping[str, int]) -> dict[str, int]:
     """A share of nothing is none."""
     return {name: percent for name, percent in percents.items() if percent}
-
-
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def _named(workspace: Workspace, name: str) -> Select[OnlineEndpointRow]:

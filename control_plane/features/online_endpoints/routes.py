@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from control_plane.features.endpoints.schemas import EndpointKeysBody
 from control_plane.features.online_endpoints.endpoint import Endpoint
 from control_plane.features.online_endpoints.schemas import (
     EndpointBody,
-    EndpointKeysBody,
     EndpointPatchRequest,
     EndpointRequest,
     RegenerateKeysRequest,

@@ -4,14 +4,13 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
+from control_plane.features.endpoints.credentials import AuthMode, KeyType
+from control_plane.features.endpoints.schemas import PresetKeys, operation_uri, users_own
 from control_plane.features.online_endpoints.endpoint import (
     AccessToken,
-    AuthMode,
     Endpoint,
-    EndpointKeys,
     EndpointPatch,
     EndpointWish,
-    KeyType,
     NetworkAccess,
 )
 from control_plane.web.addresses import Links
@@ -19,34 +18,12 @@ from control_plane.web.arm_body import ArmBody, Document, Texts
 from control_plane.web.resource import TYPE_PREFIX, Resource, SystemData
 from modelyard.core.domain.traffic import TrafficSplit
 
-OPERATION_URI = "AzureAsyncOperationUri"
-# A resource as it was read comes back in a PUT, with what reading had added.
-_ADDED_ON_READING = frozenset({"createdby", "createdat", "lastmodifiedat", "azureasyncoperationuri"})
-
 Percents = Annotated[dict[str, int], BeforeValidator(lambda value: {} if value is None else value)]
-
-
-def users_own(properties: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in properties.items() if name.lower() not in _ADDED_ON_READING}
 
 
 def _named_in_lower_case(percents: dict[str, int]) -> dict[str, int]:
     """Zero shares say nothing, not even that the deployment is there."""
     return {name.lower(): percent for name, percent in percents.items() if percent}
-
-
-class EndpointKeysBody(ArmBody):
-    primary_key: str
-    secondary_key: str
-
-    @classmethod
-    def of(cls, keys: EndpointKeys) -> "EndpointKeysBody":
-        return cls(primary_key=keys.primary, secondary_key=keys.secondary)
-
-
-class PresetKeys(ArmBody):
-    primary_key: str | None = None
-    secondary_key: str | None = None
 
 
 class EndpointRequestProperties(ArmBody):
@@ -127,7 +104,7 @@ class EndpointBody(Resource):
             properties=EndpointProperties(
                 auth_mode=endpoint.auth_mode,
                 description=endpoint.description,
-                properties={**endpoint.properties, **_operation_uri(endpoint, links)},
+                properties={**endpoint.properties, **operation_uri(endpoint.operation, links)},
                 scoring_uri=links.scoring_uri(endpoint.name),
                 swagger_uri=links.swagger_uri(endpoint.name),
                 traffic=dict(endpoint.traffic),
@@ -136,13 +113,6 @@ class EndpointBody(Resource):
                 provisioning_state=endpoint.state,
             ),
         )
-
-
-def _operation_uri(endpoint: Endpoint, links: Links) -> dict[str, str]:
-    operation = endpoint.operation
-    if operation is None:
-        return {}
-    return {OPERATION_URI: links.operation(operation.subscription, operation.location, operation.id)}
 
 
 class RegenerateKeysRequest(ArmBody):

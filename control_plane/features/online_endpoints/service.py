@@ -4,17 +4,13 @@ import time
 
 from sqlalchemy.orm import Session
 
+from control_plane.features.endpoints.credentials import AuthMode, EndpointKeys, KeyType, check_key, new_key
 from control_plane.features.online_endpoints import repository
 from control_plane.features.online_endpoints.endpoint import (
     AccessToken,
-    AuthMode,
     Endpoint,
-    EndpointKeys,
     EndpointPatch,
     EndpointWish,
-    KeyType,
-    check_key,
-    new_key,
 )
 from control_plane.features.workspaces.repository import get_workspace
 from control_plane.features.workspaces.workspace import WorkspacePath

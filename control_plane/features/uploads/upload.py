@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 from uuid import UUID
 
+from control_plane.features.workspaces.workspace import WorkspacePath
 from modelyard.core.errors import InvalidRequest
 
 _UPLOAD_URI = re.compile(r"(?:^|/)uploads/(?P<id>[0-9a-fA-F-]{36})/(?P<path>[^?#]+)")
@@ -72,7 +73,7 @@ def _range(text: str, length: int | None) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class UploadReference:
-    """A folder or file of an upload, as a model version's modelUri names it."""
+    """A folder or file of an upload, as the URI of a version of an asset names it."""
 
     upload_id: UUID
     path: str
@@ -94,3 +95,15 @@ class UploadReference:
     def parent(self) -> str:
         above = self.path.rpartition("/")[0]
         return f"{above}/" if above else ""
+
+
+def stored_uri(workspace: WorkspacePath, uri: str) -> str:
+    """An upload's URI in Azure's form, which names no host: the platform may move. Any other stays as it is."""
+    reference = UploadReference.in_uri(uri)
+    if reference is None:
+        return uri
+    return (
+        f"azureml://subscriptions/{workspace.subscription}/resourcegroups/{workspace.resource_group}"
+        f"/workspaces/{workspace.name}/datastores/workspaceblobstore/paths/uploads/{reference.upload_id}"
+        f"/{reference.path}"
+    )

@@ -1,29 +1,18 @@
 """The models and environments that a deployment names, found."""
 
-import re
 from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
 from control_plane.features.assets.asset import VersionQuery
+from control_plane.features.assets.references import LATEST, not_registered, read_reference
 from control_plane.features.environments import repository as environments
 from control_plane.features.models import repository as models
 from control_plane.features.models.model_version import ModelType, ModelVersion
 from control_plane.features.workspaces.workspace import Workspace
 from control_plane.web.paging import Page
 from modelyard.core.domain.deployment import DeploymentSpec
-from modelyard.core.errors import InvalidModel, ReferencedResourceMissing
-
-_ARM_ID = re.compile(
-    r"(?P<workspace>/subscriptions/.+)/(?P<kind>\w+)/(?P<name>[^/]+)/versions/(?P<version>[^/]+)", re.I
-)
-_LATEST = "latest"
-
-
-@dataclass(frozen=True, slots=True)
-class _Reference:
-    name: str
-    version: str
+from modelyard.core.errors import InvalidModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +29,26 @@ def resolve(session: Session, workspace: Workspace, spec: DeploymentSpec) -> Res
     model_id = f"{workspace.arm_id}/models/{model.head.name}/versions/{model.head.version}"
     if spec.environment_id is None:
         return Resolved(replace(spec, model_id=model_id), model.key, None)
-    named = _read(workspace, "environments", spec.environment_id)
+    named = read_reference(workspace, "environments", spec.environment_id)
     environment = environments.find_version(session, workspace, named.name, named.version)
-    if named.version == _LATEST and environment is None:
+    if named.version == LATEST and environment is None:
         found = environments.list_versions(session, workspace, named.name, VersionQuery(), Page(0, 1))
         environment = found[0] if found else None
     if environment is None:
-        raise _missing("environment", named, "properties.environmentId")
+        raise not_registered("environment", named, "properties.environmentId")
     head = environment.head
     environment_id = f"{workspace.arm_id}/environments/{head.name}/versions/{head.version}"
     return Resolved(replace(spec, model_id=model_id, environment_id=environment_id), model.key, environment.key)
 
 
 def _model(session: Session, workspace: Workspace, reference: str) -> ModelVersion:
-    named = _read(workspace, "models", reference)
+    named = read_reference(workspace, "models", reference)
     model = models.find_version(session, workspace, named.name, named.version)
-    if named.version == _LATEST and model is None:
+    if named.version == LATEST and model is None:
         found = models.list_versions(session, workspace, named.name, VersionQuery(), Page(0, 1))
         model = found[0] if found else None
     if model is None:
-        raise _missing("model", named, "properties.model")
+        raise not_registered("model", named, "properties.model")
     if model.model_type != ModelType.MLFLOW:
         raise InvalidModel(
             f"model {named.name!r} is a {model.model_type}: only an mlflow_model can be deployed without a scoring "
@@ -67,31 +56,3 @@ def _model(session: Session, workspace: Workspace, reference: str) -> ModelVersi
             target="properties.model",
         )
     return model
-
-
-def _read(workspace: Workspace, kind: str, text: str) -> _Reference:
-    """An ARM id of this workspace, or az's short form `azureml:name:version`."""
-    plain = text.removeprefix("azureml:").strip()
-    found = _ARM_ID.fullmatch(plain)
-    if found is not None and found["kind"].lower() == kind:
-        if found["workspace"].lower() != workspace.arm_id.lower():
-            raise ReferencedResourceMissing(
-                f"{text!r} lies in another workspace: register it in {workspace.path.name!r} and name it there",
-                target=f"properties.{kind}",
-            )
-        return _Reference(found["name"].removeprefix("azureml:"), found["version"])
-    name, colon, version = plain.partition(":")
-    if not colon:
-        name, _, version = plain.partition("@")
-    if not name or not version or "/" in plain:
-        raise ReferencedResourceMissing(
-            f"{text!r} names nothing here: give the id of a registered version, …/{kind}/<name>/versions/<version>"
-        )
-    return _Reference(name, version)
-
-
-def _missing(noun: str, named: _Reference, target: str) -> ReferencedResourceMissing:
-    return ReferencedResourceMissing(
-        f"{noun} {named.name!r} version {named.version!r} is not registered in this workspace: register it first",
-        target=target,
-    )

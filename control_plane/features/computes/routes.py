@@ -1,0 +1,56 @@
+"""Computes: recorded, and given back."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from control_plane.features.computes.schemas import ComputeBody, ComputeRequest
+from control_plane.features.computes.service import Computes
+from control_plane.features.workspaces.routes import WORKSPACE, AskedWorkspace
+from control_plane.web.answers import CONFLICTS, USUAL_REFUSALS
+from control_plane.web.paging import ListBody, NextLink, RequestPage
+
+_COMPUTES = WORKSPACE + "/computes"
+_COMPUTE = _COMPUTES + "/{name}"
+
+router = APIRouter(tags=["computes"], responses=USUAL_REFUSALS)
+
+
+def _service(request: Request) -> Computes:
+    service: Computes = request.app.state.services.computes
+    return service
+
+
+Service = Annotated[Computes, Depends(_service)]
+
+
+@router.get(_COMPUTES, response_model_exclude_none=True)
+def list_computes(
+    path: AskedWorkspace, page: RequestPage, next_link: NextLink, computes: Service
+) -> ListBody[ComputeBody]:
+    found = computes.list(path, page)
+    bodies = [ComputeBody.of(compute) for compute in found.items]
+    return ListBody(value=bodies, next_link=next_link if found.has_more else None)
+
+
+@router.get(_COMPUTE, response_model_exclude_none=True)
+def get_compute(path: AskedWorkspace, name: str, computes: Service) -> ComputeBody:
+    """`local` is always there."""
+    return ComputeBody.of(computes.get(path, name))
+
+
+@router.put(
+    _COMPUTE, response_model_exclude_none=True, responses={201: {"model": ComputeBody, "description": "Recorded."}}
+)
+def put_compute(
+    path: AskedWorkspace, name: str, body: ComputeRequest, response: Response, computes: Service
+) -> ComputeBody:
+    """Record a compute. Whatever it says, this platform's workers do the work."""
+    compute, is_new = computes.put(path, name, body.location, body.body())
+    response.status_code = 201 if is_new else 200
+    return ComputeBody.of(compute)
+
+
+@router.delete(_COMPUTE, response_class=Response, responses={**CONFLICTS, 204: {"description": "It was not there."}})
+def delete_compute(path: AskedWorkspace, name: str, computes: Service) -> Response:
+    return Response(status_code=200 if computes.delete(path, name) else 204)

@@ -1,0 +1,56 @@
+"""Recording computes, for the tools that ask for them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from control_plane.features.computes import repository
+from control_plane.features.computes.compute import LOCAL, Compute, local_compute
+from control_plane.features.workspaces.repository import get_workspace
+from control_plane.features.workspaces.workspace import WorkspacePath
+from control_plane.web.paging import Page, Slice
+from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.names import check_asset_name
+from modelyard.core.errors import Conflict, ResourceNotFound
+
+
+class Computes:
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def get(self, path: WorkspacePath, name: str) -> Compute:
+        with transaction(self._sessions) as work:
+            workspace = get_workspace(work.session, path)
+            found = repository.find_compute(work.session, workspace, name)
+        if found is None and name == LOCAL:
+            return local_compute(workspace)
+        if found is None:
+            raise ResourceNotFound(
+                f"there is no compute {name!r} in workspace {path.name!r}; deployments may name it all the same"
+            )
+        return found
+
+    def list(self, path: WorkspacePath, page: Page) -> Slice[Compute]:
+        """The recorded ones, and the one that is always there on the first page."""
+        with transaction(self._sessions) as work:
+            workspace = get_workspace(work.session, path)
+            found = list(repository.list_computes(work.session, workspace, page))
+            is_recorded = repository.find_compute(work.session, workspace, LOCAL) is not None
+        more = Slice.of(found, page)
+        always = [] if is_recorded or page.skip else [local_compute(workspace)]
+        return Slice([*always, *more.items], more.has_more)
+
+    def put(
+        self, path: WorkspacePath, name: str, location: str | None, body: Mapping[str, Any]
+    ) -> tuple[Compute, bool]:
+        """The compute, and whether it is new."""
+        check_asset_name(name, noun="compute")
+        with transaction(self._sessions) as work:
+            return repository.put_compute(work.session, get_workspace(work.session, path), name, location, body)
+
+    def delete(self, path: WorkspacePath, name: str) -> bool:
+        """False: it is not there."""
+        with transaction(self._sessions) as work:
+            removed = repository.remove_compute(work.session, get_workspace(work.session, path), name)
+        if not removed and name == LOCAL:
+            raise Conflict("the compute 'local' is this platform itself and cannot be deleted")
+        return removed

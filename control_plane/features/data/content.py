@@ -1,0 +1,34 @@
+"""From an upload's files to a data asset's content."""
+
+from control_plane.features.data.data_store import check_place
+from control_plane.features.data.data_version import DataContent, DataType
+from control_plane.features.uploads.service import Uploads
+from control_plane.features.uploads.upload import UploadReference, stored_uri
+from control_plane.features.workspaces.workspace import WorkspacePath
+from modelyard.core.domain.batch import InputFile
+from modelyard.core.errors import InvalidRequest
+
+_TARGET = "properties.dataUri"
+
+
+class DataReader:
+    def __init__(self, uploads: Uploads) -> None:
+        self._uploads = uploads
+
+    def take(self, workspace: WorkspacePath, uri: str, data_type: DataType) -> DataContent:
+        """Raises UploadIncomplete or InvalidRequest, and then nothing is kept."""
+        reference = UploadReference.in_uri(uri)
+        if reference is None:
+            return DataContent(check_place(uri, target=_TARGET).uri, data_type, None)
+        is_file = data_type is DataType.URI_FILE
+        files = self._uploads.files_of(reference)
+        if is_file != (len(files) == 1 and files[0].path == reference.name):
+            raise InvalidRequest(
+                f"{reference.name!r} is a {'folder' if is_file else 'file'}: register it as "
+                f"{DataType.URI_FOLDER if is_file else DataType.URI_FILE}",
+                target="properties.dataType",
+            )
+        kept = [self._uploads.keep(file) for file in sorted(files, key=lambda file: file.path)]
+        above = "" if is_file else f"{reference.name}/"
+        inputs = tuple(InputFile(file.path.removeprefix(above), file.key, file.size) for file in kept)
+        return DataContent(stored_uri(workspace, uri), data_type, inputs)

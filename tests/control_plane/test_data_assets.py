@@ -1,0 +1,129 @@
+"""Data assets: files that were uploaded, or places in a data store; and computes, which are only names."""
+
+import pytest
+from sqlalchemy import select
+
+from modelyard.core.db.rows import DataVersionRow
+from tests.control_plane.control import WORKSPACE, Control, anybody, error_of
+
+PLACE = "azureml://datastores/workspaceblobstore/paths/some/rows"
+
+
+def body(uri: str | None, data_type: str = "uri_folder", **properties: object) -> dict[str, object]:
+    return {"properties": {"dataType": data_type, "dataUri": uri, **properties}}
+
+
+def upload(control: Control, files: dict[str, bytes]) -> str:
+    """Returns the upload's own URI."""
+    started = control.start_upload("/data/d/versions/1")
+    for path, content in files.items():
+        assert anybody.put(started.url(path), content=content).status_code == 201
+    return started.uri
+
+
+def manifest(control: Control) -> list[tuple[str, int, bytes]]:
+    with control.sessions() as session:
+        row = session.scalars(select(DataVersionRow)).one()
+    return [(e["path"], e["size"], b"".join(control.store.get(e["key"]))) for e in row.manifest or ()]
+
+
+class TestRegistering:
+    def test_a_folders_files_are_kept_by_their_paths_within_it(self, control):
+        uri = upload(control, {"rows/b.csv": b"b\n", "rows/deep/a.csv": b"a,1\n"})
+        found = control.put("/data/d/versions/1", body(f"{uri}/rows", tags={"k": "v"}))
+        assert found["id"] == f"{WORKSPACE}/data/d/versions/1"
+        properties = found["properties"]
+        assert (properties["dataType"], properties["tags"]) == ("uri_folder", {"k": "v"})
+        assert properties["dataUri"].startswith("azureml://")
+        assert properties["dataUri"].endswith("/rows")
+        assert manifest(control) == [("b.csv", 2, b"b\n"), ("deep/a.csv", 4, b"a,1\n")]
+        assert not list(control.store.list("uploads/"))
+        assert control.get("/data/d/versions/1") == found
+
+    def test_a_file_is_one(self, control):
+        uri = upload(control, {"rows.csv": b"1\n"})
+        control.put("/data/d/versions/1", body(f"{uri}/rows.csv", "UriFile"))
+        assert manifest(control) == [("rows.csv", 2, b"1\n")]
+
+    @pytest.mark.parametrize(
+        ("path", "data_type", "right"), [("rows.csv", "uri_folder", "uri_file"), ("rows", "uri_file", "uri_folder")]
+    )
+    def test_the_other_type_is_refused_with_the_right_one(self, control, path, data_type, right):
+        uri = upload(control, {"rows.csv": b"1\n", "rows/a.csv": b"1\n"})
+        error = error_of(control.ask("PUT", "/data/d/versions/1", body(f"{uri}/{path}", data_type)), 400)
+        assert f"as {right}" in error["message"]
+        assert control.get("/data")["value"] == []
+
+    def test_a_place_in_a_data_store_is_only_named(self, control):
+        found = control.put("/data/d/versions/1", body(f"{PLACE}/"))
+        assert found["properties"]["dataUri"] == PLACE
+        long = PLACE.replace("azureml://", "azureml://subscriptions/s/resourcegroups/r/workspaces/w/")
+        control.put("/data/d/versions/1", body(long), 200)
+
+    @pytest.mark.parametrize("uri", ["https://host/rows.csv", "file:///etc/passwd", "./rows", "", None])
+    def test_another_uri_is_refused_and_told_how_to_upload(self, control, uri):
+        assert "startPendingUpload" in error_of(control.ask("PUT", "/data/d/versions/1", body(uri)), 400)["message"]
+
+    @pytest.mark.parametrize("path", ["../other", "a/../../b", "a\\b", "a\nb"])
+    def test_a_place_that_leads_elsewhere_is_refused(self, control, path):
+        uri = f"azureml://datastores/workspaceblobstore/paths/{path}"
+        error_of(control.ask("PUT", "/data/d/versions/1", body(uri)), 400)
+
+    def test_tables_of_azures_own_kind_are_refused(self, control):
+        error = error_of(control.ask("PUT", "/data/d/versions/1", body(PLACE, "mltable")), 400)
+        assert error["target"] == "properties.dataType"
+
+    def test_an_upload_without_files_is_refused(self, control):
+        uri = control.start_upload("/data/d/versions/1").uri
+        error = error_of(control.ask("PUT", "/data/d/versions/1", body(f"{uri}/rows")), 400)
+        assert error["code"] == "UploadIncomplete"
+
+
+class TestARegisteredVersion:
+    def test_its_description_may_change_and_its_content_not(self, control):
+        control.put("/data/d/versions/1", body(PLACE))
+        changed = control.put("/data/d/versions/1", {"properties": {"tags": {"a": "b"}}}, 200)
+        assert changed["properties"]["tags"] == {"a": "b"}
+        for other in (body(f"{PLACE}/deeper"), body(PLACE, "uri_file")):
+            assert error_of(control.ask("PUT", "/data/d/versions/1", other), 409)["code"] == "VersionImmutable"
+
+    def test_the_same_files_may_be_sent_again(self, control):
+        control.put("/data/d/versions/1", body(f"{upload(control, {'rows/a': b'1'})}/rows"))
+        control.put("/data/d/versions/1", body(f"{upload(control, {'rows/a': b'1'})}/rows"), 200)
+        other = body(f"{upload(control, {'rows/a': b'2'})}/rows")
+        error_of(control.ask("PUT", "/data/d/versions/1", other), 409)
+
+    def test_its_container_tells_the_latest_and_the_next_version(self, control):
+        control.put("/data/d/versions/4", body(PLACE))
+        properties = control.get("/data/d")["properties"]
+        assert (properties["latestVersion"], properties["nextVersion"]) == ("4", "5")
+        control.put("/data/d", {"properties": {"isArchived": True}}, 200)
+        assert control.get("/data")["value"] == []
+        assert len(control.get("/data/d/versions", listViewType="All")["value"]) == 1
+
+    def test_it_can_be_deleted(self, control):
+        for version in "123":
+            control.put(f"/data/d/versions/{version}", body(PLACE))
+        assert control.ask("DELETE", "/data/d/versions/1").status_code == 200
+        assert control.ask("DELETE", "/data/d/versions/1").status_code == 204
+        assert control.ask("DELETE", "/data/d").status_code == 200
+        assert control.ask("DELETE", "/data/d").status_code == 204
+        error_of(control.ask("GET", "/data/d/versions/2"), 404)
+
+
+class TestComputes:
+    def test_the_local_one_is_always_there(self, control):
+        assert control.get("/computes/local")["properties"]["provisioningState"] == "Succeeded"
+        assert [c["name"] for c in control.get("/computes")["value"]] == ["local"]
+        error_of(control.ask("DELETE", "/computes/local"), 409)
+
+    def test_any_name_is_recorded_with_what_it_said(self, control):
+        properties = {"computeType": "AmlCompute", "properties": {"vmSize": "STANDARD_D2_V2"}}
+        control.put("/computes/batch-cluster", {"location": "here", "properties": properties})
+        found = control.put("/computes/batch-cluster", {"location": "there", "properties": properties}, 200)
+        assert found["properties"]["properties"] == {"vmSize": "STANDARD_D2_V2"}
+        assert found["location"] == "there"
+        assert [c["name"] for c in control.get("/computes")["value"]] == ["local", "batch-cluster"]
+        assert control.ask("DELETE", "/computes/batch-cluster").status_code == 200
+        assert control.ask("DELETE", "/computes/batch-cluster").status_code == 204
+        error_of(control.ask("GET", "/computes/batch-cluster"), 404)
