@@ -32,6 +32,12 @@ def up(
         str | None, typer.Option(help="How clients reach the scoring URLs.", show_default=False)
     ] = None,
     gateways: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the scoring port.")] = 1,
+    batch_workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=64, help="Processes that score batch jobs; else one a core, at most 4.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Start the platform and keep it running until Ctrl-C."""
     _check_server_parts()
@@ -48,6 +54,7 @@ def up(
         public_url=public_url,
         scoring_public_url=scoring_public_url,
         gateways=gateways,
+        batch_workers=batch_workers,
     )
     raise typer.Exit(run_platform(options, environment))
 

@@ -33,6 +33,8 @@ _STOP_SECONDS = 6.5
 _SERVER_STOP_SECONDS = 2.5
 _LEFTOVER_SECONDS = 15.0
 _ANSWER_SECONDS = 60.0
+_MOST_BATCH_WORKERS = 4
+"""Unless asked for: each holds a model of its own while it works."""
 
 
 class StartRefused(PlatformError):
@@ -49,6 +51,8 @@ class UpOptions:
     scoring_public_url: str | None = None
     builders: int = 2
     gateways: int = 1
+    batch_workers: int | None = None
+    """None: as many as the machine has cores, at most four."""
 
 
 Say = Callable[[str], None]
@@ -180,6 +184,10 @@ class _Supervisor:
         yield self._ours("host", "data_plane.host.main", ("--gateways", str(self._options.gateways)), settings)
         for index in range(self._options.builders):
             yield self._ours(f"builder-{index}", "builder.main", (), settings)
+        count = _batch_workers(self._options.batch_workers)
+        for index in range(count):
+            place = ("--index", str(index), "--workers", str(count))
+            yield self._ours(f"batch-{index}", "data_plane.batch.main", place, settings)
 
     def _ours(
         self,
@@ -277,6 +285,10 @@ class _Supervisor:
                 self._say(f"{child.name} ended ({reason}); starting it again. Its log: {child.service.log}")
             if not self._stopping:
                 child.start_if_due()
+
+
+def _batch_workers(wanted: int | None) -> int:
+    return min(_MOST_BATCH_WORKERS, os.cpu_count() or 1) if wanted is None else wanted
 
 
 def _check_reach(root: Path) -> None:
