@@ -31,7 +31,7 @@ def cut_csv(store: ObjectStore, whole: Span, signature: CompiledSignature) -> li
     place, row = mark + len(header), 0
     for block in chain([first[len(header) :]], blocks):
         rows = row_count(block, len(layout.names))
-        if types:
+        if types and rows:
             types.look_at(block, row)
         if rows:
             spans.append(

@@ -7,13 +7,13 @@ planning would be, and thousands of them are planned at once.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from data_plane.batch import records
 from data_plane.batch.csv_cuts import cut_csv
 from data_plane.batch.failures import FileFailure, UnreadableFile
 from data_plane.batch.formats import FileFormat, compression_of, format_of, unsupported
 from data_plane.batch.json_lines import cut_json_lines
 from data_plane.batch.listing import list_input
 from data_plane.batch.parquet_files import cut_parquet
-from data_plane.batch.records import BLOCK_BYTES
 from data_plane.batch.spans import Span
 from data_plane.signature import CompiledSignature, TensorSpec
 from modelyard.core.domain.batch import InputFile
@@ -65,7 +65,7 @@ def _spans(store: ObjectStore, file: InputFile, signature: CompiledSignature, *,
     if found is None:
         raise UnreadableFile(unsupported(file.path))
     whole = Span(file.path, file.key, is_whole=not may_cut)
-    if not may_cut or compression_of(file.path) is not None or file.size <= BLOCK_BYTES:
+    if not may_cut or compression_of(file.path) is not None or file.size <= records.BLOCK_BYTES:
         return (whole,)
     match found:
         case FileFormat.CSV:

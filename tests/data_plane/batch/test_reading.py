@@ -1,0 +1,283 @@
+import gzip
+import io
+import json
+from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow
+import pytest
+from PIL import Image
+
+from data_plane.batch.failures import UnreadableFile
+from data_plane.batch.reading import Chunk, read
+from data_plane.batch.spans import Span
+from data_plane.gateway.protocols.mlflow.csv_body import read_csv
+from data_plane.guests.codec import ArrayPayload
+from data_plane.signature import CompiledSignature, Enforced, SignatureViolations, compile_signature
+from modelyard.core.adapters.folder_store import FolderStore
+from modelyard.core.domain.batch import InputFile
+from tests.data_plane.batch.input_files import (
+    UNSIGNED,
+    CrumblingStore,
+    InMemory,
+    blocks_of,
+    chunks_of,
+    columns,
+    planned,
+    put,
+    tensor,
+    values_of,
+)
+
+NUMBERS = columns(a="double", b="long")
+ROWS = b"a,b\n0.5,1\n-2e3,2\n"
+VALUES = {"a": [0.5, -2000.0], "b": [1, 2]}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CrumblingStore:
+    return CrumblingStore(tmp_path)
+
+
+def read_file(
+    store: FolderStore, path: str, content: bytes, signature: CompiledSignature = NUMBERS, *, is_whole: bool = False
+) -> list[Chunk]:
+    file = put(store, path, content)
+    return list(read(store, Span(file.path, file.key, is_whole=is_whole), signature))
+
+
+class TestFormats:
+    @pytest.mark.parametrize(
+        ("path", "content"),
+        [
+            ("a.csv", ROWS),
+            ("A.CSV", b"\xef\xbb\xbf" + ROWS),
+            ("a.csv.gz", gzip.compress(ROWS)),
+            ("a.csv.gz", gzip.compress(ROWS[:9]) + gzip.compress(ROWS[9:])),
+            ("a.csv.zst", pyarrow.compress(ROWS, "zstd", asbytes=True)),
+            ("a.jsonl", b'{"b": 1, "a": 0.5}\n{"a": -2e3, "b": 2}'),
+            ("a.ndjson.gz", gzip.compress(b'{"a": 0.5, "b": 1}\r\n\r\n{"a": -2000, "b": 2.0, "c": []}\r\n')),
+            ("a.csv", b'surplus,b,a\nx,"1",0.5\n"y\nz",2,"-2e3"\n'),
+        ],
+    )
+    def test_hold_the_same_rows(self, store: CrumblingStore, path: str, content: bytes) -> None:
+        assert values_of(read_file(store, path, content)) == VALUES
+        assert values_of(read_file(store, path, content, is_whole=True)) == VALUES
+
+    @pytest.mark.parametrize("is_whole", [True, False])
+    def test_parquet_holds_them_too_without_the_index_of_pandas(self, store: CrumblingStore, is_whole: bool) -> None:
+        sink = io.BytesIO()
+        pd.DataFrame({"b": [1, 2], "a": [0.5, -2000]}, index=["x", "y"]).to_parquet(sink)
+        assert values_of(read_file(store, "a.pqt", sink.getvalue(), is_whole=is_whole)) == VALUES
+        unsigned = read_file(store, "a.pqt", sink.getvalue(), UNSIGNED, is_whole=is_whole)
+        assert values_of(unsigned) == {"b": VALUES["b"], "a": VALUES["a"]}
+
+    @pytest.mark.parametrize("path", ["a.csv", "a.jsonl", "a.csv.gz", "a.jsonl.zst"])
+    def test_an_empty_file_has_no_rows(self, store: CrumblingStore, path: str) -> None:
+        packed = {"gz": gzip.compress(b""), "zst": pyarrow.compress(b"", "zstd", asbytes=True)}
+        assert read_file(store, path, packed.get(path.rpartition(".")[2], b"")) == []
+
+    @pytest.mark.parametrize("content", [b"a,b", b"a,b\n", b"\xef\xbb\xbfa,b\r\n\r\n", b"\n\n", b'"a","b"'])
+    @pytest.mark.parametrize("is_whole", [True, False])
+    def test_a_header_alone_has_no_rows(self, store: CrumblingStore, content: bytes, is_whole: bool) -> None:
+        assert read_file(store, "a.csv", content, is_whole=is_whole) == []
+
+    def test_an_optional_column_of_json_lines_is_there_in_every_part(self, store: CrumblingStore) -> None:
+        signature = columns(a="string?", b="long")
+        chunks = read_file(store, "a.jsonl", b'{"b": 1}\n{"b": 2}\n', signature)
+        assert values_of(chunks) == {"a": [None, None], "b": [1, 2]}
+
+    def test_models_made_from_type_hints_get_the_values_of_json_lines(self, store: CrumblingStore) -> None:
+        signature = compile_signature(None, type_hints=True)
+        (chunk,) = read_file(store, "a.jsonl", b'{"x": [1]}\n"text"\n', signature, is_whole=True)
+        assert chunk.enforced.payload.value == [{"x": [1]}, "text"]
+        assert chunk.rows == 2
+
+
+class TestDamagedFiles:
+    @pytest.mark.parametrize(
+        ("path", "content", "reason"),
+        [
+            ("a.csv.gz", gzip.compress(ROWS * 100)[:-9], "damaged, or no gzip"),
+            ("a.csv.gz", ROWS, "damaged, or no gzip"),
+            ("a.csv.zst", pyarrow.compress(ROWS * 100, "zstd", asbytes=True)[:-5], "damaged, or no zstd"),
+            ("a.parquet", b"PAR1 and nothing else PAR1", "Parquet file is damaged"),
+            ("a.png", b"\x89PNG and nothing else", "needs a model whose signature is one tensor"),
+            ("a.csv", "a,b\n1,2\n".encode("utf-16"), "UTF-16"),
+            ("a.csv", b"a,b\n1,2\n\xff,3\n", "UTF-8"),
+            ("a.csv", b"a\xff,b\n1,2\n", "UTF-8"),
+            ("a.csv", b"a,b\n1,2\n\n3\n  \n4,5,6\n", "row 1 has 1, not 2; row 2 has 3, not 2"),
+            ("a.csv", b'a,b\n1,2\n3,"4\n5,6\n', "inside of quotes"),
+            ("a.csv", b"a,b,a\n1,2,3\n", "more than once"),
+            ("a.jsonl", b'{"a": 1, "b": 1}\n{"a": 1\n', "row 1 is no line of JSON"),
+            ("a.jsonl", b'{"a": 1, "b": 1}\n[1, 2]\n', "row 1 is no object"),
+            ("a.xlsx", b"", "'xlsx' is not supported"),
+        ],
+    )
+    def test_say_what_is_wrong_with_them(self, store: CrumblingStore, path: str, content: bytes, reason: str) -> None:
+        for is_whole in (True, False):
+            with pytest.raises(UnreadableFile, match=reason):
+                read_file(store, path, content, is_whole=is_whole)
+
+    def test_a_damaged_page_of_parquet_too(self, store: CrumblingStore) -> None:
+        sink = io.BytesIO()
+        pd.DataFrame({"a": np.random.default_rng(0).normal(size=9999), "b": range(9999)}).to_parquet(sink)
+        content = bytearray(sink.getvalue())
+        content[4:40] = bytes(36)
+        with pytest.raises(UnreadableFile, match="Parquet file is damaged"):
+            read_file(store, "a.parquet", bytes(content))
+
+    def test_one_that_was_deleted_since(self, store: CrumblingStore) -> None:
+        with pytest.raises(UnreadableFile, match="no longer in the object store"):
+            list(read(store, Span("a.csv", "in/a.csv"), NUMBERS))
+
+
+class TestViolations:
+    def test_their_rows_are_those_of_the_file(self, store: CrumblingStore) -> None:
+        content = b"a,b\n" + b"1,2\n" * 60 + b"1,x\n1,\n"
+        with blocks_of(32):
+            plan = planned(store, [put(store, "a.csv", content)], NUMBERS)
+            with pytest.raises(SignatureViolations) as refused:
+                chunks_of(store, plan, NUMBERS)
+        assert [(violation.column, violation.row) for violation in refused.value.violations] == [("b", 60), ("b", 61)]
+        assert "row 60: expected a long" in str(refused.value)
+        assert 'got the text "x"' in str(refused.value)
+
+    def test_those_of_a_whole_file_too(self, store: CrumblingStore) -> None:
+        content = b"a,b\n" + b"1,2\n" * 60 + b"1,x\n1,\n"
+        with blocks_of(32), pytest.raises(SignatureViolations, match=r'b, row 60: .*, got the text "x"; b, row 61'):
+            read_file(store, "a.csv", content, is_whole=True)
+
+    def test_those_of_json_lines_and_parquet_too(self, store: CrumblingStore) -> None:
+        sink = io.BytesIO()
+        pd.DataFrame({"a": [0.5] * 9, "b": [1.0] * 8 + [1.5]}).to_parquet(sink, row_group_size=2)
+        file = put(store, "a.parquet", sink.getvalue())
+        with pytest.raises(SignatureViolations, match="row 8"):
+            list(read(store, Span(file.path, file.key, first_row=6, start=3, end=5), NUMBERS))
+        file = put(store, "a.jsonl", b'{"a": 1, "b": 1}\n{"a": 1, "b": 1.5}\n')
+        with pytest.raises(SignatureViolations, match="row 1"):
+            list(read(store, Span(file.path, file.key), NUMBERS))
+
+
+ODD = [
+    "63", "63.0", "63.00", "6.3e1", "63.5", ".5", "1.", "+1", "-0", "0", "00", "01", "-01", "inf", "-inf", "NaN", "",
+    "NA", "null", "None", " 1", "1 ", "1e400", "-1e400", "1e-400", "1e39", "3.4028235e38", "1E5", "1e+5", "1e05",
+    "1_0", "0x10", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809",
+    "2147483648", "-2147483649", "9007199254740992", "9007199254740993", "9007199254740993.0", "-9007199254740991",
+    "16777216", "16777217", "16777217.0", "0.1", "0.30000000000000004", "0.99999999999999999999", "4.9e-324",
+    "123456789012345678901234567890", "2.2250738585072011e-308", "true", "٣", "-", "e", "1e", "--1", "1.2.3", '"63"',
+    '""', '"1,5"', '" 1"',
+]  # fmt: skip
+
+Outcome = tuple[object, ...]
+
+
+def outcome(enforce: Callable[..., list[Enforced]], *arguments: Any) -> Outcome:
+    """Either the values, with their types and signs, or the violations."""
+    try:
+        held = enforce(*arguments)
+    except SignatureViolations as refused:
+        return refused.violations
+    return tuple(chain.from_iterable(map(_contents, held)))
+
+
+def _contents(held: Enforced) -> list[object]:
+    if isinstance(held.payload, ArrayPayload):
+        return [held.payload.array.dtype, held.payload.array.tobytes()]
+    return [
+        (column.type, np.asarray(column.values).dtype, np.asarray(column.values).tobytes(), column.nulls is None)
+        for column in held.payload.columns
+    ]
+
+
+def online(body: bytes, signature: CompiledSignature) -> list[Enforced]:
+    return [signature.enforce_table(read_csv(body, signature), None)]
+
+
+def batch(body: bytes, signature: CompiledSignature, is_whole: bool = False) -> list[Enforced]:
+    span = Span("a.csv", "a.csv", is_whole=is_whole)
+    return [chunk.enforced for chunk in read(InMemory(body), span, signature)]
+
+
+class TestNumbers:
+    """Plain ones are parsed at once; whatever is odd is decided as it is online."""
+
+    @pytest.mark.parametrize("optional", ["", "?"])
+    @pytest.mark.parametrize("kind", ["integer", "long", "float", "double"])
+    def test_are_accepted_refused_and_converted_as_online(self, kind: str, optional: str) -> None:
+        alone, beside = columns(a=kind + optional), columns(a=kind + optional, b="string")
+        for odd in ODD:
+            for rows in (["1", odd or '""'], [odd or '""', "-7", "NA"]):
+                body = "\n".join(["a", *rows]).encode()
+                assert outcome(batch, body, alone) == outcome(online, body, alone), rows
+                # Beside a column of text the block as a whole is not plain.
+                body = "\n".join(["a,b", *(f"{row},x" for row in rows)]).encode()
+                assert outcome(batch, body, beside) == outcome(online, body, beside), rows
+
+    @pytest.mark.parametrize("kind", ["integer", "long", "float", "double"])
+    def test_so_are_those_of_whole_files_in_many_blocks(self, kind: str) -> None:
+        signature = columns(a=kind)
+        for odd in ODD:
+            body = f"a,b\n1,x\n2.0,x\n3,x\n{odd},x\n5,x\n".encode()
+            with blocks_of(4):
+                assert outcome(batch, body, signature, True) == outcome(online, body, signature), odd
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint8"])
+    def test_so_are_those_of_a_tensor(self, dtype: str) -> None:
+        signature = tensor(dtype, -1, 2)
+        for odd in ODD:
+            body = f"a,b\n1,2\n{odd},4\n".encode()
+            found, expected = outcome(batch, body, signature), outcome(online, body, signature)
+            # Only which of the values it was is said differently.
+            assert found == expected or len(found) == len(expected) == 1, odd
+
+    def test_without_a_signature_they_have_the_types_of_pandas(self) -> None:
+        for odd in ODD:
+            body = f"a,b\n1,x\n2,x\n{odd},x\n".encode()
+            (kind, dtype, values, _), _ = outcome(online, body, UNSIGNED)
+            store = InMemory(body)
+            with blocks_of(4):
+                plan = planned(store, [InputFile("a.csv", "a.csv", len(body))], UNSIGNED)
+                parts = [chunk.enforced.payload.columns[0] for chunk in chunks_of(store, plan, UNSIGNED)]
+                assert outcome(batch, body, UNSIGNED) == outcome(online, body, UNSIGNED), odd
+            assert {part.type for part in parts} == {kind}, odd
+            assert np.concatenate([np.asarray(part.values) for part in parts]).astype(dtype).tobytes() == values, odd
+
+
+class TestImages:
+    def image(self, mode: str = "RGB", form: str = "png") -> bytes:
+        sink = io.BytesIO()
+        Image.fromarray(np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)).convert(mode).save(sink, form)
+        return sink.getvalue()
+
+    def test_one_is_a_batch_of_one_in_the_declared_type(self, store: CrumblingStore) -> None:
+        (chunk,) = read_file(store, "a.PNG", self.image(), tensor("float32", -1, 4, 5, 3))
+        expected = np.arange(4 * 5 * 3, dtype=np.float32).reshape(1, 4, 5, 3)
+        assert np.array_equal(chunk.enforced.payload.array, expected)
+        assert chunk.enforced.payload.array.dtype == np.float32
+        assert chunk.rows == 1
+
+    def test_grey_ones_get_the_declared_channel(self, store: CrumblingStore) -> None:
+        (chunk,) = read_file(store, "a.bmp", self.image("L", "bmp"), tensor("uint8", -1, 4, 5, 1))
+        assert chunk.enforced.payload.array.shape == (1, 4, 5, 1)
+        (chunk,) = read_file(store, "a.bmp", self.image("L", "bmp"), tensor("uint8", -1, 20))
+        assert chunk.enforced.payload.array.shape == (1, 20)
+
+    def test_without_a_signature_they_are_bytes(self, store: CrumblingStore) -> None:
+        (chunk,) = read_file(store, "a.gif", self.image("P", "gif"), UNSIGNED)
+        assert chunk.enforced.payload.array.shape == (1, 4, 5, 3)
+        assert chunk.enforced.payload.array.dtype == np.uint8
+
+    def test_one_of_another_size_is_refused(self, store: CrumblingStore) -> None:
+        with pytest.raises(SignatureViolations, match="shape"):
+            read_file(store, "a.tiff", self.image("RGB", "tiff"), tensor("uint8", -1, 8, 8, 3))
+
+    def test_a_damaged_one_too(self, store: CrumblingStore) -> None:
+        with pytest.raises(UnreadableFile, match="image is damaged"):
+            read_file(store, "a.jpg", self.image("RGB", "jpeg")[:300], tensor("uint8", -1, 4, 5, 3))
+        with pytest.raises(UnreadableFile, match="image is damaged"):
+            read_file(store, "a.jpeg", json.dumps("no image").encode(), tensor("uint8", -1, 4, 5, 3))
