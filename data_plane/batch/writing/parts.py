@@ -73,9 +73,12 @@ class PartWriter:
         answer = open_answer(as_one(result) if whole else result, rows)
         if answer is None:
             raise WrongAnswer(file, first_row, rows, described(result))
-        if self._kept:
-            for part, block in blocks(answer, rows):
-                self._write(file, first_row + part.start, part.stop - part.start, block)
+        mark = self.mark()
+        try:
+            self._write_all(file, first_row, rows, answer)
+        except RecursionError:
+            self.back_to(mark)
+            raise WrongAnswer(file, first_row, rows, "lists in lists too deep to be written") from None
         self.rows += rows
 
     def mark(self) -> Mark:
@@ -98,6 +101,11 @@ class PartWriter:
         for start in range(0, self._end, _CHUNK):
             self._spool.seek(start)
             yield self._spool.read(min(_CHUNK, self._end - start))
+
+    def _write_all(self, file: str, first_row: int, rows: int, answer: Answer) -> None:
+        if self._kept:
+            for part, block in blocks(answer, rows):
+                self._write(file, first_row + part.start, part.stop - part.start, block)
 
     def _write(self, file: str, first_row: int, rows: int, answer: Answer) -> None:
         columns = self._columns(answer, rows)

@@ -253,6 +253,14 @@ class TestWrongAnswers:
         )
         assert (writer.rows, b"".join(writer.content())) == (0, b"")
 
+    @pytest.mark.parametrize("depth", [1020, 100_000])
+    def test_lists_too_deep_are_refused_and_nothing_of_them_is_kept(self, depth):
+        writer = PartWriter(AZURE, None)
+        deep = b"[" + b"1," * 70_000 + b"[" * depth + b"]" * depth + b"]"
+        with pytest.raises(WrongAnswer):
+            writer.add("a.csv", 0, 70_001, JsonResult(deep))
+        assert (writer.rows, b"".join(writer.content())) == (0, b"")
+
     def test_they_are_refused_where_nothing_is_written_either(self):
         writer = PartWriter(BatchSettings(output_action=OutputAction.SUMMARY_ONLY), None)
         with pytest.raises(WrongAnswer):
