@@ -20,20 +20,23 @@ class Chunk(NamedTuple):
 
 def enforced(signature: CompiledSignature, table: Table, first_row: int) -> Enforced:
     """Raises SignatureViolations, whose rows are those of the file."""
+    is_tensor = len(signature.inputs) == 1 and isinstance(signature.inputs[0], TensorSpec)
+    # A tensor's values are counted one by one.
+    values_per_row = len(table.columns) if is_tensor else 1
     matrix = _as_matrix(signature, table)
     if matrix is not None:
-        return of_file(first_row, lambda: signature.enforce_tensors({"": matrix}, None))
-    return of_file(first_row, lambda: signature.enforce_table(table, None))
+        return of_file(first_row, lambda: signature.enforce_tensors({"": matrix}, None), values_per_row)
+    return of_file(first_row, lambda: signature.enforce_table(table, None), values_per_row)
 
 
-def of_file(first_row: int, enforce: Callable[[], Enforced]) -> Enforced:
+def of_file(first_row: int, enforce: Callable[[], Enforced], values_per_row: int = 1) -> Enforced:
     try:
         return enforce()
     except SignatureViolations as refused:
-        if not first_row:
-            raise
         counted = tuple(
-            violation if violation.row is None else replace(violation, row=violation.row + first_row)
+            violation
+            if violation.row is None
+            else replace(violation, row=first_row + violation.row // max(1, values_per_row))
             for violation in refused.violations
         )
         raise SignatureViolations(counted, refused.more) from None

@@ -27,13 +27,15 @@ def read_parquet(store: ObjectStore, span: Span, signature: CompiledSignature) -
     row = span.first_row
     for read in _tables(store, span, is_whole=span.is_whole or not signature.inputs):
         if len(read):
-            yield Chunk(row, len(read), enforced(signature, _table(read, signature), row))
+            with _said_plainly():
+                table = _table(read, signature)
+            yield Chunk(row, len(read), enforced(signature, table, row))
         row += len(read)
 
 
 def cut_parquet(store: ObjectStore, whole: Span) -> Iterator[Span]:
     """Some row groups each. Raises UnreadableFile."""
-    with _opened(store, whole.key) as file:
+    with _opened(store, whole.key) as file, _said_plainly():
         groups = [file.metadata.row_group(place) for place in range(file.num_row_groups)]
     start = rows = size = row = 0
     for place, group in enumerate(groups, start=1):
@@ -74,7 +76,10 @@ def _tables(store: ObjectStore, span: Span, *, is_whole: bool) -> Iterator[pyarr
 def _said_plainly() -> Iterator[None]:
     try:
         yield
-    except (pyarrow.ArrowException, OSError) as error:
+    except InvalidBody as refused:
+        raise UnreadableFile(refused.message) from None
+    # The last three come of names and notes that are none.
+    except (pyarrow.ArrowException, OSError, ValueError, TypeError, AttributeError) as error:
         raise UnreadableFile(f"the Parquet file is damaged, or none: {error}") from None
 
 
@@ -85,8 +90,4 @@ def _table(read: pyarrow.Table, signature: CompiledSignature) -> Table:
     index = [name for name in read.column_names if name in noted]
     names = [name for name in read.column_names if name not in index]
     names += [name for name in index if name in declared]
-    try:
-        columns = tuple(typed_column(name, read.column(name)) for name in names)
-    except InvalidBody as refused:
-        raise UnreadableFile(refused.message) from None
-    return Table(tuple(names), columns, len(read))
+    return Table(tuple(names), tuple(typed_column(name, read.column(name)) for name in names), len(read))

@@ -162,6 +162,12 @@ class TestViolations:
         with pytest.raises(SignatureViolations, match="row 1"):
             list(read(store, Span(file.path, file.key), NUMBERS))
 
+    def test_those_of_a_tensor_too(self, store: CrumblingStore) -> None:
+        file = put(store, "a.csv", b"a,b\n" + b"1,2\n" * 20 + b"1,x\n")
+        signature = tensor("float64", -1, 2)
+        with blocks_of(16), pytest.raises(SignatureViolations, match="row 20"):
+            chunks_of(store, planned(store, [file], signature), signature)
+
 
 ODD = [
     "63", "63.0", "63.00", "6.3e1", "63.5", ".5", "1.", "+1", "-0", "0", "00", "01", "-01", "inf", "-inf", "NaN", "",
