@@ -1,6 +1,6 @@
 """Scores one mini-batch: reads its spans, has a guest predict them, and keeps what it says, in the input's order.
 
-A try that timed out, whose guest died or whose model raised is done again from the span it had come to. What is wrong
+A try that timed out, whose guest died or whose model raised is done again from the file it had come to. What is wrong
 with a file itself is not: the file fails, and the others of its mini-batch count.
 """
 
@@ -9,15 +9,17 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from data_plane.batch.calls import Bad, Call, Item, Read, Whole, calls
 from data_plane.batch.failures import FileFailure, UnreadableFile
 from data_plane.batch.formats import FileFormat, format_of
 from data_plane.batch.guests import Guest, GuestPlan, Guests
 from data_plane.batch.logs import JobLogs
 from data_plane.batch.read_ahead import read_ahead
-from data_plane.batch.reading import Chunk, read
+from data_plane.batch.reading import read
 from data_plane.batch.spans import Span
 from data_plane.batch.watching import Watch
 from data_plane.batch.writing import PartWriter, WrongAnswer
+from data_plane.guests.codec import Result
 from data_plane.guests.connection import GuestGone, GuestSilent, ScoringFailed
 from data_plane.guests.exit_reason import exit_reason
 from data_plane.guests.guest_process import wait_for_end
@@ -30,12 +32,23 @@ _log = logging.getLogger(__name__)
 _END_SECONDS = 2.0
 _MOST_VIOLATIONS = 5
 
-_Item = tuple[int, Chunk | str | None]
-"""Of the span at a place: rows, why there are no more, or that it is whole."""
-
 
 class _TryFailed(Exception):
-    """The span that the try had come to may be better off the next time."""
+    """The files of the call may be better off the next time."""
+
+    def __init__(self, places: Sequence[int], reason: str, *, is_models_fault: bool = False) -> None:
+        super().__init__(reason)
+        self.places = places
+        self.is_models_fault = is_models_fault
+        """The model raised: alone, the files will show whose fault it is."""
+
+
+class _Unanswered(Exception):
+    """What the model said about a file is not one entry per row."""
+
+    def __init__(self, place: int, reason: str) -> None:
+        super().__init__(reason)
+        self.place = place
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +77,10 @@ class MiniBatchScoring:
         self._logs = logs
         self._guest: Guest | None = None
         self._part = PartWriter(settings, plan.material.output_names)
-        self._failures: list[FileFailure] = []
-        self._scored = 0
+        self._failures: dict[int, FileFailure] = {}
+        self._whole: set[int] = set()
+        self._alone: set[int] = set()
+        """Places of files that share a call no longer."""
 
     def run(self, spans: Sequence[Span]) -> Scored:
         """Raises Stopped, and GuestFailed when the model does not start."""
@@ -73,91 +88,118 @@ class MiniBatchScoring:
             self._score_all(spans)
         finally:
             self._let_go()
-        return Scored(self._part, self._failures, self._scored > 0)
+        return Scored(self._part, list(self._failures.values()), has_scored=bool(self._whole))
 
     def _score_all(self, spans: Sequence[Span]) -> None:
         place, failed_tries = 0, 0
         while place < len(spans):
-            reached, fault = self._try(spans, place)
-            failed_tries = 0 if fault is None else 1 if reached > place else failed_tries + 1
-            place = reached
-            if fault is not None and failed_tries > self._settings.max_retries:
-                self._fail(spans[place], fault)
-                place, failed_tries = place + 1, 0
+            try:
+                place = self._try(spans, place)
+            except _TryFailed as failed:
+                _log.info("a try of %s failed: %s", spans[failed.places[0]].path, failed)
+                failed_tries = failed_tries + 1 if place == failed.places[0] else 1
+                place = failed.places[0]
+                is_shared = len(failed.places) > 1
+                if failed_tries <= self._settings.max_retries and not (is_shared and failed.is_models_fault):
+                    continue
+                if is_shared:
+                    self._alone.update(failed.places)
+                else:
+                    self._fail(spans, place, str(failed))
+                    place += 1
+            failed_tries = 0
 
-    def _try(self, spans: Sequence[Span], start: int) -> tuple[int, str | None]:
-        """The place of the first span that is not done with, and why there is one."""
+    def _try(self, spans: Sequence[Span], start: int) -> int:
+        """The place of the first file that is not done with. Raises _TryFailed."""
         guest = self._take_guest()
         deadline = time.monotonic() + self._settings.timeout_seconds
-        place, mark = start, self._part.mark()
-        with read_ahead(self._read(spans, start)) as items:
+        mark = self._part.mark()
+        units = calls(self._read(spans, start), may_share=self._may_share)
+        with read_ahead(units) as ready:
             try:
-                for place, item in items:
-                    if isinstance(item, Chunk):
-                        self._score(guest, spans[place], item, deadline)
-                        continue
-                    if item is None:
-                        self._scored += 1
-                    else:
-                        self._part.back_to(mark)
-                        self._fail(spans[place], item)
-                    mark = self._part.mark()
-            except WrongAnswer as wrong:
+                for unit in ready:
+                    match unit:
+                        case Call():
+                            self._add(spans, unit, self._ask(guest, unit, deadline))
+                            self._whole.update(unit.places if unit.are_whole else ())
+                        case Whole(place):
+                            self._whole.add(place)
+                        case Bad(place, reason):
+                            self._part.back_to(mark)
+                            self._fail(spans, place, reason)
+                    if not isinstance(unit, Call) or unit.are_whole:
+                        mark = self._part.mark()
+            except _Unanswered as unanswered:
                 self._part.back_to(mark)
-                self._fail(spans[place], str(wrong))
-                return place + 1, None
-            except _TryFailed as failed:
+                self._fail(spans, unanswered.place, str(unanswered))
+                return unanswered.place + 1
+            except _TryFailed:
                 self._part.back_to(mark)
-                _log.info("a try of %s failed: %s", spans[place].path, failed)
-                return place, str(failed)
-        return len(spans), None
+                raise
+        return len(spans)
 
-    def _read(self, spans: Sequence[Span], start: int) -> Iterator[_Item]:
+    def _may_share(self, place: int) -> bool:
+        return self._plan.material.is_row_by_row and place not in self._alone
+
+    def _read(self, spans: Sequence[Span], start: int) -> Iterator[Item]:
         for place in range(start, len(spans)):
             try:
                 for chunk in read(self._store, spans[place], self._plan.material.signature):
-                    yield place, chunk
+                    yield Read(place, chunk)
             except SignatureViolations as violations:
-                yield place, _sentence(violations)
+                yield Bad(place, _sentence(violations))
             except UnreadableFile as unreadable:
-                yield place, str(unreadable)
+                yield Bad(place, str(unreadable))
             else:
-                yield place, None
+                yield Whole(place)
 
-    def _score(self, guest: Guest, span: Span, chunk: Chunk, deadline: float) -> None:
+    def _ask(self, guest: Guest, call: Call, deadline: float) -> Result:
         self._watch.check()
         left = deadline - time.monotonic()
         if left <= 0:
-            raise _TryFailed(self._out_of_time)
+            raise _TryFailed(call.places, self._out_of_time)
         try:
             with self._watch.minding(guest):
-                payload, params = chunk.enforced.payload, chunk.enforced.params
-                result = guest.connection.score(payload, params=params, timeout=left)
+                return guest.connection.score(call.payload, params=call.params, timeout=left)
         except ScoringFailed as failed:
             self._logs.printed(guest.printed())
-            late = failed.kind == "deadline"
-            raise _TryFailed(self._out_of_time if late else f"the model raised {failed}") from None
+            if failed.kind == "deadline":
+                raise _TryFailed(call.places, self._out_of_time) from None
+            raise _TryFailed(call.places, f"the model raised {failed}", is_models_fault=True) from None
         except GuestSilent:
             self._drop(guest, "the mini-batch's time was over")
-            raise _TryFailed(self._out_of_time) from None
+            raise _TryFailed(call.places, self._out_of_time) from None
         except GuestGone as gone:
             wait_for_end(guest.process, _END_SECONDS)
             reason = exit_reason(guest.process) or str(gone)
             self._drop(guest, reason)
-            raise _TryFailed(f"the model's process {reason}") from None
+            raise _TryFailed(call.places, f"the model's process {reason}") from None
         except BaseException:
             # Whatever it was asked last, its answer may still come.
             self._drop(guest, "its answer is wanted no more")
             raise
-        is_image = format_of(span.path) is FileFormat.IMAGE
-        self._part.add(span.path, chunk.first_row, chunk.rows, result, whole=is_image)
+
+    def _add(self, spans: Sequence[Span], call: Call, result: Result) -> None:
+        results = call.results(result)
+        if results is None:
+            reason = "the model did not answer with one entry per row"
+            raise _TryFailed(call.places, reason, is_models_fault=True)
+        for member, answer in zip(call.members, results, strict=True):
+            path, chunk = spans[member.place].path, member.chunk
+            is_image = format_of(path) is FileFormat.IMAGE
+            try:
+                self._part.add(path, chunk.first_row, chunk.rows, answer, whole=is_image)
+            except WrongAnswer as wrong:
+                if len(call.members) > 1:
+                    raise _TryFailed(call.places, str(wrong), is_models_fault=True) from None
+                raise _Unanswered(member.place, str(wrong)) from None
 
     @property
     def _out_of_time(self) -> str:
         return f"it took longer than the timeout of {self._settings.timeout_seconds:g} s (retry_settings.timeout)"
 
-    def _fail(self, span: Span, reason: str) -> None:
-        self._failures.append(failure_of(span, reason))
+    def _fail(self, spans: Sequence[Span], place: int, reason: str) -> None:
+        self._failures[place] = failure_of(spans[place], reason)
 
     def _take_guest(self) -> Guest:
         if self._guest is None:
