@@ -3,6 +3,8 @@
 Missing are pandas' default tokens, and lines that do not have the header's width are refused, as online.
 """
 
+import csv
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +23,8 @@ from data_plane.signature import ColumnSpec, CompiledSignature, TensorSpec
 from data_plane.signature.table import Table, TypedColumn
 
 _MOST_LISTED = 10
-_LEFT_OUT = TypedColumn([])
+LEFT_OUT = TypedColumn([])
+"""In the place of a column that the model does not need."""
 _TEXT = pyarrow.string()
 _REAL_KINDS: Mapping[str, LogicalType] = {"float32": "float", "float64": "double"}
 
@@ -73,15 +76,12 @@ def _parts_of_a_tensor(names: Sequence[str], signature: CompiledSignature) -> di
 
 def _names(header: bytes, signature: CompiledSignature) -> tuple[str, ...]:
     try:
-        read = pyarrow.csv.read_csv(
-            pyarrow.BufferReader(header + b"\n"),
-            pyarrow.csv.ReadOptions(use_threads=False, block_size=len(header) + 2),
-            pyarrow.csv.ParseOptions(newlines_in_values=True),
-        )
-        return distinct_names(read.column_names, {str(spec.name) for spec in signature.inputs})
+        lines = csv.reader(io.StringIO(header.decode(), newline=""))
+        written = next((line for line in lines if any(map(str.strip, line)) or len(line) > 1), [])
+        return distinct_names(written, {str(spec.name) for spec in signature.inputs})
     except InvalidBody as refused:
         raise UnreadableFile(refused.message) from None
-    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
+    except (csv.Error, UnicodeDecodeError) as error:
         raise UnreadableFile(f"the first line is no header of CSV in UTF-8: {error}") from None
 
 
@@ -167,7 +167,7 @@ def table_of(
         texts = pyarrow.chunked_array([chunk for part in parts for chunk in part.chunks], _TEXT)
         return TypedColumn(python_values(texts)) if name in layout.kinds else _undeclared(texts, found.get(name))
 
-    columns = tuple(_LEFT_OUT if name in layout.left_out else column(name) for name in layout.names)
+    columns = tuple(LEFT_OUT if name in layout.left_out else column(name) for name in layout.names)
     return Table(layout.names, columns, sum(map(len, read)), is_text=True)
 
 

@@ -12,8 +12,9 @@ from data_plane.batch.contents import text_of
 from data_plane.batch.csv_blocks import Layout, layout_of, read_block, read_texts, table_of
 from data_plane.batch.csv_lines import ends_in_quotes, header_end, last_end
 from data_plane.batch.failures import UnreadableFile
+from data_plane.batch.small_blocks import small_table
 from data_plane.batch.spans import Span
-from data_plane.signature import CompiledSignature, Enforced, SignatureViolations
+from data_plane.signature import CompiledSignature, Enforced, SignatureViolations, Table
 from modelyard.core.ports.object_store import ObjectStore
 
 _Reader = Callable[[bytes, Layout, int], pyarrow.Table]
@@ -29,10 +30,10 @@ def read_csv(store: ObjectStore, span: Span, signature: CompiledSignature) -> It
         return
     row = span.first_row
     for block in blocks:
-        read = read_block(block, layout, row)
-        if len(read):
-            yield Chunk(row, len(read), _enforced(block, read, layout, signature, row, span.kinds))
-        row += len(read)
+        table = small_table(block, layout) or table_of([read_block(block, layout, row)], layout, span.kinds)
+        if table.rows:
+            yield Chunk(row, table.rows, _enforced(block, table, layout, signature, row))
+        row += table.rows
 
 
 def header_and_blocks(store: ObjectStore, span: Span) -> tuple[bytes, Iterator[bytes]]:
@@ -54,19 +55,12 @@ def check_rest(rest: bytes) -> None:
         raise UnreadableFile("the file ends inside of quotes")
 
 
-def _enforced(
-    block: bytes,
-    read: pyarrow.Table,
-    layout: Layout,
-    signature: CompiledSignature,
-    row: int,
-    kinds: tuple[str, ...] | None,
-) -> Enforced:
+def _enforced(block: bytes, table: Table, layout: Layout, signature: CompiledSignature, row: int) -> Enforced:
     try:
-        return enforced(signature, table_of([read], layout, kinds), row)
+        return enforced(signature, table, row)
     except SignatureViolations:
         # They say what came, and that is text.
-        return enforced(signature, table_of([read_texts(block, layout, row)], layout, kinds, as_texts=True), row)
+        return enforced(signature, table_of([read_texts(block, layout, row)], layout, as_texts=True), row)
 
 
 def _whole(

@@ -43,11 +43,16 @@ def is_plain(block: bytes) -> bool:
     return block.isascii() and _matches(pyarrow.array([block], pyarrow.binary()), _PLAIN_BLOCK)
 
 
+def limit_of(kind: LogicalType) -> float:
+    """Below it, no two whole numbers are the same in a column of `kind`, nor as doubles."""
+    return _LIMITS.get(kind, _EXACT_DOUBLE)
+
+
 def is_exact(numbers: Any, kind: LogicalType) -> bool:
     """Whether each parsed number is the only one that its text could be, in a column of `kind`."""
     if pyarrow.types.is_integer(numbers.type) and kind in _WHOLE_KINDS:
         return True
-    limit = _LIMITS.get(kind, _EXACT_DOUBLE)
+    limit = limit_of(kind)
     extremes = pyarrow.compute.min_max(numbers)
     least, most = extremes["min"].as_py(), extremes["max"].as_py()
     return least is None or (-limit < least and most < limit)

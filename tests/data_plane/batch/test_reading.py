@@ -12,10 +12,12 @@ import pyarrow
 import pytest
 from PIL import Image
 
+from data_plane.batch import small_blocks
 from data_plane.batch.failures import UnreadableFile
 from data_plane.batch.reading import Chunk, read
 from data_plane.batch.spans import Span
 from data_plane.gateway.protocols.mlflow.csv_body import read_csv
+from data_plane.gateway.refusals import InvalidBody
 from data_plane.guests.codec import ArrayPayload
 from data_plane.signature import CompiledSignature, Enforced, SignatureViolations, compile_signature
 from modelyard.core.adapters.folder_store import FolderStore
@@ -209,6 +211,14 @@ def batch(body: bytes, signature: CompiledSignature, is_whole: bool = False) -> 
     return [chunk.enforced for chunk in read(InMemory(body), span, signature)]
 
 
+@pytest.fixture(params=["few rows", "many rows"])
+def ways_to_read(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks are read in another way where they are large."""
+    if request.param == "many rows":
+        monkeypatch.setattr(small_blocks, "_SMALL", 0)
+
+
+@pytest.mark.usefixtures("ways_to_read")
 class TestNumbers:
     """Plain ones are parsed at once; whatever is odd is decided as it is online."""
 
@@ -218,11 +228,23 @@ class TestNumbers:
         alone, beside = columns(a=kind + optional), columns(a=kind + optional, b="string")
         for odd in ODD:
             for rows in (["1", odd or '""'], [odd or '""', "-7", "NA"]):
-                body = "\n".join(["a", *rows]).encode()
+                body = "\n".join(["a", *rows, ""]).encode()
                 assert outcome(batch, body, alone) == outcome(online, body, alone), rows
                 # Beside a column of text the block as a whole is not plain.
                 body = "\n".join(["a,b", *(f"{row},x" for row in rows)]).encode()
                 assert outcome(batch, body, beside) == outcome(online, body, beside), rows
+
+    @pytest.mark.parametrize("between", ["\r", "\r\n", "\n\n", "\n", "\n ", ",\n", "],["])
+    def test_the_lines_are_those_of_csv(self, between: str) -> None:
+        signature = columns(a="double", b="long")
+        body = between.join(["a,b\n0.5,1", "2,-0", "3,4\n"]).encode()
+        results = []
+        for read_all in (batch, online):
+            try:
+                results.append(outcome(read_all, body, signature))
+            except (UnreadableFile, InvalidBody):
+                results.append(("refused",))
+        assert results[0] == results[1]
 
     @pytest.mark.parametrize("kind", ["integer", "long", "float", "double"])
     def test_so_are_those_of_whole_files_in_many_blocks(self, kind: str) -> None:
