@@ -287,6 +287,7 @@ def record_outcome(session: Session, step: MiniBatch, outcome: Outcome) -> bool:
     )
     if written and job is not None and outcome.failures:
         _stop_if_too_many_failed(session, job)
+        session.flush()
     return written
 
 

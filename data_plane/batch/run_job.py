@@ -25,9 +25,9 @@ from data_plane.batch.planning import list_input, plan
 from data_plane.batch.repository import Ending, JobOrder, MiniBatch, Outcome, PlannedMiniBatches, Planning, Step
 from data_plane.batch.scoring import MiniBatchScoring, Scored, failure_of
 from data_plane.batch.spans import Span
-from data_plane.batch.watching import Stopped, watching
+from data_plane.batch.watching import Stopped, Watch, Watcher, watching
 from data_plane.batch.writing import PartMissing, PartWriter, assemble, write_errors
-from modelyard.core.db.leases import Claim, LeaseLost, heartbeat
+from modelyard.core.db.leases import LeaseLost, heartbeat
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.batch import OutputAction
 from modelyard.core.domain.job_files import parts_prefix
@@ -57,25 +57,33 @@ class Desk:
 
 def run_job(desk: Desk, job_id: int) -> None:
     """Do what there is to do for the job and nobody else does. Nothing, when that is nothing."""
-    run = _JobRun(desk, job_id)
-    while (step := run.next_step()) is not None:
-        if not run.do(step):
-            return
+    with watching(desk.sessions, job_id) as watcher:
+        run = _JobRun(desk, job_id, watcher)
+        while (step := run.next_step()) is not None:
+            if not run.do(step):
+                return
 
 
 class _JobRun:
-    def __init__(self, desk: Desk, job_id: int) -> None:
+    def __init__(self, desk: Desk, job_id: int, watcher: Watcher) -> None:
         self._desk = desk
         self._job_id = job_id
+        self._watcher = watcher
         self._logs: JobLogs | None = None
+        self._guest_plan: GuestPlan | None = None
+        self._taken: Step | None = None
 
     def next_step(self) -> Step | None:
-        step = self._patiently(lambda session: repository.take_step(session, self._job_id, self._desk.worker))
+        step, self._taken = self._taken, None
+        step = step or self._patiently(self._take)
         if step is None:
             self._leave()
         elif self._logs is None:
             self._logs = JobLogs(self._desk.store, step.order.name, self._desk.worker)
         return step
+
+    def _take(self, session: Session) -> Step | None:
+        return repository.take_step(session, self._job_id, self._desk.worker)
 
     def do(self, step: Step) -> bool:
         """Whether to go on with the next step at once."""
@@ -88,7 +96,8 @@ class _JobRun:
             return self._try_again_later(step, error)
         except BaseException:
             # Told to stop.
-            self._give_back_at_once(step.held)
+            self._give_back_at_once(step)
+            self._give_back_at_once(self._taken)
             raise
         return True
 
@@ -136,30 +145,38 @@ class _JobRun:
         if step.held.attempt > _MOST_ATTEMPTS:
             self._give_up(step, "the batch worker that scored it died")
             return
-        started = time.monotonic()
-        spans = [Span.from_dict(document) for document in step.spans]
-        sessions = self._desk.sessions
-        with (
-            heartbeat(sessions, step.held) as beating,
-            watching(sessions, self._job_id, beating) as watch,
-        ):
-            try:
-                guest_plan = self._guest_plan(step.order)
-                logs = self._job_logs
-                scoring = MiniBatchScoring(
-                    self._desk.store, guest_plan, step.order.settings, self._desk.guests, watch, logs
-                )
-                scored = scoring.run(spans)
-                watch.check()
-                outcome = self._outcome(step, scored, started)
-            except PlatformError as refusal:
-                self._stop_failing(step, refusal)
-                return
-        if not self._patiently(lambda session: repository.record_outcome(session, step, outcome)):
-            raise LeaseLost
+        try:
+            with self._watcher.over(step.held) as watch:
+                outcome = self._scored(step, watch)
+        except PlatformError as refusal:
+            self._stop_failing(step, refusal)
+            return
+        self._record(step, outcome)
         self._write_logs_if_due()
 
-    def _guest_plan(self, order: JobOrder) -> GuestPlan:
+    def _scored(self, step: MiniBatch, watch: Watch) -> Outcome:
+        started = time.monotonic()
+        spans = [Span.from_dict(document) for document in step.spans]
+        desk, settings = self._desk, step.order.settings
+        if self._guest_plan is None:
+            self._guest_plan = self._plan_guest(step.order)
+        scoring = MiniBatchScoring(desk.store, self._guest_plan, settings, desk.guests, watch, self._job_logs)
+        scored = scoring.run(spans)
+        watch.check()
+        return self._outcome(step, scored, started)
+
+    def _record(self, step: MiniBatch, outcome: Outcome) -> None:
+        """And take the next step with it: a job may have thousands of mini-batches."""
+
+        def act(session: Session) -> tuple[bool, Step | None]:
+            written = repository.record_outcome(session, step, outcome)
+            return written, self._take(session) if written else None
+
+        written, self._taken = self._patiently(act)
+        if not written:
+            raise LeaseLost
+
+    def _plan_guest(self, order: JobOrder) -> GuestPlan:
         materials = self._desk.materials
         material = materials.of(order.bundle_hash)
         folder = self._patiently(lambda session: repository.environment_folder(session, order.lock_hash))
@@ -252,6 +269,7 @@ class _JobRun:
             self._desk.store.delete(key)
 
     def _try_again_later(self, step: Step, error: Exception) -> bool:
+        self._give_back_at_once(self._taken)
         if step.held.attempt < _MOST_ATTEMPTS:
             self._patiently(lambda session: repository.give_back(session, step.held))
             return False
@@ -269,9 +287,10 @@ class _JobRun:
                 error = {"code": code, "message": reason}
                 self._patiently(lambda session: repository.record_end(session, step, error))
 
-    def _give_back_at_once(self, held: Claim) -> None:
-        with suppress(SQLAlchemyError), transaction(self._desk.sessions) as work:
-            repository.give_back(work.session, held)
+    def _give_back_at_once(self, step: Step | None) -> None:
+        if step is not None:
+            with suppress(SQLAlchemyError), transaction(self._desk.sessions) as work:
+                repository.give_back(work.session, step.held)
 
 
 def _hopeless(step: MiniBatch, reason: str) -> Outcome:

@@ -1,7 +1,8 @@
-"""Notices within a second or two that a job is to stop, or that a mini-batch has passed to another worker.
+"""Keeps a mini-batch's lease alive, and notices within a second or two that its result is wanted no more.
 
-What is being scored then counts for nothing. Between two calls of the model that is seen at once; a guest that is busy
-is ended after a short grace, because nobody can interrupt a model otherwise.
+The job was canceled, or has failed already, or the lease has passed to another worker. Between two calls of the model
+that is seen at once; a guest that is busy is ended after a short grace, because nobody can interrupt a model otherwise.
+One thread does so for all mini-batches that a worker scores of a job, one after the other.
 """
 
 import threading
@@ -14,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from data_plane.batch import repository
 from data_plane.batch.guests import Guest
 from data_plane.guests.guest_process import kill
-from modelyard.core.db.leases import Heartbeat, LeaseLost
+from modelyard.core.db.leases import HEARTBEAT_SECONDS, Claim, renew
 from modelyard.core.db.unit_of_work import Sessions
 from modelyard.core.domain.lifecycle import JobState
 
@@ -29,18 +30,16 @@ class Stopped(Exception):
 class Watch:
     """Over one mini-batch."""
 
-    def __init__(self, sessions: Sessions, job_id: int, beating: Heartbeat) -> None:
-        self._sessions = sessions
-        self._job_id = job_id
-        self._beating = beating
-        self._stopped = threading.Event()
-        self._over = threading.Event()
+    def __init__(self, held: Claim) -> None:
+        self.held = held
+        self.renewed_at = time.monotonic()
+        self._stopped_at: float | None = None
         self._lock = threading.Lock()
         self._minded: Guest | None = None
 
     def check(self) -> None:
         """Raises Stopped."""
-        if self._stopped.is_set():
+        if self._stopped_at is not None:
             raise Stopped
 
     @contextmanager
@@ -58,43 +57,71 @@ class Watch:
             with self._lock:
                 self._minded = None
 
-    def run(self) -> None:
-        while not self._over.wait(_LOOK_SECONDS):
-            if self._is_to_stop():
-                self._stopped.set()
-                self._end_the_minded()
-                return
+    @property
+    def is_stopped(self) -> bool:
+        return self._stopped_at is not None
+
+    def stop(self) -> None:
+        self._stopped_at = time.monotonic()
+
+    def end_the_minded(self) -> None:
+        with self._lock:
+            is_due = self._stopped_at is not None and time.monotonic() - self._stopped_at >= _GRACE_SECONDS
+            if is_due and self._minded is not None:
+                kill(self._minded.process, "the job was canceled, or its mini-batch passed to another worker")
+
+
+class Watcher:
+    """A job's: over one mini-batch at a time."""
+
+    def __init__(self, sessions: Sessions, job_id: int) -> None:
+        self._sessions = sessions
+        self._job_id = job_id
+        self._watch: Watch | None = None
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="job-watch", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def over(self, held: Claim) -> Iterator[Watch]:
+        watch = self._watch = Watch(held)
+        try:
+            yield watch
+        finally:
+            self._watch = None
 
     def close(self) -> None:
-        self._over.set()
+        self._closed.set()
+        self._thread.join()
 
-    def _is_to_stop(self) -> bool:
+    def _run(self) -> None:
+        while not self._closed.wait(_LOOK_SECONDS):
+            watch = self._watch
+            if watch is None:
+                continue
+            if not watch.is_stopped and self._is_to_stop(watch):
+                watch.stop()
+            watch.end_the_minded()
+
+    def _is_to_stop(self, watch: Watch) -> bool:
         try:
-            self._beating.check()
-            with self._sessions() as session:
-                return repository.job_state(session, self._job_id) != JobState.RUNNING
-        except LeaseLost:
-            return True
+            with self._sessions.begin() as session:
+                is_due = time.monotonic() - watch.renewed_at >= HEARTBEAT_SECONDS
+                if is_due and not renew(session, watch.held):
+                    return True
+                is_over = repository.job_state(session, self._job_id) != JobState.RUNNING
         except SQLAlchemyError:
-            # Without a database nobody can have asked for anything.
+            # Without a database nobody can have asked for anything; whether the lease is ours, the result's row says.
             return False
-
-    def _end_the_minded(self) -> None:
-        until = time.monotonic() + _GRACE_SECONDS
-        while not self._over.wait(0.05):
-            with self._lock:
-                if self._minded is not None and time.monotonic() >= until:
-                    kill(self._minded.process, "the job was canceled, or its mini-batch passed to another worker")
-                    return
+        if is_due:
+            watch.renewed_at = time.monotonic()
+        return is_over
 
 
 @contextmanager
-def watching(sessions: Sessions, job_id: int, beating: Heartbeat) -> Iterator[Watch]:
-    watch = Watch(sessions, job_id, beating)
-    thread = threading.Thread(target=watch.run, name="job-watch", daemon=True)
-    thread.start()
+def watching(sessions: Sessions, job_id: int) -> Iterator[Watcher]:
+    watcher = Watcher(sessions, job_id)
     try:
-        yield watch
+        yield watcher
     finally:
-        watch.close()
-        thread.join()
+        watcher.close()
