@@ -59,16 +59,13 @@ class TestJobs:
         print(f"a job of one file with a warm guest: {time.monotonic() - began:.2f} s")
         assert yard.guests() == [guest]
 
-    def test_two_workers_share_a_job_of_several_files_a_mini_batch(self, yard: BatchYard) -> None:
-        yard.start_worker(0, workers=2)
-        yard.start_worker(1, workers=2)
+    def test_two_workers_share_a_job_of_several_files_a_mini_batch(self, standing: BatchYard) -> None:
         files = {f"{n:03}.csv": csv(10 * n, 10) for n in range(30)}
-        job = yard.submit(files, mini_batch_size=3, max_concurrency_per_instance=2)
-        assert yard.completed(job) == b"".join(predicted(f"{n:03}.csv", 10 * n, 10) for n in range(30))
-        assert yard.row(job).mini_batches == 10
+        job = standing.submit(files, mini_batch_size=3, max_concurrency_per_instance=2)
+        assert standing.completed(job) == b"".join(predicted(f"{n:03}.csv", 10 * n, 10) for n in range(30))
+        assert standing.row(job).mini_batches == 10
 
-    def test_a_bad_file_fails_itself_only(self, yard: BatchYard) -> None:
-        yard.start_worker()
+    def test_a_bad_file_fails_itself_only(self, standing: BatchYard) -> None:
         files = {
             "1.csv": csv(0, 2),
             "2.csv": b"id,x\n1,many\n",
@@ -76,57 +73,52 @@ class TestJobs:
             "4.csv": csv(10, 4),
             "5.csv": csv(20, 2),
         }
-        job = yard.submit(files, FAILING, mini_batch_size=5, max_retries=1)
-        assert yard.completed(job) == predicted("1.csv", 0, 2) + predicted("5.csv", 20, 2)
-        errors = yard.errors(job)
+        job = standing.submit(files, FAILING, mini_batch_size=5, max_retries=1)
+        assert standing.completed(job) == predicted("1.csv", 0, 2) + predicted("5.csv", 20, 2)
+        errors = standing.errors(job)
         assert [line.split(",")[0] for line in errors.splitlines()] == ["file", "2.csv", "3.csv", "4.csv"]
         assert "ValueError: twelve is too much" in errors
-        assert "twelve is too much" in yard.logged(job, "user/error.txt")
-        assert "Traceback" in yard.logged(job, "user/stdout/")
+        assert "twelve is too much" in standing.logged(job, "user/error.txt")
+        assert "Traceback" in standing.logged(job, "user/stdout/")
 
-    def test_more_failed_files_than_the_threshold_allows_fail_the_job(self, yard: BatchYard) -> None:
-        yard.start_worker()
+    def test_more_failed_files_than_the_threshold_allows_fail_the_job(self, standing: BatchYard) -> None:
         good = {f"{n}.csv": csv(10 * n, 1) for n in range(3, 6)}
         bad = {"0.csv": b"id,x\n1,many\n", "1.csv": b"id,x\n1,few\n"}
-        job = yard.submit({**good, **bad}, error_threshold=1)
-        row = yard.ended(job)
+        job = standing.submit({**good, **bad}, error_threshold=1)
+        row = standing.ended(job)
         assert row.state == JobState.FAILED
         assert row.error["code"] == "ErrorThresholdExceeded"
         assert "2 input files failed, and the error threshold allows 1" in row.error["message"]
         assert {detail["target"] for detail in row.error["details"]} == {"0.csv", "1.csv"}
-        assert yard.completed(yard.submit({**good, **bad}, error_threshold=2)).count(b"\n") == 3
+        assert standing.completed(standing.submit({**good, **bad}, error_threshold=2)).count(b"\n") == 3
 
-    def test_a_try_whose_model_raised_or_died_is_done_again_as_often_as_is_asked_for(self, yard: BatchYard) -> None:
-        yard.start_worker()
+    def test_a_try_whose_model_raised_or_died_is_done_again_as_often_as_is_asked_for(self, standing: BatchYard) -> None:
         for how in ("raise", "die"):
-            asked = str(yard.data_dir.root / f"asked-{how}")
+            asked = str(standing.data_dir.root / f"asked-{how}")
             variables = {"ASKED": asked, "TRIES": "3", "HOW": how}
-            job = yard.submit({"a.csv": csv(0, 2)}, AT_THE_LAST_TRY, variables=variables, max_retries=2)
-            assert yard.completed(job) == predicted("a.csv", 0, 2)
+            job = standing.submit({"a.csv": csv(0, 2)}, AT_THE_LAST_TRY, variables=variables, max_retries=2)
+            assert standing.completed(job) == predicted("a.csv", 0, 2)
         variables = {"ASKED": f"{asked}-2", "TRIES": "3", "HOW": "die"}
-        job = yard.submit({"a.csv": csv(0, 2)}, AT_THE_LAST_TRY, variables=variables, max_retries=1)
-        assert yard.completed(job) == b""
-        assert "killed by signal 9" in yard.errors(job)
+        job = standing.submit({"a.csv": csv(0, 2)}, AT_THE_LAST_TRY, variables=variables, max_retries=1)
+        assert standing.completed(job) == b""
+        assert "killed by signal 9" in standing.errors(job)
 
-    def test_a_try_has_the_time_of_the_retry_settings(self, yard: BatchYard) -> None:
-        yard.start_worker()
+    def test_a_try_has_the_time_of_the_retry_settings(self, standing: BatchYard) -> None:
         endless = FAILING.replace('raise ValueError("twelve is too much")', "import time; time.sleep(600)")
         files = {"1.csv": csv(0, 1), "2.csv": csv(12, 1), "3.csv": csv(20, 1)}
-        job = yard.submit(files, endless, mini_batch_size=3, timeout_seconds=3, max_retries=0)
-        assert yard.completed(job) == predicted("1.csv", 0, 1) + predicted("3.csv", 20, 1)
-        assert "longer than the timeout of 3 s" in yard.errors(job)
+        job = standing.submit(files, endless, mini_batch_size=3, timeout_seconds=2, max_retries=0)
+        assert standing.completed(job) == predicted("1.csv", 0, 1) + predicted("3.csv", 20, 1)
+        assert "longer than the timeout of 2 s" in standing.errors(job)
 
-    def test_a_model_that_does_not_start_fails_the_job_with_its_own_words(self, yard: BatchYard) -> None:
-        yard.start_worker()
-        job = yard.submit({"1.csv": csv(0, 1)}, "raise RuntimeError('no weights')")
-        row = yard.ended(job)
+    def test_a_model_that_does_not_start_fails_the_job_with_its_own_words(self, standing: BatchYard) -> None:
+        job = standing.submit({"1.csv": csv(0, 1)}, "raise RuntimeError('no weights')")
+        row = standing.ended(job)
         assert (row.state, row.error["code"]) == (JobState.FAILED, "ResourceNotReady")
         assert "RuntimeError: no weights" in row.error["message"]
-        assert "no weights" in yard.logged(job, "user/error.txt")
+        assert "no weights" in standing.logged(job, "user/error.txt")
 
-    def test_an_input_with_nothing_in_it_fails_the_job(self, yard: BatchYard) -> None:
-        yard.start_worker()
-        row = yard.ended(yard.submit({}))
+    def test_an_input_with_nothing_in_it_fails_the_job(self, standing: BatchYard) -> None:
+        row = standing.ended(standing.submit({}))
         assert row.state == JobState.FAILED
         assert row.error["message"]
 
