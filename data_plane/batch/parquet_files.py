@@ -62,14 +62,21 @@ def _tables(store: ObjectStore, span: Span, *, is_whole: bool) -> Iterator[pyarr
                 table = file.read_row_groups(groups, use_threads=False)
             yield table
             return
-        rows_at_once = max(1, _VALUES_AT_ONCE // max(1, file.metadata.num_columns))
-        batches = file.iter_batches(rows_at_once, row_groups=groups, use_threads=False)
+        with _said_plainly():
+            batches = file.iter_batches(_rows_at_once(file.metadata), row_groups=groups, use_threads=False)
         while True:
             with _said_plainly():
                 batch = next(batches, None)
             if batch is None:
                 return
             yield pyarrow.Table.from_batches([batch], batch.schema)
+
+
+def _rows_at_once(metadata: pyarrow.parquet.FileMetaData) -> int:
+    """Few enough for a chunk of the usual size, whether there are many columns or long values in them."""
+    size = sum(metadata.row_group(place).total_byte_size for place in range(metadata.num_row_groups))
+    by_size: int = _BYTES_OF_A_SPAN * metadata.num_rows // max(1, size)
+    return max(1, min(_VALUES_AT_ONCE // max(1, metadata.num_columns), by_size))
 
 
 @contextmanager

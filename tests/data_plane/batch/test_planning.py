@@ -114,6 +114,18 @@ class TestCutting:
             assert [span.first_row for (span,) in plan.mini_batches] == [0, 300, 600, 900]
             assert values_of(chunks_of(store, plan, signature)) == {"a": list(range(1000))}
 
+    def test_a_large_row_group_comes_in_several_chunks(self, store: CrumblingStore) -> None:
+        store.piece = 1 << 20
+        sink = io.BytesIO()
+        values = np.random.default_rng(0).normal(size=(2, 1_200_000))
+        pyarrow.parquet.write_table(pyarrow.table({"a": values[0], "b": values[1]}), sink, row_group_size=1_200_000)
+        signature = columns(a="double", b="double")
+        plan = planned(store, [put(store, "a.parquet", sink.getvalue())], signature)
+        chunks = chunks_of(store, plan, signature)
+        assert plan.rows == 1_200_000
+        assert len(chunks) > 1
+        assert np.array_equal(np.concatenate([chunk.enforced.payload.columns[1].values for chunk in chunks]), values[1])
+
 
 def many(first: bytes, block: bytes, times: int) -> Iterator[bytes]:
     yield first
