@@ -4,10 +4,14 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from control_plane.features.batch_deployments.routes import router as batch_deployments
+from control_plane.features.batch_endpoints.routes import router as batch_endpoints
 from control_plane.features.computes.routes import router as computes
 from control_plane.features.data.routes import router as data
 from control_plane.features.environments.routes import router as environments
 from control_plane.features.health.routes import router as health
+from control_plane.features.jobs.routes import router as jobs
+from control_plane.features.jobs.routes import stored_files
 from control_plane.features.models.routes import downloads
 from control_plane.features.models.routes import router as models
 from control_plane.features.online_deployments.routes import router as online_deployments
@@ -38,6 +42,10 @@ ROUTERS = (
     computes,
     online_endpoints,
     online_deployments,
+    batch_endpoints,
+    batch_deployments,
+    jobs,
+    stored_files,
     operations,
 )
 

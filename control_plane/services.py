@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 
+from control_plane.features.batch_deployments.service import BatchDeployments
+from control_plane.features.batch_endpoints.service import BatchEndpoints
 from control_plane.features.computes.service import Computes
 from control_plane.features.data.service import Data
 from control_plane.features.environments.service import Environments
 from control_plane.features.health.service import Health
+from control_plane.features.jobs.service import Jobs
+from control_plane.features.jobs.submission import Submissions
 from control_plane.features.models.service import Models
 from control_plane.features.online_deployments.service import OnlineDeployments
 from control_plane.features.online_endpoints.service import OnlineEndpoints
@@ -35,6 +39,10 @@ class Services:
     computes: Computes
     online_endpoints: OnlineEndpoints
     online_deployments: OnlineDeployments
+    batch_endpoints: BatchEndpoints
+    batch_deployments: BatchDeployments
+    submissions: Submissions
+    jobs: Jobs
     operations: Operations
 
 
@@ -54,5 +62,9 @@ def wire(settings: PlatformSettings, sessions: Sessions, store: ObjectStore, dis
         computes=Computes(sessions),
         online_endpoints=OnlineEndpoints(sessions, SecretBox(master_key)),
         online_deployments=OnlineDeployments(sessions, store, dispatcher),
+        batch_endpoints=BatchEndpoints(sessions, SecretBox(master_key)),
+        batch_deployments=BatchDeployments(sessions, store, dispatcher),
+        submissions=Submissions(sessions, store, dispatcher),
+        jobs=Jobs(sessions, store, dispatcher, signer),
         operations=Operations(sessions),
     )

@@ -1,22 +1,22 @@
-"""Sends again what may have been lost: messages for rows that wait for a builder and that nobody works on.
+"""Sends again what may have been lost: messages for rows that wait for a builder or a batch worker.
 
 A message too many does no harm, so there is no need to know which ones were lost.
 """
 
 import time
 from collections.abc import Callable, Hashable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, Integer, and_, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from control_plane.features.operations.operation import OperationKind
 from control_plane.workflows.dispatcher import Dispatcher
-from modelyard.core.db.rows import GenerationRow, OperationRow
+from modelyard.core.db.rows import GenerationRow, JobRow, MiniBatchRow, OperationRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
-from modelyard.core.domain.lifecycle import GenerationState, OperationStatus
+from modelyard.core.domain.lifecycle import ENDED_JOBS, GenerationState, JobState, MiniBatchState, OperationStatus
 
 _SETTLING = timedelta(seconds=4)
 """The first message is given this long."""
@@ -36,11 +36,14 @@ class Resender:
     def resend(self) -> None:
         with transaction(self._sessions) as work:
             generations, prunings = waiting_generations(work.session), waiting_prunings(work.session)
+            jobs = [("job", job_id) for job_id in waiting_jobs(work.session)]
         for generation_id in self._due(generations):
             self._dispatcher.build_deployment(generation_id)
         for operation_id in self._due(prunings):
             self._dispatcher.prune_environments(operation_id)
-        self._forget_all_but({*generations, *prunings})
+        for _, job_id in self._due(jobs):
+            self._dispatcher.run_job(job_id)
+        self._forget_all_but({*generations, *prunings, *jobs})
 
     def _due(self, keys: Sequence[Key]) -> Sequence[Key]:
         """Those not sent just now: while all builders are busy, messages must not pile up."""
@@ -49,7 +52,7 @@ class Resender:
         self._sent_at.update(dict.fromkeys(due, now))
         return due
 
-    def _forget_all_but(self, waiting: set[int | UUID]) -> None:
+    def _forget_all_but(self, waiting: set[int | UUID | tuple[str, int]]) -> None:
         self._sent_at = {key: at for key, at in self._sent_at.items() if key in waiting}
 
 
@@ -76,3 +79,42 @@ def waiting_prunings(session: Session) -> Sequence[UUID]:
             OperationRow.created_at < func.clock_timestamp() - _PRUNING,
         )
     ).all()
+
+
+def waiting_jobs(session: Session) -> Sequence[int]:
+    """Jobs that nobody works on, and running ones on which more workers could."""
+    now = func.clock_timestamp()
+    held = select(func.count()).where(
+        MiniBatchRow.job_id == JobRow.id, MiniBatchRow.lease_token.is_not(None), MiniBatchRow.lease_until >= now
+    )
+    at_work = held.correlate(JobRow).scalar_subquery()
+    has_room = and_(JobRow.state == JobState.RUNNING, at_work < _concurrency(), _has_open_mini_batch(now))
+    return session.scalars(
+        select(JobRow.id)
+        .where(
+            JobRow.state.not_in(ENDED_JOBS),
+            JobRow.modified_at < now - _SETTLING,
+            or_(JobRow.lease_until.is_(None), JobRow.lease_until < now),
+            or_(at_work == 0, has_room),
+        )
+        .order_by(JobRow.id)
+    ).all()
+
+
+def _concurrency() -> ColumnElement[int]:
+    """BatchSettings.concurrency, where the database can compare it."""
+    per_instance = JobRow.settings["max_concurrency_per_instance"].astext
+    return cast(JobRow.settings["instance_count"].astext, Integer) * cast(per_instance, Integer)
+
+
+def _has_open_mini_batch(now: ColumnElement[datetime]) -> ColumnElement[bool]:
+    return (
+        select(MiniBatchRow.id)
+        .where(
+            MiniBatchRow.job_id == JobRow.id,
+            MiniBatchRow.state == MiniBatchState.QUEUED,
+            or_(MiniBatchRow.lease_until.is_(None), MiniBatchRow.lease_until < now),
+        )
+        .correlate(JobRow)
+        .exists()
+    )

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 
-from control_plane.reconcile.expire import expire_logs, expire_operations, expire_uploads
+from control_plane.reconcile.expire import expire_jobs, expire_logs, expire_operations, expire_uploads
 from control_plane.reconcile.resend import Resender
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.unit_of_work import Sessions
@@ -48,4 +48,5 @@ class Sweep:
             expire_uploads(self._sessions, self._store)
             expire_operations(self._sessions)
             expire_logs(self._sessions, self._store)
+            expire_jobs(self._sessions, self._store)
             self._tidied_at = time.monotonic()

@@ -35,8 +35,15 @@ class Links:
     def swagger_uri(self, endpoint: str) -> str:
         return f"{self.scoring}/{endpoint}/swagger.json"
 
+    def batch_scoring_uri(self, endpoint: str) -> str:
+        return f"{self.control}/batch/{endpoint}/jobs"
+
     def upload(self, upload_id: UUID) -> str:
         return f"{self.control}/uploads/{upload_id}"
+
+    def stored_file(self, key: str, query: str) -> str:
+        """`key` begins with "datastores/"."""
+        return f"{self.control}/{quote(key)}?{query}"
 
     def blob(self, sha256: str, query: str) -> str:
         return f"{self.control}/blobs/{quote(sha256)}?{query}"

@@ -1,23 +1,27 @@
-"""Who may come in: the bearer of an admin token, everywhere but at the few doors that are open to all."""
+"""Who may come in: the bearer of an admin token, everywhere but at the few doors that are open to all.
+
+A batch endpoint's scoring URI also opens to the endpoint's own keys.
+"""
 
 import hashlib
 import time
 from collections import OrderedDict
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from control_plane.web.error_body import refusal
 from modelyard.core.adapters.secret_box import token_matches
-from modelyard.core.db.rows import AdminTokenRow
+from modelyard.core.db.rows import AdminTokenRow, BatchEndpointRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.errors import Unauthorized
 
 _OPEN = frozenset({"/health", "/ready", "/openapi.json", "/metadata/endpoints"})
 # Their URLs carry a signature instead.
-_SIGNED = ("/uploads/", "/blobs/")
+_SIGNED = ("/uploads/", "/blobs/", "/datastores/")
+_BATCH = "/batch/"
 _REREAD_SECONDS = 5.0
 _MOST_REMEMBERED = 256
 
@@ -44,6 +48,16 @@ class AdminGate:
             known = any(token_matches(token, digest) for digest in self._digests)
             self._remember(token, known)
         return known
+
+    def has_key(self, path: str, token: str) -> bool:
+        """Whether the path is a batch endpoint's scoring URI, and the token one of the endpoint's keys."""
+        if not path.startswith(_BATCH):
+            return False
+        endpoint, digest = path.split("/")[2].lower(), _fingerprint(token).hex()
+        is_key = or_(BatchEndpointRow.primary_key_digest == digest, BatchEndpointRow.secondary_key_digest == digest)
+        with transaction(self._sessions) as work:
+            found = work.session.scalar(select(BatchEndpointRow.id).where(BatchEndpointRow.name == endpoint, is_key))
+        return found is not None
 
     def _reread(self) -> None:
         if time.monotonic() - self._read_at <= _REREAD_SECONDS:
@@ -79,7 +93,7 @@ class Admission:
         token = _bearer(Headers(scope=scope))
         if token is None:
             reason = "no token was sent: put 'Authorization: Bearer <admin token>' into the request"
-        elif await self._admits(token):
+        elif await self._admits(token) or await run_in_threadpool(self._gate.has_key, scope["path"], token):
             await self._app(scope, receive, send)
             return
         else:

@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 
 _BEARER = "adminToken"
 _OPEN_TAGS = {"health"}
-_SIGNED_PATHS = ("/uploads/", "/blobs/")
+_SIGNED_PATHS = ("/uploads/", "/blobs/", "/datastores/")
 _API_VERSION: dict[str, Any] = {
     "name": "api-version",
     "in": "query",

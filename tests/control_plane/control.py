@@ -158,7 +158,41 @@ class Control:
         self.build_and_start()
         return path
 
+    def batch_endpoint(self, name: str = "be-one", **properties: Any) -> str:
+        """Returns its path."""
+        self.put(f"/batchEndpoints/{name}", {"properties": {"authMode": "aadToken", **properties}})
+        return f"/batchEndpoints/{name}"
+
+    def batch_deployment(self, endpoint: str, model: str, name: str = "bd-one", **properties: Any) -> str:
+        """One that is built, and its endpoint's default. Returns its path."""
+        path = f"{endpoint}/deployments/{name}"
+        self.put(path, {"properties": {"model": {"referenceType": "Id", "assetId": model}, **properties}})
+        self.build_batch()
+        answer = self.ask("PATCH", endpoint, {"properties": {"defaults": {"deploymentName": name}}})
+        assert answer.status_code == 200, answer.text
+        return path
+
+    def submit(self, endpoint: str, body: Any = None, expected: int = 201, **headers: str) -> Any:
+        """Send a job to an endpoint that is named by its path. Returns the answer's body."""
+        name = endpoint.rpartition("/")[2]
+        properties = body if body is not None else {"inputData": {"in": self.place()}}
+        answer = self.ask("POST", f"//batch/{name}/jobs", {"properties": properties}, headers=headers)
+        assert answer.status_code == expected, answer.text
+        return answer.json()
+
+    def place(self) -> dict[str, str]:
+        """A folder with a file, as the input of a job."""
+        self.store.put("datastores/workspaceblobstore/rows/a.csv", [b"x\n1\n"])
+        return {"jobInputType": "UriFolder", "uri": "azureml://datastores/workspaceblobstore/paths/rows/"}
+
     # Playing the builder and the host.
+
+    def build_batch(self) -> None:
+        self.build()
+        with self.sessions.begin() as session:
+            for row in session.scalars(select(GenerationRow).where(GenerationRow.state == GenerationState.BUILT)):
+                row.lock_hash = "c" * 64
+                lifecycle.batch_generation_ready(session, row.id)
 
     def gateways_apply(self) -> None:
         with self.sessions.begin() as session:

@@ -31,7 +31,7 @@ def test_every_route_is_in_it(document):
         for method in route.methods
     }
     assert served == {(path, method) for path, method, _ in operations(document)}
-    assert len(served) > 45
+    assert len(served) > 80
 
 
 def _template(path: str) -> str:
@@ -53,7 +53,8 @@ def test_every_operation_has_a_name_of_its_own_and_says_how_it_refuses(document)
 
 def test_all_but_the_open_and_signed_doors_ask_for_the_token(document):
     free = {path for path, _, operation in operations(document) if not operation["security"]}
-    assert free == {"/health", "/ready", "/metadata/endpoints", "/uploads/{upload_id}/{path}", "/blobs/{sha256}"}
+    signed = {"/uploads/{upload_id}/{path}", "/blobs/{sha256}", "/datastores/{path}"}
+    assert free == {"/health", "/ready", "/metadata/endpoints"} | signed
     assert document["components"]["securitySchemes"]
 
 
@@ -79,6 +80,10 @@ READABLE = (
     *("/environments", "/environments/e", "/environments/e/versions", "/environments/e/versions/1"),
     *("/builtEnvironments", "/onlineEndpoints", "/onlineEndpoints/ep-one", "/onlineEndpoints/ep-one/deployments"),
     *(f"/onlineEndpoints/ep-one/deployments/blue/{what}" for what in ("skus", "workers", "scoringScript")),
+    *("/data", "/data/d", "/data/d/versions", "/data/d/versions/1", "/computes", "/computes/local"),
+    *("/batchEndpoints", "/batchEndpoints/be-one", "/batchEndpoints/be-one/deployments", "/batchEndpoints/be-one/jobs"),
+    *("/batchEndpoints/be-one/deployments/bd-one", "/batchEndpoints/be-one/deployments/bd-one/jobs"),
+    *("/jobs", "/jobs/job-one", "/jobs/job-one/files", "//batch/be-one/jobs/job-one"),
     *("/nothing", f"/{WORKSPACE.rpartition('/')[0]}", "//health", "//ready", "//metadata/endpoints"),
 )
 
@@ -107,6 +112,7 @@ class TestAnswers:
         control.store.put(f"bundles/{'b' * 64}/score.py", [b"script"])
         control.build_and_start()
         check("PATCH", deployment, {"sku": {"capacity": 2}})
+        self._batch(control, check, model)
         for path in READABLE:
             check("GET", path)
         check("POST", "/models/m/versions/2/startPendingUpload", {})
@@ -121,7 +127,28 @@ class TestAnswers:
         check("DELETE", "/onlineEndpoints/ep-one")
         check("DELETE", "/onlineEndpoints/none")
         check("DELETE", "/environments/e")
-        assert len(check.seen) > 30
+        assert len(check.seen) > 60
+
+    def _batch(self, control, check, model):
+        check("PUT", "/computes/c", {"properties": {"computeType": "AmlCompute"}})
+        check("PUT", "/data/d/versions/1", {"properties": {"dataType": "uri_file", "dataUri": control.place()["uri"]}})
+        check("POST", "/data/d/versions/2/startPendingUpload", {})
+        check("PUT", "/batchEndpoints/be-one", {"properties": {"authMode": "aadToken"}})
+        deployment = "/batchEndpoints/be-one/deployments/bd-one"
+        check("PUT", deployment, {"properties": {"model": {"assetId": model}}})
+        control.build_batch()
+        check("PATCH", deployment, {"properties": {"retrySettings": {"timeout": "PT5S"}}})
+        check("PATCH", "/batchEndpoints/be-one", {"properties": {"defaults": {"deploymentName": "bd-one"}}})
+        job = {"properties": {"inputData": {"in": control.place()}, "name": "job-one"}}
+        for _ in range(2):
+            check("POST", "//batch/be-one/jobs", job)
+        check("POST", f"{deployment}/getLogs", {})
+        check("POST", "/batchEndpoints/be-one/listKeys")
+        control.store.put("datastores/workspaceblobstore/azureml/job-one-run/score/predictions.csv", [b"0,1,a.csv"])
+        check("GET", "/jobs/job-one")
+        check("PATCH", "/jobs/job-one", {"properties": {"tags": {"a": "b"}}})
+        check("POST", "/jobs/job-one/cancel")
+        check("POST", "/jobs/none/cancel")
 
 
 class Checker:

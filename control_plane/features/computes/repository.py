@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, literal_column, select
+from sqlalchemy import Boolean, delete, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -35,16 +35,16 @@ def put_compute(
     """The compute, and whether it is new."""
     location = location or workspace.location
     values = {"workspace_id": workspace.key, "name": name, "location": location, "body": dict(body)}
-    written = session.execute(
+    is_new = session.scalar(
         insert(ComputeRow)
         .values(**values)
         .on_conflict_do_update(index_elements=["workspace_id", "name"], set_={"body": dict(body), "location": location})
         # A row that this very statement wrote has no older version.
-        .returning(ComputeRow.id, literal_column("xmax = 0"))
-    ).one()
+        .returning(literal_column("xmax = 0", Boolean))
+    )
     found = find_compute(session, workspace, name)
     assert found is not None, "it was written by this transaction"
-    return found, bool(written[1])
+    return found, bool(is_new)
 
 
 def remove_compute(session: Session, workspace: Workspace, name: str) -> bool:

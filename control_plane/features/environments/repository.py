@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from control_plane.features.assets.asset import VersionQuery
 from control_plane.features.assets.repository import ENVIRONMENTS
+from control_plane.features.deployments.users import deployment_with
 from control_plane.features.environments.environment_version import (
     BuiltEnvironment,
     EnvironmentVersion,
@@ -19,9 +20,9 @@ from modelyard.core.db.rows import (
     EnvironmentRow,
     EnvironmentVersionRow,
     GenerationRow,
-    OnlineDeploymentRow,
+    JobRow,
 )
-from modelyard.core.domain.lifecycle import GenerationState
+from modelyard.core.domain.lifecycle import ENDED_JOBS, GenerationState
 from modelyard.core.errors import Conflict
 
 _IN_USE = (GenerationState.QUEUED, GenerationState.BUILDING, GenerationState.BUILT, GenerationState.SERVING)
@@ -103,12 +104,7 @@ def remove_environment(session: Session, workspace: Workspace, name: str) -> boo
 
 def _remove(session: Session, rows: Sequence[EnvironmentVersionRow]) -> None:
     ids = [row.id for row in rows]
-    user = session.scalar(
-        select(OnlineDeploymentRow)
-        .join(GenerationRow, GenerationRow.deployment_id == OnlineDeploymentRow.id)
-        .where(GenerationRow.environment_version_id.in_(ids))
-        .limit(1)
-    )
+    user = deployment_with(session, GenerationRow.environment_version_id.in_(ids))
     if user is not None:
         raise Conflict(
             f"deployment {user.name!r} of endpoint {user.endpoint.name!r} uses this environment or did so before: "
@@ -123,6 +119,8 @@ def list_built(session: Session) -> Sequence[BuiltEnvironment]:
     for generation in session.scalars(generations):
         deployment = generation.owner
         used.setdefault(str(generation.lock_hash), set()).add((deployment.endpoint.name, deployment.name))
+    for job in session.scalars(select(JobRow).where(JobRow.state.not_in(ENDED_JOBS))):
+        used.setdefault(job.lock_hash, set()).add((job.endpoint, job.deployment))
     rows = session.scalars(select(BuiltEnvironmentRow).order_by(BuiltEnvironmentRow.created_at))
     return [
         BuiltEnvironment(

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import and_, delete, or_, select
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from control_plane.features.assets.asset import VersionQuery
 from control_plane.features.assets.repository import MODELS
+from control_plane.features.deployments.users import deployment_with
 from control_plane.features.models.model_version import ModelContent, ModelType, ModelVersion, ModelVersionWish
 from control_plane.features.workspaces.workspace import Workspace
 from control_plane.web.paging import Page
-from modelyard.core.db.rows import GenerationRow, ModelRow, ModelVersionRow, OnlineDeploymentRow
+from modelyard.core.db.rows import GenerationRow, ModelRow, ModelVersionRow
 from modelyard.core.domain.model_manifest import ModelManifest
 from modelyard.core.errors import Conflict
 
@@ -94,16 +95,7 @@ def remove_model(session: Session, workspace: Workspace, name: str) -> bool:
 
 def _remove(session: Session, rows: Sequence[ModelVersionRow]) -> None:
     ids = [row.id for row in rows]
-    is_current = or_(
-        GenerationRow.number == OnlineDeploymentRow.wanted_generation,
-        GenerationRow.number == OnlineDeploymentRow.serving_generation,
-    )
-    user = session.scalar(
-        select(OnlineDeploymentRow)
-        .join(GenerationRow, and_(GenerationRow.deployment_id == OnlineDeploymentRow.id, is_current))
-        .where(GenerationRow.model_version_id.in_(ids))
-        .limit(1)
-    )
+    user = deployment_with(session, GenerationRow.model_version_id.in_(ids), current_only=True)
     if user is not None:
         raise Conflict(
             f"deployment {user.name!r} of endpoint {user.endpoint.name!r} uses this model: delete or update it first, "

@@ -3,12 +3,12 @@
 from uuid import UUID
 
 from sqlalchemy import and_, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from control_plane.features.operations.operation import ROUTING, Operation, OperationKind
 from control_plane.features.workspaces.workspace import Workspace
 from modelyard.core.db.lifecycle import begin_operation
-from modelyard.core.db.rows import GenerationRow, OnlineDeploymentRow, OperationRow
+from modelyard.core.db.rows import BatchDeploymentRow, GenerationRow, OnlineDeploymentRow, OperationRow
 from modelyard.core.domain.lifecycle import GenerationState, OperationStatus, ProvisioningState
 from modelyard.core.errors import ResourceNotFound
 
@@ -52,20 +52,26 @@ def _step(session: Session, row: OperationRow) -> str | None:
     """What a deployment's operation is doing right now."""
     if row.status != OperationStatus.IN_PROGRESS:
         return None
-    found = session.execute(
-        select(GenerationRow.state, GenerationRow.step, OnlineDeploymentRow.provisioning_state)
-        .join(
-            OnlineDeploymentRow,
-            and_(
-                GenerationRow.deployment_id == OnlineDeploymentRow.id,
-                GenerationRow.number == OnlineDeploymentRow.wanted_generation,
-            ),
-        )
-        .where(OnlineDeploymentRow.operation_id == row.id)
-    ).first()
+    found = _wanted_generation(session, row, OnlineDeploymentRow, GenerationRow.deployment_id)
+    found = found or _wanted_generation(session, row, BatchDeploymentRow, GenerationRow.batch_deployment_id)
     if found is None:
         return ROUTING if row.kind != OperationKind.PRUNE_ENVIRONMENTS else "pruning"
     return _named_step(*found)
+
+
+def _wanted_generation(
+    session: Session,
+    row: OperationRow,
+    deployment: type[OnlineDeploymentRow] | type[BatchDeploymentRow],
+    owner: InstrumentedAttribute[int | None],
+) -> tuple[str, str | None, str] | None:
+    """State and step of the generation that the operation is about, and the state of its deployment."""
+    found = session.execute(
+        select(GenerationRow.state, GenerationRow.step, deployment.provisioning_state)
+        .join(deployment, and_(owner == deployment.id, GenerationRow.number == deployment.wanted_generation))
+        .where(deployment.operation_id == row.id)
+    ).first()
+    return None if found is None else (found[0], found[1], found[2])
 
 
 def _named_step(generation: str, step: str | None, provisioning: str) -> str:

@@ -21,6 +21,10 @@ def get_workspace(session: Session, path: WorkspacePath) -> Workspace:
     return _workspace(row)
 
 
+def workspace_of(session: Session, key: int) -> Workspace:
+    return _workspace(session.get_one(WorkspaceRow, key))
+
+
 def list_workspaces(session: Session, path: WorkspacePath, page: Page) -> Sequence[Workspace]:
     rows = session.scalars(
         select(WorkspaceRow)

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 DATASTORES = "datastores"
 DEFAULT_DATASTORE = "workspaceblobstore"
+PARTS = "batch/"
 _ERRORS, _OTHER_ERRORS = "errors.csv", "failures.csv"
 
 
@@ -32,7 +33,7 @@ def logs_prefix(job: str) -> str:
 
 def parts_prefix(job_key: int) -> str:
     """Of the pieces that an output is put together from. Ends in '/'."""
-    return f"batch/{job_key}/"
+    return f"{PARTS}{job_key}/"
 
 
 def _folder(job: str) -> str:

@@ -1,0 +1,114 @@
+"""Batch deployments, and the logs of their builds."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from control_plane.features.batch_deployments.deployment import Deployment
+from control_plane.features.batch_deployments.schemas import (
+    BatchDeploymentBody,
+    BatchDeploymentPatchRequest,
+    BatchDeploymentRequest,
+    BuildLogBody,
+    BuildLogRequest,
+)
+from control_plane.features.batch_deployments.service import BatchDeployments
+from control_plane.features.batch_endpoints.routes import ENDPOINT
+from control_plane.features.operations.responses import OPERATION_HEADERS, announce
+from control_plane.features.workspaces.routes import AskedWorkspace
+from control_plane.web.addresses import Links, RequestLinks
+from control_plane.web.answers import CONFLICTS, USUAL_REFUSALS
+from control_plane.web.paging import ListBody, NextLink, RequestPage
+
+_DEPLOYMENTS = ENDPOINT + "/deployments"
+DEPLOYMENT = _DEPLOYMENTS + "/{deployment}"
+
+router = APIRouter(tags=["batchDeployments"], responses=USUAL_REFUSALS)
+
+
+def _service(request: Request) -> BatchDeployments:
+    service: BatchDeployments = request.app.state.services.batch_deployments
+    return service
+
+
+Service = Annotated[BatchDeployments, Depends(_service)]
+
+
+@router.get(_DEPLOYMENTS, response_model_exclude_none=True)
+def list_batch_deployments(
+    path: AskedWorkspace,
+    endpoint: str,
+    page: RequestPage,
+    next_link: NextLink,
+    links: RequestLinks,
+    deployments: Service,
+) -> ListBody[BatchDeploymentBody]:
+    found = deployments.list(path, endpoint, page)
+    bodies = [BatchDeploymentBody.of(deployment, links) for deployment in found.items]
+    return ListBody(value=bodies, next_link=next_link if found.has_more else None)
+
+
+@router.get(DEPLOYMENT, response_model_exclude_none=True)
+def get_batch_deployment(
+    path: AskedWorkspace, endpoint: str, deployment: str, links: RequestLinks, deployments: Service
+) -> BatchDeploymentBody:
+    return BatchDeploymentBody.of(deployments.get(path, endpoint, deployment), links)
+
+
+@router.put(
+    DEPLOYMENT,
+    response_model_exclude_none=True,
+    responses={
+        **CONFLICTS,
+        200: {"headers": OPERATION_HEADERS},
+        201: {"model": BatchDeploymentBody, "description": "Being created.", "headers": OPERATION_HEADERS},
+    },
+)
+def put_batch_deployment(
+    path: AskedWorkspace,
+    endpoint: str,
+    deployment: str,
+    body: BatchDeploymentRequest,
+    response: Response,
+    links: RequestLinks,
+    deployments: Service,
+) -> BatchDeploymentBody:
+    """Create or replace a deployment. Where only settings differ, the next job has them and nothing is built."""
+    put, is_new = deployments.put(path, endpoint, deployment, body.wish())
+    response.status_code = 201 if is_new else 200
+    return _announced(put, response, links)
+
+
+@router.patch(DEPLOYMENT, response_model_exclude_none=True, responses=CONFLICTS)
+def patch_batch_deployment(
+    path: AskedWorkspace,
+    endpoint: str,
+    deployment: str,
+    body: BatchDeploymentPatchRequest,
+    links: RequestLinks,
+    deployments: Service,
+) -> BatchDeploymentBody:
+    """Tag, describe, or change settings."""
+    return BatchDeploymentBody.of(deployments.patch(path, endpoint, deployment, body.patch()), links)
+
+
+@router.delete(DEPLOYMENT, response_class=Response, responses={204: {"description": "It was not there."}})
+def delete_batch_deployment(path: AskedWorkspace, endpoint: str, deployment: str, deployments: Service) -> Response:
+    """Its jobs stay, and those under way go on to their end."""
+    return Response(status_code=200 if deployments.delete(path, endpoint, deployment) else 204)
+
+
+@router.post(DEPLOYMENT + "/getLogs")
+def get_build_log(
+    path: AskedWorkspace, endpoint: str, deployment: str, deployments: Service, body: BuildLogRequest | None = None
+) -> BuildLogBody:
+    """The log of its builds."""
+    asked = body or BuildLogRequest()
+    asked.check()
+    return BuildLogBody(content=deployments.build_log(path, endpoint, deployment, asked.tail))
+
+
+def _announced(deployment: Deployment, response: Response, links: Links) -> BatchDeploymentBody:
+    if deployment.operation is not None and not deployment.state.is_final:
+        announce(response, deployment.operation, links)
+    return BatchDeploymentBody.of(deployment, links)

@@ -1,0 +1,147 @@
+"""A batch job: files in, predictions out. From its submission on it depends on nothing that may change."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from control_plane.features.workspaces.workspace import Workspace
+from modelyard.core.domain.batch import BatchSettings, InputFile, InputKind
+from modelyard.core.domain.lifecycle import JobState
+
+
+@dataclass(frozen=True, slots=True)
+class JobInput:
+    kind: InputKind
+    uri: str
+    """As the job shows it."""
+    files: tuple[InputFile, ...] | None
+    key: str | None
+    """Where to look when it begins, if the files are not known yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobWish:
+    """What a submission asks for."""
+
+    name: str | None
+    display_name: str | None
+    experiment_name: str | None
+    input_kind: InputKind
+    input_uri: str
+    output_uri: str | None
+    output_is_folder: bool
+    overrides: Mapping[str, Any]
+    tags: Mapping[str, str]
+    properties: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job that can begin."""
+
+    name: str
+    wish: JobWish
+    endpoint: str
+    deployment: str
+    request_id: str | None
+    bundle_hash: str
+    lock_hash: str
+    settings: BatchSettings
+    input: JobInput
+    output_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    key: int
+    workspace: Workspace
+    name: str
+    display_name: str
+    experiment_name: str
+    endpoint: str
+    deployment: str
+    settings: BatchSettings
+    input_kind: InputKind
+    input_uri: str
+    output_key: str
+    tags: Mapping[str, str]
+    properties: Mapping[str, str]
+    state: JobState
+    error: Mapping[str, Any] | None
+    is_archived: bool
+    files: int | None
+    mini_batches: int | None
+    rows: int | None
+    created_at: datetime
+    modified_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @property
+    def arm_id(self) -> str:
+        return f"{self.workspace.arm_id}/jobs/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class BusyWorker:
+    name: str
+    mini_batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """None: not known yet."""
+
+    mini_batches: int | None
+    completed: int
+    failed: int
+    files: int | None
+    failed_files: int
+    rows: int | None
+    scored: int
+    seconds: float
+    """Since the first mini-batch began, or until the last one ended."""
+    workers: Sequence[BusyWorker]
+
+    @property
+    def rows_per_second(self) -> float | None:
+        return self.scored / self.seconds if self.scored and self.seconds > 0 else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """By the rows, where their number is known, else by the mini-batches."""
+        if self.rows is not None and self.rows_per_second:
+            return max(0.0, self.rows - self.scored) / self.rows_per_second
+        ended = self.completed + self.failed
+        if not self.mini_batches or not ended:
+            return None
+        return (self.mini_batches - ended) * self.seconds / ended
+
+
+@dataclass(frozen=True, slots=True)
+class JobPatch:
+    """None: leave it as it is."""
+
+    display_name: str | None
+    tags: Mapping[str, str] | None
+    is_archived: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobQuery:
+    """None: whatever it is."""
+
+    archived: bool | None = False
+    state: JobState | None = None
+    endpoint: str | None = None
+    deployment: str | None = None
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobFile:
+    path: str
+    """`score/…` or `logs/…`."""
+    key: str
+    size: int

@@ -1,0 +1,218 @@
+"""Jobs in the database: submitted, listed, asked to stop. Whoever works on one is a batch worker."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Float, Select, cast, func, select
+from sqlalchemy.orm import Session
+
+from control_plane.features.data.data_version import to_manifest
+from control_plane.features.jobs.job import BusyWorker, Job, JobPatch, JobQuery, NewJob, Progress
+from control_plane.features.workspaces.workspace import Workspace
+from control_plane.web.paging import Page
+from modelyard.core.db.rows import JobRow, MiniBatchRow
+from modelyard.core.domain.batch import BatchSettings, InputKind
+from modelyard.core.domain.lifecycle import ENDED_JOBS, JobState, MiniBatchState, check_transition
+from modelyard.core.errors import ResourceNotFound
+
+# Reading.
+
+
+def get_job(session: Session, workspace: Workspace, name: str, *, lock: bool = False) -> Job:
+    query = select(JobRow).where(JobRow.workspace_id == workspace.key, JobRow.name == name)
+    row = session.scalar(query.with_for_update() if lock else query)
+    if row is None:
+        raise ResourceNotFound(f"there is no job {name!r} in workspace {workspace.path.name!r}")
+    return _job(workspace, row)
+
+
+def list_jobs(session: Session, workspace: Workspace, asked: JobQuery, page: Page) -> Sequence[Job]:
+    query = _filtered(select(JobRow).where(JobRow.workspace_id == workspace.key), asked)
+    newest_first = query.order_by(JobRow.created_at.desc(), JobRow.id.desc())
+    return [_job(workspace, row) for row in session.scalars(newest_first.offset(page.skip).limit(page.top + 1))]
+
+
+def _filtered(query: Select[JobRow], asked: JobQuery) -> Select[JobRow]:
+    if asked.archived is not None:
+        query = query.where(JobRow.is_archived == asked.archived)
+    if asked.state is not None:
+        query = query.where(JobRow.state == asked.state)
+    if asked.endpoint is not None:
+        query = query.where(JobRow.endpoint == asked.endpoint)
+    if asked.deployment is not None:
+        query = query.where(JobRow.deployment == asked.deployment)
+    if asked.tag is not None:
+        name, equals, value = asked.tag.partition("=")
+        query = query.where(JobRow.tags.has_key(name), *([JobRow.tags[name].astext == value] if equals else []))
+    return query
+
+
+def progress_of(session: Session, job: Job) -> Progress:
+    mine = MiniBatchRow.job_id == job.key
+    states = {state: (count, rows) for state, count, rows in session.execute(_by_state(mine))}
+    nothing = (0, 0)
+    return Progress(
+        mini_batches=job.mini_batches,
+        completed=states.get(MiniBatchState.COMPLETED, nothing)[0],
+        failed=states.get(MiniBatchState.FAILED, nothing)[0],
+        files=job.files,
+        failed_files=_failed_files(session, mine),
+        rows=job.rows,
+        scored=sum(int(rows or 0) for _, rows in states.values()),
+        seconds=_seconds_at_work(session, job, mine),
+        workers=_workers(session, mine),
+    )
+
+
+def _by_state(mine: ColumnElement[bool]) -> Select[str, int, int]:
+    state = MiniBatchRow.state
+    return select(state, func.count(), func.sum(MiniBatchRow.rows)).where(mine).group_by(state)
+
+
+def _failed_files(session: Session, mine: ColumnElement[bool]) -> int:
+    failures = func.jsonb_array_elements(MiniBatchRow.failures).table_valued("value", joins_implicitly=True)
+    file = func.jsonb_extract_path_text(failures.c.value, "file")
+    return session.scalar(select(func.count(file.distinct())).select_from(MiniBatchRow, failures).where(mine)) or 0
+
+
+def _seconds_at_work(session: Session, job: Job, mine: ColumnElement[bool]) -> float:
+    began = func.min(MiniBatchRow.ended_at - func.make_interval(0, 0, 0, 0, 0, 0, MiniBatchRow.seconds))
+    until = func.max(MiniBatchRow.ended_at) if job.state in ENDED_JOBS else func.clock_timestamp()
+    seconds = session.scalar(
+        select(cast(func.extract("epoch", until - began), Float)).where(mine, MiniBatchRow.seconds.is_not(None))
+    )
+    return float(seconds or 0.0)
+
+
+def _workers(session: Session, mine: ColumnElement[bool]) -> Sequence[BusyWorker]:
+    rows = session.execute(
+        select(MiniBatchRow.worker, MiniBatchRow.number)
+        .where(mine, MiniBatchRow.lease_token.is_not(None), MiniBatchRow.lease_until >= func.clock_timestamp())
+        .order_by(MiniBatchRow.number)
+    )
+    return [BusyWorker(name or "", number) for name, number in rows]
+
+
+# Submitting.
+
+
+def find_by_request(session: Session, workspace: Workspace, endpoint: str, request_id: str | None) -> Job | None:
+    """The job that the same request began before."""
+    if request_id is None:
+        return None
+    row = session.scalar(
+        select(JobRow).where(
+            JobRow.workspace_id == workspace.key, JobRow.endpoint == endpoint, JobRow.request_id == request_id
+        )
+    )
+    return None if row is None else _job(workspace, row)
+
+
+def lock_outputs(session: Session) -> None:
+    """Until the transaction ends nobody else begins a job: two may not have one name, or one output."""
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtext("modelyard jobs"))))
+
+
+def is_taken(session: Session, name: str) -> bool:
+    """On the whole platform: a job's files lie under its name."""
+    return session.scalar(select(JobRow.id).where(JobRow.name == name).limit(1)) is not None
+
+
+def writer_of(session: Session, output_key: str) -> str | None:
+    """The job under way that will write to this place."""
+    return session.scalar(
+        select(JobRow.name).where(JobRow.output_key == output_key, JobRow.state.not_in(ENDED_JOBS)).limit(1)
+    )
+
+
+def add_job(session: Session, workspace: Workspace, new: NewJob) -> Job:
+    row = JobRow(
+        workspace_id=workspace.key,
+        name=new.name,
+        display_name=new.wish.display_name,
+        experiment_name=new.wish.experiment_name,
+        endpoint=new.endpoint,
+        deployment=new.deployment,
+        request_id=new.request_id,
+        bundle_hash=new.bundle_hash,
+        lock_hash=new.lock_hash,
+        settings=new.settings.to_dict(),
+        input_kind=new.input.kind,
+        input_uri=new.input.uri,
+        input_files=to_manifest(new.input.files),
+        input_key=new.input.key,
+        output_key=new.output_key,
+        tags=dict(new.wish.tags),
+        properties=dict(new.wish.properties),
+        state=JobState.QUEUED,
+    )
+    session.add(row)
+    session.flush()
+    session.refresh(row)
+    return _job(workspace, row)
+
+
+# Changing.
+
+
+def request_cancel(session: Session, job: Job) -> Job:
+    """Whoever works on it will notice. One that nobody has begun is over at once."""
+    row = session.get_one(JobRow, job.key, with_for_update=True)
+    check_transition(JobState(row.state), JobState.CANCEL_REQUESTED)
+    untouched = row.state == JobState.QUEUED and row.lease_token is None
+    row.state = JobState.CANCEL_REQUESTED
+    if untouched:
+        check_transition(JobState.CANCEL_REQUESTED, JobState.CANCELED)
+        row.state = JobState.CANCELED
+        row.ended_at = _now(session)
+    return _refreshed(session, job.workspace, row)
+
+
+def apply_patch(session: Session, job: Job, patch: JobPatch) -> Job:
+    row = session.get_one(JobRow, job.key)
+    if patch.display_name is not None:
+        row.display_name = patch.display_name
+    if patch.tags is not None:
+        row.tags = dict(patch.tags)
+    if patch.is_archived is not None:
+        row.is_archived = patch.is_archived
+    return _refreshed(session, job.workspace, row)
+
+
+def _now(session: Session) -> datetime:
+    now: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return now
+
+
+def _refreshed(session: Session, workspace: Workspace, row: JobRow) -> Job:
+    session.flush()
+    session.refresh(row)
+    return _job(workspace, row)
+
+
+def _job(workspace: Workspace, row: JobRow) -> Job:
+    return Job(
+        key=row.id,
+        workspace=workspace,
+        name=row.name,
+        display_name=row.display_name or row.name,
+        experiment_name=row.experiment_name or row.endpoint,
+        endpoint=row.endpoint,
+        deployment=row.deployment,
+        settings=BatchSettings.from_dict(row.settings),
+        input_kind=InputKind(row.input_kind),
+        input_uri=row.input_uri,
+        output_key=row.output_key,
+        tags=row.tags,
+        properties=row.properties,
+        state=JobState(row.state),
+        error=row.error,
+        is_archived=row.is_archived,
+        files=row.files,
+        mini_batches=row.mini_batches,
+        rows=row.rows,
+        created_at=row.created_at,
+        modified_at=row.modified_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+    )

@@ -1,0 +1,247 @@
+"""Jobs as JSON: Azure's shape of a job that a batch endpoint began, and what is ours beside it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from control_plane.features.batch_deployments.settings_body import Resources, SettingsBody
+from control_plane.features.data.data_store import StorePath
+from control_plane.features.jobs.inputs import TARGET
+from control_plane.features.jobs.job import Job, JobFile, JobPatch, JobWish, Progress
+from control_plane.web.addresses import Links
+from control_plane.web.arm_body import ArmBody, Document, Moment, Texts
+from control_plane.web.error_body import Error
+from control_plane.web.resource import TYPE_PREFIX, Resource, SystemData
+from modelyard.core.domain.batch import InputKind
+from modelyard.core.errors import InvalidRequest
+
+_BATCH_RUN = {"azureml.batchrun": "true"}
+"""By this tag Azure's SDK knows where the predictions are."""
+_EXPERIMENT = "experimentname"
+_URI_FOLDER = "urifolder"
+
+
+def _spelled(text: str | None) -> str:
+    return (text or "").replace("_", "").lower()
+
+
+class JobInputBody(ArmBody):
+    job_input_type: str | None = None
+    """UriFolder or UriFile."""
+    uri: str | None = None
+
+
+class JobOutputBody(ArmBody):
+    job_output_type: str | None = None
+    uri: str | None = None
+
+
+class SubmissionProperties(SettingsBody):
+    """One input, at most one output, under any names; and what this job wants otherwise than its deployment."""
+
+    input_data: dict[str, JobInputBody] = Field(default_factory=dict)
+    output_data: dict[str, JobOutputBody] = Field(default_factory=dict)
+    compute: Resources | None = None
+    resources: Resources | None = None
+    name: str | None = None
+    display_name: str | None = None
+    properties: Texts = Field(default_factory=dict)
+    """experimentName, and the user's own."""
+    tags: Texts = Field(default_factory=dict)
+
+
+class SubmissionRequest(ArmBody):
+    properties: SubmissionProperties
+
+    def wish(self) -> JobWish:
+        asked = self.properties
+        kind, uri = _input(asked.input_data)
+        output = _output(asked.output_data)
+        given = {name.lower(): value for name, value in asked.properties.items()}
+        return JobWish(
+            name=asked.name or None,
+            display_name=asked.display_name,
+            experiment_name=given.get(_EXPERIMENT),
+            input_kind=kind,
+            input_uri=uri,
+            output_uri=output.uri if output else None,
+            output_is_folder=output is not None and _spelled(output.job_output_type) == _URI_FOLDER,
+            overrides=asked.overrides(asked.compute or asked.resources),
+            tags={**_BATCH_RUN, **asked.tags},
+            properties={name: value for name, value in asked.properties.items() if name.lower() != _EXPERIMENT},
+        )
+
+
+def _input(inputs: Mapping[str, JobInputBody]) -> tuple[InputKind, str]:
+    if len(inputs) != 1:
+        raise InvalidRequest(
+            'inputData must hold one input, such as {"input": {"jobInputType": "UriFolder", '
+            '"uri": "azureml:<data asset>:<version>"}}',
+            target=TARGET,
+        )
+    (asked,) = inputs.values()
+    spelled = _spelled(asked.job_input_type)
+    kind = next((kind for kind in InputKind if kind.lower() == spelled), None)
+    if kind is None:
+        raise InvalidRequest(
+            f"jobInputType must be {InputKind.URI_FOLDER} or {InputKind.URI_FILE}, not {asked.job_input_type!r}: "
+            "models are given files",
+            target=f"{TARGET}.jobInputType",
+        )
+    if not asked.uri or not asked.uri.strip():
+        raise InvalidRequest("the input has no uri: name a data asset or a place in a data store", target=TARGET)
+    return kind, asked.uri.strip()
+
+
+def _output(outputs: Mapping[str, JobOutputBody]) -> JobOutputBody | None:
+    if len(outputs) > 1:
+        raise InvalidRequest(
+            f"a job has one output, its predictions, and outputData names {len(outputs)}: leave the others out",
+            target="properties.outputData",
+        )
+    return next((output for output in outputs.values() if output.uri), None)
+
+
+class MiniBatchCounts(ArmBody):
+    total: int | None = None
+    completed: int
+    failed: int
+    running: int
+
+
+class FileCounts(ArmBody):
+    total: int | None = None
+    failed: int
+
+
+class RowCounts(ArmBody):
+    total: int | None = None
+    scored: int
+
+
+class WorkerProgress(ArmBody):
+    name: str
+    mini_batch: int
+
+
+class ProgressBody(ArmBody):
+    """Left out: not known yet."""
+
+    mini_batches: MiniBatchCounts
+    files: FileCounts
+    rows: RowCounts
+    rows_per_second: float | None = None
+    seconds_left: float | None = None
+    workers: list[WorkerProgress]
+
+    @classmethod
+    def of(cls, progress: Progress, *, has_ended: bool) -> "ProgressBody":
+        return cls(
+            mini_batches=MiniBatchCounts(
+                total=progress.mini_batches,
+                completed=progress.completed,
+                failed=progress.failed,
+                running=len(progress.workers),
+            ),
+            files=FileCounts(total=progress.files, failed=progress.failed_files),
+            rows=RowCounts(total=progress.rows, scored=progress.scored),
+            rows_per_second=progress.rows_per_second,
+            seconds_left=None if has_ended else progress.seconds_left,
+            workers=[WorkerProgress(name=w.name, mini_batch=w.mini_batch) for w in progress.workers],
+        )
+
+
+class JobService(ArmBody):
+    endpoint: str
+    job_service_type: str
+
+
+class JobProperties(ArmBody):
+    job_type: str = "Pipeline"
+    display_name: str
+    experiment_name: str
+    status: str
+    services: dict[str, JobService]
+    tags: Texts
+    properties: Texts
+    is_archived: bool
+    inputs: Document = Field(default_factory=dict)
+    outputs: Document = Field(default_factory=dict)
+    jobs: Document = Field(default_factory=dict)
+    settings: Document = Field(default_factory=dict)
+    endpoint: str
+    """This one and all that follow are Modelyard's, beside Azure's."""
+    deployment: str
+    input: str
+    """URI of what it reads."""
+    output: str
+    """URI of the predictions' file, once it is there."""
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
+    error: Error | None = None
+    """Why it failed."""
+    progress: ProgressBody | None = None
+    """Not in lists."""
+
+
+class JobBody(Resource):
+    properties: JobProperties
+
+    @classmethod
+    def of(cls, job: Job, links: Links, progress: Progress | None = None) -> "JobBody":
+        here = f"{links.control}{job.arm_id}"
+        return cls(
+            id=job.arm_id,
+            name=job.name,
+            type=f"{TYPE_PREFIX}/workspaces/jobs",
+            system_data=SystemData.of(job.created_at, job.modified_at),
+            properties=JobProperties(
+                display_name=job.display_name,
+                experiment_name=job.experiment_name,
+                status=job.state,
+                services={name: JobService(endpoint=here, job_service_type=name) for name in ("Studio", "Tracking")},
+                tags=dict(job.tags),
+                properties=dict(job.properties),
+                is_archived=job.is_archived,
+                endpoint=job.endpoint,
+                deployment=job.deployment,
+                input=job.input_uri,
+                output=StorePath.of_key(job.output_key).uri,
+                started_at=job.started_at,
+                ended_at=job.ended_at,
+                error=Error.model_validate(_error(job.error)) if job.error else None,
+                progress=ProgressBody.of(progress, has_ended=job.state.is_final) if progress else None,
+            ),
+        )
+
+
+def _error(error: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in error.items() if value}
+
+
+class JobPatchProperties(ArmBody):
+    display_name: str | None = None
+    tags: Texts | None = None
+    is_archived: bool | None = None
+
+
+class JobPatchRequest(ArmBody):
+    properties: JobPatchProperties
+
+    def patch(self) -> JobPatch:
+        asked = self.properties
+        tags = {**_BATCH_RUN, **asked.tags} if asked.tags is not None else None
+        return JobPatch(asked.display_name, tags, asked.is_archived)
+
+
+class JobFileBody(ArmBody):
+    path: str
+    """`score/<the predictions' file>`, `score/errors.csv`, `logs/…`."""
+    size: int
+    url: str
+    """Where its content can be fetched from for a while, without a token."""
+
+    @classmethod
+    def of(cls, file: JobFile, url: str) -> "JobFileBody":
+        return cls(path=file.path, size=file.size, url=url)

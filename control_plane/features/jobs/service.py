@@ -1,0 +1,96 @@
+"""Jobs that were submitted: shown, listed, canceled, and their files."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import PurePosixPath
+
+from control_plane.features.batch_endpoints.repository import get_endpoint
+from control_plane.features.jobs import repository
+from control_plane.features.jobs.job import Job, JobFile, JobPatch, JobQuery, Progress
+from control_plane.features.workspaces.repository import get_workspace
+from control_plane.features.workspaces.workspace import WorkspacePath
+from control_plane.signed_urls import Grant, UrlSigner
+from control_plane.web.paging import Page, Slice
+from control_plane.workflows.dispatcher import Dispatcher
+from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.job_files import errors_key, logs_prefix
+from modelyard.core.domain.lifecycle import JobState
+from modelyard.core.errors import Conflict, ResourceNotFound
+from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
+
+
+class Jobs:
+    def __init__(self, sessions: Sessions, store: ObjectStore, dispatcher: Dispatcher, signer: UrlSigner) -> None:
+        self._sessions = sessions
+        self._store = store
+        self._dispatcher = dispatcher
+        self._signer = signer
+
+    def get(self, path: WorkspacePath, name: str) -> Job:
+        with transaction(self._sessions) as work:
+            return repository.get_job(work.session, get_workspace(work.session, path), name)
+
+    def progress(self, job: Job) -> Progress:
+        with transaction(self._sessions) as work:
+            return repository.progress_of(work.session, job)
+
+    def list(self, path: WorkspacePath, query: JobQuery, page: Page) -> Slice[Job]:
+        with transaction(self._sessions) as work:
+            workspace = get_workspace(work.session, path)
+            return Slice.of(repository.list_jobs(work.session, workspace, query, page), page)
+
+    def of_endpoint(self, path: WorkspacePath, endpoint: str, deployment: str | None, page: Page) -> Slice[Job]:
+        """Also those of deployments that are gone."""
+        with transaction(self._sessions) as work:
+            workspace = get_workspace(work.session, path)
+            owner = get_endpoint(work.session, workspace, endpoint.lower())
+            query = JobQuery(archived=None, endpoint=owner.name, deployment=deployment and deployment.lower())
+            return Slice.of(repository.list_jobs(work.session, workspace, query, page), page)
+
+    def cancel(self, path: WorkspacePath, name: str) -> Job:
+        """Said twice, it is the same."""
+        with transaction(self._sessions) as work:
+            job = repository.get_job(work.session, get_workspace(work.session, path), name, lock=True)
+            if job.state in (JobState.CANCEL_REQUESTED, JobState.CANCELED):
+                return job
+            if job.state.is_final:
+                raise Conflict(f"job {name!r} has ended already: it is {job.state}")
+            canceled = repository.request_cancel(work.session, job)
+            if not canceled.state.is_final:
+                work.after_commit(partial(self._dispatcher.run_job, job.key))
+            return canceled
+
+    def patch(self, path: WorkspacePath, name: str, patch: JobPatch) -> Job:
+        with transaction(self._sessions) as work:
+            job = repository.get_job(work.session, get_workspace(work.session, path), name, lock=True)
+            return repository.apply_patch(work.session, job, patch)
+
+    # Files.
+
+    def files(self, path: WorkspacePath, name: str) -> Sequence[tuple[JobFile, str]]:
+        """What a job has written so far, with the query that allows each to be fetched."""
+        job, now = self.get(path, name), datetime.now(UTC)
+        return [(file, self._signer.query(_grant(file.key), now=now)) for file in self._written(job)]
+
+    def _written(self, job: Job) -> Iterator[JobFile]:
+        logs = logs_prefix(job.name)
+        keys = [(f"score/{PurePosixPath(key).name}", key) for key in (job.output_key, errors_key(job.output_key))]
+        keys += [(f"logs/{key.removeprefix(logs)}", key) for key in self._store.list(logs)]
+        for path, key in keys:
+            try:
+                yield JobFile(path, key, self._store.size(key))
+            except ObjectMissing:
+                continue  # not yet, or never: nothing failed
+
+    def content(self, key: str, query: Mapping[str, str]) -> Iterator[bytes]:
+        """A file's bytes, for whoever has its signed URL."""
+        self._signer.check(_grant(key), query, now=datetime.now(UTC))
+        try:
+            return self._store.get(key)
+        except ObjectMissing:
+            raise ResourceNotFound("this file is no longer here") from None
+
+
+def _grant(key: str) -> Grant:
+    return Grant("fetch", key)

@@ -1,0 +1,140 @@
+"""Beginning jobs: from what was sent to an endpoint to a row that a batch worker finds everything in."""
+
+from functools import partial
+from http import HTTPStatus
+from uuid import uuid4
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from control_plane.features.batch_deployments.deployment import Deployment
+from control_plane.features.batch_deployments.repository import find_deployment
+from control_plane.features.batch_endpoints.endpoint import Endpoint
+from control_plane.features.batch_endpoints.repository import get_endpoint
+from control_plane.features.jobs import repository
+from control_plane.features.jobs.inputs import check_is_there, output_place, resolve_input
+from control_plane.features.jobs.job import Job, JobWish, NewJob
+from control_plane.features.workspaces.repository import workspace_of
+from control_plane.workflows.dispatcher import Dispatcher
+from modelyard.core.db.rows import BatchEndpointRow
+from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.job_files import default_output_key
+from modelyard.core.domain.names import check_asset_name
+from modelyard.core.errors import Conflict, InvalidRequest, ResourceNotFound
+from modelyard.core.ports.object_store import ObjectStore
+
+
+class NoSuchDeployment(InvalidRequest):
+    status = HTTPStatus.NOT_FOUND
+    code = "DeploymentNotFound"
+
+
+class NoDefaultDeployment(InvalidRequest):
+    code = "NoDefaultDeployment"
+
+
+class NotDeployedYet(Conflict):
+    code = "DeploymentNotReady"
+
+
+class OutputExists(Conflict):
+    code = "OutputAlreadyExists"
+
+
+class JobNameTaken(Conflict):
+    code = "JobNameTaken"
+
+
+class Submissions:
+    def __init__(self, sessions: Sessions, store: ObjectStore, dispatcher: Dispatcher) -> None:
+        self._sessions = sessions
+        self._store = store
+        self._dispatcher = dispatcher
+
+    def submit(self, endpoint: str, deployment: str | None, wish: JobWish, request_id: str | None) -> tuple[Job, bool]:
+        """The job, and whether it is new: the same request id on the same endpoint is the same job."""
+        with transaction(self._sessions) as work:
+            owner = endpoint_named(work.session, endpoint)
+            known = repository.find_by_request(work.session, owner.workspace, owner.name, request_id)
+            if known is not None:
+                return known, False
+            new = _prepared(work.session, owner, deployment, wish, request_id)
+        # No transaction is open: the object store may be far away.
+        check_is_there(self._store, new.input)
+        is_there = self._store.exists(new.output_key)
+        with transaction(self._sessions) as work:
+            repository.lock_outputs(work.session)
+            known = repository.find_by_request(work.session, owner.workspace, owner.name, request_id)
+            if known is not None:
+                return known, False
+            _check_free(work.session, new, is_there=is_there)
+            job = repository.add_job(work.session, owner.workspace, new)
+            work.after_commit(partial(self._dispatcher.run_job, job.key))
+            return job, True
+
+    def get(self, endpoint: str, name: str) -> Job:
+        with transaction(self._sessions) as work:
+            owner = endpoint_named(work.session, endpoint)
+            job = repository.get_job(work.session, owner.workspace, name)
+        if job.endpoint != owner.name:
+            raise ResourceNotFound(f"endpoint {owner.name!r} has no job {name!r}")
+        return job
+
+
+def endpoint_named(session: Session, name: str) -> Endpoint:
+    """Names of batch endpoints are unique on the whole platform."""
+    row = session.scalar(select(BatchEndpointRow).where(BatchEndpointRow.name == name.lower()))
+    if row is None:
+        raise ResourceNotFound(f"there is no batch endpoint {name!r}; PUT it to create it")
+    return get_endpoint(session, workspace_of(session, row.workspace_id), row.name)
+
+
+def _prepared(
+    session: Session, owner: Endpoint, deployment: str | None, wish: JobWish, request_id: str | None
+) -> NewJob:
+    chosen = _deployment(session, owner, deployment)
+    if chosen.build is None:
+        reason = chosen.failure.message if chosen.failure else "its environment is still being built: try again"
+        raise NotDeployedYet(f"deployment {chosen.name!r} of endpoint {owner.name!r} cannot score yet: {reason}")
+    settings = chosen.settings.with_overrides(wish.overrides)
+    name = check_asset_name(wish.name, noun="job") if wish.name else f"batchjob-{uuid4()}"
+    place = output_place(wish, settings.output_file_name)
+    return NewJob(
+        name=name,
+        wish=wish,
+        endpoint=owner.name,
+        deployment=chosen.name,
+        request_id=request_id,
+        bundle_hash=chosen.build.bundle_hash,
+        lock_hash=chosen.build.lock_hash,
+        settings=settings,
+        input=resolve_input(session, owner.workspace, wish),
+        output_key=place.key if place else default_output_key(name, settings.output_file_name),
+    )
+
+
+def _deployment(session: Session, owner: Endpoint, name: str | None) -> Deployment:
+    wanted = name or owner.default_deployment
+    if not wanted:
+        raise NoDefaultDeployment(
+            f"endpoint {owner.name!r} has no default deployment: name one in the header azureml-model-deployment, or "
+            "PATCH the endpoint with properties.defaults.deploymentName"
+        )
+    found = find_deployment(session, owner, wanted.lower())
+    if found is None:
+        raise NoSuchDeployment(f"endpoint {owner.name!r} has no deployment {wanted!r}: create it, or name another one")
+    return found
+
+
+def _check_free(session: Session, new: NewJob, *, is_there: bool) -> None:
+    if repository.is_taken(session, new.name):
+        raise JobNameTaken(f"there is a job {new.name!r} already: choose another name, or leave it out")
+    if is_there:
+        raise OutputExists(f"{_place(new)} exists already: name another file in outputData, or leave it out")
+    writer = repository.writer_of(session, new.output_key)
+    if writer is not None:
+        raise OutputExists(f"job {writer!r} is to write {_place(new)}: name another file in outputData")
+
+
+def _place(new: NewJob) -> str:
+    return new.output_key.partition("/")[2]

@@ -1,0 +1,321 @@
+"""Batch jobs: submitted in every form that clients use, once; shown, listed, canceled, and their files."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select, update
+
+from modelyard.core.db.leases import claim
+from modelyard.core.db.rows import JobRow, MiniBatchRow
+from modelyard.core.domain.batch import BatchSettings
+from modelyard.core.domain.job_files import default_output_key, logs_prefix
+from modelyard.core.domain.lifecycle import JobState, MiniBatchState
+from tests.control_plane.control import WORKSPACE, Control, anybody, at_once, error_of
+
+STORE = "azureml://datastores/workspaceblobstore/paths"
+
+
+@pytest.fixture
+def endpoint(control: Control) -> str:
+    path = control.batch_endpoint()
+    control.batch_deployment(path, control.register())
+    return path
+
+
+def row_of(control: Control, name: str) -> JobRow:
+    with control.sessions() as session:
+        return session.scalars(select(JobRow).where(JobRow.name == name)).one()
+
+
+def change(control: Control, **values: object) -> None:
+    with control.sessions.begin() as session:
+        session.execute(update(JobRow).values(**values))
+
+
+def register_data(control: Control, name: str = "d") -> str:
+    upload = control.start_upload(f"/data/{name}/versions/1")
+    for path in ("b.csv", "deep/a.csv"):
+        anybody.put(upload.url(f"rows/{path}"), content=path.encode())
+    body = {"properties": {"dataType": "uri_folder", "dataUri": f"{upload.uri}/rows"}}
+    return control.put(f"/data/{name}/versions/1", body)["id"]
+
+
+class TestSubmitting:
+    def test_the_answer_is_what_azures_sdk_reads_and_a_worker_finds_all_it_needs(self, control, endpoint):
+        job = control.submit(endpoint, {"inputData": {"in": control.place()}, "properties": {"experimentName": "exp"}})
+        assert job["id"] == f"{WORKSPACE}/jobs/{job['name']}"
+        properties = job["properties"]
+        assert (properties["jobType"], properties["status"], properties["outputs"]) == ("Pipeline", "Queued", {})
+        assert properties["tags"] == {"azureml.batchrun": "true"}
+        assert (properties["experimentName"], properties["displayName"]) == ("exp", job["name"])
+        row = row_of(control, job["name"])
+        assert control.outbox.jobs == [row.id]
+        assert (row.bundle_hash, row.lock_hash) == ("b" * 64, "c" * 64)
+        assert (row.endpoint, row.deployment, row.input_kind) == ("be-one", "bd-one", "UriFolder")
+        assert (row.input_files, row.input_key) == (None, "datastores/workspaceblobstore/rows")
+        assert row.output_key == default_output_key(job["name"], "predictions.csv")
+        assert BatchSettings.from_dict(row.settings) == BatchSettings()
+        assert control.get(f"/jobs/{job['name']}")["id"] == job["id"]
+        assert control.get(f"//batch/be-one/jobs/{job['name']}")["properties"]["status"] == "Queued"
+
+    def test_keys_in_pascal_case_and_numbers_as_texts_do_too(self, control, endpoint):
+        place = control.place()
+        asked = {
+            "InputData": {"in": {"JobInputType": "uri_folder", "Uri": place["uri"]}},
+            "OutputData": {"out": {"JobOutputType": "UriFolder", "Uri": f"{STORE}//batch/out/"}},
+            "MiniBatchSize": "3",
+            "ErrorThreshold": "2",
+            "RetrySettings": {"MaxRetries": "1", "Timeout": "PT1M"},
+            "Compute": {"IsLocal": True, "InstanceCount": 4},
+            "OutputFileName": "mine.csv",
+            "Name": "my-job",
+        }
+        assert control.submit(endpoint, asked)["name"] == "my-job"
+        row = row_of(control, "my-job")
+        assert row.output_key == "datastores/workspaceblobstore/batch/out/mine.csv"
+        wanted = {"mini_batch_size": 3, "error_threshold": 2, "max_retries": 1, "timeout_seconds": 60.0}
+        wanted |= {"instance_count": 4, "output_file_name": "mine.csv"}
+        assert BatchSettings.from_dict(row.settings) == BatchSettings().with_overrides(wanted)
+
+    @pytest.mark.parametrize(
+        "spelled",
+        [
+            "{id}",
+            "azureml:d:1",
+            "azureml:d@latest",
+            "azureml:{id}",
+            "azureml://locations/local/workspaces/default/data/d/versions/1",
+            "azureml://locations/local/workspaces/default/data/d/versions/labels/latest",
+        ],
+    )
+    def test_a_data_asset_in_every_spelling_brings_its_files(self, control, endpoint, spelled):
+        asset = register_data(control)
+        uri = spelled.format(id=asset)
+        job = control.submit(endpoint, {"inputData": {"in": {"jobInputType": "UriFolder", "uri": uri}}})
+        assert job["properties"]["input"] == asset
+        files = row_of(control, job["name"]).input_files
+        assert [(f["path"], f["size"]) for f in files] == [("b.csv", 5), ("deep/a.csv", 10)]
+        assert control.store.exists(files[0]["key"])
+
+    def test_a_data_asset_of_a_place_is_what_lies_there(self, control, endpoint):
+        control.place()
+        body = {"properties": {"dataType": "uri_file", "dataUri": f"{STORE}/rows/a.csv"}}
+        control.put("/data/d/versions/1", body)
+        job = control.submit(endpoint, {"inputData": {"in": {"jobInputType": "UriFile", "uri": "azureml:d:1"}}})
+        row = row_of(control, job["name"])
+        assert (row.input_kind, row.input_key) == ("UriFile", "datastores/workspaceblobstore/rows/a.csv")
+
+    def test_a_named_deployment_counts_before_the_default_one(self, control, endpoint):
+        control.batch_deployment(endpoint, "azureml:m:1", "bd-two", miniBatchSize=7)
+        job = control.submit(endpoint, **{"azureml-model-deployment": "BD-one"})
+        assert job["properties"]["deployment"] == "bd-one"
+        assert control.submit(endpoint)["properties"]["deployment"] == "bd-two"
+
+
+class TestTheSameRequest:
+    def test_it_is_the_same_job_even_when_its_output_is_there_by_now(self, control, endpoint):
+        request = {"repeatability_request-id": "3f2e"}
+        first = control.submit(endpoint, **request)
+        control.store.put(row_of(control, first["name"]).output_key, [b"0"])
+        assert control.submit(endpoint, expected=200, **request)["name"] == first["name"]
+        assert control.submit(endpoint, **{"repeatability_request-id": "other"})["name"] != first["name"]
+        assert len(control.outbox.jobs) == 2
+
+    def test_raced_it_begins_one(self, control, endpoint):
+        body = {"properties": {"inputData": {"in": control.place()}}}
+        headers = {"repeatability_request-id": "3f2e"}
+        answers = at_once(4, lambda: control.ask("POST", "//batch/be-one/jobs", body, headers=headers).status_code)
+        assert sorted(answers) == [200, 200, 200, 201]
+        assert len(control.get("/jobs")["value"]) == 1
+
+    def test_raced_requests_for_one_output_begin_one(self, control, endpoint):
+        output = {"out": {"jobOutputType": "UriFile", "uri": f"{STORE}/out.csv"}}
+        body = {"properties": {"inputData": {"in": control.place()}, "outputData": output}}
+        answers = at_once(4, lambda: control.ask("POST", "//batch/be-one/jobs", body).status_code)
+        assert sorted(answers) == [201, 409, 409, 409]
+
+
+class TestRefusing:
+    @pytest.mark.parametrize(
+        ("uri", "said"),
+        [
+            ("https://host/rows.csv", "startPendingUpload"),
+            ("/root/rows.csv", "startPendingUpload"),
+            (f"{STORE}/nothing", "upload it first"),
+            (f"{STORE}/../secrets", "no place"),
+            ("azureml:none:1", "not registered"),
+            (f"{WORKSPACE.replace('default', 'other')}/data/d/versions/1", "another workspace"),
+            ("", "no uri"),
+        ],
+    )
+    def test_input_that_cannot_be_read_and_what_to_do(self, control, endpoint, uri, said):
+        asked = {"inputData": {"in": {"jobInputType": "UriFolder", "uri": uri}}}
+        assert said in self._refused(control, asked)["message"]
+
+    @pytest.mark.parametrize(
+        "inputs",
+        [{}, {"a": {"jobInputType": "Literal", "value": "x"}}, {"a": {}, "b": {}}, {"a": {"jobInputType": "mltable"}}],
+    )
+    def test_other_than_one_input_of_files(self, control, endpoint, inputs):
+        assert self._refused(control, {"inputData": inputs})["target"].startswith("properties.inputData")
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"miniBatchSize": 0},
+            {"outputFileName": "a/b"},
+            {"outputAction": "none"},
+            {"name": "a b"},
+            {"outputData": {"o": {"uri": "https://host/x"}}},
+            {"outputData": {"o": {"uri": f"{STORE}/a"}, "p": {"uri": f"{STORE}/b"}}},
+        ],
+    )
+    def test_settings_that_cannot_be(self, control, endpoint, more):
+        self._refused(control, {"inputData": {"in": control.place()}, **more})
+
+    def test_a_file_that_is_a_folder(self, control, endpoint):
+        asked = {"inputData": {"in": {**control.place(), "jobInputType": "UriFile"}}}
+        assert "there is no file" in self._refused(control, asked)["message"]
+
+    def _refused(self, control, asked):
+        error = error_of(control.ask("POST", "//batch/be-one/jobs", {"properties": asked}), 400)
+        assert control.get("/jobs")["value"] == []
+        assert control.outbox.jobs == []
+        return error
+
+    def test_an_output_or_a_name_that_is_there(self, control, endpoint):
+        output = {"out": {"jobOutputType": "UriFile", "uri": f"{STORE}/out.csv"}}
+        asked = {"inputData": {"in": control.place()}, "name": "mine"}
+        control.submit(endpoint, asked)
+        assert control.submit(endpoint, asked, 409)["error"]["code"] == "JobNameTaken"
+        control.store.put("datastores/workspaceblobstore/out.csv", [b"0"])
+        refused = control.submit(endpoint, {"inputData": {"in": control.place()}, "outputData": output}, 409)
+        assert refused["error"]["code"] == "OutputAlreadyExists"
+
+    def test_an_endpoint_without_a_deployment_that_could_score(self, control):
+        endpoint = control.batch_endpoint()
+        assert "azureml-model-deployment" in control.submit(endpoint, expected=400)["error"]["message"]
+        named = {"azureml-model-deployment": "bd-one"}
+        control.submit(endpoint, None, 404, **named)
+        control.put(f"{endpoint}/deployments/bd-one", {"properties": {"model": control.register()}})
+        assert "being built" in control.submit(endpoint, None, 409, **named)["error"]["message"]
+        control.fail_builds("no such package")
+        assert "no such package" in control.submit(endpoint, None, 409, **named)["error"]["message"]
+        error_of(control.ask("POST", "//batch/none/jobs", {"properties": {}}), 400)
+
+
+class TestShowing:
+    def test_progress_comes_from_the_mini_batches(self, control, endpoint):
+        name = control.submit(endpoint)["name"]
+        key = row_of(control, name).id
+        nothing = control.get(f"/jobs/{name}")["properties"]["progress"]
+        assert nothing["workers"] == []
+        assert nothing["miniBatches"] == {"completed": 0, "failed": 0, "running": 0}
+        failures = [{"file": "bad.csv", "first_row": None, "rows": None, "reason": "r"}] * 2
+        with control.sessions.begin() as session:
+            row = session.get_one(JobRow, key)
+            row.state, row.mini_batches, row.files, row.rows = JobState.RUNNING, 4, 9, 400
+            states = [MiniBatchState.COMPLETED, MiniBatchState.FAILED, MiniBatchState.QUEUED, MiniBatchState.QUEUED]
+            ended = func.now() - timedelta(seconds=10)
+            for number, state in enumerate(states):
+                part = MiniBatchRow(job_id=key, number=number, state=state, spans=[], failures=[])
+                if state != MiniBatchState.QUEUED:
+                    part.rows, part.seconds, part.ended_at = 100 - 100 * number, 10.0, ended
+                    part.failures = failures * number
+                session.add(part)
+            session.flush()
+            busy = session.scalars(select(MiniBatchRow).where(MiniBatchRow.number == 2)).one()
+            assert claim(session, MiniBatchRow, busy.id)
+            busy.worker = "w-1"
+        progress = control.get(f"/jobs/{name}")["properties"]["progress"]
+        assert progress["miniBatches"] == {"total": 4, "completed": 1, "failed": 1, "running": 1}
+        assert progress["files"] == {"total": 9, "failed": 1}
+        assert progress["rows"] == {"total": 400, "scored": 100}
+        assert progress["workers"] == [{"name": "w-1", "miniBatch": 2}]
+        assert 0 < progress["rowsPerSecond"] <= 5
+        assert progress["secondsLeft"] >= 60
+
+    def test_a_failure_says_why(self, control, endpoint):
+        name = control.submit(endpoint)["name"]
+        details = [{"code": "InvalidInput", "message": "a.csv: no"}]
+        change(control, state="Failed", error={"code": "TooMany", "message": "m", "details": details})
+        assert control.get(f"/jobs/{name}")["properties"]["error"]["details"] == details
+
+    def test_jobs_are_listed_newest_first_and_filtered(self, control, endpoint):
+        control.batch_deployment(endpoint, "azureml:m:1", "bd-two")
+        other = control.batch_endpoint("be-two")
+        control.batch_deployment(other, "azureml:m:1")
+        first = control.submit(endpoint, **{"azureml-model-deployment": "bd-one"})["name"]
+        second = control.submit(endpoint, {"inputData": {"in": control.place()}, "tags": {"team": "a"}})["name"]
+        third = control.submit(other)["name"]
+
+        def names(path: str, **params: str) -> list[str]:
+            return [job["name"] for job in control.get(path, **params)["value"]]
+
+        assert names("/jobs") == [third, second, first]
+        assert names(f"{endpoint}/jobs") == [second, first]
+        assert names(f"{endpoint}/deployments/bd-one/jobs") == [first]
+        assert names("/jobs", endpoint="be-two") == [third]
+        assert names("/jobs", tag="team=a") == names("/jobs", tag="team") == [second]
+        assert names("/jobs", tag="team=b") == names("/jobs", status="running") == []
+        page = control.get("/jobs", **{"$top": "2"})
+        assert [job["name"] for job in control.http.get(page["nextLink"]).json()["value"]] == [first]
+        error_of(control.ask("GET", "/jobs", params={"status": "lost"}), 400)
+        error_of(control.ask("GET", f"//batch/be-two/jobs/{first}"), 404)
+
+    def test_what_is_archived_is_not_listed_unless_asked_for(self, control, endpoint):
+        name = control.submit(endpoint)["name"]
+        changes = {"properties": {"isArchived": True, "displayName": "shown", "tags": {"a": "b"}}}
+        changed = control.ask("PATCH", f"/jobs/{name}", changes).json()["properties"]
+        assert (changed["displayName"], changed["tags"]) == ("shown", {"azureml.batchrun": "true", "a": "b"})
+        assert control.get("/jobs")["value"] == []
+        assert len(control.get("/jobs", listViewType="All")["value"]) == 1
+
+
+class TestCanceling:
+    def test_one_that_nobody_has_begun_is_over_at_once(self, control, endpoint):
+        name = control.submit(endpoint)["name"]
+        canceled = control.post(f"/jobs/{name}/cancel")["properties"]
+        assert canceled["status"] == "Canceled"
+        assert canceled["endedAt"]
+        assert control.post(f"/jobs/{name}/cancel")["properties"]["status"] == "Canceled"
+
+    def test_one_under_way_is_asked_to_stop_and_workers_hear_of_it(self, control, endpoint):
+        name = control.submit(endpoint)["name"]
+        change(control, state="Running")
+        for _ in range(2):
+            assert control.post(f"/jobs/{name}/cancel")["properties"]["status"] == "CancelRequested"
+        assert control.outbox.jobs == [row_of(control, name).id] * 2
+
+    @pytest.mark.parametrize("state", ["Completed", "Failed"])
+    def test_one_that_has_ended_is_not(self, control, endpoint, state):
+        name = control.submit(endpoint)["name"]
+        change(control, state=state)
+        assert state in error_of(control.ask("POST", f"/jobs/{name}/cancel"), 409)["message"]
+
+    def test_none(self, control):
+        error_of(control.ask("POST", "/jobs/none/cancel"), 404)
+
+
+class TestFiles:
+    def test_they_are_what_has_been_written_by_now_each_with_an_url_of_its_own(self, control, endpoint):
+        name = control.submit(endpoint)["name"]
+        assert control.get(f"/jobs/{name}/files")["value"] == []
+        output = row_of(control, name).output_key
+        written = {
+            output: b"0,1,a b.csv\n",
+            f"{output.rpartition('/')[0]}/errors.csv": b"file\n",
+            f"{logs_prefix(name)}user/stdout/w 1.txt": b"hello\n",
+        }
+        for key, content in written.items():
+            control.store.put(key, [content])
+        files = control.get(f"/jobs/{name}/files")["value"]
+        assert [f["path"] for f in files] == ["score/predictions.csv", "score/errors.csv", "logs/user/stdout/w 1.txt"]
+        assert [f["size"] for f in files] == [12, 5, 6]
+        assert [anybody.get(f["url"]).content for f in files] == list(written.values())
+        first, second = (f["url"] for f in files[:2])
+        swapped = f"{second.partition('?')[0]}?{first.partition('?')[2]}"
+        assert anybody.get(swapped).status_code == 403
+        assert anybody.get(first.partition("?")[0]).status_code == 403
+        control.store.delete(output)
+        assert anybody.get(first).status_code == 404
