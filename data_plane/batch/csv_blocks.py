@@ -77,10 +77,12 @@ def _parts_of_a_tensor(names: Sequence[str], signature: CompiledSignature) -> di
 def _names(header: bytes, signature: CompiledSignature) -> tuple[str, ...]:
     try:
         lines = csv.reader(io.StringIO(header.decode(), newline=""))
-        written = next((line for line in lines if any(map(str.strip, line)) or len(line) > 1), [])
+        written = next(line for line in lines if len(line) > 1 or (line and (not line[0] or line[0].strip())))
         return distinct_names(written, {str(spec.name) for spec in signature.inputs})
     except InvalidBody as refused:
         raise UnreadableFile(refused.message) from None
+    except StopIteration:
+        raise UnreadableFile("the file has no header") from None
     except (csv.Error, UnicodeDecodeError) as error:
         raise UnreadableFile(f"the first line is no header of CSV in UTF-8: {error}") from None
 

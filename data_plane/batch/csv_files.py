@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 
 import pyarrow
 
@@ -26,8 +26,12 @@ def read_csv(store: ObjectStore, span: Span, signature: CompiledSignature) -> It
         return
     layout = layout_of(header, signature)
     if span.is_whole or not (signature.inputs or span.kinds):
-        yield from _whole(blocks, lambda: header_and_blocks(store, span)[1], layout, signature)
-        return
+        first = list(islice(blocks, 2))
+        blocks = chain(first, blocks)
+        # What no signature declares has its type when all of it has been seen.
+        if len(first) > 1 or not signature.inputs:
+            yield from _whole(blocks, lambda: header_and_blocks(store, span)[1], layout, signature)
+            return
     row = span.first_row
     for block in blocks:
         table = small_table(block, layout) or table_of([read_block(block, layout, row)], layout, span.kinds)
@@ -66,7 +70,6 @@ def _enforced(block: bytes, table: Table, layout: Layout, signature: CompiledSig
 def _whole(
     blocks: Iterable[bytes], again: Callable[[], Iterable[bytes]], layout: Layout, signature: CompiledSignature
 ) -> Iterator[Chunk]:
-    # What no signature declares has its type when all of it has been seen.
     read = _read_all(blocks, layout, read_block if signature.inputs else read_texts)
     rows = sum(map(len, read))
     if not rows:

@@ -76,7 +76,8 @@ def _rows_at_once(metadata: pyarrow.parquet.FileMetaData) -> int:
     """Few enough for a chunk of the usual size, whether there are many columns or long values in them."""
     size = sum(metadata.row_group(place).total_byte_size for place in range(metadata.num_row_groups))
     by_size: int = _BYTES_OF_A_SPAN * metadata.num_rows // max(1, size)
-    return max(1, min(_VALUES_AT_ONCE // max(1, metadata.num_columns), by_size))
+    by_count: int = _VALUES_AT_ONCE // max(1, metadata.num_columns)
+    return max(1, min(by_count, by_size))
 
 
 @contextmanager

@@ -78,6 +78,15 @@ class TestFormats:
         unsigned = read_file(store, "a.pqt", sink.getvalue(), UNSIGNED, is_whole=is_whole)
         assert values_of(unsigned) == {"b": VALUES["b"], "a": VALUES["a"]}
 
+    @pytest.mark.parametrize(
+        "header", ["", '""', "a,", '"a",a', "\n \na b , c", '"x\ny",z', "é,日本", ",", "Unnamed: 1,"]
+    )
+    def test_columns_have_the_names_that_pandas_gives_them(self, store: CrumblingStore, header: str) -> None:
+        body = f"{header or 'a'}\n" + ("x\n" if "," not in header else "x,y\n")
+        (chunk,) = read_file(store, "a.csv", body.encode(), UNSIGNED)
+        names = [column.name for column in chunk.enforced.payload.columns]
+        assert names == list(pd.read_csv(io.BytesIO(body.encode())).columns)
+
     @pytest.mark.parametrize("path", ["a.csv", "a.jsonl", "a.csv.gz", "a.jsonl.zst"])
     def test_an_empty_file_has_no_rows(self, store: CrumblingStore, path: str) -> None:
         packed = {"gz": gzip.compress(b""), "zst": pyarrow.compress(b"", "zstd", asbytes=True)}
