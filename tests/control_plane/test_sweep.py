@@ -7,13 +7,22 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, update
 
-from control_plane.reconcile.expire import expire_logs, expire_operations, expire_uploads
+from control_plane.reconcile.expire import expire_jobs, expire_logs, expire_operations, expire_uploads
 from control_plane.reconcile.resend import Resender
 from control_plane.workflows.dispatcher import CeleryDispatcher
 from modelyard.core.db.leases import claim
-from modelyard.core.db.rows import GenerationRow, OnlineDeploymentRow, OperationRow, UploadRow
-from modelyard.core.domain.lifecycle import GenerationState
-from modelyard.core.logs import INFERENCE_SERVER, ship
+from modelyard.core.db.rows import (
+    BatchDeploymentRow,
+    GenerationRow,
+    JobRow,
+    MiniBatchRow,
+    OnlineDeploymentRow,
+    OperationRow,
+    UploadRow,
+)
+from modelyard.core.domain.job_files import parts_prefix
+from modelyard.core.domain.lifecycle import GenerationState, MiniBatchState
+from modelyard.core.logs import INFERENCE_SERVER, STORAGE_INITIALIZER, batch_log, ship
 from tests.control_plane.control import Control, Outbox, anybody
 
 LONG = timedelta(minutes=5)
@@ -78,7 +87,100 @@ class TestResending:
         assert outbox.prunings == [UUID(operation["name"])]
 
 
+class TestResendingJobs:
+    @pytest.fixture
+    def job(self, control: Control) -> int:
+        """A job of two workers whose message was lost a while ago."""
+        endpoint = control.batch_endpoint()
+        control.batch_deployment(endpoint, control.register(), resources={"instanceCount": 2})
+        control.submit(endpoint)
+        age_jobs(control)
+        return control.outbox.jobs[0]
+
+    def test_one_that_nobody_works_on_is_sent_again_whatever_is_left_to_do(self, control, job):
+        for state in ("Queued", "Preparing", "Running", "Finalizing", "CancelRequested"):
+            age_jobs(control, state=state)
+            assert sent_again(control) == [job], state
+
+    def test_one_that_has_ended_is_not(self, control, job):
+        for state in ("Completed", "Failed", "Canceled"):
+            age_jobs(control, state=state)
+            assert sent_again(control) == [], state
+
+    def test_one_that_was_just_submitted_is_given_its_time(self, control, job):
+        control.submit("/batchEndpoints/be-one")
+        assert sent_again(control) == [job]
+
+    def test_one_that_is_being_planned_is_left_alone_until_the_lease_has_run_out(self, control, job):
+        with control.sessions.begin() as session:
+            assert claim(session, JobRow, job)
+        age_jobs(control, state="Preparing")
+        assert sent_again(control) == []
+        age_jobs(control, lease_until=func.now() - LONG)
+        assert sent_again(control) == [job]
+
+    def test_a_running_one_is_sent_again_while_more_workers_could_work_on_it(self, control, job):
+        open_mini_batches(control, job, 3)
+        assert self._sent_with_workers(control, job, 1) == [job]
+        assert self._sent_with_workers(control, job, 2) == []
+
+    def test_a_running_one_of_which_all_is_taken_is_left_alone(self, control, job):
+        open_mini_batches(control, job, 1)
+        assert self._sent_with_workers(control, job, 1) == []
+
+    def _sent_with_workers(self, control: Control, job: int, workers: int) -> list[int]:
+        with control.sessions.begin() as session:
+            session.execute(update(MiniBatchRow).values(lease_token=None, lease_until=None))
+            for key in session.scalars(select(MiniBatchRow.id).order_by(MiniBatchRow.number).limit(workers)).all():
+                assert claim(session, MiniBatchRow, key)
+        age_jobs(control, state="Running")
+        return sent_again(control)
+
+
+def age_jobs(control: Control, **values: object) -> None:
+    with control.sessions.begin() as session:
+        session.execute(update(JobRow).values(modified_at=func.now() - LONG, **values))
+
+
+def open_mini_batches(control: Control, job: int, count: int) -> None:
+    with control.sessions.begin() as session:
+        for number in range(count):
+            session.add(MiniBatchRow(job_id=job, number=number, state=MiniBatchState.QUEUED, spans=[], failures=[]))
+
+
+def sent_again(control: Control) -> list[int]:
+    outbox = Outbox()
+    Resender(control.sessions, outbox).resend()
+    return outbox.jobs
+
+
 class TestRemoving:
+    def test_jobs_three_months_after_their_end_and_parts_that_nobody_needs(self, control):
+        endpoint = control.batch_endpoint()
+        control.batch_deployment(endpoint, control.register())
+        names = [control.submit(endpoint)["name"] for _ in range(3)]
+        old, ended, running = control.outbox.jobs
+        for key in (ended, running):
+            control.store.put(f"{parts_prefix(key)}0-abc", [b"x"])
+        open_mini_batches(control, old, 2)
+        with control.sessions.begin() as session:
+            for key, days in ((old, 91), (ended, 89)):
+                at = func.now() - timedelta(days=days)
+                session.execute(update(JobRow).where(JobRow.id == key).values(state="Completed", ended_at=at))
+        expire_jobs(control.sessions, control.store)
+        assert [job["name"] for job in control.get("/jobs")["value"]] == [names[2], names[1]]
+        assert list(control.store.list("batch/")) == [f"{parts_prefix(running)}0-abc"]
+
+    def test_build_logs_of_batch_deployments_are_kept_as_long_as_others(self, control):
+        control.batch_deployment(control.batch_endpoint(), control.register())
+        with control.sessions() as session:
+            living = session.scalars(select(BatchDeploymentRow.id)).one()
+        for deployment in (living, living + 1):
+            ship(control.store, batch_log(deployment), STORAGE_INITIALIZER, "b", [b"line\n"])
+        expire_logs(control.sessions, control.store, now=time.time() + 2 * 86400)
+        (kept,) = control.store.list("logs/")
+        assert kept.startswith(f"logs/{batch_log(living)}/")
+
     def test_an_upload_left_for_a_day_and_its_chunks(self, control):
         left, fresh = control.start_upload(), control.start_upload()
         for upload in (left, fresh):
@@ -128,6 +230,15 @@ class TestTheBroker:
             message = queue.get(timeout=10)
             message.ack()
         assert message.headers["task"] == "builder.build_deployment"
+        assert message.decode()[0] == [7]
+
+    def test_a_job_goes_to_the_batch_workers(self, broker_url):
+        dispatcher = CeleryDispatcher(broker_url)
+        dispatcher.run_job(7)
+        with dispatcher._app.connection_for_read() as connection, connection.SimpleQueue("batch") as queue:
+            message = queue.get(timeout=10)
+            message.ack()
+        assert message.headers["task"] == "batch.run_job"
         assert message.decode()[0] == [7]
 
     def test_while_it_is_away_nothing_is_raised(self, caplog):
