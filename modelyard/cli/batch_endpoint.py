@@ -116,7 +116,7 @@ def invoke(
         typer.Option(
             "--input",
             metavar="FOLDER|FILE|URI",
-            help="Files of this machine, azureml:<data>:<version>, or azureml://datastores/<name>/paths/<path>.",
+            help="A path on this machine, azureml:<data>:<version>, or a URI in a data store.",
         ),
     ],
     input_type: Annotated[
@@ -127,7 +127,7 @@ def invoke(
     ] = None,
     output_path: Annotated[
         str | None,
-        typer.Option(metavar="URI", help="azureml://datastores/<name>/paths/<folder>/", show_default=False),
+        typer.Option(metavar="URI", help="A folder in a data store; else the job's own.", show_default=False),
     ] = None,
     mini_batch_size: Annotated[
         int | None, typer.Option("--mini-batch-size", "-m", help="Files at a time.", show_default=False)

@@ -1,5 +1,6 @@
 """`modelyard job`."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -18,13 +19,16 @@ app = typer.Typer(no_args_is_help=True, help="Batch jobs: watch, cancel, get the
 
 Name = Annotated[str, typer.Option("--name", "-n", help="The job's name.")]
 
+
+class Output(StrEnum):
+    SCORE = "score"
+
+
 JOB_COLUMNS = (
     Column("Name", "name"),
     Column("Endpoint", "endpoint_name"),
     Column("Deployment", "deployment_name"),
     Column("Status", "status"),
-    Column("Rows", "progress.rows.scored"),
-    Column("Failed files", "progress.files.failed"),
     Column("Created", "creation_context.created_at"),
 )
 
@@ -70,6 +74,7 @@ def download(
     context: typer.Context,
     name: Name,
     download_path: Annotated[Path, typer.Option("--download-path", "-p", help="Where to put the files.")] = Path(),
+    output_name: Annotated[Output, typer.Option(help="As az calls a batch job's one output.")] = Output.SCORE,
     everything: Annotated[bool, typer.Option("--all", help="The job's logs too.")] = False,
 ) -> None:
     """Get a job's predictions. Prints where each file is."""

@@ -105,7 +105,7 @@ def _bar() -> "Progress":
 
     return Progress(
         SpinnerColumn(finished_text=" "),
-        TextColumn("{task.description} [bold]{task.fields[status]}[/]"),
+        TextColumn("[bold]{task.fields[status]}[/]"),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         TextColumn("[dim]{task.fields[detail]}[/]"),

@@ -1,17 +1,20 @@
-"""`modelyard status`: what serves, and how it is."""
+"""`modelyard status`: what serves or is at work, and how it is."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import typer
 
+from modelyard.cli.job_display import mini_batches_of
 from modelyard.cli.options import OutputFormat
 from modelyard.cli.output import Column, Output, columns_of, show, write
 from modelyard.cli.progress import note
 from modelyard.cli.session import session_of
-from modelyard.client.documents.identity import deployment_document, endpoint_document
-from modelyard.client.overview import DeploymentOverview, EndpointOverview, look_around
+from modelyard.client.documents.identity import batch_endpoint_document, deployment_document, endpoint_document
+from modelyard.client.documents.job import job_document
+from modelyard.client.job_progress import JobProgress
+from modelyard.client.overview import DeploymentOverview, Overview, look_around
 from modelyard.core.domain.deployment import workers_per_instance
 
 _ENDPOINTS = (
@@ -40,22 +43,35 @@ _WORKERS = (
     Column("Restarts", "restarts"),
     Column("Last exit", "last_exit_reason"),
 )
+_BATCH_ENDPOINTS = (
+    Column("Batch endpoint", "name"),
+    Column("State", "provisioning_state"),
+    Column("Default deployment", "defaults.deployment_name"),
+)
+_JOBS = (
+    Column("Job", "name"),
+    Column("Endpoint", "endpoint_name"),
+    Column("Status", "status"),
+    Column("Mini-batches", "mini_batches"),
+    Column("Rows", "progress.rows.scored"),
+    Column("Failed files", "progress.files.failed"),
+)
 _READY = "Ready"
 
 
 def status(context: typer.Context, output: OutputFormat = None) -> None:
-    """Show endpoints, deployments and workers: state, restarts, last exit reason."""
+    """Show endpoints, deployments and workers (state, restarts, last exit reason), and the jobs under way."""
     with session_of(context).client() as client:
-        endpoints = list(look_around(client))
+        overview = look_around(client)
     if output in {Output.JSON, Output.YAML}:
-        show(status_document(endpoints), output)
-    elif endpoints:
-        write(status_tables(endpoints, datetime.now(UTC)))
+        show(status_document(overview), output)
+    elif overview.endpoints or overview.batch_endpoints:
+        write(status_tables(overview, datetime.now(UTC)))
     else:
         note("nothing is deployed yet; to begin: modelyard deploy ./model")
 
 
-def status_document(endpoints: Iterable[EndpointOverview]) -> dict[str, Any]:
+def status_document(overview: Overview) -> dict[str, Any]:
     return {
         "endpoints": [
             {
@@ -69,21 +85,24 @@ def status_document(endpoints: Iterable[EndpointOverview]) -> dict[str, Any]:
                     for deployment in endpoint.deployments
                 ],
             }
-            for endpoint in endpoints
-        ]
+            for endpoint in overview.endpoints
+        ],
+        "batch_endpoints": [batch_endpoint_document(endpoint) for endpoint in overview.batch_endpoints],
+        "jobs": [job_document(job) for job in overview.jobs],
     }
 
 
-def status_tables(endpoints: Iterable[EndpointOverview], now: datetime) -> str:
+def status_tables(overview: Overview, now: datetime) -> str:
     """A table for each kind; those without a line are left out."""
-    endpoints = list(endpoints)
-    deployments = [deployment for endpoint in endpoints for deployment in endpoint.deployments]
+    deployments = [deployment for endpoint in overview.endpoints for deployment in endpoint.deployments]
     lines = [_deployment_line(deployment) for deployment in deployments]
-    sections = (
-        (_ENDPOINTS, [endpoint_document(endpoint.resource) for endpoint in endpoints]),
+    sections: tuple[tuple[tuple[Column, ...], list[dict[str, Any]]], ...] = (
+        (_ENDPOINTS, [endpoint_document(endpoint.resource) for endpoint in overview.endpoints]),
         (_DEPLOYMENTS, lines),
         (_FAILURES, [line for line in lines if line.get("provisioning_error")]),
         (_WORKERS, [line for deployment in deployments for line in _worker_lines(deployment, now)]),
+        (_BATCH_ENDPOINTS, [batch_endpoint_document(endpoint) for endpoint in overview.batch_endpoints]),
+        (_JOBS, [_job_line(job) for job in overview.jobs]),
     )
     return "\n\n".join(columns_of(rows, columns) for columns, rows in sections if rows)
 
@@ -111,6 +130,10 @@ def _worker_lines(deployment: DeploymentOverview, now: datetime) -> Iterator[dic
             "worker": f"{document.get('endpoint_name')}/{document['name']}#{worker['slot']}",
             "up": _age(worker.get("startedAt"), now),
         }
+
+
+def _job_line(job: Mapping[str, Any]) -> dict[str, Any]:
+    return {**job_document(job), "mini_batches": mini_batches_of(JobProgress.of(job)).removesuffix(" mini-batches")}
 
 
 def _worker_document(worker: Mapping[str, Any]) -> dict[str, Any]:

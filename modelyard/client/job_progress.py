@@ -58,4 +58,6 @@ class JobProgress:
     def failure(self) -> ApiError:
         """Why there are not all predictions, once the job has ended otherwise than completed."""
         fallback = {"code": self.status, "message": f"the job is {self.status.lower()}"}
-        return ApiError.of(self.error or fallback)
+        failure = ApiError.of(self.error or fallback)
+        more = [detail for detail in failure.details if detail not in failure.message]
+        return ApiError(failure.code, failure.message, more)

@@ -26,6 +26,10 @@ class Jobs:
     def list(self) -> Iterator[dict[str, Any]]:
         return self._connection.list("/jobs")
 
+    def newest(self) -> Sequence[dict[str, Any]]:
+        """One page of them, without their progress: enough to see what is under way."""
+        return tuple(self._connection.get("/jobs")["value"])
+
     def of_endpoint(self, endpoint: str) -> Iterator[dict[str, Any]]:
         return self._connection.list(f"/batchEndpoints/{quote(endpoint, safe='')}/jobs")
 

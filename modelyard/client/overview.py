@@ -1,4 +1,4 @@
-"""Everything that serves, with the workers behind it, for `modelyard status`."""
+"""Everything that serves, with the workers behind it, and the jobs under way, for `modelyard status`."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any
 
 from modelyard.client.client import Client
 from modelyard.client.errors import ApiError
+from modelyard.client.job_progress import JobProgress
 
 _UNDER_WAY = frozenset({"creating", "updating", "scaling", "deleting"})
 _NOT_FOUND = 404
@@ -25,7 +26,23 @@ class EndpointOverview:
     deployments: tuple[DeploymentOverview, ...]
 
 
-def look_around(client: Client) -> Iterator[EndpointOverview]:
+@dataclass(frozen=True, slots=True)
+class Overview:
+    endpoints: tuple[EndpointOverview, ...]
+    batch_endpoints: tuple[Mapping[str, Any], ...]
+    jobs: tuple[Mapping[str, Any], ...]
+    """Those that have not ended, with how far they are."""
+
+
+def look_around(client: Client) -> Overview:
+    return Overview(
+        tuple(_online_endpoints(client)),
+        tuple(client.batch_endpoints.list()),
+        tuple(client.jobs.get(str(job["name"])) for job in client.jobs.newest() if not JobProgress.of(job).has_ended),
+    )
+
+
+def _online_endpoints(client: Client) -> Iterator[EndpointOverview]:
     for endpoint in client.online_endpoints.list():
         name = str(endpoint["name"])
         yield EndpointOverview(endpoint, tuple(_deployments(client, name)))

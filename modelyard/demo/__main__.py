@@ -1,22 +1,26 @@
-"""From an MLflow model folder to a live, authenticated endpoint, on a platform that lives only as long as this."""
+"""From an MLflow model folder to a live endpoint and to a batch job, on a platform that lives only as long as this."""
 
 import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from modelyard.client import Client, ClientError, ScoringRefused
 from modelyard.client.documents.assets import LocalModel
+from modelyard.client.submitting import BatchInvocation, invoke_batch
 from modelyard.core.errors import PlatformError
 from modelyard.demo.diabetes import SavedModel, train_and_save
-from modelyard.demo.narrator import Narrator
+from modelyard.demo.narrator import Narrator, Step
 from modelyard.demo.temporary_platform import PlatformFailed, temporary_folder, temporary_platform
 
 _NAME = "diabetes"
+_BATCH = "diabetes-batch"
+_FILES = 4
+_SHOWN = 3
 _INTERRUPTED = 130
 _MEGABYTE = 1 << 20
 
@@ -40,7 +44,7 @@ def main() -> int:
 
 
 def demonstrate(narrator: Narrator, environment: Mapping[str, str]) -> None:
-    narrator.heading("From an MLflow model folder to a live, authenticated endpoint\n")
+    narrator.heading("From an MLflow model folder to a live, authenticated endpoint, and to a batch job\n")
     with temporary_folder() as folder:
         with narrator.step("train a model, save it with MLflow") as step:
             model = train_and_save(folder / _NAME)
@@ -60,6 +64,7 @@ def _on_a_platform(narrator: Narrator, folder: Path, model: SavedModel, environm
             _deploy(narrator, client, model)
             _compare(narrator, client, model)
             _violate(narrator, client, model)
+            _score_files(narrator, client, model, folder)
         with narrator.step("stop the platform"):
             running.close()
 
@@ -82,15 +87,21 @@ def _deploy(narrator: Narrator, client: Client, model: SavedModel) -> None:
 
 def _compare(narrator: Narrator, client: Client, model: SavedModel) -> None:
     """The endpoint's predictions beside the model's own."""
-    body = {"input_data": json.loads(model.rows.to_json(orient="split", index=False))}
+    rows = model.rows.head(_SHOWN)
+    body = {"input_data": json.loads(rows.to_json(orient="split", index=False))}
     with narrator.step("score with the endpoint's key"):
         answered = json.loads(client.invoke(_NAME, json.dumps(body).encode()))
-    narrator.say("\n    patient            the endpoint says     the model itself says")
-    for row, (there, here) in enumerate(zip(answered, model.predictions, strict=True), start=1):
-        narrator.say(f"    {row:<10}{there!r:>25}{here!r:>26}")
-    if answered != model.predictions:
-        raise NotAsExpected("the endpoint's predictions are not the model's own")
-    narrator.say("    equal, to the last bit\n")
+    _show_equal(narrator, "the endpoint says", answered, model.predictions[:_SHOWN])
+
+
+def _show_equal(narrator: Narrator, who: str, theirs: Sequence[float], own: Sequence[float]) -> None:
+    """The first predictions side by side; raises NotAsExpected when any differs."""
+    narrator.say(f"\n    patient  {who:>25}    the model itself says")
+    for row, (there, here) in enumerate(zip(theirs[:_SHOWN], own, strict=False), start=1):
+        narrator.say(f"    {row:<9}{there!r:>25}{here!r:>25}")
+    if list(theirs) != list(own):
+        raise NotAsExpected("these predictions are not the model's own")
+    narrator.say(f"    {'all ' + str(len(own)) + ' ' if len(own) > _SHOWN else ''}equal, to the last bit\n")
 
 
 def _violate(narrator: Narrator, client: Client, model: SavedModel) -> None:
@@ -105,6 +116,46 @@ def _violate(narrator: Narrator, client: Client, model: SavedModel) -> None:
     for violation in refused.violations:
         narrator.say(f"      - {violation}")
     narrator.say()
+
+
+def _score_files(narrator: Narrator, client: Client, model: SavedModel, folder: Path) -> None:
+    """A folder of files as one batch job, and its predictions beside the model's own."""
+    files = _write_files(model, folder / "patients")
+    with narrator.step("create a batch endpoint") as step:
+        client.put_batch_endpoint({"name": _BATCH}).wait(step)
+        document = {"name": "blue", "endpoint_name": _BATCH, "model": f"azureml:{_NAME}@latest"}
+        client.put_batch_deployment(document, model.folder, step).wait(step)
+        client.batch_endpoints.set_default(_BATCH, "blue").wait(step)
+        step.result = "its environment is there already"
+    with narrator.step("score a folder of files") as step:
+        job = _run_job(client, files, step)
+        step.result = f"{_FILES} files, {len(model.rows)} rows"
+    written = next(path for path in client.jobs.download(job, folder) if path.suffix == ".csv")
+    lines = written.read_text().splitlines()
+    narrator.say(f"\n    {written.name}: row, prediction, file")
+    for line in lines[:_SHOWN]:
+        narrator.say(f"      {line}")
+    _show_equal(narrator, "the file says", [float(line.split(",")[1]) for line in lines], model.predictions)
+
+
+def _run_job(client: Client, files: Path, step: Step) -> str:
+    job = str(invoke_batch(client, BatchInvocation(_BATCH, str(files)), step)["name"])
+    for progress in client.jobs.follow(job):
+        if not progress.has_ended:
+            step.step(progress.status.lower())
+    if not progress.is_completed:
+        raise progress.failure
+    return job
+
+
+def _write_files(model: SavedModel, folder: Path) -> Path:
+    """The patients in several files, one after the other in the files' order."""
+    folder.mkdir()
+    size = -(-len(model.rows) // _FILES)
+    for number in range(_FILES):
+        part = model.rows.iloc[number * size : (number + 1) * size]
+        part.to_csv(folder / f"patients-{number + 1}.csv", index=False)
+    return folder
 
 
 def _refused(client: Client, body: Mapping[str, Any]) -> ScoringRefused:

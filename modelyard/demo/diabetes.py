@@ -13,7 +13,7 @@ class SavedModel:
     folder: Path
     description: str
     rows: pd.DataFrame
-    """Patients whom the model has not seen."""
+    """Patients whom the model has not seen, a row each."""
     predictions: list[float]
     """What the model itself predicts for them, in this process."""
 
@@ -40,6 +40,5 @@ def train_and_save(folder: Path) -> SavedModel:
         # MLflow's default format refuses trees.
         serialization_format="cloudpickle",
     )
-    rows = unknown.head(3)
     description = f"{type(model).__name__}, {len(known)} patients, {len(known.columns)} columns"
-    return SavedModel(folder, description, rows, model.predict(rows).tolist())
+    return SavedModel(folder, description, unknown, model.predict(unknown).tolist())

@@ -87,7 +87,7 @@ class TestBatchEndpoint:
     def test_its_jobs_are_listed(self, modelyard, server, deployed):
         server.answers["GET", "/batchEndpoints/heart/jobs"] = (200, {"value": [job("Running")]})
         table = modelyard("batch-endpoint", "list-jobs", "-n", "heart", "-o", "table").out.splitlines()
-        assert table[2].split() == ["j1", "heart", "blue", "Running", "1200", "0", "2026-01-01"]
+        assert table[2].split() == ["j1", "heart", "blue", "Running", "2026-01-01"]
 
 
 class TestBatchDeployment:
@@ -269,7 +269,7 @@ class TestJob:
             for path, content in written.items()
         ]
         server.answers["GET", "/jobs/j1/files"] = (200, {"value": entries})
-        done = modelyard("job", "download", "-n", "j1", "-p", tmp_path / "some")
+        done = modelyard("job", "download", "-n", "j1", "--output-name", "score", "-p", tmp_path / "some")
         predictions = tmp_path / "some" / "named-outputs" / "score" / "predictions.csv"
         assert done.out == f"{predictions}\n"
         assert predictions.read_bytes() == b"0,1,a.csv\n"
@@ -294,3 +294,18 @@ class TestData:
         assert json.loads(modelyard("data", "list").out)[0]["latest_version"] == "1"
         assert [each["version"] for each in json.loads(modelyard("data", "list", "-n", "d").out)] == ["1"]
         assert json.loads(modelyard("data", "show", "-n", "d", "-v", "1").out)["type"] == "uri_folder"
+
+
+def test_status_shows_batch_endpoints_and_the_jobs_under_way(modelyard, server, deployed):
+    server.answers["GET", "/jobs/j1"] = (200, job("Running"))
+    server.answers["GET", "workspaces/default/jobs"] = (
+        200,
+        {"value": [job("Running"), {**job("Completed"), "name": "j0"}]},
+    )
+    tables = modelyard("status", "-o", "table").out.split("\n\n")
+    assert tables[0].splitlines()[2].split() == ["heart", "Succeeded", "blue"]
+    assert [line.split() for line in tables[1].splitlines()[2:]] == [
+        ["j1", "heart", "Running", "3", "of", "4", "1200", "0"]
+    ]
+    shown = json.loads(modelyard("status", "-o", "json").out)
+    assert [each["name"] for each in shown["jobs"]] == ["j1"]

@@ -34,7 +34,9 @@ def demo_folders() -> set[Path]:
 def test_it_does_the_main_job_and_says_so(tmp_path):
     done = subprocess.run(DEMO, capture_output=True, text=True, env=users_environment(tmp_path), check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    for step in ("resolving", "installing", "starting workers", "equal, to the last bit", "refused:", "bmi"):
+    for step in ("resolving", "installing", "starting workers", "    equal, to the last bit", "refused:", "bmi"):
+        assert step in done.stdout
+    for step in ("create a batch endpoint", "4 files, 111 rows", "patients-1.csv", "all 111 equal, to the last bit"):
         assert step in done.stdout
     assert "Everything was as expected" in done.stdout
     assert not list(tmp_path.iterdir()), "the user's own configuration was touched"
