@@ -1,7 +1,9 @@
 """Jobs from their row to their output, through a real batch worker."""
 
+import gzip
 import time
 
+from data_plane.batch.records import BLOCK_BYTES
 from modelyard.core.domain.lifecycle import JobState, MiniBatchState
 from tests.data_plane.batch.batch_yard import BatchYard, csv, predicted
 from tests.data_plane.guests.yard import eventually
@@ -80,6 +82,14 @@ class TestJobs:
         assert "ValueError: twelve is too much" in errors
         assert "twelve is too much" in standing.logged(job, "user/error.txt")
         assert "Traceback" in standing.logged(job, "user/stdout/")
+
+    def test_a_file_that_is_bad_at_its_end_leaves_none_of_its_rows(self, standing: BatchYard) -> None:
+        # Of so many rows that the model has scored the first ones when the last is read.
+        rows = 2 * BLOCK_BYTES // len(b"1000000,500000.0\n")
+        bad = gzip.compress(csv(1_000_000, rows) + b"1,many\n", 1)
+        job = standing.submit({"1.csv": csv(0, 2), "2.csv.gz": bad, "3.csv": csv(10, 2)}, mini_batch_size=3)
+        assert standing.completed(job) == predicted("1.csv", 0, 2) + predicted("3.csv", 10, 2)
+        assert f"row {rows}" in standing.errors(job)
 
     def test_more_failed_files_than_the_threshold_allows_fail_the_job(self, standing: BatchYard) -> None:
         good = {f"{n}.csv": csv(10 * n, 1) for n in range(3, 6)}
