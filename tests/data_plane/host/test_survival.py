@@ -13,6 +13,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import create_engine, update
 
+from data_plane.guests.batch_labels import batch_labels
+from data_plane.guests.guest_process import GuestProcess, kill, remove, wait_for_end
+from data_plane.guests.spawn import GuestSpec, new_guest_id, spawn
 from migrations.run import migrate
 from modelyard.core.data_dir import DataDir
 from modelyard.core.db.leases import claim, finish
@@ -36,6 +39,29 @@ def serving(yard: HostYard) -> HostYard:
     return yard
 
 
+@pytest.fixture
+def batch_guest(yard: HostYard) -> Iterator[GuestProcess]:
+    bundle = yard.data_dir.bundles / "batch"
+    bundle.mkdir()
+    (bundle / "score.py").write_text("def init(): pass\ndef run(data): return data\n")
+    spec = GuestSpec(
+        guest_id=new_guest_id(),
+        endpoint="wines",
+        deployment="nightly",
+        generation=1,
+        python=Path(sys.executable),
+        bundle_dir=bundle,
+        model_dir=yard.data_dir.models,
+        data_dir=yard.data_dir,
+        labels=batch_labels("batch-0", "environment"),
+    )
+    guest = spawn(spec)
+    yield guest
+    kill(guest, "the test is over")
+    assert wait_for_end(guest, PATIENCE)
+    remove(guest, keep_log=False)
+
+
 class TestAHostThatStartsAgain:
     def test_takes_over_the_workers_as_they_are(self, serving):
         before, snapshot = serving.pids(), serving.gateway.snapshot()
@@ -46,6 +72,14 @@ class TestAHostThatStartsAgain:
         assert before < serving.routed()
         assert serving.gateway.snapshot().order > snapshot.order
         assert {row.restarts for row in serving.worker_rows()} == {0}
+
+    def test_leaves_the_guests_of_batch_workers_alone(self, yard, batch_guest):
+        yard.deploy(answering("hello"))
+        yard.start_host()
+        yard.eventually_is(SUCCEEDED)
+        assert batch_guest.pid in yard.pids() - yard.routed()
+        yard.stop_host()
+        assert yard.pids() == {batch_guest.pid}
 
     def test_routes_to_the_workers_it_found_without_a_gap(self, serving):
         before = serving.routed()
