@@ -1,16 +1,20 @@
 """Batch jobs: submitted in every form that clients use, once; shown, listed, canceled, and their files."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
 
+from modelyard.client import Client
+from modelyard.client.platform import Platform
+from modelyard.client.submitting import BatchInvocation, invoke_batch
 from modelyard.core.db.leases import claim
 from modelyard.core.db.rows import JobRow, MiniBatchRow
 from modelyard.core.domain.batch import BatchSettings
 from modelyard.core.domain.job_files import default_output_key, logs_prefix
 from modelyard.core.domain.lifecycle import JobState, MiniBatchState
-from tests.control_plane.control import WORKSPACE, Control, anybody, at_once, error_of
+from tests.control_plane.control import TOKEN, WORKSPACE, Control, anybody, at_once, error_of
 
 STORE = "azureml://datastores/workspaceblobstore/paths"
 
@@ -319,3 +323,19 @@ class TestFiles:
         assert anybody.get(first.partition("?")[0]).status_code == 403
         control.store.delete(output)
         assert anybody.get(first).status_code == 404
+
+
+def test_our_own_client_brings_a_folder_there_and_the_predictions_back(control, endpoint, tmp_path: Path):
+    folder = tmp_path / "rows"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "a.csv").write_bytes(b"x\n1\n")
+    with Client(Platform(control.url, TOKEN)) as client:
+        names = [invoke_batch(client, BatchInvocation("be-one", str(folder)))["name"] for _ in range(2)]
+        row = row_of(control, names[0])
+        assert [(f["path"], f["size"]) for f in row.input_files] == [("deep/a.csv", 4)]
+        assert row_of(control, names[1]).input_uri == row.input_uri
+        control.store.put(row.output_key, [b"0,1,a.csv\n"])
+        change(control, state="Completed")
+        (written,) = client.jobs.download(names[0], tmp_path / "back")
+        assert {job["name"] for job in client.jobs.of_endpoint("be-one")} == set(names)
+    assert written.read_bytes() == b"0,1,a.csv\n"
