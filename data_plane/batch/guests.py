@@ -130,11 +130,14 @@ class Guests:
             if is_of_worker(guest, self._terms.worker):
                 _end(guest, "the batch worker that had started it is gone")
 
-    def take(self, plan: GuestPlan, minding: Minding) -> Guest:
-        """A guest that is ready. Raises GuestFailed when the model does not start, whatever is tried."""
+    def take(self, plan: GuestPlan, minding: Minding, heard: Callable[[bytes], None]) -> Guest:
+        """A guest that is ready. Raises GuestFailed when the model does not start, whatever is tried.
+
+        `heard` is told what those printed that did not start.
+        """
         guest = self._warm(plan.key)
         if guest is None:
-            guest = self._start_patiently(plan, minding)
+            guest = self._start_patiently(plan, minding, heard)
         self._at_work = guest
         return guest
 
@@ -169,7 +172,7 @@ class Guests:
             return None
         return guest
 
-    def _start_patiently(self, plan: GuestPlan, minding: Minding) -> Guest:
+    def _start_patiently(self, plan: GuestPlan, minding: Minding, heard: Callable[[bytes], None]) -> Guest:
         for attempt in range(1, _MOST_STARTS + 1):
             self._make_room()
             guest = self._start(plan)
@@ -180,11 +183,13 @@ class Guests:
                 # With its keeper's record, if it has ended by itself.
                 wait_for_end(guest.process, 1.0)
                 reason = exit_reason(guest.process) or str(error)
+                heard(guest.printed())
                 self.end(guest, reason)
                 _log.warning("a guest for %s did not start: %s", plan.material.bundle_hash[:16], reason)
                 if attempt == _MOST_STARTS:
                     raise GuestFailed(f"the model does not start: its process {reason}") from None
             except BaseException:
+                heard(guest.printed())
                 self.end(guest, "its start was given up")
                 raise
             else:

@@ -203,7 +203,7 @@ class MiniBatchScoring:
 
     def _take_guest(self) -> Guest:
         if self._guest is None:
-            self._guest = self._guests.take(self._plan, self._watch.minding)
+            self._guest = self._guests.take(self._plan, self._watch.minding, self._logs.printed)
         return self._guest
 
     def _drop(self, guest: Guest, because: str) -> None:

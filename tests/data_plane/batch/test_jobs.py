@@ -126,6 +126,7 @@ class TestJobs:
         assert (row.state, row.error["code"]) == (JobState.FAILED, "ResourceNotReady")
         assert "RuntimeError: no weights" in row.error["message"]
         assert "no weights" in standing.logged(job, "user/error.txt")
+        eventually(lambda: "Traceback" in standing.logged(job, "user/stdout/"))
 
     def test_an_input_with_nothing_in_it_fails_the_job(self, standing: BatchYard) -> None:
         row = standing.ended(standing.submit({}))
