@@ -32,7 +32,7 @@ test: setup
 test-long: setup
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# Against other servers, on a quiet machine, in about 20 minutes; less with ARGS="--models elasticnet --rows 1 --rounds 2".
+# Against others, on a quiet machine, in about half an hour; less with ARGS="--models elasticnet --rows 1 --rounds 2".
 bench: setup
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

@@ -14,20 +14,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import ceiling, enforcement, large_frame, machine
-from benchmarks.figures import OURS
+from benchmarks.batch.compare import BatchFindings, compare
+from benchmarks.batch.ours import batch_platform
+from benchmarks.figures import AIMED_AT, OURS
 from benchmarks.load.generator import LoadFailed, LoadGenerator
 from benchmarks.matrix import Matrix, Plan
 from benchmarks.models import MODELS, pins, train_and_save
 from benchmarks.report.findings import Findings
 from benchmarks.report.write import write
+from benchmarks.servers import mlflow_serve
+from benchmarks.servers.environments import environment
 from benchmarks.servers.line_up import SERVERS, line_up
 from benchmarks.servers.server import Server, ServerFailed
 from modelyard.client import ClientError
 from modelyard.demo.temporary_platform import PlatformFailed, temporary_folder
 
 _ROOT = Path(__file__).parents[1]
+_KEPT = _ROOT / ".bench"
 _INTERRUPTED = 130
-_PARTS = ("matrix", "enforcement", "large-frame")
+_PARTS = ("matrix", "enforcement", "large-frame", "batch")
 _LARGE_FRAME_SERVERS = (OURS, "mlflow")
 
 
@@ -59,9 +64,22 @@ def _measure(options: argparse.Namespace, findings: Findings) -> None:
         if "matrix" in options.parts or "large-frame" in options.parts:
             findings.ceiling = ceiling.ceiling(generator, folder)
             _say(f"the load generator reaches {findings.ceiling[32]['per_second']:.0f} requests/s")
-            servers = running.enter_context(line_up(options.servers, _ROOT / ".bench", folder, os.environ))
+            servers = running.enter_context(line_up(options.servers, _KEPT, folder, os.environ))
             findings.versions = servers.versions
             _of_servers(options, findings, servers.servers, generator, folder)
+    if "batch" in options.parts:
+        findings.batch = _of_batch(options)
+
+
+def _of_batch(options: argparse.Namespace) -> BatchFindings:
+    peers = environment(_KEPT / "environments", "mlflow", mlflow_serve.REQUIREMENTS)
+    packages = {"UV_CACHE_DIR": str(_KEPT / "uv")}
+    with temporary_folder() as folder:
+        model = train_and_save(AIMED_AT, folder / "model")
+        with batch_platform(model, folder, {**packages, **os.environ}) as platform:
+            return compare(
+                model, platform, peers, folder, rows=options.batch_rows, rounds=options.batch_rounds, say=_say
+            )
 
 
 def _of_servers(
@@ -90,6 +108,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--connections", type=_numbers, default=(1, 8, 32))
     parser.add_argument("--seconds", type=float, default=1.5, help="of each window")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch-rows", type=int, default=10_000_000)
+    parser.add_argument("--batch-rounds", type=int, default=2)
     parser.add_argument("--out", type=Path, default=_ROOT / "benchmarks" / "results")
     return parser.parse_args(arguments)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from benchmarks.batch.compare import BatchFindings
 from benchmarks.enforcement import Enforcement
 from benchmarks.figures import AIMED_AT, Aim, Results, aims
 from benchmarks.large_frame import LargeFrame
@@ -25,19 +26,21 @@ class Findings:
     own_times: dict[str, dict[str, float]] = field(default_factory=dict)
     enforcement: list[Enforcement] = field(default_factory=list)
     large_frames: list[LargeFrame] = field(default_factory=list)
+    batch: BatchFindings = field(default_factory=BatchFindings)
     cut_short_by: str = ""
     """Why the run ended before it was through."""
 
     @property
     def is_sound(self) -> bool:
-        """Every answer was a 200 with the model's own prediction."""
+        """Every answer was a 200 with the model's own prediction, and every program predicted the same."""
         if self.cut_short_by:
             return False
         large = all(not one.failures and not one.wrong for one in self.large_frames)
-        return large and all(one.is_sound for one in self.results) and all(one.is_equal for one in self.enforcement)
+        online = all(one.is_sound for one in self.results) and all(one.is_equal for one in self.enforcement)
+        return online and large and not any(self.batch.wrong)
 
     @property
     def aims(self) -> list[Aim]:
         added = self.own_times.get(AIMED_AT, {}).get("added_ms", math.nan)
         single = next((one.ratio for one in self.enforcement if one.rows == 1), math.nan)
-        return aims(self.results, added, single)
+        return [*aims(self.results, added, single), *self.batch.aims]

@@ -21,6 +21,7 @@ def page(findings: Findings) -> str:
         *_enforcement(findings),
         *_large_frames(findings),
         *_footprints(findings),
+        *_batch(findings),
         *_trouble(findings),
         _circumstances(findings),
     ]
@@ -125,6 +126,29 @@ def _footprints(findings: Findings) -> Iterator[str]:
             for one in findings.footprints
         )
         yield _table(("model", "server", "part", "processes", "RSS", "PSS", "idle CPU of a core"), rows)
+
+
+def _batch(findings: Findings) -> Iterator[str]:
+    if findings.batch.results:
+        yield "## Batch: folders of CSV to predictions"
+        yield (
+            "ElasticNet, 10 double columns. Seconds from the start of a program, or from the call that begins a job, "
+            "to its end; megabytes of the largest process. The layouts of many files are nothing that "
+            "`mlflow models predict` takes."
+        )
+        rows = (
+            (
+                one.layout,
+                one.program,
+                f"{one.rounds[0].rows:,}",
+                number(one.seconds),
+                number(one.per_second),
+                number(one.megabytes),
+            )
+            for one in findings.batch.results
+        )
+        yield _table(("input", "program", "rows", "seconds", "rows/s", "MB"), rows)
+        yield "\n".join(f"- {wrong}" for wrong in findings.batch.wrong)
 
 
 def _trouble(findings: Findings) -> Iterator[str]:

@@ -35,6 +35,7 @@ def document(findings: Findings) -> dict[str, Any]:
         "own_times": findings.own_times,
         "enforcement": [asdict(one) for one in findings.enforcement],
         "large_frames": [asdict(one) for one in findings.large_frames],
+        "batch": [asdict(one) for one in findings.batch.results],
         "footprints": [asdict(one) for one in findings.footprints],
         "aims": [asdict(one) for one in findings.aims],
     }
