@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from modelyard.client.connection import Connection, refusal
 from modelyard.client.downloads import download_files
+from modelyard.client.errors import InvalidDocument
 from modelyard.client.job_progress import JobProgress
 from modelyard.client.operations import Change
 from modelyard.client.watching import UNWATCHED, Watcher
@@ -73,4 +74,7 @@ def _is_output(entry: Mapping[str, Any]) -> bool:
 
 
 def _path(name: str) -> str:
+    if not name:
+        # As a script says it whose invocation was refused: the path would be that of the list.
+        raise InvalidDocument("no job is named: pass the name that `modelyard batch-endpoint invoke` printed")
     return f"/jobs/{quote(name, safe='')}"

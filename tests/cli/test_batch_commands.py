@@ -253,6 +253,12 @@ class TestJob:
         assert modelyard("job", "cancel", "-n", "j1").code == 0
         assert server.said("GET")[-2:] == server.said("GET")[-1:] * 2
 
+    @pytest.mark.parametrize("verb", ["stream", "show", "cancel", "download"])
+    def test_an_empty_name_is_refused(self, modelyard, server, verb):
+        done = modelyard("job", verb, "-n", "")
+        assert (done.code, server.requests) == (1, [])
+        assert done.err.splitlines()[-1].startswith("error: no job is named")
+
     def test_show_and_list(self, modelyard, server):
         server.answers["GET", "/jobs/j1"] = (200, job("Running"))
         server.answers["GET", "/jobs"] = (200, {"value": [job("Running")]})
