@@ -11,6 +11,7 @@ from modelyard.client.documents.data import InputType, LocalData
 from modelyard.client.documents.fields import pascal
 from modelyard.client.documents.reading import Document, look_up
 from modelyard.client.documents.references import read_reference
+from modelyard.client.errors import InvalidDocument
 from modelyard.client.watching import UNWATCHED, Watcher
 
 _LOCATIONS = ("azureml://", "https://", "http://")
@@ -38,10 +39,11 @@ def invoke_batch(client: Client, wish: BatchInvocation, watcher: Watcher = UNWAT
     """Begin a job. Returns it as it was accepted; it goes on by itself."""
     # Before anything large is on its way.
     endpoint = client.batch_endpoints.get(wish.endpoint)["properties"]
+    deployment = client.batch_deployments.get(wish.endpoint, _deployment_name(wish, endpoint))
     properties = {
         **JOB_SETTINGS.body(wish.settings),
         "inputData": {"input": _input(client, wish, watcher)},
-        **_output(client, wish, endpoint),
+        **_output(wish, deployment),
         **({"name": wish.job_name} if wish.job_name else {}),
         **({"properties": {"experimentName": wish.experiment_name}} if wish.experiment_name else {}),
     }
@@ -69,19 +71,21 @@ def _type_of(uri: str) -> InputType:
     return InputType.URI_FILE if is_file else InputType.URI_FOLDER
 
 
-def _output(client: Client, wish: BatchInvocation, endpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+def _deployment_name(wish: BatchInvocation, endpoint: Mapping[str, Any]) -> str:
+    name = wish.deployment or look_up(endpoint, "defaults.deploymentName")
+    if not name:
+        raise InvalidDocument(
+            f"endpoint {wish.endpoint} has no default deployment: pass --deployment-name, or set one with "
+            f"`modelyard batch-endpoint update -n {wish.endpoint} --default-deployment NAME`"
+        )
+    return str(name)
+
+
+def _output(wish: BatchInvocation, deployment: Mapping[str, Any]) -> Mapping[str, Any]:
     if wish.output_path is None:
         return {}
     uri = wish.output_path
     if _type_of(uri) is InputType.URI_FOLDER:
-        uri = f"{uri.rstrip('/')}/{_output_file_name(client, wish, endpoint)}"
+        named = wish.settings.get("output_file_name") or look_up(deployment, "properties.outputFileName")
+        uri = f"{uri.rstrip('/')}/{named or _OUTPUT_FILE_NAME}"
     return {"outputData": {"score": {"jobOutputType": "UriFile", "uri": uri}}}
-
-
-def _output_file_name(client: Client, wish: BatchInvocation, endpoint: Mapping[str, Any]) -> str:
-    """What the job asks for, else its deployment."""
-    if named := wish.settings.get("output_file_name"):
-        return str(named)
-    deployment = wish.deployment or look_up(endpoint, "defaults.deploymentName")
-    settings = client.batch_deployments.get(wish.endpoint, str(deployment))["properties"] if deployment else {}
-    return str(settings.get("outputFileName") or _OUTPUT_FILE_NAME)

@@ -171,7 +171,8 @@ class TestInvoke:
         (given,) = submitted(server)["inputData"].values()
         assert given["uri"].endswith("/data/d/versions/1")
 
-    def test_what_the_job_asks_for_instead(self, modelyard, server, deployed):
+    def test_what_the_job_asks_for_instead(self, modelyard, server, deployed, files):
+        modelyard("batch-deployment", "create", "-f", files / "deployment.yml", "-n", "green")
         modelyard(
             *("batch-endpoint", "invoke", "-n", "heart", "--input", "azureml://datastores/d/paths/rows/"),
             *("--mini-batch-size", 20, "--instance-count", 3, "--deployment-name", "green", "--job-name", "mine"),
@@ -194,6 +195,14 @@ class TestInvoke:
         ):
             modelyard(*call, "--output-path", path)
             assert submitted(server)["outputData"] == {"score": {"jobOutputType": "UriFile", "uri": whole}}
+
+    def test_nothing_is_sent_when_no_deployment_would_score_it(self, modelyard, server, files):
+        modelyard("batch-endpoint", "create", "-f", files / "endpoint.yml")
+        call = ("batch-endpoint", "invoke", "-n", "heart", "--input", files / "rows")
+        server.requests.clear()
+        assert "batch-endpoint update -n heart --default-deployment" in modelyard(*call).err
+        assert modelyard(*call, "-d", "none").code == 1
+        assert server.said("PUT") == []
 
     def test_nothing_is_sent_to_an_endpoint_that_is_not_there(self, modelyard, server, files):
         done = modelyard("batch-endpoint", "invoke", "-n", "nothing", "--input", files / "rows")
