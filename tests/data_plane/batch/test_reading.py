@@ -2,6 +2,7 @@ import gzip
 import io
 import json
 from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ from tests.data_plane.batch.input_files import (
 )
 
 NUMBERS = columns(a="double", b="long")
+# The same bytes whenever it is asked: they become the names of tests.
+zipped = partial(gzip.compress, mtime=0)
 ROWS = b"a,b\n0.5,1\n-2e3,2\n"
 VALUES = {"a": [0.5, -2000.0], "b": [1, 2]}
 
@@ -58,11 +61,11 @@ class TestFormats:
         [
             ("a.csv", ROWS),
             ("A.CSV", b"\xef\xbb\xbf" + ROWS),
-            ("a.csv.gz", gzip.compress(ROWS)),
-            ("a.csv.gz", gzip.compress(ROWS[:9]) + gzip.compress(ROWS[9:])),
+            ("a.csv.gz", zipped(ROWS)),
+            ("a.csv.gz", zipped(ROWS[:9]) + zipped(ROWS[9:])),
             ("a.csv.zst", pyarrow.compress(ROWS, "zstd", asbytes=True)),
             ("a.jsonl", b'{"b": 1, "a": 0.5}\n{"a": -2e3, "b": 2}'),
-            ("a.ndjson.gz", gzip.compress(b'{"a": 0.5, "b": 1}\r\n\r\n{"a": -2000, "b": 2.0, "c": []}\r\n')),
+            ("a.ndjson.gz", zipped(b'{"a": 0.5, "b": 1}\r\n\r\n{"a": -2000, "b": 2.0, "c": []}\r\n')),
             ("a.csv", b'surplus,b,a\nx,"1",0.5\n"y\nz",2,"-2e3"\n'),
         ],
     )
@@ -89,7 +92,7 @@ class TestFormats:
 
     @pytest.mark.parametrize("path", ["a.csv", "a.jsonl", "a.csv.gz", "a.jsonl.zst"])
     def test_an_empty_file_has_no_rows(self, store: CrumblingStore, path: str) -> None:
-        packed = {"gz": gzip.compress(b""), "zst": pyarrow.compress(b"", "zstd", asbytes=True)}
+        packed = {"gz": zipped(b""), "zst": pyarrow.compress(b"", "zstd", asbytes=True)}
         assert read_file(store, path, packed.get(path.rpartition(".")[2], b"")) == []
 
     @pytest.mark.parametrize("content", [b"a,b", b"a,b\n", b"\xef\xbb\xbfa,b\r\n\r\n", b"\n\n", b'"a","b"'])
@@ -113,7 +116,7 @@ class TestDamagedFiles:
     @pytest.mark.parametrize(
         ("path", "content", "reason"),
         [
-            ("a.csv.gz", gzip.compress(ROWS * 100)[:-9], "damaged, or no gzip"),
+            ("a.csv.gz", zipped(ROWS * 100)[:-9], "damaged, or no gzip"),
             ("a.csv.gz", ROWS, "damaged, or no gzip"),
             ("a.csv.zst", pyarrow.compress(ROWS * 100, "zstd", asbytes=True)[:-5], "damaged, or no zstd"),
             ("a.parquet", b"PAR1 and nothing else PAR1", "Parquet file is damaged"),
