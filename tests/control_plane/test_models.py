@@ -71,6 +71,15 @@ class TestRegistering:
         assert set(answers) <= {200, 201, 400}  # 400: the upload was just taken
         assert len(control.get("/models/m/versions")["value"]) == 1
 
+    def test_an_upload_whose_content_is_taken_meanwhile_is_refused_and_not_a_failure(self, control):
+        uri = control.upload({"MLmodel": MLMODEL})
+        for key in list(control.store.list("uploads/")):
+            control.store.delete(key)
+
+        error = error_of(control.ask("PUT", "/models/m/versions/1", version_body(uri)), 400)
+        assert error["code"] == "UploadIncomplete"
+        assert "no longer here" in error["message"]
+
 
 class TestRefusing:
     @pytest.mark.parametrize(

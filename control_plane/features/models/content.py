@@ -10,15 +10,13 @@ from control_plane.features.uploads.upload import UploadedFile, UploadReference
 from modelyard.core.domain.mlmodel import MLMODEL_FILE, parse_mlmodel
 from modelyard.core.domain.model_manifest import ModelManifest, check_relative_path
 from modelyard.core.errors import InvalidModel
-from modelyard.core.ports.object_store import ObjectStore
 
 _LARGEST_MLMODEL_BYTES = 16 << 20
 
 
 class ContentReader:
-    def __init__(self, uploads: Uploads, store: ObjectStore) -> None:
+    def __init__(self, uploads: Uploads) -> None:
         self._uploads = uploads
-        self._store = store
 
     def take(self, reference: UploadReference, uri: str, model_type: ModelType) -> ModelContent:
         """Raises UploadIncomplete or InvalidModel, and then nothing is kept."""
@@ -36,8 +34,7 @@ class ContentReader:
             raise InvalidModel(_no_mlmodel(reference.name, files), target="modelUri")
         if file.received > _LARGEST_MLMODEL_BYTES:
             raise InvalidModel(f"{wanted} is {file.received} bytes long: that is no MLmodel file", target="modelUri")
-        text = b"".join(piece for chunk in file.chunks for piece in self._store.get(chunk.key))
-        return plain_json(parse_mlmodel(text).flavors)
+        return plain_json(parse_mlmodel(self._uploads.content_of(file)).flavors)
 
 
 def _no_mlmodel(folder: str, files: Sequence[UploadedFile]) -> str:

@@ -29,7 +29,7 @@ class Models(Containers[ModelRow, ModelVersionRow]):
         self._store = store
         self._uploads = uploads
         self._signer = signer
-        self._reader = ContentReader(uploads, store)
+        self._reader = ContentReader(uploads)
 
     def delete(self, path: WorkspacePath, name: str) -> bool:
         """With all its versions. False: it is not there."""

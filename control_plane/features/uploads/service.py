@@ -4,6 +4,7 @@ What arrived before a connection broke is kept, and the next PUT continues there
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -165,12 +166,15 @@ class Uploads:
             )
         return [_from(reference.parent, file) for file in inside]
 
+    def content_of(self, file: UploadedFile) -> bytes:
+        """The content of a small file. Raises UploadIncomplete."""
+        with _still_here(file):
+            return b"".join(_content(self._store, file))
+
     def keep(self, file: UploadedFile) -> ModelFile:
-        """Make a file's content lie under its hash. Repeatable."""
-        try:
+        """Make a file's content lie under its hash. Repeatable. Raises UploadIncomplete."""
+        with _still_here(file):
             return self._keep_one(file) if len(file.chunks) == 1 else self._keep_joined(file)
-        except ObjectMissing:
-            raise UploadIncomplete(f"{file.path} is no longer here: upload the folder again") from None
 
     def _keep_one(self, file: UploadedFile) -> ModelFile:
         chunk = file.chunks[0]
@@ -216,6 +220,15 @@ def _check_continuation(file: UploadedFile | None, part: SentPart) -> None:
 
 def _from(parent: str, file: UploadedFile) -> UploadedFile:
     return UploadedFile(file.path.removeprefix(parent), file.chunks, file.total, file.sha256)
+
+
+@contextmanager
+def _still_here(file: UploadedFile) -> Iterator[None]:
+    """Another registration, or the upload's end, may take the chunks away while they are read."""
+    try:
+        yield
+    except ObjectMissing:
+        raise UploadIncomplete(f"{file.path} is no longer here: upload the folder again") from None
 
 
 def _content(store: ObjectStore, file: UploadedFile) -> Iterator[bytes]:
