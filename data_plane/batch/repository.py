@@ -33,7 +33,6 @@ class JobOrder:
     lock_hash: str
     settings: BatchSettings
     input_kind: InputKind
-    input_files: tuple[InputFile, ...] | None
     input_key: str | None
     output_key: str
 
@@ -44,6 +43,7 @@ class Planning:
 
     held: Claim
     order: JobOrder
+    input_files: tuple[InputFile, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,9 @@ def _take_planning(session: Session, job: JobRow) -> Planning | None:
     _move(job, JobState.PREPARING)
     if job.started_at is None:
         job.started_at = _now(session)
-    return Planning(held, _order(job))
+    files = job.input_files
+    listed = None if files is None else tuple(InputFile(f["path"], f["key"], f["size"]) for f in files)
+    return Planning(held, _order(job), listed)
 
 
 def _take_mini_batch(session: Session, job: JobRow, worker: str) -> MiniBatch | None:
@@ -207,7 +209,6 @@ def _at_work(session: Session, job_id: int) -> int:
 
 
 def _order(job: JobRow) -> JobOrder:
-    files = job.input_files
     return JobOrder(
         id=job.id,
         name=job.name,
@@ -217,7 +218,6 @@ def _order(job: JobRow) -> JobOrder:
         lock_hash=job.lock_hash,
         settings=BatchSettings.from_dict(job.settings),
         input_kind=InputKind(job.input_kind),
-        input_files=None if files is None else tuple(InputFile(f["path"], f["key"], f["size"]) for f in files),
         input_key=job.input_key,
         output_key=job.output_key,
     )

@@ -115,7 +115,7 @@ class _JobRun:
     def _plan(self, step: Planning) -> None:
         try:
             with heartbeat(self._desk.sessions, step.held) as beating:
-                planned = self._planned(step.order)
+                planned = self._planned(step)
                 beating.check()
         except PlatformError as refusal:
             code, message = refusal.code, refusal.message
@@ -126,9 +126,10 @@ class _JobRun:
         others = min(step.order.settings.concurrency, len(planned.spans)) - 1
         self._desk.send(self._job_id, others)
 
-    def _planned(self, order: JobOrder) -> PlannedMiniBatches:
+    def _planned(self, step: Planning) -> PlannedMiniBatches:
+        order = step.order
         material = self._desk.materials.of(order.bundle_hash)
-        files = list_input(self._desk.store, files=order.input_files, key=order.input_key, kind=order.input_kind)
+        files = list_input(self._desk.store, files=step.input_files, key=order.input_key, kind=order.input_kind)
         cut = plan(
             self._desk.store,
             files,

@@ -88,7 +88,6 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("error", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("is_archived", sa.Boolean(), nullable=False),
-        sa.Column("schema", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("files", sa.Integer(), nullable=True),
         sa.Column("mini_batches", sa.Integer(), nullable=True),
         sa.Column("rows", sa.BigInteger(), nullable=True),

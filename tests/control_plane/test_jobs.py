@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import undefer
 
 from modelyard.client import Client
 from modelyard.client.platform import Platform
@@ -28,7 +29,7 @@ def endpoint(control: Control) -> str:
 
 def row_of(control: Control, name: str) -> JobRow:
     with control.sessions() as session:
-        return session.scalars(select(JobRow).where(JobRow.name == name)).one()
+        return session.scalars(select(JobRow).where(JobRow.name == name).options(undefer(JobRow.input_files))).one()
 
 
 def change(control: Control, **values: object) -> None:

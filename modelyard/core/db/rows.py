@@ -424,8 +424,11 @@ class JobRow(Leased, Stamped, Base):
     """BatchSettings: the deployment's, with what this job asked for instead."""
     input_kind: Mapped[str]
     input_uri: Mapped[str]
-    input_files: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
-    """{"path", "key", "size"} of each InputFile of a data asset. None: what lies below `input_key` at planning."""
+    input_files: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
+    """{"path", "key", "size"} of each InputFile of a data asset. None: what lies below `input_key` at planning.
+
+    There may be thousands, so they are read only where they are asked for.
+    """
     input_key: Mapped[str | None]
     output_key: Mapped[str]
     """Of the predictions. Beside it lie the errors file and the logs."""
@@ -435,8 +438,6 @@ class JobRow(Leased, Stamped, Base):
     error: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     """{"code", "message", "details"?} of a failure."""
     is_archived: Mapped[bool] = mapped_column(default=False)
-    schema: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    """What planning found out of the whole input, so that every mini-batch reads alike: the columns' dtypes."""
     files: Mapped[int | None]
     """Of the input, once that is known; mini-batches and rows likewise."""
     mini_batches: Mapped[int | None]
