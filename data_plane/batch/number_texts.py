@@ -4,7 +4,7 @@ Plain is what JSON's grammar spells, too small for a double to stand for two who
 rules say the same whether they look at the text or at the number. All else is left to them as text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,11 @@ def _all(text: str) -> str:
 
 
 _WHOLES, _POINTED_WHOLES, _NUMBERS = _all(_WHOLE), _all(rf"{_WHOLE}(?:\.0+)?"), _all(_NUMBER)
+# A block with one of these is looked at in full: Arrow takes quotes and blanks away before it reads a number.
+_UNUSUAL = (b'"', b" ", b"\t", b"\r", b"+")
+# Bytes that are looked at together: a few arrays of this size fit in a core's cache.
+_PART = 1 << 17
+_ZERO, _NINE, _POINT, _EXPONENT, _LOWER = np.frombuffer(b"09.e ", np.uint8)
 _PLAIN_BLOCK = rf"\A(?:(?:{_NUMBER})?(?:,|\r?\n))*(?:{_NUMBER})?\z"
 
 ARROW_TYPES: Mapping[LogicalType, pyarrow.DataType] = {
@@ -39,8 +44,40 @@ ARROW_TYPES: Mapping[LogicalType, pyarrow.DataType] = {
 
 
 def is_plain(block: bytes) -> bool:
-    """Whether nothing but plain numbers and missing values stands in a block of CSV."""
-    return block.isascii() and _matches(pyarrow.array([block], pyarrow.binary()), _PLAIN_BLOCK)
+    """Whether what Arrow reads as numbers in a block of CSV is nothing but plain numbers and missing values."""
+    if any(mark in block for mark in _UNUSUAL):
+        return block.isascii() and _matches(pyarrow.array([block], pyarrow.binary()), _PLAIN_BLOCK)
+    return all(map(_is_plain_part, _parts(block)))
+
+
+def _parts(block: bytes) -> Iterator[npt.NDArray[np.uint8]]:
+    """Each with the three bytes before it and the one behind it; around the block are ends of lines."""
+    for start in range(0, len(block), _PART):
+        before = block[start - 3 : start] if start else b"\n\n\n"
+        part = block[start : start + _PART]
+        behind = block[start + _PART : start + _PART + 1] or b"\n"
+        yield np.frombuffer(before + part + behind, np.uint8)
+
+
+def _is_plain_part(part: npt.NDArray[np.uint8]) -> bool:
+    """Whether a part has only what JSON's grammar and Arrow share.
+
+    Arrow itself refuses most of what is no number. Left are ".5", "5.", "05" and words such as "nan": each shows in the
+    kinds of two or three bytes in a row. This takes a third of a regular expression's time, and a block is all bytes.
+    """
+    digit = (part - _ZERO) < 10
+    point = part == _POINT
+    if (point[1:] > digit[:-1]).any() or (point[:-1] > digit[1:]).any():
+        return False
+    leading = (part[2:-1] == _ZERO) & digit[3:] & ~(digit | point)[1:-2]
+    letter = part > _NINE
+    if letter.any():
+        exponent = (part | _LOWER) == _EXPONENT
+        if (letter > exponent).any():
+            return False
+        # "1e05" and "1e-05" are numbers of JSON.
+        leading &= ~(exponent[:-3] | exponent[1:-2])
+    return not leading.any()
 
 
 def limit_of(kind: LogicalType) -> float:
