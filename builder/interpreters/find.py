@@ -37,16 +37,22 @@ class Interpreters:
 
     def get(self, minor: str, patch: str | None, *, say: Say, fetch: Fetch) -> Interpreter:
         """The exact patch, else the newest of the minor version, else one that `fetch` brings."""
-        chosen = self._best(minor, patch)
-        if chosen is None:
-            say(f"no Python {minor} on this machine; asking uv for one")
-            reason = fetch(minor)
-            chosen = self._best(minor, patch)
-            if chosen is None:
-                raise NoInterpreter(self._refusal(minor, reason))
+        chosen = self._best(minor, patch) or self._fetched(minor, patch, say, fetch)
         if patch is not None and chosen.version != patch:
             say(f"asked for Python {patch}, using {chosen.version}")
         return reachable_interpreter(chosen, user=self._user, copies=self._copies)
+
+    def _fetched(self, minor: str, patch: str | None, say: Say, fetch: Fetch) -> Interpreter:
+        if self._places.remedy is not None:
+            raise NoInterpreter(self._refusal(f"no Python {minor} is in this image; {self._places.remedy}"))
+        say(f"no Python {minor} on this machine; asking uv for one")
+        reason = fetch(minor)
+        chosen = self._best(minor, patch)
+        if chosen is None:
+            cause = f" ({reason[:_LONGEST_REASON]})" if reason else ""
+            missing = f"no Python {minor} on this machine, and uv could not fetch one{cause}"
+            raise NoInterpreter(self._refusal(f"{missing}; install Python {minor}"))
+        return chosen
 
     def _best(self, minor: str, patch: str | None) -> Interpreter | None:
         suitable = [interpreter for interpreter in self.found() if interpreter.minor == minor]
@@ -56,10 +62,6 @@ class Interpreters:
     def _is_reachable(self, interpreter: Interpreter) -> bool:
         return self._user is None or reachable(interpreter.executable, self._user)
 
-    def _refusal(self, minor: str, reason: str | None) -> str:
+    def _refusal(self, missing: str) -> str:
         found = ", ".join(f"{each.version} ({each.executable})" for each in self.found()) or "none"
-        cause = f" ({reason[:_LONGEST_REASON]})" if reason else ""
-        return (
-            f"no Python {minor} on this machine, and uv could not fetch one{cause}; install Python {minor}, "
-            f"or change the version in conda.yaml to one that is here: {found}"
-        )
+        return f"{missing}, or change the version in conda.yaml to one that is here: {found}"

@@ -17,6 +17,8 @@ class SearchPlaces:
     path_folders: tuple[Path, ...]
     own: Path
     """The interpreter of the platform."""
+    remedy: str | None = None
+    """Where Pythons are not fetched when one is missing, as in a container's image: how to add one."""
 
     @classmethod
     def of(cls, environ: Mapping[str, str], *, home: Path, fetched: Path) -> "SearchPlaces":
@@ -29,6 +31,7 @@ class SearchPlaces:
             uv_installs=(fetched, uv_installs),
             path_folders=tuple(Path(folder) for folder in dict.fromkeys(folders) if folder),
             own=Path(getattr(sys, "_base_executable", None) or sys.executable),
+            remedy=environ.get("MISSING_PYTHON_REMEDY"),
         )
 
     def candidates(self) -> Iterator[Path]:

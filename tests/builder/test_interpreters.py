@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,14 @@ class TestInterpreters:
         assert "no Python 3.5 on this machine" in refusal.value.message
         assert "(no network)" in refusal.value.message
         assert f"{own.version} ({own.executable})" in refusal.value.message
+
+    def test_where_none_is_fetched_the_failure_says_how_to_add_one(self, tmp_path, own):
+        places = replace(search(tmp_path, own=own.executable), remedy="build the image again")
+        fetched: list[str] = []
+        with pytest.raises(NoInterpreter) as refusal:
+            self.interpreters(places, tmp_path).get("3.5", None, say=lambda line: None, fetch=fetched.append)
+        assert refusal.value.message.startswith("no Python 3.5 is in this image; build the image again, or change")
+        assert not fetched
 
     def test_one_that_was_fetched_is_used(self, tmp_path, own):
         def fetch(minor: str) -> None:
