@@ -12,6 +12,8 @@ from tests.e2e.test_operation import ROW, deployments_of, settled
 
 _ENDPOINT = "busy"
 _SETTLING_SECONDS = 120.0
+# Whoever dies again and again is started again after a minute in the end.
+_MANY = (pytest.mark.long, pytest.mark.timeout(1500))
 
 
 class Busy:
@@ -112,7 +114,7 @@ def kill_again_and_again(busy: Busy, callers: Callers, instances: int, times: in
         callers.see_more()
 
 
-@pytest.mark.parametrize("times", [2, pytest.param(25, marks=pytest.mark.long)])
+@pytest.mark.parametrize("times", [2, pytest.param(25, marks=_MANY)])
 def test_of_three_instances_one_may_die_at_any_time(busy: Busy, seed: int, times: int) -> None:
     busy.scale(3)
     with busy.callers().calling() as callers:
@@ -120,7 +122,7 @@ def test_of_three_instances_one_may_die_at_any_time(busy: Busy, seed: int, times
     assert set(callers.answers) == {"200"}
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(10, marks=pytest.mark.long)])
+@pytest.mark.parametrize("times", [1, pytest.param(10, marks=_MANY)])
 def test_with_one_instance_its_death_is_answered_in_time(busy: Busy, seed: int, times: int) -> None:
     busy.scale(1)
     with busy.callers().calling() as callers:
