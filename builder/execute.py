@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,17 +17,15 @@ from typing import Protocol
 from builder.declared.inference_needs import needs_of_lock
 from builder.declared.model_paths import path_in_model
 from builder.declared.requirement_lines import parsed
-from builder.environments import BuiltEnvironment
 from builder.errors import ImportCheckFailed, ResolutionFailed
-from builder.installers.bytecode import compile_bytecode
+from builder.furnish import EnvironmentPlace, furnish
 from builder.installers.import_check import check_imports
 from builder.installers.kept_process import Lifeline
 from builder.installers.remedies import explain
-from builder.installers.virtual_environment import create_environment
 from builder.interpreters.probe import Interpreter
 from builder.workshop import Workshop
-from modelyard.core.adapters.reach import make_readable
 from modelyard.core.domain.environment_spec import EnvironmentLock, EnvironmentSpec, normalised
+from modelyard.core.environments.folder import BuiltEnvironment
 
 _PINS = ("==", "===")
 
@@ -46,6 +45,11 @@ class AlreadyBuilt(Protocol):
         """The environment of this very lock, when there is one; nobody may remove it from then on."""
 
 
+class Packing(Protocol):
+    def __call__(self, built: BuiltEnvironment, say: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Pack what is installed for other machines, during the block; when that ends well, it is packed."""
+
+
 @dataclass(frozen=True, slots=True)
 class BuildOrder:
     spec: EnvironmentSpec
@@ -63,6 +67,7 @@ class _Build:
     order: BuildOrder
     interpreter: Interpreter
     already_built: AlreadyBuilt
+    packing: Packing
     publish: Callable[[BuiltEnvironment], None]
     progress: Progress
     alive: Lifeline
@@ -73,6 +78,7 @@ def build_environment(
     order: BuildOrder,
     *,
     already_built: AlreadyBuilt,
+    packing: Packing,
     publish: Callable[[BuiltEnvironment], None],
     progress: Progress,
     alive: Lifeline,
@@ -91,7 +97,7 @@ def build_environment(
     )
     progress.say(f"interpreter: {interpreter.executable}")
     _place_local_files(shop, order)
-    build = _Build(shop, order, interpreter, already_built, publish, progress, alive)
+    build = _Build(shop, order, interpreter, already_built, packing, publish, progress, alive)
     lock = _known(build) or _resolved(build, spec)
     try:
         return _get_or_install(build, lock, spec)
@@ -132,8 +138,9 @@ def _get_or_install(build: _Build, lock: EnvironmentLock, spec: EnvironmentSpec)
         return existing
     with build.shop.environments.attempt(lock) as attempt:
         _install(build, lock, spec, attempt.folder)
-        build.progress.step("checking")
-        _check(build, attempt.folder)
+        with build.packing(BuiltEnvironment(attempt.folder, lock), build.progress.say):
+            build.progress.step("checking")
+            _check(build, attempt.folder)
         built = attempt.complete(lock)
         build.publish(built)
         attempt.keep()
@@ -143,20 +150,9 @@ def _get_or_install(build: _Build, lock: EnvironmentLock, spec: EnvironmentSpec)
 
 def _install(build: _Build, lock: EnvironmentLock, spec: EnvironmentSpec, folder: Path) -> None:
     build.progress.step("installing")
-    shop, say, started = build.shop, build.progress.say, time.monotonic()
-    create_environment(
-        folder,
-        build.interpreter,
-        app_data=shop.virtualenv_data,
-        environ=shop.environ,
-        alive=build.alive,
-        say=say,
-    )
-    shop.uv.install(lock, folder, spec.sources, alive=build.alive, say=say)
-    compile_bytecode(folder, alive=build.alive, say=say)
-    if shop.guest_user is not None:
-        make_readable(folder)
-    say(f"installed in {time.monotonic() - started:.1f} s")
+    shop, alive, say = build.shop, build.alive, build.progress.say
+    place = EnvironmentPlace(folder, build.interpreter, alive, say)
+    furnish(shop, place, lambda: shop.uv.install(lock, folder, spec.sources, alive=alive, say=say))
 
 
 def _check(build: _Build, folder: Path) -> None:

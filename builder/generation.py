@@ -14,7 +14,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from builder import repository
 from builder.bundle import publish_bundle
-from builder.environments import BuiltEnvironment
 from builder.execute import BuildOrder
 from builder.installers.import_check import modules_to_import
 from builder.installers.kept_process import BuildInterrupted, Lifeline, lifeline
@@ -30,6 +29,7 @@ from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.bundle import Bundle, BundledEnvironment, BundledModel
 from modelyard.core.domain.input_example import LARGEST_FILE, InputExample, read_input_example, size_of, with_rows
 from modelyard.core.domain.mlmodel import MLMODEL_FILE, MLModel, parse_mlmodel
+from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.errors import InvalidModel, PlatformError
 from modelyard.core.logs import STORAGE_INITIALIZER, LogWriter
 from modelyard.core.model_files import materialise
@@ -110,7 +110,7 @@ class _Building:
         spec_hash = desk.shop.spec_hash(plan.spec)
         build_order = BuildOrder(plan.spec, folder, modules_to_import(mlmodel), mlmodel.created_at)
         request = EnvironmentRequest(self._held, build_order, spec_hash, self, alive, check)
-        environment = SharedBuilds(desk.sessions, desk.shop).get(request)
+        environment = SharedBuilds(desk.sessions, desk.shop, desk.store).get(request)
         self._finish(mlmodel, _input_example(folder, mlmodel), spec_hash, environment)
 
     def _plan(self, folder: Path, mlmodel: MLModel) -> EnvironmentPlan:

@@ -1,35 +1,18 @@
-"""Removes environments that no deployment uses, and never one that a worker still runs in."""
+"""Removes environments that no deployment and no job uses, and never one that a worker still runs in."""
 
-import json
 from pathlib import Path
 
 from builder import repository
-from builder.environments import Environments
 from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.environments.folder import Environments
+from modelyard.core.environments.prune import remove_unpublished
 
 
 def prune_environments(sessions: Sessions, environments: Environments, guest_run_files: Path) -> list[str]:
-    """Returns the names of the removed.
+    """Returns the names of those that were removed here; other machines follow within a minute.
 
-    First they are unpublished, so that no build takes one up; then the folders go that nothing names any more. A
-    worker of an older generation may outlive its use: the host's run files say where workers run.
+    First they are unpublished, so that no build takes one up; then the folders go that nobody has published.
     """
     with transaction(sessions) as work:
         repository.forget_unused_environments(work.session)
-    with transaction(sessions) as work:
-        published = repository.published_folders(work.session)
-    kept = published | _with_workers(guest_run_files)
-    return [name for name in environments.names() if name not in kept and environments.remove(name)]
-
-
-def _with_workers(guest_run_files: Path) -> set[str]:
-    """Environments that run files name. One whose worker ends just now is kept until the next time."""
-    return {name for file in guest_run_files.glob("*.json") if (name := _environment(file)) is not None}
-
-
-def _environment(run_file: Path) -> str | None:
-    try:
-        labels = json.loads(run_file.read_text())["labels"]
-    except (FileNotFoundError, ValueError, KeyError):
-        return None
-    return str(labels["environment"]) if "environment" in labels else None
+    return remove_unpublished(sessions, environments, guest_run_files)

@@ -7,7 +7,6 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from builder.environments import BuiltEnvironment
 from builder.installers.resolver_sentence import redacted
 from modelyard.core.db.leases import Claim, claim, finish, still_ours
 from modelyard.core.db.lifecycle import batch_generation_ready
@@ -22,6 +21,7 @@ from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
 from modelyard.core.domain.lifecycle import ENDED_JOBS, BuildState, GenerationState, check_transition
 from modelyard.core.domain.model_manifest import ModelManifest
+from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.logs import LogName, batch_log
 
 _TO_BUILD = (GenerationState.QUEUED, GenerationState.BUILDING)
@@ -152,8 +152,8 @@ def record_build_failure(session: Session, held: Claim, message: str) -> None:
     finish(session, held, state=BuildState.FAILED, error=message)
 
 
-def published_folder(session: Session, lock_hash: str) -> BuiltEnvironmentRow | None:
-    """The published environment of a lock; nobody removes it before this transaction has ended."""
+def published_environment(session: Session, lock_hash: str) -> BuiltEnvironmentRow | None:
+    """The published environment of a lock; nobody unpublishes it before this transaction has ended."""
     return session.scalar(
         select(BuiltEnvironmentRow).where(BuiltEnvironmentRow.lock_hash == lock_hash).with_for_update(read=True)
     )
@@ -178,7 +178,7 @@ def use_environment(session: Session, held: Claim, *, spec_hash: str, lock_hash:
 
 
 def forget_environment(session: Session, lock_hash: str) -> None:
-    """Its folder is gone."""
+    """It is gone, from every machine and from the object store."""
     row = session.get(BuiltEnvironmentRow, lock_hash)
     if row is not None:
         session.delete(row)
@@ -193,10 +193,6 @@ def forget_unused_environments(session: Session) -> None:
     for row in rows:
         if row.lock_hash not in used:
             session.delete(row)
-
-
-def published_folders(session: Session) -> set[str]:
-    return set(session.scalars(select(BuiltEnvironmentRow.folder)))
 
 
 def _document(spec: EnvironmentSpec) -> dict[str, Any]:

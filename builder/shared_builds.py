@@ -15,16 +15,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from builder import repository
-from builder.environments import BuiltEnvironment
 from builder.execute import BuildOrder, Progress, build_environment
 from builder.installers.kept_process import Lifeline
 from builder.lease_watch import cut_when_lost
+from builder.wheels.wheel_store import WheelStore
 from builder.workshop import Workshop
 from modelyard.core.db.leases import Claim, LeaseLost, finish, heartbeat
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.environment_spec import EnvironmentLock
 from modelyard.core.domain.lifecycle import BuildState
+from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.errors import BuildFailed, PlatformError
+from modelyard.core.ports.object_store import ObjectStore
 
 _POLL_SECONDS = 0.5
 
@@ -43,9 +45,10 @@ class EnvironmentRequest:
 
 
 class SharedBuilds:
-    def __init__(self, sessions: Sessions, shop: Workshop) -> None:
+    def __init__(self, sessions: Sessions, shop: Workshop, store: ObjectStore) -> None:
         self._sessions = sessions
         self._shop = shop
+        self._wheels = WheelStore(store, work=shop.work, fetched=shop.wheels)
 
     def get(self, request: EnvironmentRequest) -> BuiltEnvironment:
         """The environment, used by the generation from then on. Raises BuildFailed."""
@@ -68,19 +71,31 @@ class SharedBuilds:
     def _ready(self, request: EnvironmentRequest) -> BuiltEnvironment | None:
         with transaction(self._sessions) as work:
             answer = repository.resolved_lock(work.session, request.spec_hash)
-            if answer is None:
+            row = repository.published_environment(work.session, answer[0]) if answer else None
+            if answer is None or row is None:
                 return None
-            lock_hash, text = answer
-            row = repository.published_folder(work.session, lock_hash)
-            if row is None:
+            name, lock = row.folder, EnvironmentLock(answer[1], row.python_version, self._shop.platform)
+        built = self._usable(name, lock, request)
+        if built is None:
+            return None
+        with transaction(self._sessions) as work:
+            if repository.published_environment(work.session, lock.digest) is None:
                 return None
-            lock = EnvironmentLock(text, row.python_version, self._shop.platform)
-            built = self._shop.environments.named(row.folder, lock)
-            if built is None:
-                repository.forget_environment(work.session, lock_hash)
-                return None
-            _use(work.session, request, lock_hash)
+            _use(work.session, request, lock.digest)
         return built
+
+    def _usable(self, name: str, lock: EnvironmentLock, request: EnvironmentRequest) -> BuiltEnvironment | None:
+        """What was published, if every machine can have it: from the object store, where it is put if it is here."""
+        here = self._shop.environments.find(lock.digest)
+        if self._wheels.has(lock.digest):
+            return here or self._shop.environments.elsewhere(name, lock)
+        if here is not None:
+            request.progress.say(f"the environment {here.name} is not in the object store yet; packing it")
+            with self._wheels.packing(here, request.progress.say):
+                return here
+        with transaction(self._sessions) as work:
+            repository.forget_environment(work.session, lock.digest)
+        return None
 
     def _claim(self, request: EnvironmentRequest, waited_for: int | None) -> tuple[Claim | None, repository.SeenBuild]:
         """The right to build, and how the last build ended. A failure that we waited for is ours too."""
@@ -98,6 +113,7 @@ class SharedBuilds:
                     self._shop,
                     order,
                     already_built=lambda lock: self._adopt(request, held, lock),
+                    packing=self._wheels.packing,
                     publish=lambda built: self._publish(request, held, built),
                     progress=request.progress,
                     alive=request.alive,
@@ -113,9 +129,13 @@ class SharedBuilds:
     def _adopt(self, request: EnvironmentRequest, held: Claim, lock: EnvironmentLock) -> BuiltEnvironment | None:
         """The published environment of this lock, recorded as the answer to this spec too."""
         with transaction(self._sessions) as work:
-            row = repository.published_folder(work.session, lock.digest)
-            built = self._shop.environments.named(row.folder, lock) if row is not None else None
-            if built is None:
+            row = repository.published_environment(work.session, lock.digest)
+            name = row.folder if row is not None else None
+        built = self._usable(name, lock, request) if name is not None else None
+        if built is None:
+            return None
+        with transaction(self._sessions) as work:
+            if repository.published_environment(work.session, lock.digest) is None:
                 return None
             if not repository.record_resolution(work.session, held, lock_hash=lock.digest, lock=lock.text):
                 raise LeaseLost

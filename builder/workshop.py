@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.environments import Environments
 from builder.installers.pip_configuration import PipConfiguration, read_pip_configuration
 from builder.installers.uv import Uv, UvFolders
 from builder.interpreters.find import Interpreters
@@ -15,6 +14,7 @@ from builder.plan import AvailablePythons
 from builder.work_folder import remove_abandoned
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.environment_spec import EnvironmentSpec
+from modelyard.core.environments.folder import Environments
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class Workshop:
     work: Path
     local_files: Path
     virtualenv_data: Path
+    wheels: Path
+    """Those that were brought from the object store, to make environments of other machines here."""
     environ: Mapping[str, str]
     platform: str
     guest_user: int | None
@@ -59,13 +61,14 @@ def open_workshop(data_dir: DataDir, *, environ: Mapping[str, str], home: Path, 
         work=work,
         local_files=local_files,
         virtualenv_data=data_dir.package_cache / "virtualenv",
+        wheels=data_dir.package_cache / "wheels",
         environ=environ,
-        platform=_platform(),
+        platform=this_platform(),
         guest_user=guest_user,
     )
 
 
-def _platform() -> str:
+def this_platform() -> str:
     """Environments of different platforms are different: "linux-x86_64-glibc2.36"."""
     library, version = platform.libc_ver()
     parts = (sys.platform, platform.machine(), f"{library}{version}")

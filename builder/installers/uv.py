@@ -88,6 +88,18 @@ class Uv:
         if not ended.succeeded:
             raise InstallFailed(failure_sentence(ended.output))
 
+    def install_wheels(self, wheels: Sequence[Path], environment: Path, *, alive: Lifeline, say: Say) -> None:
+        """Install exactly these files, asking nobody. Raises InstallFailed with what uv says about it."""
+        with work_folder(self._folders.work) as folder:
+            _write_lines(folder / "wheels.txt", [wheel.as_uri() for wheel in wheels])
+            command: list[str | Path] = [
+                *("pip", "install", "--requirements", "wheels.txt", "--python", environment / "bin" / "python"),
+                *("--no-deps", "--no-index", "--offline", "--no-config"),
+            ]
+            ended = self._run(command, cwd=folder, alive=alive, say=say)
+        if not ended.succeeded:
+            raise InstallFailed(failure_sentence(ended.output))
+
     def fetch_interpreter(self, minor: str, *, alive: Lifeline, say: Say) -> str | None:
         """Install a Python; returns why it could not be had, or None."""
         target = self._folders.interpreters

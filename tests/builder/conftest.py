@@ -2,17 +2,18 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from builder.environments import BuiltEnvironment
 from builder.execute import BuildOrder, build_environment
 from builder.installers.kept_process import lifeline
 from builder.workshop import Workshop, open_workshop
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
+from modelyard.core.environments.folder import BuiltEnvironment
 from tests.builder.packages import PackageIndex, served
 
 GUEST = 64042 if os.getuid() == 0 else None
@@ -122,7 +123,8 @@ def build(
         return build_environment(
             shop,
             BuildOrder(spec, folder, modules, **options),
-            already_built=shop.environments.find,
+            already_built=lambda lock: shop.environments.find(lock.digest),
+            packing=lambda built, say: nullcontext(),
             publish=lambda built: None,
             progress=progress,
             alive=alive,

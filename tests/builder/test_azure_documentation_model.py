@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from builder.environments import BuiltEnvironment
 from builder.installers.import_check import modules_to_import
 from builder.plan import plan_environment
 from builder.scoring_script.generate import ScriptSubject, generate_scoring_script
 from modelyard.core.domain.mlmodel import parse_mlmodel
+from modelyard.core.environments.folder import BuiltEnvironment
 from tests.builder.conftest import GUEST, Recorder, build
 
 CONDA = """\

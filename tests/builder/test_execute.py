@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,7 +27,7 @@ CREATED = datetime(2021, 6, 1, tzinfo=UTC)
 
 def nothing_half_made(shop) -> bool:
     shop.environments.remove_abandoned()
-    return shop.environments.names() == [] and not any(shop.environments._root.iterdir())
+    return shop.environments.all() == [] and not any(shop.environments._root.iterdir())
 
 
 class TestBuilding:
@@ -184,7 +185,7 @@ class TestDrift:
         assert built.lock.versions == {"alpha": "1.0", "beta": "1.0"}
         assert "resolving once more as of 2021-06-01 00:00:00 UTC, when the model was made" in progress.log
         assert progress.steps == ["resolving", "installing", "checking"] * 2
-        assert small_shop.environments.names() == [built.folder.name]
+        assert small_shop.environments.all() == [built]
 
     def test_stays_a_failure_when_the_day_is_not_known(self, small_shop, drifting, progress):
         with pytest.raises(ImportCheckFailed, match="old_name"):
@@ -225,7 +226,8 @@ class TestInterruption:
                 build_environment(
                     small_shop,
                     BuildOrder(spec_from(endless, "endless"), Path("/nonexistent"), ("endless",)),
-                    already_built=small_shop.environments.find,
+                    already_built=lambda lock: small_shop.environments.find(lock.digest),
+                    packing=lambda built, say: nullcontext(),
                     publish=lambda built: None,
                     progress=progress,
                     alive=alive,

@@ -159,7 +159,7 @@ class TestSharedEnvironments:
         generations = [deployments.create(folder) for _ in range(3)]
         at_once(lambda generation_id: build_generation(desk, generation_id), generations)
         assert {deployments.generation(each).state for each in generations} == {GenerationState.BUILT}
-        assert len(desk.shop.environments.names()) == 1
+        assert len(desk.shop.environments.all()) == 1
         assert sum("step: installing" in log_of(deployments, each) for each in generations) == 1
         with deployments.sessions() as session:
             assert session.scalar(select(EnvironmentBuildRow.attempt)) == 1
@@ -183,14 +183,38 @@ class TestSharedEnvironments:
         build_generation(desk, later)
         assert deployments.generation(later).state == GenerationState.BUILT
 
-    def test_an_environment_that_vanished_is_made_again_from_its_lock(self, deployments, desk, folder):
+    def test_an_environment_that_vanished_everywhere_is_made_again_from_its_lock(self, deployments, desk, folder):
         first, second = deployments.create(folder), deployments.create(folder)
         build_generation(desk, first)
-        (name,) = desk.shop.environments.names()
-        shutil.rmtree(desk.shop.environments._root / name)
+        (built,) = desk.shop.environments.all()
+        shutil.rmtree(built.folder)
+        for wheel in list(desk.store.list("wheels/")):
+            desk.store.delete(wheel)
         build_generation(desk, second)
         assert "known from an earlier build" in log_of(deployments, second)
         assert deployments.generation(first).lock_hash == deployments.generation(second).lock_hash
+
+    def test_an_environment_of_another_machine_is_not_built_again(self, deployments, desk, folder):
+        first, second = deployments.create(folder), deployments.create(folder)
+        build_generation(desk, first)
+        (built,) = desk.shop.environments.all()
+        shutil.rmtree(built.folder)
+        build_generation(desk, second)
+        assert f"using the environment {built.name}, which is there already" in log_of(deployments, second)
+        assert desk.shop.environments.all() == []
+        assert deployments.generation(first).lock_hash == deployments.generation(second).lock_hash
+
+    @pytest.mark.parametrize("missing", ["environments/", "wheels/"])
+    def test_what_the_object_store_lacks_is_packed_when_it_is_used_next(self, deployments, desk, folder, missing):
+        first, second = deployments.create(folder), deployments.create(folder)
+        build_generation(desk, first)
+        before = {key: desk.store.size(key) for key in desk.store.list("")}
+        for key in list(desk.store.list(missing)):
+            desk.store.delete(key)
+        build_generation(desk, second)
+        assert "not in the object store yet; packing it" in log_of(deployments, second)
+        stored = {key for key in desk.store.list("") if key.startswith(("environments/", "wheels/"))}
+        assert stored == {key for key in before if key.startswith(("environments/", "wheels/"))}
 
     def test_specs_that_resolve_to_the_same_lock_share_an_environment(self, deployments, desk, folder, conda):
         first = deployments.create(folder)
@@ -212,7 +236,7 @@ class TestFailedGenerations:
         assert operation.error["code"] == "EnvironmentResolutionFailure"
         assert operation.error["message"].startswith("Because there is no version of pandas==2.0")
         assert deployments.generation(generation_id).state == GenerationState.FAILED
-        assert desk.shop.environments.names() == []
+        assert desk.shop.environments.all() == []
 
     @pytest.mark.parametrize(
         ("file", "text", "code"),
@@ -283,8 +307,8 @@ class TestPruning:
             build_generation(desk, generation_id)
         deployments.change(unused, state=GenerationState.RETIRED)
         assert len(self.prune(desk, tmp_path)) == 1
-        (left,) = desk.shop.environments.names()
-        assert left.startswith(deployments.generation(used).lock_hash[:16])
+        (left,) = desk.shop.environments.all()
+        assert left.name.startswith(deployments.generation(used).lock_hash[:16])
         with deployments.sessions() as session:
             assert session.scalar(select(func.count()).select_from(BuiltEnvironmentRow)) == 1
         again = deployments.create(folder)
@@ -295,7 +319,7 @@ class TestPruning:
         generation_id = deployments.create(folder)
         build_generation(desk, generation_id)
         deployments.change(generation_id, state=GenerationState.RETIRED)
-        (name,) = desk.shop.environments.names()
+        name = desk.shop.environments.all()[0].name
         run_file = tmp_path / "guests" / "abc.json"
         run_file.parent.mkdir()
         run_file.write_text(json.dumps({"labels": {"environment": name}}))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.environments import Environments
 from builder.work_folder import remove_abandoned, work_folder
 from modelyard.core.domain.environment_spec import EnvironmentLock
+from modelyard.core.environments.folder import Attempt, BuiltEnvironment, Environments
 
 LOCK = EnvironmentLock("numpy==1.23.5\n", "3.10.13", "linux")
 
@@ -21,18 +21,24 @@ def environments(tmp_path: Path) -> Environments:
 
 def made(environments: Environments, lock: EnvironmentLock = LOCK) -> str:
     with environments.attempt(lock) as attempt:
-        built = attempt.complete(lock)
+        built = complete(attempt, lock)
         attempt.keep()
     return built.folder.name
+
+
+def complete(attempt: Attempt, lock: EnvironmentLock = LOCK) -> BuiltEnvironment:
+    (attempt.folder / "bin").mkdir()
+    (attempt.folder / "bin" / "python").touch()
+    return attempt.complete(lock)
 
 
 class TestAttempts:
     def test_are_built_where_they_stay(self, environments):
         with environments.attempt(LOCK) as attempt:
             assert attempt.folder.name == f"{LOCK.digest[:16]}-1"
-            attempt.complete(LOCK)
+            complete(attempt)
             attempt.keep()
-        found = environments.find(LOCK)
+        found = environments.find(LOCK.digest)
         assert found is not None
         assert found.folder == attempt.folder
 
@@ -43,8 +49,8 @@ class TestAttempts:
 
     def test_that_were_complete_and_could_not_be_published_leave_nothing(self, environments):
         with environments.attempt(LOCK) as attempt:
-            attempt.complete(LOCK)
-        assert environments.find(LOCK) is None
+            complete(attempt)
+        assert environments.find(LOCK.digest) is None
 
     def test_of_the_same_lock_have_folders_of_their_own(self, environments):
         with environments.attempt(LOCK) as one, environments.attempt(LOCK) as two:
@@ -52,7 +58,7 @@ class TestAttempts:
 
     def test_an_environment_of_another_lock_is_not_found(self, environments):
         made(environments)
-        assert environments.find(EnvironmentLock("numpy==1.24\n", "3.10.13", "linux")) is None
+        assert environments.find(EnvironmentLock("numpy==1.24\n", "3.10.13", "linux").digest) is None
 
 
 class TestAbandoned:
@@ -60,7 +66,7 @@ class TestAbandoned:
         killed = (
             "import os, signal, sys\n"
             "from pathlib import Path\n"
-            "from builder.environments import Environments\n"
+            "from modelyard.core.environments.folder import Environments\n"
             "from modelyard.core.domain.environment_spec import EnvironmentLock\n"
             "with Environments(Path(sys.argv[1])).attempt(EnvironmentLock('x==1', '3.10.13', 'linux')) as attempt:\n"
             "    (attempt.folder / 'half').write_text('')\n"
@@ -79,7 +85,7 @@ class TestAbandoned:
     def test_complete_environments_stay(self, environments):
         made(environments)
         assert environments.remove_abandoned() == []
-        assert environments.find(LOCK) is not None
+        assert environments.find(LOCK.digest) is not None
 
     def test_work_folders_are_removed_when_they_are_old_and_nobodys(self, tmp_path):
         (tmp_path / "old").mkdir()
@@ -92,19 +98,46 @@ class TestAbandoned:
             assert sorted(folder.name for folder in tmp_path.iterdir()) == sorted(["young", held.name])
 
 
+class TestFinding:
+    def test_is_by_the_hash_of_the_lock_and_gives_the_lock(self, environments):
+        made(environments)
+        found = environments.find(LOCK.digest)
+        assert found is not None
+        assert found.lock == LOCK
+
+    def test_of_two_with_the_same_lock_the_first_counts(self, environments):
+        names = [made(environments), made(environments)]
+        found = environments.find(LOCK.digest)
+        assert found is not None
+        assert found.name == names[0]
+
+    def test_one_whose_interpreter_is_gone_does_not_count(self, environments):
+        made(environments)
+        found = environments.find(LOCK.digest)
+        assert found is not None
+        found.python.unlink()
+        assert environments.find(LOCK.digest) is None
+
+
 class TestRemoval:
     def test_a_removed_environment_is_gone(self, environments, tmp_path):
         name = made(environments)
-        assert environments.names() == [name]
+        assert [built.name for built in environments.all()] == [name]
         assert environments.remove(name)
         assert list((tmp_path / "environments").iterdir()) == []
 
+    def test_one_that_somebody_wants_at_the_last_moment_stays(self, environments):
+        name = made(environments)
+        assert not environments.remove(name, unless=lambda: True)
+        assert environments.find(LOCK.digest) is not None
+        assert environments.remove(name)
+
     def test_one_that_is_about_to_be_published_stays(self, environments):
         with environments.attempt(LOCK) as attempt:
-            attempt.complete(LOCK)
+            complete(attempt)
             assert not environments.remove(attempt.folder.name)
             attempt.keep()
-        assert environments.find(LOCK) is not None
+        assert environments.find(LOCK.digest) is not None
 
 
 def _set_age(folder: Path, when: int) -> None:

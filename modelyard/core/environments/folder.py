@@ -1,4 +1,4 @@
-"""The folder of built environments.
+"""The folder of a machine's environments, each found by the hash of its lock.
 
 Paths are baked into a virtual environment, so each attempt is built where it will stay: `<lock hash>-<attempt>`. It
 counts from the moment its `complete` marker exists. An attempt without one belongs to a live builder, which holds a
@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +26,10 @@ _HASH_LENGTH = 16
 class BuiltEnvironment:
     folder: Path
     lock: EnvironmentLock
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
 
     @property
     def python(self) -> Path:
@@ -53,11 +57,23 @@ class Environments:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def find(self, lock: EnvironmentLock) -> BuiltEnvironment | None:
-        for folder in sorted(self._root.glob(f"{lock.digest[:_HASH_LENGTH]}-*")):
-            if _lock_hash(folder) == lock.digest:
-                return BuiltEnvironment(folder, lock)
+    def find(self, lock_hash: str) -> BuiltEnvironment | None:
+        """The complete environment of that lock; of several, the first."""
+        for folder in sorted(self._root.glob(f"{lock_hash[:_HASH_LENGTH]}-*")):
+            built = _read(folder)
+            # Its interpreter may be gone since, and then it can be made again beside it.
+            if built is not None and built.lock.digest == lock_hash and built.python.exists():
+                return built
         return None
+
+    def elsewhere(self, name: str, lock: EnvironmentLock) -> BuiltEnvironment:
+        """An environment that another machine has in a folder of that name."""
+        return BuiltEnvironment(self._root / name, lock)
+
+    def all(self) -> list[BuiltEnvironment]:
+        """Every complete environment."""
+        found = (_read(folder) for folder in sorted(self._root.glob("*-*")))
+        return [built for built in found if built is not None]
 
     @contextmanager
     def attempt(self, lock: EnvironmentLock) -> Iterator[Attempt]:
@@ -83,26 +99,22 @@ class Environments:
         }
         return [name for name in sorted(names) if self._remove_if_abandoned(self._root / name)]
 
-    def named(self, name: str, lock: EnvironmentLock) -> BuiltEnvironment | None:
-        """The environment in the folder of that name, if it is whole."""
-        folder = self._root / name
-        return BuiltEnvironment(folder, lock) if _is_complete(folder) else None
+    def remove(self, name: str, *, unless: Callable[[], bool] = lambda: False) -> bool:
+        """Remove a complete environment, unless a builder is about to publish it.
 
-    def names(self) -> list[str]:
-        """Of all complete environments."""
-        return sorted(folder.name for folder in self._root.glob("*-*") if _is_complete(folder))
-
-    def remove(self, name: str) -> bool:
-        """Remove a complete environment, unless a builder is about to publish it."""
+        `unless` is asked when nobody can be: who published it before is seen.
+        """
         folder = self._root / name
         held = _lock(_being_built(folder))
         if held is None:
             return False
         with held:
-            (folder / _COMPLETE).unlink(missing_ok=True)
-            shutil.rmtree(folder, ignore_errors=True)
+            is_to_go = not unless()
+            if is_to_go:
+                (folder / _COMPLETE).unlink(missing_ok=True)
+                shutil.rmtree(folder, ignore_errors=True)
             _being_built(folder).unlink(missing_ok=True)
-        return True
+        return is_to_go
 
     def _claim(self, lock: EnvironmentLock) -> tuple[Path, IO[str]]:
         """A name that nobody has, and the lock that says so for as long as this process lives."""
@@ -158,8 +170,10 @@ def _is_complete(folder: Path) -> bool:
     return (folder / _COMPLETE).is_file()
 
 
-def _lock_hash(folder: Path) -> str | None:
+def _read(folder: Path) -> BuiltEnvironment | None:
+    """The environment in that folder, if it is whole."""
     try:
-        return str(json.loads((folder / _COMPLETE).read_text())["lock_hash"])
+        document = json.loads((folder / _COMPLETE).read_text())
+        return BuiltEnvironment(folder, EnvironmentLock(document["text"], document["python"], document["platform"]))
     except (OSError, ValueError, KeyError):
         return None

@@ -1,0 +1,39 @@
+"""An environment's folder with packages in it, whether they come from an index or from the object store."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.installers.bytecode import compile_bytecode
+from builder.installers.kept_process import Lifeline
+from builder.installers.virtual_environment import create_environment
+from builder.interpreters.probe import Interpreter
+from builder.workshop import Workshop
+from modelyard.core.adapters.reach import make_readable
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentPlace:
+    folder: Path
+    interpreter: Interpreter
+    alive: Lifeline
+    say: Callable[[str], None]
+
+
+def furnish(shop: Workshop, place: EnvironmentPlace, install: Callable[[], None]) -> None:
+    """Make the environment, have `install` put its packages in, and make all of it fit for guests."""
+    started = time.monotonic()
+    create_environment(
+        place.folder,
+        place.interpreter,
+        app_data=shop.virtualenv_data,
+        environ=shop.environ,
+        alive=place.alive,
+        say=place.say,
+    )
+    install()
+    compile_bytecode(place.folder, alive=place.alive, say=place.say)
+    if shop.guest_user is not None:
+        make_readable(place.folder)
+    place.say(f"installed in {time.monotonic() - started:.1f} s")

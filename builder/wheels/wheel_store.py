@@ -1,0 +1,123 @@
+"""Puts the packages of an environment into the object store, and brings them from there.
+
+A wheel's key has the hash of what is in it, which RECORD tells without packing: one that is there is not packed again.
+The environment's document is written last, so where it is, all wheels are.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+
+from builder.wheels.archive import content_hash, write_wheel
+from builder.wheels.installed import Distribution, installed_distributions
+from builder.wheels.packed_environment import PackedEnvironment, PackedWheel, document_key, wheels_prefix
+from builder.work_folder import work_folder
+from modelyard.core.environments.folder import BuiltEnvironment
+from modelyard.core.model_files import ContentMismatch
+from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
+
+_PACKED_AT_A_TIME = 2
+_FETCHED_AT_A_TIME = 4
+_LOOKED_FOR_AT_A_TIME = 16
+_CHUNK = 1 << 20
+
+Say = Callable[[str], None]
+
+
+class PackingInterrupted(Exception):
+    """The environment is no longer wanted."""
+
+
+class WheelStore:
+    def __init__(self, store: ObjectStore, *, work: Path, fetched: Path) -> None:
+        self._store = store
+        self._work = work
+        self._fetched = fetched
+
+    def read(self, lock_hash: str) -> PackedEnvironment:
+        """Raises ObjectMissing."""
+        return PackedEnvironment.from_json(b"".join(self._store.get(document_key(lock_hash))))
+
+    def has(self, lock_hash: str) -> bool:
+        """Whether the environment can be made from what is in the store."""
+        try:
+            packed = self.read(lock_hash)
+        except ObjectMissing:
+            return False
+        with ThreadPoolExecutor(_LOOKED_FOR_AT_A_TIME) as pool:
+            return all(pool.map(self._store.exists, [wheel.key for wheel in packed.wheels]))
+
+    @contextmanager
+    def packing(self, built: BuiltEnvironment, say: Say) -> Iterator[None]:
+        """Pack during the block. When it ends well, the environment can be made from the store from then on."""
+        distributions = installed_distributions(built.folder)
+        stopped = Event()
+        with work_folder(self._work) as folder, ThreadPoolExecutor(_PACKED_AT_A_TIME) as pool:
+            packed = [pool.submit(self._packed, each, folder, stopped) for each in distributions]
+            try:
+                yield
+                wheels = tuple(each.result() for each in packed)
+            except BaseException:
+                stopped.set()
+                raise
+        document = PackedEnvironment(built.lock, wheels)
+        self._store.put(document_key(built.lock.digest), [document.to_json()])
+        say(f"{len(wheels)} packages, {document.size >> 20} MB, are in the object store for other machines")
+
+    def fetch(self, wheel: PackedWheel) -> Path:
+        """The wheel on this machine, checked. Raises ContentMismatch and ObjectMissing."""
+        target = self._fetched / wheel.sha256 / wheel.file_name
+        if target.exists():
+            return target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with work_folder(self._work) as folder:
+            unfinished = folder / wheel.file_name
+            if self._download(wheel, unfinished) != wheel.sha256:
+                raise ContentMismatch(
+                    f"the package {wheel.key} in the object store is damaged: delete it there and update the "
+                    "deployment, which has its environment packed again"
+                )
+            os.replace(unfinished, target)
+        return target
+
+    def fetch_all(self, packed: PackedEnvironment) -> list[Path]:
+        with ThreadPoolExecutor(_FETCHED_AT_A_TIME) as pool:
+            return list(pool.map(self.fetch, packed.wheels))
+
+    def _download(self, wheel: PackedWheel, target: Path) -> str:
+        digest = hashlib.sha256()
+        with target.open("wb") as file:
+            for chunk in self._store.get(wheel.key):
+                digest.update(chunk)
+                file.write(chunk)
+        return digest.hexdigest()
+
+    def _packed(self, distribution: Distribution, folder: Path, stopped: Event) -> PackedWheel:
+        if stopped.is_set():
+            raise PackingInterrupted
+        there = self._there(content_hash(distribution), distribution.wheel_name)
+        return there or self._put(distribution, folder)
+
+    def _there(self, content: str, name: str) -> PackedWheel | None:
+        for key in self._store.list(wheels_prefix(content)):
+            if key.endswith(f"/{name}"):
+                return PackedWheel(key, self._store.size(key))
+        return None
+
+    def _put(self, distribution: Distribution, folder: Path) -> PackedWheel:
+        descriptor, name = tempfile.mkstemp(dir=folder)
+        os.close(descriptor)
+        wheel = Path(name)
+        content = write_wheel(distribution, wheel)
+        with wheel.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            key = f"{wheels_prefix(content)}{sha256}/{distribution.wheel_name}"
+            size = self._store.put(key, iter(lambda: file.read(_CHUNK), b""))
+        wheel.unlink()
+        return PackedWheel(key, size)
