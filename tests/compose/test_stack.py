@@ -1,0 +1,150 @@
+"""The whole stack: deployed to, scored, stopped and started service by service, taken down and up."""
+
+import json
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.compose.light_load import LightLoad
+from tests.compose.models import ROWS, expected_of, linear_model, save_rows, save_thoughtful
+from tests.compose.stack import SERVICES, Stack
+from tests.e2e.platform import wait_until
+
+pytestmark = pytest.mark.timeout(900)
+
+BODY = {"input_data": json.loads(ROWS.to_json(orient="split"))}
+FILES = 24
+"""Enough for a job that is still under way when a service has been stopped and started."""
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_rows(tmp_path_factory.mktemp("rows") / "input", FILES)
+
+
+@pytest.fixture
+def thoughtful(stack: Stack, tmp_path: Path) -> str:
+    stack.cli("deploy", save_thoughtful(tmp_path / "thoughtful"), "--endpoint-name", "thoughtful")
+    return "thoughtful"
+
+
+def begun(stack: Stack, endpoint: str, folder: Path) -> str:
+    return stack.cli("batch-endpoint", "invoke", "-n", endpoint, "--input", folder).stdout.strip()
+
+
+def predictions(stack: Stack, job: str, target: Path) -> np.ndarray:
+    """Of a job that has come to its end."""
+    assert "Completed" in stack.cli("job", "stream", "-n", job).stderr
+    (file,) = stack.cli("job", "download", "-n", job, "-p", target).stdout.splitlines()
+    return pd.read_csv(file, names=["row", "prediction", "file"]).prediction.to_numpy()
+
+
+def answers(stack: Stack, endpoint: str) -> list[float]:
+    response = stack.score(endpoint, BODY)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+class TestTheContainers:
+    def test_every_batch_container_has_a_volume_of_its_own(self, stack):
+        volumes = [mount["Name"] for container in stack.containers("batch") for mount in container["Mounts"]]
+        assert len(volumes) == len(set(volumes)) == 3
+
+    def test_none_of_ours_runs_as_root_or_without_a_limit_of_memory(self, stack):
+        for service in ("control-plane", "builder", "batch", "data-plane"):
+            assert stack.inside(service, "id", "-u").stdout.strip() == "1000"
+        for service in SERVICES:
+            assert all(container["HostConfig"]["Memory"] > 0 for container in stack.containers(service))
+
+    def test_nothing_listens_but_on_the_loopback_interface(self, stack):
+        bindings = [
+            binding["HostIp"]
+            for service in SERVICES
+            for container in stack.containers(service)
+            for port in container["NetworkSettings"]["Ports"].values()
+            for binding in port or []
+        ]
+        assert bindings == ["127.0.0.1", "127.0.0.1"]
+
+    def test_the_supervisor_is_process_1(self, stack):
+        for service in ("control-plane", "builder", "batch", "data-plane"):
+            assert "modelyard up" in stack.inside(service, "cat", "/proc/1/cmdline").stdout.replace("\0", " ")
+
+
+class TestTheWork:
+    def test_a_deployed_model_answers_as_the_model_itself_does(self, stack, online):
+        assert answers(stack, online) == pytest.approx(list(linear_model().predict(ROWS)), rel=1e-12)
+
+    def test_a_batch_job_scores_every_row_in_the_order_of_the_input(self, stack, batch, rows, tmp_path):
+        got = predictions(stack, begun(stack, batch, rows), tmp_path)
+        assert got == pytest.approx(expected_of(rows), rel=1e-12)
+
+    def test_a_python_that_the_image_lacks_is_a_failure_that_says_how_to_add_it(self, stack, tmp_path):
+        folder = save_thoughtful(tmp_path / "model", python="3.9")
+        refused = stack.cli("deploy", folder, "--endpoint-name", "old", check=False)
+        assert refused.returncode != 0
+        said = " ".join(refused.stderr.split())
+        assert "no Python 3.9 is in this image; add it to PYTHON_VERSIONS in .env" in said
+
+
+class TestStoppingAndStarting:
+    @pytest.mark.parametrize("service", SERVICES)
+    def test_each_service_in_turn_loses_no_request_and_no_job(
+        self, stack, online, batch, rows, tmp_path, service, record_property
+    ):
+        load = LightLoad(stack, online, BODY)
+        with load.going_on(), ExitStack() as excuses:
+            job = begun(stack, batch, rows)
+            if service == "data-plane":
+                excuses.enter_context(load.away())
+            stack.stop(service)
+            stack.start(service)
+            excuses.close()
+            load.see_more()
+            assert predictions(stack, job, tmp_path / "under-way") == pytest.approx(expected_of(rows), rel=1e-12)
+            assert predictions(stack, begun(stack, batch, rows), tmp_path / "after") == pytest.approx(
+                expected_of(rows), rel=1e-12
+            )
+        record_property("answered", load.answered)
+        record_property("failed while away", load.failed_while_away)
+        assert not load.failures
+
+    def test_a_request_under_way_is_answered_before_the_data_plane_ends(self, stack, thoughtful):
+        statuses: list[int] = []
+        body = {"input_data": {"columns": ["x"], "data": [[1.0]]}}
+        caller = threading.Thread(target=lambda: statuses.append(stack.score(thoughtful, body).status_code))
+        caller.start()
+        log = "grep -rqs thinking /var/lib/modelyard/guests"
+        wait_until(lambda: stack.inside("data-plane", "sh", "-c", log, check=False).returncode == 0, 60, "it has begun")
+        stack.stop("data-plane")
+        caller.join()
+        stack.start("data-plane")
+        assert statuses == [200]
+
+    def test_a_deployment_asked_for_while_no_builder_is_there_is_made_by_the_next(self, stack, online):
+        stack.stop("builder")
+        options = ("-e", online, "-n", "default", "--set", "instance_count=2", "--no-wait")
+        stack.cli("online-deployment", "update", *options)
+        stack.start("builder")
+        wait_until(lambda: _ready(stack, online) == "Succeeded", 120, "the deployment is made")
+
+
+def _ready(stack: Stack, endpoint: str) -> str:
+    shown = stack.cli("online-deployment", "show", "-e", endpoint, "-n", "default", "-o", "json").stdout
+    return json.loads(shown)["properties"]["provisioningState"]
+
+
+class TestDownAndUp:
+    def test_everything_is_still_there(self, stack, online, batch, rows, tmp_path):
+        job = begun(stack, batch, rows)
+        before = predictions(stack, job, tmp_path / "before")
+        stack.down()
+        stack.up()
+        wait_until(lambda: stack.score(online, BODY).status_code == 200, 120, "the model answers again")
+        assert answers(stack, online) == pytest.approx(list(linear_model().predict(ROWS)), rel=1e-12)
+        assert list(predictions(stack, job, tmp_path / "after")) == list(before)
+        assert list(predictions(stack, begun(stack, batch, rows), tmp_path / "again")) == list(before)

