@@ -81,3 +81,13 @@ def test_what_a_process_that_died_left_unfinished_is_removed_once_it_is_old(tmp_
         os.utime(unfinished / name, (time.time() - age,) * 2)
     FolderStore(tmp_path / "objects")
     assert [file.name for file in unfinished.iterdir()] == ["new"]
+
+
+def test_a_copy_stays_what_it_was_when_its_source_is_replaced_or_removed(store):
+    store.put("source", [b"one"])
+    store.copy("source", "copy")
+    store.copy("source", "copy")
+    store.put("source", [b"two"])
+    assert read(store, "copy") == b"one"
+    store.delete("source")
+    assert (list(store.list("")), read(store, "copy")) == (["copy"], b"one")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
+from uuid import uuid4
 
 from modelyard.core.ports.object_store import ObjectMissing
 
@@ -66,14 +67,15 @@ class FolderStore:
         return self._path(key).is_file()
 
     def copy(self, source: str, target: str) -> None:
-        descriptor, name = tempfile.mkstemp(dir=self._unfinished)
-        os.close(descriptor)
+        unfinished = self._unfinished / uuid4().hex
         try:
-            shutil.copyfile(self._path(source), name)
+            _link_or_copy(self._path(source), unfinished)
+            self._publish(unfinished, self._path(target))
         except (FileNotFoundError, NotADirectoryError):
-            Path(name).unlink(missing_ok=True)
             raise ObjectMissing(source) from None
-        self._publish(Path(name), self._path(target))
+        finally:
+            # Renaming one name of a file to another of its names does nothing.
+            unfinished.unlink(missing_ok=True)
 
     def list(self, prefix: str) -> Iterator[str]:
         folder = self._root / prefix.rpartition("/")[0]
@@ -94,6 +96,17 @@ class FolderStore:
     def _publish(self, unfinished: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(unfinished, target)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """A second name is as good as a copy: objects are replaced, and never changed."""
+    try:
+        os.link(source, target)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError:
+        # Not every file system can do it.
+        shutil.copyfile(source, target)
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
