@@ -49,7 +49,7 @@ RUN apt-get update -q && apt-get install -y -q --no-install-recommends libgomp1 
     && install -d -o modelyard -g modelyard -m 711 /var/lib/modelyard
 COPY docker/certificates /usr/local/share/ca-certificates/modelyard
 RUN find /usr/local/share/ca-certificates -name '*.crt' | grep -q . && update-ca-certificates || true
-COPY docker/refuse-placeholders.sh /opt/
+COPY docker/refuse-placeholders.sh docker/make_container.py /opt/
 COPY --from=installed /opt/python /opt/python
 COPY --from=installed /opt/modelyard /opt/modelyard
 ENV PATH=/opt/modelyard/bin:$PATH UV_PYTHON_INSTALL_DIR=/opt/python PYTHONUNBUFFERED=1 \

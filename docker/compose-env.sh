@@ -23,8 +23,7 @@ MODELYARD_MASTER_KEY=$(fernet)
 # Models, logs and predictions: Azurite in the stack. docs/docker-compose.md says how to name S3 or Azure instead.
 AZURITE_ACCOUNT_KEY=$azurite
 MODELYARD_STORAGE_URL=az://modelyard/modelyard
-AZURE_STORAGE_ACCOUNT_KEY=$azurite
-AZURE_STORAGE_ENDPOINT=http://azurite:10000/modelyard
+AZURE_STORAGE_CONNECTION_STRING=DefaultEndpointsProtocol=http;AccountName=modelyard;AccountKey=$azurite;BlobEndpoint=http://azurite:10000/modelyard
 
 # Further Pythons for models, fetched when the image is built, such as: 3.9 3.10 3.11
 PYTHON_VERSIONS=
