@@ -4,6 +4,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 # Any constant: processes that migrate at the same time take turns.
@@ -13,8 +15,20 @@ _MIGRATION_LOCK = 7_267_401
 def migrate(engine: Engine) -> None:
     """Apply what is missing, in one transaction; repeating it, or racing it, is harmless."""
     with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+        lock_migrations(connection)
         command.upgrade(_config(connection), "head")
+
+
+def lock_migrations(connection: Connection) -> None:
+    """Until the transaction's end, nobody else changes what a start changes."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+
+
+def is_current(engine: Engine) -> bool:
+    """Whether the schema is the one that this version of the program works with."""
+    with engine.connect() as connection:
+        newest = ScriptDirectory.from_config(_config(connection)).get_current_head()
+        return MigrationContext.configure(connection).get_current_revision() == newest
 
 
 def check(engine: Engine) -> None:

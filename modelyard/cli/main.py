@@ -21,9 +21,9 @@ from modelyard.cli import (
 from modelyard.cli.deploy import deploy
 from modelyard.cli.session import Interrupted, Session
 from modelyard.cli.status import status
-from modelyard.cli.up import up
+from modelyard.cli.up import migrate, up
 from modelyard.client.errors import ApiError, ClientError, ScoringRefused
-from modelyard.core.errors import PlatformError
+from modelyard.core.errors import InvalidSetting, PlatformError
 
 _DEBUG = "--debug"
 _USAGE = 2
@@ -38,6 +38,7 @@ app = typer.Typer(
 app.command()(deploy)
 app.command()(status)
 app.command()(up)
+app.command()(migrate)
 app.add_typer(model.app, name="model")
 app.add_typer(online_endpoint.app, name="online-endpoint")
 app.add_typer(online_deployment.app, name="online-deployment")
@@ -91,6 +92,9 @@ def _explain(error: Exception, debug: bool) -> int:
             _say("error: not confirmed; pass --yes to go on without being asked")
         case typer.TyperException():
             _say(f"error: {error.format_message()}")
+            return _USAGE
+        case InvalidSetting():
+            _say(f"error: {error.message}")
             return _USAGE
         case ClientError() | PlatformError():
             _say(f"error: {error.message}", *_details(error))

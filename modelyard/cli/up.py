@@ -1,4 +1,4 @@
-"""`modelyard up`: the platform itself, where its server parts are installed."""
+"""`modelyard up` and `modelyard migrate`: the platform itself, where its server parts are installed."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +9,7 @@ import typer
 from modelyard.cli.session import session_of
 from modelyard.client.errors import ClientError
 from modelyard.core.data_dir import default_data_path
+from modelyard.supervisor.roles import ALL_ROLES, Role
 
 _SERVER_PARTS = ("fastapi", "sqlalchemy", "celery", "uvicorn")
 
@@ -22,6 +23,10 @@ def up(
     data_dir: Annotated[
         Path | None, typer.Option(help="Where everything is kept; else a folder of the user's.", show_default=False)
     ] = None,
+    role: Annotated[
+        list[Role] | None,
+        typer.Option(help="What this machine runs of the platform, repeatable; else all.", show_default=False),
+    ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The control plane's; 0 picks one.")] = 8000,
     scoring_port: Annotated[int, typer.Option(help="The scoring URLs'; 0 picks one.")] = 8001,
@@ -31,6 +36,7 @@ def up(
     scoring_public_url: Annotated[
         str | None, typer.Option(help="How clients reach the scoring URLs.", show_default=False)
     ] = None,
+    builders: Annotated[int, typer.Option(min=0, max=64, help="Processes that build environments.")] = 2,
     gateways: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the scoring port.")] = 1,
     batch_workers: Annotated[
         int | None,
@@ -42,21 +48,31 @@ def up(
     """Start the platform and keep it running until Ctrl-C."""
     _check_server_parts()
     # Only here: it runs on Unix alone, and the client everywhere.
-    from modelyard.supervisor.up import UpOptions
+    from modelyard.supervisor.options import UpOptions
     from modelyard.supervisor.up import up as run_platform
 
     environment = session_of(context).environment
     options = UpOptions(
         data_dir=data_dir or default_data_path(environment),
+        roles=frozenset(role) if role else ALL_ROLES,
         host=host,
         port=port,
         scoring_port=scoring_port,
         public_url=public_url,
         scoring_public_url=scoring_public_url,
+        builders=builders,
         gateways=gateways,
         batch_workers=batch_workers,
     )
     raise typer.Exit(run_platform(options, environment))
+
+
+def migrate(context: typer.Context) -> None:
+    """Bring the database that MODELYARD_DATABASE_URL names up to date, and end."""
+    _check_server_parts()
+    from modelyard.supervisor.up import migrate as run_migrations
+
+    raise typer.Exit(run_migrations(session_of(context).environment))
 
 
 def _check_server_parts() -> None:

@@ -20,6 +20,8 @@
     ├── PayloadTooLarge                413
     ├── BuildFailed                    (never at the edge: recorded in an operation) the environment cannot be made
     ├── GuestFailed                    (likewise) the model does not start
+    ├── InvalidSetting                 (never at the edge: a start ends with exit code 2) a variable that cannot be
+    ├── NoSpaceLeft                    507  a disk is full
     └── Unavailable                    503  a server the platform needs does not answer
 
 Failures of the user's own code while it scores are not here: they are answers of the data plane, not of the platform.
@@ -140,3 +142,17 @@ class GuestFailed(PlatformError):
 class Unavailable(PlatformError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "ServiceUnavailable"
+
+
+class InvalidSetting(PlatformError):
+    """The message names the variable, and never repeats its value."""
+
+    code = "InvalidSetting"
+
+
+class NoSpaceLeft(PlatformError):
+    status = HTTPStatus.INSUFFICIENT_STORAGE
+    code = "NoSpaceLeft"
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"no space left on device: free space in {folder}")

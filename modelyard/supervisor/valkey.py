@@ -1,5 +1,6 @@
 """A real Valkey (Redis) from a wheel, for a machine without a broker. What it holds may be lost: Postgres knows all."""
 
+import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -7,6 +8,7 @@ from urllib.parse import quote
 
 from modelyard.core.data_dir import DataDir
 from modelyard.core.errors import PlatformError
+from modelyard.supervisor.children import Service
 from modelyard.supervisor.own_secrets import made_once, stored
 
 
@@ -48,6 +50,11 @@ class EmbeddedValkey:
             "daemonize": "no",
         }
         stored(self._config, "\n".join(f"{name} {value}" for name, value in settings.items()))
+
+    def service(self) -> Service:
+        options = ("--cwd", str(self.data_dir.valkey), "--grace", "2")
+        environment = {"PATH": os.defpath}
+        return Service("valkey", tuple(self.command()), self.log, environment, kept=True, kept_options=options)
 
     def command(self) -> list[str]:
         return [str(_binary()), str(self._config)]

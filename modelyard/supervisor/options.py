@@ -1,0 +1,29 @@
+"""What `modelyard up` is told on its command line."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelyard.core.errors import PlatformError
+from modelyard.supervisor.roles import ALL_ROLES, Role
+
+Say = Callable[[str], None]
+
+
+class StartRefused(PlatformError):
+    code = "StartRefused"
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    data_dir: Path
+    roles: frozenset[Role] = ALL_ROLES
+    host: str = "127.0.0.1"
+    port: int = 8000
+    scoring_port: int = 8001
+    public_url: str | None = None
+    scoring_public_url: str | None = None
+    builders: int = 2
+    gateways: int = 1
+    batch_workers: int | None = None
+    """None: as many as the machine has cores, at most four."""
