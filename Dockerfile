@@ -41,9 +41,11 @@ RUN /build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /whe
     && pip --python /opt/modelyard/bin/python install --quiet --no-deps --no-index /wheels/*.whl
 
 FROM ${BASE_IMAGE}
-# Models on LightGBM and XGBoost need the system's OpenMP.
+# Models on LightGBM and XGBoost need the system's OpenMP. A Python that was built below /root looks for itself there, which
+# must answer that nothing is there, not that nobody may look.
 RUN apt-get update -q && apt-get install -y -q --no-install-recommends libgomp1 >/dev/null \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt \
+    && chmod go+x /root \
     && groupadd --gid 1000 modelyard \
     && useradd --uid 1000 --gid 1000 --create-home --shell /usr/sbin/nologin modelyard \
     && install -d -o modelyard -g modelyard -m 711 /var/lib/modelyard
