@@ -12,7 +12,9 @@ BuildFailed (modelyard.core.errors)            it is understood, but cannot be m
 ├── NoInterpreter                     no Python of that version on this machine, and none to be had
 ├── ResolutionFailed                  no set of versions satisfies the requirements
 ├── InstallFailed                     a package does not download or build
-└── ImportCheckFailed                 it installs, and the model's loader cannot be imported
+├── ImportCheckFailed                 it installs, and the model's loader cannot be imported
+├── NotInTheStore                     what another machine built cannot be had from the object store
+└── OtherPlatform                     it was built on another kind of machine
 """
 
 from modelyard.core.errors import BuildFailed, InvalidEnvironment
@@ -79,3 +81,11 @@ class InstallFailed(BuildFailed):
 
 class ImportCheckFailed(BuildFailed):
     code = "EnvironmentCheckFailure"
+
+
+class NotInTheStore(BuildFailed):
+    code = "EnvironmentNotInStore"
+
+
+class OtherPlatform(BuildFailed):
+    code = "EnvironmentPlatformMismatch"

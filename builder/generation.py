@@ -4,6 +4,7 @@ Every step can be repeated: files, environments and bundles are named by their c
 the lease is still ours.
 """
 
+import errno
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,7 +31,7 @@ from modelyard.core.domain.bundle import Bundle, BundledEnvironment, BundledMode
 from modelyard.core.domain.input_example import LARGEST_FILE, InputExample, read_input_example, size_of, with_rows
 from modelyard.core.domain.mlmodel import MLMODEL_FILE, MLModel, parse_mlmodel
 from modelyard.core.environments.folder import BuiltEnvironment
-from modelyard.core.errors import InvalidModel, PlatformError
+from modelyard.core.errors import InvalidModel, PlatformError, Unavailable
 from modelyard.core.logs import STORAGE_INITIALIZER, LogWriter
 from modelyard.core.model_files import materialise
 from modelyard.core.ports.object_store import ObjectStore
@@ -40,6 +41,7 @@ _log = logging.getLogger(__name__)
 # A failure that is nobody's fault (the object store is away) is tried again, but not for ever.
 _MOST_ATTEMPTS = 5
 _LARGEST_EXAMPLE = 16 << 10
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,15 @@ class _Building:
                 cut_when_lost(beating, alive),
             ):
                 self._build(alive, beating.check)
+        except Unavailable as away:
+            self._try_again_later(away)
         except PlatformError as refusal:
             self._fail(refusal.code, refusal.message)
         except (LeaseLost, BuildInterrupted):
             self.say("the build has passed to another builder, or its deployment is gone; stopped")
+        except OSError as error:
+            _log.exception("building generation %s", self._order.generation_id)
+            self._fail_if_full(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the deployment must reach an end
             _log.exception("building generation %s", self._order.generation_id)
             self._try_again_later(error)
@@ -138,11 +145,21 @@ class _Building:
             if finish(work.session, self._held):
                 generation_failed(work.session, self._order.generation_id, code=code, message=message)
 
+    def _fail_if_full(self, error: OSError) -> None:
+        if error.errno in _NO_SPACE:
+            folder = error.filename or self._desk.models.parent
+            self._fail(
+                "InsufficientStorage", f"no space left on device for {folder}: free space there, then deploy again"
+            )
+        else:
+            self._try_again_later(error)
+
     def _try_again_later(self, error: Exception) -> None:
+        what = error.message if isinstance(error, PlatformError) else repr(error)
         if self._held.attempt >= _MOST_ATTEMPTS:
-            self._fail("InternalServerError", f"the builder failed {_MOST_ATTEMPTS} times, last with {error!r}")
+            self._fail("InternalServerError", f"the builder failed {_MOST_ATTEMPTS} times, last with: {what}")
             return
-        self.say(f"the builder failed ({error!r}); it will be tried again")
+        self.say(f"the builder failed ({what}); it will be tried again")
         self._give_back()
 
     def _give_back(self) -> None:

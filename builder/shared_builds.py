@@ -25,7 +25,7 @@ from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.environment_spec import EnvironmentLock
 from modelyard.core.domain.lifecycle import BuildState
 from modelyard.core.environments.folder import BuiltEnvironment
-from modelyard.core.errors import BuildFailed, PlatformError
+from modelyard.core.errors import BuildFailed, PlatformError, Unavailable
 from modelyard.core.ports.object_store import ObjectStore
 
 _POLL_SECONDS = 0.5
@@ -118,6 +118,9 @@ class SharedBuilds:
                     progress=request.progress,
                     alive=request.alive,
                 )
+            except Unavailable:
+                self._give_back(held)
+                raise
             except PlatformError as failure:
                 with transaction(self._sessions) as work:
                     repository.record_build_failure(work.session, held, failure.message)

@@ -94,7 +94,7 @@ class Uv:
             _write_lines(folder / "wheels.txt", [wheel.as_uri() for wheel in wheels])
             command: list[str | Path] = [
                 *("pip", "install", "--requirements", "wheels.txt", "--python", environment / "bin" / "python"),
-                *("--no-deps", "--no-index", "--offline", "--no-config"),
+                *("--no-deps", "--no-index", "--offline", "--no-config", "--quiet"),
             ]
             ended = self._run(command, cwd=folder, alive=alive, say=say)
         if not ended.succeeded:

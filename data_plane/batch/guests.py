@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_plane.batch.material import Environment, Material
+from data_plane.batch.material import Material
 from data_plane.guests.batch_labels import batch_labels, is_of_worker
 from data_plane.guests.connection import GuestConnection, GuestGone, GuestSilent
 from data_plane.guests.exit_reason import exit_reason
@@ -21,6 +21,7 @@ from data_plane.guests.guest_process import GuestProcess, find_all, kill, remove
 from data_plane.guests.spawn import GuestSpec, new_guest_id, spawn
 from data_plane.host.memory import available_memory, resident_memory
 from modelyard.core.data_dir import DataDir
+from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.errors import GuestFailed
 
 _log = logging.getLogger(__name__)
@@ -101,12 +102,12 @@ class GuestPlan:
     """What to start where no warm guest is idle."""
 
     material: Material
-    environment: Environment
+    environment: BuiltEnvironment
     model_dir: Callable[[], Path]
 
     @property
     def key(self) -> GuestKey:
-        return GuestKey(self.material.bundle_hash, self.environment.folder)
+        return GuestKey(self.material.bundle_hash, self.environment.name)
 
 
 Minding = Callable[[Guest], AbstractContextManager[None]]
@@ -211,7 +212,7 @@ class Guests:
             threads=self._terms.threads,
             uid=self._terms.uid,
             lifeline_fd=self._lifeline,
-            labels=batch_labels(self._terms.worker, plan.environment.folder),
+            labels=batch_labels(self._terms.worker, plan.environment.name),
         )
         return Guest(plan.key, spawn(spec))
 

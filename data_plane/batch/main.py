@@ -22,7 +22,9 @@ from data_plane.batch.patience import patiently
 from data_plane.batch.repository import give_back_predecessors
 from data_plane.batch.run_job import Desk
 from data_plane.batch.tasks import register_tasks
+from data_plane.host.environments import MachineEnvironments
 from data_plane.host.fleet import usable_cores
+from data_plane.host.housekeeping import make_room
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
@@ -66,9 +68,10 @@ def _work(settings: PlatformSettings, index: int, workers: int) -> None:
     desk = Desk(
         sessions=sessions,
         store=store,
-        materials=Materials(store, settings.data_dir),
+        materials=Materials(store, settings.data_dir, MachineEnvironments(settings.data_dir, os.environ)),
         guests=guests,
         worker=worker,
+        make_room=lambda: make_room(sessions, settings.data_dir),
         send=sender(app),
     )
     register_tasks(app, desk)

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_plane.host.bundles import materialise_bundle
+from data_plane.host.environments import EnvironmentRefused, MachineEnvironments
 from data_plane.signature import CompiledSignature, InvalidSignature, compile_signature
 from data_plane.signature.row_by_row import answers_row_by_row
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.bundle import BUNDLE_FILE, Bundle
+from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.errors import GuestFailed, InvalidModel
 from modelyard.core.model_files import ContentMismatch, materialise
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
@@ -32,18 +34,12 @@ class Material:
     """Of the signature's output columns. None where it does not name them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
-    folder: str
-    """Below environments/."""
-    python: Path
-
-
 class Materials:
     """Bundles are read and their signatures compiled once; they never change."""
 
-    def __init__(self, store: ObjectStore, data_dir: DataDir) -> None:
+    def __init__(self, store: ObjectStore, data_dir: DataDir, environments: MachineEnvironments) -> None:
         self._store = store
+        self._environments = environments
         self._data_dir = data_dir
         self._known: OrderedDict[str, Material] = OrderedDict()
 
@@ -60,14 +56,15 @@ class Materials:
     def model_dir(self, material: Material) -> Path:
         return _refused(lambda: materialise(self._store, material.bundle.model.manifest, self._data_dir.models))
 
-    def environment(self, folder: str | None) -> Environment:
-        python = self._data_dir.environments / str(folder) / "bin" / "python"
-        if folder is None or not python.exists():
-            raise GuestFailed(
-                "the deployment's Python environment is not on this machine: update the deployment to have it built "
-                "again, then start the job again"
-            )
-        return Environment(folder, python)
+    def has_environment(self, lock_hash: str) -> bool:
+        return self._environments.find(lock_hash) is not None
+
+    def environment(self, lock_hash: str, say: Callable[[str], None]) -> BuiltEnvironment:
+        """Found or made on this machine; `say` hears how far that is. Raises EnvironmentNotMade, to be tried again."""
+        try:
+            return self._environments.get(lock_hash, say)
+        except EnvironmentRefused as refusal:
+            raise GuestFailed(str(refusal)) from None
 
     def _read(self, bundle_hash: str) -> Material:
         bundle_dir = _refused(lambda: materialise_bundle(self._store, bundle_hash, self._data_dir.bundles))

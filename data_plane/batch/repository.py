@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from data_plane.batch.failures import FileFailure
 from modelyard.core.db.leases import Claim, claim, finish, still_ours
-from modelyard.core.db.rows import BuiltEnvironmentRow, JobRow, MiniBatchRow
+from modelyard.core.db.rows import JobRow, MiniBatchRow
 from modelyard.core.domain.batch import ALL_MAY_FAIL, BatchSettings, InputFile, InputKind
 from modelyard.core.domain.lifecycle import JobState, MiniBatchState, check_transition
 
@@ -107,11 +107,6 @@ def job_state(session: Session, job_id: int) -> JobState | None:
 
 def job_error(session: Session, job_id: int) -> dict[str, Any] | None:
     return session.scalar(select(JobRow.error).where(JobRow.id == job_id))
-
-
-def environment_folder(session: Session, lock_hash: str) -> str | None:
-    row = session.get(BuiltEnvironmentRow, lock_hash)
-    return None if row is None else row.folder
 
 
 # What is to be done next.

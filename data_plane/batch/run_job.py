@@ -31,7 +31,8 @@ from modelyard.core.db.leases import LeaseLost, heartbeat
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.batch import OutputAction
 from modelyard.core.domain.job_files import parts_prefix
-from modelyard.core.errors import PlatformError
+from modelyard.core.errors import PlatformError, Unavailable
+from modelyard.core.logs import utc_stamp
 from modelyard.core.ports.object_store import ObjectStore
 
 _log = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ class Desk:
     materials: Materials
     guests: Guests
     worker: str
+    make_room: Callable[[], None]
+    """Removes environments of this machine that nobody wants any more."""
     send: Callable[[int, int], None]
     """Calls so many other workers to a job."""
 
@@ -117,6 +120,8 @@ class _JobRun:
             with heartbeat(self._desk.sessions, step.held) as beating:
                 planned = self._planned(step)
                 beating.check()
+        except Unavailable:
+            raise
         except PlatformError as refusal:
             code, message = refusal.code, refusal.message
             self._patiently(lambda session: repository.fail_planning(session, step, code=code, message=message))
@@ -149,6 +154,8 @@ class _JobRun:
         try:
             with self._watcher.over(step.held) as watch:
                 outcome = self._scored(step, watch)
+        except Unavailable:
+            raise
         except PlatformError as refusal:
             self._stop_failing(step, refusal)
             return
@@ -160,7 +167,7 @@ class _JobRun:
         spans = [Span.from_dict(document) for document in step.spans]
         desk, settings = self._desk, step.order.settings
         if self._guest_plan is None:
-            self._guest_plan = self._plan_guest(step.order)
+            self._guest_plan = self._plan_guest(step.order, watch)
         scoring = MiniBatchScoring(desk.store, self._guest_plan, settings, desk.guests, watch, self._job_logs)
         scored = scoring.run(spans)
         watch.check()
@@ -177,11 +184,19 @@ class _JobRun:
         if not written:
             raise LeaseLost
 
-    def _plan_guest(self, order: JobOrder) -> GuestPlan:
+    def _plan_guest(self, order: JobOrder, watch: Watch) -> GuestPlan:
         materials = self._desk.materials
         material = materials.of(order.bundle_hash)
-        folder = self._patiently(lambda session: repository.environment_folder(session, order.lock_hash))
-        return GuestPlan(material, materials.environment(folder), lambda: materials.model_dir(material))
+        if not materials.has_environment(order.lock_hash):
+            self._say(f"worker {self._desk.worker} does not have the environment yet; making it there", watch)
+            self._desk.make_room()
+        environment = materials.environment(order.lock_hash, lambda line: self._say(line, watch))
+        return GuestPlan(material, environment, lambda: materials.model_dir(material))
+
+    def _say(self, line: str, watch: Watch) -> None:
+        """In the job's log. Raises Stopped, as whoever says something would go on otherwise."""
+        watch.check()
+        self._job_logs.printed(f"{utc_stamp()} {line}\n".encode())
 
     def _outcome(self, step: MiniBatch, scored: Scored, started: float) -> Outcome:
         part_key = self._store_part(step, scored.part)

@@ -110,7 +110,7 @@ class Fleet:
         labels = Labels(
             slot=slot,
             bundle_hash=goal.generation.bundle_hash,
-            environment=prepared.environment,
+            environment=prepared.environment.name,
             drain_seconds=goal.generation.spec.request_settings.request_timeout_seconds + _DRAIN_MARGIN_SECONDS,
             restarts=history.restarts,
             last_exit_reason=history.last_exit_reason,
@@ -174,7 +174,7 @@ class Fleet:
             endpoint=goal.deployment.endpoint,
             deployment=goal.deployment.name,
             generation=goal.generation.number,
-            python=prepared.python,
+            python=prepared.environment.python,
             bundle_dir=prepared.bundle_dir,
             model_dir=prepared.model_dir,
             data_dir=self._terms.data_dir,

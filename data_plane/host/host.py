@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 
 from data_plane.host.fleet import Fleet
+from data_plane.host.housekeeping import Housekeeping
 from data_plane.host.ledger import Ledger
 from data_plane.host.log_shipping import LogShipper
 from data_plane.host.memory import available_memory
@@ -37,6 +38,7 @@ class Host:
         preparations: Preparations,
         publisher: Publisher,
         logs: LogShipper,
+        housekeeping: Housekeeping,
         wake: Wake,
     ) -> None:
         self._ledger = ledger
@@ -44,6 +46,7 @@ class Host:
         self._preparations = preparations
         self._publisher = publisher
         self._logs = logs
+        self._housekeeping = housekeeping
         self._wake = wake
 
     def run(self) -> int:
@@ -53,6 +56,7 @@ class Host:
         self._preparations.remove_abandoned()
         self._logs.start()
         self._ledger.start()
+        self._housekeeping.start()
         while not self._wake.told_to_stop:
             if self._ledger.has_failed.is_set():
                 return 1
@@ -115,6 +119,7 @@ class Host:
     def _stop(self) -> None:
         _log.info("stopping: %s workers are drained", len(self._fleet))
         self._preparations.close()
+        self._housekeeping.close()
         wanted = self._ledger.wanted
         if wanted is not None:
             bundles = self._preparations.bundles(wanted.goals)

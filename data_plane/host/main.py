@@ -11,8 +11,10 @@ import logging
 import os
 import time
 
+from data_plane.host.environments import MachineEnvironments
 from data_plane.host.fleet import Fleet, Terms, usable_cores
 from data_plane.host.host import Host
+from data_plane.host.housekeeping import Housekeeping
 from data_plane.host.ledger import Ledger
 from data_plane.host.log_shipping import LogShipper
 from data_plane.host.preparations import Preparations
@@ -20,7 +22,7 @@ from data_plane.host.publisher import Publisher
 from data_plane.host.role import HostRole
 from data_plane.host.wake import Wake
 from modelyard.core.adapters.object_stores import open_store
-from modelyard.core.db.unit_of_work import open_database
+from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
 from modelyard.process.lifeline import when_cut
 
@@ -64,9 +66,10 @@ def _host(settings: PlatformSettings, role: HostRole, wake: Wake, gateways: int,
     return Host(
         ledger=Ledger(engine, role, wake.poke),
         fleet=Fleet(terms, logs, wake.poke),
-        preparations=Preparations(store, data_dir, wake.poke),
+        preparations=Preparations(store, data_dir, MachineEnvironments(data_dir, os.environ), wake.poke),
         publisher=Publisher(data_dir.routing_file, gateways),
         logs=logs,
+        housekeeping=Housekeeping(sessions_of(engine), data_dir),
         wake=wake,
     )
 

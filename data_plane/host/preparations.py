@@ -1,4 +1,4 @@
-"""Sees to it that what a generation needs is on this machine: bundle and model, from the object store; environment.
+"""Sees to it that what a generation needs is on this machine: bundle, environment and model, from the object store.
 
 Large models take their time, so that is done in threads; the host asks what has come of it.
 """
@@ -8,25 +8,28 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import BoundedSemaphore
 
 from data_plane.host.bundles import materialise_bundle
+from data_plane.host.environments import EnvironmentNotMade, MachineEnvironments
 from data_plane.host.running import Preparation
 from data_plane.host.wanted import Goal, WantedGeneration
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.bundle import BUNDLE_FILE, Bundle
+from modelyard.core.environments.folder import BuiltEnvironment
+from modelyard.core.logs import STORAGE_INITIALIZER, LogWriter
 from modelyard.core.model_files import ContentMismatch, materialise
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
 
 _log = logging.getLogger(__name__)
 
-_AT_A_TIME = 2
+_AT_A_TIME = 16
+"""Of which most wait: for an environment that is being made, or for their turn to move files."""
+_MOVED_AT_A_TIME = 2
 _ABANDONED_SECONDS = 24 * 3600.0
-
-
-class EnvironmentMissing(Exception):
-    """What the builder had made is not there any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +37,28 @@ class Prepared:
     bundle: Bundle
     bundle_dir: Path
     model_dir: Path
-    environment: str
-    python: Path
+    environment: BuiltEnvironment
 
     def is_still_there(self, generation: WantedGeneration) -> bool:
-        """An environment may have been pruned and built anew, in another folder."""
-        return self.environment == generation.environment and self.python.exists() and self.model_dir.is_dir()
+        """An environment may have been removed and made anew, in another folder."""
+        is_the_same = self.environment.lock.digest == generation.lock_hash
+        return is_the_same and self.environment.python.exists() and self.model_dir.is_dir()
 
 
 class Preparations:
-    def __init__(self, store: ObjectStore, data_dir: DataDir, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        data_dir: DataDir,
+        environments: MachineEnvironments,
+        changed: Callable[[], None],
+    ) -> None:
         self._store = store
         self._data_dir = data_dir
+        self._environments = environments
         self._changed = changed
         self._pool = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="prepare")
+        self._moving = BoundedSemaphore(_MOVED_AT_A_TIME)
         self._under_way: dict[int, Future[Prepared]] = {}
         self._states: dict[int, Preparation] = {}
         self._prepared: dict[int, Prepared] = {}
@@ -65,7 +76,7 @@ class Preparations:
 
     def begin(self, goal: Goal) -> None:
         generation = goal.generation
-        future = self._pool.submit(self._prepare, generation)
+        future = self._pool.submit(self._prepare, goal)
         self._under_way[generation.id] = future
         self._states[generation.id] = replace(self._state(generation.id), is_under_way=True)
         future.add_done_callback(lambda _: self._changed())
@@ -103,22 +114,31 @@ class Preparations:
     def _state(self, generation_id: int) -> Preparation:
         return self._states.get(generation_id, Preparation())
 
-    def _prepare(self, generation: WantedGeneration) -> Prepared:
-        bundle_dir = materialise_bundle(self._store, generation.bundle_hash, self._data_dir.bundles)
+    def _prepare(self, goal: Goal) -> Prepared:
+        with self._moving:
+            bundle_dir = materialise_bundle(self._store, goal.generation.bundle_hash, self._data_dir.bundles)
         bundle = Bundle.from_json((bundle_dir / BUNDLE_FILE).read_bytes())
-        environment, python = self._find_environment(generation)
-        model_dir = materialise(self._store, bundle.model.manifest, self._data_dir.models)
-        return Prepared(bundle, bundle_dir, model_dir, environment, python)
+        environment = self._environment(goal)
+        with self._moving:
+            model_dir = materialise(self._store, bundle.model.manifest, self._data_dir.models)
+        return Prepared(bundle, bundle_dir, model_dir, environment)
 
-    def _find_environment(self, generation: WantedGeneration) -> tuple[str, Path]:
-        folder = generation.environment
-        python = self._data_dir.environments / str(folder) / "bin" / "python"
-        if folder is None or not python.exists():
-            raise EnvironmentMissing(
-                "the deployment's Python environment is no longer on this machine: update the deployment "
-                "to have it built again"
-            )
-        return folder, python
+    def _environment(self, goal: Goal) -> BuiltEnvironment:
+        """Found, or made, which the deployment's log tells about."""
+        lock_hash = goal.generation.lock_hash
+        found = self._environments.find(lock_hash)
+        if found is not None:
+            return found
+        source = f"environment-{goal.generation.number}"
+        with closing(LogWriter(self._store, goal.deployment.id, STORAGE_INITIALIZER, source)) as log:
+            log.line("the environment is not on the machine that is to serve; making it there")
+            try:
+                environment = self._environments.get(lock_hash, log.line)
+            except EnvironmentNotMade as failure:
+                log.line(f"failed: {failure}")
+                raise
+            log.line(f"environment {environment.name} is complete")
+        return environment
 
     def _note(self, generation_id: int, future: Future[Prepared], now: float) -> None:
         error = future.exception()
@@ -131,7 +151,7 @@ class Preparations:
 
 
 def _sentence(error: BaseException) -> str:
-    if isinstance(error, (ContentMismatch, EnvironmentMissing)):
+    if isinstance(error, (ContentMismatch, EnvironmentNotMade)):
         return str(error)
     if isinstance(error, ObjectMissing):
         return f"{error.args[0]} is missing from the object store: register the model and deploy it again"

@@ -7,7 +7,6 @@ from sqlalchemy.orm import Session, selectinload
 
 from data_plane.host.wanted import Wanted, WantedDeployment, WantedEndpoint, WantedGeneration
 from modelyard.core.db.rows import (
-    BuiltEnvironmentRow,
     GenerationRow,
     OnlineDeploymentRow,
     OnlineEndpointRow,
@@ -52,21 +51,19 @@ GenerationKey = tuple[int, int]
 
 
 def _generations(session: Session) -> Mapping[GenerationKey, tuple[GenerationState, WantedGeneration]]:
-    rows = session.execute(
-        select(GenerationRow, BuiltEnvironmentRow.folder)
-        .outerjoin(BuiltEnvironmentRow, BuiltEnvironmentRow.lock_hash == GenerationRow.lock_hash)
-        .where(GenerationRow.state.in_(_HOSTED), GenerationRow.bundle_hash.is_not(None))
+    rows = session.scalars(
+        select(GenerationRow).where(GenerationRow.state.in_(_HOSTED), GenerationRow.bundle_hash.is_not(None))
     )
-    return {(row.deployment_id, row.number): _generation(row, folder) for row, folder in rows if row.deployment_id}
+    return {(row.deployment_id, row.number): _generation(row) for row in rows if row.deployment_id}
 
 
-def _generation(row: GenerationRow, folder: str | None) -> tuple[GenerationState, WantedGeneration]:
+def _generation(row: GenerationRow) -> tuple[GenerationState, WantedGeneration]:
     wanted = WantedGeneration(
         id=row.id,
         number=row.number,
         spec=DeploymentSpec.from_dict(row.spec),
         bundle_hash=str(row.bundle_hash),
-        environment=folder,
+        lock_hash=str(row.lock_hash),
     )
     return GenerationState(row.state), wanted
 

@@ -25,8 +25,8 @@ class WantedGeneration:
     number: int
     spec: DeploymentSpec
     bundle_hash: str
-    environment: str | None
-    """Folder below the data dir's environments/; None when no such environment is recorded any more."""
+    lock_hash: str
+    """By which its environment is found."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from builder.wheels.packed_environment import PackedEnvironment, PackedWheel, document_key
+from modelyard.core.domain.environment_spec import EnvironmentLock
+from modelyard.core.ports.object_store import ObjectStore
+
 
 def make_wheel(
     folder: Path,
@@ -119,3 +123,13 @@ def _handler(index: PackageIndex) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: object) -> None: ...
 
     return Handler
+
+
+def store_packed(store: ObjectStore, lock: EnvironmentLock, wheels: Sequence[Path]) -> None:
+    """As a builder leaves an environment in the object store."""
+    packed = []
+    for wheel in wheels:
+        content = wheel.read_bytes()
+        key = f"wheels/{wheel.stem}/{hashlib.sha256(content).hexdigest()}/{wheel.name}"
+        packed.append(PackedWheel(key, store.put(key, [content])))
+    store.put(document_key(lock.digest), [PackedEnvironment(lock, tuple(packed)).to_json()])

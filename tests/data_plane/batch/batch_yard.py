@@ -15,12 +15,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from platform import python_version
 from typing import Any
 
 from kombu import Connection
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from builder.workshop import this_platform
 from data_plane.batch.app import QUEUE, create_app, sender
 from data_plane.guests.guest_process import GuestProcess, find_running
 from modelyard.core.adapters.folder_store import FolderStore
@@ -30,15 +32,19 @@ from modelyard.core.db.rows import BuiltEnvironmentRow, JobRow, MiniBatchRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.batch import BatchSettings, InputKind
 from modelyard.core.domain.bundle import BUNDLE_FILE, SCORING_SCRIPT, Bundle, BundledEnvironment, BundledModel
+from modelyard.core.domain.environment_spec import EnvironmentLock
 from modelyard.core.domain.job_files import default_output_key, errors_key, logs_prefix, parts_prefix
 from modelyard.core.domain.lifecycle import JobState
 from modelyard.core.domain.mlmodel import RawSignature
 from modelyard.core.domain.model_manifest import ModelFile, ModelManifest
+from modelyard.core.environments.folder import Attempt
+from tests.builder.packages import store_packed
 from tests.data_plane.guests.yard import eventually
 
 PATIENCE = 60.0
-LOCK = "l" * 64
-ENVIRONMENT = "llllllllllllllll-1"
+_LOCK = EnvironmentLock("", python_version(), this_platform())
+LOCK = _LOCK.digest
+ENVIRONMENT = f"{LOCK[:16]}-1"
 
 INPUTS = json.dumps([{"type": "long", "name": "id"}, {"type": "double", "name": "x"}])
 SIGNATURE = RawSignature(inputs=INPUTS, outputs=None, params=None)
@@ -93,9 +99,14 @@ class BatchYard:
         own = Path(sys.prefix)
         shutil.copy(own / "pyvenv.cfg", folder / "pyvenv.cfg")
         (folder / "lib").symlink_to(own / "lib")
-        (folder / "complete").touch()
+        Attempt(folder).complete(_LOCK)
         with transaction(self.sessions) as work:
             work.session.add(BuiltEnvironmentRow(lock_hash=LOCK, folder=ENVIRONMENT, python_version="3.11.0"))
+
+    def move_environment_away(self, *wheels: Path) -> None:
+        """Another machine has it, with these packages; this one has what is in the object store."""
+        shutil.rmtree(self.data_dir.environments / ENVIRONMENT)
+        store_packed(self.store, _LOCK, wheels)
 
     # Batch workers.
 

@@ -1,12 +1,17 @@
 """Jobs from their row to their output, through a real batch worker."""
 
 import gzip
+import sysconfig
 import time
+from pathlib import Path
 
 from data_plane.batch.records import BLOCK_BYTES
 from modelyard.core.domain.lifecycle import JobState, MiniBatchState
-from tests.data_plane.batch.batch_yard import BatchYard, csv, predicted
+from tests.builder.packages import make_wheel
+from tests.data_plane.batch.batch_yard import LOCK, BatchYard, csv, predicted
 from tests.data_plane.guests.yard import eventually
+
+DOUBLED = "def doubled(x):\n    return x * 2\n"
 
 FAILING = """
     def init():
@@ -35,6 +40,40 @@ AT_THE_LAST_TRY = """
             os.kill(os.getpid(), 9)
         return data["x"].to_numpy() * 2
 """
+
+
+FROM_A_PACKAGE = """
+    import alpha
+
+    def init():
+        pass
+
+    def run(data, params=None):
+        return alpha.doubled(data["x"]).to_numpy()
+"""
+
+
+def own_packages(folder: Path) -> Path:
+    """A wheel that brings what a guest needs by naming where the tests' own packages lie."""
+    return make_wheel(folder, "own", modules={"own.pth": sysconfig.get_path("purelib")})
+
+
+class TestAnEnvironmentOfAnotherMachine:
+    def test_is_made_here_which_the_jobs_log_tells(self, yard: BatchYard, tmp_path: Path) -> None:
+        yard.move_environment_away(own_packages(tmp_path), make_wheel(tmp_path, "alpha", code=DOUBLED))
+        yard.start_worker()
+        job = yard.submit({"a.csv": csv(0, 2)}, FROM_A_PACKAGE)
+        assert yard.completed(job) == predicted("a.csv", 0, 2)
+        assert "fetching" in yard.logged(job, "user/stdout/")
+
+    def test_that_is_nowhere_fails_the_job_with_the_reason(self, yard: BatchYard) -> None:
+        yard.move_environment_away()
+        yard.store.delete(f"environments/{LOCK}.json")
+        yard.start_worker()
+        job = yard.submit({"a.csv": csv(0, 2)})
+        row = yard.ended(job)
+        assert row.state == JobState.FAILED
+        assert f"environments/{LOCK}.json is not in the object store" in row.error["message"]
 
 
 class TestJobs:

@@ -6,6 +6,7 @@ The test plays control plane and builder: it writes rows as they would. A thread
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +15,12 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from platform import python_version
 from typing import Any
 
 from sqlalchemy import select
 
+from builder.workshop import this_platform
 from data_plane.guests.codec import JsonPayload, result_to_json
 from data_plane.guests.connection import GuestConnection
 from data_plane.guests.guest_process import find_running
@@ -38,14 +41,18 @@ from modelyard.core.db.rows import (
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.bundle import BUNDLE_FILE, SCORING_SCRIPT, Bundle, BundledEnvironment, BundledModel
 from modelyard.core.domain.deployment import DeploymentSpec, Probe, RequestSettings
+from modelyard.core.domain.environment_spec import EnvironmentLock
 from modelyard.core.domain.lifecycle import GenerationState, ProvisioningState
 from modelyard.core.domain.model_manifest import ModelFile, ModelManifest
 from modelyard.core.domain.routing import DeploymentRoute, RoutingSnapshot
+from modelyard.core.environments.folder import Attempt
 from modelyard.core.logs import INFERENCE_SERVER, read_log
+from tests.builder.packages import store_packed
 from tests.data_plane.guests.yard import PATIENCE, eventually
 
-LOCK = "l" * 64
-ENVIRONMENT = "llllllllllllllll-1"
+_LOCK = EnvironmentLock("", python_version(), this_platform())
+LOCK = _LOCK.digest
+ENVIRONMENT = f"{LOCK[:16]}-1"
 
 ANSWER = """
     def init():
@@ -125,9 +132,19 @@ class HostYard:
         folder = self.data_dir.environments / ENVIRONMENT
         (folder / "bin").mkdir(parents=True)
         (folder / "bin" / "python").symlink_to(sys.executable)
-        (folder / "complete").touch()
+        Attempt(folder).complete(_LOCK)
         with transaction(self._sessions) as work:
             work.session.add(BuiltEnvironmentRow(lock_hash=LOCK, folder=ENVIRONMENT, python_version="3.11.0"))
+
+    def move_environment_away(self, *wheels: Path) -> None:
+        """Another machine has it, with these packages; this one has what is in the object store."""
+        shutil.rmtree(self.data_dir.environments / ENVIRONMENT)
+        store_packed(self.store, _LOCK, wheels)
+
+    def forget_environment(self) -> None:
+        """As pruning does on another machine."""
+        with transaction(self._sessions) as work:
+            work.session.delete(work.session.get_one(BuiltEnvironmentRow, LOCK))
 
     # The host's life.
 
@@ -364,6 +381,6 @@ class HostYard:
                     found.add(json.loads(result_to_json(connection.score(JsonPayload(0), timeout=PATIENCE))))
         return found
 
-    def model_log(self) -> str:
+    def model_log(self, container: str = INFERENCE_SERVER) -> str:
         (row,) = self.rows(OnlineDeploymentRow)
-        return read_log(self.store, row.id, INFERENCE_SERVER, None)
+        return read_log(self.store, row.id, container, None)

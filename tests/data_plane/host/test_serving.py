@@ -7,8 +7,10 @@ from data_plane.host.fleet import usable_cores
 from modelyard.core.db.rows import OnlineDeploymentRow, OnlineEndpointRow, RoutingRow
 from modelyard.core.domain.deployment import Probe
 from modelyard.core.domain.lifecycle import ProvisioningState
+from modelyard.core.logs import STORAGE_INITIALIZER
+from tests.builder.packages import make_wheel
 from tests.data_plane.guests.yard import eventually
-from tests.data_plane.host.host_yard import answering
+from tests.data_plane.host.host_yard import ENVIRONMENT, LOCK, answering
 
 SUCCEEDED, FAILED = ProvisioningState.SUCCEEDED, ProvisioningState.FAILED
 
@@ -19,6 +21,15 @@ RAISES = """
 
     def run(input_data, params=None):
         pass
+"""
+ANSWERS_FROM_A_PACKAGE = """
+    import alpha
+
+    def init():
+        pass
+
+    def run(input_data, params=None):
+        return alpha.GREETING
 """
 DIES = """
     import os, signal
@@ -104,11 +115,30 @@ class TestADeployment:
         assert shown.message.startswith("the model was not loaded within 0.5 s (readinessProbe). ")
         eventually(lambda: not yard.guests())
 
-    def test_whose_environment_is_gone_fails_and_says_so(self, yard):
+    def test_whose_environment_is_nowhere_fails_and_says_so(self, yard):
         yard.deploy(answering("hello"))
-        (yard.data_dir.environments / "llllllllllllllll-1" / "bin" / "python").unlink()
+        (yard.data_dir.environments / ENVIRONMENT / "bin" / "python").unlink()
         yard.start_host()
-        assert "environment is no longer on this machine" in yard.eventually_is(FAILED).message
+        reason = f"environments/{LOCK}.json is not in the object store"
+        assert reason in yard.eventually_is(FAILED).message
+        assert f"failed: {reason}" in yard.model_log(STORAGE_INITIALIZER)
+
+
+class TestAnEnvironmentOfAnotherMachine:
+    def test_is_made_here_which_the_deployments_log_tells(self, yard, tmp_path):
+        yard.move_environment_away(make_wheel(tmp_path, "alpha", code="GREETING = 'hello from a wheel'"))
+        yard.deploy(ANSWERS_FROM_A_PACKAGE)
+        yard.start_host()
+        yard.eventually_is(SUCCEEDED, serving=1)
+        assert yard.answers() == {"hello from a wheel"}
+        log = yard.model_log(STORAGE_INITIALIZER)
+        assert "fetching 1 packages" in log
+        assert f"environment {ENVIRONMENT} is complete" in log
+
+    def test_is_removed_once_it_is_published_no_more(self, yard):
+        yard.forget_environment()
+        yard.start_host()
+        eventually(lambda: not list(yard.data_dir.environments.iterdir()))
 
 
 class TestAnUpdate:

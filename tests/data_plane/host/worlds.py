@@ -19,7 +19,7 @@ def generation(number: int = 1, **changes: Any) -> WantedGeneration:
         readiness_probe=Probe(initial_delay_seconds=10, period_seconds=10, failure_threshold=3),
     )
     wanted = WantedGeneration(
-        id=100 + number, number=number, spec=spec, bundle_hash=f"bundle-{number}", environment="env-1"
+        id=100 + number, number=number, spec=spec, bundle_hash=f"bundle-{number}", lock_hash="l" * 64
     )
     return replace(wanted, **changes)
 
