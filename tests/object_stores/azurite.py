@@ -1,4 +1,4 @@
-"""Azurite, the Azure Blob server that Microsoft makes for tests: installed by npm once, and asked to make containers."""
+"""Azurite, the Azure Blob server that Microsoft makes for tests: installed by npm once, asked to make containers."""
 
 import base64
 import fcntl

@@ -37,7 +37,7 @@ def s3_server() -> Iterator[StoreServer]:
     """moto's server, which keeps its objects in memory and on temporary files."""
     with _folder() as folder:
         port = _free_port()
-        program = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        program = [sys.executable, str(Path(__file__).with_name("moto_server.py")), str(port)]
         with _serving(program, port, folder):
             yield _s3_store(f"http://127.0.0.1:{port}")
 

@@ -1,32 +1,145 @@
-"""An object store in a local folder: the default on one machine."""
+"""An object store in a local folder: the default on one machine.
+
+An object is written to a temporary file, synced, and appears by rename or link; so a reader sees a whole one or none.
+"""
 
 import contextlib
+import errno
+import heapq
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from io import FileIO
+from pathlib import Path
 from typing import BinaryIO
-from uuid import uuid4
 
-from modelyard.core.ports.object_store import ObjectMissing
+from modelyard.core.ports.object_store import UNFINISHED, ObjectMissing, StoreFull, StoreRefused, check_key
 
 _CHUNK = 1 << 20
-# Half-written objects lie beside the whole ones, so that the final rename stays on one file system.
-_UNFINISHED = ".unfinished"
 # No write takes as long: what is older was left by a process that died.
 _ABANDONED_SECONDS = 86_400
+# As many names of one folder are held at once; a larger folder is read again for each further page of its names.
+_PAGE = 50_000
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NOT_THERE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
 class FolderStore:
-    """Objects as files. A write goes to a temporary file first and appears by rename."""
+    """Objects as files. Half-written ones lie beside the whole ones, so that the rename stays on one file system."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._unfinished = root / _UNFINISHED
-        self._unfinished.mkdir(parents=True, exist_ok=True)
-        self._remove_abandoned()
+        self._unfinished = root / UNFINISHED
+        try:
+            with self._explained("write"):
+                self._unfinished.mkdir(parents=True, exist_ok=True)
+                self._remove_abandoned()
+        except (FileExistsError, NotADirectoryError):
+            raise StoreRefused(f"the object store's folder {root} is no folder: move what lies there away") from None
+
+    def __repr__(self) -> str:
+        return f"FolderStore({self._root})"
+
+    def put(self, key: str, chunks: Iterable[bytes]) -> int:
+        target = self._path(key)
+        with self._whole_file(key, chunks) as file, self._explained(f"write {key}"):
+            size = file.stat().st_size
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, target)
+        return size
+
+    def put_if_absent(self, key: str, chunks: Iterable[bytes]) -> bool:
+        target = self._path(key)
+        if target.exists():
+            return False
+        with self._whole_file(key, chunks) as file, self._explained(f"write {key}"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(file, target)
+            except FileExistsError:
+                return False
+        return True
+
+    def get(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        try:
+            with self._explained(f"read {key}"):
+                file = self._path(key).open("rb")
+        except _NOT_THERE:
+            raise ObjectMissing(key) from None
+        return _stream(file, start, length)
+
+    def size(self, key: str) -> int:
+        path = self._path(key)
+        try:
+            with self._explained(f"look up {key}"):
+                found = path.stat()
+        except _NOT_THERE:
+            raise ObjectMissing(key) from None
+        if not stat.S_ISREG(found.st_mode):
+            raise ObjectMissing(key)
+        return found.st_size
+
+    def exists(self, key: str) -> bool:
+        return self._path(key).is_file()
+
+    def copy(self, source: str, target: str) -> None:
+        path = self._path(target)
+        with self._whole_file(target, []) as file, self._explained(f"copy {source} to {target}"):
+            try:
+                shutil.copyfile(self._path(source), file)
+            except _NOT_THERE:
+                raise ObjectMissing(source) from None
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, path)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        folder, _, beginning = prefix.rpartition("/")
+        for key in _keys(self._root / folder, f"{folder}/" if folder else "", beginning):
+            if not key.startswith(f"{UNFINISHED}/"):
+                yield key
+
+    def delete(self, key: str) -> None:
+        with contextlib.suppress(*_NOT_THERE), self._explained(f"delete {key}"):
+            self._path(key).unlink()
+
+    def _path(self, key: str) -> Path:
+        check_key(key)
+        return self._root / key
+
+    @contextlib.contextmanager
+    def _whole_file(self, key: str, chunks: Iterable[bytes]) -> Iterator[Path]:
+        """A temporary file with this content, safely on the disk; gone after the block unless it was renamed."""
+        with self._explained(f"write {key}"):
+            descriptor, name = tempfile.mkstemp(dir=self._unfinished)
+        try:
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
+                for chunk in _gathered(chunks):
+                    with self._explained(f"write {key}"):
+                        _write_all(file, chunk)
+                with self._explained(f"write {key}"):
+                    os.fsync(file.fileno())
+            yield Path(name)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _explained(self, operation: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _NO_SPACE:
+                raise StoreFull(
+                    f"no space left on device to {operation}: free space in {self._root}, the object store's folder"
+                ) from None
+            if error.errno in _NOT_ALLOWED:
+                raise StoreRefused(
+                    f"the object store's folder {self._root} does not allow to {operation}: {error.strerror}"
+                ) from None
+            raise
 
     def _remove_abandoned(self) -> None:
         for file in self._unfinished.iterdir():
@@ -34,85 +147,49 @@ class FolderStore:
                 if file.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
                     file.unlink()
 
-    def put(self, key: str, chunks: Iterable[bytes]) -> int:
-        target = self._path(key)
-        descriptor, name = tempfile.mkstemp(dir=self._unfinished)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                for chunk in chunks:
-                    file.write(chunk)
-                size = file.tell()
-                file.flush()
-                os.fsync(file.fileno())
-            self._publish(Path(name), target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        return size
 
-    def get(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        try:
-            file = self._path(key).open("rb")
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-            raise ObjectMissing(key) from None
-        return _stream(file, start, length)
-
-    def size(self, key: str) -> int:
-        try:
-            return self._path(key).stat().st_size
-        except (FileNotFoundError, NotADirectoryError):
-            raise ObjectMissing(key) from None
-
-    def exists(self, key: str) -> bool:
-        return self._path(key).is_file()
-
-    def copy(self, source: str, target: str) -> None:
-        unfinished = self._unfinished / uuid4().hex
-        try:
-            _link_or_copy(self._path(source), unfinished)
-            self._publish(unfinished, self._path(target))
-        except (FileNotFoundError, NotADirectoryError):
-            raise ObjectMissing(source) from None
-        finally:
-            # Renaming one name of a file to another of its names does nothing.
-            unfinished.unlink(missing_ok=True)
-
-    def list(self, prefix: str) -> Iterator[str]:
-        folder = self._root / prefix.rpartition("/")[0]
-        for path in sorted(_files_below(folder)):
-            key = path.relative_to(self._root).as_posix()
-            if key.startswith(prefix) and not key.startswith(_UNFINISHED):
-                yield key
-
-    def delete(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
-
-    def _path(self, key: str) -> Path:
-        parts = PurePosixPath(key).parts
-        if not parts or key.startswith("/") or ".." in parts or "\0" in key or parts[0] == _UNFINISHED:
-            raise ValueError(f"not an object key: {key!r}")
-        return self._root.joinpath(*parts)
-
-    def _publish(self, unfinished: Path, target: Path) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(unfinished, target)
+def _gathered(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same stream in pieces that are worth a system call each."""
+    held, size = list[bytes](), 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if size >= _CHUNK:
+            yield b"".join(held)
+            held, size = [], 0
+    yield b"".join(held)
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
-    """A second name is as good as a copy: objects are replaced, and never changed."""
-    try:
-        os.link(source, target)
-    except (FileNotFoundError, NotADirectoryError):
-        raise
-    except OSError:
-        # Not every file system can do it.
-        shutil.copyfile(source, target)
+def _write_all(file: FileIO, chunk: bytes) -> None:
+    left = memoryview(chunk)
+    while left:
+        left = left[file.write(left) :]
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            yield Path(parent) / name
+def _keys(folder: Path, prefix: str, beginning: str = "") -> Iterator[str]:
+    for name in _names_in_order(folder, beginning):
+        if name.endswith("/"):
+            yield from _keys(folder / name, f"{prefix}{name}")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _names_in_order(folder: Path, beginning: str) -> Iterator[str]:
+    """Files, and folders with a '/' at their end, as that is how they stand in a key and so in its order."""
+    last = ""
+    while page := heapq.nsmallest(_PAGE, (name for name in _names(folder, beginning) if name > last)):
+        yield from page
+        if len(page) < _PAGE:
+            return
+        last = page[-1]
+
+
+def _names(folder: Path, beginning: str) -> Iterator[str]:
+    # Folders that go while they are listed hold no keys any more.
+    with contextlib.suppress(*_NOT_THERE), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(beginning):
+                yield f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name
 
 
 def _stream(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:

@@ -1,16 +1,97 @@
-"""From a storage URL to an object store."""
+"""From a storage URL to an object store. Credentials and endpoints come from the environment, never from the URL."""
 
+import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
+from modelyard.core.adapters.azure_store import azure_store
+from modelyard.core.adapters.cloud_store import Patience
 from modelyard.core.adapters.folder_store import FolderStore
+from modelyard.core.adapters.s3_store import s3_store
 from modelyard.core.errors import InvalidRequest
 from modelyard.core.ports.object_store import ObjectStore
 
+_SPELLINGS = (
+    "file:///absolute/folder, s3://bucket/prefix, az://account/container/prefix "
+    "or https://account.blob.core.windows.net/container/prefix"
+)
+_AZURE_HOST = re.compile(r"(?P<account>[^.]+)\.(blob|dfs)\.core\.[a-z0-9.]+")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_CONTAINER = re.compile(r"(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*|\$root")
+_ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 
-def open_store(url: str) -> ObjectStore:
-    """The store at `url`; `file:///absolute/folder` is the one kind there is today."""
-    parts = urlsplit(url)
-    if parts.scheme != "file" or parts.netloc or not parts.path:
-        raise InvalidRequest(f"MODELYARD_STORAGE_URL {url!r} is not supported: give file:///absolute/folder")
+
+def open_store(url: str, environment: Mapping[str, str] | None = None) -> ObjectStore:
+    """The store at `url`; nothing is asked of it yet. Raises InvalidRequest, in one line, for a URL that is none."""
+    try:
+        parts = urlsplit(url)
+        user_info = parts.username is not None
+        parts.port  # noqa: B018 - it is read, and checked, only when it is asked for
+    except ValueError:
+        raise _not_a_store(url, "its host or port is malformed") from None
+    if user_info or parts.query or parts.fragment:
+        raise InvalidRequest(
+            "MODELYARD_STORAGE_URL may hold no credentials, signature or other options (no '@', '?' or '#'): "
+            "credentials come from the environment, such as AWS_SECRET_ACCESS_KEY or AZURE_STORAGE_CONNECTION_STRING"
+        )
+    variables = os.environ if environment is None else environment
+    match parts.scheme:
+        case "file":
+            return _folder(url, parts)
+        case "s3":
+            return _s3(url, parts, variables)
+        case "az" | "https":
+            return _azure(url, parts, variables)
+    raise _not_a_store(url, f"there is no kind {parts.scheme!r}" if parts.scheme else "it has no kind before '://'")
+
+
+def _folder(url: str, parts: SplitResult) -> ObjectStore:
+    if parts.netloc:
+        raise _not_a_store(url, f"a folder has no host; three slashes make it file:///{parts.netloc}{parts.path}")
+    if not parts.path.startswith("/") or parts.path == "/":
+        raise _not_a_store(url, "the absolute path of a folder is missing")
     return FolderStore(Path(unquote(parts.path)))
+
+
+def _s3(url: str, parts: SplitResult, environment: Mapping[str, str]) -> ObjectStore:
+    if not _BUCKET.fullmatch(parts.netloc):
+        raise _not_a_store(url, f"{parts.netloc!r} is no name of a bucket")
+    _check_endpoint(environment, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    return s3_store(parts.netloc, _prefix(url, parts.path), environment, Patience())
+
+
+def _azure(url: str, parts: SplitResult, environment: Mapping[str, str]) -> ObjectStore:
+    account = parts.netloc
+    if parts.scheme == "https":
+        host = _AZURE_HOST.fullmatch(parts.netloc)
+        if host is None:
+            raise _not_a_store(url, f"{parts.netloc!r} is no host of Azure Blob Storage")
+        account = host["account"]
+    if not _ACCOUNT.fullmatch(account):
+        raise _not_a_store(url, f"{account!r} is no name of a storage account")
+    container, _, prefix = parts.path.lstrip("/").partition("/")
+    if not _CONTAINER.fullmatch(container):
+        raise _not_a_store(url, f"{container!r} is no name of a container")
+    _check_endpoint(environment, "AZURE_STORAGE_ENDPOINT")
+    return azure_store(account, container, _prefix(url, prefix), environment, Patience())
+
+
+def _prefix(url: str, path: str) -> str:
+    prefix = unquote(path).strip("/")
+    if prefix and any(part in {"", ".", ".."} for part in prefix.split("/")):
+        raise _not_a_store(url, "its path has an empty part, '.' or '..'")
+    return prefix
+
+
+def _check_endpoint(environment: Mapping[str, str], *names: str) -> None:
+    for name in names:
+        endpoint = environment.get(name)
+        if endpoint and not re.fullmatch(r"https?://[^/@?#\s:]+(:\d{1,5})?(/[^@?#\s]*)?", endpoint):
+            # Not quoted: somebody may have put a secret there.
+            raise InvalidRequest(f"{name} is no URL such as https://host:port: correct it")
+
+
+def _not_a_store(url: str, why: str) -> InvalidRequest:
+    return InvalidRequest(f"MODELYARD_STORAGE_URL {url!r} is not supported: {why}; give {_SPELLINGS}")

@@ -1,0 +1,70 @@
+"""Azure Blob Storage: az://account/container/prefix."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from obstore.store import AzureStore
+
+from modelyard.core.adapters.cloud_store import CloudStore, Patience
+from modelyard.core.adapters.store_refusals import StorePlace
+from modelyard.core.errors import InvalidRequest
+
+_CONNECTION = "AZURE_STORAGE_CONNECTION_STRING"
+# Handed on as they are; the library knows these names.
+_VARIABLES = (
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_STORAGE_ENDPOINT",
+    "AZURE_CLIENT_ID",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_TENANT_ID",
+    "AZURE_AUTHORITY_HOST",
+    "AZURE_FEDERATED_TOKEN_FILE",
+)
+_OF_CONNECTION = {
+    "AccountKey": "azure_storage_account_key",
+    "SharedAccessSignature": "azure_storage_sas_token",
+    "BlobEndpoint": "azure_storage_endpoint",
+}
+
+
+def azure_store(
+    account: str, container: str, prefix: str, environment: Mapping[str, str], patience: Patience
+) -> CloudStore:
+    config: dict[str, Any] = {name.lower(): environment[name] for name in _VARIABLES if environment.get(name)}
+    if environment.get(_CONNECTION):
+        config |= _from_connection(environment[_CONNECTION], account)
+    endpoint = config.get("azure_storage_endpoint", f"https://{account}.blob.core.windows.net")
+
+    def connect(seconds: float) -> AzureStore:
+        return AzureStore(
+            container,
+            prefix=prefix or None,
+            config={"azure_storage_account_name": account, **config},  # type: ignore[arg-type]
+            client_options=patience.client_options(seconds, allow_http=endpoint.startswith("http://")),
+            retry_config=patience.retries(),
+        )
+
+    parts = urlsplit(endpoint)
+    port = f":{parts.port}" if parts.port else ""
+    name = f"az://{account}/{container} at {parts.hostname}{port}"
+    place = StorePlace(name, "container", f"{_CONNECTION} or AZURE_STORAGE_ACCOUNT_KEY")
+    return CloudStore(place, connect, patience)
+
+
+def _from_connection(connection: str, account: str) -> dict[str, str]:
+    """Never quotes the string: it holds the key."""
+    fields = dict(field.strip().split("=", 1) for field in connection.split(";") if "=" in field)
+    named = fields.get("AccountName", account)
+    if named != account:
+        raise InvalidRequest(
+            f"{_CONNECTION} is of account {named!r}, MODELYARD_STORAGE_URL of {account!r}: make them the same"
+        )
+    if not fields.keys() & {"AccountKey", "SharedAccessSignature"}:
+        raise InvalidRequest(f"{_CONNECTION} holds no AccountKey and no SharedAccessSignature: copy it whole")
+    config = {ours: fields[theirs] for theirs, ours in _OF_CONNECTION.items() if fields.get(theirs)}
+    if "BlobEndpoint" not in fields and "EndpointSuffix" in fields:
+        scheme = fields.get("DefaultEndpointsProtocol", "https")
+        config["azure_storage_endpoint"] = f"{scheme}://{account}.blob.{fields['EndpointSuffix']}"
+    return config

@@ -1,0 +1,279 @@
+"""An object store of S3's or Azure's kind, through obstore, with what the port promises and obstore leaves to us.
+
+- Objects are read a part at a time with the first part's etag, so that a slow reader holds no connection open and the
+  parts are of one object; a part that is cut off is asked for again.
+- A stream is looked at before it is sent: what fits into one part is one request, a longer one a multipart upload.
+- Errors become the port's; no text of the library or the server gets out.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, TypeVar
+from uuid import uuid4
+
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.store import AzureStore, S3Store
+
+from modelyard.core.adapters.store_refusals import BeyondEnd, StorePlace, refusal
+from modelyard.core.ports.object_store import UNFINISHED, ObjectMissing, StoreRefused, StoreUnavailable, check_key
+
+if TYPE_CHECKING:
+    # The library has these in its stubs alone.
+    from obstore import GetOptions
+    from obstore.store import ClientConfig, RetryConfig
+
+Answer = TypeVar("Answer")
+
+_PART = 8 << 20
+_FIRST_PART = 1 << 20
+# Parts sent at once: with _PART, what a put holds in memory.
+_AT_ONCE = 4
+_KEYS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a request may take, and for how long it is repeated, later and later."""
+
+    request_seconds: float = 60
+    copy_seconds: float = 900
+    retry_seconds: float = 60
+    most_retries: int = 8
+
+    def client_options(self, seconds: float, *, allow_http: bool) -> "ClientConfig":
+        return {"timeout": timedelta(seconds=seconds), "connect_timeout": "5s", "allow_http": allow_http}
+
+    def retries(self) -> "RetryConfig":
+        backoff = {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2}
+        return {
+            "backoff": backoff,  # type: ignore[typeddict-item]
+            "max_retries": self.most_retries,
+            "retry_timeout": timedelta(seconds=self.retry_seconds),
+        }
+
+
+class CloudStore:
+    def __init__(
+        self,
+        place: StorePlace,
+        connect: Callable[[float], S3Store | AzureStore],
+        patience: Patience,
+        *,
+        largest_copy: int | None = None,
+    ) -> None:
+        """`connect` makes a client whose requests may take that many seconds."""
+        self._place = place
+        self._store = connect(patience.request_seconds)
+        self._copying = connect(patience.copy_seconds)
+        self._patience = patience
+        self._largest_copy = largest_copy
+
+    def __repr__(self) -> str:
+        return f"CloudStore({self._place.name})"
+
+    def put(self, key: str, chunks: Iterable[bytes]) -> int:
+        check_key(key)
+        return self._put(key, *_beginning(chunks))
+
+    def put_if_absent(self, key: str, chunks: Iterable[bytes]) -> bool:
+        check_key(key)
+        if self.exists(key):
+            return False
+        beginning, rest = _beginning(chunks)
+        try:
+            if rest is None:
+                self._asked("write", key, lambda: self._store.put(key, b"".join(beginning), mode="create"))
+            else:
+                self._put_large_if_absent(key, beginning, rest)
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def get(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        check_key(key)
+        if length == 0:
+            self.size(key)
+            return iter(())
+        first = self._part(key, start, min(_FIRST_PART, length or _FIRST_PART), None)
+        return self._parts(key, first, start, length) if first.content else iter(())
+
+    def size(self, key: str) -> int:
+        check_key(key)
+        try:
+            return self._asked("look up", key, lambda: self._store.head(key))["size"]
+        except StoreRefused:
+            # The answer to HEAD has no body and so no cause; a listing's has.
+            next(self.list(key), None)
+            raise
+
+    def exists(self, key: str) -> bool:
+        try:
+            self.size(key)
+        except ObjectMissing:
+            return False
+        return True
+
+    def copy(self, source: str, target: str) -> None:
+        check_key(target)
+        size = self.size(source)
+        if self._largest_copy is not None and size > self._largest_copy:
+            self.put(target, self.get(source))
+            return
+        try:
+            self._asked("copy", source, lambda: self._copying.copy(source, target))
+        except AlreadyExistsError:
+            raise StoreUnavailable(f"{target} was written by another while {source} was copied there") from None
+        self._await_copy(target, size)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        for _, keys in groupby(self._listed(prefix), _up_to_where_orders_differ):
+            yield from sorted(keys)
+
+    def delete(self, key: str) -> None:
+        check_key(key)
+        with suppress(ObjectMissing):
+            self._asked("delete", key, lambda: self._store.delete(key))
+
+    def _put(self, key: str, beginning: Sequence[bytes], rest: Iterator[bytes] | None) -> int:
+        if rest is None:
+            content = b"".join(beginning)
+            self._asked("write", key, lambda: self._store.put(key, content, use_multipart=False))
+            return len(content)
+        source = _Source(chain(beginning, rest))
+        try:
+            self._asked(
+                "write",
+                key,
+                lambda: self._store.put(key, source, use_multipart=True, chunk_size=_PART, max_concurrency=_AT_ONCE),
+            )
+        finally:
+            # What the caller's own stream raised is the caller's, whatever the library makes of it.
+            if source.error is not None:
+                raise source.error
+        return source.size
+
+    def _put_large_if_absent(self, key: str, beginning: Sequence[bytes], rest: Iterator[bytes]) -> None:
+        """A multipart upload has no condition; the copy of a whole object has."""
+        whole = f"{UNFINISHED}/{uuid4().hex}"
+        try:
+            size = self._put(whole, beginning, rest)
+            self._asked("write", key, lambda: self._copying.copy(whole, key, overwrite=False))
+            self._await_copy(key, size)
+        finally:
+            with suppress(StoreUnavailable, StoreRefused, ObjectMissing):
+                self._asked("delete", whole, lambda: self._store.delete(whole))
+
+    def _await_copy(self, target: str, size: int) -> None:
+        """Azure may answer while it is still copying; until it has done, the target is shorter."""
+        deadline, pause = time.monotonic() + self._patience.copy_seconds, 0.05
+        while self.size(target) != size:
+            if time.monotonic() > deadline:
+                raise StoreUnavailable(f"the object store {self._place.name} did not finish the copy to {target}")
+            time.sleep(pause)
+            pause = min(2 * pause, 2.0)
+
+    def _parts(self, key: str, part: "_Part", start: int, length: int | None) -> Iterator[bytes]:
+        end = part.object_size if length is None else min(part.object_size, start + length)
+        yield part.content
+        at = start + len(part.content)
+        while at < end:
+            content = self._part(key, at, min(_PART, end - at), part.etag).content
+            yield content
+            at += len(content)
+
+    def _part(self, key: str, start: int, length: int, etag: str | None) -> "_Part":
+        try:
+            return self._asked("read", key, lambda: self._fetched(key, start, length, etag))
+        except BeyondEnd:
+            if self.size(key) > start:
+                raise self._changed(key) from None
+            return _Part(b"", 0, None)
+        except PreconditionError:
+            raise StoreUnavailable(
+                f"{key} in {self._place.name} was replaced while it was read: read it again"
+            ) from None
+
+    def _changed(self, key: str) -> StoreUnavailable:
+        return StoreUnavailable(f"{key} in the object store {self._place.name} was replaced while it was read")
+
+    def _fetched(self, key: str, start: int, length: int, etag: str | None) -> "_Part":
+        options: GetOptions = {"range": (start, start + length)}
+        answer = self._store.get(key, options=options if etag is None else {**options, "if_match": etag})
+        content, size = bytes(answer.bytes()), answer.meta["size"]
+        if len(content) != min(length, size - start):
+            raise StoreUnavailable(f"the object store {self._place.name} gave less of {key} than it promised")
+        return _Part(content, size, answer.meta["e_tag"])
+
+    def _listed(self, prefix: str) -> Iterator[str]:
+        folder, _, beginning = prefix.rpartition("/")
+        # A store skips to after the offset where it can; the prefix without its last letter is before all of its keys.
+        offset = prefix[:-1].rstrip("/") if beginning else None
+        pages = self._asked(
+            "list", prefix, lambda: self._store.list(folder or None, offset=offset or None, chunk_size=_KEYS_AT_ONCE)
+        )
+        while page := self._asked("list", prefix, lambda: next(pages, None)):
+            for found in page:
+                key = found["path"]
+                if key.startswith(prefix) and not key.startswith(f"{UNFINISHED}/"):
+                    yield key
+
+    def _asked(self, operation: str, key: str, ask: Callable[[], Answer]) -> Answer:
+        try:
+            return ask()
+        except (AlreadyExistsError, PreconditionError):
+            raise
+        except (BaseError, FileNotFoundError) as error:
+            raise refusal(error, self._place, operation, key) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    content: bytes
+    object_size: int
+    etag: str | None
+
+
+class _Source:
+    """A stream on its way into a put: how much went, and what it raised."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self.size = 0
+        self.error: BaseException | None = None
+
+    def __iter__(self) -> "_Source":
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            chunk = next(self._chunks)
+        except StopIteration:
+            raise
+        except BaseException as error:
+            self.error = error
+            raise
+        self.size += len(chunk)
+        return chunk
+
+
+def _beginning(chunks: Iterable[bytes]) -> tuple[Sequence[bytes], Iterator[bytes] | None]:
+    """The stream's first part, and what follows it: None where that was all."""
+    rest, beginning, size = iter(chunks), list[bytes](), 0
+    for chunk in rest:
+        beginning.append(chunk)
+        size += len(chunk)
+        if size > _PART:
+            return beginning, rest
+    return beginning, None
+
+
+def _up_to_where_orders_differ(key: str) -> tuple[str, bool]:
+    """Some servers order keys by UTF-16, which differs from UTF-8 only after the first letter beyond U+D7FF."""
+    for at, letter in enumerate(key):
+        if letter > "\ud7ff":
+            return key[:at], True
+    return key, False

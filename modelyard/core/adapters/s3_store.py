@@ -1,0 +1,67 @@
+"""Amazon S3, and what speaks its protocol: s3://bucket/prefix."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from obstore.store import S3Store
+
+from modelyard.core.adapters.cloud_store import CloudStore, Patience
+from modelyard.core.adapters.store_refusals import StorePlace
+
+# Handed on as they are; the library knows these names.
+_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_DEFAULT_REGION",
+    "AWS_REGION",
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_SERVER_SIDE_ENCRYPTION",
+    "AWS_SSE_KMS_KEY_ID",
+)
+# More than this S3 copies only in parts.
+_LARGEST_COPY = 5 << 30
+
+
+def s3_store(
+    bucket: str,
+    prefix: str,
+    environment: Mapping[str, str],
+    patience: Patience,
+    *,
+    largest_copy: int = _LARGEST_COPY,
+) -> CloudStore:
+    endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
+    config: dict[str, Any] = {name.lower(): environment[name] for name in _VARIABLES if environment.get(name)}
+    if endpoint:
+        config["aws_endpoint_url"] = endpoint
+
+    def connect(seconds: float) -> S3Store:
+        return S3Store(
+            bucket,
+            prefix=prefix or None,
+            config=config,  # type: ignore[arg-type]
+            # Not each server of S3's protocol knows the request that deletes many; we delete one at a time.
+            disable_bulk_delete=True,
+            copy_if_not_exists="multipart",
+            client_options=patience.client_options(seconds, allow_http=(endpoint or "").startswith("http://")),
+            retry_config=patience.retries(),
+        )
+
+    place = StorePlace(_named(bucket, endpoint), "bucket", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    return CloudStore(place, connect, patience, largest_copy=largest_copy)
+
+
+def _named(bucket: str, endpoint: str | None) -> str:
+    if not endpoint:
+        return f"s3://{bucket}"
+    parts = urlsplit(endpoint)
+    port = f":{parts.port}" if parts.port else ""
+    return f"s3://{bucket} at {parts.hostname}{port}"

@@ -1,0 +1,70 @@
+"""What is the folder's own, beside the contract of every store."""
+
+import errno
+import os
+import time
+import tracemalloc
+
+import pytest
+
+from modelyard.core.adapters import folder_store
+from modelyard.core.adapters.folder_store import FolderStore
+from modelyard.core.ports.object_store import StoreFull, StoreRefused
+
+
+def test_what_a_process_that_died_left_unfinished_is_removed_once_it_is_old(tmp_path):
+    unfinished = tmp_path / "objects" / ".unfinished"
+    FolderStore(tmp_path / "objects")
+    for name, age in (("old", 2 * 86_400), ("new", 10)):
+        (unfinished / name).touch()
+        os.utime(unfinished / name, (time.time() - age,) * 2)
+    FolderStore(tmp_path / "objects")
+    assert [file.name for file in unfinished.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_named_and_nothing_is_left_of_the_object(tmp_path, monkeypatch, number):
+    store = FolderStore(tmp_path / "objects")
+    store.put("before", [b"whole"])
+
+    def full(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", full)
+    for write in (store.put, store.put_if_absent):
+        with pytest.raises(StoreFull) as refused:
+            write("too/large", [b"x" * 100_000])
+        assert str(refused.value) == (
+            f"no space left on device to write too/large: free space in {tmp_path}/objects, the object store's folder"
+        )
+    assert list(store.list("")) == ["before"]
+    assert list((tmp_path / "objects/.unfinished").iterdir()) == []
+
+
+def test_a_callers_own_full_disk_is_not_taken_for_the_stores(tmp_path):
+    def breaks_off():
+        raise OSError(errno.ENOSPC, "No space left on device", "/elsewhere")
+        yield b""
+
+    with pytest.raises(OSError, match="/elsewhere"):
+        FolderStore(tmp_path).put("k", breaks_off())
+
+
+def test_a_folder_that_may_not_be_written_is_refused_in_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreRefused, match=r"folder .*/file is no folder"):
+        FolderStore(tmp_path / "file")
+
+
+def test_a_folder_of_very_many_keys_is_listed_without_holding_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_store, "_PAGE", 500)
+    store = FolderStore(tmp_path)
+    store.put("many/k", [b""])
+    for number in range(20_000):
+        os.link(tmp_path / "many/k", tmp_path / f"many/{number:06d}-with-a-name-of-some-length")
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in store.list("many/")) == 20_001
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
