@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database
 from modelyard.core.errors import InvalidRequest, InvalidSetting, PlatformError
+from modelyard.core.ports.object_store import ObjectStore, StoreUnavailable, check_store
 from modelyard.supervisor.given_settings import (
     ADMIN_TOKEN,
     BROKER_URL,
@@ -24,7 +25,7 @@ from modelyard.supervisor.given_settings import (
     STORAGE_URL,
     place_of,
 )
-from modelyard.supervisor.patience import Patience
+from modelyard.supervisor.patience import NotYet, Patience
 from modelyard.supervisor.prepare_broker import check_broker
 from modelyard.supervisor.prepare_database import (
     bring_up_to_date,
@@ -39,12 +40,7 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     patience = Patience(float(os.environ[START_PATIENCE]), lambda line: print(line, flush=True))
     try:
-        if options.wait_for_schema:
-            _wait_for_schema(os.environ, patience)
-        else:
-            _migrate(os.environ, patience, replace_token=options.replace_token)
-        if not options.migrate_only:
-            _reach_broker_and_store(os.environ, patience)
+        _prepare(options, os.environ, patience)
     except PlatformError as refusal:
         print(refusal.message, file=sys.stderr)
         return 2 if isinstance(refusal, InvalidSetting | InvalidRequest) else 1
@@ -52,6 +48,18 @@ def main(arguments: list[str]) -> int:
         print(f"{DATABASE_URL} cannot be read as a database URL", file=sys.stderr)
         return 2
     return 0
+
+
+def _prepare(options: argparse.Namespace, environment: Mapping[str, str], patience: Patience) -> None:
+    # A typo in its URL is said before anybody is asked anything.
+    store = None if options.migrate_only else open_store(environment[STORAGE_URL])
+    if options.wait_for_schema:
+        _wait_for_schema(environment, patience)
+    else:
+        _migrate(environment, patience, replace_token=options.replace_token)
+    if store is not None:
+        _reach_broker(environment, patience)
+        patience.wait_for("the object store", lambda: _check_store(store))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,10 +88,16 @@ def _wait_for_schema(environment: Mapping[str, str], patience: Patience) -> None
     patience.wait_for(f"the schema of the database at {place_of(url)}", lambda: wait_for_schema(engine))
 
 
-def _reach_broker_and_store(environment: Mapping[str, str], patience: Patience) -> None:
+def _reach_broker(environment: Mapping[str, str], patience: Patience) -> None:
     url = environment[BROKER_URL]
     patience.wait_for(f"the broker at {place_of(url)}", lambda: check_broker(url))
-    open_store(environment[STORAGE_URL])
+
+
+def _check_store(store: ObjectStore) -> None:
+    try:
+        check_store(store)
+    except StoreUnavailable as error:
+        raise NotYet(error.message) from None
 
 
 if __name__ == "__main__":

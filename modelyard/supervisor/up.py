@@ -134,7 +134,8 @@ class _Supervisor:
 
     def _stop(self) -> None:
         """Requests under way are answered while models and servers still run; builds and jobs are given back."""
-        self._say("stopping")
+        if self._signals.told_to_stop:
+            self._say("stopping")
         self._health.over()
         for listener in (self._control, self._scoring):
             # Whoever comes now is refused, where a socket that nobody serves would let them wait.

@@ -42,11 +42,3 @@ def test_as_root_a_data_dir_that_others_cannot_reach_is_refused_and_not_made(pas
     assert done.returncode == 1
     assert "choose a --data-dir" in done.stderr
     assert not (closed / "data").exists()
-
-
-def test_a_database_that_does_not_answer_is_a_readable_line(passable_folder):
-    url = "postgresql+psycopg://nobody@127.0.0.1:1/none"
-    done = up(passable_folder / "data", MODELYARD_DATABASE_URL=url)
-    assert done.returncode == 1
-    assert "the database does not answer" in done.stderr
-    assert "Traceback" not in done.stderr

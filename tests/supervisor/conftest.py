@@ -1,0 +1,14 @@
+import pytest
+
+from modelyard.core.adapters.secret_box import new_master_key
+
+
+@pytest.fixture
+def servers(passable_folder, database_url, broker_url) -> dict[str, str]:
+    """The variables of a platform whose servers are all there."""
+    return {
+        "MODELYARD_DATABASE_URL": database_url,
+        "MODELYARD_BROKER_URL": broker_url,
+        "MODELYARD_STORAGE_URL": (passable_folder / "objects").as_uri(),
+        "MODELYARD_MASTER_KEY": new_master_key(),
+    }
