@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.execute import BuildOrder, build_environment
+from builder.execute import BuildOrder, Packing, build_environment
 from builder.installers.kept_process import lifeline
 from builder.workshop import Workshop, open_workshop
 from modelyard.core.data_dir import DataDir
@@ -116,6 +116,7 @@ def build(
     *,
     modules: tuple[str, ...] = (),
     folder: Path = Path("/nonexistent"),
+    packing: Packing = lambda built, say: nullcontext(),
     **options,
 ) -> BuiltEnvironment:
     """Build without a database: what is complete on disk counts as published."""
@@ -124,7 +125,7 @@ def build(
             shop,
             BuildOrder(spec, folder, modules, **options),
             already_built=lambda lock: shop.environments.find(lock.digest),
-            packing=lambda built, say: nullcontext(),
+            packing=packing,
             publish=lambda built: None,
             progress=progress,
             alive=alive,

@@ -24,8 +24,9 @@ def make_wheel(
     code: str = "",
     requires: Sequence[str] = (),
     modules: Mapping[str, str] | None = None,
+    unrecorded: Mapping[str, str] | None = None,
 ) -> Path:
-    """A wheel with one package, `name`, that holds `code`; or with the files `modules`."""
+    """A wheel with one package, `name`, that holds `code`; or with the files `modules`. RECORD lacks `unrecorded`."""
     information = f"{name}-{version}.dist-info"
     metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     metadata += [f"Requires-Dist: {requirement}" for requirement in requires]
@@ -35,7 +36,7 @@ def make_wheel(
         f"{information}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{path},{_record_hash(text)},{len(text)}\n" for path, text in files.items())
-    files[f"{information}/RECORD"] = f"{record}{information}/RECORD,,\n"
+    files |= {f"{information}/RECORD": f"{record}{information}/RECORD,,\n", **(unrecorded or {})}
     folder.mkdir(parents=True, exist_ok=True)
     wheel = folder / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:

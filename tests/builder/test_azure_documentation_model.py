@@ -9,9 +9,12 @@ import pytest
 from builder.installers.import_check import modules_to_import
 from builder.plan import plan_environment
 from builder.scoring_script.generate import ScriptSubject, generate_scoring_script
+from builder.wheels.wheel_store import WheelStore
+from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.domain.mlmodel import parse_mlmodel
 from modelyard.core.environments.folder import BuiltEnvironment
 from tests.builder.conftest import GUEST, Recorder, build
+from tests.builder.machines import distributions, files, other_machine
 
 CONDA = """\
 channels:
@@ -108,6 +111,27 @@ def run(environment: BuiltEnvironment, program: str, *arguments: str | Path) -> 
     command = [environment.python, "-W", "ignore", "-c", program, *arguments]
     variables = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(command, check=True, capture_output=True, text=True, env=variables, cwd="/").stdout
+
+
+_PREDICT = """
+import mlflow.pyfunc, pandas, sys
+print(mlflow.pyfunc.load_model(sys.argv[1]).predict(pandas.DataFrame({"a": [0.5, 2.5], "b": [1.0, 0.0]})).tolist())
+"""
+
+
+@pytest.mark.long
+def test_on_another_machine_it_is_made_again_without_an_index_and_predicts_the_same(
+    documented, workshop, passable_folder, tmp_path
+):
+    environment, _ = documented
+    objects = FolderStore(passable_folder / "objects")
+    with WheelStore(objects, work=workshop.work, fetched=workshop.wheels).packing(environment, print):
+        pass
+    again = other_machine(passable_folder, workshop).restore(environment.lock.digest)
+    assert distributions(again) == distributions(environment)
+    assert files(again) == files(environment)
+    run(environment, _TRAIN, tmp_path / "model")
+    assert run(again, _PREDICT, tmp_path / "model") == run(environment, _PREDICT, tmp_path / "model")
 
 
 class TestTheDocumentedEnvironment:
