@@ -82,9 +82,9 @@ def postgres(session_data_dir: DataDir) -> Iterator[EmbeddedPostgres]:
     server.clean_up()
 
 
-@pytest.fixture
-def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
-    """A database of the test's own, with the schema that the migrations make."""
+@contextmanager
+def own_database(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """A database with the schema that the migrations make, for the length of the block; yields its URL."""
     name = f"test_{next(_database_numbers)}"
     server = create_engine(postgres.url("postgres"), isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
@@ -93,6 +93,13 @@ def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     with server.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     server.dispose()
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """A database of the test's own."""
+    with own_database(postgres) as url:
+        yield url
 
 
 @pytest.fixture

@@ -34,18 +34,22 @@ def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 
 
 class Platform:
-    """One data dir, on which a platform may be started more than once."""
+    """One data dir, on which a platform, or some of its roles, may be started more than once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **variables: str) -> None:
         self.folder = folder
         self.data_dir = folder / "data"
         self.log = folder / "up.log"
-        self.environment = own_environment(folder, os.environ)
+        self.environment = {**own_environment(folder, os.environ), **variables}
         self._process: subprocess.Popen[bytes] | None = None
 
     # Its life.
 
     def start(self, *options: str) -> None:
+        self.launch(*options)
+        self.await_start()
+
+    def launch(self, *options: str) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [MODELYARD, "up", "--data-dir", self.data_dir, "--port", "0", "--scoring-port", "0", *options],
@@ -54,6 +58,8 @@ class Platform:
                 env=self.environment,
                 start_new_session=True,
             )
+
+    def await_start(self) -> None:
         wait_until(self._is_up, 60, f"the platform is up; it printed: {self.log.read_text()}")
 
     def _is_up(self) -> bool:
@@ -66,8 +72,15 @@ class Platform:
 
     def stop(self) -> None:
         """As Ctrl-C does."""
+        self.interrupt()
+        self.await_end()
+
+    def interrupt(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGINT)
+
+    def await_end(self) -> None:
+        assert self._process is not None
         self._process.wait(20)
 
     def kill(self) -> None:
@@ -75,6 +88,10 @@ class Platform:
         assert self._process is not None
         self._process.kill()
         self._process.wait(20)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     @property
     def facts(self) -> dict[str, Any]:
