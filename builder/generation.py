@@ -147,10 +147,8 @@ class _Building:
 
     def _fail_if_full(self, error: OSError) -> None:
         if error.errno in _NO_SPACE:
-            folder = error.filename or self._desk.models.parent
-            self._fail(
-                "InsufficientStorage", f"no space left on device for {folder}: free space there, then deploy again"
-            )
+            place = error.filename or self._desk.models.parent
+            self._fail("InsufficientStorage", f"no space left on device: free space in {place}, then deploy again")
         else:
             self._try_again_later(error)
 

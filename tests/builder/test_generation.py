@@ -1,9 +1,11 @@
 """Building a deployment's generation: against Postgres and the object store, with uv, of packages made in a moment."""
 
+import errno
 import json
 import shutil
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +19,7 @@ from modelyard.core.db.rows import BuiltEnvironmentRow, EnvironmentBuildRow
 from modelyard.core.domain.bundle import Bundle
 from modelyard.core.domain.lifecycle import GenerationState
 from modelyard.core.logs import STORAGE_INITIALIZER, read_log
+from modelyard.core.ports.object_store import StoreUnavailable
 from tests.builder.deployments import Deployments
 from tests.builder.packages import PackageIndex
 
@@ -271,6 +274,35 @@ class TestFailedGenerations:
         blobs.with_name("away").rename(blobs)
         build_generation(desk, generation_id)
         assert deployments.generation(generation_id).state == GenerationState.BUILT
+
+
+class TestAnObjectStoreThatTakesNoPackages:
+    def build(self, deployments, desk, folder, error: Exception) -> int:
+        class Refusing(FolderStore):
+            def put(self, key, chunks):
+                if key.startswith("wheels/"):
+                    raise error
+                return super().put(key, chunks)
+
+        generation_id = deployments.create(folder)
+        build_generation(replace(desk, store=Refusing(desk.store._root)), generation_id)
+        assert desk.shop.environments.all() == []
+        assert list(desk.store.list("environments/")) == []
+        return generation_id
+
+    def test_because_it_is_away_leaves_the_build_to_be_tried_again(self, deployments, desk, folder):
+        away = StoreUnavailable("the object store does not answer")
+        generation_id = self.build(deployments, desk, folder, away)
+        assert deployments.generation(generation_id).state == GenerationState.BUILDING
+        assert "the object store does not answer); it will be tried again" in log_of(deployments, generation_id)
+        build_generation(desk, generation_id)
+        assert deployments.generation(generation_id).state == GenerationState.BUILT
+
+    def test_because_the_disk_is_full_fails_the_build_with_what_to_do(self, deployments, desk, folder):
+        full = OSError(errno.ENOSPC, "No space left on device", "/data/objects")
+        generation_id = self.build(deployments, desk, folder, full)
+        failed = deployments.deployment(generation_id)
+        assert failed.failure_message == "no space left on device: free space in /data/objects, then deploy again"
 
 
 class TestLostLeases:
