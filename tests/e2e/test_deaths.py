@@ -2,6 +2,8 @@
 
 import os
 import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import psutil
@@ -122,3 +124,42 @@ def test_ctrl_c_leaves_nothing_running_and_the_next_start_serves_again(platform,
     assert not left
     platform.start()
     wait_until(lambda: serves(platform, tour, key), 60, "every deployment serves again")
+
+
+HOLDING = """
+import os, time
+
+def hold(folder):
+    open(os.path.join(folder, "held"), "w").close()
+    while not os.path.exists(os.path.join(folder, "go")):
+        time.sleep(0.01)
+    return "in the end"
+"""
+
+
+def test_told_to_stop_the_platform_first_answers_what_is_under_way(platform, tmp_path):
+    meeting = platform.folder / "meeting"
+    meeting.mkdir()
+    # The model may run as another user.
+    meeting.chmod(0o777)
+    folder = save_loader(tmp_path / "m", answering("[hold(model_input[0])]", before=HOLDING), pip=("pandas", "numpy"))
+    platform.cli("deploy", folder, "--endpoint-name", "holding")
+    key, scoring = platform.key("holding"), httpx2.URL(platform.scoring_url)
+    with ThreadPoolExecutor(2) as callers:
+        answer = callers.submit(platform.score, "holding", {"input_data": [str(meeting)]}, key)
+        wait_until((meeting / "held").exists, 30, "the model is at it")
+        stopped = callers.submit(platform.stop)
+        wait_until(lambda: refuses(scoring.host, scoring.port), 20, "whoever comes now is refused")
+        (meeting / "go").touch()
+        assert answer.result(30).json() == ["in the end"]
+        stopped.result(30)
+    wait_until(lambda: not platform.processes(), 20, "nothing is left running")
+    platform.start()
+
+
+def refuses(host: str, port: int | None) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
