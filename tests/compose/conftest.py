@@ -9,7 +9,7 @@ import yaml
 
 from tests.compose.engine import composes, run
 from tests.compose.models import save_linear
-from tests.compose.stack import IMAGE, Stack
+from tests.compose.stack import IMAGE, SERVICES, Stack
 
 
 @pytest.fixture(scope="session")
@@ -29,10 +29,10 @@ def stack(image: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.
         if request.session.testsfailed:
             print(stack.logs())
     finally:
+        volumes = stack.volumes()
         stack.remove()
-        names = ("--filter", f"label=com.docker.compose.project={stack.project}")
-        assert not run("docker", "ps", "--all", "--quiet", *names).stdout
-        assert not run("docker", "volume", "ls", "--quiet", *names).stdout
+        assert not [container for service in SERVICES for container in stack.containers(service)]
+        assert not volumes & set(run("docker", "volume", "ls", "--quiet").stdout.split())
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ class LightLoad:
 
     def see_more(self, answers: int = 10) -> None:
         aim = self.answered + answers
-        wait_until(lambda: self.answered >= aim, 60, f"more answers than {self.answered}; failed: {self.failures}")
+        wait_until(lambda: self.answered >= aim, 180, f"more answers than {self.answered}; failed: {self.failures}")
 
     def _call(self) -> None:
         while not self._over.wait(_PAUSE_SECONDS):

@@ -24,14 +24,14 @@ class Stack:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._settings = folder / ".env"
-        self.project = f"modelyard-test-{os.getpid()}"
+        self._project = f"modelyard-test-{os.getpid()}"
         run("sh", ROOT / "docker" / "compose-env.sh", self._settings)
         self._ports = {"MODELYARD_PORT": _free_port(), "MODELYARD_SCORING_PORT": _free_port()}
 
     # Its life.
 
     def compose(self, *arguments: str, check: bool = True, **settings: str) -> subprocess.CompletedProcess[str]:
-        where = ("--project-name", self.project, "--env-file", str(self._settings))
+        where = ("--project-name", self._project, "--env-file", str(self._settings))
         return run(*composes()[0], *where, *arguments, check=check, MODELYARD_IMAGE=IMAGE, **self._ports, **settings)
 
     def up(self, *services: str, **settings: str) -> None:
@@ -64,10 +64,15 @@ class Stack:
 
     def containers(self, service: str) -> list[dict[str, Any]]:
         """What the engine says of each, running or not."""
-        names = ("--filter", f"label=com.docker.compose.project={self.project}")
+        names = ("--filter", f"label=com.docker.compose.project={self._project}")
         names += ("--filter", f"label=com.docker.compose.service={service}")
         ids = run("docker", "ps", "--all", "--quiet", *names).stdout.split()
         return json.loads(run("docker", "inspect", *ids).stdout) if ids else []
+
+    def volumes(self) -> set[str]:
+        """Named or not."""
+        mounts = [mount for name in SERVICES for container in self.containers(name) for mount in container["Mounts"]]
+        return {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
 
     def _health(self, service: str) -> list[str]:
         states = [container["State"] for container in self.containers(service)]

@@ -103,8 +103,9 @@ class TestStoppingAndStarting:
                 excuses.enter_context(load.away())
             stack.stop(service)
             stack.start(service)
-            excuses.close()
+            # A model that starts again with its data plane takes its time to load.
             load.see_more()
+            excuses.close()
             assert predictions(stack, job, tmp_path / "under-way") == pytest.approx(expected_of(rows), rel=1e-12)
             assert predictions(stack, begun(stack, batch, rows), tmp_path / "after") == pytest.approx(
                 expected_of(rows), rel=1e-12
