@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
-from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.exceptions import BaseError
 from obstore.store import AzureStore, S3Store
 
-from modelyard.core.adapters.store_refusals import BeyondEnd, StorePlace, refusal
+from modelyard.core.adapters.store_refusals import AnswerCut, BeyondEnd, ConditionFailed, StorePlace, refusal
 from modelyard.core.ports.object_store import UNFINISHED, ObjectMissing, StoreRefused, StoreUnavailable, check_key
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ _FIRST_PART = 1 << 20
 # Parts sent at once: with _PART, what a put holds in memory.
 _AT_ONCE = 4
 _KEYS_AT_ONCE = 1000
+_ATTEMPTS = 3
+_PAUSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,10 @@ class CloudStore:
                 self._asked("write", key, lambda: self._store.put(key, b"".join(beginning), mode="create"))
             else:
                 self._put_large_if_absent(key, beginning, rest)
-        except AlreadyExistsError:
-            return False
+        except ConditionFailed:
+            if self.exists(key):
+                return False
+            raise StoreUnavailable(f"another is about to write {key} to the object store {self._place.name}") from None
         return True
 
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
@@ -123,10 +128,7 @@ class CloudStore:
         if self._largest_copy is not None and size > self._largest_copy:
             self.put(target, self.get(source))
             return
-        try:
-            self._asked("copy", source, lambda: self._copying.copy(source, target))
-        except AlreadyExistsError:
-            raise StoreUnavailable(f"{target} was written by another while {source} was copied there") from None
+        self._asked("copy", source, lambda: self._copying.copy(source, target))
         self._await_copy(target, size)
 
     def list(self, prefix: str) -> Iterator[str]:
@@ -149,6 +151,7 @@ class CloudStore:
                 "write",
                 key,
                 lambda: self._store.put(key, source, use_multipart=True, chunk_size=_PART, max_concurrency=_AT_ONCE),
+                attempts=1,
             )
         finally:
             # What the caller's own stream raised is the caller's, whatever the library makes of it.
@@ -182,6 +185,8 @@ class CloudStore:
         at = start + len(part.content)
         while at < end:
             content = self._part(key, at, min(_PART, end - at), part.etag).content
+            if not content:
+                raise self._changed(key)
             yield content
             at += len(content)
 
@@ -192,10 +197,10 @@ class CloudStore:
             if self.size(key) > start:
                 raise self._changed(key) from None
             return _Part(b"", 0, None)
-        except PreconditionError:
-            raise StoreUnavailable(
-                f"{key} in {self._place.name} was replaced while it was read: read it again"
-            ) from None
+        except ConditionFailed:
+            # Gone, or another one.
+            self.size(key)
+            raise self._changed(key) from None
 
     def _changed(self, key: str) -> StoreUnavailable:
         return StoreUnavailable(f"{key} in the object store {self._place.name} was replaced while it was read")
@@ -211,23 +216,41 @@ class CloudStore:
     def _listed(self, prefix: str) -> Iterator[str]:
         folder, _, beginning = prefix.rpartition("/")
         # A store skips to after the offset where it can; the prefix without its last letter is before all of its keys.
-        offset = prefix[:-1].rstrip("/") if beginning else None
-        pages = self._asked(
-            "list", prefix, lambda: self._store.list(folder or None, offset=offset or None, chunk_size=_KEYS_AT_ONCE)
-        )
-        while page := self._asked("list", prefix, lambda: next(pages, None)):
-            for found in page:
-                key = found["path"]
+        last = prefix[:-1].rstrip("/") if beginning else ""
+        for page in self._pages(prefix, folder, last):
+            for key in page:
                 if key.startswith(prefix) and not key.startswith(f"{UNFINISHED}/"):
                     yield key
 
-    def _asked(self, operation: str, key: str, ask: Callable[[], Answer]) -> Answer:
-        try:
-            return ask()
-        except (AlreadyExistsError, PreconditionError):
-            raise
-        except (BaseError, FileNotFoundError) as error:
-            raise refusal(error, self._place, operation, key) from None
+    def _pages(self, prefix: str, folder: str, last: str) -> Iterator[Sequence[str]]:
+        """From the last key on where a page was cut."""
+        cuts = 0
+        pages = self._store.list(folder or None, offset=last or None, chunk_size=_KEYS_AT_ONCE)
+        while True:
+            try:
+                page = self._asked("list", prefix, partial(next, pages, ()), attempts=1)
+            except AnswerCut:
+                cuts += 1
+                if cuts == _ATTEMPTS:
+                    raise
+                pages = self._store.list(folder or None, offset=last or None, chunk_size=_KEYS_AT_ONCE)
+                continue
+            if not page:
+                return
+            yield [found["path"] for found in page]
+            last = page[-1]["path"]
+
+    def _asked(self, operation: str, key: str, ask: Callable[[], Answer], *, attempts: int = _ATTEMPTS) -> Answer:
+        """The library asks again by itself, but not when an answer was cut after it had begun."""
+        for left in reversed(range(attempts)):
+            try:
+                return ask()
+            except (BaseError, FileNotFoundError) as error:
+                refused = refusal(error, self._place, operation, key)
+            if not left or not isinstance(refused, AnswerCut):
+                raise refused
+            time.sleep(_PAUSE_SECONDS)
+        raise AssertionError("there is at least one attempt")
 
 
 @dataclass(frozen=True, slots=True)

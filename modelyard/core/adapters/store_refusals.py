@@ -6,7 +6,7 @@ The library's own messages hold URLs, which may be signed, and whatever the serv
 import re
 from dataclasses import dataclass
 
-from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import AlreadyExistsError, PermissionDeniedError, PreconditionError, UnauthenticatedError
 
 from modelyard.core.ports.object_store import ObjectMissing, StoreRefused, StoreUnavailable
 
@@ -24,11 +24,14 @@ _UNKNOWN = {
     "NoAuthenticationInformation",
     "SignatureDoesNotMatch",
 }
+_CONDITIONS = {"BlobAlreadyExists", "ConditionNotMet", "ConditionalRequestConflict", "PreconditionFailed"}
+_BUSY = {"OperationAborted", "ServerBusy", "SlowDown"}
 _OTHER_REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
 # Where the library looks for credentials when it was given none.
 _MACHINE_IDENTITY = "http://169.254."
 # Azurite does not refuse a range that begins at the very end; the library then does.
 _BEYOND_END = ("<Code>InvalidRange</Code>", "StartTooLarge", "ParseContentRange")
+_CUT_BODY = "IncompleteBody"
 _CAUSES = (
     ("dns error", "its host name is not known"),
     ("ConnectionRefused", "the connection was refused"),
@@ -55,6 +58,14 @@ class StorePlace:
     """The variables that hold them."""
 
 
+class AnswerCut(StoreUnavailable):
+    """The connection broke within an answer's body: worth asking again at once."""
+
+
+class ConditionFailed(Exception):
+    """There is an object where none was to be, or another one than was expected."""
+
+
 class BeyondEnd(Exception):
     """A range was asked for that begins at or after the object's end."""
 
@@ -65,8 +76,12 @@ def refusal(error: Exception, place: StorePlace, operation: str, key: str) -> Ex
     status, code = _status(error, text), _found(_CODE, text)
     if status == 416 or any(sign in text for sign in _BEYOND_END):
         return BeyondEnd()
-    if (status is None or status >= 500 or status in {408, 429}) and _MACHINE_IDENTITY not in text:
-        return StoreUnavailable(f"the object store {place.name} could not {operation} {key}: {_cause(text, status)}")
+    is_condition = isinstance(error, AlreadyExistsError | PreconditionError)
+    if status == 412 or code in _CONDITIONS or (is_condition and status is None):
+        return ConditionFailed()
+    if (status is None or status >= 500 or status in {408, 429} or code in _BUSY) and _MACHINE_IDENTITY not in text:
+        kind = AnswerCut if _CUT_BODY in text else StoreUnavailable
+        return kind(f"the object store {place.name} could not {operation} {key}: {_cause(text, status)}")
     if reason := _reason(text, status, code, place):
         return StoreRefused(f"the object store {place.name} refused to {operation} {key}: {reason}")
     return ObjectMissing(key)
