@@ -150,6 +150,8 @@ def test_told_to_stop_the_platform_first_answers_what_is_under_way(platform, tmp
         wait_until((meeting / "held").exists, 30, "the model is at it")
         stopped = callers.submit(platform.stop)
         wait_until(lambda: refuses(scoring.host, scoring.port), 20, "whoever comes now is refused")
+        wait_until(lambda: not platform.services("-m builder.main"), 20, "builders do not wait for it")
+        assert platform.services("-m data_plane.host.main")
         (meeting / "go").touch()
         assert answer.result(30).json() == ["in the end"]
         stopped.result(30)
