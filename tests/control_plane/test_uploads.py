@@ -17,7 +17,8 @@ from modelyard.core.domain.model_manifest import ModelFile
 from modelyard.core.errors import UploadUrlExpired
 from tests.control_plane.control import MLMODEL, Control, Upload, anybody, error_of
 
-CONTENT = bytes(range(256)) * 4096
+# Half of it is more than a store gathers before it writes.
+CONTENT = bytes(range(256)) * 16384
 HALF = len(CONTENT) // 2
 ALL = str(len(CONTENT))
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
