@@ -30,7 +30,7 @@ def save_linear(folder: Path) -> Path:
     return folder
 
 
-def save_thoughtful(folder: Path, *, python: str = PYTHON) -> Path:
+def save_thoughtful(folder: Path, *, python: str = PYTHON, packages: tuple[str, ...] = ()) -> Path:
     """A model that says that it has begun, and answers four seconds later."""
     return save_loader(
         folder,
@@ -47,6 +47,7 @@ def save_thoughtful(folder: Path, *, python: str = PYTHON) -> Path:
             return Model()
         """,
         python=python,
+        pip=packages,
     )
 
 

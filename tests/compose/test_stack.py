@@ -126,17 +126,32 @@ class TestStoppingAndStarting:
         stack.start("data-plane")
         assert statuses == [200]
 
-    def test_a_deployment_asked_for_while_no_builder_is_there_is_made_by_the_next(self, stack, online):
+    def test_a_deployment_is_made_although_its_builder_was_away_and_then_stopped_half_way(
+        self, stack, online, tmp_path
+    ):
         stack.stop("builder")
-        options = ("-e", online, "-n", "default", "--set", "instance_count=2", "--no-wait")
-        stack.cli("online-deployment", "update", *options)
+        save_thoughtful(tmp_path / "model", packages=("tomli==2.2.1",))
+        deployment = {"name": "second", "endpoint_name": online, "model": {"name": "other", "path": "model"}}
+        (tmp_path / "deployment.yml").write_text(json.dumps(deployment))
+        stack.cli("online-deployment", "create", "-f", tmp_path / "deployment.yml", "--no-wait")
+        assert state_of(stack, online, "second") == "Creating"
         stack.start("builder")
-        wait_until(lambda: _ready(stack, online) == "Succeeded", 120, "the deployment is made")
+        wait_until(
+            lambda: "step: installing" in build_log(stack, online, "second"), 120, "its environment is being made"
+        )
+        stack.stop("builder")
+        stack.start("builder")
+        wait_until(lambda: state_of(stack, online, "second") == "Succeeded", 300, "the deployment is made")
 
 
-def _ready(stack: Stack, endpoint: str) -> str:
-    shown = stack.cli("online-deployment", "show", "-e", endpoint, "-n", "default", "-o", "json").stdout
-    return json.loads(shown)["properties"]["provisioningState"]
+def state_of(stack: Stack, endpoint: str, deployment: str) -> str:
+    shown = stack.cli("online-deployment", "show", "-e", endpoint, "-n", deployment, "-o", "json").stdout
+    return json.loads(shown)["provisioning_state"]
+
+
+def build_log(stack: Stack, endpoint: str, deployment: str) -> str:
+    name = ("-e", endpoint, "-n", deployment)
+    return stack.cli("online-deployment", "get-logs", *name, "--container", "storage-initializer").stdout
 
 
 class TestDownAndUp:
