@@ -61,7 +61,6 @@ ENV UV_PYTHON_DOWNLOADS=never \
     MISSING_PYTHON_REMEDY="add it to PYTHON_VERSIONS in .env, then: docker compose build && docker compose up --detach"
 USER 1000:1000
 WORKDIR /home/modelyard
-VOLUME /var/lib/modelyard
 # Process 1: it starts the others, reaps what they leave, and ends them in order when it is told to.
 ENTRYPOINT ["modelyard"]
 CMD ["up", "--data-dir", "/var/lib/modelyard", "--host", "0.0.0.0"]
