@@ -26,13 +26,14 @@ from benchmarks.servers import mlflow_serve
 from benchmarks.servers.environments import environment
 from benchmarks.servers.line_up import SERVERS, line_up
 from benchmarks.servers.server import Server, ServerFailed
+from benchmarks.stores import moving
 from modelyard.client import ClientError
 from modelyard.demo.temporary_platform import PlatformFailed, temporary_folder
 
 _ROOT = Path(__file__).parents[1]
 _KEPT = _ROOT / ".bench"
 _INTERRUPTED = 130
-_PARTS = ("matrix", "enforcement", "large-frame", "batch")
+_PARTS = ("matrix", "enforcement", "large-frame", "batch", "stores")
 _LARGE_FRAME_SERVERS = (OURS, "mlflow")
 
 
@@ -69,6 +70,8 @@ def _measure(options: argparse.Namespace, findings: Findings) -> None:
             _of_servers(options, findings, servers.servers, generator, folder)
     if "batch" in options.parts:
         findings.batch = _of_batch(options)
+    if "stores" in options.parts:
+        findings.stores = moving.measure(options.store_megabytes, options.store_rounds, _say)
 
 
 def _of_batch(options: argparse.Namespace) -> BatchFindings:
@@ -110,6 +113,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-rows", type=int, default=10_000_000)
     parser.add_argument("--batch-rounds", type=int, default=2)
+    parser.add_argument("--store-megabytes", type=int, default=2048)
+    parser.add_argument("--store-rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=_ROOT / "benchmarks" / "results")
     return parser.parse_args(arguments)
 

@@ -10,6 +10,7 @@ from benchmarks.enforcement import Enforcement
 from benchmarks.figures import AIMED_AT, Aim, Results, aims
 from benchmarks.large_frame import LargeFrame
 from benchmarks.matrix import Footprint
+from benchmarks.stores.moving import Moved
 
 
 @dataclass(slots=True)
@@ -27,6 +28,7 @@ class Findings:
     enforcement: list[Enforcement] = field(default_factory=list)
     large_frames: list[LargeFrame] = field(default_factory=list)
     batch: BatchFindings = field(default_factory=BatchFindings)
+    stores: list[Moved] = field(default_factory=list)
     cut_short_by: str = ""
     """Why the run ended before it was through."""
 

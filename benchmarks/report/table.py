@@ -22,6 +22,7 @@ def page(findings: Findings) -> str:
         *_large_frames(findings),
         *_footprints(findings),
         *_batch(findings),
+        *_stores(findings),
         *_trouble(findings),
         _circumstances(findings),
     ]
@@ -149,6 +150,25 @@ def _batch(findings: Findings) -> Iterator[str]:
         )
         yield _table(("input", "program", "rows", "seconds", "rows/s", "MB"), rows)
         yield "\n".join(f"- {wrong}" for wrong in findings.batch.wrong)
+
+
+def _stores(findings: Findings) -> Iterator[str]:
+    if not findings.stores:
+        return
+    yield f"## A model folder of {findings.stores[0].megabytes:,} MB, into the object store and out of it"
+    yield _table(
+        ("store", "program", "direction", "MB/s", "seconds, each round"),
+        (
+            (
+                one.store,
+                f"**{one.program}**" if one.program == OURS else one.program,
+                one.direction,
+                number(one.per_second),
+                ", ".join(map(number, one.seconds)),
+            )
+            for one in findings.stores
+        ),
+    )
 
 
 def _trouble(findings: Findings) -> Iterator[str]:

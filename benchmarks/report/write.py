@@ -36,6 +36,7 @@ def document(findings: Findings) -> dict[str, Any]:
         "enforcement": [asdict(one) for one in findings.enforcement],
         "large_frames": [asdict(one) for one in findings.large_frames],
         "batch": [asdict(one) for one in findings.batch.results],
+        "stores": [asdict(one) for one in findings.stores],
         "footprints": [asdict(one) for one in findings.footprints],
         "aims": [asdict(one) for one in findings.aims],
     }

@@ -37,15 +37,20 @@ def temporary_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def temporary_platform(folder: Path, environment: Mapping[str, str]) -> Iterator[Platform]:
-    """A platform with its data in `folder`, for the length of the block. When this process dies, so does it."""
+def temporary_platform(
+    folder: Path, environment: Mapping[str, str], settings: Mapping[str, str] | None = None
+) -> Iterator[Platform]:
+    """A platform with its data in `folder`, for the length of the block. When this process dies, so does it.
+
+    `settings` are its MODELYARD_ variables; those in `environment` are not heeded.
+    """
     data_dir, log = folder / "data", folder / "up.log"
     reader, lifeline = os.pipe()
     options = ["--lifeline", str(reader), "--log", str(log), "--stop-signal", "INT", "--grace", str(_STOP_SECONDS)]
     up = [sys.executable, "-m", "modelyard.cli.main", "up", "--data-dir", str(data_dir), "--port", "0"]
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", keeper.__file__, *options, "--", *up, "--scoring-port", "0"],
-        env=own_environment(folder, environment),
+        env={**own_environment(folder, environment), **(settings or {})},
         pass_fds=[reader],
         # Ctrl-C is for the demo, which stops the platform itself.
         start_new_session=True,
