@@ -65,7 +65,7 @@ def expire_logs(sessions: Sessions, store: ObjectStore, *, now: float | None = N
 
 
 def _log_chunks(store: ObjectStore) -> Iterator[tuple[str, str, float]]:
-    for key in list(store.list(_LOGS_PREFIX)):
+    for key in store.list(_LOGS_PREFIX):
         _, deployment, _, chunk = key.split("/", 3)
         nanoseconds = chunk.partition("-")[0]
         if nanoseconds.isdecimal():

@@ -8,7 +8,7 @@ from data_plane.batch.failures import FileFailure
 from data_plane.batch.repository import Progress
 from modelyard.core.domain.job_files import logs_prefix
 from modelyard.core.logs import utc_stamp
-from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
+from modelyard.core.ports.object_store import ObjectMissing, ObjectStore, StoreRefused, StoreUnavailable
 
 _log = logging.getLogger(__name__)
 
@@ -60,13 +60,13 @@ class JobLogs:
     def _earlier_output(self) -> bytes:
         try:
             return b"".join(self._store.get(self._output_key))
-        except (ObjectMissing, OSError):
+        except (ObjectMissing, StoreUnavailable, StoreRefused, OSError):
             return b""
 
     def _put(self, key: str, content: bytes) -> None:
         try:
             self._store.put(key, [content])
-        except OSError as error:
+        except (StoreUnavailable, StoreRefused, OSError) as error:
             _log.warning("%s cannot be written: %s", key, error)
 
 

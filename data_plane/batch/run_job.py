@@ -289,7 +289,8 @@ class _JobRun:
         if step.held.attempt < _MOST_ATTEMPTS:
             self._patiently(lambda session: repository.give_back(session, step.held))
             return False
-        self._give_up(step, f"the batch worker failed {_MOST_ATTEMPTS} times, last with {error!r}")
+        what = error.message if isinstance(error, PlatformError) else repr(error)
+        self._give_up(step, f"the batch worker failed {_MOST_ATTEMPTS} times, last with: {what}")
         return True
 
     def _give_up(self, step: Step, reason: str) -> None:

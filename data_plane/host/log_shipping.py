@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from data_plane.host.log_lines import stamped, whole_lines
 from modelyard.core.logs import INFERENCE_SERVER, ship, utc_stamp
-from modelyard.core.ports.object_store import ObjectStore
+from modelyard.core.ports.object_store import ObjectStore, StoreRefused, StoreUnavailable
 
 _log = logging.getLogger(__name__)
 
@@ -103,6 +103,9 @@ class LogShipper:
                     file.seek(followed.offset)
         except FileNotFoundError:
             return not self._path(guest_id).exists()
+        except (StoreUnavailable, StoreRefused) as error:
+            _log.warning("the log of worker %s waits: %s", guest_id, error)
+            return False
         except OSError:
             _log.exception("the log of worker %s cannot be shipped", guest_id)
             return False

@@ -4,19 +4,23 @@ A chunk's key is `logs/<log>/<container>/<nanoseconds>-<source>`, so that chunks
 needs nothing but the store, on whichever machine it runs. A log is named by its deployment's id.
 """
 
+import logging
 import threading
 import time
 from collections import deque
 from datetime import UTC, datetime
 from functools import partial
 
-from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
+from modelyard.core.ports.object_store import ObjectMissing, ObjectStore, StoreRefused, StoreUnavailable
+
+_log = logging.getLogger(__name__)
 
 STORAGE_INITIALIZER = "StorageInitializer"
 INFERENCE_SERVER = "InferenceServer"
 
 _FLUSH_SECONDS = 1.0
 _FLUSH_BYTES = 64 << 10
+_MOST_KEPT_BYTES = 4 << 20
 _LONGEST_TAIL_BYTES = 16 << 20
 
 
@@ -40,7 +44,10 @@ def ship(store: ObjectStore, log: LogName, container: str, source: str, content:
 
 
 class LogWriter:
-    """Collects lines and ships them each second or 64 KB, from whichever thread comes by then or on close."""
+    """Collects lines and ships them each second or 64 KB, from whichever thread comes by then or on close.
+
+    While the store does not take them they are kept, the last 4 MB of them: no build fails by its log.
+    """
 
     def __init__(self, store: ObjectStore, log: LogName, container: str, source: str) -> None:
         self._ship = partial(ship, store, log, container, source)
@@ -66,9 +73,16 @@ class LogWriter:
 
     def flush(self) -> None:
         with self._lock:
-            pending, self._pending, self._size = self._pending, [], 0
-            if pending:
-                self._ship(pending)
+            if not self._pending:
+                return
+            try:
+                self._ship(self._pending)
+            except (StoreUnavailable, StoreRefused, OSError) as error:
+                _log.warning("log lines wait for the object store: %s", error)
+                self._pending = [b"".join(self._pending)[-_MOST_KEPT_BYTES:]]
+            else:
+                self._pending = []
+            self._size = 0
 
     def close(self) -> None:
         self._closed.set()

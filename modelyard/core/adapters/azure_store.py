@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from obstore.store import AzureStore
 
 from modelyard.core.adapters.cloud_store import CloudStore, Patience
+from modelyard.core.adapters.store_endpoints import checked_endpoint, host_of
 from modelyard.core.adapters.store_refusals import StorePlace
 from modelyard.core.errors import InvalidRequest
 
@@ -35,7 +35,10 @@ def azure_store(
     config: dict[str, Any] = {name.lower(): environment[name] for name in _VARIABLES if environment.get(name)}
     if environment.get(_CONNECTION):
         config |= _from_connection(environment[_CONNECTION], account)
-    endpoint = config.get("azure_storage_endpoint", f"https://{account}.blob.core.windows.net")
+    endpoint = checked_endpoint(
+        config.get("azure_storage_endpoint", f"https://{account}.blob.core.windows.net"),
+        f"{_CONNECTION}'s BlobEndpoint" if environment.get(_CONNECTION) else "AZURE_STORAGE_ENDPOINT",
+    )
 
     def connect(seconds: float) -> AzureStore:
         return AzureStore(
@@ -46,9 +49,7 @@ def azure_store(
             retry_config=patience.retries(),
         )
 
-    parts = urlsplit(endpoint)
-    port = f":{parts.port}" if parts.port else ""
-    name = f"az://{account}/{container} at {parts.hostname}{port}"
+    name = f"az://{account}/{container} at {host_of(endpoint)}"
     place = StorePlace(name, "container", f"{_CONNECTION} or AZURE_STORAGE_ACCOUNT_KEY")
     return CloudStore(place, connect, patience)
 

@@ -20,6 +20,7 @@ from obstore.exceptions import BaseError
 from obstore.store import AzureStore, S3Store
 
 from modelyard.core.adapters.store_refusals import AnswerCut, BeyondEnd, ConditionFailed, StorePlace, refusal
+from modelyard.core.errors import InvalidRequest
 from modelyard.core.ports.object_store import UNFINISHED, ObjectMissing, StoreRefused, StoreUnavailable, check_key
 
 if TYPE_CHECKING:
@@ -70,8 +71,14 @@ class CloudStore:
     ) -> None:
         """`connect` makes a client whose requests may take that many seconds."""
         self._place = place
-        self._store = connect(patience.request_seconds)
-        self._copying = connect(patience.copy_seconds)
+        try:
+            self._store = connect(patience.request_seconds)
+            self._copying = connect(patience.copy_seconds)
+        except (BaseError, ValueError):
+            # The library quotes what it was given, the key too.
+            raise InvalidRequest(
+                f"{place.credentials}: not in the form that the store gave out; copy it whole"
+            ) from None
         self._patience = patience
         self._largest_copy = largest_copy
 

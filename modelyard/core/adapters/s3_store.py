@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from obstore.store import S3Store
 
 from modelyard.core.adapters.cloud_store import CloudStore, Patience
+from modelyard.core.adapters.store_endpoints import checked_endpoint, host_of
 from modelyard.core.adapters.store_refusals import StorePlace
 
 # Handed on as they are; the library knows these names.
@@ -38,7 +38,7 @@ def s3_store(
     *,
     largest_copy: int = _LARGEST_COPY,
 ) -> CloudStore:
-    endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
+    endpoint = _endpoint(environment)
     config: dict[str, Any] = {name.lower(): environment[name] for name in _VARIABLES if environment.get(name)}
     if endpoint:
         config["aws_endpoint_url"] = endpoint
@@ -51,17 +51,18 @@ def s3_store(
             # Not each server of S3's protocol knows the request that deletes many; we delete one at a time.
             disable_bulk_delete=True,
             copy_if_not_exists="multipart",
-            client_options=patience.client_options(seconds, allow_http=(endpoint or "").startswith("http://")),
+            client_options=patience.client_options(seconds, allow_http=endpoint.startswith("http://")),
             retry_config=patience.retries(),
         )
 
-    place = StorePlace(_named(bucket, endpoint), "bucket", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    name = f"s3://{bucket} at {host_of(endpoint)}" if endpoint else f"s3://{bucket}"
+    place = StorePlace(name, "bucket", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     return CloudStore(place, connect, patience, largest_copy=largest_copy)
 
 
-def _named(bucket: str, endpoint: str | None) -> str:
-    if not endpoint:
-        return f"s3://{bucket}"
-    parts = urlsplit(endpoint)
-    port = f":{parts.port}" if parts.port else ""
-    return f"s3://{bucket} at {parts.hostname}{port}"
+def _endpoint(environment: Mapping[str, str]) -> str:
+    """Empty for Amazon's own."""
+    for variable in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        if environment.get(variable):
+            return checked_endpoint(environment[variable], variable)
+    return ""
