@@ -68,3 +68,15 @@ def test_a_folder_of_very_many_keys_is_listed_without_holding_them(tmp_path, mon
         assert tracemalloc.get_traced_memory()[1] < 300_000
     finally:
         tracemalloc.stop()
+
+
+def test_a_copy_moves_no_bytes_and_stays_what_it_was(tmp_path):
+    store = FolderStore(tmp_path)
+    store.put("source", [b"one"])
+    store.copy("source", "copy")
+    store.copy("source", "copy")
+    assert (tmp_path / "copy").samefile(tmp_path / "source")
+    store.put("source", [b"two"])
+    assert b"".join(store.get("copy")) == b"one"
+    store.delete("source")
+    assert list(store.list("")) == ["copy"]
