@@ -30,7 +30,7 @@ from tests.object_stores.servers import StoreServer, azure_server, s3_server
 FOLDER, S3, AZURE = "folder", "S3 (moto's server)", "Azure Blob (Azurite)"
 OURS, COPY, OWN_CLIENT = "modelyard", "cp -r", "obstore alone"
 IN, OUT = "in", "out"
-_FILES = 4
+_FILES = 16
 _MB = 1 << 20
 _PIECE = 16 * _MB
 _MLMODEL = "flavors: {python_function: {loader_module: nothing}}\n"
@@ -113,7 +113,7 @@ def _model(folder: Path, megabytes: int) -> Path:
     (folder / "MLmodel").write_text(_MLMODEL)
     random = np.random.default_rng(megabytes)
     for number in range(_FILES):
-        with (folder / f"{number}.part").open("wb") as file:
+        with (folder / f"{number:02}.part").open("wb") as file:
             for _ in range(megabytes * _MB // _FILES // _PIECE):
                 file.write(random.bytes(_PIECE))
     return folder
