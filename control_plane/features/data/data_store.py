@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from modelyard.core.domain.job_files import DATASTORES, DEFAULT_DATASTORE
 from modelyard.core.errors import InvalidRequest
+from modelyard.core.ports.object_store import check_key
 
 _URI = re.compile(
     r"azureml://(?:subscriptions/[^/]+/resourcegroups/[^/]+(?:/providers/[^/]+)?/workspaces/[^/]+/)?"
@@ -23,11 +24,10 @@ class StorePath:
     is_folder: bool = False
 
     def __post_init__(self) -> None:
-        parts = self.path.split("/")
-        is_plain = not any(ord(char) < 32 or char == "\\" for char in self.path)
-        if not _STORE.fullmatch(self.store) or not is_plain or {"..", "."} & set(parts):
+        if not _STORE.fullmatch(self.store) or not _is_key(self.key):
             raise InvalidRequest(
-                f"{self.uri!r} is no place in a data store: it may not hold '..' or control characters"
+                f"{self.uri!r} is no place in a data store: it may not hold '..' or control characters, nor be longer "
+                "than some 900 letters"
             )
 
     @classmethod
@@ -55,6 +55,14 @@ class StorePath:
 
     def below(self, name: str) -> "StorePath":
         return StorePath(self.store, f"{self.path}/{name}".lstrip("/"))
+
+
+def _is_key(text: str) -> bool:
+    try:
+        check_key(text)
+    except ValueError:
+        return False
+    return True
 
 
 def check_place(uri: str, *, target: str) -> StorePath:
