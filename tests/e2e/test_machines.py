@@ -2,8 +2,10 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -13,6 +15,7 @@ import yaml
 from sqlalchemy import text
 
 from modelyard.core.db.unit_of_work import open_database
+from tests.e2e.gate import Gate, gate
 from tests.e2e.machines import Machines, credentials, machines, names_a_store
 from tests.e2e.models import save_loader
 from tests.e2e.platform import Platform, wait_until
@@ -32,6 +35,7 @@ class Model:
 def _load_pyfunc(path):
     return Model()
 """
+OUTAGE_SECONDS = 6
 FILES = {"a.csv": [(1.5, 1), (2.5, 2)], "b/c.csv": [(0.25, 3)]}
 
 
@@ -72,8 +76,10 @@ def package_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_an_endpoint_and_a_job_need_nothing_of_the_machine_that_built_them(spread, package_cache, tmp_path):
     control, builder = spread.start_building(package_cache)
-    begin_deployments(control, save_model(tmp_path / "doubled"), tmp_path)
-    wait_until(lambda: built(spread) == 2, 120, f"both deployments are built; {spread.logs()}")
+    begin_online(control, save_model(tmp_path / "doubled"), tmp_path)
+    create_batch(control, tmp_path)
+    built = "deployment_generations WHERE bundle_hash IS NOT NULL"
+    wait_until(lambda: count(spread, built) == 2, 120, "both deployments are built")
     spread.destroy(builder)
     data_plane, batch = spread.start_scoring()
 
@@ -85,29 +91,31 @@ def test_an_endpoint_and_a_job_need_nothing_of_the_machine_that_built_them(sprea
     check_that_credentials_are_nowhere(spread, data_plane, batch)
 
 
-def begin_deployments(control: Platform, model: Path, folder: Path) -> None:
-    """One online, one for batch jobs, of a model that is registered once."""
+def begin_online(control: Platform, model: Path, folder: Path) -> None:
     control.cli("model", "create", "-n", "doubled", "-p", model, "-t", "mlflow_model")
     control.cli("online-endpoint", "create", "-n", "online", "--no-wait")
-    deployment = {"name": "blue", "endpoint_name": "online", "model": "azureml:doubled:1"}
-    (folder / "online.yml").write_text(yaml.safe_dump({**deployment, "instance_count": 1}))
-    (folder / "batch.yml").write_text(yaml.safe_dump({**deployment, "endpoint_name": "rows", "type": "model"}))
+    deployment = {"name": "blue", "endpoint_name": "online", "model": "azureml:doubled:1", "instance_count": 1}
+    (folder / "online.yml").write_text(yaml.safe_dump(deployment))
     control.cli("online-deployment", "create", "-f", folder / "online.yml", "--no-wait")
+
+
+def create_batch(control: Platform, folder: Path) -> None:
+    deployment = {"name": "blue", "endpoint_name": "rows", "type": "model", "model": "azureml:doubled:1"}
+    (folder / "batch.yml").write_text(yaml.safe_dump(deployment))
     control.cli("batch-endpoint", "create", "-n", "rows")
     control.cli("batch-deployment", "create", "-f", folder / "batch.yml", "--set-default")
 
 
-def built(spread: Machines) -> int:
-    generations = "SELECT count(*) FROM deployment_generations WHERE bundle_hash IS NOT NULL"
+def count(spread: Machines, table: str) -> int:
     with spread.engine.connect() as connection:
-        return int(connection.scalar(text(generations)) or 0)
+        return int(connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
 
 
 def check_the_endpoint(control: Platform) -> None:
     def state() -> str:
         return control.list("/onlineEndpoints/online/deployments")[0]["properties"]["provisioningState"]
 
-    wait_until(lambda: state() == "Succeeded", 60, "the deployment serves")
+    wait_until(lambda: state() == "Succeeded", 120, "the deployment serves")
     control.cli("online-endpoint", "update", "-n", "online", "--traffic", "blue=100")
     shown = json.loads(control.cli("online-endpoint", "show", "-n", "online").stdout)
     authorized = {"Authorization": f"Bearer {control.key('online')}"}
@@ -125,12 +133,13 @@ def check_the_endpoint(control: Platform) -> None:
     assert "pandas==" in control.cli(*logs, "--container", "storage-initializer").stdout
 
 
-def check_the_job(control: Platform, folder: Path) -> None:
+def check_the_job(control: Platform, folder: Path, meanwhile: Callable[[], None] = lambda: None) -> None:
     for path, rows in FILES.items():
         file = folder / "input" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         pd.DataFrame(rows, columns=["x", "n"]).to_csv(file, index=False)
     job = control.cli("batch-endpoint", "invoke", "-n", "rows", "--input", folder / "input").stdout.strip()
+    meanwhile()
     assert "Completed" in control.cli("job", "stream", "-n", job).stderr
     (downloaded,) = control.cli("job", "download", "-n", job, "-p", folder / "got").stdout.split()
     predictions = pd.read_csv(downloaded, names=["row", "prediction", "file"])
@@ -160,3 +169,28 @@ def check_that_credentials_are_nowhere(spread: Machines, data_plane: Platform, b
     guests = [machine.process("runtime/worker-", "--config") for machine in (data_plane, batch)]
     for process in (data_plane.process("gateway.main"), *guests):
         assert [name for name in process.environ() if names_a_store(name)] == []
+
+
+@pytest.mark.long
+def test_a_store_that_is_away_for_a_while_delays_a_build_and_a_job_and_fails_neither(
+    passable_folder, database_url, broker_url, package_cache, tmp_path
+):
+    engine = open_database(database_url)
+    with s3_server() as server, gate(int(server.endpoint.rpartition(":")[2])) as way:
+        through = {**server.environment, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{way.port}"}
+        with machines(passable_folder, replace(server, environment=through), engine, broker_url) as spread:
+            control, _ = spread.start_building(package_cache)
+            spread.start_scoring()
+            begin_online(control, save_model(tmp_path / "doubled"), tmp_path)
+            wait_until(lambda: count(spread, "environment_builds"), 60, "the environment is being built")
+            be_away(way)
+            check_the_endpoint(control)
+            create_batch(control, tmp_path)
+            check_the_job(control, tmp_path, lambda: be_away(way))
+    engine.dispose()
+
+
+def be_away(way: Gate) -> None:
+    way.close()
+    time.sleep(OUTAGE_SECONDS)
+    way.open()
