@@ -82,8 +82,7 @@ def test_a_killed_host_finds_its_guest_workers_again(platform, tour):
     "service",
     [
         "builder",
-        "Postgres",
-        *(pytest.param(name, marks=pytest.mark.long) for name in ("Valkey", "host", "control plane")),
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("Postgres", "Valkey", "host", "control plane")),
     ],
 )
 def test_a_deployment_under_way_reaches_its_end_though_a_process_is_killed(platform, tmp_path, service):

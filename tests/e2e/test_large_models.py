@@ -87,6 +87,7 @@ def test_of_two_gigabytes_no_process_holds_300_megabytes(own_platform, tmp_path)
     assert {name: size for name, size in grown.items() if size > 300} == {}
 
 
+@pytest.mark.long
 def test_none_grows_with_the_model(platform, tmp_path):
     """Whoever held a file of it would hold 64 MB more; the installer and the guest hold Python's packages."""
     model, answer = save_large(tmp_path / "model", 256)

@@ -38,6 +38,8 @@ def modelyard(folder: Path, url: str, *arguments: str) -> str:
     return done.stdout
 
 
+# tests/e2e/test_machines.py shows four of them at work, in each run.
+@pytest.mark.long
 def test_they_find_each_other_by_database_and_broker_alone(passable_folder, servers):
     placed = {"MODELYARD_SCORING_PUBLIC_URL": "http://models.example:8001/"}
     control = {**servers, **placed, "MODELYARD_ADMIN_TOKEN": TOKEN, "AWS_SECRET_ACCESS_KEY": "a-credential"}
