@@ -89,8 +89,9 @@ class TestItsEnd:
         url = httpx2.URL(process.start_upload().url("model/f"))
         with socket.create_connection((url.host, url.port)) as sender:
             sender.sendall(
-                f"PUT {url.raw_path.decode()} HTTP/1.1\r\nHost: x\r\nContent-Length: {_MIB}\r\n\r\n".encode()
-                + bytes(_MIB // 2)
+                f"PUT {url.raw_path.decode()} HTTP/1.1\r\nHost: x\r\nContent-Length: {4 * _MIB}\r\n\r\n".encode()
+                # More than what is gathered before the file is written to.
+                + bytes(2 * _MIB)
             )
             unfinished = process.folder / "objects" / ".unfinished"
             until(lambda: any(file.stat().st_size for file in unfinished.iterdir()))
