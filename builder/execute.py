@@ -109,8 +109,10 @@ def _known(build: _Build) -> EnvironmentLock | None:
     text = build.order.known_lock
     if text is None:
         return None
+    lock = EnvironmentLock(text, build.interpreter.version, build.shop.platform)
     build.progress.say("the versions are known from an earlier build")
-    return EnvironmentLock(text, build.interpreter.version, build.shop.platform)
+    build.progress.say(lock.pins)
+    return lock
 
 
 def _resolved(build: _Build, spec: EnvironmentSpec) -> EnvironmentLock:
@@ -122,7 +124,7 @@ def _resolved(build: _Build, spec: EnvironmentSpec) -> EnvironmentLock:
             build.progress.say(need.note)
         lock = _resolve(build, _with_requirements(spec, [need.requirement for need in needs]))
     build.progress.say(f"resolved {len(lock.versions)} packages in {time.monotonic() - started:.1f} s")
-    build.progress.say(" ".join(f"{name}=={version}" for name, version in sorted(lock.versions.items())))
+    build.progress.say(lock.pins)
     return lock
 
 

@@ -58,6 +58,7 @@ class SharedBuilds:
             ready = self._ready(request)
             if ready is not None:
                 request.progress.say(f"using the environment {ready.folder.name}, which is there already")
+                request.progress.say(ready.lock.pins)
                 return ready
             held, seen = self._claim(request, waited_for)
             if held is not None:

@@ -155,6 +155,7 @@ class TestSharedEnvironments:
         build_generation(desk, first)
         build_generation(desk, second)
         assert "which is there already" in log_of(deployments, second)
+        assert "mlflow-skinny==99.0 numpy==1.0" in log_of(deployments, second)
         assert "step:" not in log_of(deployments, second)
         assert deployments.generation(first).lock_hash == deployments.generation(second).lock_hash
 
@@ -195,6 +196,7 @@ class TestSharedEnvironments:
             desk.store.delete(wheel)
         build_generation(desk, second)
         assert "known from an earlier build" in log_of(deployments, second)
+        assert "mlflow-skinny==99.0 numpy==1.0" in log_of(deployments, second)
         assert deployments.generation(first).lock_hash == deployments.generation(second).lock_hash
 
     def test_an_environment_of_another_machine_is_not_built_again(self, deployments, desk, folder):

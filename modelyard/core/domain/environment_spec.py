@@ -112,6 +112,11 @@ class EnvironmentLock:
         """Version by normalised name, of what was resolved by name."""
         return {normalised(name): version for name, version in _PINNED.findall(self.text)}
 
+    @property
+    def pins(self) -> str:
+        """The same for a log, in one line: "numpy==2.5.5 pandas==3.1.1"."""
+        return " ".join(f"{name}=={version}" for name, version in sorted(self.versions.items()))
+
 
 def normalised(name: str) -> str:
     """A distribution's name as indexes compare it."""
