@@ -1,13 +1,15 @@
 """An object store of S3's or Azure's kind, through obstore, with what the port promises and obstore leaves to us.
 
-- Objects are read a part at a time with the first part's etag, so that a slow reader holds no connection open and the
-  parts are of one object; a part that is cut off is asked for again.
+- Objects are read in parts with the first part's etag, so that a slow reader holds no connection open and the parts
+  are of one object; a part that is cut off is asked for again. Some are on their way while the reader is busy.
 - A stream is looked at before it is sent: what fits into one part is one request, a longer one a multipart upload.
 - Errors become the port's; no text of the library or the server gets out.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,7 +34,7 @@ Answer = TypeVar("Answer")
 
 _PART = 8 << 20
 _FIRST_PART = 1 << 20
-# Parts sent at once: with _PART, what a put holds in memory.
+# Parts on their way at once: with _PART, what a put or get holds in memory.
 _AT_ONCE = 4
 _KEYS_AT_ONCE = 1000
 _ATTEMPTS = 3
@@ -186,16 +188,18 @@ class CloudStore:
             time.sleep(pause)
             pause = min(2 * pause, 2.0)
 
-    def _parts(self, key: str, part: "_Part", start: int, length: int | None) -> Iterator[bytes]:
-        end = part.object_size if length is None else min(part.object_size, start + length)
-        yield part.content
-        at = start + len(part.content)
-        while at < end:
-            content = self._part(key, at, min(_PART, end - at), part.etag).content
-            if not content:
+    def _parts(self, key: str, first: "_Part", start: int, length: int | None) -> Iterator[bytes]:
+        yield first.content
+        end = first.object_size if length is None else min(first.object_size, start + length)
+
+        def content(at: int) -> bytes:
+            part = self._part(key, at, min(_PART, end - at), first.etag)
+            # Not every server knows etags.
+            if part.object_size != first.object_size:
                 raise self._changed(key)
-            yield content
-            at += len(content)
+            return part.content
+
+        yield from _ahead(content, range(start + len(first.content), end, _PART))
 
     def _part(self, key: str, start: int, length: int, etag: str | None) -> "_Part":
         try:
@@ -288,6 +292,22 @@ class _Source:
             raise
         self.size += len(chunk)
         return chunk
+
+
+def _ahead(fetch: Callable[[int], bytes], places: Iterable[int]) -> Iterator[bytes]:
+    """What lies at each place, in their order; as many as may be are on their way before they are wanted."""
+    pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="store-parts")
+    coming = deque[Future[bytes]]()
+    try:
+        for place in places:
+            coming.append(pool.submit(fetch, place))
+            if len(coming) == _AT_ONCE:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+    finally:
+        # The reader may have left, and waits for nothing that is still on its way.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _beginning(chunks: Iterable[bytes]) -> tuple[Sequence[bytes], Iterator[bytes] | None]:
