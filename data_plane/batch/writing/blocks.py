@@ -12,7 +12,6 @@ from data_plane.batch.writing.kinds import kinds_of, stored
 from data_plane.batch.writing.texts import csv_texts, joined, literal, needs_quotes, quoted, quoted_field, utf8
 
 ROW, FILE = "row", "file"
-_COMMA = literal(b",")
 
 
 class Encoder(Protocol):
@@ -31,11 +30,11 @@ class Encoder(Protocol):
 
 class CsvEncoder:
     def encode(self, file: str, first_row: int, rows: int, columns: Columns) -> bytes:
-        pieces: list[Any] = [csv_texts(_row_numbers(first_row, rows)), _COMMA]
+        fields: list[Any] = [csv_texts(_row_numbers(first_row, rows))]
         for _, values in columns:
             texts = csv_texts(values)
-            pieces += [quoted(texts) if needs_quotes(values) else texts, _COMMA]
-        lines = joined(*pieces, literal(quoted_field(base_name(file)) + b"\n"))
+            fields.append(quoted(texts) if needs_quotes(values) else texts)
+        lines = joined(*fields, literal(quoted_field(base_name(file)) + b"\n"), by=b",")
         # The lines lie behind each other as they are to be written.
         return bytes(lines.buffers()[2]) if rows else b""
 

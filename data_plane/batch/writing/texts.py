@@ -98,9 +98,9 @@ def needs_quotes(values: Values) -> bool:
     return isinstance(values, list) or pa.types.is_large_string(values.type)
 
 
-def joined(*pieces: Any) -> pa.Array:
+def joined(*pieces: Any, by: bytes = b"") -> pa.Array:
     """Row by row, one behind the other; literals stand in every row and what is missing takes no place."""
-    return pc.binary_join_element_wise(*pieces, literal(b""), null_handling="replace", null_replacement="")
+    return pc.binary_join_element_wise(*pieces, literal(by), null_handling="replace", null_replacement="")
 
 
 def literal(text: bytes) -> pa.Scalar:
