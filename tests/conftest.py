@@ -24,6 +24,9 @@ _TEMPLATE = "modelyard_template"
 _TESTS = Path(__file__).parent
 _database_numbers = count(1)
 
+# Each package is fetched and unpacked once, for all tests and whatever they start; it stays for the next run.
+os.environ["UV_CACHE_DIR"] = str(_TESTS.parent / ".pytest_cache" / "packages")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of the files that two processes share out among them, the longest begin."""

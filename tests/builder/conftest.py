@@ -65,7 +65,7 @@ def small_shop(tmp_path_factory: pytest.TempPathFactory, session_data_dir: DataD
     """A workshop whose environments and caches are this test's own, and which knows no index of this machine."""
     own = DataDir(session_data_dir.root / tmp_path_factory.mktemp("own").name)
     own.prepare()
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
     environ["PIP_CONFIG_FILE"] = os.devnull
     shop = open_workshop(own, environ=environ, home=Path.home(), guest_user=GUEST)
     return replace(shop, interpreters=workshop.interpreters)

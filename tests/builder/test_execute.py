@@ -268,6 +268,7 @@ class Printed(Recorder):
     def say(self, line):
         print(line, flush=True)
 
+del os.environ["UV_CACHE_DIR"]
 guest = 64042 if os.getuid() == 0 else None
 shop = open_workshop(DataDir(Path(sys.argv[1])), environ=os.environ, home=Path.home(), guest_user=guest)
 spec = EnvironmentSpec("3.11", ("endless",), sources=PackageSources(index_url=sys.argv[2]))

@@ -54,7 +54,7 @@ def start(data_dir, database_url, broker_url):
     def running() -> Iterator[tuple[subprocess.Popen, int]]:
         reader, writer = os.pipe()
         environ = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("PIP_")},
+            **{name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))},
             "PIP_CONFIG_FILE": os.devnull,
             "MODELYARD_DATA_DIR": str(data_dir.root),
             "MODELYARD_DATABASE_URL": database_url,

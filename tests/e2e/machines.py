@@ -19,7 +19,7 @@ from tests.object_stores.servers import StoreServer
 
 TOKEN = "the-token-of-all-machines"
 _NOWHERE = "http://127.0.0.1:9/simple"
-_NO_PACKAGES = {
+_NO_INDEX = {
     "PIP_CONFIG_FILE": os.devnull,
     "PIP_INDEX_URL": _NOWHERE,
     "PIP_FIND_LINKS": "",
@@ -47,18 +47,22 @@ class Machines:
         machine.launch("--role", role, *options)
         return machine
 
-    def start_building(self, package_cache: Path) -> tuple[Platform, Platform]:
+    def start_building(self) -> tuple[Platform, Platform]:
         """The machines of the control plane and the builder."""
         control = self._launch("control-plane")
-        builder = self._launch("builder", "--builders", "1", UV_CACHE_DIR=str(package_cache))
+        builder = self._launch("builder", "--builders", "1")
         return _up(control), _up(builder)
 
     def start_scoring(self) -> tuple[Platform, Platform]:
         """The machines of the data plane and the batch worker."""
         port = self.settings["MODELYARD_SCORING_PUBLIC_URL"].rpartition(":")[2]
-        data_plane = self._launch("data-plane", "--scoring-port", port, **_NO_PACKAGES)
-        batch = self._launch("batch", "--batch-workers", "1", **_NO_PACKAGES)
+        data_plane = self._launch("data-plane", "--scoring-port", port, **self._no_packages("data-plane"))
+        batch = self._launch("batch", "--batch-workers", "1", **self._no_packages("batch"))
         return _up(data_plane), _up(batch)
+
+    def _no_packages(self, role: str) -> dict[str, str]:
+        """Neither an index nor what others fetched from one."""
+        return {**_NO_INDEX, "UV_CACHE_DIR": str(self.folder / f"packages-of-{role}")}
 
     def destroy(self, machine: Platform) -> None:
         """With everything on its disk."""

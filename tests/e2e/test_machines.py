@@ -69,13 +69,8 @@ def spread(passable_folder, store, database_url, broker_url) -> Iterator[Machine
     engine.dispose()
 
 
-@pytest.fixture(scope="session")
-def package_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("packages")
-
-
-def test_an_endpoint_and_a_job_need_nothing_of_the_machine_that_built_them(spread, package_cache, tmp_path):
-    control, builder = spread.start_building(package_cache)
+def test_an_endpoint_and_a_job_need_nothing_of_the_machine_that_built_them(spread, tmp_path):
+    control, builder = spread.start_building()
     begin_online(control, save_model(tmp_path / "doubled"), tmp_path)
     create_batch(control, tmp_path)
     built = "deployment_generations WHERE bundle_hash IS NOT NULL"
@@ -173,13 +168,13 @@ def check_that_credentials_are_nowhere(spread: Machines, data_plane: Platform, b
 
 @pytest.mark.long
 def test_a_store_that_is_away_for_a_while_delays_a_build_and_a_job_and_fails_neither(
-    passable_folder, database_url, broker_url, package_cache, tmp_path
+    passable_folder, database_url, broker_url, tmp_path
 ):
     engine = open_database(database_url)
     with s3_server() as server, gate(int(server.endpoint.rpartition(":")[2])) as way:
         through = {**server.environment, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{way.port}"}
         with machines(passable_folder, replace(server, environment=through), engine, broker_url) as spread:
-            control, _ = spread.start_building(package_cache)
+            control, _ = spread.start_building()
             spread.start_scoring()
             begin_online(control, save_model(tmp_path / "doubled"), tmp_path)
             wait_until(lambda: count(spread, "environment_builds"), 60, "the environment is being built")
