@@ -3,7 +3,6 @@
 Where a test needs builders and a host, it plays them, with the very functions that they call.
 """
 
-import asyncio
 import socket
 import threading
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx2
+import uvloop
 from pydantic import SecretStr
 from sqlalchemy import Engine, select
 
@@ -90,7 +90,7 @@ class Control:
         self.http = httpx2.Client(base_url=self.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
 
     def _serve(self) -> None:
-        asyncio.run(self._server.serve(sockets=[self._listener]))
+        uvloop.run(self._server.serve(sockets=[self._listener]))
 
     def close(self) -> None:
         self.http.close()
