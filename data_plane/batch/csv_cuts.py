@@ -1,15 +1,13 @@
 """One pass over a large CSV file: where its parts begin, which rows they have, and the types of its columns."""
 
 from dataclasses import replace
-from itertools import chain
 
 import pyarrow
 
-from data_plane.batch import records
-from data_plane.batch.contents import mark_length, text_of
+from data_plane.batch.contents import mark_length
 from data_plane.batch.csv_blocks import Layout, layout_of, read_texts
-from data_plane.batch.csv_files import check_rest
-from data_plane.batch.csv_lines import header_end, last_end, row_count
+from data_plane.batch.csv_files import header_apart
+from data_plane.batch.csv_lines import row_count
 from data_plane.batch.number_texts import plain_kind
 from data_plane.batch.spans import Span
 from data_plane.gateway.protocols.mlflow.arrow_columns import python_values
@@ -22,14 +20,12 @@ from modelyard.core.ports.object_store import ObjectStore
 def cut_csv(store: ObjectStore, whole: Span, signature: CompiledSignature) -> list[Span]:
     """Raises UnreadableFile."""
     mark = mark_length(b"".join(store.get(whole.key, length=4)))
-    blocks = records.blocks(text_of(store, whole), last_end, records.BLOCK_BYTES, check_rest)
-    first = next(blocks, b"")
-    header = first[: header_end(first)]
+    header, blocks = header_apart(store, whole)
     layout = layout_of(header, signature)
     types = None if signature.inputs else _Types(layout)
     spans = []
     place, row = mark + len(header), 0
-    for block in chain([first[len(header) :]], blocks):
+    for block in blocks:
         rows = row_count(block, len(layout.names))
         if types and rows:
             types.look_at(block, row)

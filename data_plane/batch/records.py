@@ -1,6 +1,7 @@
 """A stream of text into blocks that end where a record ends."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 from data_plane.batch.failures import UnreadableFile
 
@@ -10,6 +11,8 @@ _LONGEST_RECORD = 64 << 20
 
 LastEnd = Callable[[bytes], int]
 """Where in a text that begins with a record the last whole record ends; 0 where none does."""
+FirstEnd = Callable[[bytes], int]
+"""Where the first record ends; at the text's own end where that is not known yet."""
 
 
 def _is_whole(rest: bytes) -> None:
@@ -29,10 +32,8 @@ def blocks(
             continue
         text = b"".join(gathered)
         end = last_end(text)
-        if not end and length > _LONGEST_RECORD:
-            raise UnreadableFile(
-                f"a row is longer than {_LONGEST_RECORD >> 20} MiB, or quotes were opened and never closed"
-            )
+        if not end:
+            _refuse_endless(length)
         # Twice as much, so that a long record is not looked at again with every piece.
         wanted = size if end else 2 * length
         if end:
@@ -42,3 +43,34 @@ def blocks(
     if rest:
         check_rest(rest)
         yield rest
+
+
+def first_record(
+    pieces: Iterable[bytes], first_end: FirstEnd, check_rest: Callable[[bytes], None] = _is_whole
+) -> tuple[bytes, Iterator[bytes]]:
+    """The first record, and in pieces what follows it."""
+    gathered: list[bytes] = []
+    length, wanted, rest = 0, 0, iter(pieces)
+    for piece in rest:
+        gathered.append(piece)
+        length += len(piece)
+        if length < wanted:
+            continue
+        text = b"".join(gathered)
+        end = first_end(text)
+        if end < length:
+            return text[:end], chain([text[end:]], rest)
+        _refuse_endless(length)
+        gathered, wanted = [text], 2 * length
+    text = b"".join(gathered)
+    end = first_end(text)
+    if end == length:
+        check_rest(text)
+    return text[:end], iter([text[end:]])
+
+
+def _refuse_endless(length: int) -> None:
+    if length > _LONGEST_RECORD:
+        raise UnreadableFile(
+            f"a row is longer than {_LONGEST_RECORD >> 20} MiB, or quotes were opened and never closed"
+        )

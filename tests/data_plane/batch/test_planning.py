@@ -165,7 +165,7 @@ class TestMiniBatches:
     def test_small_files_come_together_and_parts_of_large_ones_alone(self, store: CrumblingStore) -> None:
         small = b"a,b,c\n1,2,3\n"
         files = [put(store, name, small) for name in ("a.csv", "b.csv", "c.csv")]
-        files += [put(store, "d.csv", small * 4), put(store, "e.csv", small)]
+        files += [put(store, "d.csv", small * 5), put(store, "e.csv", small)]
         with blocks_of(20):
             plan = planned(store, files, TEXTS, mini_batch_size=2)
         assert [[span.path for span in spans] for spans in plan.mini_batches] == [

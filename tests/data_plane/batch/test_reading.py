@@ -126,6 +126,7 @@ class TestDamagedFiles:
             ("a.csv", b"a\xff,b\n1,2\n", "UTF-8"),
             ("a.csv", b"a,b\n1,2\n\n3\n  \n4,5,6\n", "row 1 has 1, not 2; row 2 has 3, not 2"),
             ("a.csv", b'a,b\n1,2\n3,"4\n5,6\n', "inside of quotes"),
+            ("a.csv", b'a,"b\n1,2\n3,4\n', "inside of quotes"),
             ("a.csv", b"a,b,a\n1,2,3\n", "more than once"),
             ("a.jsonl", b'{"a": 1, "b": 1}\n{"a": 1\n', "row 1 is no line of JSON"),
             ("a.jsonl", b'{"a": 1, "b": 1}\n[1, 2]\n', "row 1 is no object"),
