@@ -42,6 +42,11 @@ class Findings:
         return online and large and not any(self.batch.wrong)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it can say of every aim if it is met."""
+        return all(one.is_met is not None for one in self.aims)
+
+    @property
     def aims(self) -> list[Aim]:
         added = self.own_times.get(AIMED_AT, {}).get("added_ms", math.nan)
         single = next((one.ratio for one in self.enforcement if one.rows == 1), math.nan)

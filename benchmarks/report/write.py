@@ -1,4 +1,4 @@
-"""Puts the findings of a run into a folder of its own, and the page that points to the newest."""
+"""Puts the findings of a run into a folder of its own, and those of a whole run on the page of all results."""
 
 import json
 from dataclasses import asdict
@@ -18,7 +18,9 @@ def write(findings: Findings, results: Path) -> Path:
     pictures = draw(findings.results, findings.footprints, folder)
     (folder / "table.md").write_text(page(findings))
     (folder / "results.json").write_text(json.dumps(document(findings), indent=1) + "\n")
-    (results / "README.md").write_text(_newest(findings, results, folder.name, [picture.name for picture in pictures]))
+    front = results / "README.md"
+    if findings.is_whole or not front.exists():
+        front.write_text(_newest(findings, results, folder.name, [picture.name for picture in pictures]))
     return folder
 
 

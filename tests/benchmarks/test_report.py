@@ -75,3 +75,12 @@ class TestWriting:
         assert kept["results"][0]["rounds"][0]["answers"] == 1500
         assert (folder / "requests_per_second.png").read_bytes().startswith(b"\x89PNG")
         assert "2026-01-02-0304/table.md" in (tmp_path / "README.md").read_text()
+
+    def test_a_run_of_some_parts_leaves_the_page_of_all_results_as_it_is(
+        self, findings: Findings, tmp_path: Path
+    ) -> None:
+        (tmp_path / "README.md").write_text("of all parts")
+        folder = write(findings, tmp_path)
+
+        assert (folder / "table.md").exists()
+        assert (tmp_path / "README.md").read_text() == "of all parts"
