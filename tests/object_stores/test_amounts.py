@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 from modelyard.core.adapters.cloud_store import Patience
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.adapters.s3_store import s3_store
-from tests.object_stores.fault_proxy import fault_proxy
+from tests.object_stores.fault_proxy import FaultProxy, fault_proxy
+from tests.object_stores.servers import StoreServer
 
 ROOT = Path(__file__).parents[2]
 MEGABYTES = 160
@@ -30,6 +32,25 @@ def test_a_large_object_is_never_held(request, tmp_path, kind):
     moved = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
     assert moved.returncode == 0, moved.stderr
     assert int(moved.stdout) < AT_MOST
+
+
+@pytest.mark.parametrize("kind", ["s3", "azure"])
+def test_parts_are_asked_for_before_they_are_wanted(request, kind):
+    server = request.getfixturevalue(kind).another()
+    with fault_proxy(server.endpoint) as proxy:
+        store = open_store(server.url, through(proxy, server))
+        store.put("k", [bytes(1 << 20)] * 40)
+        proxy.seen.clear()
+        reading = store.get("k")
+        beginning = next(reading), next(reading)
+        # The first megabyte, the part that was wanted, and three behind it.
+        while len(proxy.seen) < 5:
+            time.sleep(0.005)
+        assert sum(map(len, (*beginning, *reading))) == 40 << 20
+
+
+def through(proxy: FaultProxy, server: StoreServer) -> dict[str, str]:
+    return {name: value.replace(server.endpoint, proxy.endpoint) for name, value in server.environment.items()}
 
 
 def test_what_s3_copies_only_in_parts_is_copied_by_reading_it(s3):

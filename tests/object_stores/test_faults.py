@@ -96,6 +96,13 @@ class TestRetried:
         faulty.proxy.do_wrong(CutAnswer(), method="GET", times=2)
         assert read(faulty.store, "k") == b"".join(LARGE)
 
+    def test_the_parts_behind_one_that_is_cut_come_in_their_order(self, faulty):
+        faulty.store.put("k", LARGE)
+        reading = faulty.store.get("k")
+        first = next(reading)
+        faulty.proxy.do_wrong(CutAnswer(), method="GET", times=1)
+        assert first + b"".join(reading) == b"".join(LARGE)
+
     def test_a_slow_answer_is_waited_for(self, faulty):
         patient = faulty.opened(replace(IMPATIENT, request_seconds=0.3, retry_seconds=20))
         patient.put("k", [b"x"])
