@@ -136,7 +136,8 @@ def hold(folder):
 """
 
 
-def test_told_to_stop_the_platform_first_answers_what_is_under_way(platform, tmp_path):
+def test_told_to_stop_the_platform_first_answers_what_is_under_way(platform, tour, tmp_path):
+    tours_key = platform.key(tour)
     meeting = platform.folder / "meeting"
     meeting.mkdir()
     # The model may run as another user.
@@ -156,6 +157,7 @@ def test_told_to_stop_the_platform_first_answers_what_is_under_way(platform, tmp
         stopped.result(30)
     wait_until(lambda: not platform.processes(), 20, "nothing is left running")
     platform.start()
+    wait_until(lambda: serves(platform, tour, tours_key), 60, "every deployment serves again")
 
 
 def refuses(host: str, port: int | None) -> bool:
