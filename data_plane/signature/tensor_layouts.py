@@ -10,7 +10,7 @@ _DICT = {dict}
 
 
 def as_frame(body: Any) -> Table | None:
-    """Split orientation or a list of records; None for what is neither, or is ragged."""
+    """Split orientation or a list of records; None for what is neither, is ragged, or has no columns."""
     if isinstance(body, dict) and "data" in body and body.keys() <= _SPLIT_KEYS:
         return _of_split(body["data"], body.get("columns"))
     if isinstance(body, list) and set(map(type, body)) == _DICT:
@@ -19,7 +19,7 @@ def as_frame(body: Any) -> Table | None:
 
 
 def _of_split(rows: Any, names: Any) -> Table | None:
-    if not isinstance(rows, list) or set(map(type, rows)) != _LIST or len(set(map(len, rows))) != 1:
+    if not isinstance(rows, list) or set(map(type, rows)) != _LIST or len(set(map(len, rows))) != 1 or not rows[0]:
         return None
     if names is not None and not _are_names(names, len(rows[0])):
         return None
@@ -33,6 +33,6 @@ def _are_names(names: Any, width: int) -> bool:
 
 def _of_records(records: list[dict[str, Any]]) -> Table | None:
     names = tuple(records[0])
-    if any(record.keys() != records[0].keys() for record in records):
+    if not names or any(record.keys() != records[0].keys() for record in records):
         return None
     return Table(names, tuple(TypedColumn([record[name] for record in records]) for name in names), len(records))

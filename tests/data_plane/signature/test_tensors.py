@@ -31,6 +31,10 @@ class TestOneTensor:
         moments = array(tensor("datetime64[ns]", -1), ["2024-05-31T12:00:00Z"])
         assert moments.tolist() == np.array(["2024-05-31T12:00:00"], "M8[ns]").tolist()
 
+    @pytest.mark.parametrize("value", [[{}], [{}, {}], {"columns": [], "data": [[]]}])
+    def test_a_frame_without_columns_is_refused(self, value: Any) -> None:
+        assert violations(compiled([tensor("bool", -1)]), value)
+
     def test_null_is_nan_in_a_float_and_refused_elsewhere(self) -> None:
         assert np.isnan(array(tensor("float64", -1), [None, 1.0])).tolist() == [True, False]
         assert violations(compiled([tensor("int64", -1)]), [None])
