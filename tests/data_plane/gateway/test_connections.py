@@ -233,6 +233,9 @@ class TestTheEnd:
     def test_connections_made_while_none_runs_are_served_by_the_next(self, open_door: OpenDoor) -> None:
         first: Any = open_door()
         first.serve(COUNT)
+        with first.raw() as connection:
+            connection.sendall(REQUEST)
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
         first.process.send_signal(signal.SIGTERM)
         assert first.process.wait(PATIENCE) == 0
         with first.raw() as connection:

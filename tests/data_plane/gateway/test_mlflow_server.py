@@ -111,6 +111,8 @@ class TestErrorsInMlflowsShape:
         )  # fmt: skip
         door.endpoint(blue)
         door.publish()
+        # A request that had to wait for the worker would be refused at once.
+        eventually(lambda: door.request("GET", "/wines/ping").status == 200)
         first = door.connection()
         headers = {"Authorization": basic(), "Content-Type": "application/json"}
         first.request("POST", "/wines/invocations", json.dumps({"inputs": str(gate)}), headers)
