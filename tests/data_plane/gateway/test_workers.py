@@ -107,7 +107,7 @@ class TestLimits:
         assert sorted(future.result().status for future in others) == [200, 429, 429]
 
     def test_a_request_that_waits_longer_than_allowed_is_a_429(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
-        door.serve(HELD, max_concurrent_requests_per_instance=1, max_queue_wait_seconds=0.1)
+        door.serve(HELD, max_concurrent_requests_per_instance=1, max_queue_wait_seconds=1.0)
         held = ask(str(tmp_path / "held"))
         wait_for(tmp_path / "held")
         reply = door.score("")
