@@ -46,7 +46,7 @@ def blocks(
 
 
 def first_record(
-    pieces: Iterable[bytes], first_end: FirstEnd, check_rest: Callable[[bytes], None] = _is_whole
+    pieces: Iterable[bytes], first_end: FirstEnd, check_rest: Callable[[bytes], None]
 ) -> tuple[bytes, Iterator[bytes]]:
     """The first record, and in pieces what follows it."""
     gathered: list[bytes] = []

@@ -172,7 +172,7 @@ def test_a_store_that_is_away_for_a_while_delays_a_build_and_a_job_and_fails_nei
 ):
     engine = open_database(database_url)
     with s3_server() as server, gate(int(server.endpoint.rpartition(":")[2])) as way:
-        through = {**server.environment, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{way.port}"}
+        through = server.through(f"http://127.0.0.1:{way.port}")
         with machines(passable_folder, replace(server, environment=through), engine, broker_url) as spread:
             control, _ = spread.start_building()
             spread.start_scoring()

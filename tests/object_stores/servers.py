@@ -31,6 +31,10 @@ class StoreServer:
         """A further empty store of the same server."""
         return _s3_store(self.endpoint) if self.url.startswith("s3") else _azure_store(self.endpoint)
 
+    def through(self, endpoint: str) -> dict[str, str]:
+        """The same variables for who reaches the server by way of another address."""
+        return {name: value.replace(self.endpoint, endpoint) for name, value in self.environment.items()}
+
 
 @contextmanager
 def s3_server() -> Iterator[StoreServer]:

@@ -13,8 +13,7 @@ import pytest
 from modelyard.core.adapters.cloud_store import Patience
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.adapters.s3_store import s3_store
-from tests.object_stores.fault_proxy import FaultProxy, fault_proxy
-from tests.object_stores.servers import StoreServer
+from tests.object_stores.fault_proxy import fault_proxy
 
 ROOT = Path(__file__).parents[2]
 MEGABYTES = 160
@@ -38,7 +37,7 @@ def test_a_large_object_is_never_held(request, tmp_path, kind):
 def test_parts_are_asked_for_before_they_are_wanted(request, kind):
     server = request.getfixturevalue(kind).another()
     with fault_proxy(server.endpoint) as proxy:
-        store = open_store(server.url, through(proxy, server))
+        store = open_store(server.url, server.through(proxy.endpoint))
         store.put("k", [bytes(1 << 20)] * 40)
         proxy.seen.clear()
         reading = store.get("k")
@@ -49,14 +48,10 @@ def test_parts_are_asked_for_before_they_are_wanted(request, kind):
         assert sum(map(len, (*beginning, *reading))) == 40 << 20
 
 
-def through(proxy: FaultProxy, server: StoreServer) -> dict[str, str]:
-    return {name: value.replace(server.endpoint, proxy.endpoint) for name, value in server.environment.items()}
-
-
 def test_what_s3_copies_only_in_parts_is_copied_by_reading_it(s3):
     server = s3.another()
     with fault_proxy(server.endpoint) as proxy:
-        environment = server.environment | {"AWS_ENDPOINT_URL": proxy.endpoint}
+        environment = server.through(proxy.endpoint)
         store = s3_store(server.url.split("/")[2], "yard", environment, Patience(), largest_copy=1000)
         store.put("a", [b"x" * 1001])
         store.copy("a", "b")

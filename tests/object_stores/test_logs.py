@@ -14,7 +14,7 @@ from tests.object_stores.fault_proxy import Answer, fault_proxy
 def test_lines_wait_while_the_store_is_away_and_whoever_logs_goes_on(s3):
     server = s3.another()
     with fault_proxy(server.endpoint) as proxy:
-        environment = server.environment | {"AWS_ENDPOINT_URL": proxy.endpoint}
+        environment = server.through(proxy.endpoint)
         store = s3_store(server.url.split("/")[2], "yard", environment, Patience(most_retries=0))
         with closing(LogWriter(store, 1, STORAGE_INITIALIZER, "build-1")) as log:
             proxy.do_wrong(Answer(503))
