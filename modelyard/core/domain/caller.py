@@ -1,0 +1,35 @@
+"""The identity on whose behalf a change is made, from authentication down to the rows and the audit events."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CallerKind(StrEnum):
+    """The credential that proved the identity."""
+
+    USER = "user"
+    """An admin token."""
+    ENDPOINT_KEY = "endpoint_key"
+    """A key of a batch endpoint. The subject is the endpoint's name."""
+    SIGNED_URL = "signed_url"
+    """A URL that carries its own permission. The subject is what the URL opens, such as "upload/<id>"."""
+    SYSTEM = "system"
+    """A process of the platform, acting by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    subject: str
+    kind: CallerKind
+    roles: frozenset[str] = frozenset()
+    workspace: str | None = None
+    """ARM id of the only workspace that the credential is for. None: the credential is for every workspace."""
+    request_id: str | None = None
+    """The x-ms-request-id of the request. None: a process of the platform acts, and no request asked for it."""
+
+
+SYSTEM_HOST = Caller("system:host", CallerKind.SYSTEM)
+SYSTEM_BUILDER = Caller("system:builder", CallerKind.SYSTEM)
+SYSTEM_BATCH = Caller("system:batch", CallerKind.SYSTEM)
+SYSTEM_SWEEP = Caller("system:sweep", CallerKind.SYSTEM)
+"""The control plane's periodic sweep: expiry and resending."""
