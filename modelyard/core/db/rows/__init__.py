@@ -1,0 +1,60 @@
+"""The tables. Rows never leave the repositories and the functions beside this package.
+
+Times are the database's, with zone. A request is kept as JSONB where only the program reads its fields, and as columns
+where a query does.
+"""
+
+from modelyard.core.db.rows.assets import (
+    Asset,
+    DataRow,
+    DataVersionRow,
+    EnvironmentRow,
+    EnvironmentVersionRow,
+    ModelRow,
+    ModelVersionRow,
+)
+from modelyard.core.db.rows.base import Base, Leased, Stamped
+from modelyard.core.db.rows.deployments import (
+    BatchDeploymentRow,
+    BatchEndpointRow,
+    GenerationRow,
+    OnlineDeploymentRow,
+    OnlineEndpointRow,
+    WorkerRow,
+)
+from modelyard.core.db.rows.environment_builds import BuiltEnvironmentRow, EnvironmentBuildRow
+from modelyard.core.db.rows.jobs import JobRow, MiniBatchRow
+from modelyard.core.db.rows.platform import AdminTokenRow, NamedLeaseRow, OperationRow, RoutingRow
+from modelyard.core.db.rows.uploads import UploadChunkRow, UploadRow
+from modelyard.core.db.rows.workspaces import ComputeRow, WorkspaceRow
+
+__all__ = [
+    "AdminTokenRow",
+    "Asset",
+    "Base",
+    "BatchDeploymentRow",
+    "BatchEndpointRow",
+    "BuiltEnvironmentRow",
+    "ComputeRow",
+    "DataRow",
+    "DataVersionRow",
+    "EnvironmentBuildRow",
+    "EnvironmentRow",
+    "EnvironmentVersionRow",
+    "GenerationRow",
+    "JobRow",
+    "Leased",
+    "MiniBatchRow",
+    "ModelRow",
+    "ModelVersionRow",
+    "NamedLeaseRow",
+    "OnlineDeploymentRow",
+    "OnlineEndpointRow",
+    "OperationRow",
+    "RoutingRow",
+    "Stamped",
+    "UploadChunkRow",
+    "UploadRow",
+    "WorkerRow",
+    "WorkspaceRow",
+]

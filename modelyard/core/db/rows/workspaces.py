@@ -1,0 +1,40 @@
+"""Workspaces and the computes that they record."""
+
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from modelyard.core.db.rows.base import Base, Stamped
+
+
+class WorkspaceRow(Stamped, Base):
+    __tablename__ = "workspaces"
+    __table_args__ = (
+        Index(
+            "uq_workspaces_path",
+            text("lower(subscription)"),
+            text("lower(resource_group)"),
+            text("lower(name)"),
+            unique=True,
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    subscription: Mapped[str]
+    resource_group: Mapped[str]
+    name: Mapped[str]
+    location: Mapped[str] = mapped_column(default="local")
+
+
+class ComputeRow(Stamped, Base):
+    """A compute's name, recorded: whatever it says, the workers of this platform do the work."""
+
+    __tablename__ = "computes"
+    __table_args__ = (UniqueConstraint("workspace_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"))
+    name: Mapped[str]
+    location: Mapped[str] = mapped_column(default="local")
+    body: Mapped[dict[str, Any]] = mapped_column(default=dict)
