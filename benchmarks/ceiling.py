@@ -8,8 +8,8 @@ from benchmarks.figures import percentile
 from benchmarks.load.generator import LoadGenerator
 from benchmarks.load.http_answer import post
 from benchmarks.load.load import Load
-from benchmarks.servers.kept import free_ports, kept
 from benchmarks.servers.server import HOST, wait_until_it_answers
+from benchmarks.servers.supervised_process import free_ports, kept
 
 _SECONDS = 2.0
 _BODY = b"x" * 300

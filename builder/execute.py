@@ -20,8 +20,8 @@ from builder.declared.requirement_lines import parsed
 from builder.errors import ImportCheckFailed, ResolutionFailed
 from builder.furnish import EnvironmentPlace, furnish
 from builder.installers.import_check import check_imports
-from builder.installers.kept_process import Lifeline
 from builder.installers.remedies import explain
+from builder.installers.supervised_process import Lifeline
 from builder.interpreters.probe import Interpreter
 from builder.workshop import Workshop
 from modelyard.core.domain.environment_spec import EnvironmentLock, EnvironmentSpec, normalised

@@ -17,7 +17,7 @@ from builder import repository
 from builder.bundle import publish_bundle
 from builder.execute import BuildOrder
 from builder.installers.import_check import modules_to_import
-from builder.installers.kept_process import BuildInterrupted, Lifeline, lifeline
+from builder.installers.supervised_process import BuildInterrupted, Lifeline, lifeline
 from builder.lease_watch import cut_when_lost
 from builder.plan import EnvironmentPlan, plan_environment, plan_from_conda_file
 from builder.repository import GenerationOrder

@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from builder.installers.kept_process import lifeline
+from builder.installers.supervised_process import lifeline
 from builder.restoring import Restoring
 from builder.workshop import open_workshop
 from modelyard.core.adapters.object_stores import open_store

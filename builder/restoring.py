@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from builder.errors import NotInTheStore, OtherPlatform
 from builder.furnish import EnvironmentPlace, furnish
-from builder.installers.kept_process import Lifeline
+from builder.installers.supervised_process import Lifeline
 from builder.wheels.packed_environment import PackedEnvironment, document_key
 from builder.wheels.wheel_store import WheelStore
 from builder.workshop import Workshop

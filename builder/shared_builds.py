@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from builder import repository
 from builder.execute import BuildOrder, Progress, build_environment
-from builder.installers.kept_process import Lifeline
+from builder.installers.supervised_process import Lifeline
 from builder.lease_watch import cut_when_lost
 from builder.wheels.wheel_store import WheelStore
 from builder.workshop import Workshop

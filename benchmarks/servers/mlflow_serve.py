@@ -10,8 +10,8 @@ import pandas as pd
 
 from benchmarks.models import SavedModel
 from benchmarks.servers.environments import clean_environ
-from benchmarks.servers.kept import free_ports, kept
 from benchmarks.servers.server import HOST, Running, split, wait_until_it_answers
+from benchmarks.servers.supervised_process import free_ports, kept
 
 REQUIREMENTS = ("mlflow==3.17.*",)
 

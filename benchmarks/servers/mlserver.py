@@ -11,8 +11,8 @@ import pandas as pd
 
 from benchmarks.models import SavedModel
 from benchmarks.servers.environments import clean_environ
-from benchmarks.servers.kept import free_ports, kept
 from benchmarks.servers.server import HOST, Running, wait_until_it_answers
+from benchmarks.servers.supervised_process import free_ports, kept
 
 # Its worker does not start with a newer uvloop, which no longer makes an event loop when asked for the current one.
 REQUIREMENTS = ("mlserver==1.7.*", "mlserver-mlflow==1.7.*", "uvloop<0.22")

@@ -42,7 +42,7 @@ class ModelyardGateway:
         supervisor = json.loads((self.data_dir / "run" / "supervisor.json").read_text())["pid"]
         everything = tree(supervisor)
         scoring = [pid for pid in everything if any(word in command_line(pid) for word in _SCORING)]
-        scoring = [pid for pid in scoring if "keeper.py" not in command_line(pid)]
+        scoring = [pid for pid in scoring if "process/shim.py" not in command_line(pid)]
         return {"server": scoring, "management": [pid for pid in everything if pid not in scoring]}
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from builder.installers.kept_process import Lifeline, run
+from builder.installers.supervised_process import Lifeline, run
 
 _TESTS = r"/tests/"
 

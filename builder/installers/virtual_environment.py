@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builder.errors import InstallFailed
 from builder.installers.environ import installer_environ
-from builder.installers.kept_process import Lifeline, run
+from builder.installers.supervised_process import Lifeline, run
 from builder.interpreters.probe import Interpreter
 
 

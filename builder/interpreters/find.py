@@ -7,7 +7,7 @@ from builder.errors import NoInterpreter
 from builder.interpreters.probe import Interpreter, ProbeCache
 from builder.interpreters.runtime_copy import reachable_interpreter
 from builder.interpreters.search import SearchPlaces
-from modelyard.core.adapters.reach import reachable
+from modelyard.core.adapters.file_access import reachable
 
 Say = Callable[[str], None]
 Fetch = Callable[[str], str | None]

@@ -14,7 +14,7 @@ from pathlib import Path
 from builder.errors import NoInterpreter
 from builder.interpreters.library_path import point_at_own_library
 from builder.interpreters.probe import Interpreter, probe
-from modelyard.core.adapters.reach import copy_within_reach, reachable
+from modelyard.core.adapters.file_access import copy_within_reach, reachable
 
 _NOT_NEEDED = frozenset({"test", "idlelib", "turtledemo", "__pycache__", "site-packages", "share"})
 

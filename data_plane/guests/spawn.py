@@ -22,7 +22,7 @@ from data_plane.guests.environment import guest_environment
 from data_plane.guests.guest_process import GuestProcess, exit_file_path, remove, run_file_path, write_run_file
 from data_plane.guests.processes import Process, children, identify
 from modelyard.core.data_dir import DataDir
-from modelyard.supervisor import keeper
+from modelyard.process import shim
 
 _BACKLOG = 128
 
@@ -186,7 +186,7 @@ def _lifeline(spec: GuestSpec) -> Iterator[tuple[int, ...]]:
 
 
 def _keeper_command(spec: GuestSpec, listening: int, lifeline: int) -> list[str]:
-    command = [sys.executable, "-I", "-S", str(keeper.__file__)]
+    command = [sys.executable, "-I", "-S", str(shim.__file__)]
     command += ["--lifeline", str(lifeline), "--exit-file", str(spec.exit_file), "--pass-fd", str(listening)]
     command += ["--log", str(spec.log), "--cwd", str(spec.folder), "--nice", str(spec.nice)]
     if spec.uid is not None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelyard.client import Platform
-from modelyard.supervisor import keeper
+from modelyard.process import shim
 
 _PASSABLE = 0o711
 _START_SECONDS = 60.0
@@ -49,7 +49,7 @@ def temporary_platform(
     options = ["--lifeline", str(reader), "--log", str(log), "--stop-signal", "INT", "--grace", str(_STOP_SECONDS)]
     up = [sys.executable, "-m", "modelyard.cli.main", "up", "--data-dir", str(data_dir), "--port", "0"]
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", keeper.__file__, *options, "--", *up, "--scoring-port", "0"],
+        [sys.executable, "-I", "-S", shim.__file__, *options, "--", *up, "--scoring-port", "0"],
         env={**own_environment(folder, environment), **(settings or {})},
         pass_fds=[reader],
         # Ctrl-C is for the demo, which stops the platform itself.

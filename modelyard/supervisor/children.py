@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_KEEPER = Path(__file__).with_name("keeper.py")
+from modelyard.process import shim
+
 _BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 _STEADY_SECONDS = 10.0
 _LARGEST_LOG_BYTES = 10 << 20
@@ -75,7 +76,7 @@ class Child:
         lifeline = str(self._inherited[0])
         if not self.service.kept:
             return [*self.service.command, "--lifeline-fd", lifeline]
-        keeper = [sys.executable, "-I", "-S", str(_KEEPER), "--lifeline", lifeline]
+        keeper = [sys.executable, "-I", "-S", shim.__file__, "--lifeline", lifeline]
         return [*keeper, *self.service.kept_options, "--", *self.service.command]
 
     def ended(self) -> str | None:

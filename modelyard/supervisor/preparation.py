@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Mapping
 
 from modelyard.core.errors import InvalidSetting
+from modelyard.process.signals import Signals
 from modelyard.supervisor.options import Say, StartRefused
-from modelyard.supervisor.signals import Signals
 
 _WRONG_SETTING = 2
 

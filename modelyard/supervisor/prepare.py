@@ -17,7 +17,7 @@ from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database
 from modelyard.core.errors import InvalidRequest, InvalidSetting, PlatformError
 from modelyard.core.ports.object_store import ObjectStore, StoreUnavailable, check_store
-from modelyard.supervisor.given_settings import (
+from modelyard.supervisor.environment_settings import (
     ADMIN_TOKEN,
     BROKER_URL,
     DATABASE_URL,

@@ -11,7 +11,7 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from modelyard.supervisor.given_settings import place_of
+from modelyard.supervisor.environment_settings import place_of
 from modelyard.supervisor.options import StartRefused
 from modelyard.supervisor.patience import NotYet
 

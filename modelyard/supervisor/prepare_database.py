@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from migrations.run import is_current, lock_migrations, migrate
 from modelyard.core.adapters.secret_box import digest_token, token_matches
 from modelyard.core.db.rows import AdminTokenRow
-from modelyard.supervisor.given_settings import place_of
+from modelyard.supervisor.environment_settings import place_of
 from modelyard.supervisor.options import StartRefused
 from modelyard.supervisor.patience import NotYet
 

@@ -16,19 +16,19 @@ from collections.abc import Iterable, Mapping
 
 from modelyard.core.data_dir import DataDir
 from modelyard.core.errors import InvalidSetting, NoSpaceLeft
-from modelyard.supervisor import possession
+from modelyard.process.signals import Signals, reap_orphans
+from modelyard.supervisor import data_dir_lock
 from modelyard.supervisor.children import Child, Service
-from modelyard.supervisor.given_settings import DATABASE_URL, START_PATIENCE, GivenSettings, read_given
+from modelyard.supervisor.environment_settings import DATABASE_URL, START_PATIENCE, GivenSettings, read_given
+from modelyard.supervisor.generated_secrets import made_once, stored
 from modelyard.supervisor.health import Health
 from modelyard.supervisor.listeners import answers, listen, port_of, url_of
 from modelyard.supervisor.options import Say, StartRefused, UpOptions
-from modelyard.supervisor.own_secrets import made_once, stored
 from modelyard.supervisor.pointer import remember_platform
 from modelyard.supervisor.postgres import EmbeddedPostgres
 from modelyard.supervisor.preparation import Preparation
 from modelyard.supervisor.roles import ALL_ROLES, Role
 from modelyard.supervisor.services import REQUEST_SECONDS, Services
-from modelyard.supervisor.signals import Signals, reap_orphans
 from modelyard.supervisor.valkey import EmbeddedValkey
 
 _STOP_SECONDS = 6.5
@@ -89,10 +89,10 @@ class _Supervisor:
     def run(self) -> int:
         self._signals = Signals()
         # What can be refused is refused before anything is made.
-        possession.check_reach(self._data.root)
+        data_dir_lock.check_reach(self._data.root)
         self._bind()
         self._data.prepare()
-        self._lock = possession.take(self._data, self._say)
+        self._lock = data_dir_lock.take(self._data, self._say)
         self._lifeline, self._lifeline_end = os.pipe()
         self._health.over()
         try:
@@ -151,7 +151,7 @@ class _Supervisor:
         _tell(self._servers)
         self._see_off(self._servers, _SERVER_STOP_SECONDS)
         self._postgres.clean_up()
-        possession.facts_file(self._data).unlink(missing_ok=True)
+        data_dir_lock.facts_file(self._data).unlink(missing_ok=True)
         os.close(self._lifeline_end)
 
     # What runs.
@@ -236,7 +236,7 @@ class _Supervisor:
         scoring = url_of(self._scoring, host) if self._scoring else None
         roles = sorted(self._options.roles)
         facts = {"pid": os.getpid(), "roles": roles, "url": url, "scoring_url": scoring, "started_at": time.time()}
-        stored(possession.facts_file(self._data), json.dumps(facts))
+        stored(data_dir_lock.facts_file(self._data), json.dumps(facts))
         if self._options.roles != ALL_ROLES:
             self._say(f"roles          {', '.join(roles)}")
         if url:

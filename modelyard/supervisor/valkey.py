@@ -9,7 +9,7 @@ from urllib.parse import quote
 from modelyard.core.data_dir import DataDir
 from modelyard.core.errors import PlatformError
 from modelyard.supervisor.children import Service
-from modelyard.supervisor.own_secrets import made_once, stored
+from modelyard.supervisor.generated_secrets import made_once, stored
 
 
 class ValkeyWillNotStart(PlatformError):

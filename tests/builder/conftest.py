@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from builder.execute import BuildOrder, Packing, build_environment
-from builder.installers.kept_process import lifeline
+from builder.installers.supervised_process import lifeline
 from builder.workshop import Workshop, open_workshop
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources

@@ -17,7 +17,7 @@ from builder.declared.declared_line import DeclaredLine
 from builder.declared.requirement_lines import collect
 from builder.errors import ImportCheckFailed, InstallFailed, ResolutionFailed
 from builder.execute import BuildOrder, build_environment
-from builder.installers.kept_process import BuildInterrupted, lifeline
+from builder.installers.supervised_process import BuildInterrupted, lifeline
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
 from tests.builder.conftest import GUEST, build, spec_from
 from tests.builder.packages import make_wheel

@@ -14,7 +14,7 @@ from builder.interpreters.library_path import point_at_own_library
 from builder.interpreters.probe import probe
 from builder.interpreters.runtime_copy import reachable_interpreter
 from builder.interpreters.search import SearchPlaces
-from modelyard.core.adapters.reach import make_readable, reachable
+from modelyard.core.adapters.file_access import make_readable, reachable
 from tests.builder.conftest import GUEST
 
 OWN = f"{sys.version_info[0]}.{sys.version_info[1]}"

@@ -130,7 +130,7 @@ class Platform:
         return wait_until(lambda: self.services(*words), 30, f"a process with {words}")[0]
 
     def services(self, *words: str) -> list[psutil.Process]:
-        return [p for p in self.processes() if _says(p, words) and not _says(p, ("keeper.py",))]
+        return [p for p in self.processes() if _says(p, words) and not _says(p, ("process/shim.py",))]
 
     def guests(self) -> Iterator[dict[str, Any]]:
         for path in sorted((self.data_dir / "run" / "guests").glob("*.json")):

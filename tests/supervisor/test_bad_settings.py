@@ -4,7 +4,7 @@ import pytest
 
 from modelyard.core.adapters.secret_box import new_master_key
 from modelyard.core.errors import InvalidSetting
-from modelyard.supervisor.given_settings import place_of, read_given
+from modelyard.supervisor.environment_settings import place_of, read_given
 from modelyard.supervisor.roles import ALL_ROLES, Role
 from tests.supervisor.starts import ended
 

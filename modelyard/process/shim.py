@@ -2,7 +2,7 @@
 
 A child that watches no lifeline pipe itself (Postgres, Valkey, uv, a guest worker) runs under a keeper:
 
-    python -I -S keeper.py --lifeline FD --exit-file PATH [options] -- command...
+    python -I -S shim.py --lifeline FD --exit-file PATH [options] -- command...
 
 - The command gets a session and process group of its own, and no descriptor but those named by `--pass-fd`.
 - When the lifeline pipe reaches its end (every writer died) or the keeper is told to stop, the command receives
@@ -42,7 +42,7 @@ def main(argv):
 
 
 def _parse(argv):
-    parser = argparse.ArgumentParser(prog="keeper")
+    parser = argparse.ArgumentParser(prog="shim")
     parser.add_argument("--lifeline", type=int, required=True, help="read end of the pipe that the parent holds open")
     parser.add_argument("--exit-file", help="where to record how the command ended")
     parser.add_argument("--uid", type=int)

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from modelyard.supervisor import keeper
+from modelyard.process import shim
 
 
 class Kept:
@@ -25,7 +25,7 @@ class Kept:
         reader, self.lifeline = os.pipe()
         files = ("--exit-file", str(self.exit_file), "--log", str(self.log))
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", keeper.__file__, "--lifeline", str(reader), *files, *options, "--", *command],
+            [sys.executable, "-I", "-S", shim.__file__, "--lifeline", str(reader), *files, *options, "--", *command],
             pass_fds=[reader],
         )
         os.close(reader)
@@ -141,7 +141,7 @@ def test_as_root_the_command_runs_as_the_given_user_without_groups(tmp_path):
 def test_a_command_that_does_not_exist_is_named_in_the_log(tmp_path):
     reader, writer = os.pipe()
     done = subprocess.run(
-        [sys.executable, "-I", "-S", keeper.__file__, "--lifeline", str(reader), "--", "/nonexistent/program"],
+        [sys.executable, "-I", "-S", shim.__file__, "--lifeline", str(reader), "--", "/nonexistent/program"],
         pass_fds=[reader],
         capture_output=True,
         text=True,
@@ -157,7 +157,7 @@ def test_a_lifeline_with_a_large_number_is_watched_too(tmp_path):
     reader, writer = os.pipe()
     large = fcntl.fcntl(reader, fcntl.F_DUPFD, 1500)
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", keeper.__file__, "--lifeline", str(large), "--", "/bin/sleep", "600"],
+        [sys.executable, "-I", "-S", shim.__file__, "--lifeline", str(large), "--", "/bin/sleep", "600"],
         pass_fds=[large],
     )
     os.close(reader)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.processes import tree
 from benchmarks.servers.server import HOST
-from modelyard.supervisor import keeper
+from modelyard.process import shim
 
 _GRACE_SECONDS = 5
 _LAST_LINES = 25
@@ -37,7 +37,7 @@ def kept(command: Sequence[str | Path], log: Path, environment: Mapping[str, str
     reader, lifeline = os.pipe()
     options = ["--lifeline", str(reader), "--log", str(log), "--cwd", str(cwd), "--grace", str(_GRACE_SECONDS)]
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", keeper.__file__, *options, "--", *map(str, command)],
+        [sys.executable, "-I", "-S", shim.__file__, *options, "--", *map(str, command)],
         env=dict(environment),
         pass_fds=[reader],
         # Ctrl-C is for the benchmark, which then ends its servers itself.

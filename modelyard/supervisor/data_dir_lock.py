@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from modelyard.core.adapters.reach import passable
+from modelyard.core.adapters.file_access import passable
 from modelyard.core.data_dir import DataDir
 from modelyard.core.guest_user import DEFAULT_GUEST_UID
 from modelyard.supervisor.options import Say, StartRefused

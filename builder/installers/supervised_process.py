@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelyard.supervisor import keeper
+from modelyard.process import shim
 
-_KEEPER = Path(keeper.__file__)
 _NICENESS = 10
 _LONGEST_SECONDS = 3600.0
 _LINES_KEPT = 2000
@@ -129,7 +128,7 @@ def _end(process: subprocess.Popen[str], timeout: float, on_line: OnLine) -> Non
 def _keeper_command(alive: Lifeline, cwd: Path, user: int | None) -> list[str]:
     options = ["--lifeline", str(alive.read_end), "--umask", "022", "--nice", str(_NICENESS), "--cwd", str(cwd)]
     identity = [] if user is None else ["--uid", str(user), "--gid", str(user)]
-    return [sys.executable, "-I", "-S", str(_KEEPER), *options, *identity]
+    return [sys.executable, "-I", "-S", shim.__file__, *options, *identity]
 
 
 def _read(process: subprocess.Popen[str], on_line: OnLine) -> deque[str]:
