@@ -15,15 +15,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from builder import repository
 from builder.bundle import publish_bundle
-from builder.execute import BuildOrder
-from builder.installers.import_check import modules_to_import
-from builder.installers.supervised_process import BuildInterrupted, Lifeline, lifeline
+from builder.environment_build import BuildOrder
+from builder.environment_files.plan import EnvironmentPlan, plan_environment, plan_from_conda_file
+from builder.import_check import modules_to_import
 from builder.lease_watch import cut_when_lost
-from builder.plan import EnvironmentPlan, plan_environment, plan_from_conda_file
 from builder.repository import GenerationOrder
 from builder.scoring_script.generate import ScriptSubject, generate_scoring_script
 from builder.shared_builds import EnvironmentRequest, SharedBuilds
-from builder.workshop import Workshop
+from builder.supervised_process import BuildInterrupted, Lifeline, lifeline
+from builder.toolchain import Workshop
 from modelyard.core.db.leases import Claim, LeaseLost, finish, heartbeat
 from modelyard.core.db.lifecycle import generation_failed
 from modelyard.core.db.unit_of_work import Sessions, transaction

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from builder.installers.supervised_process import Lifeline
+from builder.supervised_process import Lifeline
 from modelyard.core.db.leases import Heartbeat, LeaseLost
 
 _LOOK_SECONDS = 0.5

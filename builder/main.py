@@ -15,7 +15,7 @@ from celery.signals import worker_ready
 from builder.app import QUEUE, create_app
 from builder.generation import Desk
 from builder.tasks import register_tasks
-from builder.workshop import open_workshop
+from builder.toolchain import open_workshop
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings

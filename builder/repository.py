@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from builder.installers.resolver_sentence import redacted
+from builder.installers.uv_errors import redacted
 from modelyard.core.db.leases import Claim, claim, finish, still_ours
 from modelyard.core.db.lifecycle import batch_generation_ready
 from modelyard.core.db.rows import (

@@ -14,9 +14,9 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from builder.installers.supervised_process import lifeline
 from builder.restoring import Restoring
-from builder.workshop import open_workshop
+from builder.supervised_process import lifeline
+from builder.toolchain import open_workshop
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.data_dir import DataDir
 from modelyard.core.errors import PlatformError, Unavailable

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from builder.errors import NotInTheStore, OtherPlatform
-from builder.furnish import EnvironmentPlace, furnish
-from builder.installers.supervised_process import Lifeline
+from builder.populate_environment import EnvironmentPlace, furnish
+from builder.supervised_process import Lifeline
+from builder.toolchain import Workshop
 from builder.wheels.packed_environment import PackedEnvironment, document_key
 from builder.wheels.wheel_store import WheelStore
-from builder.workshop import Workshop
 from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.model_files import ContentMismatch
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore

@@ -15,11 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from builder import repository
-from builder.execute import BuildOrder, Progress, build_environment
-from builder.installers.supervised_process import Lifeline
+from builder.environment_build import BuildOrder, Progress, build_environment
 from builder.lease_watch import cut_when_lost
+from builder.supervised_process import Lifeline
+from builder.toolchain import Workshop
 from builder.wheels.wheel_store import WheelStore
-from builder.workshop import Workshop
 from modelyard.core.db.leases import Claim, LeaseLost, finish, heartbeat
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.environment_spec import EnvironmentLock

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from builder.installers.supervised_process import Lifeline, run
+from builder.supervised_process import Lifeline, run
 
 _TESTS = r"/tests/"
 

@@ -10,9 +10,9 @@ from uv import find_uv_bin
 from builder.errors import InstallFailed, ResolutionFailed
 from builder.installers.environ import installer_environ
 from builder.installers.pip_configuration import PipConfiguration
-from builder.installers.resolver_sentence import failure_sentence, redacted
-from builder.installers.supervised_process import Finished, Lifeline, run
+from builder.installers.uv_errors import failure_sentence, redacted
 from builder.interpreters.probe import Interpreter
+from builder.supervised_process import Finished, Lifeline, run
 from builder.work_folder import work_folder
 from modelyard.core.domain.environment_spec import (
     LOCAL_FILES_VARIABLE,

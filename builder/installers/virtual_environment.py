@@ -9,8 +9,8 @@ from pathlib import Path
 
 from builder.errors import InstallFailed
 from builder.installers.environ import installer_environ
-from builder.installers.supervised_process import Lifeline, run
 from builder.interpreters.probe import Interpreter
+from builder.supervised_process import Lifeline, run
 
 
 def create_environment(

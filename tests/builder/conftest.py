@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.execute import BuildOrder, Packing, build_environment
-from builder.installers.supervised_process import lifeline
-from builder.workshop import Workshop, open_workshop
+from builder.environment_build import BuildOrder, Packing, build_environment
+from builder.supervised_process import lifeline
+from builder.toolchain import Workshop, open_workshop
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
 from modelyard.core.environments.folder import BuiltEnvironment

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.workshop import Workshop
+from builder.toolchain import Workshop
 from modelyard.core.data_dir import DataDir
 from modelyard.core.environments.folder import BuiltEnvironment, Environments
 from tests.builder.conftest import GUEST

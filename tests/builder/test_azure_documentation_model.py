@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.installers.import_check import modules_to_import
-from builder.plan import plan_environment
+from builder.environment_files.plan import plan_environment
+from builder.import_check import modules_to_import
 from builder.scoring_script.generate import ScriptSubject, generate_scoring_script
 from builder.wheels.wheel_store import WheelStore
 from modelyard.core.adapters.folder_store import FolderStore

@@ -2,8 +2,8 @@
 
 import pytest
 
-from builder.installers.remedies import explain
-from builder.installers.resolver_sentence import failure_sentence, redacted
+from builder.import_error_hints import explain
+from builder.installers.uv_errors import failure_sentence, redacted
 
 
 class TestFailureSentence:

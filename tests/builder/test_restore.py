@@ -16,11 +16,11 @@ from platform import python_version
 
 import pytest
 
-from builder.declared.declared_line import DeclaredLine
-from builder.declared.requirement_lines import collect
+from builder.environment_files.declared_line import DeclaredLine
+from builder.environment_files.requirement_lines import collect
+from builder.toolchain import this_platform
 from builder.wheels.installed import _for_any_interpreter
 from builder.wheels.wheel_store import WheelStore
-from builder.workshop import this_platform
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.domain.environment_spec import EnvironmentLock, EnvironmentSpec, PackageSources
 from modelyard.core.environments.folder import BuiltEnvironment

@@ -22,7 +22,7 @@ from kombu import Connection
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from builder.workshop import this_platform
+from builder.toolchain import this_platform
 from data_plane.batch.app import QUEUE, create_app, sender
 from data_plane.guests.guest_process import GuestProcess, find_running
 from modelyard.core.adapters.folder_store import FolderStore

@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from builder.workshop import this_platform
+from builder.toolchain import this_platform
 from data_plane.guests.codec import JsonPayload, result_to_json
 from data_plane.guests.connection import GuestConnection
 from data_plane.guests.guest_process import find_running

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.declared.declared_line import DeclaredLine
-from builder.declared.requirement_lines import DeclaredRequirements, collect, distribution_name, lines_of
+from builder.environment_files.declared_line import DeclaredLine
+from builder.environment_files.requirement_lines import DeclaredRequirements, collect, distribution_name, lines_of
 from builder.errors import InvalidRequirement, PathLeavesModelFolder
 from tests.builder.packages import make_wheel
 

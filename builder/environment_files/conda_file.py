@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from yaml.nodes import MappingNode, Node, SequenceNode
 
-from builder.declared.declared_line import DeclaredLine
-from builder.declared.python_version import PythonRequest, conda_version
-from builder.declared.yaml_nodes import compose, described, entries, entry, line, text_of
+from builder.environment_files.declared_line import DeclaredLine
+from builder.environment_files.python_version import PythonRequest, conda_version
+from builder.environment_files.yaml_nodes import compose, described, entries, entry, line, text_of
 from builder.errors import CondaPackagesNotSupported, InvalidCondaFile
 
 _CONDA_PACKAGE = re.compile(r"^(?:[\w./-]+::)?([A-Za-z0-9_][\w.-]*)\s*(.*)$", re.DOTALL)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from builder.declared.python_version import PythonRequest, choose_python, conda_version, exact_version
+from builder.environment_files.python_version import PythonRequest, choose_python, conda_version, exact_version
 from builder.errors import UnsupportedPython
 
 TRAINED = exact_version("3.10.4", where="MLmodel")

@@ -14,16 +14,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from builder.declared.inference_needs import needs_of_lock
-from builder.declared.model_paths import path_in_model
-from builder.declared.requirement_lines import parsed
+from builder.environment_files.implied_requirements import needs_of_lock
+from builder.environment_files.model_paths import path_in_model
+from builder.environment_files.requirement_lines import parsed
 from builder.errors import ImportCheckFailed, ResolutionFailed
-from builder.furnish import EnvironmentPlace, furnish
-from builder.installers.import_check import check_imports
-from builder.installers.remedies import explain
-from builder.installers.supervised_process import Lifeline
+from builder.import_check import check_imports
+from builder.import_error_hints import explain
 from builder.interpreters.probe import Interpreter
-from builder.workshop import Workshop
+from builder.populate_environment import EnvironmentPlace, furnish
+from builder.supervised_process import Lifeline
+from builder.toolchain import Workshop
 from modelyard.core.domain.environment_spec import EnvironmentLock, EnvironmentSpec, normalised
 from modelyard.core.environments.folder import BuiltEnvironment
 

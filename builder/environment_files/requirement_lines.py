@@ -14,9 +14,9 @@ from urllib.parse import unquote, urlsplit
 from packaging.requirements import InvalidRequirement as UnreadableRequirement
 from packaging.requirements import Requirement
 
-from builder.declared.declared_line import DeclaredLine
-from builder.declared.model_paths import path_in_model, read_text
-from builder.declared.pip_options import split_options
+from builder.environment_files.declared_line import DeclaredLine
+from builder.environment_files.model_paths import path_in_model, read_text
+from builder.environment_files.pip_options import split_options
 from builder.errors import InvalidRequirement
 from modelyard.core.domain.environment_spec import LocalFile, PackageSources, normalised
 

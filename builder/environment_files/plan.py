@@ -8,19 +8,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.declared.conda_file import parse_conda_file
-from builder.declared.declared_line import DeclaredLine
-from builder.declared.inference_needs import missing_needs
-from builder.declared.model_paths import path_in_model, read_text
-from builder.declared.python_env_file import parse_python_env_file
-from builder.declared.python_version import (
+from builder.environment_files.conda_file import parse_conda_file
+from builder.environment_files.declared_line import DeclaredLine
+from builder.environment_files.implied_requirements import missing_needs
+from builder.environment_files.model_paths import path_in_model, read_text
+from builder.environment_files.python_env_file import parse_python_env_file
+from builder.environment_files.python_version import (
     KNOWN_MINORS,
     ChosenPython,
     PythonRequest,
     choose_python,
     exact_version,
 )
-from builder.declared.requirement_lines import collect
+from builder.environment_files.requirement_lines import collect
 from builder.errors import NoEnvironmentFile
 from modelyard.core.domain.environment_spec import EnvironmentSpec
 from modelyard.core.domain.mlmodel import MLModel

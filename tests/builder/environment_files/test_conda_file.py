@@ -2,7 +2,7 @@
 
 import pytest
 
-from builder.declared.conda_file import parse_conda_file
+from builder.environment_files.conda_file import parse_conda_file
 from builder.errors import CondaPackagesNotSupported, InvalidCondaFile
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.installers.bytecode import compile_bytecode
-from builder.installers.supervised_process import Lifeline
 from builder.installers.virtual_environment import create_environment
 from builder.interpreters.probe import Interpreter
-from builder.workshop import Workshop
+from builder.supervised_process import Lifeline
+from builder.toolchain import Workshop
 from modelyard.core.adapters.file_access import make_readable
 
 

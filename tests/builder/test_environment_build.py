@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from builder.declared.declared_line import DeclaredLine
-from builder.declared.requirement_lines import collect
+from builder.environment_build import BuildOrder, build_environment
+from builder.environment_files.declared_line import DeclaredLine
+from builder.environment_files.requirement_lines import collect
 from builder.errors import ImportCheckFailed, InstallFailed, ResolutionFailed
-from builder.execute import BuildOrder, build_environment
-from builder.installers.supervised_process import BuildInterrupted, lifeline
+from builder.supervised_process import BuildInterrupted, lifeline
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
 from tests.builder.conftest import GUEST, build, spec_from
 from tests.builder.packages import make_wheel
@@ -259,7 +259,7 @@ class TestInterruption:
 _BUILD = """
 import os, sys
 from pathlib import Path
-from builder.workshop import open_workshop
+from builder.toolchain import open_workshop
 from modelyard.core.data_dir import DataDir
 from tests.builder.conftest import Recorder, build
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources

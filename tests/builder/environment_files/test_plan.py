@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from builder.environment_files.plan import AvailablePythons, EnvironmentPlan, plan_environment, plan_from_conda_file
 from builder.errors import InvalidPythonEnvFile, NoEnvironmentFile, PathLeavesModelFolder
-from builder.plan import AvailablePythons, EnvironmentPlan, plan_environment, plan_from_conda_file
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
 from modelyard.core.domain.mlmodel import parse_mlmodel
 from tests.builder.conftest import MLMODEL

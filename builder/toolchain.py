@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.environment_files.plan import AvailablePythons
 from builder.installers.pip_configuration import PipConfiguration, read_pip_configuration
 from builder.installers.uv import Uv, UvFolders
 from builder.interpreters.find import Interpreters
 from builder.interpreters.search import SearchPlaces
-from builder.plan import AvailablePythons
 from builder.work_folder import remove_abandoned
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.environment_spec import EnvironmentSpec

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from builder.installers.supervised_process import Finished, Lifeline, run
+from builder.supervised_process import Finished, Lifeline, run
 from modelyard.core.domain.mlmodel import MLModel
 
 _SCRIPT = """

@@ -2,7 +2,7 @@
 
 import pytest
 
-from builder.declared.inference_needs import missing_needs, needs_of_lock
+from builder.environment_files.implied_requirements import missing_needs, needs_of_lock
 from modelyard.core.domain.environment_spec import EnvironmentLock
 
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from yaml.nodes import SequenceNode
 
-from builder.declared.declared_line import DeclaredLine
-from builder.declared.python_version import PythonRequest, exact_version
-from builder.declared.yaml_nodes import compose, described, entries, entry, line, text_of
+from builder.environment_files.declared_line import DeclaredLine
+from builder.environment_files.python_version import PythonRequest, exact_version
+from builder.environment_files.yaml_nodes import compose, described, entries, entry, line, text_of
 from builder.errors import InvalidPythonEnvFile
 
 

@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Iterator
 
-from builder.declared.declared_line import DeclaredLine
+from builder.environment_files.declared_line import DeclaredLine
 from builder.errors import InvalidRequirement
 
 _SHORT = {"-r": "requirement", "-c": "constraint", "-i": "index-url", "-f": "find-links", "-e": "editable"}
