@@ -25,6 +25,7 @@ from builder.populate_environment import EnvironmentPlace, furnish
 from builder.supervised_process import Lifeline
 from builder.toolchain import Workshop
 from modelyard.core.domain.environment_spec import EnvironmentLock, EnvironmentSpec, normalised
+from modelyard.core.domain.operation_step import OperationStep
 from modelyard.core.environments.folder import BuiltEnvironment
 
 _PINS = ("==", "===")
@@ -33,8 +34,8 @@ _PINS = ("==", "===")
 class Progress(Protocol):
     """Who wants to know how far a build is."""
 
-    def step(self, name: str) -> None:
-        """What begins: "resolving", "installing" or "checking"."""
+    def step(self, step: OperationStep) -> None:
+        """Record that a step begins: RESOLVING, INSTALLING or CHECKING."""
 
     def say(self, line: str) -> None:
         """A line for the build log."""
@@ -87,7 +88,7 @@ def build_environment(
 
     Raises BuildFailed, and BuildInterrupted when `alive` was cut; either way nothing half-made stays behind.
     """
-    progress.step("resolving")
+    progress.step(OperationStep.RESOLVING)
     spec = order.spec
     interpreter = shop.interpreters.get(
         spec.python,
@@ -141,7 +142,7 @@ def _get_or_install(build: _Build, lock: EnvironmentLock, spec: EnvironmentSpec)
     with build.shop.environments.attempt(lock) as attempt:
         _install(build, lock, spec, attempt.folder)
         with build.packing(BuiltEnvironment(attempt.folder, lock), build.progress.say):
-            build.progress.step("checking")
+            build.progress.step(OperationStep.CHECKING)
             _check(build, attempt.folder)
         built = attempt.complete(lock)
         build.publish(built)
@@ -151,7 +152,7 @@ def _get_or_install(build: _Build, lock: EnvironmentLock, spec: EnvironmentSpec)
 
 
 def _install(build: _Build, lock: EnvironmentLock, spec: EnvironmentSpec, folder: Path) -> None:
-    build.progress.step("installing")
+    build.progress.step(OperationStep.INSTALLING)
     shop, alive, say = build.shop, build.alive, build.progress.say
     place = EnvironmentPlace(folder, build.interpreter, alive, say)
     furnish(shop, place, lambda: shop.uv.install(lock, folder, spec.sources, alive=alive, say=say))
@@ -179,7 +180,7 @@ def _as_of_the_models_creation(build: _Build, lock: EnvironmentLock, failure: Im
     say(f"{failure.message}")
     say(f"not everything is pinned: resolving once more as of {as_of:%Y-%m-%d %H:%M:%S} UTC, when the model was made")
     earlier = replace(spec, exclude_newer=as_of)
-    build.progress.step("resolving")
+    build.progress.step(OperationStep.RESOLVING)
     try:
         return _get_or_install(build, _resolved(build, earlier), earlier)
     except ImportCheckFailed as second:

@@ -30,6 +30,7 @@ from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.bundle import Bundle, BundledEnvironment, BundledModel
 from modelyard.core.domain.input_example import LARGEST_FILE, InputExample, read_input_example, size_of, with_rows
 from modelyard.core.domain.mlmodel import MLMODEL_FILE, MLModel, parse_mlmodel
+from modelyard.core.domain.operation_step import OperationStep
 from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.errors import InvalidModel, PlatformError, Unavailable
 from modelyard.core.logs import STORAGE_INITIALIZER, LogWriter
@@ -72,10 +73,10 @@ class _Building:
         source = f"build-{order.number}-{held.attempt}"
         self._log = LogWriter(desk.store, order.log, STORAGE_INITIALIZER, source)
 
-    def step(self, name: str) -> None:
-        self.say(f"step: {name}")
+    def step(self, step: OperationStep) -> None:
+        self.say(f"step: {step}")
         with transaction(self._desk.sessions) as work:
-            repository.record_step(work.session, self._held, name)
+            repository.record_step(work.session, self._held, step)
 
     def say(self, line: str) -> None:
         self._log.line(line)

@@ -21,6 +21,7 @@ from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
 from modelyard.core.domain.lifecycle import ENDED_JOBS, BuildState, GenerationState, check_transition
 from modelyard.core.domain.model_manifest import ModelManifest
+from modelyard.core.domain.operation_step import OperationStep
 from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.logs import LogName, batch_log
 
@@ -92,7 +93,7 @@ def _conda_file(session: Session, environment_version_id: int | None) -> str | N
     return session.get_one(EnvironmentVersionRow, environment_version_id).conda_file
 
 
-def record_step(session: Session, held: Claim, step: str) -> None:
+def record_step(session: Session, held: Claim, step: OperationStep) -> None:
     if still_ours(session, held):
         session.execute(update(GenerationRow).where(GenerationRow.id == held.key).values(step=step))
 
@@ -100,7 +101,8 @@ def record_step(session: Session, held: Claim, step: str) -> None:
 def record_built(session: Session, held: Claim, *, bundle_hash: str) -> bool:
     """The generation has all it needs: workers or jobs can start. False: the lease had passed to another."""
     check_transition(GenerationState.BUILDING, GenerationState.BUILT)
-    if not finish(session, held, state=GenerationState.BUILT, bundle_hash=bundle_hash, step="starting workers"):
+    step = OperationStep.STARTING_WORKERS
+    if not finish(session, held, state=GenerationState.BUILT, bundle_hash=bundle_hash, step=step):
         return False
     batch_generation_ready(session, held.key)
     return True

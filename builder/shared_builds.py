@@ -24,6 +24,7 @@ from modelyard.core.db.leases import Claim, LeaseLost, finish, heartbeat
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.environment_spec import EnvironmentLock
 from modelyard.core.domain.lifecycle import BuildState
+from modelyard.core.domain.operation_step import OperationStep
 from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.errors import BuildFailed, PlatformError, Unavailable
 from modelyard.core.ports.object_store import ObjectStore
@@ -64,7 +65,7 @@ class SharedBuilds:
             if held is not None:
                 return self._build(request, held, known_lock=_known_lock(seen))
             if waited_for is None:
-                request.progress.step("waiting")
+                request.progress.step(OperationStep.WAITING)
                 request.progress.say("another deployment is building the same environment; waiting for it")
             waited_for = seen.attempt
             time.sleep(_POLL_SECONDS)

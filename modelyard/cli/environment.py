@@ -12,6 +12,7 @@ from modelyard.cli.progress import note, progress
 from modelyard.cli.session import session_of
 from modelyard.client.documents.assets import ENVIRONMENT, read_environment
 from modelyard.client.documents.identity import environment_document
+from modelyard.core.domain.operation_step import OperationStep
 
 app = typer.Typer(no_args_is_help=True, help="Conda specifications, and what was built from them and from models.")
 
@@ -78,7 +79,7 @@ def prune(context: typer.Context) -> None:
     """Remove the built environments that no deployment uses. Prints what was removed."""
     with session_of(context).client() as client:
         with progress() as watcher:
-            watcher.step("removing what no deployment uses")
+            watcher.step(OperationStep.PRUNING.sentence)
             removed = client.environments.prune(watcher)
         for folder in removed:
             write(folder)

@@ -19,6 +19,7 @@ from modelyard.client.documents.online_deployment import ONLINE_DEPLOYMENT
 from modelyard.client.documents.reading import Document, merged
 from modelyard.client.errors import InvalidDocument
 from modelyard.client.watching import Watcher
+from modelyard.core.domain.operation_step import OperationStep
 
 app = typer.Typer(no_args_is_help=True, help="Models behind an endpoint: create, update, logs, delete.")
 
@@ -69,7 +70,7 @@ def create(
     with session.client() as client, progress() as watcher:
         resource = _put(session, client, document, file, no_wait, watcher)
         if all_traffic:
-            watcher.step("routing")
+            watcher.step(OperationStep.ROUTING.sentence)
             change = client.online_endpoints.set_traffic(str(document["endpoint_name"]), {str(document["name"]): 100})
             session.wait_beside(change, watcher, goes_on="the traffic is being switched")
     show(resource, output)

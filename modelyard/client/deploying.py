@@ -11,6 +11,7 @@ from modelyard.client.documents.assets import LocalModel
 from modelyard.client.input_example import request_body
 from modelyard.client.watching import UNWATCHED, Watcher
 from modelyard.core.domain.names import check_deployment_name, check_endpoint_name
+from modelyard.core.domain.operation_step import OperationStep
 
 _SHORTEST_NAME = 3
 _LONGEST_NAME = 32
@@ -91,7 +92,7 @@ def _take_traffic(client: Client, wish: FolderDeployment, watcher: Watcher) -> N
     traffic = client.online_endpoints.get(wish.endpoint)["properties"].get("traffic") or {}
     given = {name: percent for name, percent in traffic.items() if percent}
     if not given:
-        watcher.step("routing")
+        watcher.step(OperationStep.ROUTING.sentence)
         change = client.online_endpoints.set_traffic(wish.endpoint, {wish.deployment: 100})
         if wish.wait:
             change.wait(watcher)

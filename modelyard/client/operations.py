@@ -6,6 +6,7 @@ from typing import Any
 from modelyard.client.connection import Answer, Connection
 from modelyard.client.errors import ApiError
 from modelyard.client.watching import UNWATCHED, Watcher
+from modelyard.core.domain.operation_step import sentence_of
 
 _FAILED = frozenset({"failed", "canceled"})
 
@@ -32,7 +33,7 @@ class Change:
             if status in _FAILED:
                 raise ApiError.of(answer.body.get("error") or {"code": status, "message": f"the operation {status}"})
             if step := current_step(answer.body):
-                watcher.step(step)
+                watcher.step(sentence_of(step))
             time.sleep(answer.retry_after)
 
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 class Watcher(Protocol):
     def step(self, name: str) -> None:
-        """What is being done now, in the platform's words ("installing"). May repeat."""
+        """Say what the platform does now ("installing packages"). The same sentence may come again."""
 
     def transferred(self, done: int, total: int) -> None:
         """Bytes of the upload or download under way."""

@@ -98,7 +98,8 @@ class TestOnlineDeployment:
         modelyard("online-endpoint", "create", "-f", files / "endpoint.yaml")
         server.steps = ["resolving", "resolving", "installing", "starting workers"]
         done = modelyard("online-deployment", "create", "-f", files / "deployment.yaml")
-        assert done.err.split(" ...\n") == ["uploading", "resolving", "installing", "starting workers", ""]
+        steps = ["uploading", "resolving packages", "installing packages", "starting workers", ""]
+        assert done.err.split(" ...\n") == steps
         assert json.loads(done.out)["model"] == "azureml:m:2"
 
     def test_flags_and_settings_stand_above_the_file(self, modelyard, server, files):

@@ -25,7 +25,7 @@ class TestWait:
         server.steps = ["resolving", "installing", "starting workers"]
         steps = Steps()
         client.put_endpoint(ENDPOINT).wait(steps)
-        assert steps.seen == ["resolving", "installing", "starting workers"]
+        assert steps.seen == ["resolving packages", "installing packages", "starting workers"]
 
     def test_a_failure_is_told_in_the_platforms_own_words(self, client, server):
         server.failure = {"code": "ResourceNotReady", "message": "no room", "details": [{"message": "line 1"}]}

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from modelyard.core.domain.lifecycle import OperationStatus
+from modelyard.core.domain.operation_step import OperationStep
 
 
 class OperationKind(StrEnum):
@@ -21,12 +22,6 @@ class OperationKind(StrEnum):
     PRUNE_ENVIRONMENTS = "PruneEnvironments"
 
 
-# Roughly how far a deployment is when it does this. Names as the builder and the host write them.
-_PERCENT_BY_STEP = {"queued": 5, "resolving": 15, "installing": 35, "checking": 65, "starting workers": 75}
-ROUTING = "routing"
-_ROUTING_PERCENT = 95
-
-
 @dataclass(frozen=True, slots=True)
 class Operation:
     id: UUID
@@ -37,11 +32,12 @@ class Operation:
     status: OperationStatus
     started_at: datetime
     ended_at: datetime | None
-    step: str | None
+    step: OperationStep | None
+    """None: the operation has only begun, or has ended."""
     error: Mapping[str, Any] | None
 
     @property
     def percent_complete(self) -> int:
         if self.status != OperationStatus.IN_PROGRESS:
             return 100
-        return _PERCENT_BY_STEP.get(self.step or ROUTING, _ROUTING_PERCENT)
+        return (self.step or OperationStep.QUEUED).percent

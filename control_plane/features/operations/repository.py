@@ -5,15 +5,15 @@ from uuid import UUID
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from control_plane.features.operations.operation import ROUTING, Operation, OperationKind
+from control_plane.features.operations.operation import Operation, OperationKind
 from control_plane.features.workspaces.workspace import Workspace
 from modelyard.core.db.lifecycle import begin_operation
 from modelyard.core.db.rows import BatchDeploymentRow, GenerationRow, OnlineDeploymentRow, OperationRow
 from modelyard.core.domain.lifecycle import GenerationState, OperationStatus, ProvisioningState
+from modelyard.core.domain.operation_step import OperationStep, step_named
 from modelyard.core.errors import ResourceNotFound
 
 _ANYWHERE = "local"
-_QUEUED = "queued"
 
 
 def start_operation(session: Session, workspace: Workspace, kind: OperationKind, resource_id: str) -> Operation:
@@ -33,7 +33,7 @@ def get_operation(session: Session, subscription: str, location: str, operation_
     return operation_of(row, location, _step(session, row))
 
 
-def operation_of(row: OperationRow, location: str = _ANYWHERE, step: str | None = None) -> Operation:
+def operation_of(row: OperationRow, location: str = _ANYWHERE, step: OperationStep | None = None) -> Operation:
     return Operation(
         id=row.id,
         subscription=row.subscription,
@@ -48,14 +48,14 @@ def operation_of(row: OperationRow, location: str = _ANYWHERE, step: str | None 
     )
 
 
-def _step(session: Session, row: OperationRow) -> str | None:
+def _step(session: Session, row: OperationRow) -> OperationStep | None:
     """What a deployment's operation is doing right now."""
     if row.status != OperationStatus.IN_PROGRESS:
         return None
     found = _wanted_generation(session, row, OnlineDeploymentRow, GenerationRow.deployment_id)
     found = found or _wanted_generation(session, row, BatchDeploymentRow, GenerationRow.batch_deployment_id)
     if found is None:
-        return ROUTING if row.kind != OperationKind.PRUNE_ENVIRONMENTS else "pruning"
+        return OperationStep.PRUNING if row.kind == OperationKind.PRUNE_ENVIRONMENTS else OperationStep.ROUTING
     return _named_step(*found)
 
 
@@ -74,11 +74,13 @@ def _wanted_generation(
     return None if found is None else (found[0], found[1], found[2])
 
 
-def _named_step(generation: str, step: str | None, provisioning: str) -> str:
+def _named_step(generation: str, step: str | None, provisioning: str) -> OperationStep:
     if provisioning == ProvisioningState.DELETING:
-        return "draining workers"
+        return OperationStep.DRAINING_WORKERS
     if provisioning == ProvisioningState.SCALING:
-        return "scaling"
+        return OperationStep.SCALING
     if generation == GenerationState.QUEUED:
-        return _QUEUED
-    return ROUTING if generation == GenerationState.SERVING else step or "resolving"
+        return OperationStep.QUEUED
+    if generation == GenerationState.SERVING:
+        return OperationStep.ROUTING
+    return step_named(step) or OperationStep.RESOLVING

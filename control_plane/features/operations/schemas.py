@@ -7,7 +7,7 @@ from control_plane.web.error_body import Error
 
 class OperationProperties(ArmBody):
     step: str | None = None
-    """What is being done, while it is: queued, resolving, installing, checking, starting workers, routing."""
+    """The OperationStep under way: queued, resolving, installing and so on."""
 
 
 class OperationBody(ArmBody):

@@ -92,7 +92,7 @@ class GenerationRow(Leased, Stamped, Base):
     lock_hash: Mapped[str | None] = mapped_column(index=True)
     bundle_hash: Mapped[str | None]
     step: Mapped[str | None]
-    """What is being done, for the progress display: resolving, installing, checking, starting workers."""
+    """An OperationStep, for the progress display."""
     deployment: Mapped[OnlineDeploymentRow | None] = relationship(back_populates="generations")
     batch_deployment: Mapped["BatchDeploymentRow | None"] = relationship(back_populates="generations")
     model_version: Mapped[ModelVersionRow] = relationship()
