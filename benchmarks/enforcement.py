@@ -12,8 +12,8 @@ import pandas as pd
 from benchmarks.figures import percentile
 from benchmarks.models import SavedModel
 from benchmarks.servers.server import split
-from data_plane.guests.codec import encode_score
-from data_plane.signature import CompiledSignature, Enforced, compile_signature
+from data_plane.scoring.signature import CompiledSignature, Enforced, compile_signature
+from data_plane.scoring.wire.encode import encode_score
 from data_plane.worker.frames import FrameReader, unpack_meta
 from data_plane.worker.inputs import read_input
 from modelyard.core.domain.mlmodel import parse_mlmodel

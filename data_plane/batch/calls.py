@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_plane.batch.chunks import Chunk
-from data_plane.gateway.workers.joining import Shape, join, shape_of, size_of
-from data_plane.gateway.workers.sharing import shares
-from data_plane.guests.codec import Payload, Result
+from data_plane.scoring.payload.values import Payload, Result
+from data_plane.scoring.wire.concatenate import Shape, join, shape_of, size_of
+from data_plane.scoring.wire.split import shares
 
 _MOST_ROWS = 20_000
 _MOST_BYTES = 8 << 20

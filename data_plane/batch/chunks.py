@@ -6,7 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_plane.signature import CompiledSignature, Enforced, SignatureViolations, Table, TensorSpec, TypedColumn
+from data_plane.scoring.signature import (
+    CompiledSignature,
+    Enforced,
+    SignatureViolations,
+    Table,
+    TensorSpec,
+    TypedColumn,
+)
 
 _BATCH_DIMENSION = 2
 

@@ -14,7 +14,7 @@ from data_plane.batch.csv_lines import ends_in_quotes, header_end, last_end
 from data_plane.batch.failures import UnreadableFile
 from data_plane.batch.small_blocks import small_table
 from data_plane.batch.spans import Span
-from data_plane.signature import CompiledSignature, Enforced, SignatureViolations, Table
+from data_plane.scoring.signature import CompiledSignature, Enforced, SignatureViolations, Table
 from modelyard.core.ports.object_store import ObjectStore
 
 _Reader = Callable[[bytes, Layout, int], pyarrow.Table]

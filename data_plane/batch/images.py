@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from data_plane.batch.chunks import Chunk
 from data_plane.batch.failures import UnreadableFile
 from data_plane.batch.spans import Span
-from data_plane.signature import CompiledSignature, TensorSpec
+from data_plane.scoring.signature import CompiledSignature, TensorSpec
 from modelyard.core.ports.object_store import ObjectStore
 
 _MOST_PIXELS = 100_000_000

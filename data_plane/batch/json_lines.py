@@ -15,8 +15,8 @@ from data_plane.batch.chunks import Chunk, of_file
 from data_plane.batch.contents import mark_length, text_of
 from data_plane.batch.failures import UnreadableFile
 from data_plane.batch.spans import Span
-from data_plane.gateway.protocols.mlflow.json_frames import records_table
-from data_plane.signature import ColumnSpec, CompiledSignature, Enforced, parse_json
+from data_plane.scoring.signature import ColumnSpec, CompiledSignature, Enforced, parse_json
+from data_plane.scoring.tables.json_frames import records_table
 from modelyard.core.ports.object_store import ObjectStore
 
 

@@ -16,15 +16,15 @@ from pathlib import Path
 from celery.signals import worker_ready
 
 from data_plane.batch.app import QUEUE, create_app, sender
-from data_plane.batch.guests import Guests, GuestTerms
 from data_plane.batch.material import Materials
+from data_plane.batch.model_workers import Guests, GuestTerms
 from data_plane.batch.patience import patiently
 from data_plane.batch.repository import give_back_predecessors
 from data_plane.batch.run_job import Desk
 from data_plane.batch.tasks import register_tasks
-from data_plane.host.environments import MachineEnvironments
-from data_plane.host.fleet import usable_cores
-from data_plane.host.housekeeping import make_room
+from data_plane.replicas.artifacts.environments import MachineEnvironments
+from data_plane.replicas.artifacts.housekeeping import make_room
+from data_plane.replicas.local.machine import usable_cores
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_plane.host.bundles import materialise_bundle
-from data_plane.host.environments import EnvironmentRefused, MachineEnvironments
-from data_plane.signature import CompiledSignature, InvalidSignature, compile_signature
-from data_plane.signature.row_by_row import answers_row_by_row
+from data_plane.replicas.artifacts.bundles import materialise_bundle
+from data_plane.replicas.artifacts.environments import EnvironmentRefused, MachineEnvironments
+from data_plane.scoring.signature import CompiledSignature, InvalidSignature, compile_signature
+from data_plane.scoring.signature.row_by_row import answers_row_by_row
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.bundle import BUNDLE_FILE, Bundle
 from modelyard.core.environments.folder import BuiltEnvironment

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow
 import pyarrow.compute
 
-from data_plane.guests.codec import LogicalType
-from data_plane.signature.table import TypedColumn
+from data_plane.scoring.payload.values import LogicalType
+from data_plane.scoring.signature.table import TypedColumn
 
 _WHOLE = r"-?(?:0|[1-9][0-9]*)"
 _NUMBER = rf"{_WHOLE}(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"

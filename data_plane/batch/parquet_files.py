@@ -12,9 +12,9 @@ from data_plane.batch.chunks import Chunk, enforced
 from data_plane.batch.contents import StoredFile
 from data_plane.batch.failures import UnreadableFile
 from data_plane.batch.spans import Span
-from data_plane.gateway.protocols.mlflow.arrow_columns import typed_column
-from data_plane.gateway.refusals import InvalidBody
-from data_plane.signature import CompiledSignature, Table
+from data_plane.scoring.errors import InvalidBody
+from data_plane.scoring.signature import CompiledSignature, Table
+from data_plane.scoring.tables.arrow_columns import typed_column
 from modelyard.core.ports.object_store import ObjectStore
 
 _READ_AHEAD = 1 << 20

@@ -15,7 +15,7 @@ from data_plane.batch.json_lines import cut_json_lines
 from data_plane.batch.listing import list_input
 from data_plane.batch.parquet_files import cut_parquet
 from data_plane.batch.spans import Span
-from data_plane.signature import CompiledSignature, TensorSpec
+from data_plane.scoring.signature import CompiledSignature, TensorSpec
 from modelyard.core.domain.batch import InputFile
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
 

@@ -10,7 +10,7 @@ from data_plane.batch.images import read_image
 from data_plane.batch.json_lines import read_json_lines
 from data_plane.batch.parquet_files import read_parquet
 from data_plane.batch.spans import Span
-from data_plane.signature import CompiledSignature
+from data_plane.scoring.signature import CompiledSignature
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
 
 __all__ = ["Chunk", "read"]

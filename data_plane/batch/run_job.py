@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 
 from data_plane.batch import repository
 from data_plane.batch.failures import FileFailure
-from data_plane.batch.guests import GuestPlan, Guests
 from data_plane.batch.logs import JobLogs
 from data_plane.batch.material import Materials
+from data_plane.batch.model_workers import GuestPlan, Guests
 from data_plane.batch.patience import patiently
 from data_plane.batch.planning import list_input, plan
 from data_plane.batch.repository import Ending, JobOrder, MiniBatch, Outcome, PlannedMiniBatches, Planning, Step

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from data_plane.batch.calls import Bad, Call, Item, Read, Whole, calls
 from data_plane.batch.failures import FileFailure, UnreadableFile
 from data_plane.batch.formats import FileFormat, format_of
-from data_plane.batch.guests import Guest, GuestPlan, Guests
 from data_plane.batch.logs import JobLogs
+from data_plane.batch.model_workers import Guest, GuestPlan, Guests
 from data_plane.batch.read_ahead import read_ahead
 from data_plane.batch.reading import read
 from data_plane.batch.spans import Span
 from data_plane.batch.watching import Watch
 from data_plane.batch.writing import PartWriter, WrongAnswer
-from data_plane.guests.codec import Result
-from data_plane.guests.connection import GuestGone, GuestSilent, ScoringFailed
-from data_plane.guests.exit_reason import exit_reason
-from data_plane.guests.guest_process import wait_for_end
-from data_plane.signature import SignatureViolations
+from data_plane.replicas.local.blocking_connection import GuestGone, GuestSilent, ScoringFailed
+from data_plane.replicas.local.exit_reason import exit_reason
+from data_plane.replicas.local.worker_process import wait_for_end
+from data_plane.scoring.payload.values import Result
+from data_plane.scoring.signature import SignatureViolations
 from modelyard.core.domain.batch import BatchSettings
 from modelyard.core.ports.object_store import ObjectStore
 

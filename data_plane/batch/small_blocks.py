@@ -12,7 +12,7 @@ import orjson
 
 from data_plane.batch.csv_blocks import LEFT_OUT, Layout
 from data_plane.batch.number_texts import limit_of
-from data_plane.signature import Table, TypedColumn
+from data_plane.scoring.signature import Table, TypedColumn
 
 _SMALL = 64 << 10
 _PLAIN = b"0123456789+-.eE,\r\n"

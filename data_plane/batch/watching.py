@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from sqlalchemy.exc import SQLAlchemyError
 
 from data_plane.batch import repository
-from data_plane.batch.guests import Guest
-from data_plane.guests.guest_process import kill
+from data_plane.batch.model_workers import Guest
+from data_plane.replicas.local.worker_process import kill
 from modelyard.core.db.leases import HEARTBEAT_SECONDS, Claim, renew
 from modelyard.core.db.unit_of_work import Sessions
 from modelyard.core.domain.lifecycle import JobState

@@ -18,9 +18,9 @@ from data_plane.gateway.messages import (
     Send,
     refusal_response,
 )
-from data_plane.gateway.refusals import BadCredentials, GatewayStops, MethodNotAllowed, Refusal, UnknownPath
 from data_plane.gateway.routes import GATEWAY_HEALTH_PATHS, Route, Routes, split_path
 from data_plane.gateway.routing_table import RoutingTable
+from data_plane.scoring.errors import BadCredentials, GatewayStops, MethodNotAllowed, Refusal, UnknownPath
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from data_plane.gateway.messages import Request, Response
-from data_plane.gateway.refusals import BodyTooLarge, InvalidBody, UnsupportedCoding
+from data_plane.scoring.errors import BodyTooLarge, InvalidBody, UnsupportedCoding
 
 # By zlib's `wbits`.
 _GZIP, _ZLIB, _RAW = 31, 15, -15

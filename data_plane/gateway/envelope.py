@@ -4,10 +4,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from data_plane.gateway.messages import Request, Response
-from data_plane.gateway.refusals import Refusal
 from data_plane.gateway.routing_table import LiveDeployment, LiveEndpoint
-from data_plane.gateway.target import Answer
-from data_plane.signature import Enforced
+from data_plane.replicas.port import Answer
+from data_plane.scoring.errors import Refusal
+from data_plane.scoring.signature import Enforced
 
 Handler = Callable[[Request, LiveEndpoint], Coroutine[Any, Any, Response]]
 Refuse = Callable[[Refusal], Response]

@@ -1,8 +1,8 @@
 """`GET /{endpoint}/`: whether a request would find a worker."""
 
 from data_plane.gateway.messages import Request, Response
-from data_plane.gateway.refusals import NoReadyWorker
 from data_plane.gateway.routing_table import LiveEndpoint
+from data_plane.scoring.errors import NoReadyWorker
 
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 

@@ -21,9 +21,9 @@ from data_plane.gateway.limits import Limits
 from data_plane.gateway.routing_table import Contents, MakeTarget, RoutingTable
 from data_plane.gateway.server import GatewayServer
 from data_plane.gateway.snapshot_watcher import SnapshotWatcher
-from data_plane.gateway.workers.batching import Batching
-from data_plane.gateway.workers.local_target import LocalTarget
-from data_plane.signature.row_by_row import answers_row_by_row
+from data_plane.replicas.local.batching import Batching
+from data_plane.replicas.local.local_replica import LocalTarget
+from data_plane.scoring.signature.row_by_row import answers_row_by_row
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.routing import DeploymentRoute
 

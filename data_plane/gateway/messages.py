@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from data_plane.gateway.refusals import BodyTooLarge, Headers, Refusal
+from data_plane.scoring.errors import BodyTooLarge, Headers, Refusal
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

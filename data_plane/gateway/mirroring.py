@@ -11,10 +11,10 @@ import random
 from data_plane.gateway.envelope import Envelope
 from data_plane.gateway.messages import Request
 from data_plane.gateway.reading import read
-from data_plane.gateway.refusals import Refusal
 from data_plane.gateway.routing_table import LiveDeployment, LiveEndpoint
-from data_plane.gateway.target import ScoreRequest, TargetRetired
-from data_plane.signature import SignatureViolations
+from data_plane.replicas.port import ScoreRequest, TargetRetired
+from data_plane.scoring.errors import Refusal
+from data_plane.scoring.signature import SignatureViolations
 
 _log = logging.getLogger(__name__)
 

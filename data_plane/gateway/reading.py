@@ -5,7 +5,7 @@ import asyncio
 from data_plane.gateway.envelope import Envelope
 from data_plane.gateway.messages import Request
 from data_plane.gateway.routing_table import LiveDeployment
-from data_plane.signature import Enforced
+from data_plane.scoring.signature import Enforced
 
 # What can be read in a few milliseconds; a thread costs a small request more than its reading does.
 _LARGEST_ON_THE_LOOP = 256 << 10

@@ -3,19 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from data_plane.gateway import model_choice
 from data_plane.gateway.envelope import Envelope, Handler, Refuse
 from data_plane.gateway.health import health
 from data_plane.gateway.limits import Limits
 from data_plane.gateway.messages import refusal_response
+from data_plane.gateway.metadata import open_inference
+from data_plane.gateway.metadata.mlflow import ping, version
 from data_plane.gateway.mirroring import Mirror
-from data_plane.gateway.protocols.azure import AzureEnvelope
-from data_plane.gateway.protocols.mlflow.envelope import MlflowEnvelope
-from data_plane.gateway.protocols.mlflow.errors import error_response
-from data_plane.gateway.protocols.mlflow.server_facts import ping, version
-from data_plane.gateway.protocols.open_inference import choosing, errors, paths, server_facts
-from data_plane.gateway.protocols.open_inference.envelope import OpenInferenceEnvelope
 from data_plane.gateway.scoring import Choose, choose_by_header, score_with
 from data_plane.gateway.swagger.serving import Swagger
+from data_plane.scoring.codecs.azure import AzureEnvelope
+from data_plane.scoring.codecs.mlflow.envelope import MlflowEnvelope
+from data_plane.scoring.codecs.mlflow.errors import error_response
+from data_plane.scoring.codecs.open_inference import errors, paths
+from data_plane.scoring.codecs.open_inference.envelope import OpenInferenceEnvelope
 
 GATEWAY_HEALTH_PATHS = frozenset({"/", "/health"})
 
@@ -50,14 +52,14 @@ class Routes:
             "health": Route({"GET": ping}, error_response),
             "version": Route({"GET": version}, error_response),
             "swagger.json": Route({"GET": Swagger().answer}),
-            "v2": Route({"GET": server_facts.server_metadata}, errors.error_response),
-            "v2/health/live": Route({"GET": server_facts.server_live}, errors.error_response),
-            "v2/health/ready": Route({"GET": server_facts.server_ready}, errors.error_response),
-            "v2/models/{name}": Route({"GET": server_facts.model_metadata}, errors.error_response),
-            "v2/models/{name}/ready": Route({"GET": server_facts.model_ready}, errors.error_response),
-            "v2/models/{name}/infer": scored(OpenInferenceEnvelope(), choosing.choose),
-            "v2/repository/index": Route({"POST": server_facts.repository_index}, errors.error_response),
-            paths.UNKNOWN: Route(dict.fromkeys(["GET", "POST"], server_facts.nothing_here), errors.error_response),
+            "v2": Route({"GET": open_inference.server_metadata}, errors.error_response),
+            "v2/health/live": Route({"GET": open_inference.server_live}, errors.error_response),
+            "v2/health/ready": Route({"GET": open_inference.server_ready}, errors.error_response),
+            "v2/models/{name}": Route({"GET": open_inference.model_metadata}, errors.error_response),
+            "v2/models/{name}/ready": Route({"GET": open_inference.model_ready}, errors.error_response),
+            "v2/models/{name}/infer": scored(OpenInferenceEnvelope(), model_choice.choose),
+            "v2/repository/index": Route({"POST": open_inference.repository_index}, errors.error_response),
+            paths.UNKNOWN: Route(dict.fromkeys(["GET", "POST"], open_inference.nothing_here), errors.error_response),
         }
 
     def find(self, below: str) -> Route | None:

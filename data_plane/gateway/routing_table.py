@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_plane.gateway.credentials import Credentials
-from data_plane.gateway.refusals import DeploymentBroken, NoTraffic, UnknownDeployment, UnknownEndpoint
-from data_plane.gateway.target import Target
-from data_plane.signature import CompiledSignature, InvalidSignature, compile_signature
+from data_plane.replicas.port import Target
+from data_plane.scoring.errors import DeploymentBroken, NoTraffic, UnknownDeployment, UnknownEndpoint
+from data_plane.scoring.signature import CompiledSignature, InvalidSignature, compile_signature
 from modelyard.core.domain.bundle import BUNDLE_FILE, Bundle
 from modelyard.core.domain.routing import DeploymentRoute, EndpointRoute, RoutingSnapshot
 

@@ -10,11 +10,11 @@ from data_plane.gateway.limits import Limits
 from data_plane.gateway.messages import Request, Response
 from data_plane.gateway.mirroring import Mirror
 from data_plane.gateway.reading import read
-from data_plane.gateway.refusals import InputRefused
 from data_plane.gateway.routing_table import LiveDeployment, LiveEndpoint
-from data_plane.gateway.target import ScoreRequest, TargetRetired
 from data_plane.gateway.writing import write
-from data_plane.signature import Enforced, SignatureViolations
+from data_plane.replicas.port import ScoreRequest, TargetRetired
+from data_plane.scoring.errors import InputRefused
+from data_plane.scoring.signature import Enforced, SignatureViolations
 
 _LONGEST_SURPLUS = 1024
 

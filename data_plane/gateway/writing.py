@@ -5,8 +5,8 @@ import asyncio
 from data_plane.gateway.envelope import Envelope
 from data_plane.gateway.messages import Request, Response
 from data_plane.gateway.routing_table import LiveDeployment
-from data_plane.gateway.target import Answer
-from data_plane.guests.codec import ArrayResult, FrameResult, JsonResult, Result
+from data_plane.replicas.port import Answer
+from data_plane.scoring.payload.values import ArrayResult, FrameResult, JsonResult, Result
 
 # What can be written in a few milliseconds; a thread costs a small answer more than its writing does.
 _MOST_CELLS_ON_THE_LOOP = 1 << 14

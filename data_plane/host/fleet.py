@@ -1,25 +1,24 @@
 """All guests of this machine: started, found again, drained, killed, and buried with their reason noted."""
 
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_plane.guests.batch_labels import is_of_batch
-from data_plane.guests.exit_reason import exit_reason
-from data_plane.guests.guest_process import GuestProcess, find_all, kill, remove
-from data_plane.guests.spawn import GuestSpec, new_guest_id, spawn
 from data_plane.host.labels import Labels
 from data_plane.host.log_shipping import LogShipper
-from data_plane.host.memory import resident_memory
 from data_plane.host.plan import Fault, Kill
 from data_plane.host.preparations import Prepared
 from data_plane.host.running import History, Phase, RunningWorker
 from data_plane.host.wanted import Goal, Slot
 from data_plane.host.watch import Watch
+from data_plane.replicas.local.batch_labels import is_of_batch
+from data_plane.replicas.local.exit_reason import exit_reason
+from data_plane.replicas.local.machine import resident_memory
+from data_plane.replicas.local.spawn import GuestSpec, new_guest_id, spawn
+from data_plane.replicas.local.worker_process import GuestProcess, find_all, kill, remove
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.deployment import Probe
 
@@ -237,8 +236,3 @@ def _remove_traces(data_dir: DataDir, guest_id: str) -> None:
     shutil.rmtree(data_dir.guests / guest_id, ignore_errors=True)
     for path in (data_dir.guests / f"{guest_id}.log", data_dir.socket_dir / f"{guest_id}.sock"):
         path.unlink(missing_ok=True)
-
-
-def usable_cores() -> int:
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return count or 1

@@ -4,11 +4,9 @@ import logging
 import time
 from dataclasses import replace
 
+from data_plane.host.database_sync import Ledger
 from data_plane.host.fleet import Fleet
-from data_plane.host.housekeeping import Housekeeping
-from data_plane.host.ledger import Ledger
 from data_plane.host.log_shipping import LogShipper
-from data_plane.host.memory import available_memory
 from data_plane.host.plan import Action, Drain, Kill, Prepare, Start, plan
 from data_plane.host.preparations import Preparations
 from data_plane.host.publisher import Publisher
@@ -18,6 +16,8 @@ from data_plane.host.snapshot import build_routes
 from data_plane.host.wake import Wake
 from data_plane.host.wanted import Wanted
 from data_plane.host.worker_facts import worker_facts
+from data_plane.replicas.artifacts.housekeeping import Housekeeping
+from data_plane.replicas.local.machine import available_memory
 
 _log = logging.getLogger(__name__)
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from data_plane.guests.guest_process import GuestProcess
 from data_plane.host.running import History
 from data_plane.host.wanted import Slot
+from data_plane.replicas.local.worker_process import GuestProcess
 
 # A run file of which nobody can tell what it was for: its guest is wanted by nobody.
 _NOWHERE = Slot(deployment_id=-1, generation=-1, number=-1)

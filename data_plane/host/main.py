@@ -11,16 +11,17 @@ import logging
 import os
 import time
 
-from data_plane.host.environments import MachineEnvironments
-from data_plane.host.fleet import Fleet, Terms, usable_cores
+from data_plane.host.database_sync import Ledger
+from data_plane.host.fleet import Fleet, Terms
 from data_plane.host.host import Host
-from data_plane.host.housekeeping import Housekeeping
-from data_plane.host.ledger import Ledger
 from data_plane.host.log_shipping import LogShipper
 from data_plane.host.preparations import Preparations
 from data_plane.host.publisher import Publisher
 from data_plane.host.role import HostRole
 from data_plane.host.wake import Wake
+from data_plane.replicas.artifacts.environments import MachineEnvironments
+from data_plane.replicas.artifacts.housekeeping import Housekeeping
+from data_plane.replicas.local.machine import usable_cores
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings

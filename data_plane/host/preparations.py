@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import BoundedSemaphore
 
-from data_plane.host.bundles import materialise_bundle
-from data_plane.host.environments import EnvironmentNotMade, MachineEnvironments
 from data_plane.host.running import Preparation
 from data_plane.host.wanted import Goal, WantedGeneration
+from data_plane.replicas.artifacts.bundles import materialise_bundle
+from data_plane.replicas.artifacts.environments import EnvironmentNotMade, MachineEnvironments
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.bundle import BUNDLE_FILE, Bundle
 from modelyard.core.environments.folder import BuiltEnvironment

@@ -12,9 +12,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from data_plane.guests.connection import GuestConnection, GuestGone, GuestSilent, GuestStatus
-from data_plane.guests.guest_process import GuestProcess, wait_for_end
 from data_plane.host.running import Phase
+from data_plane.replicas.local.blocking_connection import GuestConnection, GuestGone, GuestSilent, GuestStatus
+from data_plane.replicas.local.worker_process import GuestProcess, wait_for_end
 from modelyard.core.domain.deployment import Probe
 
 _log = logging.getLogger(__name__)

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from builder.scoring_script.generate import ScriptSubject, generate_scoring_script
-from data_plane.guests.codec import encode_score
-from data_plane.signature import compile_signature
+from data_plane.scoring.signature import compile_signature
+from data_plane.scoring.wire.encode import encode_score
 from modelyard.core.domain.mlmodel import MLModel, parse_mlmodel
-from tests.data_plane.signature.differential.mlflows import FOLDER, environment
+from tests.data_plane.scoring.signature.differential.mlflows import FOLDER, environment
 
 VERSIONS = ("1.30.1", "2.9.2", "2.22.5", "3.17.2")
 PROGRAM = Path(__file__).parent / "mlflow_models" / "program.py"

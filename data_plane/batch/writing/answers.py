@@ -18,8 +18,8 @@ import orjson
 import pyarrow as pa
 
 from data_plane.batch.writing.texts import Values, array_texts, from_numpy, record_texts, utf8
-from data_plane.guests.answers import result_to_json
-from data_plane.guests.values import ArrayResult, Column, FrameResult, JsonResult, Result
+from data_plane.scoring.payload.result_json import result_to_json
+from data_plane.scoring.payload.values import ArrayResult, Column, FrameResult, JsonResult, Result
 
 PREDICTION = "prediction"
 Columns = list[tuple[str, Values]]

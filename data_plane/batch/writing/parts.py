@@ -22,7 +22,7 @@ from data_plane.batch.writing.answers import (
 )
 from data_plane.batch.writing.blocks import ArrowEncoder, CsvEncoder, Encoder
 from data_plane.batch.writing.sections import ColumnId, SectionColumn
-from data_plane.guests.values import Result
+from data_plane.scoring.payload.values import Result
 from modelyard.core.domain.batch import BatchSettings, OutputAction, OutputFormat
 
 _SECTION_BYTES = 4 << 20

@@ -14,8 +14,8 @@ from data_plane.gateway.swagger.schemas import (
     of_tensor,
     one_of_these,
 )
-from data_plane.signature import ColumnSpec, CompiledSignature, InvalidSignature, TensorSpec
-from data_plane.signature.schema import InputSpecs, read_inputs
+from data_plane.scoring.signature import ColumnSpec, CompiledSignature, InvalidSignature, TensorSpec
+from data_plane.scoring.signature.schema import InputSpecs, read_inputs
 from modelyard.core.domain.bundle import Bundle
 
 SERVICE_INPUT, SERVICE_OUTPUT, ERROR = "ServiceInput", "ServiceOutput", "ErrorResponse"

@@ -16,7 +16,7 @@ from data_plane.gateway.swagger.bodies import (
 )
 from data_plane.gateway.swagger.dialect import Dialect
 from data_plane.gateway.swagger.schemas import Schema
-from data_plane.signature import CompiledSignature
+from data_plane.scoring.signature import CompiledSignature
 from modelyard.core.domain.bundle import Bundle
 
 _JSON = "application/json"

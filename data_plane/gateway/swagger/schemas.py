@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from data_plane.guests.codec import LogicalType
-from data_plane.signature import ColumnSpec, ParamSpec, TensorSpec
-from data_plane.signature.nested import ArrayRule, MapRule, Member, ObjectRule
-from data_plane.signature.rule import Rule
+from data_plane.scoring.payload.values import LogicalType
+from data_plane.scoring.signature import ColumnSpec, ParamSpec, TensorSpec
+from data_plane.scoring.signature.nested import ArrayRule, MapRule, Member, ObjectRule
+from data_plane.scoring.signature.rule import Rule
 
 Schema = dict[str, Any]
 

@@ -5,10 +5,10 @@ from urllib.parse import parse_qs
 from weakref import WeakKeyDictionary
 
 from data_plane.gateway.messages import Request, Response, json_response
-from data_plane.gateway.refusals import InvalidQuery
 from data_plane.gateway.routing_table import Contents, LiveEndpoint
 from data_plane.gateway.swagger.dialect import DIALECTS, USUAL, Dialect
 from data_plane.gateway.swagger.document import document
+from data_plane.scoring.errors import InvalidQuery
 
 
 class Swagger:

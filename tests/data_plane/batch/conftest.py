@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, text
 
 from modelyard.core.db.unit_of_work import Sessions, open_database, sessions_of
 from modelyard.supervisor.postgres import EmbeddedPostgres
-from tests.data_plane.batch.batch_yard import BatchYard
+from tests.data_plane.batch.batch_harness import BatchYard
 
 _DATABASE = "standing_batch_yard"
 

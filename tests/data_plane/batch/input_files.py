@@ -12,7 +12,7 @@ import pytest
 from data_plane.batch import records
 from data_plane.batch.planning import Plan, plan
 from data_plane.batch.reading import Chunk, read
-from data_plane.signature import CompiledSignature, compile_signature
+from data_plane.scoring.signature import CompiledSignature, compile_signature
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.domain.batch import InputFile
 from modelyard.core.domain.mlmodel import RawSignature

@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 from modelyard.core.domain.lifecycle import JobState
-from tests.data_plane.batch.batch_yard import BatchYard, csv, predicted
-from tests.data_plane.guests.yard import eventually
+from tests.data_plane.batch.batch_harness import BatchYard, csv, predicted
+from tests.data_plane.replicas.worker_harness import eventually
 
 # Never answers for ids from 20 on, and says that it was asked.
 STUCK = """

@@ -19,8 +19,8 @@ from modelyard.supervisor.postgres import DATABASE, EmbeddedPostgres
 from modelyard.supervisor.prepare_database import wait_for
 from modelyard.supervisor.valkey import EmbeddedValkey
 from tests.conftest import kept
-from tests.data_plane.batch.batch_yard import BatchYard, csv, predicted
-from tests.data_plane.guests.yard import eventually
+from tests.data_plane.batch.batch_harness import BatchYard, csv, predicted
+from tests.data_plane.replicas.worker_harness import eventually
 
 # Slow enough for others to die meanwhile.
 SLOW = """

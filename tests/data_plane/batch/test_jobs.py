@@ -8,8 +8,8 @@ from pathlib import Path
 from data_plane.batch.records import BLOCK_BYTES
 from modelyard.core.domain.lifecycle import JobState, MiniBatchState
 from tests.builder.packages import make_wheel
-from tests.data_plane.batch.batch_yard import LOCK, BatchYard, csv, predicted
-from tests.data_plane.guests.yard import eventually
+from tests.data_plane.batch.batch_harness import LOCK, BatchYard, csv, predicted
+from tests.data_plane.replicas.worker_harness import eventually
 
 DOUBLED = "def doubled(x):\n    return x * 2\n"
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from data_plane.batch.failures import FileFailure
 from data_plane.batch.writing import PartMissing, PartWriter, assemble, output_exists, write_errors
-from data_plane.guests.values import ArrayResult, Column, FrameResult, JsonResult, Result
+from data_plane.scoring.payload.values import ArrayResult, Column, FrameResult, JsonResult, Result
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.domain.batch import BatchSettings, OutputAction, OutputFormat
 from tests.data_plane.batch.written_output import OUTPUT, Answered, Output, azure_frame, most_memory

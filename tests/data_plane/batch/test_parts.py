@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_plane.batch.writing import PartWriter, WrongAnswer
-from data_plane.guests.texts import Texts
-from data_plane.guests.values import ArrayResult, Column, FrameResult, JsonResult, Result
+from data_plane.scoring.payload.text_column import Texts
+from data_plane.scoring.payload.values import ArrayResult, Column, FrameResult, JsonResult, Result
 from modelyard.core.domain.batch import BatchSettings, OutputAction, OutputFormat
 from tests.data_plane.batch.written_output import Answered, azure_frame, most_memory, part
 

@@ -17,10 +17,10 @@ from data_plane.batch import small_blocks
 from data_plane.batch.failures import UnreadableFile
 from data_plane.batch.reading import Chunk, read
 from data_plane.batch.spans import Span
-from data_plane.gateway.protocols.mlflow.csv_body import read_csv
-from data_plane.gateway.refusals import InvalidBody
-from data_plane.guests.codec import ArrayPayload
-from data_plane.signature import CompiledSignature, Enforced, SignatureViolations, compile_signature
+from data_plane.scoring.errors import InvalidBody
+from data_plane.scoring.payload.values import ArrayPayload
+from data_plane.scoring.signature import CompiledSignature, Enforced, SignatureViolations, compile_signature
+from data_plane.scoring.tables.csv_body import read_csv
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.domain.batch import InputFile
 from tests.data_plane.batch.input_files import (

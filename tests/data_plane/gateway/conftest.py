@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.data_plane.gateway.front_door import FrontDoor
-from tests.data_plane.guests.yard import GuestYard
+from tests.data_plane.gateway.gateway_process import FrontDoor
+from tests.data_plane.replicas.worker_harness import GuestYard
 
 OpenDoor = Callable[..., FrontDoor]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from hypothesis import strategies as st
 
-from tests.data_plane.gateway.front_door import KEY
+from tests.data_plane.gateway.gateway_process import KEY
 
 Headers = list[tuple[bytes, bytes]]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from builder.scoring_script.generate import ScriptSubject, generate_scoring_script
 from modelyard.core.domain.mlmodel import MLModel, parse_mlmodel
-from tests.data_plane.gateway.front_door import FrontDoor
+from tests.data_plane.gateway.gateway_process import FrontDoor
 
 
 def logged(door: FrontDoor, name: str, save: Callable[[Path], None]) -> tuple[str, MLModel]:

@@ -19,7 +19,7 @@ from mlflow.types.schema import Array, Object, Property
 from numpy import dtype
 from starlette.testclient import TestClient
 
-from tests.data_plane.gateway.front_door import KEY, FrontDoor, Reply
+from tests.data_plane.gateway.gateway_process import KEY, FrontDoor, Reply
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tests.data_plane.gateway.front_door import KEY
+from tests.data_plane.gateway.gateway_process import KEY
 
 # Adds up its columns.
 SCRIPT = """

@@ -9,7 +9,7 @@ import pytest
 from data_plane.gateway.admission import PendingRequests
 from tests.data_plane.gateway.conftest import OpenDoor
 from tests.data_plane.gateway.test_workers import HELD, wait_for
-from tests.data_plane.guests.yard import eventually
+from tests.data_plane.replicas.worker_harness import eventually
 
 BLUE = ("bundles/1", "blue", 3)
 

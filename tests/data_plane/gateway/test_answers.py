@@ -13,7 +13,7 @@ from mlflow.pyfunc.scoring_server import predictions_to_json
 
 from tests.data_plane.gateway import answering_script
 from tests.data_plane.gateway.answering_script import KINDS
-from tests.data_plane.gateway.front_door import FrontDoor, Reply
+from tests.data_plane.gateway.gateway_process import FrontDoor, Reply
 
 SCRIPT = Path(answering_script.__file__).read_text()
 

@@ -20,9 +20,9 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import ElasticNet
 
 from modelyard.core.domain.routing import DeploymentRoute
-from tests.data_plane.gateway.front_door import DOUBLES, KEY, FrontDoor, Reply
+from tests.data_plane.gateway.gateway_process import DOUBLES, KEY, FrontDoor, Reply
 from tests.data_plane.gateway.logged_models import logged
-from tests.data_plane.guests.yard import eventually
+from tests.data_plane.replicas.worker_harness import eventually
 
 WATCHED = """
 import os, time

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from data_plane.gateway.limits import Limits
-from tests.data_plane.gateway.front_door import KEY, FrontDoor, reply
+from tests.data_plane.gateway.gateway_process import KEY, FrontDoor, reply
 from tests.data_plane.gateway.test_workers import HELD, wait_for
-from tests.data_plane.guests.yard import PATIENCE
+from tests.data_plane.replicas.worker_harness import PATIENCE
 
 COUNT = """
     def init():

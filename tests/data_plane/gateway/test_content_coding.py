@@ -11,8 +11,8 @@ import pytest
 import tritonclient.http as triton
 
 from tests.data_plane.gateway.conftest import doors
-from tests.data_plane.gateway.front_door import KEY, FrontDoor, Reply
-from tests.data_plane.guests.yard import PATIENCE
+from tests.data_plane.gateway.gateway_process import KEY, FrontDoor, Reply
+from tests.data_plane.replicas.worker_harness import PATIENCE
 
 LARGEST = 1 << 20
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from modelyard.core.domain.tokens import TokenKeys, issue_token
-from tests.data_plane.gateway.front_door import KEY, MIRROR, FrontDoor, digest
+from tests.data_plane.gateway.gateway_process import KEY, MIRROR, FrontDoor, digest
 
 
 def basic(password: str, user: str = "x") -> str:

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from data_plane.guests.guest_process import GuestProcess
+from data_plane.replicas.local.worker_process import GuestProcess
 from tests.data_plane.gateway.conftest import doors
-from tests.data_plane.gateway.front_door import DOUBLES, FrontDoor
 from tests.data_plane.gateway.fuzzed_requests import DEPLOYMENTS, PARQUET, Fuzzed, broken, requests
+from tests.data_plane.gateway.gateway_process import DOUBLES, FrontDoor
 from tests.data_plane.gateway.raw_answers import RawAnswer, read_answer, strict_json
 
 SEED = 20_261_121

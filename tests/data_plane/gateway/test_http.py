@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.data_plane.gateway.conftest import doors
-from tests.data_plane.gateway.front_door import DOUBLES, KEY, FrontDoor, reply
+from tests.data_plane.gateway.gateway_process import DOUBLES, KEY, FrontDoor, reply
 
 LARGEST = 100_000
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.data_plane.gateway.front_door import FrontDoor, Reply
-from tests.data_plane.guests.yard import eventually
+from tests.data_plane.gateway.gateway_process import FrontDoor, Reply
+from tests.data_plane.replicas.worker_harness import eventually
 
 ANSWERS = """
     def init():

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.data_plane.gateway.front_door import FrontDoor, Reply
+from tests.data_plane.gateway.gateway_process import FrontDoor, Reply
 from tests.data_plane.gateway.mlflow_peer import CSV, JSON, PARQUET, Rivals, parquet, with_null_for_nan
 
 FRAME = pd.DataFrame({"a": [1.5, 2.0], "n": [3, 4], "s": ["x", "é"]})

@@ -11,9 +11,9 @@ from mlflow.exceptions import RestException
 from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
 from tests.data_plane.gateway.conftest import OpenDoor
-from tests.data_plane.gateway.front_door import DOUBLES, KEY, MIRROR, FrontDoor, Reply
+from tests.data_plane.gateway.gateway_process import DOUBLES, KEY, MIRROR, FrontDoor, Reply
 from tests.data_plane.gateway.mlflow_peer import CSV, basic
-from tests.data_plane.guests.yard import GATED, eventually
+from tests.data_plane.replicas.worker_harness import GATED, eventually
 
 PARAMS = json.dumps([{"name": "k", "type": "long", "default": 5, "shape": None}])
 ROW = {"dataframe_records": [{"alcohol": 12.5, "acidity": 0.5}]}

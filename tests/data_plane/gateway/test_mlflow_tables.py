@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from pandas._libs.parsers import STR_NA_VALUES
 
-from data_plane.gateway.protocols.mlflow.csv_body import MISSING
+from data_plane.scoring.tables.csv_body import MISSING
 from tests.data_plane.gateway.conftest import OpenDoor
-from tests.data_plane.gateway.front_door import FrontDoor, Reply
+from tests.data_plane.gateway.gateway_process import FrontDoor, Reply
 from tests.data_plane.gateway.mlflow_peer import CSV, PARQUET, WITNESS
-from tests.data_plane.guests.yard import eventually
+from tests.data_plane.replicas.worker_harness import eventually
 
 RUN = """
     def init():

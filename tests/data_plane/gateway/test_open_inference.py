@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.data_plane.gateway.front_door import DOUBLES, FrontDoor, Reply
+from tests.data_plane.gateway.gateway_process import DOUBLES, FrontDoor, Reply
 
 OUTPUTS = json.dumps([{"type": "double", "name": "quality", "required": True}])
 TYPES = ("boolean", "integer", "long", "float", "double", "string", "binary", "datetime", "any")

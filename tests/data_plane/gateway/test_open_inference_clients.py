@@ -13,8 +13,8 @@ import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
-from tests.data_plane.gateway.front_door import DOUBLES, KEY, FrontDoor
-from tests.data_plane.guests.yard import PATIENCE
+from tests.data_plane.gateway.gateway_process import DOUBLES, KEY, FrontDoor
+from tests.data_plane.replicas.worker_harness import PATIENCE
 
 OUTPUTS = json.dumps([{"type": "double", "name": "quality", "required": True}])
 TEXT = json.dumps([{"type": "string", "name": "text", "required": True}])

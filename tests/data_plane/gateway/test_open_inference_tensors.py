@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.data_plane.gateway.front_door import FrontDoor, Reply
+from tests.data_plane.gateway.gateway_process import FrontDoor, Reply
 
 WINE = {
     "fixed acidity": 7.4,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.data_plane.gateway.front_door import DOUBLES, KEY, FrontDoor
+from tests.data_plane.gateway.gateway_process import DOUBLES, KEY, FrontDoor
 
 RAISES = """
     def init():

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.data_plane.gateway.front_door import DOUBLES, MIRROR, FrontDoor
+from tests.data_plane.gateway.gateway_process import DOUBLES, MIRROR, FrontDoor
 
 PARAMS = json.dumps([{"name": "k", "type": "long", "default": 5, "shape": None}])
 TENSOR = json.dumps([{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 3]}}])

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from data_plane.gateway.snapshot_watcher import SnapshotWatcher
 from modelyard.core.domain.routing import RoutingSnapshot
-from tests.data_plane.gateway.front_door import KEY, MIRROR, FrontDoor, digest
-from tests.data_plane.guests.yard import eventually
+from tests.data_plane.gateway.gateway_process import KEY, MIRROR, FrontDoor, digest
+from tests.data_plane.replicas.worker_harness import eventually
 
 CONSTANT = """
     def init():

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from data_plane.guests.guest_process import GuestProcess
+from data_plane.replicas.local.worker_process import GuestProcess
 from tests.data_plane.gateway.conftest import doors
-from tests.data_plane.gateway.front_door import DOUBLES, FrontDoor
+from tests.data_plane.gateway.gateway_process import DOUBLES, FrontDoor
 from tests.data_plane.gateway.soaking import SCRIPT, Soak
 
 CONNECTIONS = 8

@@ -9,7 +9,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
 from tests.data_plane.gateway.conftest import doors
-from tests.data_plane.gateway.front_door import DOUBLES, MIRROR, FrontDoor
+from tests.data_plane.gateway.gateway_process import DOUBLES, MIRROR, FrontDoor
 
 VALIDATORS: dict[str, Any] = {
     "2": OpenAPIV2SpecValidator,

@@ -22,7 +22,7 @@ from mlflow.types.schema import Array, Map, Object, Property
 from sklearn.linear_model import LogisticRegression
 
 from modelyard.core.domain.routing import DeploymentRoute
-from tests.data_plane.gateway.front_door import DOUBLES, FrontDoor, Reply
+from tests.data_plane.gateway.gateway_process import DOUBLES, FrontDoor, Reply
 from tests.data_plane.gateway.logged_models import logged
 
 # Says what it was given, down to the types.

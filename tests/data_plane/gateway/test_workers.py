@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.data_plane.gateway.front_door import KEY, MIRROR, FrontDoor, Reply, worker_route
-from tests.data_plane.guests.yard import eventually
+from tests.data_plane.gateway.gateway_process import KEY, MIRROR, FrontDoor, Reply, worker_route
+from tests.data_plane.replicas.worker_harness import eventually
 
 # Writes its pid to the file it is given, and goes on when that is removed; answers which worker it was.
 HELD = """

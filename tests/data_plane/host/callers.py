@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from typing import Any
 
-from tests.data_plane.guests.yard import PATIENCE, eventually
+from tests.data_plane.replicas.worker_harness import PATIENCE, eventually
 
 KEY = "a key"
 

@@ -12,9 +12,9 @@ from sqlalchemy import update
 
 from modelyard.core.db.rows import OnlineEndpointRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
-from tests.data_plane.guests.yard import PATIENCE
 from tests.data_plane.host.callers import KEY
-from tests.data_plane.host.host_yard import ENVIRONMENT, HostYard
+from tests.data_plane.host.host_harness import ENVIRONMENT, HostYard
+from tests.data_plane.replicas.worker_harness import PATIENCE
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from data_plane.host.log_shipping import LogShipper
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.domain.lifecycle import ProvisioningState
 from modelyard.core.logs import INFERENCE_SERVER, read_log
-from tests.data_plane.guests.yard import eventually
-from tests.data_plane.host.host_yard import answering
+from tests.data_plane.host.host_harness import answering
+from tests.data_plane.replicas.worker_harness import eventually
 
 NOW = "2026-01-02 03:04:05,678"
 

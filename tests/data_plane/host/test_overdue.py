@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.core.domain.lifecycle import ProvisioningState
-from tests.data_plane.guests.yard import PATIENCE, eventually
 from tests.data_plane.host.callers import score
-from tests.data_plane.host.host_yard import HostYard
+from tests.data_plane.host.host_harness import HostYard
+from tests.data_plane.replicas.worker_harness import PATIENCE, eventually
 
 # Works for as long as the file is there that it is asked about, and answers who it is.
 WAITS = """

@@ -9,8 +9,8 @@ from modelyard.core.domain.deployment import Probe
 from modelyard.core.domain.lifecycle import ProvisioningState
 from modelyard.core.logs import STORAGE_INITIALIZER
 from tests.builder.packages import make_wheel
-from tests.data_plane.guests.yard import eventually
-from tests.data_plane.host.host_yard import ENVIRONMENT, LOCK, answering
+from tests.data_plane.host.host_harness import ENVIRONMENT, LOCK, answering
+from tests.data_plane.replicas.worker_harness import eventually
 
 SUCCEEDED, FAILED = ProvisioningState.SUCCEEDED, ProvisioningState.FAILED
 

@@ -13,9 +13,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import create_engine, update
 
-from data_plane.guests.batch_labels import batch_labels
-from data_plane.guests.guest_process import GuestProcess, kill, remove, wait_for_end
-from data_plane.guests.spawn import GuestSpec, new_guest_id, spawn
+from data_plane.replicas.local.batch_labels import batch_labels
+from data_plane.replicas.local.spawn import GuestSpec, new_guest_id, spawn
+from data_plane.replicas.local.worker_process import GuestProcess, kill, remove, wait_for_end
 from migrations.run import migrate
 from modelyard.core.data_dir import DataDir
 from modelyard.core.db.leases import claim, finish
@@ -25,8 +25,8 @@ from modelyard.core.domain.lifecycle import ProvisioningState
 from modelyard.supervisor.postgres import DATABASE, EmbeddedPostgres
 from modelyard.supervisor.prepare_database import wait_for
 from tests.conftest import kept
-from tests.data_plane.guests.yard import PATIENCE, eventually
-from tests.data_plane.host.host_yard import HostYard, answering, routed
+from tests.data_plane.host.host_harness import HostYard, answering, routed
+from tests.data_plane.replicas.worker_harness import PATIENCE, eventually
 
 SUCCEEDED = ProvisioningState.SUCCEEDED
 

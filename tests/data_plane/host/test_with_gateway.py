@@ -6,9 +6,9 @@ import signal
 from http.client import HTTPConnection
 
 from modelyard.core.domain.lifecycle import ProvisioningState
-from tests.data_plane.guests.yard import PATIENCE, eventually
 from tests.data_plane.host.callers import Callers, score
-from tests.data_plane.host.host_yard import HostYard, answering
+from tests.data_plane.host.host_harness import HostYard, answering
+from tests.data_plane.replicas.worker_harness import PATIENCE, eventually
 
 SUCCEEDED = ProvisioningState.SUCCEEDED
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.data_plane.guests.interpreters import interpreters
-from tests.data_plane.guests.yard import GuestYard
+from tests.data_plane.replicas.interpreters import interpreters
+from tests.data_plane.replicas.worker_harness import GuestYard
 
 
 @pytest.fixture(params=interpreters().values(), ids=interpreters().keys())

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from data_plane.guests.codec import JsonPayload, JsonResult
-from data_plane.guests.connection import GuestGone, ScoringFailed
-from data_plane.guests.exit_reason import exit_reason
-from data_plane.guests.guest_process import wait_for_end
+from data_plane.replicas.local.blocking_connection import GuestGone, ScoringFailed
+from data_plane.replicas.local.exit_reason import exit_reason
+from data_plane.replicas.local.worker_process import wait_for_end
+from data_plane.scoring.payload.values import JsonPayload, JsonResult
 from data_plane.worker import frames
-from tests.data_plane.guests.yard import GATED, PATIENCE, GuestYard, eventually
+from tests.data_plane.replicas.worker_harness import GATED, PATIENCE, GuestYard, eventually
 
 MISBEHAVING = """
     import os, sys

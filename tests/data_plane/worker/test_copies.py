@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_plane.guests.codec import (
+from data_plane.scoring.payload.values import (
     ArrayPayload,
     ArraysPayload,
     BlockPayload,
@@ -19,11 +19,11 @@ from data_plane.guests.codec import (
     FramePayload,
     JsonResult,
     Payload,
-    encode_score,
 )
+from data_plane.scoring.wire.encode import encode_score
 from data_plane.worker.frames import Frame, FrameReader, unpack_meta
 from data_plane.worker.inputs import read_input
-from tests.data_plane.guests.yard import PATIENCE, GuestYard
+from tests.data_plane.replicas.worker_harness import PATIENCE, GuestYard
 
 ROWS = 100_000
 MEGABYTE = 1 << 20

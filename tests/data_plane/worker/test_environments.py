@@ -11,17 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_plane.guests.codec import (
-    ArrayPayload,
-    ArraysPayload,
-    Column,
-    FramePayload,
-    FrameResult,
-    Payload,
-    result_to_json,
-)
-from tests.data_plane.guests.interpreters import interpreters
-from tests.data_plane.guests.yard import PATIENCE, GuestYard
+from data_plane.scoring.payload.result_json import result_to_json
+from data_plane.scoring.payload.values import ArrayPayload, ArraysPayload, Column, FramePayload, FrameResult, Payload
+from tests.data_plane.replicas.interpreters import interpreters
+from tests.data_plane.replicas.worker_harness import PATIENCE, GuestYard
 
 # Made once and kept in pytest's cache folder.
 REQUIREMENTS = {

@@ -9,7 +9,8 @@ from mlflow.models.utils import _enforce_schema
 from mlflow.types.schema import Schema
 from mlflow.types.utils import ColSpec
 
-from data_plane.guests.codec import (
+from data_plane.scoring.payload.values import (
+    WIRE_DTYPES,
     ArrayPayload,
     ArraysPayload,
     BlockPayload,
@@ -18,9 +19,8 @@ from data_plane.guests.codec import (
     JsonPayload,
     LogicalType,
     Payload,
-    encode_score,
 )
-from data_plane.guests.values import WIRE_DTYPES
+from data_plane.scoring.wire.encode import encode_score
 from data_plane.worker.frames import FrameReader, ProtocolError, unpack_meta
 from data_plane.worker.inputs import read_input
 

@@ -18,7 +18,8 @@ import pytest
 import scipy.sparse
 from mlflow.utils.proto_json_utils import NumpyEncoder, _get_jsonable_obj
 
-from data_plane.guests.codec import decode_result, result_to_json
+from data_plane.scoring.payload.result_json import result_to_json
+from data_plane.scoring.wire.decode import decode_result
 from data_plane.worker import frames
 from data_plane.worker.json_text import Inexpressible
 from data_plane.worker.results import describe_answer

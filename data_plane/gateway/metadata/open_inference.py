@@ -1,0 +1,76 @@
+"""What there is to know without scoring: the server, its health, its models and what they take."""
+
+from importlib.metadata import version
+from typing import Any
+
+import orjson
+
+from data_plane.gateway.health import health
+from data_plane.gateway.messages import Request, Response, json_response
+from data_plane.gateway.model_choice import choose
+from data_plane.gateway.routing_table import LiveDeployment, LiveEndpoint
+from data_plane.scoring.codecs.open_inference.declared import declared_inputs, declared_outputs
+from data_plane.scoring.codecs.open_inference.paths import asked_model
+from data_plane.scoring.errors import NoReadyWorker, UnknownPath
+
+_SERVER = {"name": "modelyard", "version": version("modelyard"), "extensions": ["binary_tensor_data"]}
+
+
+async def server_metadata(request: Request, endpoint: LiveEndpoint) -> Response:
+    return _json(_SERVER)
+
+
+async def server_live(request: Request, endpoint: LiveEndpoint) -> Response:
+    return _json({"live": True})
+
+
+async def server_ready(request: Request, endpoint: LiveEndpoint) -> Response:
+    await health(request, endpoint)
+    return _json({"ready": True})
+
+
+async def model_metadata(request: Request, endpoint: LiveEndpoint) -> Response:
+    deployment = choose(request, endpoint)
+    outputs = deployment.bundle.signature.outputs if deployment.bundle.signature else None
+    return _json(
+        {
+            "name": asked_model(request.path).name,
+            "versions": [deployment.bundle.model.version],
+            "platform": f"mlflow_{deployment.bundle.flavor}",
+            "inputs": [each.to_json() for each in declared_inputs(deployment.signature.inputs)],
+            "outputs": [each.to_json() for each in declared_outputs(outputs)],
+        }
+    )
+
+
+async def model_ready(request: Request, endpoint: LiveEndpoint) -> Response:
+    deployment = choose(request, endpoint)
+    if not deployment.target.is_ready:
+        raise NoReadyWorker(deployment.route.name)
+    return _json({"name": asked_model(request.path).name, "ready": True})
+
+
+async def repository_index(request: Request, endpoint: LiveEndpoint) -> Response:
+    """One entry for each version of a model, whichever of its deployments is ready."""
+    entries: dict[tuple[str, str], dict[str, Any]] = {}
+    for deployment in endpoint.deployments.values():
+        if deployment.is_readable:
+            entry = _index_entry(deployment)
+            place = entry["name"], entry["version"]
+            if place not in entries or entry["state"] == "READY":
+                entries[place] = entry
+    return _json([entries[place] for place in sorted(entries)])
+
+
+async def nothing_here(request: Request, endpoint: LiveEndpoint) -> Response:
+    raise UnknownPath
+
+
+def _index_entry(deployment: LiveDeployment) -> dict[str, Any]:
+    model = deployment.bundle.model
+    state = "READY" if deployment.target.is_ready else "UNAVAILABLE"
+    return {"name": model.name, "version": model.version, "state": state, "reason": ""}
+
+
+def _json(document: Any) -> Response:
+    return json_response(orjson.dumps(document), [])

@@ -1,0 +1,1 @@
+"""Bundles, model files and environments on this machine."""

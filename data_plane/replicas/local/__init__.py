@@ -1,0 +1,1 @@
+"""Model workers on this machine: started under a process shim, reached over Unix sockets."""

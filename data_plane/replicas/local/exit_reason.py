@@ -1,0 +1,51 @@
+"""Why a guest ended, in words for whoever owns the deployment."""
+
+import json
+import signal
+from typing import Any
+
+from data_plane.replicas.local.worker_process import GuestProcess
+
+_EXIT_CODES = {
+    0: "drained or told to stop",
+    3: "init failed",
+    4: "lost its host",
+    126: "its interpreter cannot be run",
+    127: "its interpreter cannot be started",
+}
+_SIGNALS = {
+    signal.SIGKILL: "out of memory?",
+    signal.SIGSEGV: "its native code crashed",
+    signal.SIGABRT: "its native code gave up",
+    signal.SIGILL: "its native code needs another processor",
+    signal.SIGBUS: "its native code crashed, or a disk is full",
+}
+
+
+def exit_reason(guest: GuestProcess) -> str | None:
+    """None while the guest runs. For example: "exited with code 3 (init failed)"."""
+    if guest.is_running():
+        return None
+    if guest.kill_note.exists():
+        return f"killed by the platform: {guest.kill_note.read_text()}"
+    try:
+        ending: dict[str, Any] = json.loads(guest.exit_file.read_text())
+    except FileNotFoundError:
+        return "ended without a record: its keeper was killed, or the machine restarted"
+    if ending["signal"] is not None:
+        return _by_signal(ending["signal"])
+    return _by_code(ending["exit_code"])
+
+
+def _by_code(code: int) -> str:
+    meaning = _EXIT_CODES.get(code)
+    return f"exited with code {code}" + (f" ({meaning})" if meaning else "")
+
+
+def _by_signal(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"killed by signal {number}"
+    meaning = _SIGNALS.get(signal.Signals(number))
+    return f"killed by signal {number} ({name})" + (f": {meaning}" if meaning else "")

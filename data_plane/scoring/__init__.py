@@ -1,0 +1,1 @@
+"""Scoring requests and results: payloads, wire form, signature, tables, codecs. No process, no database."""

@@ -1,0 +1,129 @@
+"""JSON bodies of `/invocations`: one of MLflow's four formats with `params`, or the unwrapped body of an LLM client."""
+
+import json
+from typing import Any, NamedTuple, NoReturn
+
+import orjson
+
+from data_plane.scoring.errors import InvalidBody
+from data_plane.scoring.payload.values import JsonPayload
+from data_plane.scoring.signature import CompiledSignature, Enforced, parse_json
+from data_plane.scoring.signature.schema import ColumnSpec
+from data_plane.scoring.tables.json_frames import records_table, split_table
+
+_FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+_EXPECTED = "the body must be a JSON object with exactly one of " + ", ".join(map(repr, _FORMATS))
+_LLM_KEYS = frozenset({"messages", "prompt", "input"})
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SMALLEST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**64 - 1
+
+
+class ReadBody(NamedTuple):
+    enforced: Enforced
+    is_unwrapped: bool
+    """Whether the body is an LLM client's, whose answer is not wrapped either."""
+
+
+def read_json(body: bytes, signature: CompiledSignature) -> ReadBody:
+    document = _document(body)
+    if document.keys().isdisjoint(_LLM_KEYS):
+        return ReadBody(_enforce_wrapped(document, signature), is_unwrapped=False)
+    return ReadBody(_enforce_unwrapped(document, signature), is_unwrapped=True)
+
+
+def _enforce_wrapped(document: dict[str, Any], signature: CompiledSignature) -> Enforced:
+    present = [name for name in _FORMATS if name in document]
+    if signature.is_raw and "inputs" in present:
+        return signature.enforce(document["inputs"], document.get("params"))
+    if signature.is_raw:
+        raise InvalidBody("the model declares its input by a type hint: send a JSON object with 'inputs'")
+    if len(present) != 1:
+        raise InvalidBody(f"{_EXPECTED}; it has {' and '.join(map(repr, present)) or 'none of them'}")
+    return _enforce(present[0], document[present[0]], document.get("params"), signature)
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    if not body:
+        raise InvalidBody(f"the body is empty; {_EXPECTED}")
+    document = _parsed(body.removeprefix(_BYTE_ORDER_MARK))
+    if not isinstance(document, dict):
+        raise InvalidBody(_EXPECTED)
+    return document
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return parse_json(body)
+    except orjson.JSONDecodeError as error:
+        if b"NaN" in body or b"Infinity" in body:
+            return _parsed_with_nan(body)
+        raise InvalidBody(f"the body is not JSON: {error}") from None
+
+
+def _parsed_with_nan(body: bytes) -> Any:
+    """MLflow's own clients send Python's JSON, which writes a missing number as NaN."""
+    try:
+        return json.loads(body.decode(), parse_int=_integer)
+    except (ValueError, RecursionError) as error:
+        raise InvalidBody(f"the body is not JSON: {error}") from None
+
+
+def _integer(digits: str) -> int | float:
+    """As the parser of all other bodies has it: what no integer of 64 bits holds is a float."""
+    value = int(digits)
+    return value if _SMALLEST_INTEGER <= value <= _LARGEST_INTEGER else float(digits)
+
+
+def _enforce_unwrapped(document: dict[str, Any], signature: CompiledSignature) -> Enforced:
+    names = {spec.name for spec in signature.params}
+    params = {name: value for name, value in document.items() if name in names}
+    data = {name: value for name, value in document.items() if name not in names}
+    if signature.inputs or signature.is_raw:
+        return signature.enforce(data, params)
+    # Nothing says that lists in it are tensors.
+    return signature.enforce(data, params)._replace(payload=JsonPayload(data))
+
+
+def _enforce(name: str, value: Any, params: Any, signature: CompiledSignature) -> Enforced:
+    match name, value:
+        case "dataframe_split", {"data": list()} if value.keys() <= {"columns", "data", "index"}:
+            return _enforce_split(value, params, signature)
+        case "dataframe_split", _:
+            _refuse(name, "an object with a list under 'data', and 'columns' and 'index' at most beside it")
+        case "dataframe_records", list():
+            return _enforce_records(value, params, signature)
+        case "dataframe_records", _:
+            _refuse(name, "a list of records")
+        case "instances", [{}, *_] if not signature.inputs:
+            return signature.enforce(_pivoted(value), params)
+    return signature.enforce(value, params)
+
+
+def _enforce_split(value: dict[str, Any], params: Any, signature: CompiledSignature) -> Enforced:
+    if not _has_columns(signature):
+        return signature.enforce_table(split_table(value), params)
+    if value.get("columns") is None:
+        return signature.enforce(value["data"], params)
+    return signature.enforce(value, params)
+
+
+def _enforce_records(records: list[Any], params: Any, signature: CompiledSignature) -> Enforced:
+    if not _has_columns(signature):
+        return signature.enforce_table(records_table(records), params)
+    return signature.enforce(records, params)
+
+
+def _has_columns(signature: CompiledSignature) -> bool:
+    return bool(signature.inputs) and isinstance(signature.inputs[0], ColumnSpec)
+
+
+def _pivoted(records: list[Any]) -> dict[str, list[Any]]:
+    """Without a signature, rows of TensorFlow Serving's format are named tensors."""
+    names = list(dict.fromkeys(name for record in records if isinstance(record, dict) for name in record))
+    if not all(isinstance(record, dict) and len(record) == len(names) for record in records):
+        _refuse("instances", "rows of one kind: objects with the same keys, or lists")
+    return {name: [record[name] for record in records] for name in names}
+
+
+def _refuse(name: str, expected: str) -> NoReturn:
+    raise InvalidBody(f"{name!r} must be {expected}")

@@ -1,0 +1,64 @@
+"""A signature's inputs and outputs as the protocol's metadata has them, named and described as MLServer would."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from data_plane.scoring.codecs.open_inference.datatypes import BYTES, datatype_name
+from data_plane.scoring.payload.values import LogicalType
+from data_plane.scoring.signature import InvalidSignature
+from data_plane.scoring.signature.schema import ColumnSpec, InputSpecs, TensorSpec, read_inputs
+
+SOLE_OUTPUT = "predict"
+"""Where nothing declares the name of the only output."""
+
+_COLUMNS: Mapping[LogicalType, tuple[str, str]] = {
+    "boolean": ("BOOL", "np"),
+    "integer": ("INT32", "np"),
+    "long": ("INT64", "np"),
+    "float": ("FP32", "np"),
+    "double": ("FP64", "np"),
+    "string": (BYTES, "str"),
+    "binary": (BYTES, "base64"),
+    "datetime": (BYTES, "datetime"),
+    "json": (BYTES, "pd_json"),
+}
+
+
+class DeclaredTensor(NamedTuple):
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    content_type: str
+
+    def to_json(self) -> dict[str, Any]:
+        parameters = {"content_type": self.content_type}
+        return {"name": self.name, "datatype": self.datatype, "shape": self.shape, "parameters": parameters}
+
+
+def declared_inputs(specs: InputSpecs) -> tuple[DeclaredTensor, ...]:
+    return _all_declared(specs, "input")
+
+
+@lru_cache(maxsize=1024)
+def declared_outputs(text: str | None) -> tuple[DeclaredTensor, ...]:
+    """Of the outputs as the signature has them. Nothing is enforced by them, so a broken text declares none."""
+    try:
+        specs: InputSpecs = read_inputs(text) if text else ()
+    except InvalidSignature:
+        return ()
+    if len(specs) == 1:
+        return (_declared(specs[0], SOLE_OUTPUT),)
+    return _all_declared(specs, "output")
+
+
+def _all_declared(specs: Sequence[ColumnSpec | TensorSpec], kind: str) -> tuple[DeclaredTensor, ...]:
+    return tuple(_declared(spec, f"{kind}-{position}") for position, spec in enumerate(specs))
+
+
+def _declared(spec: ColumnSpec | TensorSpec, otherwise: str) -> DeclaredTensor:
+    name = otherwise if spec.name is None else str(spec.name)
+    if isinstance(spec, TensorSpec):
+        return DeclaredTensor(name, datatype_name(spec.dtype), spec.shape, "np")
+    datatype, content_type = _COLUMNS[spec.rule.logical_type]
+    return DeclaredTensor(name, datatype, (-1, 1), content_type)

@@ -1,0 +1,149 @@
+"""The body of an infer request: a JSON header, and after it the binary data of the inputs that say so."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from data_plane.gateway.messages import Request
+from data_plane.scoring.codecs.open_inference.datatypes import fixed_width
+from data_plane.scoring.codecs.open_inference.lenient_json import parse
+from data_plane.scoring.codecs.open_inference.tensor_data import from_binary, from_json, read_shape
+from data_plane.scoring.errors import InvalidBody
+
+_HEADER_LENGTH = b"inference-header-content-length"
+_NOT_FOR_THE_MODEL = frozenset({"content_type", "headers", "binary_data_output"})
+_UNSUPPORTED = ("shared_memory_region", "classification")
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    name: str
+    array: npt.NDArray[Any]
+    """In its shape. Of Python objects where it is BYTES or has missing values."""
+    is_bytes: bool
+    content_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AskedAnswer:
+    """What the caller wants to get."""
+
+    id: str | None
+    outputs: dict[str, bool | None] | None
+    """By name, whether as binary data. None asks for all there are."""
+    is_binary: bool
+
+    def wants_binary(self, output: str) -> bool:
+        asked = (self.outputs or {}).get(output)
+        return self.is_binary if asked is None else asked
+
+
+@dataclass(frozen=True, slots=True)
+class InferRequest:
+    tensors: tuple[Tensor, ...]
+    params: dict[str, Any]
+    content_type: str | None
+    answer: AskedAnswer
+
+
+def read_infer_request(request: Request, body: bytes) -> InferRequest:
+    header, binary = _split(request, body)
+    document = parse(header)
+    if not isinstance(document, dict):
+        raise InvalidBody("the body must be a JSON object with 'inputs'")
+    parameters = _parameters(document, "the request")
+    return InferRequest(
+        tensors=_tensors(document.get("inputs"), binary),
+        params={name: value for name, value in parameters.items() if name not in _NOT_FOR_THE_MODEL},
+        content_type=_content_type(parameters),
+        answer=AskedAnswer(_id(document), _outputs(document), _flag(parameters, "binary_data_output") is True),
+    )
+
+
+def _split(request: Request, body: bytes) -> tuple[bytes, memoryview]:
+    announced = request.header(_HEADER_LENGTH)
+    if announced is None:
+        return body, memoryview(b"")
+    if not announced.isdigit() or len(announced) > 18 or int(announced) > len(body):
+        raise InvalidBody("Inference-Header-Content-Length must be the length of the JSON at the body's beginning")
+    return body[: int(announced)], memoryview(body)[int(announced) :]
+
+
+def _tensors(inputs: object, binary: memoryview) -> tuple[Tensor, ...]:
+    if not isinstance(inputs, list) or not inputs:
+        raise InvalidBody("'inputs' must be a list of tensors, one at least")
+    tensors: dict[str, Tensor] = {}
+    for entry in inputs:
+        name = _name(entry, "input")
+        if name in tensors:
+            raise InvalidBody(f"there are two inputs of the name {name!r}")
+        tensors[name], binary = _tensor(name, entry, binary)
+    if len(binary):
+        raise InvalidBody(f"the body has {len(binary)} bytes more of binary data than the inputs' 'binary_data_size'")
+    return tuple(tensors.values())
+
+
+def _tensor(name: str, entry: dict[str, Any], binary: memoryview) -> tuple[Tensor, memoryview]:
+    parameters = _parameters(entry, f"input {name!r}")
+    datatype = fixed_width(entry.get("datatype"), name)
+    shape = read_shape(name, entry.get("shape"))
+    size = parameters.get("binary_data_size")
+    if size is None:
+        array = from_json(name, datatype, shape, entry.get("data"))
+    else:
+        if type(size) is not int or not 0 <= size <= len(binary):
+            raise InvalidBody(f"input {name!r}: 'binary_data_size' must be at most the {len(binary)} bytes left")
+        array = from_binary(name, datatype, shape, binary[:size])
+        binary = binary[size:]
+    return Tensor(name, array, datatype is None, _content_type(parameters)), binary
+
+
+def _outputs(document: dict[str, Any]) -> dict[str, bool | None] | None:
+    outputs = document.get("outputs")
+    if not outputs:
+        return None
+    if not isinstance(outputs, list):
+        raise InvalidBody("'outputs' must be a list of objects with a 'name'")
+    return {
+        _name(entry, "output"): _flag(_parameters(entry, f"output {entry['name']!r}"), "binary_data")
+        for entry in outputs
+    }
+
+
+def _name(entry: object, kind: str) -> str:
+    name = entry.get("name") if isinstance(entry, dict) else None
+    if not isinstance(name, str):
+        raise InvalidBody(f"each entry of '{kind}s' must be an object with a 'name'")
+    return name
+
+
+def _parameters(entry: dict[str, Any], whose: str) -> dict[str, Any]:
+    parameters = entry.get("parameters")
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, dict):
+        raise InvalidBody(f"'parameters' of {whose} must be an object")
+    for name in _UNSUPPORTED:
+        if name in parameters and whose != "the request":
+            raise InvalidBody(f"{whose}: the parameter {name!r} is not supported")
+    return parameters
+
+
+def _content_type(parameters: dict[str, Any]) -> str | None:
+    content_type = parameters.get("content_type")
+    return content_type if isinstance(content_type, str) else None
+
+
+def _flag(parameters: dict[str, Any], name: str) -> bool | None:
+    flag = parameters.get(name)
+    if flag is not None and not isinstance(flag, bool):
+        raise InvalidBody(f"{name!r} must be true or false")
+    return flag
+
+
+def _id(document: dict[str, Any]) -> str | None:
+    given = document.get("id")
+    if given is not None and not isinstance(given, str):
+        raise InvalidBody("'id' must be a string")
+    return given or None

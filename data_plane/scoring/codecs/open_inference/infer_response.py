@@ -1,0 +1,66 @@
+"""The body of an infer response: a JSON header with the outputs' data, or with their size where it follows as bytes."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from data_plane.gateway.messages import Response, json_response
+from data_plane.scoring.codecs.open_inference.byte_strings import write_elements
+from data_plane.scoring.codecs.open_inference.infer_request import AskedAnswer
+from data_plane.scoring.codecs.open_inference.outputs import Output
+from data_plane.scoring.errors import Headers, InvalidBody
+from data_plane.scoring.payload.json_pieces import array_to_json, values_to_json
+from data_plane.worker.frames import Buffer
+
+_BINARY = (b"content-type", b"application/octet-stream")
+
+
+def selected(outputs: Sequence[Output], asked: AskedAnswer) -> list[Output]:
+    """Those that the caller names, in that order; all without a choice."""
+    if asked.outputs is None:
+        return list(outputs)
+    by_name = {output.name: output for output in outputs}
+    for name in asked.outputs:
+        if name not in by_name:
+            raise InvalidBody(f"the model has no output {name[:64]!r}; it has {', '.join(map(repr, by_name))}")
+    return [by_name[name] for name in asked.outputs]
+
+
+def infer_response(about: dict[str, Any], outputs: Sequence[Output], asked: AskedAnswer, headers: Headers) -> Response:
+    described: list[dict[str, Any]] = []
+    binary: list[Buffer] = []
+    for output in outputs:
+        if asked.wants_binary(output.name) and output.has_binary_form:
+            content = _binary(output)
+            binary.append(content)
+            described.append(_described(output, binary_data_size=len(content)))
+        else:
+            described.append(_described(output, content_type=output.content_type) | {"data": _data(output)})
+    header = orjson.dumps(about | {"outputs": described})
+    if not binary:
+        return json_response(header, headers)
+    length = (b"inference-header-content-length", b"%d" % len(header))
+    return Response(200, b"".join([header, *binary]), [_BINARY, length, *headers])
+
+
+def _described(output: Output, **parameters: Any) -> dict[str, Any]:
+    return {"name": output.name, "datatype": output.datatype, "shape": output.shape, "parameters": parameters}
+
+
+def _data(output: Output) -> orjson.Fragment:
+    values = output.values
+    if isinstance(values, np.ndarray):
+        return orjson.Fragment(array_to_json(values))
+    texts = [base64.b64encode(value).decode() if isinstance(value, bytes) else value for value in values]
+    return orjson.Fragment(values_to_json(texts))
+
+
+def _binary(output: Output) -> Buffer:
+    values = output.values
+    if isinstance(values, np.ndarray):
+        array = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+        return array.view(np.uint8).data if array.size else b""
+    return write_elements(value.encode() if isinstance(value, str) else value for value in values)

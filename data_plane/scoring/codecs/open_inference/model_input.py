@@ -1,0 +1,158 @@
+"""What a model is given of an infer request's tensors, by its signature or, without one, by their content types."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data_plane.scoring.codecs.open_inference.content_types import (
+    as_json_where_it_is,
+    as_texts,
+    as_texts_where_they_are,
+    decoded,
+)
+from data_plane.scoring.codecs.open_inference.infer_request import InferRequest, Tensor
+from data_plane.scoring.errors import InvalidBody
+from data_plane.scoring.payload.values import ArraysPayload, JsonPayload
+from data_plane.scoring.signature import CompiledSignature, Enforced, SignatureViolations
+from data_plane.scoring.signature.rule import convert
+from data_plane.scoring.signature.schema import ColumnSpec
+from data_plane.scoring.signature.table import Table, TypedColumn
+from data_plane.scoring.signature.text_arrays import text_array
+from data_plane.scoring.signature.texts import DATETIME
+from data_plane.scoring.signature.violations import Findings
+
+_FRAME, _ARRAY, _ARRAYS, _TEXTS = "pd", "np", "dict", "str"
+# An array of fixed-width text is as wide everywhere as its longest element.
+_LARGEST_FIXED_WIDTH = 64 << 20
+
+
+def enforce(asked: InferRequest, signature: CompiledSignature) -> Enforced:
+    if signature.is_raw:
+        return signature.enforce(_raw_value(asked.tensors), asked.params)
+    if not signature.inputs:
+        return _unsigned(asked, signature)
+    return signature.enforce_tensors(_declared_arrays(asked.tensors, signature), asked.params)
+
+
+# By the signature.
+
+
+def _declared_arrays(tensors: Sequence[Tensor], signature: CompiledSignature) -> dict[str, npt.NDArray[Any]]:
+    columns = {str(spec.name): spec for spec in signature.inputs if isinstance(spec, ColumnSpec)}
+    arrays = {tensor.name: _declared_array(tensor, columns.get(tensor.name)) for tensor in tensors}
+    if len(columns) == len(arrays) == 1 and arrays.keys() != columns.keys():
+        # The only tensor is the only column, whatever its name.
+        return {name: array.reshape(-1, 1) if array.ndim == 1 else array for name, array in arrays.items()}
+    return arrays
+
+
+def _declared_array(tensor: Tensor, column: ColumnSpec | None) -> npt.NDArray[Any]:
+    array = decoded(tensor)
+    if tensor.is_bytes and tensor.content_type is None and column is not None and column.rule.logical_type == "json":
+        return as_json_where_it_is(array)
+    return array
+
+
+def _raw_value(tensors: Sequence[Tensor]) -> Any:
+    """For a type hint: a list of values, or of objects with one value of each tensor."""
+    values = {tensor.name: _listed(tensor) for tensor in tensors}
+    if len(tensors) == 1:
+        return values[tensors[0].name]
+    if len(set(map(_length, values.values()))) > 1 or not all(isinstance(value, list) for value in values.values()):
+        raise InvalidBody("the inputs must have equally many rows")
+    return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+
+
+def _listed(tensor: Tensor) -> Any:
+    if not tensor.is_bytes:
+        return tensor.array.tolist()
+    array = decoded(tensor) if tensor.content_type in ("pd_json", "hg_json") else as_texts(tensor)
+    return (array[:, 0] if _is_column(array) and array.ndim > 1 else array).tolist()
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, list) else -1
+
+
+# Without a signature.
+
+
+def _unsigned(asked: InferRequest, signature: CompiledSignature) -> Enforced:
+    arrays = {tensor.name: _plain(tensor) for tensor in asked.tensors}
+    wanted = asked.content_type
+    if wanted == _FRAME or (wanted not in (_ARRAY, _ARRAYS, _TEXTS) and _make_a_frame(arrays)):
+        return signature.enforce_table(_table(asked.tensors, arrays), asked.params)
+    if wanted in (_ARRAY, _TEXTS) and len(arrays) > 1:
+        raise InvalidBody(f"the content type {wanted!r} is that of a single input")
+    if wanted == _TEXTS and asked.tensors[0].is_bytes:
+        texts = as_texts(asked.tensors[0]).reshape(-1).tolist()
+        return signature.enforce(texts, asked.params)._replace(payload=JsonPayload(texts))
+    typed = {tensor.name: _without_objects(tensor, arrays[tensor.name]) for tensor in asked.tensors}
+    enforced = signature.enforce_tensors(typed, asked.params)
+    return enforced._replace(payload=ArraysPayload(typed)) if wanted == _ARRAYS else enforced
+
+
+def _plain(tensor: Tensor) -> npt.NDArray[Any]:
+    array = decoded(tensor)
+    return as_texts_where_they_are(array) if tensor.is_bytes and tensor.content_type != "base64" else array
+
+
+def _make_a_frame(arrays: dict[str, npt.NDArray[Any]]) -> bool:
+    """Several columns of one length are a table."""
+    each = arrays.values()
+    return len(arrays) > 1 and all(map(_is_column, each)) and len({len(array) for array in each}) == 1
+
+
+def _is_column(array: npt.NDArray[Any]) -> bool:
+    return array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1)
+
+
+def _table(tensors: Sequence[Tensor], arrays: dict[str, npt.NDArray[Any]]) -> Table:
+    for name, array in arrays.items():
+        if not _is_column(array):
+            raise InvalidBody(f"input {name!r}: a column of a frame has the shape [rows] or [rows, 1]")
+    if len({len(array) for array in arrays.values()}) > 1:
+        raise InvalidBody("the columns of a frame must have equally many rows")
+    columns = tuple(_typed_column(tensor, arrays[tensor.name].reshape(-1)) for tensor in tensors)
+    return Table(tuple(arrays), columns, len(next(iter(arrays.values()))))
+
+
+def _typed_column(tensor: Tensor, values: npt.NDArray[Any]) -> TypedColumn:
+    if tensor.content_type == "datetime":
+        return _datetimes(tensor.name, values.tolist())
+    return TypedColumn(values.tolist() if values.dtype.hasobject else values)
+
+
+def _datetimes(name: str, texts: list[Any]) -> TypedColumn:
+    findings = Findings()
+    held, nulls = convert(DATETIME, texts, name, findings, null_allowed=True)
+    try:
+        findings.raise_if_any()
+    except SignatureViolations as violations:
+        raise InvalidBody(f"the data does not fit its content type: {violations}") from None
+    return TypedColumn(held, nulls)
+
+
+def _without_objects(tensor: Tensor, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Text and bytes of fixed width, as numpy itself makes of them."""
+    if not array.dtype.hasobject:
+        return array
+    elements = array.reshape(-1).tolist()
+    kinds = set(map(type, elements))
+    if not tensor.is_bytes:
+        raise InvalidBody(f"input {tensor.name!r}: a tensor has no null; send columns with the content type 'pd'")
+    if bytes in kinds:
+        return _fixed_bytes(tensor.name, elements).reshape(array.shape)
+    return text_array(elements).reshape(array.shape) if kinds == {str} else array
+
+
+def _fixed_bytes(name: str, elements: list[Any]) -> npt.NDArray[Any]:
+    fixed = None
+    if set(map(type, elements)) == {bytes} and len(elements) * max(map(len, elements)) <= _LARGEST_FIXED_WIDTH:
+        fixed = np.array(elements, dtype=np.bytes_)
+    # numpy cuts zeros at the end.
+    if fixed is None or fixed.tolist() != elements:
+        raise InvalidBody(f"input {name!r}: such bytes have no tensor form; send columns with the content type 'pd'")
+    return fixed

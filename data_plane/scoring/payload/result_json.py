@@ -1,0 +1,49 @@
+"""Results into the JSON that a caller gets."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from data_plane.scoring.payload.json_pieces import array_to_json, listed
+from data_plane.scoring.payload.values import ArrayResult, Column, FrameResult, JsonResult, Result
+
+
+def result_to_json(result: Result) -> bytes:
+    """The answer's JSON as Azure gives it: bare nested lists, or a list of records. NaN and infinities are null."""
+    match result:
+        case JsonResult(text=text):
+            return text
+        case ArrayResult(array=array):
+            return array_to_json(_widened(array))
+        case FrameResult(columns=columns, rows=rows):
+            return listed(rows, len(columns), lambda part: _records(columns, rows, part))
+
+
+def _widened(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """As `tolist()` gives it, so that a caller who compares doubles finds what MLflow would have answered."""
+    return array.astype(np.float64) if array.dtype.kind == "f" and array.dtype.itemsize < 8 else array
+
+
+def _records(columns: Sequence[Column], rows: int, part: slice) -> bytes:
+    values = {str(column.name): _values(column.cut(part)) for column in columns}
+    if not values:
+        return orjson.dumps([{} for _ in range(rows)[part]])
+    names = tuple(values)
+    return orjson.dumps([dict(zip(names, row, strict=True)) for row in zip(*values.values(), strict=True)])
+
+
+def _values(column: Column) -> list[Any]:
+    values = column.values
+    if isinstance(values, np.ndarray):
+        listed: list[Any] = (values.astype("datetime64[us]") if column.type == "datetime" else values).tolist()
+    elif column.type == "binary":
+        listed = [base64.b64encode(value).decode() for value in values]
+    else:
+        listed = list(values)
+    if column.nulls is None:
+        return listed
+    return [None if missing else value for value, missing in zip(listed, column.nulls.tolist(), strict=True)]

@@ -1,0 +1,190 @@
+"""A column signature: the body becomes a frame of exactly the declared columns, in the declared order.
+
+Columns of one type are converted together, because in a wide frame of few rows each call costs, not each value.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data_plane.scoring.payload.values import BlockPayload, Column, FramePayload, Payload
+from data_plane.scoring.signature.layouts import Found, Layouts
+from data_plane.scoring.signature.rule import Rule, convert
+from data_plane.scoring.signature.schema import ColumnSpec
+from data_plane.scoring.signature.table import Table, TypedColumn
+from data_plane.scoring.signature.typed import convert_typed
+from data_plane.scoring.signature.violations import Findings
+
+_BULK_TYPES = frozenset({"boolean", "integer", "long", "float", "double"})
+_LIST = {list}
+
+
+class ColumnInputs:
+    def __init__(self, specs: Sequence[ColumnSpec]) -> None:
+        self._specs = specs
+        self._layouts = Layouts(specs)
+        self._is_named = specs[0].name is not None
+        self._names = tuple(position if spec.name is None else spec.name for position, spec in enumerate(specs))
+        self._labels = [str(name) for name in self._names]
+        self._groups = _groups(specs)
+        types = {spec.rule.logical_type for spec in specs}
+        self._only_rule = specs[0].rule if len(types) == 1 and types <= _BULK_TYPES else None
+
+    def payload(self, input_data: Any, findings: Findings) -> Payload | None:
+        block = self._as_block(input_data)
+        if block is not None:
+            return block
+        found = self._layouts.read(input_data, findings)
+        if found is None:
+            return None
+        block = self._together(found)
+        if block is not None:
+            return block
+        self._find_lacking(found.columns, findings)
+        columns: list[Column | None] = [None] * len(self._specs)
+        for rule, places in self._groups:
+            self._convert_together(rule, places, found, columns)
+        for place, values in enumerate(found.columns):
+            if columns[place] is None and values is not None:
+                columns[place] = self._convert_column(place, values, findings)
+        return _frame(_named(columns, found.names), found.rows)
+
+    def _as_block(self, body: Any) -> BlockPayload | None:
+        """The most usual body at once: split orientation, exactly the declared names, and only numbers of one type."""
+        if self._only_rule is None or type(body) is not dict or body.get("columns") != self._labels:
+            return None
+        rows = body.get("data")
+        if type(rows) is not list or not rows or not _is_index(body.get("index"), len(rows)):
+            return None
+        if len(rows) > 1:
+            if set(map(type, rows)) != _LIST or set(map(len, rows)) != {len(self._labels)}:
+                return None
+            flat = list(chain.from_iterable(rows))
+        else:
+            flat = rows[0]
+            if type(flat) is not list or len(flat) != len(self._labels):
+                return None
+        held = self._only_rule.many(flat, set(map(type, flat)))
+        if not isinstance(held, np.ndarray):
+            return None
+        by_column = np.ascontiguousarray(held.reshape(len(rows), -1).T)
+        return BlockPayload(self._names, self._only_rule.logical_type, by_column)
+
+    def _together(self, found: Found) -> BlockPayload | None:
+        """All columns at once, where they have one type and all its values are numbers."""
+        if self._only_rule is None or None in found.columns:
+            return None
+        flat = list(chain.from_iterable(found.columns))  # type: ignore[arg-type] # no None is left
+        held = self._only_rule.many(flat, set(map(type, flat)))
+        if not isinstance(held, np.ndarray):
+            return None
+        names = self._names if found.names is None else tuple(found.names)
+        return BlockPayload(names, self._only_rule.logical_type, held.reshape(len(self._names), found.rows))
+
+    def of_table(self, table: Table, findings: Findings) -> Payload | None:
+        given = self._placed(table, findings)
+        if given is None:
+            return None
+        self._find_lacking(given, findings)
+        columns = [
+            None if column is None else self._convert_typed(place, column, findings, is_text=table.is_text)
+            for place, column in enumerate(given)
+        ]
+        return _frame(columns if self._is_named else _named(columns, table.names), table.rows)
+
+    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], findings: Findings) -> Payload | None:
+        table = as_table(arrays, self._labels, findings)
+        return None if table is None else self.of_table(table, findings)
+
+    def _placed(self, table: Table, findings: Findings) -> Sequence[TypedColumn | None] | None:
+        """The declared columns in their order, None where the table has no such column."""
+        if table.names is not None and self._is_named:
+            places = self._layouts.places_of(table.names, findings)
+            return [None if place is None else table.columns[place] for place in places]
+        if not self._layouts.fits(len(table.columns)):
+            findings.add(None, None, f"{len(self._specs)} columns", str(len(table.columns)))
+            return None
+        absent = [None] * (len(self._specs) - len(table.columns))
+        return [*table.columns[: len(self._specs)], *absent]
+
+    def _find_lacking(self, columns: Sequence[object], findings: Findings) -> None:
+        """What is there is looked at all the same: the caller hears of everything at once."""
+        for place, spec in enumerate(self._specs):
+            if columns[place] is None and spec.required:
+                findings.add(self._labels[place], None, _a_column_of(spec.rule), "none")
+
+    def _convert_together(self, rule: Rule, places: Sequence[int], found: Found, columns: list[Column | None]) -> None:
+        """Fills in the group's columns, or leaves them to be looked at one by one."""
+        values = [found.columns[place] for place in places]
+        if None in values:
+            return
+        flat = list(chain.from_iterable(values))  # type: ignore[arg-type] # no None is left
+        bulk = rule.many(flat, set(map(type, flat)))
+        if not isinstance(bulk, np.ndarray):
+            return
+        for place, converted in zip(places, bulk.reshape(len(places), found.rows), strict=True):
+            columns[place] = Column(self._names[place], rule.logical_type, converted)
+
+    def _convert_column(self, place: int, values: Sequence[Any], findings: Findings) -> Column:
+        spec = self._specs[place]
+        null_allowed = not spec.required
+        converted, nulls = convert(spec.rule, values, self._labels[place], findings, null_allowed=null_allowed)
+        return Column(self._names[place], spec.rule.logical_type, converted, nulls)
+
+    def _convert_typed(self, place: int, column: TypedColumn, findings: Findings, *, is_text: bool) -> Column:
+        spec = self._specs[place]
+        converted, nulls = convert_typed(
+            spec.rule, column, self._labels[place], findings, null_allowed=not spec.required, is_text=is_text
+        )
+        return Column(self._names[place], spec.rule.logical_type, converted, nulls)
+
+
+def _is_index(index: Any, rows: int) -> bool:
+    return index is None or (type(index) is list and len(index) == rows)
+
+
+def as_table(arrays: Mapping[str, npt.NDArray[Any]], labels: Sequence[str], findings: Findings) -> Table | None:
+    """One tensor per column; or a single one of another name, whose second dimension is the columns."""
+    if len(arrays) == 1 and next(iter(arrays)) not in labels:
+        (only,) = arrays.values()
+        if only.ndim == 2:
+            return Table(None, tuple(map(TypedColumn, only.T)), len(only))
+    lengths = {len(array) if array.ndim else -1 for array in arrays.values()}
+    if len(lengths) != 1 or -1 in lengths:
+        findings.add(None, None, "tensors with one value per row, equally many in each", "tensors that differ")
+        return None
+    columns = tuple(TypedColumn(_flat(array)) for array in arrays.values())
+    return Table(tuple(arrays), columns, lengths.pop())
+
+
+def _flat(array: npt.NDArray[Any]) -> npt.NDArray[Any] | list[Any]:
+    column = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    return column.tolist() if column.dtype.hasobject else column
+
+
+def _named(columns: Sequence[Column | None], names: Sequence[str | int] | None) -> Sequence[Column | None]:
+    """A signature without names leaves the columns those of the body."""
+    if names is None:
+        return columns
+    return [column and column._replace(name=name) for column, name in zip(columns, names, strict=False)]
+
+
+def _frame(columns: Sequence[Column | None], rows: int) -> FramePayload:
+    return FramePayload(tuple(column for column in columns if column is not None), rows)
+
+
+def _a_column_of(rule: Rule) -> str:
+    article = "an" if rule.logical_type[0] in "aeiou" else "a"
+    return "a column of that name" if rule.logical_type == "json" else f"{article} {rule.logical_type} column"
+
+
+def _groups(specs: Sequence[ColumnSpec]) -> list[tuple[Rule, tuple[int, ...]]]:
+    """The places of each type of which there are several columns."""
+    places: dict[str, list[int]] = {}
+    for place, spec in enumerate(specs):
+        if spec.rule.logical_type in _BULK_TYPES:
+            places.setdefault(spec.rule.logical_type, []).append(place)
+    return [(specs[group[0]].rule, tuple(group)) for group in places.values() if len(group) > 1]

@@ -1,0 +1,88 @@
+"""`compile_signature` once per deployment, then `enforce`, `enforce_table` or `enforce_tensors` on every request."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy.typing as npt
+
+from data_plane.scoring.payload.values import Payload
+from data_plane.scoring.signature.columns import ColumnInputs
+from data_plane.scoring.signature.params import Params
+from data_plane.scoring.signature.raw import RawInputs
+from data_plane.scoring.signature.schema import ColumnSpec, InputSpecs, ParamSpec, TensorSpec, read_inputs, read_params
+from data_plane.scoring.signature.table import Table
+from data_plane.scoring.signature.tensors import NamedTensorInputs, TensorInput
+from data_plane.scoring.signature.unsigned import UnsignedInputs
+from data_plane.scoring.signature.violations import Findings, sendable
+from modelyard.core.domain.mlmodel import RawSignature
+
+
+class _Inputs(Protocol):
+    """How input becomes the payload, or None when `findings` says why there is none."""
+
+    def payload(self, input_data: Any, findings: Findings) -> Payload | None:
+        """A JSON value, in any of the usual layouts."""
+
+    def of_table(self, table: Table, findings: Findings) -> Payload | None:
+        """CSV, Parquet, or the columns of an Open Inference request."""
+
+    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], findings: Findings) -> Payload | None:
+        """The tensors of an Open Inference request."""
+
+
+class Enforced(NamedTuple):
+    payload: Payload
+    """What the guest worker is given."""
+    params: dict[str, Any] | None
+    """None for a model that declares none."""
+    surplus: tuple[str, ...] = ()
+    """Columns of the body that the signature does not declare, and that were left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledSignature:
+    """All three entrances hold to the same rule, and raise SignatureViolations with everything that is wrong."""
+
+    inputs: InputSpecs
+    """Empty without a signature."""
+    params: tuple[ParamSpec, ...]
+    is_raw: bool
+    """Whether the model declares its input by a type hint, and is given the value as it came."""
+    _inputs: _Inputs
+    _params: Params
+
+    def enforce(self, input_data: Any, params: Any) -> Enforced:
+        findings = Findings()
+        return self._enforced(self._inputs.payload(input_data, findings), params, findings)
+
+    def enforce_table(self, table: Table, params: Any) -> Enforced:
+        findings = Findings()
+        return self._enforced(self._inputs.of_table(table, findings), params, findings)
+
+    def enforce_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], params: Any) -> Enforced:
+        """A model of one unnamed tensor takes the only one, whatever its name."""
+        findings = Findings()
+        return self._enforced(self._inputs.of_tensors(arrays, findings), params, findings)
+
+    def _enforced(self, payload: Payload | None, params: Any, findings: Findings) -> Enforced:
+        held_params = self._params.enforce(params, findings)
+        findings.raise_if_any()
+        assert payload is not None, "a payload is missing only where a violation says why"
+        return Enforced(payload, held_params, tuple(map(sendable, findings.surplus)))
+
+
+def compile_signature(signature: RawSignature | None, *, type_hints: bool) -> CompiledSignature:
+    """Raises InvalidSignature for one that cannot be enforced."""
+    inputs = read_inputs(signature.inputs) if signature and signature.inputs else ()
+    params = read_params(signature.params) if signature and signature.params else ()
+    enforcing = RawInputs() if type_hints else _enforcing(inputs)
+    return CompiledSignature(inputs, params, type_hints, enforcing, Params(params))
+
+
+def _enforcing(inputs: InputSpecs) -> _Inputs:
+    tensors = [spec for spec in inputs if isinstance(spec, TensorSpec)]
+    columns = [spec for spec in inputs if isinstance(spec, ColumnSpec)]
+    if tensors:
+        return TensorInput(tensors[0]) if tensors[0].name is None else NamedTensorInputs(tensors)
+    return ColumnInputs(columns) if columns else UnsignedInputs()

@@ -1,0 +1,130 @@
+"""Columns that no signature declares: their types as pandas would infer them."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data_plane.scoring.payload.values import Column, LogicalType
+from data_plane.scoring.signature.nested import ANY
+from data_plane.scoring.signature.numbers import BOOLEAN, DOUBLE, LONG
+from data_plane.scoring.signature.rule import NONE_TYPE, Rule
+from data_plane.scoring.signature.table import TypedColumn
+from data_plane.scoring.signature.texts import BINARY, STRING
+
+_INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
+_NUMBER = re.compile(
+    r"\s*[+-]?(?:[0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9]+)?|inf|infinity)\s*",
+    re.ASCII | re.IGNORECASE,
+)
+_TRUTHS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+
+# What travels has one of these widths; a narrower number is held by the next wider.
+_ARRAY_TYPES: dict[str, tuple[LogicalType, str]] = {
+    **dict.fromkeys(["int8", "int16", "int32", "uint8", "uint16"], ("integer", "int32")),
+    **dict.fromkeys(["int64", "uint32"], ("long", "int64")),
+    **dict.fromkeys(["float16", "float32"], ("float", "float32")),
+    "float64": ("double", "float64"),
+    "bool": ("boolean", "bool"),
+}
+
+
+def infer_json(name: str | int, values: Sequence[Any]) -> Column:
+    kinds = set(map(type, values))
+    rule = _rule_of(kinds)
+    bulk = rule.many(values, kinds)
+    if isinstance(bulk, np.ndarray):
+        return Column(name, rule.logical_type, bulk)
+    return Column(name, rule.logical_type if rule in (STRING, BINARY) else "json", list(values))
+
+
+def _rule_of(kinds: set[type]) -> Rule:
+    if kinds == {bool}:
+        return BOOLEAN
+    if kinds == {int}:
+        return LONG
+    if kinds and kinds <= {int, float, NONE_TYPE} and kinds != {NONE_TYPE}:
+        return DOUBLE
+    if kinds == {bytes}:
+        return BINARY
+    return STRING if kinds == {str} else ANY
+
+
+def infer_typed(name: str | int, column: TypedColumn) -> Column:
+    """Arrays keep their type, in one of the widths that travel."""
+    values = column.values
+    if isinstance(values, np.ndarray) and values.dtype.kind == "M":
+        return Column(name, "datetime", values.astype("datetime64[ns]"), column.nulls)
+    if isinstance(values, np.ndarray) and values.dtype.name in _ARRAY_TYPES and values.ndim == 1:
+        logical_type, dtype = _ARRAY_TYPES[values.dtype.name]
+        return Column(name, logical_type, values.astype(dtype, copy=False), column.nulls)
+    listed = list(values) if isinstance(values, list) else values.tolist()
+    if column.nulls is not None:
+        listed = [None if absent else value for value, absent in zip(listed, column.nulls.tolist(), strict=True)]
+    return _inferred_with_missing(name, listed)
+
+
+def _inferred_with_missing(name: str | int, values: list[Any]) -> Column:
+    kinds = set(map(type, values)) - {NONE_TYPE}
+    if kinds in ({str}, {bytes}):
+        return Column(name, "string" if kinds == {str} else "binary", values)
+    return infer_json(name, values)
+
+
+def infer_text(name: str | int, column: TypedColumn) -> Column:
+    """A column of CSV, where None is missing."""
+    if isinstance(column.values, np.ndarray):
+        return infer_typed(name, column)
+    texts = column.values
+    present = [text for text in texts if text is not None]
+    missing = np.array([text is None for text in texts], dtype=bool)
+    match column.kind or whole_kind(kind_of_texts(present), is_any_missing=bool(missing.any())):
+        case "long":
+            return Column(name, "long", np.array(list(map(int, present)), dtype=np.int64))
+        case "double":
+            return Column(name, "double", _spread(np.array(list(map(float, present))), missing, np.nan))
+        case "boolean":
+            truths = np.array([_TRUTHS[text] for text in present], dtype=bool)
+            return Column(name, "boolean", _spread(truths, missing, False), missing if missing.any() else None)
+        case _:
+            return Column(name, "string", texts)
+
+
+def kind_of_texts(present: Sequence[str]) -> LogicalType | None:
+    """What they are, apart from those that are missing; None where there are none."""
+    if not present:
+        return None
+    if all(map(_INTEGER.fullmatch, present)) and _are_longs(present):
+        return "long"
+    if all(map(_NUMBER.fullmatch, present)):
+        return "double"
+    return "boolean" if all(map(_TRUTHS.__contains__, present)) else "string"
+
+
+def joined_kind(one: LogicalType | None, other: LogicalType | None) -> LogicalType | None:
+    """Of a column in two parts."""
+    if one is None or other is None or one == other:
+        return one or other
+    return "double" if {one, other} == {"long", "double"} else "string"
+
+
+def whole_kind(kind: LogicalType | None, *, is_any_missing: bool) -> LogicalType:
+    """Pandas has no whole numbers beside missing ones, and takes a column of nothing for numbers."""
+    return "double" if kind is None or (kind == "long" and is_any_missing) else kind
+
+
+def _are_longs(texts: Sequence[str]) -> bool:
+    try:
+        np.array([int(text) for text in texts], dtype=np.int64)
+    except (OverflowError, ValueError):
+        return False
+    return True
+
+
+def _spread(values: npt.NDArray[Any], missing: npt.NDArray[np.bool_], absent: Any) -> npt.NDArray[Any]:
+    """The values at their rows."""
+    whole = np.full(len(missing), absent, dtype=float if isinstance(absent, float) else values.dtype)
+    whole[~missing] = values
+    return whole

@@ -1,0 +1,23 @@
+"""Names that a body gives its columns or tensors, where the signature gives none."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from data_plane.scoring.signature.texts import is_unicode
+from data_plane.scoring.signature.violations import Findings
+
+_LARGEST = 2**53
+
+
+def are_labels(names: Iterable[Any], findings: Findings) -> bool:
+    """Whether a frame's columns can be called so; if not, `findings` says it."""
+    if all(map(_is_label, names)):
+        return True
+    findings.add(None, None, "names that are text or whole numbers", "something else")
+    return False
+
+
+def _is_label(name: Any) -> bool:
+    if type(name) is int:
+        return -_LARGEST <= name <= _LARGEST
+    return type(name) is str and is_unicode(name)

@@ -1,0 +1,223 @@
+"""Finds the declared columns in a body, whichever of the usual layouts of a table it has.
+
+Split orientation, a list of records, a list of rows, a dict of columns and a single record are told apart by their
+shape; a dict could be several of them, and then the declared names decide.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from data_plane.scoring.signature.labels import are_labels
+from data_plane.scoring.signature.nested import ArrayRule, ObjectRule, depth_of_array
+from data_plane.scoring.signature.schema import ColumnSpec
+from data_plane.scoring.signature.violations import Findings, describe
+
+_TABLE = "a table (split orientation, a list of records, a list of rows or an object of columns)"
+_SPLIT_KEYS = frozenset({"columns", "index", "data"})
+_LIST = {list}
+_DICT = {dict}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The declared columns as the body has them."""
+
+    columns: Sequence[Sequence[Any] | None]
+    """In the signature's order; None where the body has no such column."""
+    rows: int
+    names: Sequence[str | int] | None = None
+    """Those that the body has for the columns of a signature without names."""
+
+
+class Layouts:
+    """Reads bodies for one column signature."""
+
+    def __init__(self, specs: Sequence[ColumnSpec]) -> None:
+        self._width = len(specs)
+        self._labels = [None if spec.name is None else str(spec.name) for spec in specs]
+        self._declared = frozenset(self._labels)
+        self._named = self._labels[0] is not None if specs else True
+        self._scalars = [
+            label for label, spec in zip(self._labels, specs, strict=True) if spec.rule.logical_type != "json"
+        ]
+        self._makes_rows_of_dicts = any(isinstance(spec.rule, ArrayRule | ObjectRule) for spec in specs)
+        self._array_depth = depth_of_array(specs[0].rule) if self._width == 1 else 0
+        self._fewest = self._width - _optional_at_the_end(specs)
+
+    def read(self, input_data: Any, findings: Findings) -> Found | None:
+        """The table, or None after adding to `findings` why there is none."""
+        match input_data:
+            case dict() if self._is_split(input_data):
+                return self._split(input_data, findings)
+            case dict():
+                return self._columns_or_record(input_data, findings)
+            case []:
+                return Found([()] * self._width, 0)
+            case list():
+                return self._list(input_data, findings)
+            case _:
+                findings.add(None, None, _TABLE, describe(input_data))
+                return None
+
+    def _is_split(self, body: Mapping[str, Any]) -> bool:
+        if "data" not in body:
+            return False
+        return "columns" in body or ("data" not in self._labels and body.keys() <= _SPLIT_KEYS)
+
+    def _split(self, body: Mapping[str, Any], findings: Findings) -> Found | None:
+        data, names, index = body["data"], body.get("columns"), body.get("index")
+        if not isinstance(data, list) or not (names is None or isinstance(names, list)):
+            findings.add(None, None, "lists under 'data' and 'columns'", "something else")
+            return None
+        if isinstance(index, list) and len(index) != len(data):
+            findings.add(None, None, f"an index of {len(data)} labels, one per row", f"{len(index)} labels")
+            return None
+        if names is None:
+            return self._rows(data, findings)
+        if not are_labels(names, findings):
+            return None
+        if not self._named:
+            return self._rows(data, findings, names)
+        columns = _transposed(data, len(names), len(names), findings)
+        return None if columns is None else Found(self._ordered(names, columns, findings), len(data))
+
+    def _ordered(
+        self, names: Sequence[Any], columns: Sequence[Sequence[Any]], findings: Findings
+    ) -> Sequence[Sequence[Any] | None]:
+        if names == self._labels:
+            return columns
+        return [None if place is None else columns[place] for place in self.places_of(names, findings)]
+
+    def fits(self, width: int) -> bool:
+        """Whether a table of so many columns without names has the declared ones."""
+        return width >= self._fewest and (width <= self._width or not self._named)
+
+    def places_of(self, names: Sequence[Any], findings: Findings) -> list[int | None]:
+        """Where each declared column stands among `names`."""
+        labels = [str(name) for name in names]
+        places = {label: place for place, label in enumerate(labels)}
+        findings.surplus = tuple(label for label in places if label not in self._declared)
+        if len(places) < len(labels):
+            for label, count in Counter(labels).items():
+                if count > 1 and label in self._declared:
+                    findings.add(label, None, "one column of that name", str(count))
+        return [places.get(label) for label in self._labels if label is not None]
+
+    def _list(self, body: list[Any], findings: Findings) -> Found | None:
+        kinds = set(map(type, body))
+        if kinds == _DICT:
+            return self._records(body, findings)
+        if self._array_depth:
+            return self._arrays(body, findings)
+        if kinds == _LIST:
+            return self._rows(body, findings)
+        if self._width == 1 and not kinds & {list, dict}:
+            return Found([body], len(body))
+        findings.add(None, None, _TABLE, "a list of other values, or of several kinds")
+        return None
+
+    def _arrays(self, body: list[Any], findings: Findings) -> Found | None:
+        """For a single column of arrays: how deep the lists are nested says what they are."""
+        levels_above = _depth(body) - self._array_depth
+        if levels_above <= 0:
+            return Found([[body]], 1)
+        return Found([body], len(body)) if levels_above == 1 else self._rows(body, findings)
+
+    def _rows(self, rows: list[Any], findings: Findings, names: Sequence[Any] | None = None) -> Found | None:
+        """Columns by position. Unnamed signatures count only, leave out what is beyond, and keep the body's names."""
+        widest = None if not self._named else self._width
+        columns = _transposed(rows, self._fewest, widest, findings)
+        if columns is None:
+            return None
+        if names is not None:
+            findings.surplus = tuple(map(str, names[self._width :]))
+            names = names[: self._width] if len(names) >= self._width and len(set(names)) == len(names) else None
+        absent = [None] * (self._width - len(columns))
+        return Found([*columns[: self._width], *absent], len(rows), names)
+
+    def _records(self, records: list[dict[str, Any]], findings: Findings) -> Found | None:
+        """A key that only some records have is null in the others."""
+        if not self._named:
+            names = list(records[0])
+            return (
+                self._rows([list(record.values()) for record in records], findings, names)
+                if are_labels(names, findings)
+                else None
+            )
+        present = dict.fromkeys(chain.from_iterable(records))
+        findings.surplus = tuple(key for key in present if key not in self._declared)
+        columns = [
+            [record.get(label) for record in records] if label in present else None
+            for label in self._labels
+            if label is not None
+        ]
+        return Found(columns, len(records))
+
+    def _columns_or_record(self, body: dict[str, Any], findings: Findings) -> Found | None:
+        if not self._named:
+            findings.add(None, None, "rows of unnamed columns (a list of lists)", "an object")
+            return None
+        if self._is_record(body):
+            return self._records([body], findings)
+        findings.surplus = tuple(key for key in body if key not in self._declared)
+        columns = [body.get(label) for label in self._labels if label is not None]
+        present = [body[label] for label in self._labels if label in body]
+        lengths = {len(column) if isinstance(column, list) else -1 for column in present}
+        if len(lengths) > 1 or -1 in lengths:
+            findings.add(None, None, "an object of columns, each a list of the same length", "columns that differ")
+            return None
+        return Found(columns, lengths.pop() if lengths else 0)
+
+    def _is_record(self, body: dict[str, Any]) -> bool:
+        """A single value in a column of single values is a row's. Where nothing but nested columns is given, a dict
+        is a row if MLflow makes it one: where an Array or an Object is declared."""
+        scalars = [body[label] for label in self._scalars if label in body]
+        if scalars:
+            return not any(isinstance(value, list) for value in scalars)
+        nested = [body[label] for label in self._declared if label in body]
+        return bool(nested) and (self._makes_rows_of_dicts or not any(isinstance(value, list) for value in nested))
+
+
+def _optional_at_the_end(specs: Sequence[ColumnSpec]) -> int:
+    count = 0
+    for spec in reversed(specs):
+        if spec.required:
+            break
+        count += 1
+    return count
+
+
+def _transposed(rows: list[Any], fewest: int, most: int | None, findings: Findings) -> Sequence[Sequence[Any]] | None:
+    """The rows' columns, when all rows are lists of one fitting length."""
+    if not rows:
+        return [()] * (most or fewest)
+    if set(map(type, rows)) == _LIST:
+        lengths = set(map(len, rows))
+        if len(lengths) == 1 and fewest <= (length := lengths.pop()) and (most is None or length <= most):
+            return list(zip(*rows, strict=True))
+    _find_misfits(rows, fewest, most, findings)
+    return None
+
+
+def _find_misfits(rows: list[Any], fewest: int, most: int | None, findings: Findings) -> None:
+    first = next((len(row) for row in rows if isinstance(row, list) and _fits(row, fewest, most)), fewest)
+    expected = f"a list of {first} values, one per column"
+    for position, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != first:
+            findings.add(None, position, expected, describe(row))
+
+
+def _fits(row: list[Any], fewest: int, most: int | None) -> bool:
+    return len(row) >= fewest and (most is None or len(row) <= most)
+
+
+def _depth(value: Any) -> int:
+    """How deep lists are nested, as the first of each tells."""
+    depth = 0
+    while isinstance(value, list):
+        depth += 1
+        value = value[0] if value else None
+    return depth

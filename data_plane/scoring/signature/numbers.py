@@ -1,0 +1,212 @@
+"""Rules for booleans and numbers.
+
+Whole-number types hold a number exactly or not at all. Float types hold the nearest value, except that an integer must
+be held exactly and nothing may overflow. Text is a number by JSON's grammar; a boolean is never a number.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data_plane.scoring.payload.values import LogicalType
+from data_plane.scoring.signature.number_texts import number_in, numbers_in, whole_number_of
+from data_plane.scoring.signature.rule import NONE_TYPE, Stored, Unheld
+
+_BOOL = {bool}
+_STR = {str}
+_INT = {int}
+_FLOAT = {float}
+_NUMBERS = {int, float}
+_NUMBERS_AND_NULL = {int, float, NONE_TYPE}
+
+# Doubles beyond this may stand for several integers, so that a whole double is no proof of what was sent.
+_EXACT_DOUBLE = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class BooleanRule:
+    logical_type: LogicalType = "boolean"
+    expected: str = "a boolean (true or false)"
+    holds_null: bool = False
+    absent: bool = False
+
+    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+        return np.array(values, dtype=bool) if kinds == _BOOL else None
+
+    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+        return array if array.dtype == bool else None
+
+    def one(self, value: Any) -> bool:
+        if isinstance(value, bool):
+            return value
+        truth = {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else None
+        if truth is None:
+            raise Unheld
+        return truth
+
+    def stored(self, values: list[Any]) -> Stored:
+        return np.array(values, dtype=bool)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeNumberRule:
+    dtype: np.dtype[Any]
+    logical_type: LogicalType
+    lowest: int
+    highest: int
+    expected: str
+    holds_null: bool = False
+    absent: int = 0
+
+    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+        if kinds == _INT:
+            return self._from_integers(values)
+        if kinds <= _NUMBERS:
+            return self._from_whole_floats(values)
+        if kinds == _STR:
+            spelled = numbers_in(values)
+            # A double may have been rounded to a whole number.
+            return self._from_integers(spelled) if spelled and set(map(type, spelled)) == _INT else None
+        return None
+
+    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+        match array.dtype.kind:
+            case "i" | "u" if self._all_within(array):
+                return array.astype(self.dtype, copy=False)
+            case "f":
+                # Half precision could not be compared with the limits below.
+                return self._whole(array.astype(np.float64, copy=False))
+            case _:
+                return None
+
+    def _from_integers(self, values: Sequence[Any]) -> Stored | None:
+        try:
+            array = np.array(values, dtype=np.int64)
+        except OverflowError:
+            return None
+        if self.dtype == np.int64:
+            return array
+        return array.astype(self.dtype) if self._all_within(array) else None
+
+    def _from_whole_floats(self, values: Sequence[Any]) -> Stored | None:
+        try:
+            return self._whole(np.array(values, dtype=np.float64))
+        except OverflowError:
+            return None
+
+    def _whole(self, array: npt.NDArray[Any]) -> Stored | None:
+        exact = (np.abs(array) < _EXACT_DOUBLE).all() and (array == np.trunc(array)).all()
+        return array.astype(self.dtype) if exact and self._all_within(array) else None
+
+    def _all_within(self, array: Any) -> bool:
+        return bool(array.size == 0 or (array.min() >= self.lowest and array.max() <= self.highest))
+
+    def one(self, value: Any) -> int:
+        whole = whole_number_of(value)
+        if whole is None or not self.lowest <= whole <= self.highest:
+            raise Unheld
+        return whole
+
+    def stored(self, values: list[Any]) -> Stored:
+        return np.array(values, dtype=self.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class FloatRule:
+    """Null is NaN."""
+
+    dtype: np.dtype[Any]
+    logical_type: LogicalType
+    largest_exact: int
+    """The largest n such that every integer from -n to n is held exactly."""
+    expected: str
+    holds_null: bool = True
+    absent: float = math.nan
+
+    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+        if kinds == _FLOAT:
+            return self._narrowed(np.array(values, dtype=np.float64))
+        if kinds == _STR:
+            return self._from_texts(values)
+        if not kinds <= _NUMBERS_AND_NULL:
+            return None
+        try:
+            array = np.array(values, dtype=np.float64)
+        except OverflowError:
+            return None
+        # The next integer after the largest rounds to it.
+        if int in kinds and (np.abs(array) >= self.largest_exact).any():
+            return None
+        return self._narrowed(array)
+
+    def _from_texts(self, texts: Sequence[str]) -> Stored | None:
+        spelled = numbers_in(texts)
+        if spelled is None or self.many(spelled, set(map(type, spelled))) is None:
+            return None
+        # Once more as doubles, because the integer of "-0" has no sign.
+        return self._narrowed(np.array(list(map(float, texts)), dtype=np.float64))
+
+    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+        """An infinity, which JSON does not have, is held."""
+        if array.dtype.kind == "f":
+            if array.dtype.itemsize <= self.dtype.itemsize:
+                return array.astype(self.dtype, copy=False)
+            with np.errstate(over="ignore"):
+                narrow = array.astype(self.dtype, copy=False)
+            return narrow if np.array_equal(np.isinf(narrow), np.isinf(array)) else None
+        if array.dtype.kind not in "iu" or (array.size and max(array.max(), -int(array.min())) > self.largest_exact):
+            return None
+        return array.astype(self.dtype)
+
+    def _narrowed(self, array: Any) -> Stored | None:
+        if self.dtype == np.float64:
+            return array  # type: ignore[no-any-return]
+        with np.errstate(over="ignore"):
+            narrow = array.astype(self.dtype)
+        return None if np.isinf(narrow).any() else narrow
+
+    def one(self, value: Any) -> float:
+        number = number_in(value) if isinstance(value, str) else value
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise Unheld
+        held = self._nearest(value)
+        if isinstance(number, int) and int(held) != number:
+            raise Unheld
+        return held
+
+    def _nearest(self, value: float | str) -> float:
+        try:
+            with np.errstate(over="ignore"):
+                held = float(self.dtype.type(float(value)))
+        except OverflowError:
+            raise Unheld from None
+        if math.isinf(held):
+            raise Unheld
+        return held
+
+    def stored(self, values: list[Any]) -> Stored:
+        return np.array(values, dtype=self.dtype)
+
+
+def whole_number(dtype: str, logical_type: LogicalType, called: str) -> WholeNumberRule:
+    limits = np.iinfo(dtype)
+    lowest, highest = int(limits.min), int(limits.max)
+    expected = f"{called} (a whole number from {lowest} to {highest})"
+    return WholeNumberRule(np.dtype(dtype), logical_type, lowest, highest, expected)
+
+
+def real_number(dtype: str, logical_type: LogicalType, called: str) -> FloatRule:
+    precision = np.finfo(dtype).nmant + 1
+    expected = f"{called} (a number; a whole number only if exactly held)"
+    return FloatRule(np.dtype(dtype), logical_type, 2**precision, expected)
+
+
+BOOLEAN = BooleanRule()
+INTEGER = whole_number("int32", "integer", "an integer")
+LONG = whole_number("int64", "long", "a long")
+FLOAT = real_number("float32", "float", "a float")
+DOUBLE = real_number("float64", "double", "a double")

@@ -1,0 +1,29 @@
+"""Models that declare their input by a type hint: they take the raw value, and MLflow itself validates it there."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
+
+from data_plane.scoring.payload.values import JsonPayload, Payload
+from data_plane.scoring.signature.json_values import can_travel
+from data_plane.scoring.signature.table import Table
+from data_plane.scoring.signature.violations import Findings
+
+_JSON = "a JSON value, because the model declares its input by a type hint"
+
+
+class RawInputs:
+    def payload(self, input_data: Any, findings: Findings) -> Payload | None:
+        return JsonPayload(input_data) if can_travel(input_data, findings) else None
+
+    def of_table(self, table: Table, findings: Findings) -> Payload | None:
+        findings.add(None, None, _JSON, "a table")
+        return None
+
+    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], findings: Findings) -> Payload | None:
+        if len(arrays) != 1:
+            findings.add(None, None, f"one tensor, or {_JSON}", f"{len(arrays)} tensors")
+            return None
+        (array,) = arrays.values()
+        return self.payload(array.tolist(), findings)

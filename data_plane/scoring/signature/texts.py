@@ -1,0 +1,148 @@
+"""Rules for values that JSON spells as text: strings, base64 binary and ISO 8601 datetimes."""
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data_plane.scoring.payload.values import LogicalType
+from data_plane.scoring.signature.rule import Stored, Unheld
+
+_STR = {str}
+_BYTES = {bytes}
+
+
+@dataclass(frozen=True, slots=True)
+class StringRule:
+    logical_type: LogicalType = "string"
+    expected: str = "a string"
+    holds_null: bool = False
+    absent: None = None
+
+    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+        return list(values) if kinds == _STR and is_unicode("".join(values)) else None
+
+    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+        return None
+
+    def one(self, value: Any) -> str:
+        if not isinstance(value, str) or not is_unicode(value):
+            raise Unheld
+        return value
+
+    def stored(self, values: list[Any]) -> Stored:
+        return values
+
+
+def is_unicode(text: str) -> bool:
+    """Half a surrogate pair can be written in JSON, and is no character."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryRule:
+    """Bytes come from Parquet and Open Inference; JSON and CSV have base64 text in their place."""
+
+    logical_type: LogicalType = "binary"
+    expected: str = "binary data as base64 text"
+    holds_null: bool = False
+    absent: None = None
+
+    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+        return list(values) if kinds == _BYTES else None
+
+    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+        return None
+
+    def one(self, value: Any) -> bytes:
+        if isinstance(value, bytes):
+            return value
+        if not isinstance(value, str):
+            raise Unheld
+        try:
+            return base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError):
+            raise Unheld from None
+
+    def stored(self, values: list[Any]) -> Stored:
+        return values
+
+
+_ISO = re.compile(
+    r"(?P<date>\d{4}-\d\d-\d\d)"
+    r"(?:[Tt ](?P<time>\d\d:\d\d(?::\d\d)?)(?:(?<=:\d\d:\d\d)[.,](?P<fraction>\d+))?"
+    r"(?P<zone>[Zz]|[+-]\d\d(?::?\d\d)?)?)?",
+    re.ASCII,
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NANOSECOND_DIGITS = 9
+_NANOSECONDS = 1_000_000_000
+# numpy keeps the lowest 64-bit number for "not a time".
+_LOWEST, _HIGHEST = -(2**63) + 1, 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class DatetimeRule:
+    """Nanoseconds since 1970, without a zone: an offset is converted to UTC."""
+
+    logical_type: LogicalType = "datetime"
+    expected: str = "a datetime in ISO 8601 (such as 2024-05-31T12:30:00Z, from 1677 to 2262)"
+    holds_null: bool = False
+    absent: int = 0
+
+    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+        return None
+
+    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+        if array.dtype.kind != "M":
+            return None
+        with np.errstate(all="ignore"):
+            held = array.astype("datetime64[ns]")
+        # numpy wraps what 64 bits of nanoseconds do not hold, and cuts what is finer.
+        return held if (held.astype(array.dtype) == array).all() else None
+
+    def one(self, value: Any) -> int:
+        written = _ISO.fullmatch(value) if isinstance(value, str) else None
+        if written is None:
+            raise Unheld
+        nanoseconds = _whole_seconds(written) * _NANOSECONDS + _fraction(written["fraction"] or "")
+        if not _LOWEST <= nanoseconds <= _HIGHEST:
+            raise Unheld
+        return nanoseconds
+
+    def stored(self, values: list[Any]) -> Stored:
+        return np.array(values, dtype=np.int64).view("datetime64[ns]")
+
+
+def _whole_seconds(written: re.Match[str]) -> int:
+    zone = (written["zone"] or "Z").upper().replace("Z", "+00:00")
+    try:
+        moment = datetime.fromisoformat(f"{written['date']}T{written['time'] or '00:00'}{zone}")
+    except ValueError:
+        raise Unheld from None
+    seconds: int = (moment - _EPOCH) // timedelta(seconds=1)
+    return seconds
+
+
+def _fraction(digits: str) -> int:
+    """Nanoseconds after the decimal point; finer ones would be lost."""
+    if digits[_NANOSECOND_DIGITS:].strip("0"):
+        raise Unheld
+    return int(digits[:_NANOSECOND_DIGITS].ljust(_NANOSECOND_DIGITS, "0"))
+
+
+STRING = StringRule()
+BINARY = BinaryRule()
+DATETIME = DatetimeRule()

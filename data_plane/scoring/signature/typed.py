@@ -1,0 +1,99 @@
+"""Columns that were not JSON: CSV's text, typed arrays of Parquet and Open Inference. They are held to the same rule.
+
+An array converts at once where its type allows it; otherwise, and to name what is wrong, its values are looked at one
+by one as if they had been JSON.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from data_plane.scoring.signature.nested import JSON_TYPE, is_any
+from data_plane.scoring.signature.rule import Rule, Stored, convert
+from data_plane.scoring.signature.table import TypedColumn
+from data_plane.scoring.signature.texts import BINARY
+from data_plane.scoring.signature.violations import Findings
+
+Held = tuple[Stored, npt.NDArray[np.bool_] | None]
+
+
+def convert_typed(
+    rule: Rule, column: TypedColumn, name: str, findings: Findings, *, null_allowed: bool, is_text: bool = False
+) -> Held:
+    """The values as the type holds them, and where they are missing. What it does not hold goes to `findings`."""
+    values, missing = column.values, _missing(rule, column)
+    if isinstance(values, np.ndarray) and values.dtype.kind in "biufM" and values.ndim == 1:
+        at_once = _at_once(rule, values, missing, null_allowed=null_allowed)
+        if at_once is not None:
+            return at_once
+    as_json = _as_json(rule, values, is_text=is_text)
+    if missing is not None:
+        as_json = [None if absent else value for value, absent in zip(as_json, missing.tolist(), strict=True)]
+    return convert(rule, as_json, name, findings, null_allowed=null_allowed)
+
+
+def _missing(rule: Rule, column: TypedColumn) -> npt.NDArray[np.bool_] | None:
+    """NaN is a value of a float type, and missing in any other; NaT is always missing."""
+    values, missing = column.values, column.nulls
+    if isinstance(values, np.ndarray) and (
+        values.dtype.kind == "M" or (values.dtype.kind == "f" and rule.logical_type not in ("float", "double"))
+    ):
+        unknown = np.isnat(values) if values.dtype.kind == "M" else np.isnan(values)
+        unknown = unknown.any(axis=tuple(range(1, unknown.ndim)))
+        missing = unknown if missing is None else missing | unknown
+    return missing if missing is not None and missing.any() else None
+
+
+def _at_once(
+    rule: Rule, values: npt.NDArray[Any], missing: npt.NDArray[np.bool_] | None, *, null_allowed: bool
+) -> Held | None:
+    if missing is None:
+        held = rule.of_array(values)
+        return None if held is None else (held, None)
+    if not (null_allowed or rule.holds_null):
+        return None
+    held = rule.of_array(values[~missing])
+    if not isinstance(held, np.ndarray):
+        return None
+    whole = np.full(len(values), rule.absent, dtype=held.dtype)
+    whole[~missing] = held
+    return whole, None if rule.holds_null else missing
+
+
+def _as_json(rule: Rule, values: npt.NDArray[Any] | list[Any], *, is_text: bool) -> list[Any]:
+    as_json = listed(values)
+    if rule is not BINARY and bytes in set(map(type, as_json)):
+        as_json = [_text(value) for value in as_json]
+    if is_text and rule.logical_type == JSON_TYPE and not is_any(rule):
+        as_json = [_json(value) for value in as_json]
+    return as_json
+
+
+def listed(values: npt.NDArray[Any] | list[Any]) -> list[Any]:
+    if isinstance(values, list):
+        return values
+    # Datetimes as text, because numpy's list of those in nanoseconds is one of numbers.
+    plain: list[Any] = (np.datetime_as_string(values) if values.dtype.kind == "M" else values).tolist()
+    return plain
+
+
+def _text(value: Any) -> Any:
+    """Open Inference sends text as bytes. What is no text is left to be refused."""
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
+def _json(text: Any) -> Any:
+    """What is no JSON is left to be refused as text."""
+    if not isinstance(text, str):
+        return text
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text

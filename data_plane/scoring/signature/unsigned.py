@@ -1,0 +1,99 @@
+"""Models without a signature: the body's own shape decides.
+
+columns and data make a frame, another dict named tensors, a list an array.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data_plane.scoring.payload.values import ArrayPayload, ArraysPayload, FramePayload, JsonPayload, Payload
+from data_plane.scoring.signature.inferred import infer_json, infer_text, infer_typed
+from data_plane.scoring.signature.json_values import can_travel
+from data_plane.scoring.signature.labels import are_labels
+from data_plane.scoring.signature.table import Table
+from data_plane.scoring.signature.text_arrays import text_array
+from data_plane.scoring.signature.violations import Findings, describe
+
+_LIST, _STR = {list}, {str}
+_NUMBERS = {bool, int, float}
+
+
+class UnsignedInputs:
+    def payload(self, input_data: Any, findings: Findings) -> Payload | None:
+        match input_data:
+            case {"columns": list(names), "data": list(rows)}:
+                return _frame(names, rows, findings) if are_labels(names, findings) else None
+            case list():
+                array = _array(input_data)
+                return _json(input_data, findings) if array is None else ArrayPayload(array)
+            case dict():
+                return _named_tensors(input_data, findings)
+            case None:
+                findings.add(None, None, "data for the model", "null")
+                return None
+            case _:
+                return _json(input_data, findings)
+
+    def of_table(self, table: Table, findings: Findings) -> Payload | None:
+        names = table.names or range(len(table.columns))
+        infer = infer_text if table.is_text else infer_typed
+        return FramePayload(tuple(map(infer, names, table.columns)), table.rows)
+
+    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], findings: Findings) -> Payload | None:
+        if len(arrays) == 1:
+            return ArrayPayload(next(iter(arrays.values())))
+        return ArraysPayload(arrays)
+
+
+def _frame(names: list[Any], rows: list[Any], findings: Findings) -> Payload | None:
+    fitting = [row for row in rows if isinstance(row, list) and len(row) == len(names)]
+    if len(fitting) < len(rows):
+        for position, row in enumerate(rows):
+            if not isinstance(row, list) or len(row) != len(names):
+                findings.add(None, position, f"a list of {len(names)} values, one per column", describe(row))
+        return None
+    columns: Iterable[Sequence[Any]] = zip(*fitting, strict=True) if fitting else [()] * len(names)
+    frame = FramePayload(tuple(map(infer_json, names, columns)), len(rows))
+    loose = [list(column.values) for column in frame.columns if column.type == "json"]
+    return frame if can_travel(loose, findings) else None
+
+
+def _named_tensors(body: dict[str, Any], findings: Findings) -> Payload | None:
+    """A value that is no list has no tensor form; the model then gets the dict as it came."""
+    arrays = {name: _array(value) for name, value in body.items() if isinstance(value, list)}
+    held = {name: array for name, array in arrays.items() if array is not None}
+    if not body or len(held) < len(body):
+        return _json(body, findings)
+    return ArraysPayload(held) if are_labels(held, findings) else None
+
+
+def _json(value: Any, findings: Findings) -> Payload | None:
+    return JsonPayload(value) if can_travel(value, findings) else None
+
+
+def _array(value: list[Any]) -> npt.NDArray[Any] | None:
+    """The array that numpy makes of it, unless that would change values (1 beside "a" would become "1")."""
+    shape: tuple[int, ...] = (len(value),)
+    leaves, kinds = value, set(map(type, value))
+    while kinds == _LIST:
+        lengths = set(map(len, leaves))
+        if len(lengths) > 1:
+            return None
+        shape = (*shape, *lengths)
+        leaves = list(chain.from_iterable(leaves))
+        kinds = set(map(type, leaves))
+    return _array_of(leaves, shape, kinds)
+
+
+def _array_of(leaves: list[Any], shape: tuple[int, ...], kinds: set[type]) -> npt.NDArray[Any] | None:
+    if not kinds <= _NUMBERS and kinds != _STR:
+        return None
+    try:
+        array = (text_array(leaves) if kinds == _STR else np.asarray(leaves)).reshape(shape)
+    except (ValueError, OverflowError):
+        return None
+    return None if array.dtype.hasobject and kinds != _STR else array

@@ -1,0 +1,1 @@
+"""Rules for CSV, Parquet and JSON tables that `/invocations` and batch jobs share."""

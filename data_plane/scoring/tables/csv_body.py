@@ -1,0 +1,125 @@
+"""CSV as `DataFrame.to_csv` writes it, into text: the signature decides what each value is.
+
+Missing are pandas' default tokens and nothing else. Lines that do not have the header's width are refused by number,
+where pandas would fill them up or shift the columns.
+"""
+
+import re
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+import pyarrow
+import pyarrow.csv
+
+from data_plane.scoring.errors import InvalidBody
+from data_plane.scoring.signature import CompiledSignature
+from data_plane.scoring.signature.table import Table, TypedColumn
+from data_plane.scoring.tables.arrow_columns import python_values
+from data_plane.scoring.tables.table_limits import check_count
+
+MISSING = (
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+    "NULL", "NaN", "None", "n/a", "nan", "null",
+)  # fmt: skip
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_OPENING_QUOTE = re.compile(rb'(?:^|[,\r\n])"')
+_REST_OF_QUOTED = re.compile(rb'[^"]*+(?:""[^"]*+)*+"')
+_MOST_LISTED = 10
+_TEXTS = pyarrow.csv.ConvertOptions(
+    default_column_type=pyarrow.string(),
+    null_values=MISSING,
+    strings_can_be_null=True,
+    quoted_strings_can_be_null=True,
+)
+
+
+def read_csv(body: bytes, signature: CompiledSignature) -> Table:
+    check_count(body.count(b",") + body.count(b"\n"))
+    body = body.removeprefix(_BYTE_ORDER_MARK)
+    _check_text(body)
+    _check_quotes(body)
+    ragged = _RaggedLines()
+    read = _read(body, ragged)
+    ragged.refuse_if_any()
+    names = distinct_names(read.column_names, {str(spec.name) for spec in signature.inputs})
+    columns = tuple(TypedColumn(python_values(column)) for column in read.columns)
+    return Table(names, columns, read.num_rows, is_text=True)
+
+
+def _check_text(body: bytes) -> None:
+    """The reader looks at the values of whole lines only, and fails to tell of a ragged one that is no text."""
+    if body.isascii():
+        return
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise InvalidBody(f"the CSV is not UTF-8: line {line} has a byte that is none of it") from None
+
+
+def _check_quotes(body: bytes) -> None:
+    """The reader takes the end of the body for the end of the quote; it is more likely half a body."""
+    if body.count(b'"') % 2 == 0:
+        return
+    at = 0
+    while opened := _OPENING_QUOTE.search(body, at):
+        closed = _REST_OF_QUOTED.match(body, opened.end())
+        if closed is None:
+            line = body.count(b"\n", 0, opened.end()) + 1
+            raise InvalidBody(f"the CSV ends inside of quotes, which were opened in line {line}")
+        at = closed.end()
+
+
+def _read(body: bytes, ragged: "_RaggedLines") -> Any:
+    if b"\n" not in body and b"\r" not in body:
+        # A header alone; the reader wants its line to end.
+        body += b"\n"
+    try:
+        return pyarrow.csv.read_csv(
+            pyarrow.BufferReader(body),
+            # In one block: a value may be as long as the body.
+            pyarrow.csv.ReadOptions(use_threads=False, block_size=len(body) + 1),
+            pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=ragged),
+            _TEXTS,
+        )
+    except pyarrow.ArrowException as error:
+        raise InvalidBody(f"the body is not CSV with a header line, in UTF-8: {error}") from None
+
+
+class _RaggedLines:
+    """Collects the lines that are shorter or longer than the header."""
+
+    def __init__(self) -> None:
+        self._listed: list[str] = []
+        self._count = 0
+
+    def __call__(self, line: Any) -> str:
+        if line.text.strip():
+            self._count += 1
+            if len(self._listed) < _MOST_LISTED:
+                self._listed.append(f"line {line.number} has {line.actual_columns}, not {line.expected_columns}")
+        return "skip"
+
+    def refuse_if_any(self) -> None:
+        if self._count:
+            more = f", and {self._count - len(self._listed)} more" if self._count > len(self._listed) else ""
+            raise InvalidBody(
+                "the CSV has lines with another number of values than its header (which is line 1; empty lines do not "
+                f"count): {'; '.join(self._listed)}{more}"
+            )
+
+
+def distinct_names(names: Sequence[str], declared: set[str]) -> tuple[str, ...]:
+    """Column names as pandas makes them distinct: the second `a` is `a.1`, and one without a name says its place."""
+    distinct: dict[str, None] = {}
+    for place, written in enumerate(names):
+        name = written or f"Unnamed: {place}"
+        copies = count(1)
+        unique = name
+        while unique in distinct:
+            unique = f"{name}.{next(copies)}"
+        if unique != name and name in declared and unique not in declared:
+            raise InvalidBody(f"the CSV has the column {name!r} more than once")
+        distinct[unique] = None
+    return tuple(distinct)

@@ -1,0 +1,37 @@
+"""JSON frames for models whose signature is not of columns: nothing declared says how to read them but the format."""
+
+from typing import Any
+
+from data_plane.scoring.errors import InvalidBody
+from data_plane.scoring.signature.table import Table, TypedColumn
+
+
+def split_table(split: dict[str, Any]) -> Table:
+    """`{"columns": …, "data": …}`; without columns they are numbered, as pandas does."""
+    rows, names = split["data"], split.get("columns")
+    if names is None:
+        names = [str(position) for position in range(_width(rows))]
+    if not isinstance(names, list):
+        raise InvalidBody("'columns' of 'dataframe_split' must be a list of names")
+    for position, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != len(names):
+            raise InvalidBody(f"'data' of 'dataframe_split', row {position}: expected a list of {len(names)} values")
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    return _table(names, list(map(list, columns)), len(rows))
+
+
+def records_table(records: list[Any]) -> Table:
+    """A key that only some records have is missing in the others."""
+    for position, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise InvalidBody(f"'dataframe_records', row {position}: expected an object")
+    names = list(dict.fromkeys(name for record in records for name in record))
+    return _table(names, [[record.get(name) for record in records] for name in names], len(records))
+
+
+def _table(names: list[Any], columns: list[list[Any]], rows: int) -> Table:
+    return Table(tuple(map(str, names)), tuple(map(TypedColumn, columns)), rows)
+
+
+def _width(rows: list[Any]) -> int:
+    return len(rows[0]) if rows and isinstance(rows[0], list) else 0

@@ -1,0 +1,124 @@
+"""Payloads of several requests into one, where a model cannot tell the rows of one from the rows of another.
+
+Two payloads are joined only if the guest would have given each of them the very dtypes that it gives the two together.
+So whatever makes pandas look at all the values of a column to find its dtype (missing whole numbers, missing text, JSON
+values) goes alone.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data_plane.scoring.payload.values import (
+    WIRE_DTYPES,
+    ArrayPayload,
+    ArraysPayload,
+    BlockPayload,
+    Column,
+    FramePayload,
+    Payload,
+)
+
+Shape = tuple[Hashable, ...]
+
+_DTYPES: Mapping[str, np.dtype[Any]] = {**WIRE_DTYPES, "datetime": np.dtype("datetime64[ns]")}
+# A missing value is a value of the same dtype.
+_MISSING_IN_PLACE = frozenset({"float", "double", "datetime"})
+
+
+def shape_of(payload: Payload) -> Shape | None:
+    """What payloads that can be joined have in common. None for one that goes alone."""
+    match payload:
+        case BlockPayload(names=names, type=logical_type):
+            return (names, logical_type) if payload.rows else None
+        case FramePayload(columns=columns, rows=rows):
+            return _shape_of_frame(columns) if rows else None
+        case ArrayPayload(array=array):
+            return (array.dtype, array.shape[1:]) if _has_rows(array) else None
+        case ArraysPayload(arrays=arrays):
+            return _shape_of_arrays(arrays)
+        case _:
+            return None
+
+
+def _shape_of_frame(columns: Sequence[Column]) -> Shape | None:
+    if all(map(_keeps_its_dtype, columns)):
+        return tuple((column.name, column.type) for column in columns)
+    return None
+
+
+def _keeps_its_dtype(column: Column) -> bool:
+    if column.type in _MISSING_IN_PLACE:
+        return True
+    if column.type == "json" or (column.nulls is not None and column.nulls.any()):
+        return False
+    return column.type in WIRE_DTYPES or all(value is not None for value in column.values)
+
+
+def _shape_of_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> Shape | None:
+    if not arrays or not all(map(_has_rows, arrays.values())) or len({len(array) for array in arrays.values()}) > 1:
+        return None
+    return tuple((name, array.dtype, array.shape[1:]) for name, array in arrays.items())
+
+
+def _has_rows(array: npt.NDArray[Any]) -> bool:
+    return array.ndim > 0 and len(array) > 0
+
+
+def size_of(payload: Payload) -> int:
+    """About how many bytes it is on the wire."""
+    match payload:
+        case BlockPayload(block=block):
+            return block.nbytes
+        case FramePayload(columns=columns):
+            return sum(map(_size_of_column, columns))
+        case ArrayPayload(array=array):
+            return array.nbytes
+        case ArraysPayload(arrays=arrays):
+            return sum(array.nbytes for array in arrays.values())
+        case _:
+            return 0
+
+
+def _size_of_column(column: Column) -> int:
+    wire = WIRE_DTYPES.get(column.type)
+    return len(column.values) * wire.itemsize if wire is not None else sum(map(len, column.values))
+
+
+def join(payloads: Sequence[Payload]) -> Payload:
+    """One payload with the rows of all, in order. They have one shape."""
+    match payloads[0]:
+        case BlockPayload() as first:
+            blocks = [payload.block for payload in payloads if isinstance(payload, BlockPayload)]
+            return first._replace(block=np.concatenate(blocks, axis=1))
+        case FramePayload():
+            return _join_frames([payload for payload in payloads if isinstance(payload, FramePayload)])
+        case ArrayPayload():
+            return ArrayPayload(np.concatenate([each.array for each in payloads if isinstance(each, ArrayPayload)]))
+        case ArraysPayload(arrays=first):
+            parts = [payload.arrays for payload in payloads if isinstance(payload, ArraysPayload)]
+            return ArraysPayload({name: np.concatenate([part[name] for part in parts]) for name in first})
+        case payload:
+            raise TypeError(f"a {type(payload).__name__} goes alone")
+
+
+def _join_frames(frames: Sequence[FramePayload]) -> FramePayload:
+    columns = tuple(map(_join_columns, zip(*(frame.columns for frame in frames), strict=True)))
+    return FramePayload(columns, sum(frame.rows for frame in frames))
+
+
+def _join_columns(parts: tuple[Column, ...]) -> Column:
+    name, logical_type = parts[0].name, parts[0].type
+    dtype = _DTYPES.get(logical_type)
+    if dtype is None:
+        return Column(name, logical_type, [value for part in parts for value in part.values])
+    values = np.concatenate([part.values for part in parts], dtype=dtype, casting="unsafe")
+    return Column(name, logical_type, values, _join_nulls(parts))
+
+
+def _join_nulls(parts: tuple[Column, ...]) -> npt.NDArray[np.bool_] | None:
+    if all(part.nulls is None for part in parts):
+        return None
+    return np.concatenate([np.zeros(len(part.values), bool) if part.nulls is None else part.nulls for part in parts])

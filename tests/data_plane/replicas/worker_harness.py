@@ -1,0 +1,173 @@
+"""Guest workers for tests: real processes in a folder of their own, all of them ended with the test."""
+
+import json
+import socket
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from data_plane.replicas.local.blocking_connection import GuestConnection, Role
+from data_plane.replicas.local.spawn import GuestSpec, new_guest_id, spawn
+from data_plane.replicas.local.worker_process import GuestProcess, kill, remove, wait_for_end
+from data_plane.worker import frames
+from modelyard.core.data_dir import DataDir
+
+PATIENCE = 20.0
+
+ECHO = """
+    def init():
+        pass
+
+    def run(input_data, params=None):
+        return {"input": input_data, "params": params}
+"""
+
+# Scores until the test lets it go on, by making the file that the request names.
+GATED = """
+    import os, time
+
+    def init():
+        pass
+
+    def run(input_data, params=None):
+        print("begins", input_data, flush=True)
+        while not os.path.exists(input_data):
+            time.sleep(0.005)
+        return "released"
+"""
+
+
+class GuestYard:
+    def __init__(self, root: Path, python: Path) -> None:
+        self.data_dir = DataDir(root / "data")
+        self.data_dir.prepare()
+        self.python = python
+        self._guests: list[GuestProcess] = []
+        self._closing: list[Any] = []
+
+    def spec(self, script: str, **changes: Any) -> GuestSpec:
+        guest_id = new_guest_id()
+        bundle = self.data_dir.bundles / guest_id
+        bundle.mkdir()
+        bundle.chmod(0o755)
+        (bundle / "score.py").write_text(textwrap.dedent(script))
+        spec = GuestSpec(
+            guest_id=guest_id,
+            endpoint="wines",
+            deployment="blue",
+            generation=3,
+            python=self.python,
+            bundle_dir=bundle,
+            model_dir=self.data_dir.models,
+            data_dir=self.data_dir,
+        )
+        return replace(spec, **changes)
+
+    def start(self, script: str = ECHO, **changes: Any) -> GuestProcess:
+        return self.start_spec(self.spec(script, **changes))
+
+    def start_spec(self, spec: GuestSpec) -> GuestProcess:
+        return self.adopt(spawn(spec))
+
+    def adopt(self, guest: GuestProcess) -> GuestProcess:
+        """End it with the test."""
+        self._guests.append(guest)
+        return guest
+
+    def connect(self, guest: GuestProcess, role: Role = "host") -> GuestConnection:
+        connection = GuestConnection(guest.socket, role=role, timeout=PATIENCE)
+        self._closing.append(connection)
+        return connection
+
+    def ready(self, script: str = ECHO, **changes: Any) -> tuple[GuestProcess, GuestConnection]:
+        guest = self.start(script, **changes)
+        connection = self.connect(guest)
+        status = connection.wait_until_loaded(PATIENCE)
+        assert status.state == "ready", guest.log.read_text()
+        return guest, connection
+
+    def speak(self, guest: GuestProcess) -> "RawPeer":
+        peer = RawPeer(guest.socket)
+        self._closing.append(peer)
+        return peer
+
+    def end(self) -> None:
+        for closing in self._closing:
+            closing.close()
+        for guest in self._guests:
+            kill(guest, "the test is over")
+            assert wait_for_end(guest, PATIENCE)
+            remove(guest, keep_log=False)
+
+
+class RawPeer:
+    """A connection that says just what the test has it say."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(PATIENCE)
+        self._socket.connect(str(path))
+        self._reader = frames.FrameReader()
+        self._arrived: list[frames.Frame] = []
+
+    def hello(self, role: str = "gateway") -> dict[str, Any]:
+        self.send(frames.HELLO, {"protocol": [frames.VERSION], "role": role})
+        return self.meta(frames.STATUS)
+
+    def send(self, kind: int, meta: dict[str, Any], request_id: int = 0, body: bytes = b"") -> None:
+        collected = frames.Body()
+        collected.add(body)
+        self.send_bytes(b"".join(frames.pack(kind, request_id, json.dumps(meta).encode(), collected)))
+
+    def score(self, value: Any, request_id: int = 1, **meta: Any) -> None:
+        text = json.dumps(value).encode()
+        self.send(frames.SCORE, {"payload": {"kind": "json", "data": [0, len(text)]}, **meta}, request_id, text)
+
+    def result(self) -> tuple[int, Any]:
+        """(request id, the model's answer) of the next frame."""
+        frame = self.next()
+        assert frame is not None
+        assert frame.kind == frames.RESULT, frame
+        return frame.request_id, json.loads(frame.body)
+
+    def send_bytes(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def next(self) -> frames.Frame | None:
+        """None when the guest has closed the connection."""
+        while not self._arrived:
+            try:
+                data = self._socket.recv(1 << 16)
+            except ConnectionResetError:
+                return None
+            if not data:
+                return None
+            self._arrived += self._reader.feed(data)
+        return self._arrived.pop(0)
+
+    def meta(self, kind: int) -> dict[str, Any]:
+        frame = self.next()
+        assert frame is not None, "the guest closed the connection"
+        assert frame.kind == kind, frame
+        return frames.unpack_meta(frame.meta)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def eventually(condition: Callable[[], Any], *, within: float = PATIENCE) -> Any:
+    """The condition's first true value."""
+    deadline = time.monotonic() + within
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.01)
+
+
+IS_LINUX = sys.platform.startswith("linux")
