@@ -14,16 +14,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from builder.environment_files.implied_requirements import needs_of_lock
+from builder.environment_files.implied_requirements import requirements_implied_by_lock
 from builder.environment_files.model_paths import path_in_model
 from builder.environment_files.requirement_lines import parsed
 from builder.errors import ImportCheckFailed, ResolutionFailed
 from builder.import_check import check_imports
-from builder.import_error_hints import explain
+from builder.import_error_hints import explain_import_error
 from builder.interpreters.probe import Interpreter
-from builder.populate_environment import EnvironmentPlace, furnish
-from builder.supervised_process import Lifeline
-from builder.toolchain import Workshop
+from builder.populate_environment import EnvironmentPlace, populate_environment
+from builder.supervised_process import CancellationToken
+from builder.toolchain import BuildToolchain
 from modelyard.core.domain.environment_spec import EnvironmentLock, EnvironmentSpec, normalised
 from modelyard.core.domain.operation_step import OperationStep
 from modelyard.core.environments.folder import BuiltEnvironment
@@ -64,41 +64,41 @@ class BuildOrder:
 
 @dataclass(frozen=True, slots=True)
 class _Build:
-    shop: Workshop
+    toolchain: BuildToolchain
     order: BuildOrder
     interpreter: Interpreter
     already_built: AlreadyBuilt
     packing: Packing
     publish: Callable[[BuiltEnvironment], None]
     progress: Progress
-    alive: Lifeline
+    alive: CancellationToken
 
 
 def build_environment(
-    shop: Workshop,
+    toolchain: BuildToolchain,
     order: BuildOrder,
     *,
     already_built: AlreadyBuilt,
     packing: Packing,
     publish: Callable[[BuiltEnvironment], None],
     progress: Progress,
-    alive: Lifeline,
+    alive: CancellationToken,
 ) -> BuiltEnvironment:
     """Get or make the environment. A new one is handed to `publish` before anybody else may remove it.
 
-    Raises BuildFailed, and BuildInterrupted when `alive` was cut; either way nothing half-made stays behind.
+    Raises BuildFailed, and BuildCancelled when `alive` was cut; either way nothing half-made stays behind.
     """
     progress.step(OperationStep.RESOLVING)
     spec = order.spec
-    interpreter = shop.interpreters.get(
+    interpreter = toolchain.interpreters.get(
         spec.python,
         spec.asked_patch,
         say=progress.say,
-        fetch=lambda minor: shop.uv.fetch_interpreter(minor, alive=alive, say=progress.say),
+        fetch=lambda minor: toolchain.uv.fetch_interpreter(minor, alive=alive, say=progress.say),
     )
     progress.say(f"interpreter: {interpreter.executable}")
-    _place_local_files(shop, order)
-    build = _Build(shop, order, interpreter, already_built, packing, publish, progress, alive)
+    _place_local_files(toolchain, order)
+    build = _Build(toolchain, order, interpreter, already_built, packing, publish, progress, alive)
     lock = _known(build) or _resolved(build, spec)
     try:
         return _get_or_install(build, lock, spec)
@@ -110,7 +110,7 @@ def _known(build: _Build) -> EnvironmentLock | None:
     text = build.order.known_lock
     if text is None:
         return None
-    lock = EnvironmentLock(text, build.interpreter.version, build.shop.platform)
+    lock = EnvironmentLock(text, build.interpreter.version, build.toolchain.platform)
     build.progress.say("the versions are known from an earlier build")
     build.progress.say(lock.pins)
     return lock
@@ -119,7 +119,7 @@ def _known(build: _Build) -> EnvironmentLock | None:
 def _resolved(build: _Build, spec: EnvironmentSpec) -> EnvironmentLock:
     started = time.monotonic()
     lock = _resolve(build, spec)
-    needs = needs_of_lock(lock, spec.requirements)
+    needs = requirements_implied_by_lock(lock, spec.requirements)
     if needs:
         for need in needs:
             build.progress.say(need.note)
@@ -130,8 +130,10 @@ def _resolved(build: _Build, spec: EnvironmentSpec) -> EnvironmentLock:
 
 
 def _resolve(build: _Build, spec: EnvironmentSpec) -> EnvironmentLock:
-    shop = build.shop
-    return shop.uv.resolve(spec, build.interpreter, platform=shop.platform, alive=build.alive, say=build.progress.say)
+    toolchain = build.toolchain
+    return toolchain.uv.resolve(
+        spec, build.interpreter, platform=toolchain.platform, alive=build.alive, say=build.progress.say
+    )
 
 
 def _get_or_install(build: _Build, lock: EnvironmentLock, spec: EnvironmentSpec) -> BuiltEnvironment:
@@ -139,7 +141,7 @@ def _get_or_install(build: _Build, lock: EnvironmentLock, spec: EnvironmentSpec)
     if existing is not None:
         build.progress.say(f"the environment {existing.folder.name} has exactly these packages; using it")
         return existing
-    with build.shop.environments.attempt(lock) as attempt:
+    with build.toolchain.environments.attempt(lock) as attempt:
         _install(build, lock, spec, attempt.folder)
         with build.packing(BuiltEnvironment(attempt.folder, lock), build.progress.say):
             build.progress.step(OperationStep.CHECKING)
@@ -153,17 +155,19 @@ def _get_or_install(build: _Build, lock: EnvironmentLock, spec: EnvironmentSpec)
 
 def _install(build: _Build, lock: EnvironmentLock, spec: EnvironmentSpec, folder: Path) -> None:
     build.progress.step(OperationStep.INSTALLING)
-    shop, alive, say = build.shop, build.alive, build.progress.say
+    toolchain, alive, say = build.toolchain, build.alive, build.progress.say
     place = EnvironmentPlace(folder, build.interpreter, alive, say)
-    furnish(shop, place, lambda: shop.uv.install(lock, folder, spec.sources, alive=alive, say=say))
+    populate_environment(
+        toolchain, place, lambda: toolchain.uv.install(lock, folder, spec.sources, alive=alive, say=say)
+    )
 
 
 def _check(build: _Build, folder: Path) -> None:
     modules, say = build.order.modules, build.progress.say
     say(f"checking that the environment imports {', '.join(modules)}")
-    ended = check_imports(folder, modules, user=build.shop.guest_user, alive=build.alive, say=say)
+    ended = check_imports(folder, modules, user=build.toolchain.worker_user, alive=build.alive, say=say)
     if not ended.succeeded:
-        failure = explain(ended.output)
+        failure = explain_import_error(ended.output)
         raise ImportCheckFailed(
             f"the environment installs, but {modules[-1]} does not import in it: {failure.error}. "
             f"In conda.yaml: {failure.remedy}"
@@ -206,10 +210,10 @@ def _with_requirements(spec: EnvironmentSpec, more: list[str]) -> EnvironmentSpe
     return replace(spec, requirements=(*spec.requirements, *more))
 
 
-def _place_local_files(shop: Workshop, order: BuildOrder) -> None:
+def _place_local_files(toolchain: BuildToolchain, order: BuildOrder) -> None:
     """Wheels of the model, each where its requirement says: in a folder named by its hash."""
     for file in order.spec.local_files:
-        target = shop.local_files / file.sha256 / file.name
+        target = toolchain.local_files / file.sha256 / file.name
         if target.exists():
             continue
         source = path_in_model(order.model_folder, order.model_folder, file.path, where="the environment")

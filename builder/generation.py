@@ -18,12 +18,12 @@ from builder.bundle import publish_bundle
 from builder.environment_build import BuildOrder
 from builder.environment_files.plan import EnvironmentPlan, plan_environment, plan_from_conda_file
 from builder.import_check import modules_to_import
-from builder.lease_watch import cut_when_lost
+from builder.lease_watch import cancel_when_lease_lost
 from builder.repository import GenerationOrder
 from builder.scoring_script.generate import ScriptSubject, generate_scoring_script
 from builder.shared_builds import EnvironmentRequest, SharedBuilds
-from builder.supervised_process import BuildInterrupted, Lifeline, lifeline
-from builder.toolchain import Workshop
+from builder.supervised_process import BuildCancelled, CancellationToken, cancellation_token
+from builder.toolchain import BuildToolchain
 from modelyard.core.db.leases import Claim, LeaseLost, finish, heartbeat
 from modelyard.core.db.lifecycle import generation_failed
 from modelyard.core.db.unit_of_work import Sessions, transaction
@@ -46,36 +46,36 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class BuildContext:
     """What building a generation needs, wired once per process."""
 
     sessions: Sessions
     store: ObjectStore
     models: Path
-    shop: Workshop
+    toolchain: BuildToolchain
 
 
-def build_generation(desk: Desk, generation_id: int) -> None:
+def build_generation(context: BuildContext, generation_id: int) -> None:
     """Build, and record how it ended. Does nothing when another builder is at it or nothing is left to do."""
-    with transaction(desk.sessions) as work:
+    with transaction(context.sessions) as work:
         taken = repository.take_generation(work.session, generation_id)
     if taken is not None:
-        _Building(desk, *taken).run()
+        _Building(context, *taken).run()
 
 
 class _Building:
     """One attempt; also the Progress of its environment build."""
 
-    def __init__(self, desk: Desk, held: Claim, order: GenerationOrder) -> None:
-        self._desk = desk
+    def __init__(self, context: BuildContext, held: Claim, order: GenerationOrder) -> None:
+        self._context = context
         self._held = held
         self._order = order
         source = f"build-{order.number}-{held.attempt}"
-        self._log = LogWriter(desk.store, order.log, STORAGE_INITIALIZER, source)
+        self._log = LogWriter(context.store, order.log, STORAGE_INITIALIZER, source)
 
     def step(self, step: OperationStep) -> None:
         self.say(f"step: {step}")
-        with transaction(self._desk.sessions) as work:
+        with transaction(self._context.sessions) as work:
             repository.record_step(work.session, self._held, step)
 
     def say(self, line: str) -> None:
@@ -84,16 +84,16 @@ class _Building:
     def run(self) -> None:
         try:
             with (
-                heartbeat(self._desk.sessions, self._held) as beating,
-                lifeline() as alive,
-                cut_when_lost(beating, alive),
+                heartbeat(self._context.sessions, self._held) as beating,
+                cancellation_token() as alive,
+                cancel_when_lease_lost(beating, alive),
             ):
                 self._build(alive, beating.check)
         except Unavailable as away:
             self._try_again_later(away)
         except PlatformError as refusal:
             self._fail(refusal.code, refusal.message)
-        except (LeaseLost, BuildInterrupted):
+        except (LeaseLost, BuildCancelled):
             self.say("the build has passed to another builder, or its deployment is gone; stopped")
         except OSError as error:
             _log.exception("building generation %s", self._order.generation_id)
@@ -107,22 +107,22 @@ class _Building:
         finally:
             self._log.close()
 
-    def _build(self, alive: Lifeline, check: Callable[[], None]) -> None:
-        order, desk = self._order, self._desk
+    def _build(self, alive: CancellationToken, check: Callable[[], None]) -> None:
+        order, context = self._order, self._context
         self.say(f"building {order.endpoint}/{order.deployment}, generation {order.number}")
-        folder = materialise(desk.store, order.manifest, desk.models) / order.folder_name
+        folder = materialise(context.store, order.manifest, context.models) / order.folder_name
         mlmodel = _read_mlmodel(folder)
         plan = self._plan(folder, mlmodel)
         for note in plan.notes:
             self.say(note)
-        spec_hash = desk.shop.spec_hash(plan.spec)
+        spec_hash = context.toolchain.spec_hash(plan.spec)
         build_order = BuildOrder(plan.spec, folder, modules_to_import(mlmodel), mlmodel.created_at)
         request = EnvironmentRequest(self._held, build_order, spec_hash, self, alive, check)
-        environment = SharedBuilds(desk.sessions, desk.shop, desk.store).get(request)
+        environment = SharedBuilds(context.sessions, context.toolchain, context.store).get(request)
         self._finish(mlmodel, _input_example(folder, mlmodel), spec_hash, environment)
 
     def _plan(self, folder: Path, mlmodel: MLModel) -> EnvironmentPlan:
-        pythons = self._desk.shop.pythons()
+        pythons = self._context.toolchain.pythons()
         if self._order.conda_file is not None:
             return plan_from_conda_file(self._order.conda_file, folder, mlmodel, pythons)
         return plan_environment(folder, mlmodel, pythons)
@@ -133,22 +133,22 @@ class _Building:
         order = self._order
         subject = ScriptSubject(order.model_name, order.model_version, order.folder_name, mlmodel)
         bundle = replace(_bundle(order, mlmodel, spec_hash, environment), input_example=example)
-        bundle_hash = publish_bundle(self._desk.store, bundle, generate_scoring_script(subject))
+        bundle_hash = publish_bundle(self._context.store, bundle, generate_scoring_script(subject))
         self.say(f"bundle {bundle_hash[:16]} is published")
-        with transaction(self._desk.sessions) as work:
+        with transaction(self._context.sessions) as work:
             if not repository.record_built(work.session, self._held, bundle_hash=bundle_hash):
                 raise LeaseLost
 
     def _fail(self, code: str, message: str) -> None:
         self.say(f"failed: {message}")
-        with transaction(self._desk.sessions) as work:
+        with transaction(self._context.sessions) as work:
             # Gives up the lease; whoever no longer holds it has nothing to say about the generation.
             if finish(work.session, self._held):
                 generation_failed(work.session, self._order.generation_id, code=code, message=message)
 
     def _fail_if_full(self, error: OSError) -> None:
         if error.errno in _NO_SPACE:
-            place = error.filename or self._desk.models.parent
+            place = error.filename or self._context.models.parent
             self._fail("InsufficientStorage", f"no space left on device: free space in {place}, then deploy again")
         else:
             self._try_again_later(error)
@@ -162,7 +162,7 @@ class _Building:
         self._give_back()
 
     def _give_back(self) -> None:
-        with suppress(SQLAlchemyError), transaction(self._desk.sessions) as work:
+        with suppress(SQLAlchemyError), transaction(self._context.sessions) as work:
             finish(work.session, self._held)
 
 

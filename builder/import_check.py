@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from builder.supervised_process import Finished, Lifeline, run
+from builder.supervised_process import CancellationToken, Finished, run
 from modelyard.core.domain.mlmodel import MLModel
 
 _SCRIPT = """
@@ -55,7 +55,7 @@ def check_imports(
     modules: tuple[str, ...],
     *,
     user: int | None,
-    alive: Lifeline,
+    alive: CancellationToken,
     say: Callable[[str], None],
 ) -> Finished:
     with _empty_home(user) as home:

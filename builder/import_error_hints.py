@@ -75,7 +75,7 @@ class ImportFailure:
     """What to change."""
 
 
-def explain(output: str) -> ImportFailure:
+def explain_import_error(output: str) -> ImportFailure:
     """From the traceback of an import that failed."""
     return ImportFailure(_error(output), _remedy(output))
 

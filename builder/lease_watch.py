@@ -4,14 +4,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from builder.supervised_process import Lifeline
+from builder.supervised_process import CancellationToken
 from modelyard.core.db.leases import Heartbeat, LeaseLost
 
 _LOOK_SECONDS = 0.5
 
 
 @contextmanager
-def cut_when_lost(beating: Heartbeat, alive: Lifeline) -> Iterator[None]:
+def cancel_when_lease_lost(beating: Heartbeat, alive: CancellationToken) -> Iterator[None]:
     ended = threading.Event()
 
     def watch() -> None:
@@ -19,7 +19,7 @@ def cut_when_lost(beating: Heartbeat, alive: Lifeline) -> Iterator[None]:
             try:
                 beating.check()
             except LeaseLost:
-                alive.cut()
+                alive.cancel()
                 return
 
     watching = threading.Thread(target=watch, name="lease-watch", daemon=True)

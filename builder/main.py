@@ -13,9 +13,9 @@ from pathlib import Path
 from celery.signals import worker_ready
 
 from builder.app import QUEUE, create_app
-from builder.generation import Desk
+from builder.generation import BuildContext
 from builder.tasks import register_tasks
-from builder.toolchain import open_workshop
+from builder.toolchain import open_toolchain
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
@@ -42,11 +42,11 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def _work(settings: PlatformSettings) -> None:
     data_dir = settings.data_dir
-    shop = open_workshop(data_dir, environ=os.environ, home=Path.home(), guest_user=settings.guest_user)
-    shop.remove_abandoned()
+    toolchain = open_toolchain(data_dir, environ=os.environ, home=Path.home(), worker_user=settings.guest_user)
+    toolchain.remove_abandoned()
     sessions = sessions_of(open_database(settings.database_url.get_secret_value(), pool_size=4))
     app = create_app(settings.broker_url.get_secret_value())
-    register_tasks(app, Desk(sessions, open_store(settings.storage_url), data_dir.models, shop), data_dir)
+    register_tasks(app, BuildContext(sessions, open_store(settings.storage_url), data_dir.models, toolchain), data_dir)
     worker_ready.connect(_stop_when_told)
     # One task at a time, in the main thread: a build keeps two cores busy as it is.
     options = ["--pool=solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO"]

@@ -8,8 +8,8 @@ from pathlib import Path
 from builder.installers.bytecode import compile_bytecode
 from builder.installers.virtual_environment import create_environment
 from builder.interpreters.probe import Interpreter
-from builder.supervised_process import Lifeline
-from builder.toolchain import Workshop
+from builder.supervised_process import CancellationToken
+from builder.toolchain import BuildToolchain
 from modelyard.core.adapters.file_access import make_readable
 
 
@@ -17,23 +17,23 @@ from modelyard.core.adapters.file_access import make_readable
 class EnvironmentPlace:
     folder: Path
     interpreter: Interpreter
-    alive: Lifeline
+    alive: CancellationToken
     say: Callable[[str], None]
 
 
-def furnish(shop: Workshop, place: EnvironmentPlace, install: Callable[[], None]) -> None:
+def populate_environment(toolchain: BuildToolchain, place: EnvironmentPlace, install: Callable[[], None]) -> None:
     """Make the environment, have `install` put its packages in, and make all of it fit for guests."""
     started = time.monotonic()
     create_environment(
         place.folder,
         place.interpreter,
-        app_data=shop.virtualenv_data,
-        environ=shop.environ,
+        app_data=toolchain.virtualenv_data,
+        environ=toolchain.environ,
         alive=place.alive,
         say=place.say,
     )
     install()
     compile_bytecode(place.folder, alive=place.alive, say=place.say)
-    if shop.guest_user is not None:
+    if toolchain.worker_user is not None:
         make_readable(place.folder)
     place.say(f"installed in {time.monotonic() - started:.1f} s")

@@ -15,8 +15,8 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from builder.restoring import Restoring
-from builder.supervised_process import lifeline
-from builder.toolchain import open_workshop
+from builder.supervised_process import cancellation_token
+from builder.toolchain import open_toolchain
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.data_dir import DataDir
 from modelyard.core.errors import PlatformError, Unavailable
@@ -68,9 +68,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def _restore(settings: RestoreSettings, lock_hash: str) -> str:
     data_dir = DataDir(settings.data_path)
-    shop = open_workshop(data_dir, environ=os.environ, home=Path.home(), guest_user=settings.guest_user)
-    with lifeline() as alive:
-        restoring = Restoring(shop, open_store(settings.storage_url), alive, lambda line: print(line, flush=True))
+    toolchain = open_toolchain(data_dir, environ=os.environ, home=Path.home(), worker_user=settings.guest_user)
+    with cancellation_token() as alive:
+        restoring = Restoring(toolchain, open_store(settings.storage_url), alive, lambda line: print(line, flush=True))
         return restoring.get(lock_hash).name
 
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from builder.errors import NotInTheStore, OtherPlatform
-from builder.populate_environment import EnvironmentPlace, furnish
-from builder.supervised_process import Lifeline
-from builder.toolchain import Workshop
+from builder.populate_environment import EnvironmentPlace, populate_environment
+from builder.supervised_process import CancellationToken
+from builder.toolchain import BuildToolchain
 from builder.wheels.packed_environment import PackedEnvironment, document_key
 from builder.wheels.wheel_store import WheelStore
 from modelyard.core.environments.folder import BuiltEnvironment
@@ -24,9 +24,9 @@ _GLIBC = re.compile(r"^(?P<kind>.*-glibc)(?P<version>\d+(?:\.\d+)*)$")
 
 @dataclass(frozen=True, slots=True)
 class Restoring:
-    shop: Workshop
+    toolchain: BuildToolchain
     store: ObjectStore
-    alive: Lifeline
+    alive: CancellationToken
     say: Callable[[str], None]
 
     def get(self, lock_hash: str) -> BuiltEnvironment:
@@ -34,16 +34,16 @@ class Restoring:
 
         Raises BuildFailed and ContentMismatch, and what the object store raises when it is away.
         """
-        found = self.shop.environments.find(lock_hash)
+        found = self.toolchain.environments.find(lock_hash)
         if found is not None:
             return found
         with self._only_one(lock_hash):
-            self.shop.remove_abandoned()
-            return self.shop.environments.find(lock_hash) or self._make(lock_hash)
+            self.toolchain.remove_abandoned()
+            return self.toolchain.environments.find(lock_hash) or self._make(lock_hash)
 
     @contextmanager
     def _only_one(self, lock_hash: str) -> Iterator[None]:
-        folder = self.shop.wheels.parent / "restoring"
+        folder = self.toolchain.wheels.parent / "restoring"
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / lock_hash).open("a") as file:
             try:
@@ -54,12 +54,12 @@ class Restoring:
             yield
 
     def _make(self, lock_hash: str) -> BuiltEnvironment:
-        wheels = WheelStore(self.store, work=self.shop.work, fetched=self.shop.wheels)
+        wheels = WheelStore(self.store, work=self.toolchain.work, fetched=self.toolchain.wheels)
         try:
             packed = wheels.read(lock_hash)
             if packed.lock.digest != lock_hash:
                 raise ContentMismatch(f"{document_key(lock_hash)} in the object store is damaged; delete it there")
-            _check_platform(packed.lock.platform, self.shop.platform)
+            _check_platform(packed.lock.platform, self.toolchain.platform)
             self.say(f"fetching {len(packed.wheels)} packages, {packed.size >> 20} MB, from the object store")
             return self._install(packed, wheels)
         except ObjectMissing as missing:
@@ -69,17 +69,19 @@ class Restoring:
             ) from None
 
     def _install(self, packed: PackedEnvironment, wheels: WheelStore) -> BuiltEnvironment:
-        shop, alive, say, lock = self.shop, self.alive, self.say, packed.lock
-        interpreter = shop.interpreters.get(
+        toolchain, alive, say, lock = self.toolchain, self.alive, self.say, packed.lock
+        interpreter = toolchain.interpreters.get(
             lock.python.rpartition(".")[0],
             lock.python,
             say=say,
-            fetch=lambda minor: shop.uv.fetch_interpreter(minor, alive=alive, say=say),
+            fetch=lambda minor: toolchain.uv.fetch_interpreter(minor, alive=alive, say=say),
         )
         files = wheels.fetch_all(packed)
-        with shop.environments.attempt(lock) as attempt:
+        with toolchain.environments.attempt(lock) as attempt:
             place = EnvironmentPlace(attempt.folder, interpreter, alive, say)
-            furnish(shop, place, lambda: shop.uv.install_wheels(files, attempt.folder, alive=alive, say=say))
+            populate_environment(
+                toolchain, place, lambda: toolchain.uv.install_wheels(files, attempt.folder, alive=alive, say=say)
+            )
             built = attempt.complete(lock)
             attempt.keep()
         return built

@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 
 from builder import repository
 from builder.environment_build import BuildOrder, Progress, build_environment
-from builder.lease_watch import cut_when_lost
-from builder.supervised_process import Lifeline
-from builder.toolchain import Workshop
+from builder.lease_watch import cancel_when_lease_lost
+from builder.supervised_process import CancellationToken
+from builder.toolchain import BuildToolchain
 from builder.wheels.wheel_store import WheelStore
 from modelyard.core.db.leases import Claim, LeaseLost, finish, heartbeat
 from modelyard.core.db.unit_of_work import Sessions, transaction
@@ -40,16 +40,16 @@ class EnvironmentRequest:
     order: BuildOrder
     spec_hash: str
     progress: Progress
-    alive: Lifeline
+    alive: CancellationToken
     check: Callable[[], None]
     """Raises LeaseLost once the generation is no longer ours to build."""
 
 
 class SharedBuilds:
-    def __init__(self, sessions: Sessions, shop: Workshop, store: ObjectStore) -> None:
+    def __init__(self, sessions: Sessions, toolchain: BuildToolchain, store: ObjectStore) -> None:
         self._sessions = sessions
-        self._shop = shop
-        self._wheels = WheelStore(store, work=shop.work, fetched=shop.wheels)
+        self._toolchain = toolchain
+        self._wheels = WheelStore(store, work=toolchain.work, fetched=toolchain.wheels)
 
     def get(self, request: EnvironmentRequest) -> BuiltEnvironment:
         """The environment, used by the generation from then on. Raises BuildFailed."""
@@ -76,7 +76,7 @@ class SharedBuilds:
             row = repository.published_environment(work.session, answer[0]) if answer else None
             if answer is None or row is None:
                 return None
-            name, lock = row.folder, EnvironmentLock(answer[1], row.python_version, self._shop.platform)
+            name, lock = row.folder, EnvironmentLock(answer[1], row.python_version, self._toolchain.platform)
         built = self._usable(name, lock, request)
         if built is None:
             return None
@@ -88,9 +88,9 @@ class SharedBuilds:
 
     def _usable(self, name: str, lock: EnvironmentLock, request: EnvironmentRequest) -> BuiltEnvironment | None:
         """What was published, if every machine can have it: from the object store, where it is put if it is here."""
-        here = self._shop.environments.find(lock.digest)
+        here = self._toolchain.environments.find(lock.digest)
         if self._wheels.has(lock.digest):
-            return here or self._shop.environments.elsewhere(name, lock)
+            return here or self._toolchain.environments.elsewhere(name, lock)
         if here is not None:
             request.progress.say(f"the environment {here.name} is not in the object store yet; packing it")
             with self._wheels.packing(here, request.progress.say):
@@ -109,10 +109,10 @@ class SharedBuilds:
 
     def _build(self, request: EnvironmentRequest, held: Claim, *, known_lock: str | None) -> BuiltEnvironment:
         order = replace(request.order, known_lock=known_lock)
-        with heartbeat(self._sessions, held) as beating, cut_when_lost(beating, request.alive):
+        with heartbeat(self._sessions, held) as beating, cancel_when_lease_lost(beating, request.alive):
             try:
                 return build_environment(
-                    self._shop,
+                    self._toolchain,
                     order,
                     already_built=lambda lock: self._adopt(request, held, lock),
                     packing=self._wheels.packing,

@@ -23,22 +23,22 @@ _LINES_KEPT = 2000
 OnLine = Callable[[str], None]
 
 
-class BuildInterrupted(Exception):
+class BuildCancelled(Exception):
     """The build was told to stop: what it was doing is undone and counts for nothing."""
 
 
-class Lifeline:
+class CancellationToken:
     """One pipe for all the programs of one build."""
 
     def __init__(self) -> None:
         self.read_end, self._write_end = os.pipe()
         self._lock = threading.Lock()
         self._closed = False
-        self.is_cut = False
+        self.is_cancelled = False
 
-    def cut(self) -> None:
+    def cancel(self) -> None:
         """End every program of the build. Callable from any thread, any number of times."""
-        self.is_cut = True
+        self.is_cancelled = True
         self._close_write_end()
 
     def close(self) -> None:
@@ -53,8 +53,8 @@ class Lifeline:
 
 
 @contextmanager
-def lifeline() -> Iterator[Lifeline]:
-    held = Lifeline()
+def cancellation_token() -> Iterator[CancellationToken]:
+    held = CancellationToken()
     try:
         yield held
     finally:
@@ -77,18 +77,18 @@ def run(
     *,
     environ: Mapping[str, str],
     cwd: Path,
-    alive: Lifeline,
+    alive: CancellationToken,
     on_line: OnLine,
     user: int | None = None,
     drop_output: bool = False,
     timeout: float = _LONGEST_SECONDS,
 ) -> Finished:
-    """Run a program to its end. Raises BuildInterrupted when the lifeline was cut meanwhile.
+    """Run a program to its end. Raises BuildCancelled when the lifeline was cut meanwhile.
 
     With `drop_output` only standard error is read.
     """
-    if alive.is_cut:
-        raise BuildInterrupted
+    if alive.is_cancelled:
+        raise BuildCancelled
     with subprocess.Popen(
         [*_keeper_command(alive, cwd, user), "--", *map(str, command)],
         env=dict(environ),
@@ -106,8 +106,8 @@ def run(
             exit_code = process.wait()
         finally:
             process.terminate()
-    if alive.is_cut:
-        raise BuildInterrupted
+    if alive.is_cancelled:
+        raise BuildCancelled
     return Finished(exit_code, "\n".join(output))
 
 
@@ -125,7 +125,7 @@ def _end(process: subprocess.Popen[str], timeout: float, on_line: OnLine) -> Non
     process.terminate()
 
 
-def _keeper_command(alive: Lifeline, cwd: Path, user: int | None) -> list[str]:
+def _keeper_command(alive: CancellationToken, cwd: Path, user: int | None) -> list[str]:
     options = ["--lifeline", str(alive.read_end), "--umask", "022", "--nice", str(_NICENESS), "--cwd", str(cwd)]
     identity = [] if user is None else ["--uid", str(user), "--gid", str(user)]
     return [sys.executable, "-I", "-S", shim.__file__, *options, *identity]

@@ -18,7 +18,7 @@ from modelyard.core.environments.folder import Environments
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class BuildToolchain:
     environments: Environments
     interpreters: Interpreters
     uv: Uv
@@ -30,7 +30,7 @@ class Workshop:
     """Those that were brought from the object store, to make environments of other machines here."""
     environ: Mapping[str, str]
     platform: str
-    guest_user: int | None
+    worker_user: int | None
 
     def spec_hash(self, spec: EnvironmentSpec) -> str:
         return spec.digest(platform=self.platform, machine_sources=self.pip.sources)
@@ -45,7 +45,9 @@ class Workshop:
         return AvailablePythons(f"{sys.version_info[0]}.{sys.version_info[1]}", self.interpreters.minors())
 
 
-def open_workshop(data_dir: DataDir, *, environ: Mapping[str, str], home: Path, guest_user: int | None) -> Workshop:
+def open_toolchain(
+    data_dir: DataDir, *, environ: Mapping[str, str], home: Path, worker_user: int | None
+) -> BuildToolchain:
     """`environ` and `home` are the platform account's: its pip configuration, its interpreters, its proxies."""
     pip = read_pip_configuration(environ, home=home, prefix=Path(sys.prefix))
     fetched = data_dir.runtime / "python"
@@ -53,9 +55,9 @@ def open_workshop(data_dir: DataDir, *, environ: Mapping[str, str], home: Path, 
     work = data_dir.package_cache / "work"
     folders = UvFolders(data_dir.package_cache / "uv", work=work, local_files=local_files, interpreters=fetched)
     places = SearchPlaces.of(environ, home=home, fetched=fetched)
-    return Workshop(
+    return BuildToolchain(
         environments=Environments(data_dir.environments),
-        interpreters=Interpreters(places, user=guest_user, copies=fetched),
+        interpreters=Interpreters(places, user=worker_user, copies=fetched),
         uv=Uv(folders, environ=environ, pip=pip),
         pip=pip,
         work=work,
@@ -64,7 +66,7 @@ def open_workshop(data_dir: DataDir, *, environ: Mapping[str, str], home: Path, 
         wheels=data_dir.package_cache / "wheels",
         environ=environ,
         platform=this_platform(),
-        guest_user=guest_user,
+        worker_user=worker_user,
     )
 
 

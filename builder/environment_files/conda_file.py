@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from yaml.nodes import MappingNode, Node, SequenceNode
 
-from builder.environment_files.declared_line import DeclaredLine
+from builder.environment_files.declared_line import PipLine
 from builder.environment_files.python_version import PythonRequest, conda_version
 from builder.environment_files.yaml_nodes import compose, described, entries, entry, line, text_of
 from builder.errors import CondaPackagesNotSupported, InvalidCondaFile
@@ -18,7 +18,7 @@ _INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
 @dataclass(frozen=True, slots=True)
 class CondaFile:
     python: PythonRequest
-    pip_lines: tuple[DeclaredLine, ...]
+    pip_lines: tuple[PipLine, ...]
     notes: tuple[str, ...]
 
 
@@ -77,7 +77,7 @@ def _python(packages: list[_CondaPackage], name: str) -> PythonRequest:
     return conda_version(asked[0].version, where=f"{name}, line {asked[0].line}") if asked else PythonRequest()
 
 
-def _pip_section(section: MappingNode, name: str) -> list[DeclaredLine]:
+def _pip_section(section: MappingNode, name: str) -> list[PipLine]:
     for key, _ in section.value:
         if text_of(key) != "pip":
             raise InvalidCondaFile(f"{name}, line {line(key)}: {described(key)} is no section; only 'pip:' is")
@@ -93,13 +93,13 @@ def _pip_section(section: MappingNode, name: str) -> list[DeclaredLine]:
     return [_pip_line(item, name) for item in node.value]
 
 
-def _pip_line(node: Node, name: str) -> DeclaredLine:
+def _pip_line(node: Node, name: str) -> PipLine:
     text = text_of(node)
     if text is None:
         raise InvalidCondaFile(
             f"{name}, line {line(node)}: a pip requirement must be text like 'numpy==1.23.5', not {described(node)}"
         )
-    return DeclaredLine(text, f"{name}, line {line(node)}")
+    return PipLine(text, f"{name}, line {line(node)}")
 
 
 def _ignored(package: _CondaPackage, name: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class DeclaredLine:
+class PipLine:
     text: str
     where: str
     """What the user is pointed at: "conda.yaml, line 7"."""

@@ -25,7 +25,7 @@ _NO_BOUNDS = ("pandas", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class ImpliedRequirement:
     requirement: str
     reason: str
 
@@ -34,19 +34,19 @@ class Need:
         return f"added {self.requirement}: {self.reason}"
 
 
-def missing_needs(requirements: Sequence[str], *, mlflow_version: str | None) -> list[Need]:
+def implied_requirements(requirements: Sequence[str], *, mlflow_version: str | None) -> list[ImpliedRequirement]:
     """`mlflow_version` is the one that MLmodel names."""
     listed = {distribution_name(line) for line in requirements}
     needs = [] if listed.intersection(_MLFLOW) else [_mlflow(mlflow_version)]
     mlflow = _listed_mlflow(requirements) or (_release(mlflow_version) if needs else None)
     frames = (frame for frame in _frame_needs(mlflow) if distribution_name(frame) not in listed)
-    needs.extend(Need(frame, "MLflow loads no model without it") for frame in frames)
+    needs.extend(ImpliedRequirement(frame, "MLflow loads no model without it") for frame in frames)
     if mlflow is not None and mlflow < _FIRST_MLFLOW_WITHOUT_PKG_RESOURCES and _setuptools_is_free(requirements):
         needs.append(_setuptools(str(mlflow)))
     return needs
 
 
-def needs_of_lock(lock: EnvironmentLock, requirements: Sequence[str]) -> list[Need]:
+def requirements_implied_by_lock(lock: EnvironmentLock, requirements: Sequence[str]) -> list[ImpliedRequirement]:
     """What shows only once MLflow's version is resolved."""
     mlflow = _release(lock.versions.get("mlflow-skinny") or lock.versions.get("mlflow"))
     if mlflow is None or mlflow >= _FIRST_MLFLOW_WITHOUT_PKG_RESOURCES:
@@ -57,13 +57,15 @@ def needs_of_lock(lock: EnvironmentLock, requirements: Sequence[str]) -> list[Ne
     return [_setuptools(str(mlflow))]
 
 
-def _mlflow(version: str | None) -> Need:
+def _mlflow(version: str | None) -> ImpliedRequirement:
     reason = "the model lists no mlflow, and a scoring script loads it with mlflow.pyfunc"
     if version is None:
-        return Need("mlflow-skinny", f"{reason}; MLmodel names no version")
+        return ImpliedRequirement("mlflow-skinny", f"{reason}; MLmodel names no version")
     if _release(version) is None:
-        return Need("mlflow-skinny", f"{reason}; MLmodel names {version}, which is not a released version")
-    return Need(f"mlflow-skinny=={version}", reason)
+        return ImpliedRequirement(
+            "mlflow-skinny", f"{reason}; MLmodel names {version}, which is not a released version"
+        )
+    return ImpliedRequirement(f"mlflow-skinny=={version}", reason)
 
 
 def _frame_needs(mlflow: Version | None) -> tuple[str, ...]:
@@ -72,8 +74,10 @@ def _frame_needs(mlflow: Version | None) -> tuple[str, ...]:
     return next((needs for below, needs in _BOUNDS if mlflow < below), _NO_BOUNDS)
 
 
-def _setuptools(mlflow: str) -> Need:
-    return Need(SETUPTOOLS_WITH_PKG_RESOURCES, f"MLflow {mlflow} imports pkg_resources, which later ones do not have")
+def _setuptools(mlflow: str) -> ImpliedRequirement:
+    return ImpliedRequirement(
+        SETUPTOOLS_WITH_PKG_RESOURCES, f"MLflow {mlflow} imports pkg_resources, which later ones do not have"
+    )
 
 
 def _listed_mlflow(requirements: Sequence[str]) -> Version | None:

@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Iterator
 
-from builder.environment_files.declared_line import DeclaredLine
+from builder.environment_files.declared_line import PipLine
 from builder.errors import InvalidRequirement
 
 _SHORT = {"-r": "requirement", "-c": "constraint", "-i": "index-url", "-f": "find-links", "-e": "editable"}
@@ -26,7 +26,7 @@ _ALONE = frozenset({"no-index", "pre", "prefer-binary", "require-hashes"})
 _OTHER_NAMES = {"pypi-url": "index-url"}
 
 
-def split_options(line: DeclaredLine) -> Iterator[tuple[str, str]]:
+def split_options(line: PipLine) -> Iterator[tuple[str, str]]:
     """Each option of the line with its value, by long name; options without one have an empty value."""
     words = _words(line)
     while words:
@@ -41,14 +41,14 @@ def split_options(line: DeclaredLine) -> Iterator[tuple[str, str]]:
             raise InvalidRequirement(f"{line.where}: {line.text!r} lacks the value of --{option}")
 
 
-def _words(line: DeclaredLine) -> list[str]:
+def _words(line: PipLine) -> list[str]:
     try:
         return shlex.split(line.text, comments=True)
     except ValueError as error:
         raise InvalidRequirement(f"{line.where}: {line.text!r} cannot be read: {error}") from None
 
 
-def _option(word: str, line: DeclaredLine) -> tuple[str, str | None]:
+def _option(word: str, line: PipLine) -> tuple[str, str | None]:
     found = re.match(r"^--([a-z-]+)(?:=(.*))?$", word, re.DOTALL)
     if found is not None:
         name = _OTHER_NAMES.get(found[1], found[1])

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.environment_files.conda_file import parse_conda_file
-from builder.environment_files.declared_line import DeclaredLine
-from builder.environment_files.implied_requirements import missing_needs
+from builder.environment_files.declared_line import PipLine
+from builder.environment_files.implied_requirements import implied_requirements
 from builder.environment_files.model_paths import path_in_model, read_text
 from builder.environment_files.python_env_file import parse_python_env_file
 from builder.environment_files.python_version import (
@@ -52,7 +52,7 @@ class _Declared:
     name: str
     folder: Path
     python: PythonRequest
-    lines: tuple[DeclaredLine, ...]
+    lines: tuple[PipLine, ...]
     notes: tuple[str, ...] = ()
 
 
@@ -70,7 +70,7 @@ def plan_from_conda_file(text: str, model_folder: Path, mlmodel: MLModel, python
 def _plan(declared: _Declared, folder: Path, mlmodel: MLModel, pythons: AvailablePythons) -> EnvironmentPlan:
     python = _python(declared, mlmodel, pythons)
     asked = collect(folder, declared.folder, declared.lines)
-    needs = missing_needs(asked.lines, mlflow_version=mlmodel.mlflow_version)
+    needs = implied_requirements(asked.lines, mlflow_version=mlmodel.mlflow_version)
     spec = EnvironmentSpec(
         python=python.minor,
         asked_patch=python.patch,
@@ -96,7 +96,7 @@ def _declared(folder: Path, mlmodel: MLModel) -> _Declared:
         parsed = parse_python_env_file(read_text(folder / python_env, name=python_env), name=python_env)
         return _Declared(python_env, (folder / python_env).parent, parsed.python, parsed.pip_lines)
     if _present(folder, _REQUIREMENTS_FILE):
-        line = DeclaredLine(f"-r {_REQUIREMENTS_FILE}", "the model folder")
+        line = PipLine(f"-r {_REQUIREMENTS_FILE}", "the model folder")
         return _Declared(_REQUIREMENTS_FILE, folder, PythonRequest(), (line,))
     raise NoEnvironmentFile
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from yaml.nodes import SequenceNode
 
-from builder.environment_files.declared_line import DeclaredLine
+from builder.environment_files.declared_line import PipLine
 from builder.environment_files.python_version import PythonRequest, exact_version
 from builder.environment_files.yaml_nodes import compose, described, entries, entry, line, text_of
 from builder.errors import InvalidPythonEnvFile
@@ -13,7 +13,7 @@ from builder.errors import InvalidPythonEnvFile
 @dataclass(frozen=True, slots=True)
 class PythonEnvFile:
     python: PythonRequest
-    pip_lines: tuple[DeclaredLine, ...]
+    pip_lines: tuple[PipLine, ...]
 
 
 def parse_python_env_file(text: str, *, name: str = "python_env.yaml") -> PythonEnvFile:
@@ -31,5 +31,5 @@ def parse_python_env_file(text: str, *, name: str = "python_env.yaml") -> Python
         written = text_of(item)
         if written is None:
             raise InvalidPythonEnvFile(f"{name}, line {line(item)}: a dependency must be text, not {described(item)}")
-        lines.append(DeclaredLine(written, f"{name}, line {line(item)}"))
+        lines.append(PipLine(written, f"{name}, line {line(item)}"))
     return PythonEnvFile(exact_version(python, where=name) if python else PythonRequest(), tuple(lines))

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.requirements import InvalidRequirement as UnreadableRequirement
 from packaging.requirements import Requirement
 
-from builder.environment_files.declared_line import DeclaredLine
+from builder.environment_files.declared_line import PipLine
 from builder.environment_files.model_paths import path_in_model, read_text
 from builder.environment_files.pip_options import split_options
 from builder.errors import InvalidRequirement
@@ -35,7 +35,7 @@ class DeclaredRequirements:
     notes: tuple[str, ...]
 
 
-def collect(model_folder: Path, base: Path, declared: Iterable[DeclaredLine]) -> DeclaredRequirements:
+def collect(model_folder: Path, base: Path, declared: Iterable[PipLine]) -> DeclaredRequirements:
     """Read the lines, which stand in a file of the folder `base`."""
     reading = _Reading(model_folder)
     for line in declared:
@@ -43,7 +43,7 @@ def collect(model_folder: Path, base: Path, declared: Iterable[DeclaredLine]) ->
     return reading.result()
 
 
-def lines_of(text: str, *, name: str) -> Iterator[DeclaredLine]:
+def lines_of(text: str, *, name: str) -> Iterator[PipLine]:
     """The lines of a requirements file: comments gone, continuations joined."""
     joined, started = "", 0
     for number, raw in enumerate(text.splitlines(), 1):
@@ -53,10 +53,10 @@ def lines_of(text: str, *, name: str) -> Iterator[DeclaredLine]:
             joined += stripped[:-1]
             continue
         if (joined + stripped).strip():
-            yield DeclaredLine((joined + stripped).strip(), f"{name}, line {started}")
+            yield PipLine((joined + stripped).strip(), f"{name}, line {started}")
         joined, started = "", 0
     if joined.strip():
-        yield DeclaredLine(joined.strip(), f"{name}, line {started}")
+        yield PipLine(joined.strip(), f"{name}, line {started}")
 
 
 def parsed(line: str) -> Requirement | None:
@@ -89,7 +89,7 @@ class _Reading:
     options: dict[str, list[str]] = field(default_factory=dict)
     open_files: list[Path] = field(default_factory=list)
 
-    def read(self, line: DeclaredLine, base: Path, *, constraint: bool = False) -> None:
+    def read(self, line: PipLine, base: Path, *, constraint: bool = False) -> None:
         text = line.text.strip()
         if text.startswith("-"):
             for option, value in split_options(line):
@@ -113,7 +113,7 @@ class _Reading:
         files = tuple(self.local_files.values())
         return DeclaredRequirements(tuple(self.lines), tuple(self.constraints), sources, files, tuple(self.notes))
 
-    def _option(self, option: str, value: str, line: DeclaredLine, base: Path, constraint: bool) -> None:
+    def _option(self, option: str, value: str, line: PipLine, base: Path, constraint: bool) -> None:
         special: Mapping[str, Callable[[], None]] = {
             "requirement": lambda: self._file(value, line, base, constraint=constraint),
             "constraint": lambda: self._file(value, line, base, constraint=True),
@@ -128,7 +128,7 @@ class _Reading:
         else:
             self.options.setdefault(option, []).extend(_values(option, value))
 
-    def _file(self, name: str, line: DeclaredLine, base: Path, *, constraint: bool) -> None:
+    def _file(self, name: str, line: PipLine, base: Path, *, constraint: bool) -> None:
         if _URL.match(name):
             raise InvalidRequirement(
                 f"{line.where} reads {name!r} from the network; put the file into the model folder"
@@ -142,7 +142,7 @@ class _Reading:
             self.read(inner, path.parent, constraint=constraint)
         self.open_files.pop()
 
-    def _find_links(self, value: str, line: DeclaredLine, base: Path) -> None:
+    def _find_links(self, value: str, line: PipLine, base: Path) -> None:
         if _URL.match(value):
             self.options.setdefault("find-links", []).append(value)
             return
@@ -152,16 +152,16 @@ class _Reading:
             if archive.name.endswith(_ARCHIVES) and archive.is_file():
                 self.options.setdefault("find-links", []).append(self._local_file(archive).folder)
 
-    def _refuse_editable(self, line: DeclaredLine) -> None:
+    def _refuse_editable(self, line: PipLine) -> None:
         raise InvalidRequirement(
             f"{line.where} asks for an editable install ({line.text!r}); build a wheel of it, put the wheel into the "
             "model folder and name its path"
         )
 
-    def _ignore(self, line: DeclaredLine) -> None:
+    def _ignore(self, line: PipLine) -> None:
         self.notes.append(f"{line.where}: {line.text} is ignored; uv decides this by itself")
 
-    def _requirement(self, text: str, line: DeclaredLine, base: Path) -> str:
+    def _requirement(self, text: str, line: PipLine, base: Path) -> str:
         requirement = parsed(text)
         if requirement is not None and requirement.url is None and not _looks_like_path(text):
             return text
@@ -175,7 +175,7 @@ class _Reading:
             return text
         return self._local_requirement(text, line, base)
 
-    def _local_requirement(self, text: str, line: DeclaredLine, base: Path) -> str:
+    def _local_requirement(self, text: str, line: PipLine, base: Path) -> str:
         found = _EXTRAS_OR_MARKER.match(text)
         if found is None or not _looks_like_path(text):
             raise InvalidRequirement(f"{line.where}: {text!r} is not a requirement that pip reads; write name==version")

@@ -7,12 +7,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from builder.supervised_process import Lifeline, run
+from builder.supervised_process import CancellationToken, run
 
 _TESTS = r"/tests/"
 
 
-def compile_bytecode(environment: Path, *, alive: Lifeline, say: Callable[[str], None]) -> None:
+def compile_bytecode(environment: Path, *, alive: CancellationToken, say: Callable[[str], None]) -> None:
     """Files that do not compile (templates, Python 2) are left as they are."""
     packages = environment.glob("lib/python3.*/site-packages")
     run(

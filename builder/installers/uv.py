@@ -12,7 +12,7 @@ from builder.installers.environ import installer_environ
 from builder.installers.pip_configuration import PipConfiguration
 from builder.installers.uv_errors import failure_sentence, redacted
 from builder.interpreters.probe import Interpreter
-from builder.supervised_process import Finished, Lifeline, run
+from builder.supervised_process import CancellationToken, Finished, run
 from builder.work_folder import work_folder
 from modelyard.core.domain.environment_spec import (
     LOCAL_FILES_VARIABLE,
@@ -54,7 +54,7 @@ class Uv:
         )
 
     def resolve(
-        self, spec: EnvironmentSpec, interpreter: Interpreter, *, platform: str, alive: Lifeline, say: Say
+        self, spec: EnvironmentSpec, interpreter: Interpreter, *, platform: str, alive: CancellationToken, say: Say
     ) -> EnvironmentLock:
         """Raises ResolutionFailed with the resolver's own sentence."""
         with work_folder(self._folders.work) as folder:
@@ -75,7 +75,7 @@ class Uv:
         return EnvironmentLock(text=text, python=interpreter.version, platform=platform)
 
     def install(
-        self, lock: EnvironmentLock, environment: Path, sources: PackageSources, *, alive: Lifeline, say: Say
+        self, lock: EnvironmentLock, environment: Path, sources: PackageSources, *, alive: CancellationToken, say: Say
     ) -> None:
         """Install exactly the lock. Raises InstallFailed with what uv says about it."""
         with work_folder(self._folders.work) as folder:
@@ -88,7 +88,7 @@ class Uv:
         if not ended.succeeded:
             raise InstallFailed(failure_sentence(ended.output))
 
-    def install_wheels(self, wheels: Sequence[Path], environment: Path, *, alive: Lifeline, say: Say) -> None:
+    def install_wheels(self, wheels: Sequence[Path], environment: Path, *, alive: CancellationToken, say: Say) -> None:
         """Install exactly these files, asking nobody. Raises InstallFailed with what uv says about it."""
         with work_folder(self._folders.work) as folder:
             _write_lines(folder / "wheels.txt", [wheel.as_uri() for wheel in wheels])
@@ -100,7 +100,7 @@ class Uv:
         if not ended.succeeded:
             raise InstallFailed(failure_sentence(ended.output))
 
-    def fetch_interpreter(self, minor: str, *, alive: Lifeline, say: Say) -> str | None:
+    def fetch_interpreter(self, minor: str, *, alive: CancellationToken, say: Say) -> str | None:
         """Install a Python; returns why it could not be had, or None."""
         target = self._folders.interpreters
         target.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ class Uv:
         return None if ended.succeeded else failure_sentence(ended.output)
 
     def _run(
-        self, command: Sequence[str | Path], *, cwd: Path, alive: Lifeline, say: Say, drop_output: bool = False
+        self, command: Sequence[str | Path], *, cwd: Path, alive: CancellationToken, say: Say, drop_output: bool = False
     ) -> Finished:
         return run(
             [find_uv_bin(), *command],

@@ -10,7 +10,7 @@ from pathlib import Path
 from builder.errors import InstallFailed
 from builder.installers.environ import installer_environ
 from builder.interpreters.probe import Interpreter
-from builder.supervised_process import Lifeline, run
+from builder.supervised_process import CancellationToken, run
 
 
 def create_environment(
@@ -19,7 +19,7 @@ def create_environment(
     *,
     app_data: Path,
     environ: Mapping[str, str],
-    alive: Lifeline,
+    alive: CancellationToken,
     say: Callable[[str], None],
 ) -> None:
     options = ["--quiet", "--no-seed", "--no-vcs-ignore", "--activators", "bash", "--app-data", str(app_data)]

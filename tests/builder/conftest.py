@@ -1,4 +1,4 @@
-"""A workshop for the whole session, model folders, and small packages to build environments of."""
+"""A toolchain for the whole session, model folders, and small packages to build environments of."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from builder.environment_build import BuildOrder, Packing, build_environment
-from builder.supervised_process import lifeline
-from builder.toolchain import Workshop, open_workshop
+from builder.supervised_process import cancellation_token
+from builder.toolchain import BuildToolchain, open_toolchain
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
 from modelyard.core.environments.folder import BuiltEnvironment
 from tests.builder.packages import PackageIndex, served
 
-GUEST = 64042 if os.getuid() == 0 else None
+WORKER_USER = 64042 if os.getuid() == 0 else None
 
 MLMODEL = """\
 artifact_path: model
@@ -56,19 +56,21 @@ class Recorder:
 
 
 @pytest.fixture(scope="session")
-def workshop(session_data_dir: DataDir) -> Workshop:
-    return open_workshop(session_data_dir, environ=os.environ, home=Path.home(), guest_user=GUEST)
+def toolchain(session_data_dir: DataDir) -> BuildToolchain:
+    return open_toolchain(session_data_dir, environ=os.environ, home=Path.home(), worker_user=WORKER_USER)
 
 
 @pytest.fixture
-def small_shop(tmp_path_factory: pytest.TempPathFactory, session_data_dir: DataDir, workshop: Workshop) -> Workshop:
-    """A workshop whose environments and caches are this test's own, and which knows no index of this machine."""
+def isolated_toolchain(
+    tmp_path_factory: pytest.TempPathFactory, session_data_dir: DataDir, toolchain: BuildToolchain
+) -> BuildToolchain:
+    """A toolchain whose environments and caches are this test's own, and which knows no index of this machine."""
     own = DataDir(session_data_dir.root / tmp_path_factory.mktemp("own").name)
     own.prepare()
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
     environ["PIP_CONFIG_FILE"] = os.devnull
-    shop = open_workshop(own, environ=environ, home=Path.home(), guest_user=GUEST)
-    return replace(shop, interpreters=workshop.interpreters)
+    isolated = open_toolchain(own, environ=environ, home=Path.home(), worker_user=WORKER_USER)
+    return replace(isolated, interpreters=toolchain.interpreters)
 
 
 @pytest.fixture
@@ -110,7 +112,7 @@ def spec_from(index: PackageIndex, *requirements: str, python: str = "3.11", **o
 
 
 def build(
-    shop: Workshop,
+    toolchain: BuildToolchain,
     spec: EnvironmentSpec,
     progress: Recorder,
     *,
@@ -120,11 +122,11 @@ def build(
     **options,
 ) -> BuiltEnvironment:
     """Build without a database: what is complete on disk counts as published."""
-    with lifeline() as alive:
+    with cancellation_token() as alive:
         return build_environment(
-            shop,
+            toolchain,
             BuildOrder(spec, folder, modules, **options),
-            already_built=lambda lock: shop.environments.find(lock.digest),
+            already_built=lambda lock: toolchain.environments.find(lock.digest),
             packing=packing,
             publish=lambda built: None,
             progress=progress,

@@ -6,10 +6,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.toolchain import Workshop
+from builder.toolchain import BuildToolchain
 from modelyard.core.data_dir import DataDir
 from modelyard.core.environments.folder import BuiltEnvironment, Environments
-from tests.builder.conftest import GUEST
+from tests.builder.conftest import WORKER_USER
 
 _NOWHERE = "http://127.0.0.1:9/simple"
 
@@ -61,7 +61,7 @@ class Machine:
             "HOME": os.environ["HOME"],
             "MODELYARD_DATA_DIR": str(self.data_dir.root),
             "MODELYARD_STORAGE_URL": self.objects.as_uri(),
-            "MODELYARD_GUEST_UID": str(GUEST or 64042),
+            "MODELYARD_GUEST_UID": str(WORKER_USER or 64042),
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_INDEX_URL": _NOWHERE,
             "UV_DEFAULT_INDEX": _NOWHERE,
@@ -70,13 +70,13 @@ class Machine:
         }
 
 
-def other_machine(folder: Path, workshop: Workshop) -> Machine:
+def other_machine(folder: Path, toolchain: BuildToolchain) -> Machine:
     data_dir = DataDir(folder / "other")
     data_dir.prepare()
     # One copy of an interpreter is enough for all machines, and virtualenv unpacks its own files once.
-    (data_dir.runtime / "python").symlink_to(workshop.interpreters._copies)
-    workshop.virtualenv_data.mkdir(exist_ok=True)
-    (data_dir.package_cache / "virtualenv").symlink_to(workshop.virtualenv_data)
+    (data_dir.runtime / "python").symlink_to(toolchain.interpreters._copies)
+    toolchain.virtualenv_data.mkdir(exist_ok=True)
+    (data_dir.package_cache / "virtualenv").symlink_to(toolchain.virtualenv_data)
     return Machine(data_dir, folder / "objects")
 
 

@@ -13,7 +13,7 @@ from builder.wheels.wheel_store import WheelStore
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.domain.mlmodel import parse_mlmodel
 from modelyard.core.environments.folder import BuiltEnvironment
-from tests.builder.conftest import GUEST, Recorder, build
+from tests.builder.conftest import WORKER_USER, Recorder, build
 from tests.builder.machines import distributions, files, other_machine
 
 CONDA = """\
@@ -77,24 +77,24 @@ print(json.dumps({
 """
 
 
-def built(workshop, folder: Path, files: dict[str, str]) -> tuple[BuiltEnvironment, Recorder]:
+def built(toolchain, folder: Path, files: dict[str, str]) -> tuple[BuiltEnvironment, Recorder]:
     for name, text in files.items():
         (folder / name).write_text(text)
     mlmodel, progress = parse_mlmodel((folder / "MLmodel").read_bytes()), Recorder()
-    plan = plan_environment(folder, mlmodel, workshop.pythons())
+    plan = plan_environment(folder, mlmodel, toolchain.pythons())
     progress.lines += plan.notes
     modules = modules_to_import(mlmodel)
-    return build(workshop, plan.spec, progress, modules=modules, model_created_at=mlmodel.created_at), progress
+    return build(toolchain, plan.spec, progress, modules=modules, model_created_at=mlmodel.created_at), progress
 
 
 @pytest.fixture(scope="module")
-def documented(workshop, tmp_path_factory):
-    return built(workshop, tmp_path_factory.mktemp("documented"), {"conda.yaml": CONDA, "MLmodel": MLMODEL})
+def documented(toolchain, tmp_path_factory):
+    return built(toolchain, tmp_path_factory.mktemp("documented"), {"conda.yaml": CONDA, "MLmodel": MLMODEL})
 
 
 @pytest.fixture(scope="module")
-def old(workshop, tmp_path_factory):
-    return built(workshop, tmp_path_factory.mktemp("old"), {"conda.yaml": OLD_CONDA, "MLmodel": OLD_MLMODEL})
+def old(toolchain, tmp_path_factory):
+    return built(toolchain, tmp_path_factory.mktemp("old"), {"conda.yaml": OLD_CONDA, "MLmodel": OLD_MLMODEL})
 
 
 def scored(environment: BuiltEnvironment, folder: Path, *train_options: str) -> dict:
@@ -121,13 +121,13 @@ print(mlflow.pyfunc.load_model(sys.argv[1]).predict(pandas.DataFrame({"a": [0.5,
 
 @pytest.mark.long
 def test_on_another_machine_it_is_made_again_without_an_index_and_predicts_the_same(
-    documented, workshop, passable_folder, tmp_path
+    documented, toolchain, passable_folder, tmp_path
 ):
     environment, _ = documented
     objects = FolderStore(passable_folder / "objects")
-    with WheelStore(objects, work=workshop.work, fetched=workshop.wheels).packing(environment, print):
+    with WheelStore(objects, work=toolchain.work, fetched=toolchain.wheels).packing(environment, print):
         pass
-    again = other_machine(passable_folder, workshop).restore(environment.lock.digest)
+    again = other_machine(passable_folder, toolchain).restore(environment.lock.digest)
     assert distributions(again) == distributions(environment)
     assert files(again) == files(environment)
     run(environment, _TRAIN, tmp_path / "model")
@@ -154,8 +154,8 @@ class TestTheDocumentedEnvironment:
             check=False,
             env={"HOME": "/nonexistent"},
             cwd="/",
-            user=GUEST,
-            group=GUEST,
+            user=WORKER_USER,
+            group=WORKER_USER,
             capture_output=True,
         )
         assert answer.returncode == 0, answer.stderr

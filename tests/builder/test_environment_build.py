@@ -14,29 +14,29 @@ import pytest
 from packaging.version import Version
 
 from builder.environment_build import BuildOrder, build_environment
-from builder.environment_files.declared_line import DeclaredLine
+from builder.environment_files.declared_line import PipLine
 from builder.environment_files.requirement_lines import collect
 from builder.errors import ImportCheckFailed, InstallFailed, ResolutionFailed
-from builder.supervised_process import BuildInterrupted, lifeline
+from builder.supervised_process import BuildCancelled, cancellation_token
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
-from tests.builder.conftest import GUEST, build, spec_from
+from tests.builder.conftest import WORKER_USER, build, spec_from
 from tests.builder.packages import make_wheel
 
 CREATED = datetime(2021, 6, 1, tzinfo=UTC)
 
 
-def nothing_half_made(shop) -> bool:
-    shop.environments.remove_abandoned()
-    return shop.environments.all() == [] and not any(shop.environments._root.iterdir())
+def nothing_half_made(toolchain) -> bool:
+    toolchain.environments.remove_abandoned()
+    return toolchain.environments.all() == [] and not any(toolchain.environments._root.iterdir())
 
 
 class TestBuilding:
-    def test_an_environment_has_exactly_what_was_resolved(self, small_shop, index, progress):
+    def test_an_environment_has_exactly_what_was_resolved(self, isolated_toolchain, index, progress):
         index.add("alpha", "1.0", requires=["beta>=1"])
         index.add("beta", "1.5")
         index.add("beta", "2.0")
         built = build(
-            small_shop, spec_from(index, "alpha", constraints=("beta<2",)), progress, modules=("alpha", "beta")
+            isolated_toolchain, spec_from(index, "alpha", constraints=("beta<2",)), progress, modules=("alpha", "beta")
         )
         assert built.lock.versions == {"alpha": "1.0", "beta": "1.5"}
         assert "--hash=sha256:" in built.lock.text
@@ -44,26 +44,28 @@ class TestBuilding:
         assert built.folder.name.startswith(built.lock.digest[:16])
         assert subprocess.run([built.python, "-c", "import alpha, beta"], check=False).returncode == 0
 
-    def test_the_same_lock_is_built_once(self, small_shop, index, progress):
+    def test_the_same_lock_is_built_once(self, isolated_toolchain, index, progress):
         index.add("alpha")
-        first = build(small_shop, spec_from(index, "alpha"), progress, modules=("alpha",))
-        second = build(small_shop, spec_from(index, "alpha==1.0"), progress, modules=("alpha",))
+        first = build(isolated_toolchain, spec_from(index, "alpha"), progress, modules=("alpha",))
+        second = build(isolated_toolchain, spec_from(index, "alpha==1.0"), progress, modules=("alpha",))
         assert first.folder == second.folder
         assert progress.steps == ["resolving", "installing", "checking", "resolving"]
 
-    def test_a_known_lock_is_not_resolved_again(self, small_shop, index, progress):
+    def test_a_known_lock_is_not_resolved_again(self, isolated_toolchain, index, progress):
         index.add("alpha", "1.0")
         index.add("alpha", "2.0")
-        known = build(small_shop, spec_from(index, "alpha<2"), progress, modules=("alpha",)).lock
-        again = build(small_shop, spec_from(index, "alpha"), progress, modules=("alpha",), known_lock=known.text)
+        known = build(isolated_toolchain, spec_from(index, "alpha<2"), progress, modules=("alpha",)).lock
+        again = build(
+            isolated_toolchain, spec_from(index, "alpha"), progress, modules=("alpha",), known_lock=known.text
+        )
         assert again.lock.digest == known.digest
         assert "known from an earlier build" in progress.log
 
-    def test_everything_is_compiled_and_readable_for_guests_but_not_writable(self, small_shop, index, progress):
+    def test_everything_is_compiled_and_readable_for_guests_but_not_writable(self, isolated_toolchain, index, progress):
         index.add("alpha", code="x = 1\n")
         before = os.umask(0o077)
         try:
-            built = build(small_shop, spec_from(index, "alpha"), progress, modules=("alpha",))
+            built = build(isolated_toolchain, spec_from(index, "alpha"), progress, modules=("alpha",))
         finally:
             os.umask(before)
         (compiled,) = built.folder.glob("lib/python3.11/site-packages/alpha/__pycache__/*.pyc")
@@ -72,100 +74,110 @@ class TestBuilding:
             assert mode & 0o044 == 0o044
             assert mode & 0o022 == 0
         answer = subprocess.run(
-            [built.python, "-c", "import alpha"], check=False, cwd="/", env={}, user=GUEST, group=GUEST
+            [built.python, "-c", "import alpha"], check=False, cwd="/", env={}, user=WORKER_USER, group=WORKER_USER
         )
         assert answer.returncode == 0
 
-    def test_another_patch_version_is_noted_in_the_log(self, small_shop, index, progress):
+    def test_another_patch_version_is_noted_in_the_log(self, isolated_toolchain, index, progress):
         index.add("alpha")
-        build(small_shop, spec_from(index, "alpha", asked_patch="3.11.99"), progress, modules=("alpha",))
+        build(isolated_toolchain, spec_from(index, "alpha", asked_patch="3.11.99"), progress, modules=("alpha",))
         assert "asked for Python 3.11.99, using 3.11." in progress.log
 
-    def test_every_python_of_the_machine_gets_environments(self, small_shop, index, progress):
+    def test_every_python_of_the_machine_gets_environments(self, isolated_toolchain, index, progress):
         index.add("alpha")
-        minors = [minor for minor in small_shop.interpreters.minors() if Version(minor) >= Version("3.8")]
+        minors = [minor for minor in isolated_toolchain.interpreters.minors() if Version(minor) >= Version("3.8")]
         assert minors
         for minor in minors:
-            built = build(small_shop, spec_from(index, "alpha", python=minor), progress, modules=("alpha",))
+            built = build(isolated_toolchain, spec_from(index, "alpha", python=minor), progress, modules=("alpha",))
             assert built.lock.python.startswith(f"{minor}.")
 
 
 class TestIndexes:
-    def test_the_best_version_of_all_indexes_counts_as_with_pip(self, small_shop, index, other_index, progress):
+    def test_the_best_version_of_all_indexes_counts_as_with_pip(self, isolated_toolchain, index, other_index, progress):
         index.add("alpha", "1.0")
         other_index.add("alpha", "2.0")
         for first, second in ((index, other_index), (other_index, index)):
             sources = PackageSources(index_url=first.url, extra_index_urls=(second.url,))
             built = build(
-                small_shop, EnvironmentSpec("3.11", ("alpha",), sources=sources), progress, modules=("alpha",)
+                isolated_toolchain, EnvironmentSpec("3.11", ("alpha",), sources=sources), progress, modules=("alpha",)
             )
             assert built.lock.versions == {"alpha": "2.0"}
 
-    def test_prereleases_count_when_asked_for(self, small_shop, index, progress):
+    def test_prereleases_count_when_asked_for(self, isolated_toolchain, index, progress):
         index.add("alpha", "1.0")
         index.add("alpha", "2.0rc1")
         sources = PackageSources(index_url=index.url, pre=True)
-        built = build(small_shop, EnvironmentSpec("3.11", ("alpha",), sources=sources), progress, modules=("alpha",))
+        built = build(
+            isolated_toolchain, EnvironmentSpec("3.11", ("alpha",), sources=sources), progress, modules=("alpha",)
+        )
         assert built.lock.versions == {"alpha": "2.0rc1"}
 
-    def test_find_links_that_do_not_exist_are_left_out_as_with_pip(self, small_shop, index, progress):
+    def test_find_links_that_do_not_exist_are_left_out_as_with_pip(self, isolated_toolchain, index, progress):
         index.add("alpha")
         sources = PackageSources(index_url=index.url, find_links=("/no/such/folder",))
-        build(small_shop, EnvironmentSpec("3.11", ("alpha",), sources=sources), progress, modules=("alpha",))
+        build(isolated_toolchain, EnvironmentSpec("3.11", ("alpha",), sources=sources), progress, modules=("alpha",))
         assert "find-links /no/such/folder does not exist; left out" in progress.log
 
-    def test_a_password_in_an_index_url_is_not_in_the_log(self, small_shop, index, progress):
+    def test_a_password_in_an_index_url_is_not_in_the_log(self, isolated_toolchain, index, progress):
         url = index.url.replace("://", "://me:hush@")
         spec = EnvironmentSpec("3.11", ("nosuchpackage",), sources=PackageSources(index_url=url))
         with pytest.raises(ResolutionFailed) as failure:
-            build(small_shop, spec, progress)
+            build(isolated_toolchain, spec, progress)
         assert "hush" not in progress.log + failure.value.message
 
 
 class TestLocalWheels:
     def test_are_installed_by_content_and_the_lock_names_no_path_of_the_machine(
-        self, small_shop, index, progress, model_folder
+        self, isolated_toolchain, index, progress, model_folder
     ):
         folder = model_folder()
         index.add("beta")
         make_wheel(folder / "wheels", "mine", requires=["beta"])
         make_wheel(folder / "more", "hidden")
         lines = [
-            DeclaredLine("./wheels/mine-1.0-py3-none-any.whl", "x"),
-            DeclaredLine("--find-links more", "x"),
-            DeclaredLine("hidden", "x"),
-            DeclaredLine(f"--index-url {index.url}", "x"),
+            PipLine("./wheels/mine-1.0-py3-none-any.whl", "x"),
+            PipLine("--find-links more", "x"),
+            PipLine("hidden", "x"),
+            PipLine(f"--index-url {index.url}", "x"),
         ]
         asked = collect(folder, folder, lines)
         spec = EnvironmentSpec("3.11", asked.lines, sources=asked.sources, local_files=asked.local_files)
-        built = build(small_shop, spec, progress, modules=("mine", "beta", "hidden"), folder=folder)
+        built = build(isolated_toolchain, spec, progress, modules=("mine", "beta", "hidden"), folder=folder)
         assert "${MODELYARD_WHEELS}/" in built.lock.text
         assert str(folder) not in built.lock.text
         assert "hidden==1.0" in built.lock.text
 
 
 class TestFailures:
-    def test_requirements_without_a_solution_fail_with_the_resolvers_sentence(self, small_shop, index, progress):
+    def test_requirements_without_a_solution_fail_with_the_resolvers_sentence(
+        self, isolated_toolchain, index, progress
+    ):
         index.add("alpha", requires=["beta<2"])
         index.add("beta", "2.0")
         with pytest.raises(ResolutionFailed, match=r"^Because .*beta.*unsatisfiable\.$"):
-            build(small_shop, spec_from(index, "alpha", "beta==2.0"), progress)
-        assert nothing_half_made(small_shop)
+            build(isolated_toolchain, spec_from(index, "alpha", "beta==2.0"), progress)
+        assert nothing_half_made(isolated_toolchain)
 
-    def test_a_package_that_vanished_since_it_was_locked_fails_the_install(self, small_shop, index, progress):
+    def test_a_package_that_vanished_since_it_was_locked_fails_the_install(self, isolated_toolchain, index, progress):
         index.add("alpha")
         lock = f"alpha==1.0 --hash=sha256:{'0' * 64}\n"
         with pytest.raises(InstallFailed, match="alpha"):
-            build(small_shop, spec_from(index, "alpha"), progress, known_lock=lock)
-        assert nothing_half_made(small_shop)
+            build(isolated_toolchain, spec_from(index, "alpha"), progress, known_lock=lock)
+        assert nothing_half_made(isolated_toolchain)
 
-    def test_a_failed_check_ends_the_log_with_the_line_to_change(self, small_shop, index, progress):
+    def test_a_failed_check_ends_the_log_with_the_line_to_change(self, isolated_toolchain, index, progress):
         index.add("alpha", code="import sklearn\n")
         with pytest.raises(ImportCheckFailed) as failure:
-            build(small_shop, spec_from(index, "alpha==1.0"), progress, modules=("alpha",), model_created_at=CREATED)
+            build(
+                isolated_toolchain,
+                spec_from(index, "alpha==1.0"),
+                progress,
+                modules=("alpha",),
+                model_created_at=CREATED,
+            )
         assert "alpha does not import in it: ModuleNotFoundError: No module named 'sklearn'" in failure.value.message
         assert progress.lines[-1].endswith('In conda.yaml: add "scikit-learn" under pip:')
-        assert nothing_half_made(small_shop)
+        assert nothing_half_made(isolated_toolchain)
 
 
 class TestDrift:
@@ -178,29 +190,35 @@ class TestDrift:
         index.add("beta", "2.0", at="2022-01-01T00:00:00Z")
         return index
 
-    def test_is_undone_by_resolving_as_of_the_models_creation(self, small_shop, drifting, progress):
+    def test_is_undone_by_resolving_as_of_the_models_creation(self, isolated_toolchain, drifting, progress):
         built = build(
-            small_shop, spec_from(drifting, "alpha==1.0"), progress, modules=("alpha",), model_created_at=CREATED
+            isolated_toolchain,
+            spec_from(drifting, "alpha==1.0"),
+            progress,
+            modules=("alpha",),
+            model_created_at=CREATED,
         )
         assert built.lock.versions == {"alpha": "1.0", "beta": "1.0"}
         assert "resolving once more as of 2021-06-01 00:00:00 UTC, when the model was made" in progress.log
         assert progress.steps == ["resolving", "installing", "checking"] * 2
-        assert small_shop.environments.all() == [built]
+        assert isolated_toolchain.environments.all() == [built]
 
-    def test_stays_a_failure_when_the_day_is_not_known(self, small_shop, drifting, progress):
+    def test_stays_a_failure_when_the_day_is_not_known(self, isolated_toolchain, drifting, progress):
         with pytest.raises(ImportCheckFailed, match="old_name"):
-            build(small_shop, spec_from(drifting, "alpha==1.0"), progress, modules=("alpha",))
+            build(isolated_toolchain, spec_from(drifting, "alpha==1.0"), progress, modules=("alpha",))
 
-    def test_is_not_looked_for_when_everything_is_pinned(self, small_shop, drifting, progress):
+    def test_is_not_looked_for_when_everything_is_pinned(self, isolated_toolchain, drifting, progress):
         spec = spec_from(drifting, "alpha==1.0", "beta==2.0")
         with pytest.raises(ImportCheckFailed):
-            build(small_shop, spec, progress, modules=("alpha",), model_created_at=CREATED)
+            build(isolated_toolchain, spec, progress, modules=("alpha",), model_created_at=CREATED)
         assert progress.steps == ["resolving", "installing", "checking"]
 
-    def test_shows_the_first_failure_when_that_day_has_no_solution(self, small_shop, drifting, progress):
+    def test_shows_the_first_failure_when_that_day_has_no_solution(self, isolated_toolchain, drifting, progress):
         early = datetime(2019, 1, 1, tzinfo=UTC)
         with pytest.raises(ImportCheckFailed, match="old_name"):
-            build(small_shop, spec_from(drifting, "alpha"), progress, modules=("alpha",), model_created_at=early)
+            build(
+                isolated_toolchain, spec_from(drifting, "alpha"), progress, modules=("alpha",), model_created_at=early
+            )
         assert "as of that day there is no solution" in progress.log
 
 
@@ -212,32 +230,34 @@ class TestInterruption:
         index.add("endless", code="import os, time\nprint('pid', os.getpid(), flush=True)\ntime.sleep(600)\n")
         return index
 
-    def test_a_build_whose_lease_is_lost_ends_its_programs_and_leaves_nothing(self, small_shop, endless, progress):
-        with lifeline() as alive:
+    def test_a_build_whose_lease_is_lost_ends_its_programs_and_leaves_nothing(
+        self, isolated_toolchain, endless, progress
+    ):
+        with cancellation_token() as alive:
             say = progress.say
 
             def cut_when_it_runs(line: str) -> None:
                 say(line)
                 if line.startswith("pid "):
-                    threading.Thread(target=alive.cut).start()
+                    threading.Thread(target=alive.cancel).start()
 
             progress.say = cut_when_it_runs
-            with pytest.raises(BuildInterrupted):
+            with pytest.raises(BuildCancelled):
                 build_environment(
-                    small_shop,
+                    isolated_toolchain,
                     BuildOrder(spec_from(endless, "endless"), Path("/nonexistent"), ("endless",)),
-                    already_built=lambda lock: small_shop.environments.find(lock.digest),
+                    already_built=lambda lock: isolated_toolchain.environments.find(lock.digest),
                     packing=lambda built, say: nullcontext(),
                     publish=lambda built: None,
                     progress=progress,
                     alive=alive,
                 )
         assert not _runs(_pid(progress.lines))
-        assert nothing_half_made(small_shop)
+        assert nothing_half_made(isolated_toolchain)
 
-    def test_a_builder_that_is_killed_takes_its_programs_with_it(self, small_shop, endless, tmp_path):
+    def test_a_builder_that_is_killed_takes_its_programs_with_it(self, isolated_toolchain, endless, tmp_path):
         killed = subprocess.Popen(
-            [sys.executable, "-c", _BUILD, str(small_shop.environments._root.parent), endless.url],
+            [sys.executable, "-c", _BUILD, str(isolated_toolchain.environments._root.parent), endless.url],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -253,13 +273,13 @@ class TestInterruption:
         assert killed.stdout.read() == ""
         killed.stdout.close()
         wait_for_end(_pid(lines))
-        assert nothing_half_made(small_shop)
+        assert nothing_half_made(isolated_toolchain)
 
 
 _BUILD = """
 import os, sys
 from pathlib import Path
-from builder.toolchain import open_workshop
+from builder.toolchain import open_toolchain
 from modelyard.core.data_dir import DataDir
 from tests.builder.conftest import Recorder, build
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
@@ -270,9 +290,9 @@ class Printed(Recorder):
 
 del os.environ["UV_CACHE_DIR"]
 guest = 64042 if os.getuid() == 0 else None
-shop = open_workshop(DataDir(Path(sys.argv[1])), environ=os.environ, home=Path.home(), guest_user=guest)
+toolchain = open_toolchain(DataDir(Path(sys.argv[1])), environ=os.environ, home=Path.home(), worker_user=guest)
 spec = EnvironmentSpec("3.11", ("endless",), sources=PackageSources(index_url=sys.argv[2]))
-build(shop, spec, Printed(), modules=("endless",))
+build(toolchain, spec, Printed(), modules=("endless",))
 """
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from builder.import_error_hints import explain
+from builder.import_error_hints import explain_import_error
 from builder.installers.uv_errors import failure_sentence, redacted
 
 
@@ -66,9 +66,9 @@ class TestRemedies:
         ],
     )
     def test_name_the_line_to_change(self, last_line, remedy):
-        failure = explain(f'Traceback (most recent call last):\n  File "x.py", line 1\n{last_line}\n')
+        failure = explain_import_error(f'Traceback (most recent call last):\n  File "x.py", line 1\n{last_line}\n')
         assert remedy in failure.remedy
         assert failure.error == last_line
 
     def test_an_interpreter_that_dies_without_a_word_is_said_so(self):
-        assert "without a message" in explain("").error
+        assert "without a message" in explain_import_error("").error

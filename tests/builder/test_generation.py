@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select
 
-from builder.generation import Desk, build_generation
+from builder.generation import BuildContext, build_generation
 from builder.prune import prune_environments
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.db.rows import BuiltEnvironmentRow, EnvironmentBuildRow
@@ -43,9 +43,9 @@ def deployments(sessions, store) -> Deployments:
 
 
 @pytest.fixture
-def desk(sessions, store, small_shop) -> Desk:
-    models = small_shop.environments._root.parent / "models"
-    return Desk(sessions, store, models, small_shop)
+def context(sessions, store, isolated_toolchain) -> BuildContext:
+    models = isolated_toolchain.environments._root.parent / "models"
+    return BuildContext(sessions, store, models, isolated_toolchain)
 
 
 @pytest.fixture
@@ -78,50 +78,50 @@ def log_of(deployments: Deployments, generation_id: int) -> str:
 
 
 class TestBuiltGenerations:
-    def test_have_an_environment_a_bundle_and_a_script(self, deployments, desk, folder):
+    def test_have_an_environment_a_bundle_and_a_script(self, deployments, context, folder):
         generation_id = deployments.create(folder, variables={"COLOUR": "blue"})
-        build_generation(desk, generation_id)
+        build_generation(context, generation_id)
         row = deployments.generation(generation_id)
         assert (row.state, row.step, row.lease_token) == (GenerationState.BUILT, "starting workers", None)
-        bundle = Bundle.from_json(b"".join(desk.store.get(f"bundles/{row.bundle_hash}/bundle.json")))
+        bundle = Bundle.from_json(b"".join(context.store.get(f"bundles/{row.bundle_hash}/bundle.json")))
         assert (bundle.environment.spec_hash, bundle.environment.lock_hash) == (row.spec_hash, row.lock_hash)
         assert (bundle.environment.python, bundle.model.folder_name) == ("3.11", "model")
         assert bundle.environment_variables == {"COLOUR": "blue"}
         assert bundle.signature is not None
-        script = b"".join(desk.store.get(f"bundles/{row.bundle_hash}/score.py"))
+        script = b"".join(context.store.get(f"bundles/{row.bundle_hash}/score.py"))
         assert bundle.digest(script) == row.bundle_hash
         assert b'"a": double' in script
 
-    def test_carry_the_input_example(self, deployments, desk, folder):
-        assert self.example_of(deployments, desk, folder, b'{"inputs": [[1.5]], "params": {"k": 2}}') == {
+    def test_carry_the_input_example(self, deployments, context, folder):
+        assert self.example_of(deployments, context, folder, b'{"inputs": [[1.5]], "params": {"k": 2}}') == {
             "input_data": [[1.5]],
             "params": {"k": 2},
         }
 
-    def test_carry_one_row_of_a_large_one(self, deployments, desk, folder):
+    def test_carry_one_row_of_a_large_one(self, deployments, context, folder):
         rows = [[float(row)] for row in range(10_000)]
-        assert self.example_of(deployments, desk, folder, json.dumps(rows).encode()) == {"input_data": [[0.0]]}
+        assert self.example_of(deployments, context, folder, json.dumps(rows).encode()) == {"input_data": [[0.0]]}
 
     @pytest.mark.parametrize("content", [b"{", json.dumps("x" * 20_000).encode()])
-    def test_carry_none_that_is_damaged_or_too_large(self, deployments, desk, folder, content):
-        assert self.example_of(deployments, desk, folder, content) is None
+    def test_carry_none_that_is_damaged_or_too_large(self, deployments, context, folder, content):
+        assert self.example_of(deployments, context, folder, content) is None
 
     @pytest.mark.parametrize("name", ["../../../etc/hostname", "/etc/hostname", "missing.json", '"\\0"', "."])
-    def test_carry_none_that_is_no_file_of_the_model(self, deployments, desk, folder, name):
-        assert self.example_of(deployments, desk, folder, b"[1]", name) is None
+    def test_carry_none_that_is_no_file_of_the_model(self, deployments, context, folder, name):
+        assert self.example_of(deployments, context, folder, b"[1]", name) is None
 
-    def example_of(self, deployments, desk, folder, content, name="example.json"):
+    def example_of(self, deployments, context, folder, content, name="example.json"):
         (folder / "example.json").write_bytes(content)
         with (folder / "MLmodel").open("a") as file:
             file.write(f"saved_input_example_info: {{artifact_path: {name}}}\n")
         generation_id = deployments.create(folder)
-        build_generation(desk, generation_id)
+        build_generation(context, generation_id)
         bundle_hash = deployments.generation(generation_id).bundle_hash
-        return Bundle.from_json(b"".join(desk.store.get(f"bundles/{bundle_hash}/bundle.json"))).input_example
+        return Bundle.from_json(b"".join(context.store.get(f"bundles/{bundle_hash}/bundle.json"))).input_example
 
-    def test_keep_their_build_log(self, deployments, desk, folder):
+    def test_keep_their_build_log(self, deployments, context, folder):
         generation_id = deployments.create(folder)
-        build_generation(desk, generation_id)
+        build_generation(context, generation_id)
         log = log_of(deployments, generation_id)
         for part in (
             "environment of conda.yaml, Python 3.11",
@@ -132,17 +132,17 @@ class TestBuiltGenerations:
             assert part in log
         assert all(line[:4].isdigit() for line in log.splitlines())
 
-    def test_are_not_built_again_when_the_message_comes_twice(self, deployments, desk, folder):
+    def test_are_not_built_again_when_the_message_comes_twice(self, deployments, context, folder):
         generation_id = deployments.create(folder)
-        build_generation(desk, generation_id)
+        build_generation(context, generation_id)
         before = deployments.generation(generation_id).attempt
-        build_generation(desk, generation_id)
+        build_generation(context, generation_id)
         assert deployments.generation(generation_id).attempt == before
 
-    def test_of_a_registered_environment_use_its_conda_file(self, deployments, desk, folder, conda, packages):
+    def test_of_a_registered_environment_use_its_conda_file(self, deployments, context, folder, conda, packages):
         packages.add("alpha")
         generation_id = deployments.create(folder, conda_file=conda("alpha"))
-        build_generation(desk, generation_id)
+        build_generation(context, generation_id)
         lock_hash = deployments.generation(generation_id).lock_hash
         with deployments.sessions() as session:
             lock = session.scalar(select(EnvironmentBuildRow.lock).where(EnvironmentBuildRow.lock_hash == lock_hash))
@@ -150,98 +150,98 @@ class TestBuiltGenerations:
 
 
 class TestSharedEnvironments:
-    def test_a_second_deployment_of_the_same_environment_builds_nothing(self, deployments, desk, folder):
+    def test_a_second_deployment_of_the_same_environment_builds_nothing(self, deployments, context, folder):
         first, second = deployments.create(folder), deployments.create(folder)
-        build_generation(desk, first)
-        build_generation(desk, second)
+        build_generation(context, first)
+        build_generation(context, second)
         assert "which is there already" in log_of(deployments, second)
         assert "mlflow-skinny==99.0 numpy==1.0" in log_of(deployments, second)
         assert "step:" not in log_of(deployments, second)
         assert deployments.generation(first).lock_hash == deployments.generation(second).lock_hash
 
-    def test_two_at_the_same_time_build_once(self, deployments, desk, folder):
+    def test_two_at_the_same_time_build_once(self, deployments, context, folder):
         generations = [deployments.create(folder) for _ in range(3)]
-        at_once(lambda generation_id: build_generation(desk, generation_id), generations)
+        at_once(lambda generation_id: build_generation(context, generation_id), generations)
         assert {deployments.generation(each).state for each in generations} == {GenerationState.BUILT}
-        assert len(desk.shop.environments.all()) == 1
+        assert len(context.toolchain.environments.all()) == 1
         assert sum("step: installing" in log_of(deployments, each) for each in generations) == 1
         with deployments.sessions() as session:
             assert session.scalar(select(EnvironmentBuildRow.attempt)) == 1
 
-    def test_those_that_wait_for_a_build_share_its_failure(self, deployments, desk, folder, conda):
+    def test_those_that_wait_for_a_build_share_its_failure(self, deployments, context, folder, conda):
         (folder / "conda.yaml").write_text(conda("nosuchpackage"))
         generations = [deployments.create(folder) for _ in range(2)]
-        at_once(lambda generation_id: build_generation(desk, generation_id), generations)
+        at_once(lambda generation_id: build_generation(context, generation_id), generations)
         messages = {deployments.deployment(each).failure_message for each in generations}
         assert len(messages) == 1
         assert "nosuchpackage was not found" in messages.pop()
 
-    def test_a_failure_of_the_past_is_tried_again(self, deployments, desk, folder, conda, packages):
+    def test_a_failure_of_the_past_is_tried_again(self, deployments, context, folder, conda, packages):
         (folder / "conda.yaml").write_text(conda("alpha", "--no-binary zeta"))
         failed = deployments.create(folder)
-        build_generation(desk, failed)
+        build_generation(context, failed)
         assert deployments.generation(failed).state == GenerationState.FAILED
-        shutil.rmtree(desk.shop.environments._root.parent / "cache" / "uv")
+        shutil.rmtree(context.toolchain.environments._root.parent / "cache" / "uv")
         packages.add("alpha")
         later = deployments.create(folder)
-        build_generation(desk, later)
+        build_generation(context, later)
         assert deployments.generation(later).state == GenerationState.BUILT
 
-    def test_an_environment_that_vanished_everywhere_is_made_again_from_its_lock(self, deployments, desk, folder):
+    def test_an_environment_that_vanished_everywhere_is_made_again_from_its_lock(self, deployments, context, folder):
         first, second = deployments.create(folder), deployments.create(folder)
-        build_generation(desk, first)
-        (built,) = desk.shop.environments.all()
+        build_generation(context, first)
+        (built,) = context.toolchain.environments.all()
         shutil.rmtree(built.folder)
-        for wheel in list(desk.store.list("wheels/")):
-            desk.store.delete(wheel)
-        build_generation(desk, second)
+        for wheel in list(context.store.list("wheels/")):
+            context.store.delete(wheel)
+        build_generation(context, second)
         assert "known from an earlier build" in log_of(deployments, second)
         assert "mlflow-skinny==99.0 numpy==1.0" in log_of(deployments, second)
         assert deployments.generation(first).lock_hash == deployments.generation(second).lock_hash
 
-    def test_an_environment_of_another_machine_is_not_built_again(self, deployments, desk, folder):
+    def test_an_environment_of_another_machine_is_not_built_again(self, deployments, context, folder):
         first, second = deployments.create(folder), deployments.create(folder)
-        build_generation(desk, first)
-        (built,) = desk.shop.environments.all()
+        build_generation(context, first)
+        (built,) = context.toolchain.environments.all()
         shutil.rmtree(built.folder)
-        build_generation(desk, second)
+        build_generation(context, second)
         assert f"using the environment {built.name}, which is there already" in log_of(deployments, second)
-        assert desk.shop.environments.all() == []
+        assert context.toolchain.environments.all() == []
         assert deployments.generation(first).lock_hash == deployments.generation(second).lock_hash
 
     @pytest.mark.parametrize("missing", ["environments/", "wheels/"])
-    def test_what_the_object_store_lacks_is_packed_when_it_is_used_next(self, deployments, desk, folder, missing):
+    def test_what_the_object_store_lacks_is_packed_when_it_is_used_next(self, deployments, context, folder, missing):
         first, second = deployments.create(folder), deployments.create(folder)
-        build_generation(desk, first)
-        before = {key: desk.store.size(key) for key in desk.store.list("")}
-        for key in list(desk.store.list(missing)):
-            desk.store.delete(key)
-        build_generation(desk, second)
+        build_generation(context, first)
+        before = {key: context.store.size(key) for key in context.store.list("")}
+        for key in list(context.store.list(missing)):
+            context.store.delete(key)
+        build_generation(context, second)
         assert "not in the object store yet; packing it" in log_of(deployments, second)
-        stored = {key for key in desk.store.list("") if key.startswith(("environments/", "wheels/"))}
+        stored = {key for key in context.store.list("") if key.startswith(("environments/", "wheels/"))}
         assert stored == {key for key in before if key.startswith(("environments/", "wheels/"))}
 
-    def test_specs_that_resolve_to_the_same_lock_share_an_environment(self, deployments, desk, folder, conda):
+    def test_specs_that_resolve_to_the_same_lock_share_an_environment(self, deployments, context, folder, conda):
         first = deployments.create(folder)
         (folder / "conda.yaml").write_text(conda("pandas==1.0"))
         second = deployments.create(folder)
-        build_generation(desk, first)
-        build_generation(desk, second)
+        build_generation(context, first)
+        build_generation(context, second)
         assert "has exactly these packages; using it" in log_of(deployments, second)
         assert deployments.generation(first).spec_hash != deployments.generation(second).spec_hash
 
 
 class TestFailedGenerations:
-    def test_show_the_resolvers_sentence_in_the_operation(self, deployments, desk, folder, conda):
+    def test_show_the_resolvers_sentence_in_the_operation(self, deployments, context, folder, conda):
         (folder / "conda.yaml").write_text(conda("pandas==2.0"))
         generation_id = deployments.create(folder)
-        build_generation(desk, generation_id)
+        build_generation(context, generation_id)
         operation = deployments.operation(generation_id)
         assert operation.status == "Failed"
         assert operation.error["code"] == "EnvironmentResolutionFailure"
         assert operation.error["message"].startswith("Because there is no version of pandas==2.0")
         assert deployments.generation(generation_id).state == GenerationState.FAILED
-        assert desk.shop.environments.all() == []
+        assert context.toolchain.environments.all() == []
 
     @pytest.mark.parametrize(
         ("file", "text", "code"),
@@ -253,33 +253,33 @@ class TestFailedGenerations:
             ("MLmodel", "flavors: 3", "InvalidModel"),
         ],
     )
-    def test_of_a_bad_model_folder_say_which_file_and_why(self, deployments, desk, folder, file, text, code):
+    def test_of_a_bad_model_folder_say_which_file_and_why(self, deployments, context, folder, file, text, code):
         (folder / file).write_text(text)
         generation_id = deployments.create(folder)
-        build_generation(desk, generation_id)
+        build_generation(context, generation_id)
         assert deployments.deployment(generation_id).failure_code == code
         assert deployments.deployment(generation_id).failure_message in log_of(deployments, generation_id)
 
-    def test_without_an_mlmodel_file_say_so(self, deployments, desk, folder):
+    def test_without_an_mlmodel_file_say_so(self, deployments, context, folder):
         (folder / "MLmodel").unlink()
         generation_id = deployments.create(folder)
-        build_generation(desk, generation_id)
+        build_generation(context, generation_id)
         assert "has no MLmodel file" in deployments.deployment(generation_id).failure_message
 
-    def test_a_failure_that_is_nobodys_fault_is_left_to_be_tried_again(self, deployments, desk, folder):
+    def test_a_failure_that_is_nobodys_fault_is_left_to_be_tried_again(self, deployments, context, folder):
         generation_id = deployments.create(folder)
-        blobs = Path(desk.store._root) / "blobs"
+        blobs = Path(context.store._root) / "blobs"
         blobs.rename(blobs.with_name("away"))
-        build_generation(desk, generation_id)
+        build_generation(context, generation_id)
         row = deployments.generation(generation_id)
         assert (row.state, row.lease_token) == (GenerationState.BUILDING, None)
         blobs.with_name("away").rename(blobs)
-        build_generation(desk, generation_id)
+        build_generation(context, generation_id)
         assert deployments.generation(generation_id).state == GenerationState.BUILT
 
 
 class TestAnObjectStoreThatTakesNoPackages:
-    def build(self, deployments, desk, folder, error: Exception) -> int:
+    def build(self, deployments, context, folder, error: Exception) -> int:
         class Refusing(FolderStore):
             def put(self, key, chunks):
                 if key.startswith("wheels/"):
@@ -287,33 +287,33 @@ class TestAnObjectStoreThatTakesNoPackages:
                 return super().put(key, chunks)
 
         generation_id = deployments.create(folder)
-        build_generation(replace(desk, store=Refusing(desk.store._root)), generation_id)
-        assert desk.shop.environments.all() == []
-        assert list(desk.store.list("environments/")) == []
+        build_generation(replace(context, store=Refusing(context.store._root)), generation_id)
+        assert context.toolchain.environments.all() == []
+        assert list(context.store.list("environments/")) == []
         return generation_id
 
-    def test_because_it_is_away_leaves_the_build_to_be_tried_again(self, deployments, desk, folder):
+    def test_because_it_is_away_leaves_the_build_to_be_tried_again(self, deployments, context, folder):
         away = StoreUnavailable("the object store does not answer")
-        generation_id = self.build(deployments, desk, folder, away)
+        generation_id = self.build(deployments, context, folder, away)
         assert deployments.generation(generation_id).state == GenerationState.BUILDING
         assert "the object store does not answer); it will be tried again" in log_of(deployments, generation_id)
-        build_generation(desk, generation_id)
+        build_generation(context, generation_id)
         assert deployments.generation(generation_id).state == GenerationState.BUILT
 
-    def test_because_the_disk_is_full_fails_the_build_with_what_to_do(self, deployments, desk, folder):
+    def test_because_the_disk_is_full_fails_the_build_with_what_to_do(self, deployments, context, folder):
         full = OSError(errno.ENOSPC, "No space left on device", "/data/objects")
-        generation_id = self.build(deployments, desk, folder, full)
+        generation_id = self.build(deployments, context, folder, full)
         failed = deployments.deployment(generation_id)
         assert failed.failure_message == "no space left on device: free space in /data/objects, then deploy again"
 
 
 class TestLostLeases:
     def test_a_builder_that_lost_its_generation_stops_and_leaves_nothing(
-        self, deployments, desk, folder, conda, packages, tmp_path
+        self, deployments, context, folder, conda, packages, tmp_path
     ):
         packages.add("pandas", "2.0", code="import time\ntime.sleep(600)\n")
         generation_id = deployments.create(folder)
-        building = threading.Thread(target=build_generation, args=(desk, generation_id))
+        building = threading.Thread(target=build_generation, args=(context, generation_id))
         building.start()
         reached = wait_until(lambda: deployments.generation(generation_id).step == "checking")
         deployments.change(generation_id, lease_token=uuid4())
@@ -321,45 +321,45 @@ class TestLostLeases:
         assert reached
         assert not building.is_alive()
         assert deployments.generation(generation_id).state == GenerationState.BUILDING
-        assert list(desk.shop.environments._root.iterdir()) == []
+        assert list(context.toolchain.environments._root.iterdir()) == []
         with deployments.sessions() as session:
             assert session.scalar(select(EnvironmentBuildRow.lease_token)) is None
 
 
 class TestPruning:
-    def prune(self, desk, tmp_path) -> list[str]:
-        return prune_environments(desk.sessions, desk.shop.environments, tmp_path / "guests")
+    def prune(self, context, tmp_path) -> list[str]:
+        return prune_environments(context.sessions, context.toolchain.environments, tmp_path / "guests")
 
     def test_removes_what_no_deployment_uses_and_nothing_else(
-        self, deployments, desk, folder, conda, packages, tmp_path
+        self, deployments, context, folder, conda, packages, tmp_path
     ):
         packages.add("alpha")
         used = deployments.create(folder)
         (folder / "conda.yaml").write_text(conda("alpha"))
         unused = deployments.create(folder)
         for generation_id in (used, unused):
-            build_generation(desk, generation_id)
+            build_generation(context, generation_id)
         deployments.change(unused, state=GenerationState.RETIRED)
-        assert len(self.prune(desk, tmp_path)) == 1
-        (left,) = desk.shop.environments.all()
+        assert len(self.prune(context, tmp_path)) == 1
+        (left,) = context.toolchain.environments.all()
         assert left.name.startswith(deployments.generation(used).lock_hash[:16])
         with deployments.sessions() as session:
             assert session.scalar(select(func.count()).select_from(BuiltEnvironmentRow)) == 1
         again = deployments.create(folder)
-        build_generation(desk, again)
+        build_generation(context, again)
         assert "known from an earlier build" in log_of(deployments, again)
 
-    def test_spares_the_environment_of_a_running_worker(self, deployments, desk, folder, tmp_path):
+    def test_spares_the_environment_of_a_running_worker(self, deployments, context, folder, tmp_path):
         generation_id = deployments.create(folder)
-        build_generation(desk, generation_id)
+        build_generation(context, generation_id)
         deployments.change(generation_id, state=GenerationState.RETIRED)
-        name = desk.shop.environments.all()[0].name
+        name = context.toolchain.environments.all()[0].name
         run_file = tmp_path / "guests" / "abc.json"
         run_file.parent.mkdir()
         run_file.write_text(json.dumps({"labels": {"environment": name}}))
-        assert self.prune(desk, tmp_path) == []
+        assert self.prune(context, tmp_path) == []
         run_file.unlink()
-        assert self.prune(desk, tmp_path) == [name]
+        assert self.prune(context, tmp_path) == [name]
 
 
 def at_once(action: Callable[[int], None], values: list[int]) -> None:

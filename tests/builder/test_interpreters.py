@@ -15,7 +15,7 @@ from builder.interpreters.probe import probe
 from builder.interpreters.runtime_copy import reachable_interpreter
 from builder.interpreters.search import SearchPlaces
 from modelyard.core.adapters.file_access import make_readable, reachable
-from tests.builder.conftest import GUEST
+from tests.builder.conftest import WORKER_USER
 
 OWN = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -138,13 +138,13 @@ class TestRuntimeCopies:
         assert reachable_interpreter(own, user=None, copies=tmp_path) is own
 
     def test_one_in_a_private_folder_is_copied_once_and_runs_as_the_guest(self, own, session_data_dir):
-        user = GUEST if GUEST is not None else os.getuid()
+        user = WORKER_USER if WORKER_USER is not None else os.getuid()
         copies = session_data_dir.runtime / "python"
         copy = reachable_interpreter(own, user=user, copies=copies)
         again = reachable_interpreter(own, user=user, copies=copies)
         assert copy == again
         assert copy.version == own.version
-        asked = probe(copy.executable, user=GUEST)
+        asked = probe(copy.executable, user=WORKER_USER)
         assert asked is not None
         assert asked.prefix == copy.prefix
 

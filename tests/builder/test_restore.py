@@ -16,7 +16,7 @@ from platform import python_version
 
 import pytest
 
-from builder.environment_files.declared_line import DeclaredLine
+from builder.environment_files.declared_line import PipLine
 from builder.environment_files.requirement_lines import collect
 from builder.toolchain import this_platform
 from builder.wheels.installed import _for_any_interpreter
@@ -69,17 +69,17 @@ def store(passable_folder) -> FolderStore:
 
 
 @pytest.fixture
-def machine(passable_folder, workshop) -> Machine:
-    return other_machine(passable_folder, workshop)
+def machine(passable_folder, toolchain) -> Machine:
+    return other_machine(passable_folder, toolchain)
 
 
 @pytest.fixture
-def packed(small_shop, store, progress) -> Callable[..., BuiltEnvironment]:
+def packed(isolated_toolchain, store, progress) -> Callable[..., BuiltEnvironment]:
     """Builds an environment as a builder does, packages into the object store included."""
 
     def make(spec: EnvironmentSpec, **options) -> BuiltEnvironment:
-        wheels = WheelStore(store, work=small_shop.work, fetched=small_shop.wheels)
-        return build(small_shop, spec, progress, packing=wheels.packing, **options)
+        wheels = WheelStore(store, work=isolated_toolchain.work, fetched=isolated_toolchain.wheels)
+        return build(isolated_toolchain, spec, progress, packing=wheels.packing, **options)
 
     return make
 
@@ -91,16 +91,16 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def pair(session_data_dir, workshop, tmp_path_factory) -> Pair:
+def pair(session_data_dir, toolchain, tmp_path_factory) -> Pair:
     """An environment with every kind of package in it, and the same on another machine."""
     folder = session_data_dir.root / tmp_path_factory.mktemp("pair").name
     folder.mkdir(mode=0o711)
-    wheels = WheelStore(FolderStore(folder / "objects"), work=workshop.work, fetched=workshop.wheels)
+    wheels = WheelStore(FolderStore(folder / "objects"), work=toolchain.work, fetched=toolchain.wheels)
     with served(PackageIndex(tmp_path_factory.mktemp("index"))) as index:
         spec = spec_of_every_kind(index, tmp_path_factory.mktemp("model"))
         model = tmp_path_factory.getbasetemp() / "model0"
-        built = build(workshop, spec, Recorder(), packing=wheels.packing, folder=model)
-    return Pair(built, other_machine(folder, workshop).restore(built.lock.digest))
+        built = build(toolchain, spec, Recorder(), packing=wheels.packing, folder=model)
+    return Pair(built, other_machine(folder, toolchain).restore(built.lock.digest))
 
 
 def spec_of_every_kind(index: PackageIndex, model: Path) -> EnvironmentSpec:
@@ -111,7 +111,7 @@ def spec_of_every_kind(index: PackageIndex, model: Path) -> EnvironmentSpec:
     index.add("two", modules={"space/two.py": ""}, unrecorded={"space/deep/three.py": "", "four.py": ""})
     make_wheel(model, "ours", code="WORD = 'ours'")
     make_source_archive(model / "source")
-    asked = collect(model, model, (DeclaredLine("ours-1.0-py3-none-any.whl", "conda.yaml"),))
+    asked = collect(model, model, (PipLine("ours-1.0-py3-none-any.whl", "conda.yaml"),))
     return EnvironmentSpec(
         "3.11",
         ("alpha", "furnished", "one", "two", "fromsource", *asked.lines),
@@ -175,23 +175,27 @@ class TestPacking:
         assert len(after) == 2
         assert before.items() <= after.items()
 
-    def test_gives_the_same_bytes_whenever_and_wherever_it_is_done(self, packed, small_shop, store, index, tmp_path):
+    def test_gives_the_same_bytes_whenever_and_wherever_it_is_done(
+        self, packed, isolated_toolchain, store, index, tmp_path
+    ):
         index.add("furnished", modules=FURNISHED)
         built = packed(spec_from(index, "furnished"))
         other = FolderStore(tmp_path / "other-objects")
         for content in built.folder.rglob("furnished*"):
             os.utime(content, (1, 1))
-        with WheelStore(other, work=small_shop.work, fetched=small_shop.wheels).packing(built, print):
+        with WheelStore(other, work=isolated_toolchain.work, fetched=isolated_toolchain.wheels).packing(built, print):
             pass
         assert {key: b"".join(other.get(key)) for key in other.list("")} == {
             key: b"".join(store.get(key)) for key in store.list("")
         }
 
-    def test_of_an_environment_that_is_not_to_be_leaves_no_document(self, packed, small_shop, store, index, tmp_path):
+    def test_of_an_environment_that_is_not_to_be_leaves_no_document(
+        self, packed, isolated_toolchain, store, index, tmp_path
+    ):
         index.add("alpha")
         built = packed(spec_from(index, "alpha"))
         other = FolderStore(tmp_path / "other-objects")
-        wheels = WheelStore(other, work=small_shop.work, fetched=small_shop.wheels)
+        wheels = WheelStore(other, work=isolated_toolchain.work, fetched=isolated_toolchain.wheels)
         with pytest.raises(ZeroDivisionError), wheels.packing(built, print):
             raise ZeroDivisionError
         assert not wheels.has(built.lock.digest)

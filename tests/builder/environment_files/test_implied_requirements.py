@@ -2,12 +2,12 @@
 
 import pytest
 
-from builder.environment_files.implied_requirements import missing_needs, needs_of_lock
+from builder.environment_files.implied_requirements import implied_requirements, requirements_implied_by_lock
 from modelyard.core.domain.environment_spec import EnvironmentLock
 
 
 def added(*requirements: str, mlflow: str | None = None) -> list[str]:
-    return [need.requirement for need in missing_needs(requirements, mlflow_version=mlflow)]
+    return [need.requirement for need in implied_requirements(requirements, mlflow_version=mlflow)]
 
 
 class TestMissingNeeds:
@@ -32,7 +32,7 @@ class TestMissingNeeds:
         assert added(*requirements, mlflow=mlflow) == expected
 
     def test_each_says_why(self):
-        notes = [need.note for need in missing_needs(["scikit-learn"], mlflow_version="2.7.1")]
+        notes = [need.note for need in implied_requirements(["scikit-learn"], mlflow_version="2.7.1")]
         assert notes[0].startswith("added mlflow-skinny==2.7.1: the model lists no mlflow")
         assert "pkg_resources" in notes[-1]
 
@@ -50,5 +50,5 @@ class TestNeedsOfLock:
         ],
     )
     def test_show_once_mlflow_is_resolved(self, lock, requirements, expected):
-        needs = needs_of_lock(EnvironmentLock(lock, "3.10.13", "linux"), requirements)
+        needs = requirements_implied_by_lock(EnvironmentLock(lock, "3.10.13", "linux"), requirements)
         assert [need.requirement for need in needs] == expected

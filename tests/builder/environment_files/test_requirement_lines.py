@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.environment_files.declared_line import DeclaredLine
+from builder.environment_files.declared_line import PipLine
 from builder.environment_files.requirement_lines import DeclaredRequirements, collect, distribution_name, lines_of
 from builder.errors import InvalidRequirement, PathLeavesModelFolder
 from tests.builder.packages import make_wheel
@@ -25,7 +25,7 @@ def read(folder: Path) -> Read:
     def collected(*lines: str, **files: str) -> DeclaredRequirements:
         for name, text in files.items():
             (folder / f"{name}.txt").write_text(text)
-        declared = [DeclaredLine(line, f"conda.yaml, line {number}") for number, line in enumerate(lines, 5)]
+        declared = [PipLine(line, f"conda.yaml, line {number}") for number, line in enumerate(lines, 5)]
         return collect(folder, folder, declared)
 
     return collected
@@ -84,7 +84,7 @@ class TestFilesNamedByOptions:
         (folder / "sub").mkdir()
         (folder / "sub" / "a.txt").write_text("-r b.txt\n")
         (folder / "sub" / "b.txt").write_text("numpy\n")
-        assert collect(folder, folder, [DeclaredLine("--requirement=sub/a.txt", "x")]).lines == ("numpy",)
+        assert collect(folder, folder, [PipLine("--requirement=sub/a.txt", "x")]).lines == ("numpy",)
 
     def test_constraints_stay_constraints(self, read):
         found = read("-c constraints.txt", "numpy", constraints="scipy<2\n")
@@ -104,13 +104,13 @@ class TestFilesNamedByOptions:
     def test_files_with_a_byte_order_mark_are_read(self, folder):
         (folder / "r.txt").write_bytes("﻿numpy\n".encode())
         (folder / "s.txt").write_bytes("pandas\n".encode("utf-16"))
-        lines = [DeclaredLine("-r r.txt", "x"), DeclaredLine("-r s.txt", "x")]
+        lines = [PipLine("-r r.txt", "x"), PipLine("-r s.txt", "x")]
         assert collect(folder, folder, lines).lines == ("numpy", "pandas")
 
     def test_files_that_are_no_text_are_refused(self, folder):
         (folder / "r.txt").write_bytes(b"\x80\x81")
         with pytest.raises(InvalidRequirement, match="not UTF-8 text"):
-            collect(folder, folder, [DeclaredLine("-r r.txt", "x")])
+            collect(folder, folder, [PipLine("-r r.txt", "x")])
 
     def test_a_file_from_the_network_is_refused(self, read):
         with pytest.raises(InvalidRequirement, match="put the file into the model folder"):
