@@ -16,7 +16,7 @@ from typing import Protocol
 
 from builder.environment_files.implied_requirements import requirements_implied_by_lock
 from builder.environment_files.model_paths import path_in_model
-from builder.environment_files.requirement_lines import parsed
+from builder.environment_files.requirements import parsed
 from builder.errors import ImportCheckFailed, ResolutionFailed
 from builder.import_check import check_imports
 from builder.import_error_hints import explain_import_error

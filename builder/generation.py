@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from builder import repository
-from builder.bundle import publish_bundle
+from builder.bundle import assemble_bundle, input_example_of, publish_bundle
 from builder.environment_build import BuildOrder
 from builder.environment_files.plan import EnvironmentPlan, plan_environment, plan_from_conda_file
 from builder.import_check import modules_to_import
@@ -27,8 +27,7 @@ from builder.toolchain import BuildToolchain
 from modelyard.core.db.leases import Claim, LeaseLost, finish, heartbeat
 from modelyard.core.db.lifecycle import generation_failed
 from modelyard.core.db.unit_of_work import Sessions, transaction
-from modelyard.core.domain.bundle import Bundle, BundledEnvironment, BundledModel
-from modelyard.core.domain.input_example import LARGEST_FILE, InputExample, read_input_example, size_of, with_rows
+from modelyard.core.domain.input_example import InputExample
 from modelyard.core.domain.mlmodel import MLMODEL_FILE, MLModel, parse_mlmodel
 from modelyard.core.domain.operation_step import OperationStep
 from modelyard.core.environments.folder import BuiltEnvironment
@@ -41,7 +40,6 @@ _log = logging.getLogger(__name__)
 
 # A failure that is nobody's fault (the object store is away) is tried again, but not for ever.
 _MOST_ATTEMPTS = 5
-_LARGEST_EXAMPLE = 16 << 10
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -119,7 +117,7 @@ class _Building:
         build_order = BuildOrder(plan.spec, folder, modules_to_import(mlmodel), mlmodel.created_at)
         request = EnvironmentRequest(self._held, build_order, spec_hash, self, alive, check)
         environment = SharedBuilds(context.sessions, context.toolchain, context.store).get(request)
-        self._finish(mlmodel, _input_example(folder, mlmodel), spec_hash, environment)
+        self._finish(mlmodel, input_example_of(folder, mlmodel), spec_hash, environment)
 
     def _plan(self, folder: Path, mlmodel: MLModel) -> EnvironmentPlan:
         pythons = self._context.toolchain.pythons()
@@ -132,7 +130,7 @@ class _Building:
     ) -> None:
         order = self._order
         subject = ScriptSubject(order.model_name, order.model_version, order.folder_name, mlmodel)
-        bundle = replace(_bundle(order, mlmodel, spec_hash, environment), input_example=example)
+        bundle = replace(assemble_bundle(order, mlmodel, spec_hash, environment), input_example=example)
         bundle_hash = publish_bundle(self._context.store, bundle, generate_scoring_script(subject))
         self.say(f"bundle {bundle_hash[:16]} is published")
         with transaction(self._context.sessions) as work:
@@ -174,42 +172,3 @@ def _read_mlmodel(folder: Path) -> MLModel:
             f"the model folder {folder.name!r} has no MLmodel file; register the folder that MLflow logged",
             target=MLMODEL_FILE,
         ) from None
-
-
-def _input_example(folder: Path, mlmodel: MLModel) -> InputExample | None:
-    """None without one that can be read and is small, if need be with a single row."""
-    content = _small_file(folder, mlmodel.input_example) if mlmodel.input_example else None
-    example = read_input_example(content) if content else None
-    tried = (example, with_rows(example, 1)) if example else ()
-    return next((each for each in tried if size_of(each) <= _LARGEST_EXAMPLE), None)
-
-
-def _small_file(folder: Path, name: str) -> bytes | None:
-    try:
-        file = (folder / name).resolve()
-        # The MLmodel file could name any file of this machine.
-        if file.is_relative_to(folder.resolve()) and file.stat().st_size <= LARGEST_FILE:
-            return file.read_bytes()
-    except (OSError, ValueError):
-        pass
-    return None
-
-
-def _bundle(order: GenerationOrder, mlmodel: MLModel, spec_hash: str, environment: BuiltEnvironment) -> Bundle:
-    lock = environment.lock
-    return Bundle(
-        endpoint=order.endpoint,
-        deployment=order.deployment,
-        generation=order.number,
-        model=BundledModel(order.model_name, order.model_version, order.manifest, order.folder_name),
-        environment=BundledEnvironment(
-            spec_hash=spec_hash, lock_hash=lock.digest, python=lock.python.rpartition(".")[0], lock=lock.text
-        ),
-        flavor=mlmodel.flavor,
-        loader_module=mlmodel.loader_module,
-        predict_fn=mlmodel.predict_fn,
-        mlflow_version=mlmodel.mlflow_version,
-        signature=mlmodel.signature,
-        type_hints=mlmodel.type_hints,
-        environment_variables=order.environment_variables,
-    )

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from celery.signals import worker_ready
 
-from builder.app import QUEUE, create_app
 from builder.generation import BuildContext
-from builder.tasks import register_tasks
+from builder.tasks import QUEUE, create_app, register_tasks
 from builder.toolchain import open_toolchain
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of

@@ -5,6 +5,7 @@ program with its whole process group; and `cut` ends a build that has become som
 """
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -19,6 +20,15 @@ from modelyard.process import shim
 _NICENESS = 10
 _LONGEST_SECONDS = 3600.0
 _LINES_KEPT = 2000
+
+_ALLOWED = re.compile(
+    r"^(PATH|HOME|USER|LANG|LC_[A-Z]+|TZ|TMPDIR|NETRC"
+    r"|(https?|all|no)_proxy|SSL_CERT_(FILE|DIR)|SSL_CLIENT_CERT|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|GIT_SSL_CAINFO"
+    r"|UV_[A-Z_]+|PIP_[A-Z_]+|XDG_[A-Z_]+"
+    r"|CC|CXX|CFLAGS|CXXFLAGS|CPPFLAGS|LDFLAGS|MAKEFLAGS|CARGO_HOME|RUSTUP_HOME|PKG_CONFIG_PATH|LD_LIBRARY_PATH"
+    r"|CMAKE_[A-Z_]+)$",
+    re.IGNORECASE,
+)
 
 OnLine = Callable[[str], None]
 
@@ -138,3 +148,8 @@ def _read(process: subprocess.Popen[str], on_line: OnLine) -> deque[str]:
         kept.append(line)
         on_line(line)
     return kept
+
+
+def installer_environ(environ: Mapping[str, str], **extra: str) -> dict[str, str]:
+    """What of `environ` an installer may see, with `extra` on top."""
+    return {**{name: value for name, value in environ.items() if _ALLOWED.match(name)}, **extra}

@@ -1,18 +1,44 @@
 """What builders do when a message arrives. Delivered twice or too late, each does nothing the second time."""
 
 from collections.abc import Callable
+from pathlib import Path
 from uuid import UUID
 
 from celery import Celery
 
+from builder import repository
 from builder.generation import BuildContext, build_generation
-from builder.prune import prune_environments
 from modelyard.core.data_dir import DataDir
 from modelyard.core.db.lifecycle import end_operation
-from modelyard.core.db.unit_of_work import transaction
+from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.environments.folder import Environments
+from modelyard.core.environments.prune import remove_unpublished
 
+QUEUE = "builder"
 BUILD_DEPLOYMENT = "builder.build_deployment"
 PRUNE_ENVIRONMENTS = "builder.prune_environments"
+
+# Redis hands a message out again after this time even while its task runs. Longer than any build twice over; what
+# recovery relies on is the lease on the row and the sweep that sends again.
+_VISIBILITY_SECONDS = 4 * 3600
+
+
+def create_app(broker_url: str) -> Celery:
+    app = Celery("builder", broker=broker_url)
+    app.conf.update(
+        task_default_queue=QUEUE,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_ignore_result=True,
+        task_serializer="json",
+        accept_content=["json"],
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_transport_options={"visibility_timeout": _VISIBILITY_SECONDS},
+        broker_connection_retry_on_startup=True,
+    )
+    return app
 
 
 def register_tasks(app: Celery, context: BuildContext, data_dir: DataDir) -> None:
@@ -29,3 +55,13 @@ def register_tasks(app: Celery, context: BuildContext, data_dir: DataDir) -> Non
     tasks: dict[str, Callable[..., None]] = {BUILD_DEPLOYMENT: build_deployment, PRUNE_ENVIRONMENTS: prune}
     for name, task in tasks.items():
         app.task(name=name)(task)
+
+
+def prune_environments(sessions: Sessions, environments: Environments, guest_run_files: Path) -> list[str]:
+    """Returns the names of those that were removed here; other machines follow within a minute.
+
+    First they are unpublished, so that no build takes one up; then the folders go that nobody has published.
+    """
+    with transaction(sessions) as work:
+        repository.forget_unused_environments(work.session)
+    return remove_unpublished(sessions, environments, guest_run_files)

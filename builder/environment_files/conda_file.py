@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from yaml.nodes import MappingNode, Node, SequenceNode
 
-from builder.environment_files.declared_line import PipLine
+from builder.environment_files.pip_lines import PipLine
 from builder.environment_files.python_version import PythonRequest, conda_version
 from builder.environment_files.yaml_nodes import compose, described, entries, entry, line, text_of
 from builder.errors import CondaPackagesNotSupported, InvalidCondaFile

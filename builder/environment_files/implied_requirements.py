@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from builder.environment_files.requirement_lines import distribution_name, parsed
+from builder.environment_files.requirements import distribution_name, parsed
 from modelyard.core.domain.environment_spec import EnvironmentLock
 
 _MLFLOW = ("mlflow", "mlflow-skinny")

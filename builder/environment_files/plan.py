@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.environment_files.conda_file import parse_conda_file
-from builder.environment_files.declared_line import PipLine
 from builder.environment_files.implied_requirements import implied_requirements
 from builder.environment_files.model_paths import path_in_model, read_text
+from builder.environment_files.pip_lines import PipLine
 from builder.environment_files.python_env_file import parse_python_env_file
 from builder.environment_files.python_version import (
     KNOWN_MINORS,
@@ -20,7 +20,7 @@ from builder.environment_files.python_version import (
     choose_python,
     exact_version,
 )
-from builder.environment_files.requirement_lines import collect
+from builder.environment_files.requirements import collect
 from builder.errors import NoEnvironmentFile
 from modelyard.core.domain.environment_spec import EnvironmentSpec
 from modelyard.core.domain.mlmodel import MLModel

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from yaml.nodes import SequenceNode
 
-from builder.environment_files.declared_line import PipLine
+from builder.environment_files.pip_lines import PipLine
 from builder.environment_files.python_version import PythonRequest, exact_version
 from builder.environment_files.yaml_nodes import compose, described, entries, entry, line, text_of
 from builder.errors import InvalidPythonEnvFile

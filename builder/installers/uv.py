@@ -8,11 +8,10 @@ from pathlib import Path
 from uv import find_uv_bin
 
 from builder.errors import InstallFailed, ResolutionFailed
-from builder.installers.environ import installer_environ
 from builder.installers.pip_configuration import PipConfiguration
 from builder.installers.uv_errors import failure_sentence, redacted
 from builder.interpreters.probe import Interpreter
-from builder.supervised_process import CancellationToken, Finished, run
+from builder.supervised_process import CancellationToken, Finished, installer_environ, run
 from builder.work_folder import work_folder
 from modelyard.core.domain.environment_spec import (
     LOCAL_FILES_VARIABLE,

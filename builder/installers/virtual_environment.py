@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from builder.errors import InstallFailed
-from builder.installers.environ import installer_environ
 from builder.interpreters.probe import Interpreter
-from builder.supervised_process import CancellationToken, run
+from builder.supervised_process import CancellationToken, installer_environ, run
 
 
 def create_environment(

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builder.errors import NoInterpreter
-from builder.interpreters.library_path import point_at_own_library
 from builder.interpreters.probe import Interpreter, probe
 from modelyard.core.adapters.file_access import copy_within_reach, reachable
 
+_ELF = b"\x7fELF"
+_RELATIVE = b"$ORIGIN/../lib"
 _NOT_NEEDED = frozenset({"test", "idlelib", "turtledemo", "__pycache__", "site-packages", "share"})
 
 
@@ -72,3 +73,15 @@ def _copy(interpreter: Interpreter, target: Path) -> None:
 
 def _skipped(_: str, names: list[str]) -> list[str]:
     return [name for name in names if name in _NOT_NEEDED]
+
+
+def point_at_own_library(executable: Path, *, original_prefix: Path) -> None:
+    """Change a copy, which must not be a link to the original. Without a library folder of its own nothing changes."""
+    content = executable.read_bytes()
+    absolute = b"\0" + str(original_prefix / "lib").encode() + b"\0"
+    if content.startswith(_ELF) and absolute in content and len(_RELATIVE) + 2 <= len(absolute):
+        relative = b"\0" + _RELATIVE.ljust(len(absolute) - 2, b"\0") + b"\0"
+        mode = executable.stat().st_mode
+        executable.unlink()
+        executable.write_bytes(content.replace(absolute, relative, 1))
+        executable.chmod(mode)

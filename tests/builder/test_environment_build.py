@@ -14,8 +14,8 @@ import pytest
 from packaging.version import Version
 
 from builder.environment_build import BuildOrder, build_environment
-from builder.environment_files.declared_line import PipLine
-from builder.environment_files.requirement_lines import collect
+from builder.environment_files.pip_lines import PipLine
+from builder.environment_files.requirements import collect
 from builder.errors import ImportCheckFailed, InstallFailed, ResolutionFailed
 from builder.supervised_process import BuildCancelled, cancellation_token
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources

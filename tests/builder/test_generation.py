@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, select
 
 from builder.generation import BuildContext, build_generation
-from builder.prune import prune_environments
+from builder.tasks import prune_environments
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.db.rows import BuiltEnvironmentRow, EnvironmentBuildRow
 from modelyard.core.domain.bundle import Bundle

@@ -10,9 +10,8 @@ import pytest
 
 from builder.errors import NoInterpreter
 from builder.interpreters.find import Interpreters
-from builder.interpreters.library_path import point_at_own_library
 from builder.interpreters.probe import probe
-from builder.interpreters.runtime_copy import reachable_interpreter
+from builder.interpreters.runtime_copy import point_at_own_library, reachable_interpreter
 from builder.interpreters.search import SearchPlaces
 from modelyard.core.adapters.file_access import make_readable, reachable
 from tests.builder.conftest import WORKER_USER

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.installers.environ import installer_environ
 from builder.installers.pip_configuration import PipConfiguration, read_pip_configuration
+from builder.supervised_process import installer_environ
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from platform import python_version
 
 import pytest
 
-from builder.environment_files.declared_line import PipLine
-from builder.environment_files.requirement_lines import collect
+from builder.environment_files.pip_lines import PipLine
+from builder.environment_files.requirements import collect
 from builder.toolchain import this_platform
 from builder.wheels.installed import _for_any_interpreter
 from builder.wheels.wheel_store import WheelStore

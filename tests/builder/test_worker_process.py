@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from kombu import Connection
 
-from builder.app import create_app
-from builder.tasks import BUILD_DEPLOYMENT, PRUNE_ENVIRONMENTS
+from builder.tasks import BUILD_DEPLOYMENT, PRUNE_ENVIRONMENTS, create_app
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.data_dir import DataDir
 from modelyard.core.db.lifecycle import begin_operation

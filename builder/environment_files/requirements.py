@@ -6,7 +6,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -14,9 +14,8 @@ from urllib.parse import unquote, urlsplit
 from packaging.requirements import InvalidRequirement as UnreadableRequirement
 from packaging.requirements import Requirement
 
-from builder.environment_files.declared_line import PipLine
 from builder.environment_files.model_paths import path_in_model, read_text
-from builder.environment_files.pip_options import split_options
+from builder.environment_files.pip_lines import PipLine, lines_of, split_options
 from builder.errors import InvalidRequirement
 from modelyard.core.domain.environment_spec import LocalFile, PackageSources, normalised
 
@@ -41,22 +40,6 @@ def collect(model_folder: Path, base: Path, declared: Iterable[PipLine]) -> Decl
     for line in declared:
         reading.read(line, base)
     return reading.result()
-
-
-def lines_of(text: str, *, name: str) -> Iterator[PipLine]:
-    """The lines of a requirements file: comments gone, continuations joined."""
-    joined, started = "", 0
-    for number, raw in enumerate(text.splitlines(), 1):
-        started = started or number
-        stripped = re.sub(r"(^|\s+)#.*$", "", raw).rstrip()
-        if stripped.endswith("\\"):
-            joined += stripped[:-1]
-            continue
-        if (joined + stripped).strip():
-            yield PipLine((joined + stripped).strip(), f"{name}, line {started}")
-        joined, started = "", 0
-    if joined.strip():
-        yield PipLine(joined.strip(), f"{name}, line {started}")
 
 
 def parsed(line: str) -> Requirement | None:

@@ -3,8 +3,8 @@
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from builder.environment_files.declared_line import PipLine
 from builder.errors import InvalidRequirement
 
 _SHORT = {"-r": "requirement", "-c": "constraint", "-i": "index-url", "-f": "find-links", "-e": "editable"}
@@ -24,6 +24,29 @@ _WITH_VALUE = frozenset(
 )
 _ALONE = frozenset({"no-index", "pre", "prefer-binary", "require-hashes"})
 _OTHER_NAMES = {"pypi-url": "index-url"}
+
+
+@dataclass(frozen=True, slots=True)
+class PipLine:
+    text: str
+    where: str
+    """What the user is pointed at: "conda.yaml, line 7"."""
+
+
+def lines_of(text: str, *, name: str) -> Iterator[PipLine]:
+    """The lines of a requirements file: comments gone, continuations joined."""
+    joined, started = "", 0
+    for number, raw in enumerate(text.splitlines(), 1):
+        started = started or number
+        stripped = re.sub(r"(^|\s+)#.*$", "", raw).rstrip()
+        if stripped.endswith("\\"):
+            joined += stripped[:-1]
+            continue
+        if (joined + stripped).strip():
+            yield PipLine((joined + stripped).strip(), f"{name}, line {started}")
+        joined, started = "", 0
+    if joined.strip():
+        yield PipLine(joined.strip(), f"{name}, line {started}")
 
 
 def split_options(line: PipLine) -> Iterator[tuple[str, str]]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.environment_files.declared_line import PipLine
-from builder.environment_files.requirement_lines import DeclaredRequirements, collect, distribution_name, lines_of
+from builder.environment_files.pip_lines import PipLine, lines_of
+from builder.environment_files.requirements import DeclaredRequirements, collect, distribution_name
 from builder.errors import InvalidRequirement, PathLeavesModelFolder
 from tests.builder.packages import make_wheel
 
