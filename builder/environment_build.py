@@ -4,7 +4,6 @@ What is resolved without pins drifts: a requirement that worked when the model w
 releases. When the check shows that, everything is resolved once more as of the day the model was made.
 """
 
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from builder.toolchain import BuildToolchain
 from modelyard.core.domain.environment_spec import EnvironmentLock, EnvironmentSpec, normalised
 from modelyard.core.domain.operation_step import OperationStep
 from modelyard.core.environments.folder import BuiltEnvironment
+from modelyard.process.atomic_files import atomic_file
 
 _PINS = ("==", "===")
 
@@ -218,6 +218,5 @@ def _place_local_files(toolchain: BuildToolchain, order: BuildOrder) -> None:
             continue
         source = path_in_model(order.model_folder, order.model_folder, file.path, where="the environment")
         target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-        shutil.copyfile(source, unfinished)
-        os.replace(unfinished, target)
+        with source.open("rb") as content, atomic_file(target) as copy:
+            shutil.copyfileobj(content, copy)

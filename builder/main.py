@@ -4,9 +4,7 @@ It ends when its lifeline does; the keepers of what it runs then end that too.
 """
 
 import argparse
-import logging
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -19,13 +17,15 @@ from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
 from modelyard.process.lifeline import when_cut
+from modelyard.process.logging import configure_logging
+from modelyard.process.signals import exit_on_stop_signals
 
 
 def main(arguments: list[str]) -> None:
     options = _parse(arguments)
     if options.lifeline_fd is not None:
         when_cut(options.lifeline_fd, lambda: os._exit(1))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logging("builder")
     if options.data_dir is not None:
         os.environ["MODELYARD_DATA_DIR"] = str(options.data_dir)
     settings = PlatformSettings()  # type: ignore[call-arg] # the rest is in the environment
@@ -46,16 +46,11 @@ def _work(settings: PlatformSettings) -> None:
     sessions = sessions_of(open_database(settings.database_url.get_secret_value(), pool_size=4))
     app = create_app(settings.broker_url.get_secret_value())
     register_tasks(app, BuildContext(sessions, open_store(settings.storage_url), data_dir.models, toolchain), data_dir)
-    worker_ready.connect(_stop_when_told)
+    # The builder that claims an interrupted build next resumes it.
+    worker_ready.connect(exit_on_stop_signals)
     # One task at a time, in the main thread: a build keeps two cores busy as it is.
     options = ["--pool=solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO"]
     app.worker_main(["worker", *options, f"--queues={QUEUE}", f"--hostname=builder-{os.getpid()}@%h"])
-
-
-def _stop_when_told(**_: object) -> None:
-    """Told to stop, a builder stops, where Celery would finish the build first. Whoever claims it next resumes it."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
 
 
 if __name__ == "__main__":

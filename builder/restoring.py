@@ -3,7 +3,6 @@
 Killed at any moment it leaves nothing that counts as an environment; what it leaves, the next one removes.
 """
 
-import fcntl
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from builder.wheels.wheel_store import WheelStore
 from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.model_files import ContentMismatch
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
+from modelyard.process.file_lock import locked_file
 
 _GLIBC = re.compile(r"^(?P<kind>.*-glibc)(?P<version>\d+(?:\.\d+)*)$")
 
@@ -45,12 +45,8 @@ class Restoring:
     def _only_one(self, lock_hash: str) -> Iterator[None]:
         folder = self.toolchain.wheels.parent / "restoring"
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / lock_hash).open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self.say("another process on this machine makes this environment; waiting for it")
-                fcntl.flock(file, fcntl.LOCK_EX)
+        message = "another process on this machine makes this environment; waiting for it"
+        with locked_file(folder / lock_hash, on_wait=lambda: self.say(message)):
             yield
 
     def _make(self, lock_hash: str) -> BuiltEnvironment:

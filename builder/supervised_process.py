@@ -7,7 +7,6 @@ program with its whole process group; and `cut` ends a build that has become som
 import os
 import re
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelyard.process import shim
+from modelyard.process.shim_command import shim_command
 
 _NICENESS = 10
 _LONGEST_SECONDS = 3600.0
@@ -100,7 +99,7 @@ def run(
     if alive.is_cancelled:
         raise BuildCancelled
     with subprocess.Popen(
-        [*_keeper_command(alive, cwd, user), "--", *map(str, command)],
+        [*_shim_command(alive, cwd, user), "--", *map(str, command)],
         env=dict(environ),
         pass_fds=(alive.read_end,),
         stdin=subprocess.DEVNULL,
@@ -135,10 +134,10 @@ def _end(process: subprocess.Popen[str], timeout: float, on_line: OnLine) -> Non
     process.terminate()
 
 
-def _keeper_command(alive: CancellationToken, cwd: Path, user: int | None) -> list[str]:
-    options = ["--lifeline", str(alive.read_end), "--umask", "022", "--nice", str(_NICENESS), "--cwd", str(cwd)]
+def _shim_command(alive: CancellationToken, cwd: Path, user: int | None) -> list[str]:
     identity = [] if user is None else ["--uid", str(user), "--gid", str(user)]
-    return [sys.executable, "-I", "-S", shim.__file__, *options, *identity]
+    priority = ("--umask", "022", "--nice", str(_NICENESS))
+    return shim_command(alive.read_end, *priority, "--cwd", str(cwd), *identity)
 
 
 def _read(process: subprocess.Popen[str], on_line: OnLine) -> deque[str]:

@@ -1,6 +1,5 @@
 """Short-lived folders for what a program reads and writes. Those of a builder that died are removed by the next one."""
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -8,6 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from modelyard.process.file_lock import try_lock
 
 # Between making a folder and locking it lies a moment in which it looks abandoned.
 _YOUNG_SECONDS = 30.0
@@ -36,7 +37,8 @@ def _locked(folder: Path) -> Iterator[None]:
     """Raises BlockingIOError while another process holds the folder."""
     opened = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not try_lock(opened):
+            raise BlockingIOError(f"another process holds {folder}")
         yield
     finally:
         os.close(opened)

@@ -19,13 +19,14 @@ from control_plane.workflows.dispatcher import CeleryDispatcher
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
+from modelyard.process.logging import configure_logging
 
 _DATABASE_CONNECTIONS = 10
 
 
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s %(name)s - %(message)s")
+    configure_logging("control-plane")
     settings = PlatformSettings()  # type: ignore[call-arg] # from the environment
     sessions = sessions_of(open_database(settings.database_url.get_secret_value(), pool_size=_DATABASE_CONNECTIONS))
     store = open_store(settings.storage_url)

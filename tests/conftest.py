@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from sqlalchemy import Engine, create_engine, text
 from migrations.run import migrate
 from modelyard.core.data_dir import DataDir
 from modelyard.core.db.unit_of_work import Sessions, open_database, sessions_of
-from modelyard.process import shim
+from modelyard.process.shim_command import shim_command
 from modelyard.supervisor.postgres import EmbeddedPostgres
 from modelyard.supervisor.prepare_database import wait_for
 from modelyard.supervisor.valkey import EmbeddedValkey
@@ -37,8 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def kept(command: list[str], log: Path, *options: str) -> Iterator[int]:
     """Run a server under a keeper for the length of the block; yields the keeper's pid."""
     reader, writer = os.pipe()
-    arguments = [sys.executable, "-I", "-S", shim.__file__, "--lifeline", str(reader), "--log", str(log), *options]
-    process = subprocess.Popen([*arguments, "--", *command], pass_fds=[reader])
+    process = subprocess.Popen([*shim_command(reader, "--log", str(log), *options), "--", *command], pass_fds=[reader])
     os.close(reader)
     try:
         yield process.pid

@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.processes import tree
 from benchmarks.servers.server import HOST
-from modelyard.process import shim
+from modelyard.process.shim_command import shim_command
 
 _GRACE_SECONDS = 5
 _LAST_LINES = 25
@@ -35,9 +34,9 @@ class Kept:
 @contextmanager
 def kept(command: Sequence[str | Path], log: Path, environment: Mapping[str, str], cwd: Path) -> Iterator[Kept]:
     reader, lifeline = os.pipe()
-    options = ["--lifeline", str(reader), "--log", str(log), "--cwd", str(cwd), "--grace", str(_GRACE_SECONDS)]
+    options = ("--log", str(log), "--cwd", str(cwd), "--grace", str(_GRACE_SECONDS))
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", shim.__file__, *options, "--", *map(str, command)],
+        [*shim_command(reader, *options), "--", *map(str, command)],
         env=dict(environment),
         pass_fds=[reader],
         # Ctrl-C is for the benchmark, which then ends its servers itself.

@@ -6,7 +6,6 @@ copy does so too is checked by running it as the user that guests run as.
 """
 
 import contextlib
-import fcntl
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from builder.errors import NoInterpreter
 from builder.interpreters.probe import Interpreter, probe
 from modelyard.core.adapters.file_access import copy_within_reach, reachable
+from modelyard.process.file_lock import locked_file
 
 _ELF = b"\x7fELF"
 _RELATIVE = b"$ORIGIN/../lib"
@@ -57,8 +57,7 @@ def _checked(interpreter: Interpreter, target: Path, user: int) -> Interpreter:
 def _only_one(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked_file(folder / ".lock"):
         yield
 
 

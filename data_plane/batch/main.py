@@ -5,12 +5,9 @@ with it, however it ends.
 """
 
 import argparse
-import logging
 import os
-import signal
 import socket
 import sys
-import time
 from pathlib import Path
 
 from celery.signals import worker_ready
@@ -29,6 +26,8 @@ from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
 from modelyard.process.lifeline import when_cut
+from modelyard.process.logging import configure_logging
+from modelyard.process.signals import exit_on_stop_signals
 
 # Whoever waits for an online answer goes first.
 _NICE = 5
@@ -39,8 +38,7 @@ def main(arguments: list[str]) -> None:
     if options.lifeline_fd is not None:
         when_cut(options.lifeline_fd, lambda: os._exit(1))
     os.nice(_NICE)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.Formatter.converter = time.gmtime
+    configure_logging(f"batch-{options.index}")
     if options.data_dir is not None:
         os.environ["MODELYARD_DATA_DIR"] = str(options.data_dir)
     settings = PlatformSettings()  # type: ignore[call-arg] # the rest is in the environment
@@ -75,19 +73,14 @@ def _work(settings: PlatformSettings, index: int, workers: int) -> None:
         send=sender(app),
     )
     register_tasks(app, desk)
-    worker_ready.connect(_stop_when_told)
+    # A batch worker that is told to stop returns its mini-batch.
+    worker_ready.connect(exit_on_stop_signals)
     # One mini-batch at a time, in the main thread; the supervisor runs as many processes as there are cores.
     options = ["--pool=solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO"]
     try:
         app.worker_main(["worker", *options, f"--queues={QUEUE}", f"--hostname=batch-{index}-{os.getpid()}@%h"])
     finally:
         guests.close()
-
-
-def _stop_when_told(**_: object) -> None:
-    """Told to stop, a batch worker gives its mini-batch back, where Celery would run the job to its end first."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
 
 
 if __name__ == "__main__":

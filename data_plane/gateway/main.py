@@ -26,6 +26,7 @@ from data_plane.replicas.local.local_replica import LocalTarget
 from data_plane.scoring.signature.row_by_row import answers_row_by_row
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.routing import DeploymentRoute
+from modelyard.process.logging import configure_logging
 
 _LIMITS = Limits()
 # Of the youngest; Python's own 700 are soon made by any request.
@@ -34,7 +35,7 @@ _OBJECTS_PER_COLLECTION = 20_000
 
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s %(name)s - %(message)s")
+    configure_logging(f"gateway-{options.index}")
     # It says so for every broken request of every stranger.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     limits = Limits(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modelyard.core.domain.routing import RoutingSnapshot
+from modelyard.process.atomic_files import replace_file
 
 _log = logging.getLogger(__name__)
 
@@ -54,10 +55,7 @@ class SnapshotWatcher:
 
     def _report(self, snapshot: RoutingSnapshot) -> None:
         report = {"pid": os.getpid(), "revision": snapshot.revision, "sequence": snapshot.sequence}
-        written = self._applied_file.with_suffix(".writing")
-        with open(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(report, file)
-        written.replace(self._applied_file)
+        replace_file(self._applied_file, json.dumps(report), mode=0o600)
 
 
 def _identity(stat: os.stat_result) -> _FileIdentity:

@@ -13,11 +13,11 @@ from data_plane.host.publisher import Publisher
 from data_plane.host.reports import due_reports
 from data_plane.host.running import Phase, Running
 from data_plane.host.snapshot import build_routes
-from data_plane.host.wake import Wake
 from data_plane.host.wanted import Wanted
 from data_plane.host.worker_facts import worker_facts
 from data_plane.replicas.artifacts.housekeeping import Housekeeping
 from data_plane.replicas.local.machine import available_memory
+from modelyard.process.signals import SignalPipe
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Host:
         publisher: Publisher,
         logs: LogShipper,
         housekeeping: Housekeeping,
-        wake: Wake,
+        wake: SignalPipe,
     ) -> None:
         self._ledger = ledger
         self._fleet = fleet

@@ -16,6 +16,7 @@ from typing import BinaryIO
 from data_plane.host.log_lines import stamped, whole_lines
 from modelyard.core.logs import INFERENCE_SERVER, ship, utc_stamp
 from modelyard.core.ports.object_store import ObjectStore, StoreRefused, StoreUnavailable
+from modelyard.process.atomic_files import replace_file
 
 _log = logging.getLogger(__name__)
 
@@ -137,10 +138,8 @@ class LogShipper:
         return self._folder / f"{guest_id}.log.{number}"
 
     def _write(self) -> None:
-        unfinished = self._offsets.with_name(f".{self._offsets.name}.part")
         document = {guest_id: asdict(followed) for guest_id, followed in self._followed.items()}
-        unfinished.write_text(json.dumps(document))
-        unfinished.replace(self._offsets)
+        replace_file(self._offsets, json.dumps(document))
 
 
 def _next(file: BinaryIO, to_the_end: bool) -> bytes:

@@ -9,7 +9,6 @@ Told to stop (SIGTERM) it leaves no guest behind; killed, it leaves them all to 
 import argparse
 import logging
 import os
-import time
 
 from data_plane.host.database_sync import Ledger
 from data_plane.host.fleet import Fleet, Terms
@@ -18,7 +17,6 @@ from data_plane.host.log_shipping import LogShipper
 from data_plane.host.preparations import Preparations
 from data_plane.host.publisher import Publisher
 from data_plane.host.role import HostRole
-from data_plane.host.wake import Wake
 from data_plane.replicas.artifacts.environments import MachineEnvironments
 from data_plane.replicas.artifacts.housekeeping import Housekeeping
 from data_plane.replicas.local.machine import usable_cores
@@ -26,6 +24,8 @@ from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
 from modelyard.process.lifeline import when_cut
+from modelyard.process.logging import configure_logging
+from modelyard.process.signals import SignalPipe
 
 _log = logging.getLogger(__name__)
 
@@ -37,19 +37,19 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--gateways", type=int, default=1, help="how many gateway processes act on the snapshot")
     parser.add_argument("--lifeline-fd", type=int, help="read end of the pipe whose write end the supervisor holds")
     options = parser.parse_args(argv)
-    _log_in_utc()
+    configure_logging("host")
     if options.lifeline_fd is not None:
         # At once: the guests' keepers hold the same lifeline and end them.
         when_cut(options.lifeline_fd, lambda: os._exit(1))
     settings = PlatformSettings()  # type: ignore[call-arg]  # from the environment
-    wake = Wake()
+    wake = SignalPipe()
     role = HostRole(settings.data_dir.run / "host.lease")
     if not _take_machine(role, wake):
         return 0
     return _host(settings, role, wake, options.gateways, options.lifeline_fd).run()
 
 
-def _take_machine(role: HostRole, wake: Wake) -> bool:
+def _take_machine(role: HostRole, wake: SignalPipe) -> bool:
     """False: told to stop while another host was there."""
     if not role.take_machine():
         _log.info("another host runs on this data dir; waiting until it has gone")
@@ -58,7 +58,7 @@ def _take_machine(role: HostRole, wake: Wake) -> bool:
     return not wake.told_to_stop
 
 
-def _host(settings: PlatformSettings, role: HostRole, wake: Wake, gateways: int, lifeline_fd: int | None) -> Host:
+def _host(settings: PlatformSettings, role: HostRole, wake: SignalPipe, gateways: int, lifeline_fd: int | None) -> Host:
     data_dir = settings.data_dir
     store = open_store(settings.storage_url)
     engine = open_database(settings.database_url.get_secret_value())
@@ -73,11 +73,6 @@ def _host(settings: PlatformSettings, role: HostRole, wake: Wake, gateways: int,
         housekeeping=Housekeeping(sessions_of(engine), data_dir),
         wake=wake,
     )
-
-
-def _log_in_utc() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.Formatter.converter = time.gmtime
 
 
 if __name__ == "__main__":

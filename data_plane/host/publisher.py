@@ -1,11 +1,11 @@
 """Publishes the routing snapshot by atomic rename, and hears from the gateways which one they act on."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from modelyard.core.domain.routing import EndpointRoute, RoutingSnapshot
+from modelyard.process.atomic_files import replace_file
 
 _NOTHING = RoutingSnapshot(revision=0, sequence=0)
 
@@ -35,7 +35,8 @@ class Publisher:
         if revision == self._latest.revision and endpoints == self._latest.endpoints:
             return False
         self._latest = RoutingSnapshot(revision, self._latest.sequence + 1, endpoints)
-        _write(self._file, self._latest.to_json())
+        # Its number must survive a power cut: gateways ignore what is not newer.
+        replace_file(self._file, self._latest.to_json(), mode=0o600, durable=True)
         return True
 
     def is_applied(self) -> bool:
@@ -48,18 +49,6 @@ def _read(file: Path) -> RoutingSnapshot:
         return RoutingSnapshot.from_json(file.read_bytes())
     except FileNotFoundError:
         return _NOTHING
-
-
-def _write(file: Path, content: bytes) -> None:
-    unfinished = file.with_name(f".{file.name}.part")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(content)
-        out.flush()
-        # Its number must survive a power cut: gateways ignore what is not newer.
-        os.fsync(out.fileno())
-    os.replace(unfinished, file)
 
 
 def _applied(report: Path) -> tuple[int, int]:

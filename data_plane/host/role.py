@@ -5,7 +5,6 @@ file keeps the lease's token: whoever gets the file's lock knows that the holder
 with its lease instead of waiting until it has run out.
 """
 
-import fcntl
 import json
 import os
 from pathlib import Path
@@ -15,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from modelyard.core.db.leases import Claim, claim, finish, renew
 from modelyard.core.db.rows import NamedLeaseRow
+from modelyard.process.file_lock import try_lock
 
 _NAME = "host"
 
@@ -26,11 +26,7 @@ class HostRole:
 
     def take_machine(self) -> bool:
         """False: another host runs on this machine."""
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        return try_lock(self._descriptor)
 
     def take_lease(self, session: Session) -> bool:
         """False: a host on another machine has it."""

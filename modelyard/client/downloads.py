@@ -5,7 +5,6 @@ A registered model's files are known by their hash; what a job has written is kn
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from modelyard.client.folder import sha256_of
 from modelyard.client.watching import Watcher
 from modelyard.core.domain.model_manifest import check_relative_path
 from modelyard.core.errors import InvalidModel
+from modelyard.process.atomic_files import atomic_file
 
 _PATIENCE_SECONDS = 60.0
 
@@ -86,22 +86,10 @@ def _fetch_with_patience(connection: Connection, file: RemoteFile, location: Pat
 
 
 def _fetch(connection: Connection, file: RemoteFile, location: Path) -> None:
-    descriptor, unfinished = tempfile.mkstemp(dir=location.parent, prefix=".unfinished-")
-    try:
-        digest = hashlib.sha256()
-        with os.fdopen(descriptor, "wb") as out, connection.stream(file.url) as chunks:
-            for chunk in chunks:
-                digest.update(chunk)
-                out.write(chunk)
+    digest = hashlib.sha256()
+    with atomic_file(location) as out, connection.stream(file.url) as chunks:
+        for chunk in chunks:
+            digest.update(chunk)
+            out.write(chunk)
         if file.sha256 not in {None, digest.hexdigest()}:
             raise ApiError("ContentMismatch", f"{file.path} arrived with other content than was registered; try again")
-        Path(unfinished).chmod(0o666 & ~_umask())
-        os.replace(unfinished, location)
-    finally:
-        Path(unfinished).unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelyard.client import Platform
-from modelyard.process import shim
+from modelyard.process.shim_command import shim_command
 
 _PASSABLE = 0o711
 _START_SECONDS = 60.0
@@ -46,10 +46,10 @@ def temporary_platform(
     """
     data_dir, log = folder / "data", folder / "up.log"
     reader, lifeline = os.pipe()
-    options = ["--lifeline", str(reader), "--log", str(log), "--stop-signal", "INT", "--grace", str(_STOP_SECONDS)]
+    options = ("--log", str(log), "--stop-signal", "INT", "--grace", str(_STOP_SECONDS))
     up = [sys.executable, "-m", "modelyard.cli.main", "up", "--data-dir", str(data_dir), "--port", "0"]
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", shim.__file__, *options, "--", *up, "--scoring-port", "0"],
+        [*shim_command(reader, *options), "--", *up, "--scoring-port", "0"],
         env={**own_environment(folder, environment), **(settings or {})},
         pass_fds=[reader],
         # Ctrl-C is for the demo, which stops the platform itself.

@@ -1,1 +1,1 @@
-"""What the platform's long-running processes have in common: they end with their supervisor, and serve as it says."""
+"""What the platform's long-running processes share: how they start, log, write files, hear signals and end."""

@@ -31,7 +31,9 @@ _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 def main(argv):
     options = _parse(argv)
-    wakeup = _wake_on_signals()
+    wakeup, _ = open_wakeup_pipe()
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: None)
     # Until the child has the default handlers again, a stop signal would fall on deaf ears.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     pid = os.fork()
@@ -63,15 +65,13 @@ def _signal(name):
     return getattr(signal, "SIG" + name)
 
 
-def _wake_on_signals():
-    """A descriptor that becomes readable, with the signal's number in it, for each signal of interest."""
+def open_wakeup_pipe() -> "tuple[int, int]":
+    """Return both ends of a pipe into which Python writes the number of each signal that has a handler."""
     reader, writer = os.pipe()
     for end in (reader, writer):
         os.set_blocking(end, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    for number in _SIGNALS:
-        signal.signal(number, lambda *_: None)
-    return reader
+    return reader, writer
 
 
 def _become(options):

@@ -1,43 +1,65 @@
-"""What a supervisor hears: signals, and the deaths of processes that were left to it."""
+"""Signals as events: a main loop sleeps on one pipe, which signals, threads and the deaths of children write to."""
 
 import os
 import select
 import signal
+import sys
 from collections.abc import Collection
 
-_TO_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from modelyard.process.shim import open_wakeup_pipe
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Signals:
-    """From its making on, no signal is lost, and none interrupts anything."""
+class SignalPipe:
+    """From its creation on, no stop signal is lost, and no signal interrupts the process. For the main thread."""
 
-    def __init__(self) -> None:
-        self._reader, writer = os.pipe()
-        for end in (self._reader, writer):
-            os.set_blocking(end, False)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        for number in (signal.SIGCHLD, *_TO_STOP):
+    def __init__(self, *wake_on: signal.Signals) -> None:
+        """`wake_on` names signals that only end a wait, SIGCHLD for example."""
+        self.stop_signals = 0
+        """Number of stop signals received; the second one means "at once"."""
+        self._reader, self._writer = open_wakeup_pipe()
+        for number in _STOP_SIGNALS:
+            signal.signal(number, self._count)
+        for number in wake_on:
             signal.signal(number, lambda *_: None)
-        self.orders_to_stop = 0
 
     @property
     def told_to_stop(self) -> bool:
-        return self.orders_to_stop > 0
+        return self.stop_signals > 0
 
-    def wait(self, seconds: float, *more: int) -> list[int]:
-        """Until a signal comes or a descriptor of `more` can be read; returns those that can."""
-        readable, _, _ = select.select([self._reader, *more], [], [], seconds)
+    def poke(self) -> None:
+        """End the current wait, or the next one. Callable from any thread."""
+        try:
+            os.write(self._writer, b"\0")
+        except BlockingIOError:
+            return  # The pipe is full, so the loop is about to wake anyway.
+
+    def wait(self, seconds: float, *descriptors: int) -> list[int]:
+        """Sleep until a signal, a poke or a readable descriptor; return the readable ones of `descriptors`."""
+        readable, _, _ = select.select([self._reader, *descriptors], [], [], seconds)
         if self._reader in readable:
-            received = os.read(self._reader, 4096)
-            self.orders_to_stop += sum(number in _TO_STOP for number in received)
+            os.read(self._reader, 4096)
         return [descriptor for descriptor in readable if descriptor != self._reader]
+
+    def _count(self, _number: int, _frame: object) -> None:
+        self.stop_signals += 1
+
+
+def exit_on_stop_signals(**_: object) -> None:
+    """Raise SystemExit in the main thread on a stop signal, where Celery would first finish its task.
+
+    The signature is that of a receiver of Celery's `worker_ready`, which comes after Celery's own handlers are set.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
 
 
 def reap_orphans(own: Collection[int]) -> None:
-    """As process 1 (of a container), whoever is left without a parent is ours to reap; `own` have somebody waiting."""
+    """Reap ended processes that were left to process 1 of a container; never one of `own`, the caller's children."""
     while True:
         try:
-            # Only looked at: taking the status of one of our own would hide its end from whoever waits for it.
+            # WNOWAIT only looks: reaping a child here would hide the exit code from the code that waits for it.
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return

@@ -3,13 +3,12 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelyard.process import shim
+from modelyard.process.shim_command import shim_command
 
 _BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 _STEADY_SECONDS = 10.0
@@ -73,11 +72,9 @@ class Child:
         self._start_at = None
 
     def _command(self) -> list[str]:
-        lifeline = str(self._inherited[0])
         if not self.service.kept:
-            return [*self.service.command, "--lifeline-fd", lifeline]
-        keeper = [sys.executable, "-I", "-S", shim.__file__, "--lifeline", lifeline]
-        return [*keeper, *self.service.kept_options, "--", *self.service.command]
+            return [*self.service.command, "--lifeline-fd", str(self._inherited[0])]
+        return [*shim_command(self._inherited[0], *self.service.kept_options), "--", *self.service.command]
 
     def ended(self) -> str | None:
         """Why the process ended, once, when it has; a restart is then due at `restart_in`."""

@@ -1,6 +1,5 @@
 """One supervisor has a data dir at a time, and has it alone."""
 
-import fcntl
 import json
 import os
 import time
@@ -9,6 +8,7 @@ from pathlib import Path
 from modelyard.core.adapters.file_access import passable
 from modelyard.core.data_dir import DataDir
 from modelyard.core.guest_user import DEFAULT_GUEST_UID
+from modelyard.process.file_lock import try_lock
 from modelyard.supervisor.options import Say, StartRefused
 
 _LEFTOVER_SECONDS = 15.0
@@ -34,19 +34,15 @@ def take(data: DataDir, say: Say) -> int:
     descriptor = os.open(data.run / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     deadline = time.monotonic() + _LEFTOVER_SECONDS
     waited = False
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _refuse_if_running(data)
-            if time.monotonic() > deadline:
-                raise StartRefused(f"processes of an earlier start still use {data.root}; end them first") from None
-            if not waited:
-                say("waiting for the processes of an earlier start to end")
-                waited = True
-            time.sleep(0.2)
-        else:
-            return descriptor
+    while not try_lock(descriptor):
+        _refuse_if_running(data)
+        if time.monotonic() > deadline:
+            raise StartRefused(f"processes of an earlier start still use {data.root}; end them first")
+        if not waited:
+            say("waiting for the processes of an earlier start to end")
+            waited = True
+        time.sleep(0.2)
+    return descriptor
 
 
 def _refuse_if_running(data: DataDir) -> None:

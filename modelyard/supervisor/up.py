@@ -16,11 +16,12 @@ from collections.abc import Iterable, Mapping
 
 from modelyard.core.data_dir import DataDir
 from modelyard.core.errors import InvalidSetting, NoSpaceLeft
-from modelyard.process.signals import Signals, reap_orphans
+from modelyard.process.atomic_files import replace_file
+from modelyard.process.signals import SignalPipe, reap_orphans
 from modelyard.supervisor import data_dir_lock
 from modelyard.supervisor.children import Child, Service
 from modelyard.supervisor.environment_settings import DATABASE_URL, START_PATIENCE, GivenSettings, read_given
-from modelyard.supervisor.generated_secrets import made_once, stored
+from modelyard.supervisor.generated_secrets import load_or_generate, store_secret
 from modelyard.supervisor.health import Health
 from modelyard.supervisor.listeners import answers, listen, port_of, url_of
 from modelyard.supervisor.options import Say, StartRefused, UpOptions
@@ -56,7 +57,7 @@ def migrate(environment: Mapping[str, str] = os.environ, say: Say | None = None)
         raise InvalidSetting(f"{DATABASE_URL} must be set: it names the database to bring up to date")
     say = say or _to_standard_error
     settings = {**environment, START_PATIENCE: str(given.start_patience)}
-    signals = Signals()
+    signals = SignalPipe(signal.SIGCHLD)
     Preparation(("--migrate-only", "--replace-token"), settings).run(signals, say)
     if signals.told_to_stop:
         raise StartRefused("interrupted")
@@ -87,7 +88,7 @@ class _Supervisor:
     # The life of a platform: start, watch, stop.
 
     def run(self) -> int:
-        self._signals = Signals()
+        self._signals = SignalPipe(signal.SIGCHLD)
         # What can be refused is refused before anything is made.
         data_dir_lock.check_reach(self._data.root)
         self._bind()
@@ -199,12 +200,12 @@ class _Supervisor:
     def _master_key(self) -> str:
         from modelyard.core.adapters.secret_box import new_master_key
 
-        return made_once(self._data.secrets / "master.key", new_master_key)
+        return load_or_generate(self._data.secrets / "master.key", new_master_key)
 
     def _admin_token(self) -> str:
         path = self._data.secrets / "admin.token"
         preset = self._given.admin_token
-        return stored(path, preset) if preset else made_once(path)
+        return store_secret(path, preset) if preset else load_or_generate(path)
 
     # How it starts and goes on.
 
@@ -236,7 +237,7 @@ class _Supervisor:
         scoring = url_of(self._scoring, host) if self._scoring else None
         roles = sorted(self._options.roles)
         facts = {"pid": os.getpid(), "roles": roles, "url": url, "scoring_url": scoring, "started_at": time.time()}
-        stored(data_dir_lock.facts_file(self._data), json.dumps(facts))
+        replace_file(data_dir_lock.facts_file(self._data), json.dumps(facts), mode=0o600)
         if self._options.roles != ALL_ROLES:
             self._say(f"roles          {', '.join(roles)}")
         if url:
@@ -259,8 +260,8 @@ class _Supervisor:
     def _see_off(self, children: Iterable[Child], patience: float) -> None:
         """Wait for their end, for so long or until a second signal, and then insist."""
         left = list(children)
-        orders, deadline = self._signals.orders_to_stop, time.monotonic() + patience
-        while left and time.monotonic() < deadline and self._signals.orders_to_stop <= max(1, orders):
+        orders, deadline = self._signals.stop_signals, time.monotonic() + patience
+        while left and time.monotonic() < deadline and self._signals.stop_signals <= max(1, orders):
             self._signals.wait(0.05)
             left = [child for child in left if not child.gone_by(0)]
         for child in left:

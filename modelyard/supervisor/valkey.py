@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 from modelyard.core.data_dir import DataDir
 from modelyard.core.errors import PlatformError
+from modelyard.process.atomic_files import replace_file
 from modelyard.supervisor.children import Service
-from modelyard.supervisor.generated_secrets import made_once, stored
+from modelyard.supervisor.generated_secrets import load_or_generate
 
 
 class ValkeyWillNotStart(PlatformError):
@@ -30,7 +31,7 @@ class EmbeddedValkey:
 
     @property
     def password(self) -> str:
-        return made_once(self.data_dir.secrets / "valkey.password")
+        return load_or_generate(self.data_dir.secrets / "valkey.password")
 
     @property
     def url(self) -> str:
@@ -49,7 +50,8 @@ class EmbeddedValkey:
             "appendonly": "no",
             "daemonize": "no",
         }
-        stored(self._config, "\n".join(f"{name} {value}" for name, value in settings.items()))
+        lines = [f"{name} {value}\n" for name, value in settings.items()]
+        replace_file(self._config, "".join(lines), mode=0o600)
 
     def service(self) -> Service:
         options = ("--cwd", str(self.data_dir.valkey), "--grace", "2")

@@ -1,5 +1,6 @@
 """The keeper: nothing of what it runs is left behind, and how it ended is known."""
 
+import ast
 import fcntl
 import json
 import os
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from modelyard.process import shim
+from modelyard.process.shim_command import shim_command
 
 
 class Kept:
@@ -25,7 +27,7 @@ class Kept:
         reader, self.lifeline = os.pipe()
         files = ("--exit-file", str(self.exit_file), "--log", str(self.log))
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", shim.__file__, "--lifeline", str(reader), *files, *options, "--", *command],
+            [*shim_command(reader, *files, *options), "--", *command],
             pass_fds=[reader],
         )
         os.close(reader)
@@ -141,7 +143,7 @@ def test_as_root_the_command_runs_as_the_given_user_without_groups(tmp_path):
 def test_a_command_that_does_not_exist_is_named_in_the_log(tmp_path):
     reader, writer = os.pipe()
     done = subprocess.run(
-        [sys.executable, "-I", "-S", shim.__file__, "--lifeline", str(reader), "--", "/nonexistent/program"],
+        [*shim_command(reader), "--", "/nonexistent/program"],
         pass_fds=[reader],
         capture_output=True,
         text=True,
@@ -157,10 +159,17 @@ def test_a_lifeline_with_a_large_number_is_watched_too(tmp_path):
     reader, writer = os.pipe()
     large = fcntl.fcntl(reader, fcntl.F_DUPFD, 1500)
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", shim.__file__, "--lifeline", str(large), "--", "/bin/sleep", "600"],
+        [*shim_command(large), "--", "/bin/sleep", "600"],
         pass_fds=[large],
     )
     os.close(reader)
     os.close(large)
     os.close(writer)
     assert process.wait(10) == 128 + signal.SIGTERM
+
+
+def test_shim_is_written_in_the_grammar_of_python_3_8_and_imports_only_the_standard_library():
+    tree = ast.parse(Path(shim.__file__).read_text(), feature_version=(3, 8))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert imported <= set(sys.stdlib_module_names)
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]

@@ -10,7 +10,6 @@ import secrets
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from data_plane.replicas.local.processes import Process, children, identify
 from data_plane.replicas.local.worker_environment import guest_environment
 from data_plane.replicas.local.worker_process import GuestProcess, exit_file_path, remove, run_file_path, write_run_file
 from modelyard.core.data_dir import DataDir
-from modelyard.process import shim
+from modelyard.process.shim_command import shim_command
 
 _BACKLOG = 128
 
@@ -186,8 +185,7 @@ def _lifeline(spec: GuestSpec) -> Iterator[tuple[int, ...]]:
 
 
 def _keeper_command(spec: GuestSpec, listening: int, lifeline: int) -> list[str]:
-    command = [sys.executable, "-I", "-S", str(shim.__file__)]
-    command += ["--lifeline", str(lifeline), "--exit-file", str(spec.exit_file), "--pass-fd", str(listening)]
+    command = shim_command(lifeline, "--exit-file", str(spec.exit_file), "--pass-fd", str(listening))
     command += ["--log", str(spec.log), "--cwd", str(spec.folder), "--nice", str(spec.nice)]
     if spec.uid is not None:
         command += ["--uid", str(spec.uid), "--gid", str(spec.group)]

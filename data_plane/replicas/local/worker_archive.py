@@ -6,12 +6,11 @@ with, because a newer worker has another name.
 
 import hashlib
 import io
-import os
-import tempfile
 import zipfile
 from pathlib import Path
 
 from data_plane import worker
+from modelyard.process.atomic_files import replace_file
 
 # In the archive the package has a name that no package of a user's has.
 _PACKAGE = "modelyard_guest_worker"
@@ -31,7 +30,7 @@ def build(runtime_dir: Path) -> Path:
     content = _archive()
     target = runtime_dir / f"worker-{hashlib.sha256(content).hexdigest()[:16]}.pyz"
     if not target.exists():
-        _publish(content, target)
+        replace_file(target, content, mode=0o644)
     return target
 
 
@@ -44,15 +43,3 @@ def _archive() -> bytes:
         for module in sorted(package.glob("*.py")):
             archive.writestr(zipfile.ZipInfo(f"{_PACKAGE}/{module.name}", _EPOCH), module.read_bytes())
     return buffer.getvalue()
-
-
-def _publish(content: bytes, target: Path) -> None:
-    descriptor, unfinished = tempfile.mkstemp(dir=target.parent, prefix=".worker-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.chmod(unfinished, 0o644)
-        os.replace(unfinished, target)
-    except BaseException:
-        os.unlink(unfinished)
-        raise

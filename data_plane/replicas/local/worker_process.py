@@ -16,6 +16,7 @@ from typing import Any
 
 from data_plane.replicas.local.processes import Process, identify
 from modelyard.core.data_dir import DataDir
+from modelyard.process.atomic_files import replace_file
 
 _RUN_FILE = ".json"
 _EXIT_FILE = ".exit"
@@ -87,14 +88,7 @@ def write_run_file(guest: GuestProcess) -> None:
         "started_at": guest.started_at,
         "labels": dict(guest.labels),
     }
-    _write_whole(guest.run_file, json.dumps(document, indent=1))
-
-
-def _write_whole(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_text(text)
-    unfinished.chmod(0o600)
-    unfinished.replace(path)
+    replace_file(guest.run_file, json.dumps(document, indent=1), mode=0o600)
 
 
 def read_run_file(path: Path) -> GuestProcess:
@@ -132,7 +126,7 @@ def stop(guest: GuestProcess) -> None:
 
 def kill(guest: GuestProcess, because: str) -> None:
     """End the guest and every process of its group now. The reason is what `exit_reason` will give."""
-    _write_whole(guest.kill_note, because)
+    replace_file(guest.kill_note, because, mode=0o600)
     if guest.process.is_running():
         _signal(os.killpg, guest.pid, signal.SIGKILL)
         # Between its birth and its own process group, a guest is hit by its pid only.

@@ -5,7 +5,6 @@ counts from the moment its `complete` marker exists. An attempt without one belo
 lock on the file beside it, or is rubbish of one that died, and is removed.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from modelyard.core.domain.environment_spec import EnvironmentLock
+from modelyard.process.atomic_files import replace_file
+from modelyard.process.file_lock import try_lock
 
 _COMPLETE = "complete"
 _BEING_BUILT = ".building"
@@ -43,9 +44,8 @@ class Attempt:
 
     def complete(self, lock: EnvironmentLock) -> BuiltEnvironment:
         """Mark the environment as whole."""
-        unfinished = self.folder / f"{_COMPLETE}.part"
-        unfinished.write_text(json.dumps({"lock_hash": lock.digest, **asdict(lock)}, indent=1))
-        os.replace(unfinished, self.folder / _COMPLETE)
+        content = json.dumps({"lock_hash": lock.digest, **asdict(lock)}, indent=1)
+        replace_file(self.folder / _COMPLETE, content)
         return BuiltEnvironment(self.folder, lock)
 
     def keep(self) -> None:
@@ -147,12 +147,7 @@ def _being_built(folder: Path) -> Path:
 def _lock(file: Path) -> IO[str] | None:
     """The exclusive lock on a file, or None while another process holds it."""
     opened = file.open("a")
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        opened.close()
-        return None
-    if _still_names(file, opened):
+    if try_lock(opened.fileno()) and _still_names(file, opened):
         return opened
     opened.close()
     return None
