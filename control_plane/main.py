@@ -12,7 +12,7 @@ import sys
 import uvloop
 
 from control_plane.app import create_app
-from control_plane.reconcile.sweep import Sweep
+from control_plane.reconcile.sweep import Sweep, periodic_tasks
 from control_plane.server import ControlPlaneServer
 from control_plane.services import wire
 from control_plane.workflows.dispatcher import CeleryDispatcher
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     store = open_store(settings.storage_url)
     dispatcher = CeleryDispatcher(settings.broker_url.get_secret_value())
     server = ControlPlaneServer(create_app(wire(settings, sessions, store, dispatcher)))
-    Sweep(sessions, store, dispatcher).start()
+    Sweep(periodic_tasks(sessions, store, dispatcher)).start()
     uvloop.run(server.serve_until_told(socket.socket(fileno=options.fd), options.lifeline_fd))
     return 0
 

@@ -1,8 +1,13 @@
-"""Removes what has had its time: uploads left unfinished, old operations, logs and jobs."""
+"""Remove what has reached the end of its retention: abandoned uploads, old operations, logs and jobs.
+
+Each expiry touches either rows or objects of the store, so that rows expire while the store is away. Objects without
+a row are orphans, whether the row has expired or a process died before removing them.
+"""
 
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Select, delete, func, select
 
@@ -16,34 +21,28 @@ from modelyard.core.logs import batch_log
 from modelyard.core.ports.object_store import ObjectStore
 
 _OPERATIONS = timedelta(days=7)
-_LOGS = timedelta(days=30)
 _JOBS = timedelta(days=90)
-"""Of a job's row. Its predictions are its user's and stay."""
+"""Retention of a job's row. The predictions belong to the user and stay."""
+_LOGS = timedelta(days=30)
+_LOGS_OF_DELETED_DEPLOYMENTS = timedelta(days=1)
 _LOGS_PREFIX = "logs/"
 
 
-def expire_uploads(sessions: Sessions, store: ObjectStore) -> None:
+def expire_uploads(sessions: Sessions) -> None:
+    """Remove the rows of uploads whose lifetime has ended."""
     with transaction(sessions) as work:
         expired = select(UploadRow.id).where(UploadRow.expires_at < func.now()).with_for_update(skip_locked=True)
         for upload_id in work.session.scalars(expired).all():
             forget_upload(work.session, upload_id)
-    _remove_orphans(sessions, store)
 
 
-def _remove_orphans(sessions: Sessions, store: ObjectStore) -> None:
-    """Chunks whose upload is gone: this one's now, or one whose process died before it could clean up."""
-    keys = list(store.list(TEMPORARY))
-    if not keys:
-        return
-    # Read after the list: an upload begun meanwhile has its row before its first chunk.
-    with transaction(sessions) as work:
-        uploads = {str(upload_id) for upload_id in work.session.scalars(select(UploadRow.id))}
-    for key in keys:
-        if key.split("/")[1] not in uploads:
-            store.delete(key)
+def remove_orphaned_chunks(sessions: Sessions, store: ObjectStore) -> None:
+    """Remove the stored chunks of uploads that have no row."""
+    _remove_orphans(sessions, store, TEMPORARY, owners=select(UploadRow.id))
 
 
 def expire_operations(sessions: Sessions) -> None:
+    """Remove operations 7 days after their end."""
     with transaction(sessions) as work:
         work.session.execute(
             delete(OperationRow).where(
@@ -52,19 +51,31 @@ def expire_operations(sessions: Sessions) -> None:
         )
 
 
+def expire_jobs(sessions: Sessions) -> None:
+    """Remove the rows of jobs 90 days after their end."""
+    with transaction(sessions) as work:
+        work.session.execute(delete(JobRow).where(JobRow.state.in_(ENDED_JOBS), JobRow.ended_at < func.now() - _JOBS))
+
+
+def remove_orphaned_parts(sessions: Sessions, store: ObjectStore) -> None:
+    """Remove the parts of outputs whose job has ended, or has no row."""
+    _remove_orphans(sessions, store, PARTS, owners=select(JobRow.id).where(JobRow.state.not_in(ENDED_JOBS)))
+
+
 def expire_logs(sessions: Sessions, store: ObjectStore, *, now: float | None = None) -> None:
-    """Chunks older than 30 days, and all of deployments that are gone since a day."""
+    """Remove log chunks after 30 days, and after one day where the deployment is gone. `now` is in unix seconds."""
     with transaction(sessions) as work:
         living = {str(deployment_id) for deployment_id in work.session.scalars(select(OnlineDeploymentRow.id))}
         living |= {batch_log(deployment_id) for deployment_id in work.session.scalars(select(BatchDeploymentRow.id))}
-    moment = time.time() if now is None else now
+    timestamp = time.time() if now is None else now
     for key, deployment, written_at in _log_chunks(store):
-        keep = _LOGS if deployment in living else timedelta(days=1)
-        if written_at < moment - keep.total_seconds():
+        retention = _LOGS if deployment in living else _LOGS_OF_DELETED_DEPLOYMENTS
+        if written_at < timestamp - retention.total_seconds():
             store.delete(key)
 
 
 def _log_chunks(store: ObjectStore) -> Iterator[tuple[str, str, float]]:
+    """Key, deployment and time of writing (unix seconds) of every log chunk."""
     for key in store.list(_LOGS_PREFIX):
         _, deployment, _, chunk = key.split("/", 3)
         nanoseconds = chunk.partition("-")[0]
@@ -72,21 +83,14 @@ def _log_chunks(store: ObjectStore) -> Iterator[tuple[str, str, float]]:
             yield key, deployment, int(nanoseconds) / 1e9
 
 
-def expire_jobs(sessions: Sessions, store: ObjectStore) -> None:
-    """Jobs 90 days after their end, and the parts that outlived the putting together of their output."""
-    with transaction(sessions) as work:
-        old = JobRow.state.in_(ENDED_JOBS), JobRow.ended_at < func.now() - _JOBS
-        work.session.execute(delete(JobRow).where(*old))
-    keys = list(store.list(PARTS))
+def _remove_orphans(sessions: Sessions, store: ObjectStore, prefix: str, *, owners: Select[Any]) -> None:
+    """Remove objects `<prefix><owner id>/...` whose owner is not among `owners`."""
+    keys = list(store.list(prefix))
     if not keys:
         return
-    # Read after the list: a job begun meanwhile has its row before its first part.
+    # Read after the list: a new owner has a row before its first object.
     with transaction(sessions) as work:
-        under_way = {str(job_id) for job_id in work.session.scalars(_jobs_under_way())}
+        living = {str(owner) for owner in work.session.scalars(owners)}
     for key in keys:
-        if key.split("/")[1] not in under_way:
+        if key.removeprefix(prefix).partition("/")[0] not in living:
             store.delete(key)
-
-
-def _jobs_under_way() -> Select[int]:
-    return select(JobRow.id).where(JobRow.state.not_in(ENDED_JOBS))

@@ -1,13 +1,23 @@
-"""Every few seconds: what was lost is sent again; every hour: what is old is removed.
+"""The periodic tasks of the control plane: every few seconds lost messages are sent again, every hour old things go.
 
-A thread of the control plane. Several control planes may sweep at once: all they do can be done twice.
+The tasks run in a thread. Several control planes may sweep at the same time: every task may run twice.
 """
 
 import logging
 import threading
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
-from control_plane.reconcile.expire import expire_jobs, expire_logs, expire_operations, expire_uploads
+from control_plane.reconcile.expire import (
+    expire_jobs,
+    expire_logs,
+    expire_operations,
+    expire_uploads,
+    remove_orphaned_chunks,
+    remove_orphaned_parts,
+)
 from control_plane.reconcile.resend import Resender
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.unit_of_work import Sessions
@@ -15,18 +25,48 @@ from modelyard.core.ports.object_store import ObjectStore
 
 _log = logging.getLogger(__name__)
 
-_SECONDS = 5.0
-_TIDY_SECONDS = 3600.0
+_SWEEP_SECONDS = 5.0
+_HOUR = 3600.0
+_MINUTE = 60.0
+
+
+@dataclass(slots=True)
+class PeriodicTask:
+    """A task of the sweep, due at once after the start."""
+
+    name: str
+    """A gerund phrase, for the log."""
+    run: Callable[[], None]
+    every_seconds: float = 0.0
+    """Pause after a success. 0: the task runs in every sweep."""
+    retry_seconds: float = 0.0
+    """Pause after a failure."""
+    due_at: float = float("-inf")
+
+
+def periodic_tasks(sessions: Sessions, store: ObjectStore, dispatcher: Dispatcher) -> Sequence[PeriodicTask]:
+    def hourly(name: str, run: Callable[[], None]) -> PeriodicTask:
+        return PeriodicTask(name, run, every_seconds=_HOUR, retry_seconds=_MINUTE)
+
+    return (
+        PeriodicTask("sending lost messages again", Resender(sessions, dispatcher).resend),
+        hourly("expiring uploads", partial(expire_uploads, sessions)),
+        hourly("expiring operations", partial(expire_operations, sessions)),
+        hourly("expiring jobs", partial(expire_jobs, sessions)),
+        hourly("removing orphaned chunks of uploads", partial(remove_orphaned_chunks, sessions, store)),
+        hourly("removing orphaned parts of outputs", partial(remove_orphaned_parts, sessions, store)),
+        hourly("expiring logs", partial(expire_logs, sessions, store)),
+    )
 
 
 class Sweep:
-    def __init__(self, sessions: Sessions, store: ObjectStore, dispatcher: Dispatcher) -> None:
-        self._sessions = sessions
-        self._store = store
-        self._resender = Resender(sessions, dispatcher)
+    """Runs periodic tasks, each on its own: a task that fails does not hold up the next."""
+
+    def __init__(self, tasks: Sequence[PeriodicTask], clock: Callable[[], float] = time.monotonic) -> None:
+        self._tasks = tasks
+        self._clock = clock
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
-        self._tidied_at = float("-inf")
 
     def start(self) -> None:
         self._thread.start()
@@ -36,17 +76,20 @@ class Sweep:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(_SECONDS):
-            try:
-                self.sweep()
-            except Exception as error:  # noqa: BLE001 - the database may be away for a while; the next sweep makes up
-                _log.warning("this sweep did not succeed: %s", error)
+        while not self._stop.wait(_SWEEP_SECONDS):
+            self.sweep()
 
     def sweep(self) -> None:
-        self._resender.resend()
-        if time.monotonic() - self._tidied_at >= _TIDY_SECONDS:
-            expire_uploads(self._sessions, self._store)
-            expire_operations(self._sessions)
-            expire_logs(self._sessions, self._store)
-            expire_jobs(self._sessions, self._store)
-            self._tidied_at = time.monotonic()
+        """Run every task that is due."""
+        for task in self._tasks:
+            if self._clock() >= task.due_at:
+                self._attempt(task)
+
+    def _attempt(self, task: PeriodicTask) -> None:
+        pause = task.every_seconds
+        try:
+            task.run()
+        except Exception as error:  # noqa: BLE001 - the database or the store may be away for a while
+            _log.warning("%s failed and will be tried again: %s", task.name, error)
+            pause = task.retry_seconds
+        task.due_at = self._clock() + pause
