@@ -20,10 +20,10 @@ from control_plane.features.operations.routes import router as operations
 from control_plane.features.uploads.routes import router as uploads
 from control_plane.features.workspaces.routes import router as workspaces
 from control_plane.services import Services
-from control_plane.web.admission import Admission
 from control_plane.web.arm_path import ArmPaths
+from control_plane.web.authentication import Admission
 from control_plane.web.body_limit import BodyLimit
-from control_plane.web.failures import Failures, answer_http_exception, answer_invalid_body
+from control_plane.web.errors import Failures, answer_http_exception, answer_invalid_body
 from control_plane.web.openapi import openapi_document
 
 _DESCRIPTION = (

@@ -16,9 +16,9 @@ from control_plane.features.online_endpoints.service import OnlineEndpoints
 from control_plane.features.operations.service import Operations
 from control_plane.features.uploads.service import Uploads
 from control_plane.features.workspaces.service import Workspaces
+from control_plane.resources.urls import Addresses
 from control_plane.signed_urls import UrlSigner
-from control_plane.web.addresses import Addresses
-from control_plane.web.admission import AdminGate
+from control_plane.web.authentication import AdminGate
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.adapters.secret_box import SecretBox
 from modelyard.core.db.unit_of_work import Sessions

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Integer, and_, cast, func, or_, select
 from sqlalchemy.orm import Session
 
-from control_plane.features.operations.operation import OperationKind
+from control_plane.resources.operations.operation import OperationKind
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.rows import GenerationRow, JobRow, MiniBatchRow, OperationRow
 from modelyard.core.db.unit_of_work import Sessions, transaction

@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from control_plane.web.error_body import refusal
+from control_plane.resources.error_body import refusal
 from modelyard.core.errors import ResourceNotFound
 
 _NAMESPACE = "Microsoft.MachineLearningServices"

@@ -3,7 +3,7 @@
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from control_plane.web.error_body import refusal
+from control_plane.resources.error_body import refusal
 from modelyard.core.errors import PayloadTooLarge
 
 LARGEST_JSON_BYTES = 1 << 20

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from control_plane.features.deployments.failure import Failure
-from control_plane.features.operations.operation import Operation
+from control_plane.resources.deployments.failure import Failure
+from control_plane.resources.operations.operation import Operation
 from modelyard.core.domain.batch import BatchSettings
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.lifecycle import ProvisioningState

@@ -8,11 +8,11 @@ from sqlalchemy.orm import Session
 from control_plane.features.batch_deployments.deployment import Build, Deployment, DeploymentWish
 from control_plane.features.batch_endpoints.endpoint import Endpoint
 from control_plane.features.batch_endpoints.repository import forget_default, record_removal
-from control_plane.features.deployments.failure import Failure
-from control_plane.features.deployments.references import Resolved
-from control_plane.features.operations.operation import OperationKind
 from control_plane.features.operations.repository import operation_of, start_operation
-from control_plane.web.paging import Page
+from control_plane.resources.deployments.failure import Failure
+from control_plane.resources.deployments.references import Resolved
+from control_plane.resources.operations.operation import OperationKind
+from control_plane.resources.paging import Page
 from modelyard.core.db.lifecycle import begin
 from modelyard.core.db.rows import BatchDeploymentRow, GenerationRow, OperationRow
 from modelyard.core.domain.batch import BatchSettings

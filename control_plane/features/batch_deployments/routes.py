@@ -14,11 +14,11 @@ from control_plane.features.batch_deployments.schemas import (
 )
 from control_plane.features.batch_deployments.service import BatchDeployments
 from control_plane.features.batch_endpoints.routes import ENDPOINT
-from control_plane.features.operations.responses import OPERATION_HEADERS, announce
 from control_plane.features.workspaces.routes import AskedWorkspace
-from control_plane.web.addresses import Links, RequestLinks
-from control_plane.web.answers import CONFLICTS, USUAL_REFUSALS
-from control_plane.web.paging import ListBody, NextLink, RequestPage
+from control_plane.resources.paging import ListBody, NextLink, RequestPage
+from control_plane.resources.urls import Links, RequestLinks
+from control_plane.web.openapi_responses import CONFLICTS, USUAL_REFUSALS
+from control_plane.web.operation_headers import OPERATION_HEADERS, announce
 
 _DEPLOYMENTS = ENDPOINT + "/deployments"
 DEPLOYMENT = _DEPLOYMENTS + "/{deployment}"

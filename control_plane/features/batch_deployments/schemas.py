@@ -7,11 +7,11 @@ from pydantic import Field
 from control_plane.features.batch_deployments.deployment import Deployment, DeploymentPatch, DeploymentWish
 from control_plane.features.batch_deployments.settings_body import Resources, SettingsBody, settings_fields
 from control_plane.features.computes.compute import LOCAL, compute_name
-from control_plane.features.endpoints.schemas import operation_uri, users_own
-from control_plane.web.addresses import Links
-from control_plane.web.arm_body import ArmBody, Document, Texts
-from control_plane.web.error_body import ErrorDetail
-from control_plane.web.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.arm_body import ArmBody, Document, Texts
+from control_plane.resources.endpoints.schemas import operation_uri, users_own
+from control_plane.resources.error_body import ErrorDetail
+from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.urls import Links
 from modelyard.core.domain.batch import BatchSettings
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.names import check_asset_name

@@ -13,10 +13,10 @@ from control_plane.features.batch_deployments.deployment import (
 )
 from control_plane.features.batch_endpoints.endpoint import Endpoint
 from control_plane.features.batch_endpoints.repository import find_own_for_change, get_endpoint, lock_endpoint
-from control_plane.features.deployments.references import resolve
 from control_plane.features.workspaces.repository import get_workspace
-from control_plane.features.workspaces.workspace import WorkspacePath
-from control_plane.web.paging import Page, Slice
+from control_plane.resources.deployments.references import resolve
+from control_plane.resources.paging import Page, Slice
+from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.unit_of_work import Sessions, UnitOfWork, transaction
 from modelyard.core.domain.names import check_deployment_name

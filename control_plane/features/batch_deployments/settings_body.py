@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator
 
-from control_plane.web.arm_body import ArmBody, Duration
+from control_plane.resources.arm_body import ArmBody, Duration
 from modelyard.core.domain.batch import BatchSettings, LoggingLevel, OutputAction, OutputFormat
 
 Word = TypeVar("Word", bound=StrEnum)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from control_plane.features.endpoints.credentials import AuthMode
-from control_plane.features.operations.operation import Operation
-from control_plane.features.workspaces.workspace import Workspace
+from control_plane.resources.endpoints.credentials import AuthMode
+from control_plane.resources.operations.operation import Operation
+from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.domain.lifecycle import ProvisioningState
 
 

@@ -10,11 +10,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from control_plane.features.batch_endpoints.endpoint import Endpoint, EndpointPatch, EndpointWish
-from control_plane.features.endpoints.credentials import AuthMode, EndpointKeys, key_digest
-from control_plane.features.operations.operation import OperationKind
 from control_plane.features.operations.repository import operation_of, start_operation
-from control_plane.features.workspaces.workspace import Workspace
-from control_plane.web.paging import Page
+from control_plane.resources.endpoints.credentials import AuthMode, EndpointKeys, key_digest
+from control_plane.resources.operations.operation import OperationKind
+from control_plane.resources.paging import Page
+from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.adapters.secret_box import SecretBox
 from modelyard.core.db.lifecycle import begin, cancel_operation, end_operation, succeed
 from modelyard.core.db.rows import BatchDeploymentRow, BatchEndpointRow, OperationRow

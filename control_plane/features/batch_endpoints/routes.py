@@ -10,11 +10,11 @@ from control_plane.features.batch_endpoints.schemas import (
     BatchEndpointRequest,
 )
 from control_plane.features.batch_endpoints.service import BatchEndpoints
-from control_plane.features.endpoints.schemas import EndpointKeysBody
 from control_plane.features.workspaces.routes import WORKSPACE, AskedWorkspace
-from control_plane.web.addresses import RequestLinks
-from control_plane.web.answers import CONFLICTS, USUAL_REFUSALS
-from control_plane.web.paging import ListBody, NextLink, RequestPage
+from control_plane.resources.endpoints.schemas import EndpointKeysBody
+from control_plane.resources.paging import ListBody, NextLink, RequestPage
+from control_plane.resources.urls import RequestLinks
+from control_plane.web.openapi_responses import CONFLICTS, USUAL_REFUSALS
 
 _ENDPOINTS = WORKSPACE + "/batchEndpoints"
 ENDPOINT = _ENDPOINTS + "/{endpoint}"

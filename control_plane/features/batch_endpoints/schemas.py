@@ -3,11 +3,11 @@
 from pydantic import Field
 
 from control_plane.features.batch_endpoints.endpoint import Endpoint, EndpointPatch, EndpointWish
-from control_plane.features.endpoints.credentials import AuthMode
-from control_plane.features.endpoints.schemas import PresetKeys, operation_uri, users_own
-from control_plane.web.addresses import Links
-from control_plane.web.arm_body import ArmBody, Document, Texts
-from control_plane.web.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.arm_body import ArmBody, Document, Texts
+from control_plane.resources.endpoints.credentials import AuthMode
+from control_plane.resources.endpoints.schemas import PresetKeys, operation_uri, users_own
+from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.urls import Links
 
 
 class Defaults(ArmBody):

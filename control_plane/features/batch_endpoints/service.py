@@ -4,10 +4,10 @@ from sqlalchemy.orm import Session
 
 from control_plane.features.batch_endpoints import repository
 from control_plane.features.batch_endpoints.endpoint import Endpoint, EndpointPatch, EndpointWish
-from control_plane.features.endpoints.credentials import EndpointKeys
 from control_plane.features.workspaces.repository import get_workspace
-from control_plane.features.workspaces.workspace import WorkspacePath
-from control_plane.web.paging import Page, Slice
+from control_plane.resources.endpoints.credentials import EndpointKeys
+from control_plane.resources.paging import Page, Slice
+from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.adapters.secret_box import SecretBox
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.names import check_endpoint_name

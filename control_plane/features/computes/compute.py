@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from control_plane.features.workspaces.workspace import Workspace
+from control_plane.resources.workspaces.workspace import Workspace
 
 LOCAL = "local"
 """Is always there."""

@@ -8,8 +8,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from control_plane.features.computes.compute import Compute
-from control_plane.features.workspaces.workspace import Workspace
-from control_plane.web.paging import Page
+from control_plane.resources.paging import Page
+from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.db.rows import ComputeRow
 
 

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from control_plane.features.computes.schemas import ComputeBody, ComputeRequest
 from control_plane.features.computes.service import Computes
 from control_plane.features.workspaces.routes import WORKSPACE, AskedWorkspace
-from control_plane.web.answers import CONFLICTS, USUAL_REFUSALS
-from control_plane.web.paging import ListBody, NextLink, RequestPage
+from control_plane.resources.paging import ListBody, NextLink, RequestPage
+from control_plane.web.openapi_responses import CONFLICTS, USUAL_REFUSALS
 
 _COMPUTES = WORKSPACE + "/computes"
 _COMPUTE = _COMPUTES + "/{name}"

@@ -5,8 +5,8 @@ from typing import Any
 from pydantic import Field
 
 from control_plane.features.computes.compute import Compute
-from control_plane.web.arm_body import ArmBody, Document, Texts
-from control_plane.web.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.arm_body import ArmBody, Document, Texts
+from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
 
 _OURS = {"provisioningState": "Succeeded", "provisioningErrors": None, "isAttachedCompute": False}
 

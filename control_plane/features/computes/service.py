@@ -6,8 +6,8 @@ from typing import Any
 from control_plane.features.computes import repository
 from control_plane.features.computes.compute import LOCAL, Compute, local_compute
 from control_plane.features.workspaces.repository import get_workspace
-from control_plane.features.workspaces.workspace import WorkspacePath
-from control_plane.web.paging import Page, Slice
+from control_plane.resources.paging import Page, Slice
+from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.names import check_asset_name
 from modelyard.core.errors import Conflict, ResourceNotFound

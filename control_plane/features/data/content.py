@@ -1,10 +1,10 @@
 """From an upload's files to a data asset's content."""
 
-from control_plane.features.data.data_store import check_place
 from control_plane.features.data.data_version import DataContent, DataType
 from control_plane.features.uploads.service import Uploads
-from control_plane.features.uploads.upload import UploadReference, stored_uri
-from control_plane.features.workspaces.workspace import WorkspacePath
+from control_plane.resources.datastore import check_place
+from control_plane.resources.uploads.upload import UploadReference, stored_uri
+from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.domain.batch import InputFile
 from modelyard.core.errors import InvalidRequest
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from control_plane.features.assets.asset import Description, VersionHead
+from control_plane.resources.assets.asset import Description, VersionHead
 from modelyard.core.domain.batch import InputFile, InputKind
 
 

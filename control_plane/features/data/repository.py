@@ -5,9 +5,6 @@ from collections.abc import Sequence
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from control_plane.features.assets.asset import VersionQuery
-from control_plane.features.assets.references import LATEST, Reference, not_registered
-from control_plane.features.assets.repository import DATA
 from control_plane.features.data.data_version import (
     DataContent,
     DataType,
@@ -16,8 +13,11 @@ from control_plane.features.data.data_version import (
     from_manifest,
     to_manifest,
 )
-from control_plane.features.workspaces.workspace import Workspace
-from control_plane.web.paging import Page
+from control_plane.resources.assets.asset import VersionQuery
+from control_plane.resources.assets.references import LATEST, Reference, not_registered
+from control_plane.resources.assets.repository import DATA
+from control_plane.resources.paging import Page
+from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.db.rows import DataRow, DataVersionRow
 
 

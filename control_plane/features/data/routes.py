@@ -4,16 +4,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from control_plane.features.assets.queries import AskedVersions, AskedView
-from control_plane.features.assets.schemas import ContainerBody, ContainerRequest
 from control_plane.features.data.schemas import KIND, DataVersionBody, DataVersionRequest
 from control_plane.features.data.service import Data
 from control_plane.features.uploads.schemas import PendingUploadBody, PendingUploadRequest
 from control_plane.features.uploads.service import Uploads
 from control_plane.features.workspaces.routes import WORKSPACE, AskedWorkspace
-from control_plane.web.addresses import RequestLinks
-from control_plane.web.answers import CONFLICTS, USUAL_REFUSALS
-from control_plane.web.paging import ListBody, NextLink, RequestPage
+from control_plane.resources.assets.schemas import ContainerBody, ContainerRequest
+from control_plane.resources.paging import ListBody, NextLink, RequestPage
+from control_plane.resources.urls import RequestLinks
+from control_plane.web.asset_queries import AskedVersions, AskedView
+from control_plane.web.openapi_responses import CONFLICTS, USUAL_REFUSALS
 
 _ASSETS = WORKSPACE + "/data"
 _ASSET = _ASSETS + "/{name}"

@@ -1,9 +1,9 @@
 """Data assets as JSON."""
 
-from control_plane.features.assets.schemas import AssetProperties, version_id, version_type
 from control_plane.features.data.data_version import DataType, DataVersion, DataVersionWish
-from control_plane.web.arm_body import ArmBody, Texts
-from control_plane.web.resource import Resource, SystemData
+from control_plane.resources.arm_body import ArmBody, Texts
+from control_plane.resources.assets.schemas import AssetProperties, version_id, version_type
+from control_plane.resources.resource import Resource, SystemData
 from modelyard.core.errors import InvalidRequest
 
 KIND = "data"

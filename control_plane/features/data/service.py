@@ -1,16 +1,16 @@
 """Registering data assets, and describing them."""
 
-from control_plane.features.assets.asset import VersionQuery
-from control_plane.features.assets.repository import DATA
-from control_plane.features.assets.service import Containers
 from control_plane.features.data import repository
 from control_plane.features.data.content import DataReader
 from control_plane.features.data.data_version import DataContent, DataType, DataVersion, DataVersionWish
 from control_plane.features.uploads.service import Uploads
-from control_plane.features.uploads.upload import UploadReference, stored_uri
 from control_plane.features.workspaces.repository import get_workspace
-from control_plane.features.workspaces.workspace import WorkspacePath
-from control_plane.web.paging import Page, Slice
+from control_plane.resources.assets.asset import VersionQuery
+from control_plane.resources.assets.repository import DATA
+from control_plane.resources.assets.service import Containers
+from control_plane.resources.paging import Page, Slice
+from control_plane.resources.uploads.upload import UploadReference, stored_uri
+from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.db.rows import DataRow, DataVersionRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.names import check_asset_name, check_version

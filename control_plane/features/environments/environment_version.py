@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from control_plane.features.assets.asset import Description, VersionHead
+from control_plane.resources.assets.asset import Description, VersionHead
 from modelyard.core.errors import InvalidEnvironment
 
 

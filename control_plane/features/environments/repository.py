@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from control_plane.features.assets.asset import VersionQuery
-from control_plane.features.assets.repository import ENVIRONMENTS
-from control_plane.features.deployments.users import deployment_with
 from control_plane.features.environments.environment_version import (
     BuiltEnvironment,
     EnvironmentVersion,
     EnvironmentVersionWish,
 )
-from control_plane.features.workspaces.workspace import Workspace
-from control_plane.web.paging import Page
+from control_plane.resources.assets.asset import VersionQuery
+from control_plane.resources.assets.repository import ENVIRONMENTS
+from control_plane.resources.deployments.users import deployment_with
+from control_plane.resources.paging import Page
+from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.db.rows import (
     BuiltEnvironmentRow,
     EnvironmentRow,

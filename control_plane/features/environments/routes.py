@@ -4,8 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from control_plane.features.assets.queries import AskedVersions, AskedView
-from control_plane.features.assets.schemas import ContainerBody, ContainerRequest
 from control_plane.features.environments.schemas import (
     KIND,
     BuiltEnvironmentBody,
@@ -13,11 +11,13 @@ from control_plane.features.environments.schemas import (
     EnvironmentVersionRequest,
 )
 from control_plane.features.environments.service import Environments
-from control_plane.features.operations.responses import OPERATION_ACCEPTED, accepted
 from control_plane.features.workspaces.routes import WORKSPACE, AskedWorkspace
-from control_plane.web.addresses import RequestLinks
-from control_plane.web.answers import CONFLICTS, USUAL_REFUSALS
-from control_plane.web.paging import ListBody, NextLink, RequestPage
+from control_plane.resources.assets.schemas import ContainerBody, ContainerRequest
+from control_plane.resources.paging import ListBody, NextLink, RequestPage
+from control_plane.resources.urls import RequestLinks
+from control_plane.web.asset_queries import AskedVersions, AskedView
+from control_plane.web.openapi_responses import CONFLICTS, USUAL_REFUSALS
+from control_plane.web.operation_headers import OPERATION_ACCEPTED, accepted
 
 _ENVIRONMENTS = WORKSPACE + "/environments"
 _ENVIRONMENT = _ENVIRONMENTS + "/{name}"

@@ -1,13 +1,13 @@
 """Environments as JSON."""
 
-from control_plane.features.assets.schemas import AssetProperties, version_id, version_type
 from control_plane.features.environments.environment_version import (
     BuiltEnvironment,
     EnvironmentVersion,
     EnvironmentVersionWish,
 )
-from control_plane.web.arm_body import ArmBody, Document, Texts
-from control_plane.web.resource import Resource, SystemData
+from control_plane.resources.arm_body import ArmBody, Document, Texts
+from control_plane.resources.assets.schemas import AssetProperties, version_id, version_type
+from control_plane.resources.resource import Resource, SystemData
 from modelyard.core.errors import InvalidEnvironment
 
 KIND = "environments"

@@ -3,9 +3,6 @@
 from collections.abc import Sequence
 from functools import partial
 
-from control_plane.features.assets.asset import VersionQuery
-from control_plane.features.assets.repository import ENVIRONMENTS
-from control_plane.features.assets.service import Containers
 from control_plane.features.environments import repository
 from control_plane.features.environments.environment_version import (
     BuiltEnvironment,
@@ -13,11 +10,14 @@ from control_plane.features.environments.environment_version import (
     EnvironmentVersionWish,
     check_conda_file,
 )
-from control_plane.features.operations.operation import Operation, OperationKind
 from control_plane.features.operations.repository import start_operation
 from control_plane.features.workspaces.repository import get_workspace
-from control_plane.features.workspaces.workspace import WorkspacePath
-from control_plane.web.paging import Page, Slice
+from control_plane.resources.assets.asset import VersionQuery
+from control_plane.resources.assets.repository import ENVIRONMENTS
+from control_plane.resources.assets.service import Containers
+from control_plane.resources.operations.operation import Operation, OperationKind
+from control_plane.resources.paging import Page, Slice
+from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.rows import EnvironmentRow, EnvironmentVersionRow
 from modelyard.core.db.unit_of_work import Sessions, transaction

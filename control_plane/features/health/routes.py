@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Request
 
 from control_plane.features.health.schemas import CloudBody, HealthBody
 from control_plane.features.health.service import Health
-from control_plane.web.addresses import RequestLinks
-from control_plane.web.answers import OPEN_REFUSALS
+from control_plane.resources.urls import RequestLinks
+from control_plane.web.openapi_responses import OPEN_REFUSALS
 
 router = APIRouter(tags=["health"], responses=OPEN_REFUSALS)
 

@@ -1,6 +1,6 @@
 """What the open doors answer."""
 
-from control_plane.web.arm_body import ArmBody
+from control_plane.resources.arm_body import ArmBody
 
 
 class HealthBody(ArmBody):

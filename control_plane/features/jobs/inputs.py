@@ -4,11 +4,11 @@ import re
 
 from sqlalchemy.orm import Session
 
-from control_plane.features.assets.references import Reference, read_reference
 from control_plane.features.data import repository as data
-from control_plane.features.data.data_store import StorePath, check_place
 from control_plane.features.jobs.job import JobInput, JobWish
-from control_plane.features.workspaces.workspace import Workspace
+from control_plane.resources.assets.references import Reference, read_reference
+from control_plane.resources.datastore import StorePath, check_place
+from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.domain.batch import InputKind
 from modelyard.core.errors import InvalidRequest, ReferencedResourceMissing
 from modelyard.core.ports.object_store import ObjectStore

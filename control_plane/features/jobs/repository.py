@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from control_plane.features.data.data_version import to_manifest
 from control_plane.features.jobs.job import BusyWorker, Job, JobPatch, JobQuery, NewJob, Progress
-from control_plane.features.workspaces.workspace import Workspace
-from control_plane.web.paging import Page
+from control_plane.resources.paging import Page
+from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.db.rows import JobRow, MiniBatchRow
 from modelyard.core.domain.batch import BatchSettings, InputKind
 from modelyard.core.domain.lifecycle import ENDED_JOBS, JobState, MiniBatchState, check_transition

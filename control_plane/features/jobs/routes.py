@@ -5,8 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from control_plane.features.assets.asset import ListView
-from control_plane.features.assets.queries import AskedView
 from control_plane.features.batch_deployments.routes import DEPLOYMENT
 from control_plane.features.batch_endpoints.routes import ENDPOINT
 from control_plane.features.jobs.job import Job, JobQuery
@@ -14,9 +12,11 @@ from control_plane.features.jobs.schemas import JobBody, JobFileBody, JobPatchRe
 from control_plane.features.jobs.service import Jobs
 from control_plane.features.jobs.submission import Submissions
 from control_plane.features.workspaces.routes import WORKSPACE, AskedWorkspace
-from control_plane.web.addresses import Links, RequestLinks
-from control_plane.web.answers import CONFLICTS, SIGNED_REFUSALS, USUAL_REFUSALS
-from control_plane.web.paging import ListBody, NextLink, RequestPage, Slice
+from control_plane.resources.assets.asset import ListView
+from control_plane.resources.paging import ListBody, NextLink, RequestPage, Slice
+from control_plane.resources.urls import Links, RequestLinks
+from control_plane.web.asset_queries import AskedView
+from control_plane.web.openapi_responses import CONFLICTS, SIGNED_REFUSALS, USUAL_REFUSALS
 from modelyard.core.domain.job_files import DATASTORES
 from modelyard.core.domain.lifecycle import JobState
 from modelyard.core.errors import InvalidRequest

@@ -6,13 +6,13 @@ from typing import Any
 from pydantic import Field
 
 from control_plane.features.batch_deployments.settings_body import Resources, SettingsBody
-from control_plane.features.data.data_store import StorePath
 from control_plane.features.jobs.inputs import TARGET
 from control_plane.features.jobs.job import Job, JobFile, JobPatch, JobWish, Progress
-from control_plane.web.addresses import Links
-from control_plane.web.arm_body import ArmBody, Document, Moment, Texts
-from control_plane.web.error_body import Error
-from control_plane.web.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.arm_body import ArmBody, Document, Moment, Texts
+from control_plane.resources.datastore import StorePath
+from control_plane.resources.error_body import Error
+from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.urls import Links
 from modelyard.core.domain.batch import InputKind
 from modelyard.core.errors import InvalidRequest
 

@@ -9,9 +9,9 @@ from control_plane.features.batch_endpoints.repository import get_endpoint
 from control_plane.features.jobs import repository
 from control_plane.features.jobs.job import Job, JobFile, JobPatch, JobQuery, Progress
 from control_plane.features.workspaces.repository import get_workspace
-from control_plane.features.workspaces.workspace import WorkspacePath
+from control_plane.resources.paging import Page, Slice
+from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.signed_urls import Grant, UrlSigner
-from control_plane.web.paging import Page, Slice
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.job_files import errors_key, logs_prefix

@@ -6,7 +6,7 @@ from typing import Any
 
 from control_plane.features.models.model_version import ModelContent, ModelType
 from control_plane.features.uploads.service import Uploads
-from control_plane.features.uploads.upload import UploadedFile, UploadReference
+from control_plane.resources.uploads.upload import UploadedFile, UploadReference
 from modelyard.core.domain.mlmodel import MLMODEL_FILE, parse_mlmodel
 from modelyard.core.domain.model_manifest import ModelManifest, check_relative_path
 from modelyard.core.errors import InvalidModel

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from control_plane.features.assets.asset import Description, VersionHead
-from control_plane.web.arm_body import ArmEnum
+from control_plane.resources.arm_body import ArmEnum
+from control_plane.resources.assets.asset import Description, VersionHead
 from modelyard.core.domain.model_manifest import ModelManifest
 
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from control_plane.features.assets.asset import VersionQuery
-from control_plane.features.assets.repository import MODELS
-from control_plane.features.deployments.users import deployment_with
 from control_plane.features.models.model_version import ModelContent, ModelType, ModelVersion, ModelVersionWish
-from control_plane.features.workspaces.workspace import Workspace
-from control_plane.web.paging import Page
+from control_plane.resources.assets.asset import VersionQuery
+from control_plane.resources.assets.repository import MODELS
+from control_plane.resources.deployments.users import deployment_with
+from control_plane.resources.paging import Page
+from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.db.rows import GenerationRow, ModelRow, ModelVersionRow
 from modelyard.core.domain.model_manifest import ModelManifest
 from modelyard.core.errors import Conflict

@@ -5,16 +5,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
-from control_plane.features.assets.queries import AskedVersions, AskedView
-from control_plane.features.assets.schemas import ContainerBody, ContainerRequest
 from control_plane.features.models.schemas import KIND, ModelFileBody, ModelVersionBody, ModelVersionRequest
 from control_plane.features.models.service import Models
 from control_plane.features.uploads.schemas import PendingUploadBody, PendingUploadRequest
 from control_plane.features.uploads.service import Uploads
 from control_plane.features.workspaces.routes import WORKSPACE, AskedWorkspace
-from control_plane.web.addresses import RequestLinks
-from control_plane.web.answers import CONFLICTS, SIGNED_REFUSALS, USUAL_REFUSALS
-from control_plane.web.paging import ListBody, NextLink, RequestPage
+from control_plane.resources.assets.schemas import ContainerBody, ContainerRequest
+from control_plane.resources.paging import ListBody, NextLink, RequestPage
+from control_plane.resources.urls import RequestLinks
+from control_plane.web.asset_queries import AskedVersions, AskedView
+from control_plane.web.openapi_responses import CONFLICTS, SIGNED_REFUSALS, USUAL_REFUSALS
 
 _MODELS = WORKSPACE + "/models"
 _MODEL = _MODELS + "/{name}"

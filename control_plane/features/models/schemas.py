@@ -1,9 +1,9 @@
 """Models as JSON."""
 
-from control_plane.features.assets.schemas import AssetProperties, version_id, version_type
 from control_plane.features.models.model_version import ModelType, ModelVersion, ModelVersionWish
-from control_plane.web.arm_body import ArmBody, Document, Texts
-from control_plane.web.resource import Resource, SystemData
+from control_plane.resources.arm_body import ArmBody, Document, Texts
+from control_plane.resources.assets.schemas import AssetProperties, version_id, version_type
+from control_plane.resources.resource import Resource, SystemData
 from modelyard.core.domain.model_manifest import ModelFile
 
 KIND = "models"

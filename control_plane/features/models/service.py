@@ -3,18 +3,18 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from control_plane.features.assets.asset import VersionQuery
-from control_plane.features.assets.repository import MODELS
-from control_plane.features.assets.service import Containers
 from control_plane.features.models import repository
 from control_plane.features.models.content import ContentReader
 from control_plane.features.models.model_version import ModelContent, ModelType, ModelVersion, ModelVersionWish
 from control_plane.features.uploads.service import Uploads
-from control_plane.features.uploads.upload import UploadReference, stored_uri
 from control_plane.features.workspaces.repository import get_workspace
-from control_plane.features.workspaces.workspace import Workspace, WorkspacePath
+from control_plane.resources.assets.asset import VersionQuery
+from control_plane.resources.assets.repository import MODELS
+from control_plane.resources.assets.service import Containers
+from control_plane.resources.paging import Page, Slice
+from control_plane.resources.uploads.upload import UploadReference, stored_uri
+from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from control_plane.signed_urls import Grant, UrlSigner
-from control_plane.web.paging import Page, Slice
 from modelyard.core.db.rows import ModelRow, ModelVersionRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.model_manifest import ModelFile

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from control_plane.features.deployments.failure import Failure
-from control_plane.features.deployments.references import Resolved
 from control_plane.features.online_deployments.deployment import (
     Deployment,
     DeploymentWish,
@@ -14,9 +12,11 @@ from control_plane.features.online_deployments.deployment import (
 )
 from control_plane.features.online_endpoints.endpoint import Endpoint
 from control_plane.features.online_endpoints.repository import begin_deployment_deletion
-from control_plane.features.operations.operation import OperationKind
 from control_plane.features.operations.repository import operation_of, start_operation
-from control_plane.web.paging import Page
+from control_plane.resources.deployments.failure import Failure
+from control_plane.resources.deployments.references import Resolved
+from control_plane.resources.operations.operation import OperationKind
+from control_plane.resources.paging import Page
 from modelyard.core.db.lifecycle import begin, next_routing_revision
 from modelyard.core.db.rows import (
     GenerationRow,

@@ -20,12 +20,12 @@ from control_plane.features.online_deployments.schemas import (
 )
 from control_plane.features.online_deployments.service import OnlineDeployments
 from control_plane.features.online_endpoints.routes import ENDPOINT
-from control_plane.features.operations.responses import OPERATION_ACCEPTED, OPERATION_HEADERS, accepted, announce
 from control_plane.features.workspaces.routes import AskedWorkspace
-from control_plane.web.addresses import Links, RequestLinks
-from control_plane.web.answers import CONFLICTS, USUAL_REFUSALS
-from control_plane.web.paging import ListBody, NextLink, RequestPage
-from control_plane.web.resource import TYPE_PREFIX
+from control_plane.resources.paging import ListBody, NextLink, RequestPage
+from control_plane.resources.resource import TYPE_PREFIX
+from control_plane.resources.urls import Links, RequestLinks
+from control_plane.web.openapi_responses import CONFLICTS, USUAL_REFUSALS
+from control_plane.web.operation_headers import OPERATION_ACCEPTED, OPERATION_HEADERS, accepted, announce
 from modelyard.core.domain.deployment import MOST_INSTANCES
 
 _DEPLOYMENTS = ENDPOINT + "/deployments"

@@ -5,17 +5,17 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from control_plane.features.endpoints.schemas import operation_uri, users_own
 from control_plane.features.online_deployments.deployment import (
     Deployment,
     DeploymentPatch,
     DeploymentWish,
     Worker,
 )
-from control_plane.web.addresses import Links
-from control_plane.web.arm_body import ArmBody, ArmEnum, Document, Duration, Moment, Texts
-from control_plane.web.error_body import ErrorDetail
-from control_plane.web.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.arm_body import ArmBody, ArmEnum, Document, Duration, Moment, Texts
+from control_plane.resources.endpoints.schemas import operation_uri, users_own
+from control_plane.resources.error_body import ErrorDetail
+from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.urls import Links
 from modelyard.core.domain.deployment import DeploymentSpec, Probe, RequestSettings, check_worker_count
 from modelyard.core.errors import InvalidRequest
 from modelyard.core.logs import INFERENCE_SERVER, STORAGE_INITIALIZER

@@ -5,7 +5,6 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
-from control_plane.features.deployments.references import Resolved, resolve
 from control_plane.features.online_deployments import repository
 from control_plane.features.online_deployments.deployment import (
     Deployment,
@@ -19,8 +18,9 @@ from control_plane.features.online_deployments.deployment import (
 from control_plane.features.online_endpoints.endpoint import Endpoint
 from control_plane.features.online_endpoints.repository import find_own_for_change, get_endpoint, lock_endpoint
 from control_plane.features.workspaces.repository import get_workspace
-from control_plane.features.workspaces.workspace import WorkspacePath
-from control_plane.web.paging import Page, Slice
+from control_plane.resources.deployments.references import Resolved, resolve
+from control_plane.resources.paging import Page, Slice
+from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.unit_of_work import Sessions, UnitOfWork, transaction
 from modelyard.core.domain.bundle import SCORING_SCRIPT

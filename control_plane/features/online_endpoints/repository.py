@@ -6,16 +6,16 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from control_plane.features.endpoints.credentials import AuthMode, EndpointKeys, KeyType, key_digest
 from control_plane.features.online_endpoints.endpoint import (
     Endpoint,
     EndpointPatch,
     EndpointWish,
 )
-from control_plane.features.operations.operation import Operation, OperationKind
 from control_plane.features.operations.repository import operation_of, start_operation
-from control_plane.features.workspaces.workspace import Workspace
-from control_plane.web.paging import Page
+from control_plane.resources.endpoints.credentials import AuthMode, EndpointKeys, KeyType, key_digest
+from control_plane.resources.operations.operation import Operation, OperationKind
+from control_plane.resources.paging import Page
+from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.adapters.secret_box import SecretBox
 from modelyard.core.db.lifecycle import begin, cancel_operation, next_routing_revision
 from modelyard.core.db.rows import OnlineDeploymentRow, OnlineEndpointRow, OperationRow

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from control_plane.features.endpoints.schemas import EndpointKeysBody
 from control_plane.features.online_endpoints.endpoint import Endpoint
 from control_plane.features.online_endpoints.schemas import (
     EndpointBody,
@@ -14,11 +13,12 @@ from control_plane.features.online_endpoints.schemas import (
     TokenBody,
 )
 from control_plane.features.online_endpoints.service import OnlineEndpoints
-from control_plane.features.operations.responses import OPERATION_ACCEPTED, OPERATION_HEADERS, accepted, announce
 from control_plane.features.workspaces.routes import WORKSPACE, AskedWorkspace
-from control_plane.web.addresses import Links, RequestLinks
-from control_plane.web.answers import CONFLICTS, USUAL_REFUSALS
-from control_plane.web.paging import ListBody, NextLink, RequestPage
+from control_plane.resources.endpoints.schemas import EndpointKeysBody
+from control_plane.resources.paging import ListBody, NextLink, RequestPage
+from control_plane.resources.urls import Links, RequestLinks
+from control_plane.web.openapi_responses import CONFLICTS, USUAL_REFUSALS
+from control_plane.web.operation_headers import OPERATION_ACCEPTED, OPERATION_HEADERS, accepted, announce
 
 _ENDPOINTS = WORKSPACE + "/onlineEndpoints"
 ENDPOINT = _ENDPOINTS + "/{endpoint}"

@@ -4,8 +4,6 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from control_plane.features.endpoints.credentials import AuthMode, KeyType
-from control_plane.features.endpoints.schemas import PresetKeys, operation_uri, users_own
 from control_plane.features.online_endpoints.endpoint import (
     AccessToken,
     Endpoint,
@@ -13,9 +11,11 @@ from control_plane.features.online_endpoints.endpoint import (
     EndpointWish,
     NetworkAccess,
 )
-from control_plane.web.addresses import Links
-from control_plane.web.arm_body import ArmBody, Document, Texts
-from control_plane.web.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.arm_body import ArmBody, Document, Texts
+from control_plane.resources.endpoints.credentials import AuthMode, KeyType
+from control_plane.resources.endpoints.schemas import PresetKeys, operation_uri, users_own
+from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.urls import Links
 from modelyard.core.domain.traffic import TrafficSplit
 
 Percents = Annotated[dict[str, int], BeforeValidator(lambda value: {} if value is None else value)]

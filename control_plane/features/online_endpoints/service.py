@@ -4,7 +4,6 @@ import time
 
 from sqlalchemy.orm import Session
 
-from control_plane.features.endpoints.credentials import AuthMode, EndpointKeys, KeyType, check_key, new_key
 from control_plane.features.online_endpoints import repository
 from control_plane.features.online_endpoints.endpoint import (
     AccessToken,
@@ -13,8 +12,9 @@ from control_plane.features.online_endpoints.endpoint import (
     EndpointWish,
 )
 from control_plane.features.workspaces.repository import get_workspace
-from control_plane.features.workspaces.workspace import WorkspacePath
-from control_plane.web.paging import Page, Slice
+from control_plane.resources.endpoints.credentials import AuthMode, EndpointKeys, KeyType, check_key, new_key
+from control_plane.resources.paging import Page, Slice
+from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.adapters.secret_box import SecretBox
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.lifecycle import ProvisioningState

@@ -5,8 +5,8 @@ from uuid import UUID
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from control_plane.features.operations.operation import Operation, OperationKind
-from control_plane.features.workspaces.workspace import Workspace
+from control_plane.resources.operations.operation import Operation, OperationKind
+from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.db.lifecycle import begin_operation
 from modelyard.core.db.rows import BatchDeploymentRow, GenerationRow, OnlineDeploymentRow, OperationRow
 from modelyard.core.domain.lifecycle import GenerationState, OperationStatus, ProvisioningState

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from control_plane.features.operations.responses import OPERATION_ACCEPTED, accepted
 from control_plane.features.operations.schemas import OperationBody
 from control_plane.features.operations.service import Operations
-from control_plane.web.addresses import RequestLinks
-from control_plane.web.answers import CONFLICTS, USUAL_REFUSALS
+from control_plane.resources.urls import RequestLinks
+from control_plane.web.openapi_responses import CONFLICTS, USUAL_REFUSALS
+from control_plane.web.operation_headers import OPERATION_ACCEPTED, accepted
 from modelyard.core.domain.lifecycle import OperationStatus
 from modelyard.core.errors import Conflict
 

@@ -1,8 +1,8 @@
 """Operations as JSON."""
 
-from control_plane.features.operations.operation import Operation
-from control_plane.web.arm_body import ArmBody, Moment
-from control_plane.web.error_body import Error
+from control_plane.resources.arm_body import ArmBody, Moment
+from control_plane.resources.error_body import Error
+from control_plane.resources.operations.operation import Operation
 
 
 class OperationProperties(ArmBody):

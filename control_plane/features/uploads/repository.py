@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session
 
-from control_plane.features.uploads.upload import Chunk, SentPart, UploadedFile
+from control_plane.resources.uploads.upload import Chunk, SentPart, UploadedFile
 from modelyard.core.db.rows import UploadChunkRow, UploadRow
 from modelyard.core.errors import ResourceNotFound
 

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 
-from control_plane.features.uploads.arriving import pieces_of
+from control_plane.features.uploads.body_stream import pieces_of
 from control_plane.features.uploads.service import Uploads
-from control_plane.features.uploads.upload import SentPart
-from control_plane.web.answers import SIGNED_REFUSALS
+from control_plane.resources.uploads.upload import SentPart
+from control_plane.web.openapi_responses import SIGNED_REFUSALS
 from modelyard.core.errors import InvalidRequest, ResourceNotFound
 
 RECEIVED = "x-modelyard-received"

@@ -1,6 +1,6 @@
 """The start of an upload as JSON, in Azure's shape."""
 
-from control_plane.web.arm_body import ArmBody
+from control_plane.resources.arm_body import ArmBody
 
 
 class PendingUploadRequest(ArmBody):

@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 
 from control_plane.features.uploads import repository
 from control_plane.features.uploads.incoming import Incoming, check_room
-from control_plane.features.uploads.upload import Chunk, SentPart, UploadedFile, UploadReference
 from control_plane.features.workspaces.repository import get_workspace
-from control_plane.features.workspaces.workspace import WorkspacePath
+from control_plane.resources.uploads.upload import Chunk, SentPart, UploadedFile, UploadReference
+from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.signed_urls import Grant, UrlSigner
 from modelyard.core.db.unit_of_work import Sessions, UnitOfWork, transaction
 from modelyard.core.domain.model_manifest import ModelFile, check_relative_path

@@ -6,8 +6,8 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from control_plane.features.workspaces.workspace import Workspace, WorkspacePath
-from control_plane.web.paging import Page
+from control_plane.resources.paging import Page
+from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from modelyard.core.db.rows import WorkspaceRow
 from modelyard.core.errors import ResourceNotFound
 

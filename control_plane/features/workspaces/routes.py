@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from control_plane.features.workspaces.schemas import WorkspaceBody, WorkspaceRequest
 from control_plane.features.workspaces.service import Workspaces
-from control_plane.features.workspaces.workspace import WorkspacePath
-from control_plane.web.answers import USUAL_REFUSALS
-from control_plane.web.paging import ListBody, NextLink, RequestPage
+from control_plane.resources.paging import ListBody, NextLink, RequestPage
+from control_plane.resources.workspaces.workspace import WorkspacePath
+from control_plane.web.openapi_responses import USUAL_REFUSALS
 
 _PROVIDER = "/subscriptions/{subscription}/resourceGroups/{resource_group}/providers/Microsoft.MachineLearningServices"
 WORKSPACE = _PROVIDER + "/workspaces/{workspace}"

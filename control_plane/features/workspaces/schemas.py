@@ -1,8 +1,8 @@
 """Workspaces as JSON."""
 
-from control_plane.features.workspaces.workspace import Workspace
-from control_plane.web.arm_body import ArmBody, Texts
-from control_plane.web.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.arm_body import ArmBody, Texts
+from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.workspaces.workspace import Workspace
 
 
 class WorkspaceRequest(ArmBody):

@@ -1,8 +1,8 @@
 """Reading and creating workspaces."""
 
 from control_plane.features.workspaces import repository
-from control_plane.features.workspaces.workspace import Workspace, WorkspacePath
-from control_plane.web.paging import Page, Slice
+from control_plane.resources.paging import Page, Slice
+from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.names import check_asset_name
 

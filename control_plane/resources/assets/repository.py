@@ -8,9 +8,9 @@ from sqlalchemy import ColumnElement, false, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from control_plane.features.assets.asset import Container, Description, ListView, VersionHead, VersionQuery
-from control_plane.features.workspaces.workspace import Workspace
-from control_plane.web.paging import Page
+from control_plane.resources.assets.asset import Container, Description, ListView, VersionHead, VersionQuery
+from control_plane.resources.paging import Page
+from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.db.rows import (
     DataRow,
     DataVersionRow,

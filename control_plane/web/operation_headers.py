@@ -4,8 +4,8 @@ from typing import Any
 
 from fastapi import Response
 
-from control_plane.features.operations.operation import Operation
-from control_plane.web.addresses import Links
+from control_plane.resources.operations.operation import Operation
+from control_plane.resources.urls import Links
 
 # Whole seconds: clients take a missing or zero pause for "half a minute".
 _PAUSE = "1"

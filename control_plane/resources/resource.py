@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from control_plane.web.arm_body import ArmBody, Moment
+from control_plane.resources.arm_body import ArmBody, Moment
 
 TYPE_PREFIX = "Microsoft.MachineLearningServices"
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
-from control_plane.features.assets.asset import ListView, VersionQuery
+from control_plane.resources.assets.asset import ListView, VersionQuery
 from modelyard.core.errors import InvalidRequest
 
 _View = Annotated[str, Query(alias="listViewType", description="ActiveOnly, ArchivedOnly or All.")]

@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
-from control_plane.web.arm_body import ArmEnum
+from control_plane.resources.arm_body import ArmEnum
 from modelyard.core.errors import InvalidRequest
 
 _SHORTEST_KEY = 16

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from control_plane.features.workspaces.workspace import Workspace
-from control_plane.web.arm_body import ArmEnum
+from control_plane.resources.arm_body import ArmEnum
+from control_plane.resources.workspaces.workspace import Workspace
 
 
 class ListView(ArmEnum):

@@ -1,9 +1,9 @@
 """What endpoints and deployments, online or batch, have in common as JSON."""
 
-from control_plane.features.endpoints.credentials import EndpointKeys
-from control_plane.features.operations.operation import Operation
-from control_plane.web.addresses import Links
-from control_plane.web.arm_body import ArmBody
+from control_plane.resources.arm_body import ArmBody
+from control_plane.resources.endpoints.credentials import EndpointKeys
+from control_plane.resources.operations.operation import Operation
+from control_plane.resources.urls import Links
 
 _OPERATION_URI = "AzureAsyncOperationUri"
 # A resource as it was read comes back in a PUT, with what reading had added.

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from control_plane.web.error_body import error_response, refusal
+from control_plane.resources.error_body import error_response, refusal
 from modelyard.core.errors import Conflict, InvalidRequest, PlatformError, Unavailable
 
 _log = logging.getLogger(__name__)

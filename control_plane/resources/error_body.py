@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from control_plane.web.arm_body import ArmBody
+from control_plane.resources.arm_body import ArmBody
 from modelyard.core.errors import PlatformError
 
 

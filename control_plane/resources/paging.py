@@ -6,8 +6,8 @@ from typing import Annotated, Generic, TypeVar
 
 from fastapi import Depends, Query, Request
 
-from control_plane.web.addresses import RequestLinks
-from control_plane.web.arm_body import ArmBody
+from control_plane.resources.arm_body import ArmBody
+from control_plane.resources.urls import RequestLinks
 
 _USUAL_PAGE = 200
 _LARGEST_PAGE = 1000

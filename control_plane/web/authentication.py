@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from control_plane.web.error_body import refusal
+from control_plane.resources.error_body import refusal
 from modelyard.core.adapters.secret_box import token_matches
 from modelyard.core.db.rows import AdminTokenRow, BatchEndpointRow
 from modelyard.core.db.unit_of_work import Sessions, transaction

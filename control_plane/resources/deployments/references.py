@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
-from control_plane.features.assets.asset import VersionQuery
-from control_plane.features.assets.references import LATEST, not_registered, read_reference
 from control_plane.features.environments import repository as environments
 from control_plane.features.models import repository as models
 from control_plane.features.models.model_version import ModelType, ModelVersion
-from control_plane.features.workspaces.workspace import Workspace
-from control_plane.web.paging import Page
+from control_plane.resources.assets.asset import VersionQuery
+from control_plane.resources.assets.references import LATEST, not_registered, read_reference
+from control_plane.resources.paging import Page
+from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.errors import InvalidModel
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 from uuid import UUID
 
-from control_plane.features.workspaces.workspace import WorkspacePath
+from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.errors import InvalidRequest
 
 _UPLOAD_URI = re.compile(r"(?:^|/)uploads/(?P<id>[0-9a-fA-F-]{36})/(?P<path>[^?#]+)")

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from control_plane.features.workspaces.workspace import Workspace
+from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.errors import ReferencedResourceMissing
 
 _ARM_ID = re.compile(

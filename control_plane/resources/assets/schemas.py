@@ -1,8 +1,8 @@
 """Containers as JSON, and what the bodies of versions share."""
 
-from control_plane.features.assets.asset import Container, Description, VersionHead
-from control_plane.web.arm_body import ArmBody, Texts
-from control_plane.web.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.arm_body import ArmBody, Texts
+from control_plane.resources.assets.asset import Container, Description, VersionHead
+from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
 
 
 class AssetProperties(ArmBody):

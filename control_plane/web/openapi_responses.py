@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
-from control_plane.web.error_body import ErrorBody
+from control_plane.resources.error_body import ErrorBody
 
 Responses = dict[int | str, dict[str, Any]]
 
