@@ -17,7 +17,7 @@ setup: .venv/.complete
 demo: setup
 	@$(BIN)/python -m modelyard.demo
 
-# What CI runs, with `make test`: style, types, layers, the guest worker's grammar, and migrations against the tables.
+# What CI runs, with `make test`: style, types, layers, the model worker's grammar, and migrations against the tables.
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

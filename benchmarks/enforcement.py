@@ -46,7 +46,7 @@ def compare(model: SavedModel, rows: int) -> Enforcement:
         rows=rows,
         ours_ms=_milliseconds(lambda: _ours(signature, our_body)),
         mlflow_ms=_milliseconds(lambda: theirs(their_body)),
-        is_equal=_as_the_guest_reads(_ours(signature, our_body)).equals(theirs(their_body)),
+        is_equal=_as_the_worker_reads(_ours(signature, our_body)).equals(theirs(their_body)),
     )
 
 
@@ -76,7 +76,7 @@ def _mlflows(model: SavedModel) -> Callable[[bytes], pd.DataFrame]:
     return parse_and_enforce
 
 
-def _as_the_guest_reads(enforced: Enforced) -> pd.DataFrame:
+def _as_the_worker_reads(enforced: Enforced) -> pd.DataFrame:
     reader = FrameReader()
     frames = [frame for buffer in encode_score(enforced.payload, request_id=1) for frame in reader.feed(buffer)]
     read: pd.DataFrame = read_input(unpack_meta(frames[0].meta)["payload"], frames[0].body)

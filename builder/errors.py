@@ -6,7 +6,7 @@ InvalidEnvironment (modelyard.core.errors)     what the model's files ask for is
 ├── InvalidRequirement                a line of the pip section or of a requirements file
 ├── PathLeavesModelFolder             a file asked for outside the model folder, directly or through a link
 ├── CondaPackagesNotSupported         real conda packages
-├── UnsupportedPython                 a version that no guest worker runs on
+├── UnsupportedPython                 a version that no model worker runs on
 └── NoEnvironmentFile                 nothing says what the model needs
 BuildFailed (modelyard.core.errors)            it is understood, but cannot be made here and now
 ├── NoInterpreter                     no Python of that version on this machine, and none to be had

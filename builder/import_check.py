@@ -1,4 +1,4 @@
-"""Whether what the model's loader needs can be imported: asked in the environment, as the user that guests run as."""
+"""Whether what the model's loader needs can be imported: asked in the environment, as the user that workers run as."""
 
 import os
 import shutil
@@ -44,7 +44,7 @@ _LIBRARIES = {
 
 
 def modules_to_import(model: MLModel) -> tuple[str, ...]:
-    """The loader of a model with its own code is imported by the guest, which knows the code's place."""
+    """The loader of a model with its own code is imported by the worker, which knows the code's place."""
     loader = (model.loader_module,) if model.loader_module.startswith("mlflow.") else ()
     library = (_LIBRARIES[model.flavor],) if loader and model.flavor in _LIBRARIES else ()
     return tuple(dict.fromkeys((*_ALWAYS, *loader, *library)))

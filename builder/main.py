@@ -41,7 +41,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def _work(settings: PlatformSettings) -> None:
     data_dir = settings.data_dir
-    toolchain = open_toolchain(data_dir, environ=os.environ, home=Path.home(), worker_user=settings.guest_user)
+    toolchain = open_toolchain(data_dir, environ=os.environ, home=Path.home(), worker_user=settings.worker_user)
     toolchain.remove_abandoned()
     sessions = sessions_of(open_database(settings.database_url.get_secret_value(), pool_size=4))
     app = create_app(settings.broker_url.get_secret_value())

@@ -22,7 +22,7 @@ class EnvironmentPlace:
 
 
 def populate_environment(toolchain: BuildToolchain, place: EnvironmentPlace, install: Callable[[], None]) -> None:
-    """Make the environment, have `install` put its packages in, and make all of it fit for guests."""
+    """Make the environment, have `install` put its packages in, and make all of it fit for workers."""
     started = time.monotonic()
     create_environment(
         place.folder,

@@ -1,7 +1,7 @@
 """Finds or makes an environment on this machine: `python -m builder.restore --lock-hash HASH [--lifeline-fd N]`.
 
 For hosts and batch workers, which start it as a program. It reads MODELYARD_DATA_DIR, MODELYARD_STORAGE_URL and
-MODELYARD_GUEST_UID, and asks no database and no package index. On standard output it prints how far it is and, as the
+MODELYARD_WORKER_UID, and asks no database and no package index. On standard output it prints how far it is and, as the
 last line, the name of the environment's folder. If it fails, standard error has one line that says why, and the exit
 code is 1; or 75, when the same may go well another time.
 """
@@ -20,8 +20,8 @@ from builder.toolchain import open_toolchain
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.data_dir import DataDir
 from modelyard.core.errors import PlatformError, Unavailable
-from modelyard.core.guest_user import DEFAULT_GUEST_UID
 from modelyard.core.model_files import ContentMismatch
+from modelyard.core.worker_user import DEFAULT_WORKER_UID
 from modelyard.process.lifeline import when_cut
 
 _REFUSED = 1
@@ -34,11 +34,11 @@ class RestoreSettings(BaseSettings):
 
     data_path: Path = Field(validation_alias="MODELYARD_DATA_DIR")
     storage_url: str
-    guest_uid: int = DEFAULT_GUEST_UID
+    worker_uid: int = DEFAULT_WORKER_UID
 
     @property
-    def guest_user(self) -> int | None:
-        return self.guest_uid if os.getuid() == 0 else None
+    def worker_user(self) -> int | None:
+        return self.worker_uid if os.getuid() == 0 else None
 
 
 def main(arguments: list[str]) -> int:
@@ -68,7 +68,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def _restore(settings: RestoreSettings, lock_hash: str) -> str:
     data_dir = DataDir(settings.data_path)
-    toolchain = open_toolchain(data_dir, environ=os.environ, home=Path.home(), worker_user=settings.guest_user)
+    toolchain = open_toolchain(data_dir, environ=os.environ, home=Path.home(), worker_user=settings.worker_user)
     with cancellation_token() as alive:
         restoring = Restoring(toolchain, open_store(settings.storage_url), alive, lambda line: print(line, flush=True))
         return restoring.get(lock_hash).name

@@ -47,7 +47,7 @@ def register_tasks(app: Celery, context: BuildContext, data_dir: DataDir) -> Non
         build_generation(context, generation_id)
 
     def prune(operation_id: str | None = None) -> None:
-        prune_environments(context.sessions, context.toolchain.environments, data_dir.guest_run_files)
+        prune_environments(context.sessions, context.toolchain.environments, data_dir.worker_run_files)
         if operation_id is not None:
             with transaction(context.sessions) as work:
                 end_operation(work.session, UUID(operation_id))
@@ -57,11 +57,11 @@ def register_tasks(app: Celery, context: BuildContext, data_dir: DataDir) -> Non
         app.task(name=name)(task)
 
 
-def prune_environments(sessions: Sessions, environments: Environments, guest_run_files: Path) -> list[str]:
+def prune_environments(sessions: Sessions, environments: Environments, worker_run_files: Path) -> list[str]:
     """Returns the names of those that were removed here; other machines follow within a minute.
 
     First they are unpublished, so that no build takes one up; then the folders go that nobody has published.
     """
     with transaction(sessions) as work:
         repository.forget_unused_environments(work.session)
-    return remove_unpublished(sessions, environments, guest_run_files)
+    return remove_unpublished(sessions, environments, worker_run_files)

@@ -59,7 +59,7 @@ class BatchFindings:
 
     @property
     def fixed_seconds(self) -> float:
-        """What a job over one row takes, with a warm guest."""
+        """What a job over one row takes, with a warm worker."""
         tiny = self.of(_TINY.name, OURS)
         return tiny.seconds if tiny else math.nan
 
@@ -75,7 +75,7 @@ class BatchFindings:
             aim("batch, one file: rows/s, as a ratio to the pandas loop", self.ratio(LOOP), at_least=2.5),
             aim("batch, one file: two workers to one", self.ratio(OURS_ALONE), at_least=1.8),
             aim("batch: the largest process, MB", self.megabytes, at_most=600),
-            aim("batch: a job of one row with a warm guest, s", self.fixed_seconds, at_most=2),
+            aim("batch: a job of one row with a warm worker, s", self.fixed_seconds, at_most=2),
         ]
 
     @property

@@ -62,7 +62,7 @@ def _line(results: Results, cell: Cell, server: str) -> tuple[str, ...]:
 def _of_the_gateway(findings: Findings) -> Iterator[str]:
     if any(findings.own_times.values()):
         yield "## What the gateway adds to the model's own time"
-        yield "One connection, one row; medians, in milliseconds. The model's time is what the guest worker measured."
+        yield "One connection, one row; medians, in milliseconds. The model's time is what the model worker measured."
         rows = (
             (name, number(times["model_ms"]), number(times["whole_ms"]), number(times["added_ms"]))
             for name, times in findings.own_times.items()

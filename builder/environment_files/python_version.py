@@ -9,7 +9,7 @@ from packaging.version import InvalidVersion, Version
 
 from builder.errors import UnsupportedPython
 
-# Guest workers are written in the grammar of 3.8.
+# Model workers are written in the grammar of 3.8.
 OLDEST = (3, 8)
 KNOWN_MINORS = ("3.13", "3.12", "3.11", "3.10", "3.9", "3.8")
 """What a range is chosen from when nothing on the machine satisfies it; newest first."""
@@ -121,7 +121,7 @@ def _supported(chosen: ChosenPython) -> ChosenPython:
         release = (0,)
     if release < OLDEST or release[0] != OLDEST[0]:
         raise UnsupportedPython(
-            f"the model asks for Python {chosen.minor}, and guest workers run on 3.8 and newer; "
+            f"the model asks for Python {chosen.minor}, and model workers run on 3.8 and newer; "
             "write python=3.8 or newer in conda.yaml, and check that the model loads with it",
             target="python",
         )

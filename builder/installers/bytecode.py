@@ -1,4 +1,4 @@
-"""Compiles what was installed, because guests cannot write into an environment and would each do it at every start.
+"""Compiles what was installed, because workers cannot write into an environment and would each do it at every start.
 
 Not by uv, which compiles the packages' own tests too: a quarter of all files.
 """

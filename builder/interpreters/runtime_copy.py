@@ -1,8 +1,8 @@
-"""A copy of an interpreter where guests can reach it, made once per interpreter.
+"""A copy of an interpreter where workers can reach it, made once per interpreter.
 
 Needed when the platform runs as root and the interpreter lies in root's home. Files are linked where that changes
 nothing about the original, and copied otherwise. CPython finds its prefix from where its executable lies; that the
-copy does so too is checked by running it as the user that guests run as.
+copy does so too is checked by running it as the user that workers run as.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""What a guest is asked at once: a chunk of a file, or several small files of a model that scores row by row.
+"""What a worker is asked at once: a chunk of a file, or several small files of a model that scores row by row.
 
 Which files share a call follows from the mini-batch alone, so that a try that begins anew asks the same again: a model
 on BLAS answers with other last digits when there are other rows beside a row.

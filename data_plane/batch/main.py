@@ -1,6 +1,6 @@
 """A batch worker: `python -m data_plane.batch.main --index I [--workers N] [--data-dir DIR] [--lifeline-fd N]`.
 
-The supervisor runs several, each with an index of its own. A batch worker ends when its lifeline does; its guests end
+The supervisor runs several, each with an index of its own. A batch worker ends when its lifeline does; its workers end
 with it, however it ends.
 """
 
@@ -14,7 +14,7 @@ from celery.signals import worker_ready
 
 from data_plane.batch.app import QUEUE, create_app, sender
 from data_plane.batch.material import Materials
-from data_plane.batch.model_workers import Guests, GuestTerms
+from data_plane.batch.model_workers import ModelWorkers, WorkerTerms
 from data_plane.batch.patience import patiently
 from data_plane.batch.repository import give_back_predecessors
 from data_plane.batch.run_job import Desk
@@ -56,8 +56,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def _work(settings: PlatformSettings, index: int, workers: int) -> None:
     threads = max(1, usable_cores() // workers)
-    guests = Guests(GuestTerms(f"batch-{index}", settings.data_dir, settings.guest_user, threads))
-    guests.end_predecessors()
+    model_workers = ModelWorkers(WorkerTerms(f"batch-{index}", settings.data_dir, settings.worker_user, threads))
+    model_workers.end_predecessors()
     worker = f"{socket.gethostname()}-batch-{index}"
     sessions = sessions_of(open_database(settings.database_url.get_secret_value(), pool_size=4))
     patiently(sessions, lambda session: give_back_predecessors(session, worker))
@@ -67,7 +67,7 @@ def _work(settings: PlatformSettings, index: int, workers: int) -> None:
         sessions=sessions,
         store=store,
         materials=Materials(store, settings.data_dir, MachineEnvironments(settings.data_dir, os.environ)),
-        guests=guests,
+        workers=model_workers,
         worker=worker,
         make_room=lambda: make_room(sessions, settings.data_dir),
         send=sender(app),
@@ -80,7 +80,7 @@ def _work(settings: PlatformSettings, index: int, workers: int) -> None:
     try:
         app.worker_main(["worker", *options, f"--queues={QUEUE}", f"--hostname=batch-{index}-{os.getpid()}@%h"])
     finally:
-        guests.close()
+        model_workers.close()
 
 
 if __name__ == "__main__":

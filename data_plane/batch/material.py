@@ -14,7 +14,7 @@ from data_plane.scoring.signature.row_by_row import answers_row_by_row
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.bundle import BUNDLE_FILE, Bundle
 from modelyard.core.environments.folder import BuiltEnvironment
-from modelyard.core.errors import GuestFailed, InvalidModel
+from modelyard.core.errors import InvalidModel, WorkerFailed
 from modelyard.core.model_files import ContentMismatch, materialise
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
 
@@ -64,7 +64,7 @@ class Materials:
         try:
             return self._environments.get(lock_hash, say)
         except EnvironmentRefused as refusal:
-            raise GuestFailed(str(refusal)) from None
+            raise WorkerFailed(str(refusal)) from None
 
     def _read(self, bundle_hash: str) -> Material:
         bundle_dir = _refused(lambda: materialise_bundle(self._store, bundle_hash, self._data_dir.bundles))
@@ -81,9 +81,9 @@ def _refused(bring: Callable[[], Path]) -> Path:
     try:
         return bring()
     except ContentMismatch as mismatch:
-        raise GuestFailed(str(mismatch)) from None
+        raise WorkerFailed(str(mismatch)) from None
     except ObjectMissing as missing:
-        raise GuestFailed(
+        raise WorkerFailed(
             f"{missing.args[0]} is missing from the object store: register the model and deploy it again"
         ) from None
 

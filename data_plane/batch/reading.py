@@ -1,4 +1,4 @@
-"""A span to chunks: what a guest scores at once. Memory is bounded by the chunk, unless the span is whole."""
+"""A span to chunks: what a worker scores at once. Memory is bounded by the chunk, unless the span is whole."""
 
 from collections.abc import Iterator
 

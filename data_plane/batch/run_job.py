@@ -19,7 +19,7 @@ from data_plane.batch import repository
 from data_plane.batch.failures import FileFailure
 from data_plane.batch.logs import JobLogs
 from data_plane.batch.material import Materials
-from data_plane.batch.model_workers import GuestPlan, Guests
+from data_plane.batch.model_workers import ModelWorkers, WorkerPlan
 from data_plane.batch.patience import patiently
 from data_plane.batch.planning import list_input, plan
 from data_plane.batch.repository import Ending, JobOrder, MiniBatch, Outcome, PlannedMiniBatches, Planning, Step
@@ -50,7 +50,7 @@ class Desk:
     sessions: Sessions
     store: ObjectStore
     materials: Materials
-    guests: Guests
+    workers: ModelWorkers
     worker: str
     make_room: Callable[[], None]
     """Removes environments of this machine that nobody wants any more."""
@@ -73,7 +73,7 @@ class _JobRun:
         self._job_id = job_id
         self._watcher = watcher
         self._logs: JobLogs | None = None
-        self._guest_plan: GuestPlan | None = None
+        self._worker_plan: WorkerPlan | None = None
         self._taken: Step | None = None
 
     def next_step(self) -> Step | None:
@@ -166,9 +166,9 @@ class _JobRun:
         started = time.monotonic()
         spans = [Span.from_dict(document) for document in step.spans]
         desk, settings = self._desk, step.order.settings
-        if self._guest_plan is None:
-            self._guest_plan = self._plan_guest(step.order, watch)
-        scoring = MiniBatchScoring(desk.store, self._guest_plan, settings, desk.guests, watch, self._job_logs)
+        if self._worker_plan is None:
+            self._worker_plan = self._plan_worker(step.order, watch)
+        scoring = MiniBatchScoring(desk.store, self._worker_plan, settings, desk.workers, watch, self._job_logs)
         scored = scoring.run(spans)
         watch.check()
         return self._outcome(step, scored, started)
@@ -184,14 +184,14 @@ class _JobRun:
         if not written:
             raise LeaseLost
 
-    def _plan_guest(self, order: JobOrder, watch: Watch) -> GuestPlan:
+    def _plan_worker(self, order: JobOrder, watch: Watch) -> WorkerPlan:
         materials = self._desk.materials
         material = materials.of(order.bundle_hash)
         if not materials.has_environment(order.lock_hash):
             self._say(f"worker {self._desk.worker} does not have the environment yet; making it there", watch)
             self._desk.make_room()
         environment = materials.environment(order.lock_hash, lambda line: self._say(line, watch))
-        return GuestPlan(material, environment, lambda: materials.model_dir(material))
+        return WorkerPlan(material, environment, lambda: materials.model_dir(material))
 
     def _say(self, line: str, watch: Watch) -> None:
         """In the job's log. Raises Stopped, as whoever says something would go on otherwise."""

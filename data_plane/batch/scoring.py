@@ -1,6 +1,6 @@
-"""Scores one mini-batch: reads its spans, has a guest predict them, and keeps what it says, in the input's order.
+"""Scores one mini-batch: reads its spans, has a worker predict them, and keeps what it says, in the input's order.
 
-A try that timed out, whose guest died or whose model raised is done again from the file it had come to. What is wrong
+A try that timed out, whose worker died or whose model raised is done again from the file it had come to. What is wrong
 with a file itself is not: the file fails, and the others of its mini-batch count.
 """
 
@@ -13,13 +13,13 @@ from data_plane.batch.calls import Bad, Call, Item, Read, Whole, calls
 from data_plane.batch.failures import FileFailure, UnreadableFile
 from data_plane.batch.formats import FileFormat, format_of
 from data_plane.batch.logs import JobLogs
-from data_plane.batch.model_workers import Guest, GuestPlan, Guests
+from data_plane.batch.model_workers import ModelWorkers, Worker, WorkerPlan
 from data_plane.batch.read_ahead import read_ahead
 from data_plane.batch.reading import read
 from data_plane.batch.spans import Span
 from data_plane.batch.watching import Watch
 from data_plane.batch.writing import PartWriter, WrongAnswer
-from data_plane.replicas.local.blocking_connection import GuestGone, GuestSilent, ScoringFailed
+from data_plane.replicas.local.blocking_connection import ScoringFailed, WorkerGone, WorkerSilent
 from data_plane.replicas.local.exit_reason import exit_reason
 from data_plane.replicas.local.worker_process import wait_for_end
 from data_plane.scoring.payload.values import Result
@@ -63,19 +63,19 @@ class MiniBatchScoring:
     def __init__(
         self,
         store: ObjectStore,
-        plan: GuestPlan,
+        plan: WorkerPlan,
         settings: BatchSettings,
-        guests: Guests,
+        workers: ModelWorkers,
         watch: Watch,
         logs: JobLogs,
     ) -> None:
         self._store = store
         self._plan = plan
         self._settings = settings
-        self._guests = guests
+        self._workers = workers
         self._watch = watch
         self._logs = logs
-        self._guest: Guest | None = None
+        self._worker: Worker | None = None
         self._part = PartWriter(settings, plan.material.output_names)
         self._failures: dict[int, FileFailure] = {}
         self._whole: set[int] = set()
@@ -83,7 +83,7 @@ class MiniBatchScoring:
         """Places of files that share a call no longer."""
 
     def run(self, spans: Sequence[Span]) -> Scored:
-        """Raises Stopped, and GuestFailed when the model does not start."""
+        """Raises Stopped, and WorkerFailed when the model does not start."""
         try:
             self._score_all(spans)
         finally:
@@ -111,7 +111,7 @@ class MiniBatchScoring:
 
     def _try(self, spans: Sequence[Span], start: int) -> int:
         """The place of the first file that is not done with. Raises _TryFailed."""
-        guest = self._take_guest()
+        worker = self._take_worker()
         deadline = time.monotonic() + self._settings.timeout_seconds
         mark = self._part.mark()
         units = calls(self._read(spans, start), may_share=self._may_share)
@@ -120,7 +120,7 @@ class MiniBatchScoring:
                 for unit in ready:
                     match unit:
                         case Call():
-                            self._add(spans, unit, self._ask(guest, unit, deadline))
+                            self._add(spans, unit, self._ask(worker, unit, deadline))
                             self._whole.update(unit.places if unit.are_whole else ())
                         case Whole(place):
                             self._whole.add(place)
@@ -153,30 +153,30 @@ class MiniBatchScoring:
             else:
                 yield Whole(place)
 
-    def _ask(self, guest: Guest, call: Call, deadline: float) -> Result:
+    def _ask(self, worker: Worker, call: Call, deadline: float) -> Result:
         self._watch.check()
         left = deadline - time.monotonic()
         if left <= 0:
             raise _TryFailed(call.places, self._out_of_time)
         try:
-            with self._watch.minding(guest):
-                return guest.connection.score(call.payload, params=call.params, timeout=left)
+            with self._watch.minding(worker):
+                return worker.connection.score(call.payload, params=call.params, timeout=left)
         except ScoringFailed as failed:
-            self._logs.printed(guest.printed())
+            self._logs.printed(worker.printed())
             if failed.kind == "deadline":
                 raise _TryFailed(call.places, self._out_of_time) from None
             raise _TryFailed(call.places, f"the model raised {failed}", is_models_fault=True) from None
-        except GuestSilent:
-            self._drop(guest, "the mini-batch's time was over")
+        except WorkerSilent:
+            self._drop(worker, "the mini-batch's time was over")
             raise _TryFailed(call.places, self._out_of_time) from None
-        except GuestGone as gone:
-            wait_for_end(guest.process, _END_SECONDS)
-            reason = exit_reason(guest.process) or str(gone)
-            self._drop(guest, reason)
+        except WorkerGone as gone:
+            wait_for_end(worker.process, _END_SECONDS)
+            reason = exit_reason(worker.process) or str(gone)
+            self._drop(worker, reason)
             raise _TryFailed(call.places, f"the model's process {reason}") from None
         except BaseException:
             # Whatever it was asked last, its answer may still come.
-            self._drop(guest, "its answer is wanted no more")
+            self._drop(worker, "its answer is wanted no more")
             raise
 
     def _add(self, spans: Sequence[Span], call: Call, result: Result) -> None:
@@ -201,21 +201,21 @@ class MiniBatchScoring:
     def _fail(self, spans: Sequence[Span], place: int, reason: str) -> None:
         self._failures[place] = failure_of(spans[place], reason)
 
-    def _take_guest(self) -> Guest:
-        if self._guest is None:
-            self._guest = self._guests.take(self._plan, self._watch.minding, self._logs.printed)
-        return self._guest
+    def _take_worker(self) -> Worker:
+        if self._worker is None:
+            self._worker = self._workers.take(self._plan, self._watch.minding, self._logs.printed)
+        return self._worker
 
-    def _drop(self, guest: Guest, because: str) -> None:
-        self._logs.printed(guest.printed())
-        self._guest = None
-        self._guests.end(guest, because)
+    def _drop(self, worker: Worker, because: str) -> None:
+        self._logs.printed(worker.printed())
+        self._worker = None
+        self._workers.end(worker, because)
 
     def _let_go(self) -> None:
-        if self._guest is not None:
-            self._logs.printed(self._guest.printed())
-            self._guests.give_back(self._guest)
-            self._guest = None
+        if self._worker is not None:
+            self._logs.printed(self._worker.printed())
+            self._workers.give_back(self._worker)
+            self._worker = None
 
 
 def failure_of(span: Span, reason: str) -> FileFailure:

@@ -1,7 +1,7 @@
 """Keeps a mini-batch's lease alive, and notices within a second or two that its result is wanted no more.
 
 The job was canceled, or has failed already, or the lease has passed to another worker. Between two calls of the model
-that is seen at once; a guest that is busy is ended after a short grace, because nobody can interrupt a model otherwise.
+that is seen at once; a busy worker is ended after a short grace, because a model cannot be interrupted.
 One thread does so for all mini-batches that a worker scores of a job, one after the other.
 """
 
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import SQLAlchemyError
 
 from data_plane.batch import repository
-from data_plane.batch.model_workers import Guest
+from data_plane.batch.model_workers import Worker
 from data_plane.replicas.local.worker_process import kill
 from modelyard.core.db.leases import HEARTBEAT_SECONDS, Claim, renew
 from modelyard.core.db.unit_of_work import Sessions
@@ -35,7 +35,7 @@ class Watch:
         self.renewed_at = time.monotonic()
         self._stopped_at: float | None = None
         self._lock = threading.Lock()
-        self._minded: Guest | None = None
+        self._minded: Worker | None = None
 
     def check(self) -> None:
         """Raises Stopped."""
@@ -43,11 +43,11 @@ class Watch:
             raise Stopped
 
     @contextmanager
-    def minding(self, guest: Guest) -> Iterator[None]:
-        """Around a call that may take long. Raises Stopped instead of whatever the guest's end makes of the call."""
+    def minding(self, worker: Worker) -> Iterator[None]:
+        """Around a call that may take long. Raises Stopped instead of whatever the worker's end makes of the call."""
         self.check()
         with self._lock:
-            self._minded = guest
+            self._minded = worker
         try:
             yield
         except Exception:

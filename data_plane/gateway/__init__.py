@@ -5,5 +5,5 @@ the platform is down.
 
 `main.py` wires a process together. `http_protocol.py` and `server.py` are the connection's side, `app.py` and
 `routes.py` take a request to its handler (`score.py`, `health.py`). `snapshot_watcher.py` feeds `routing_table.py`.
-`target.py` is the port to whatever scores; `workers/` is the one that speaks to guest workers of this machine.
+`target.py` is the port to whatever scores; `workers/` is the one that speaks to model workers of this machine.
 """

@@ -30,7 +30,7 @@ from data_plane.host.worker_rows import write_workers
 from modelyard.core.db import lifecycle
 from modelyard.core.db.leases import HEARTBEAT_SECONDS, LeaseLost, still_ours
 from modelyard.core.db.unit_of_work import sessions_of, transaction
-from modelyard.core.errors import GuestFailed
+from modelyard.core.errors import WorkerFailed
 
 _log = logging.getLogger(__name__)
 
@@ -189,11 +189,11 @@ def _apply(session: Session, report: Report) -> None:
         case GenerationReady(generation_id):
             lifecycle.generation_ready(session, generation_id)
         case GenerationFailed(generation_id, message):
-            lifecycle.generation_failed(session, generation_id, code=GuestFailed.code, message=message)
+            lifecycle.generation_failed(session, generation_id, code=WorkerFailed.code, message=message)
         case Scaled(deployment_id, count):
             lifecycle.scaled(session, deployment_id, instance_count=count)
         case ScalingFailed(deployment_id, count, message):
-            code = GuestFailed.code
+            code = WorkerFailed.code
             lifecycle.scaling_failed(session, deployment_id, instance_count=count, code=code, message=message)
         case Applied(revision):
             lifecycle.record_applied(session, revision)

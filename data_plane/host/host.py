@@ -50,9 +50,9 @@ class Host:
         self._wake = wake
 
     def run(self) -> int:
-        """Until told to stop; then no guest is left. When the role is lost, the guests are left to the next host."""
+        """Until told to stop; then no worker is left. When the role is lost, the workers are left to the next host."""
         self._fleet.adopt(self._publisher.routed)
-        self._logs.finish_all_but({worker.guest_id for worker in self._fleet.workers})
+        self._logs.finish_all_but({worker.worker_id for worker in self._fleet.workers})
         self._preparations.remove_abandoned()
         self._logs.start()
         self._ledger.start()
@@ -89,7 +89,7 @@ class Host:
         self._fleet.forget_all_but(goals.keys())
         for worker in self._fleet.workers:
             if goal := goals.get(worker.slot):
-                self._fleet.heed_probe(worker.guest_id, goal.generation.spec.liveness_probe)
+                self._fleet.heed_probe(worker.worker_id, goal.generation.spec.liveness_probe)
         return Running(
             workers=self._fleet.workers,
             histories=self._fleet.histories,
@@ -111,8 +111,8 @@ class Host:
                 self._preparations.begin(goal)
             case Start(slot, goal):
                 self._fleet.start(slot, goal, self._preparations.of(goal), now)
-            case Drain(guest_id, seconds):
-                self._fleet.drain(guest_id, seconds, now)
+            case Drain(worker_id, seconds):
+                self._fleet.drain(worker_id, seconds, now)
             case Kill():
                 self._fleet.kill(action)
 
@@ -133,9 +133,9 @@ class Host:
     def _drain_all(self) -> None:
         for worker in self._fleet.workers:
             if worker.phase == Phase.LOADING:
-                self._fleet.kill(Kill(worker.guest_id, "the platform stops"))
+                self._fleet.kill(Kill(worker.worker_id, "the platform stops"))
             elif worker.phase != Phase.DRAINING:
-                self._fleet.drain(worker.guest_id, _DRAIN_SECONDS, time.time())
+                self._fleet.drain(worker.worker_id, _DRAIN_SECONDS, time.time())
         self._await_empty_fleet(_DRAIN_SECONDS)
 
     def _await_empty_fleet(self, seconds: float) -> None:

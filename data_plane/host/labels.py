@@ -1,12 +1,12 @@
-"""What the host notes in a guest's run file: the next host, and the pruning of environments, know a guest by it."""
+"""What the host notes in a worker's run file: the next host, and the pruning of environments, know a worker by it."""
 
 from dataclasses import dataclass
 
 from data_plane.host.running import History
 from data_plane.host.wanted import Slot
-from data_plane.replicas.local.worker_process import GuestProcess
+from data_plane.replicas.local.worker_process import WorkerProcess
 
-# A run file of which nobody can tell what it was for: its guest is wanted by nobody.
+# A run file of which nobody can tell what it was for: its worker is wanted by nobody.
 _NOWHERE = Slot(deployment_id=-1, generation=-1, number=-1)
 
 
@@ -36,10 +36,10 @@ class Labels:
         }
 
     @classmethod
-    def of(cls, guest: GuestProcess) -> "Labels":
-        labels = guest.labels
+    def of(cls, worker: WorkerProcess) -> "Labels":
+        labels = worker.labels
         try:
-            slot = Slot(int(labels["deployment_id"]), guest.generation, int(labels["slot"]))
+            slot = Slot(int(labels["deployment_id"]), worker.generation, int(labels["slot"]))
             return cls(
                 slot=slot,
                 bundle_hash=labels["bundle_hash"],

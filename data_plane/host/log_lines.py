@@ -1,4 +1,4 @@
-"""Lines of a guest's output: whole ones, each with a UTC time."""
+"""Lines of a worker's output: whole ones, each with a UTC time."""
 
 import re
 

@@ -1,7 +1,7 @@
-"""Ships what guests print to the object store, where getLogs reads it, and keeps their files small.
+"""Ships what workers print to the object store, where getLogs reads it, and keeps their files small.
 
 How far each file is shipped is kept in a file of its own: a host that starts again goes on there, and brings what
-guests wrote while there was none. The last second may be shipped twice when a host is killed; nothing is left out.
+workers wrote while there was none. The last second may be shipped twice when a host is killed; nothing is left out.
 """
 
 import json
@@ -51,94 +51,94 @@ class LogShipper:
         self._stopped.set()
         self._thread.join()
 
-    def follow(self, guest_id: str, deployment_id: int) -> None:
+    def follow(self, worker_id: str, deployment_id: int) -> None:
         with self._lock:
-            self._followed.setdefault(guest_id, Followed(deployment_id))
+            self._followed.setdefault(worker_id, Followed(deployment_id))
 
-    def finish(self, guest_id: str) -> None:
-        """Ship the rest of a guest that has ended, and remove its files; now, or as soon as the store takes it."""
+    def finish(self, worker_id: str) -> None:
+        """Ship the rest of a worker that has ended, and remove its files; now, or as soon as the store takes it."""
         with self._lock:
-            if guest_id in self._followed:
-                self._ended.add(guest_id)
-                self._finish(guest_id)
+            if worker_id in self._followed:
+                self._ended.add(worker_id)
+                self._finish(worker_id)
 
     def finish_all_but(self, living: set[str]) -> None:
-        """Guests of which nothing but the log is left."""
-        for guest_id in self._followed.keys() - living:
-            self.finish(guest_id)
+        """ModelWorkers of which nothing but the log is left."""
+        for worker_id in self._followed.keys() - living:
+            self.finish(worker_id)
 
     def ship_new(self) -> None:
         """One round through all files."""
         with self._lock:
-            for guest_id in list(self._ended):
-                self._finish(guest_id)
-            before = {guest_id: followed.offset for guest_id, followed in self._followed.items()}
-            for guest_id, followed in self._followed.items():
-                if self._ship_all(guest_id, followed):
-                    self._rotate(guest_id, followed)
-            if before != {guest_id: followed.offset for guest_id, followed in self._followed.items()}:
+            for worker_id in list(self._ended):
+                self._finish(worker_id)
+            before = {worker_id: followed.offset for worker_id, followed in self._followed.items()}
+            for worker_id, followed in self._followed.items():
+                if self._ship_all(worker_id, followed):
+                    self._rotate(worker_id, followed)
+            if before != {worker_id: followed.offset for worker_id, followed in self._followed.items()}:
                 self._write()
 
     def _run(self) -> None:
         while not self._stopped.wait(_EACH_SECONDS):
             self.ship_new()
 
-    def _finish(self, guest_id: str) -> None:
-        if self._ship_all(guest_id, self._followed[guest_id], to_the_end=True):
-            self._ended.remove(guest_id)
-            del self._followed[guest_id]
-            self._remove(guest_id)
+    def _finish(self, worker_id: str) -> None:
+        if self._ship_all(worker_id, self._followed[worker_id], to_the_end=True):
+            self._ended.remove(worker_id)
+            del self._followed[worker_id]
+            self._remove(worker_id)
             self._write()
 
-    def _ship_all(self, guest_id: str, followed: Followed, *, to_the_end: bool = False) -> bool:
+    def _ship_all(self, worker_id: str, followed: Followed, *, to_the_end: bool = False) -> bool:
         """False: the store did not take it; the next round tries again."""
         try:
-            with self._path(guest_id).open("rb") as file:
+            with self._path(worker_id).open("rb") as file:
                 if os.fstat(file.fileno()).st_size < followed.offset:
                     followed.offset = 0  # somebody emptied it
                 file.seek(followed.offset)
                 while content := _next(file, to_the_end):
                     lines = [stamped(content, utc_stamp())]
-                    ship(self._store, followed.deployment_id, INFERENCE_SERVER, guest_id, lines)
+                    ship(self._store, followed.deployment_id, INFERENCE_SERVER, worker_id, lines)
                     followed.offset += len(content)
                     file.seek(followed.offset)
         except FileNotFoundError:
-            return not self._path(guest_id).exists()
+            return not self._path(worker_id).exists()
         except (StoreUnavailable, StoreRefused) as error:
-            _log.warning("the log of worker %s waits: %s", guest_id, error)
+            _log.warning("the log of worker %s waits: %s", worker_id, error)
             return False
         except OSError:
-            _log.exception("the log of worker %s cannot be shipped", guest_id)
+            _log.exception("the log of worker %s cannot be shipped", worker_id)
             return False
         return True
 
-    def _rotate(self, guest_id: str, followed: Followed) -> None:
-        path = self._path(guest_id)
+    def _rotate(self, worker_id: str, followed: Followed) -> None:
+        path = self._path(worker_id)
         if not path.exists() or path.stat().st_size <= self._largest_file:
             return
         for number in range(_KEPT_FILES - 1, 1, -1):
-            older = self._rotated(guest_id, number - 1)
+            older = self._rotated(worker_id, number - 1)
             if older.exists():
-                older.replace(self._rotated(guest_id, number))
-        shutil.copyfile(path, self._rotated(guest_id, 1))
-        # The guest goes on writing to this same file; what it wrote during the copy is shipped first.
-        self._ship_all(guest_id, followed, to_the_end=True)
+                older.replace(self._rotated(worker_id, number))
+        shutil.copyfile(path, self._rotated(worker_id, 1))
+        # The worker goes on writing to this same file; what it wrote during the copy is shipped first.
+        self._ship_all(worker_id, followed, to_the_end=True)
         os.truncate(path, 0)
         followed.offset = 0
 
-    def _remove(self, guest_id: str) -> None:
-        numbered = (self._rotated(guest_id, number) for number in range(1, _KEPT_FILES))
-        for path in (self._path(guest_id), *numbered):
+    def _remove(self, worker_id: str) -> None:
+        numbered = (self._rotated(worker_id, number) for number in range(1, _KEPT_FILES))
+        for path in (self._path(worker_id), *numbered):
             path.unlink(missing_ok=True)
 
-    def _path(self, guest_id: str) -> Path:
-        return self._folder / f"{guest_id}.log"
+    def _path(self, worker_id: str) -> Path:
+        return self._folder / f"{worker_id}.log"
 
-    def _rotated(self, guest_id: str, number: int) -> Path:
-        return self._folder / f"{guest_id}.log.{number}"
+    def _rotated(self, worker_id: str, number: int) -> Path:
+        return self._folder / f"{worker_id}.log.{number}"
 
     def _write(self) -> None:
-        document = {guest_id: asdict(followed) for guest_id, followed in self._followed.items()}
+        document = {worker_id: asdict(followed) for worker_id, followed in self._followed.items()}
         replace_file(self._offsets, json.dumps(document))
 
 
@@ -149,6 +149,6 @@ def _next(file: BinaryIO, to_the_end: bool) -> bytes:
 
 def _read(offsets: Path) -> dict[str, Followed]:
     try:
-        return {guest_id: Followed(**entry) for guest_id, entry in json.loads(offsets.read_text()).items()}
+        return {worker_id: Followed(**entry) for worker_id, entry in json.loads(offsets.read_text()).items()}
     except FileNotFoundError:
         return {}

@@ -3,7 +3,7 @@
     python -m data_plane.host.main [--gateways N] [--lifeline-fd FD]
 
 Reads MODELYARD_* settings. A second host on the same data dir, or on the same database, waits until the first is gone.
-Told to stop (SIGTERM) it leaves no guest behind; killed, it leaves them all to the next host.
+Told to stop (SIGTERM) it leaves no worker behind; killed, it leaves them all to the next host.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     configure_logging("host")
     if options.lifeline_fd is not None:
-        # At once: the guests' keepers hold the same lifeline and end them.
+        # At once: the workers' keepers hold the same lifeline and end them.
         when_cut(options.lifeline_fd, lambda: os._exit(1))
     settings = PlatformSettings()  # type: ignore[call-arg]  # from the environment
     wake = SignalPipe()
@@ -62,8 +62,8 @@ def _host(settings: PlatformSettings, role: HostRole, wake: SignalPipe, gateways
     data_dir = settings.data_dir
     store = open_store(settings.storage_url)
     engine = open_database(settings.database_url.get_secret_value())
-    logs = LogShipper(store, data_dir.guests, data_dir.run / "shipped-logs.json")
-    terms = Terms(data_dir=data_dir, uid=settings.guest_user, lifeline_fd=lifeline_fd, cores=usable_cores())
+    logs = LogShipper(store, data_dir.workers, data_dir.run / "shipped-logs.json")
+    terms = Terms(data_dir=data_dir, uid=settings.worker_user, lifeline_fd=lifeline_fd, cores=usable_cores())
     return Host(
         ledger=Ledger(engine, role, wake.poke),
         fleet=Fleet(terms, logs, wake.poke),

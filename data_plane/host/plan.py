@@ -10,7 +10,7 @@ from enum import Enum
 from data_plane.host.running import Phase, Running, RunningWorker
 from data_plane.host.wanted import Goal, Slot, Wanted
 
-# Beyond its deadline a guest ends by itself; after this it is not waited for.
+# Beyond its deadline a worker ends by itself; after this it is not waited for.
 _DRAIN_GRACE_SECONDS = 3.0
 
 
@@ -31,7 +31,7 @@ class Start:
 class Drain:
     """No gateway routes to it any more: it ends when the last connection has closed."""
 
-    guest_id: str
+    worker_id: str
     seconds: float
 
 
@@ -46,7 +46,7 @@ class Fault(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    guest_id: str
+    worker_id: str
     reason: str
     fault: Fault = Fault.WORKER
 
@@ -98,7 +98,7 @@ def _ends(wanted: Wanted, running: Running, now: float) -> Iterator[Action]:
 
 def _hurry(worker: RunningWorker, now: float) -> Iterator[Action]:
     if worker.ends_by is not None and now > worker.ends_by + _DRAIN_GRACE_SECONDS:
-        yield Kill(worker.guest_id, "it did not end when it had been drained")
+        yield Kill(worker.worker_id, "it did not end when it had been drained")
 
 
 def _examine(worker: RunningWorker, goal: Goal, now: float) -> Iterator[Action]:
@@ -106,23 +106,23 @@ def _examine(worker: RunningWorker, goal: Goal, now: float) -> Iterator[Action]:
     age = now - worker.started_at
     if worker.phase == Phase.LOADING and age > spec.readiness_probe.patience_seconds:
         patience = spec.readiness_probe.patience_seconds
-        yield Kill(worker.guest_id, f"the model was not loaded within {patience:g} s (readinessProbe)", Fault.MODEL)
+        yield Kill(worker.worker_id, f"the model was not loaded within {patience:g} s (readinessProbe)", Fault.MODEL)
     counts = age > spec.liveness_probe.initial_delay_seconds
     if worker.phase != Phase.LOADING and counts and worker.missed_probes >= spec.liveness_probe.failure_threshold:
-        yield Kill(worker.guest_id, f"it failed {worker.missed_probes} liveness probes in a row")
+        yield Kill(worker.worker_id, f"it failed {worker.missed_probes} liveness probes in a row")
 
 
 def _free_if_overdue(worker: RunningWorker, running: Running) -> Iterator[Action]:
     """At once where memory allows no spare: a worker that nobody can use serves nobody."""
     is_stuck = worker.is_overdue and worker.phase == Phase.READY
     if is_stuck and running.is_alone(worker) and not running.has_room_beside(worker):
-        yield Kill(worker.guest_id, _overdue(worker), Fault.REQUEST)
+        yield Kill(worker.worker_id, _overdue(worker), Fault.REQUEST)
 
 
 def _succeed(worker: RunningWorker, running: Running) -> Iterator[Action]:
     """Its spare is ready; once the gateways know, nothing more is sent to it."""
     if worker.is_overdue and running.gateways_are_current:
-        yield Kill(worker.guest_id, _overdue(worker), Fault.REQUEST)
+        yield Kill(worker.worker_id, _overdue(worker), Fault.REQUEST)
 
 
 def _overdue(worker: RunningWorker) -> str:
@@ -131,6 +131,6 @@ def _overdue(worker: RunningWorker) -> str:
 
 def _dismiss(worker: RunningWorker, running: Running) -> Iterator[Action]:
     if worker.phase == Phase.LOADING:
-        yield Kill(worker.guest_id, "it is no longer wanted", Fault.NOBODY)
+        yield Kill(worker.worker_id, "it is no longer wanted", Fault.NOBODY)
     elif running.gateways_are_current:
-        yield Drain(worker.guest_id, worker.drain_seconds)
+        yield Drain(worker.worker_id, worker.drain_seconds)

@@ -24,9 +24,9 @@ class Publisher:
 
     @property
     def routed(self) -> set[str]:
-        """The guests that the latest snapshot leads to."""
+        """The workers that the latest snapshot leads to."""
         routes = [route for endpoint in self._latest.endpoints.values() for route in endpoint.deployments.values()]
-        return {worker.guest_id for route in routes for worker in route.workers}
+        return {worker.worker_id for route in routes for worker in route.workers}
 
     def publish(self, revision: int, endpoints: Mapping[str, EndpointRoute]) -> bool:
         """Whether there was something new to publish."""

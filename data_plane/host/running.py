@@ -26,7 +26,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunningWorker:
-    guest_id: str
+    worker_id: str
     slot: Slot
     bundle_hash: str
     socket: str
@@ -154,7 +154,7 @@ class Running:
 
     def has_room_beside(self, worker: RunningWorker) -> bool:
         """Whether memory allows a spare for an overdue worker."""
-        return worker.guest_id in self._with_room_beside
+        return worker.worker_id in self._with_room_beside
 
     @cached_property
     def _with_room_beside(self) -> set[str]:
@@ -191,4 +191,4 @@ def _fitting(workers: Iterable[RunningWorker], memory: int) -> Iterator[str]:
         needed = int(worker.memory * _SPARE_SHARE)
         if needed < memory:
             memory -= needed
-            yield worker.guest_id
+            yield worker.worker_id

@@ -49,4 +49,4 @@ def _deployment(deployment: WantedDeployment, running: Running, bundles: Mapping
 
 def _workers(goal: Goal, running: Running) -> tuple[WorkerRoute, ...]:
     ready = (running.ready_worker(slot, goal) for slot in goal.slots)
-    return tuple(WorkerRoute(worker.guest_id, worker.socket, worker.pid) for worker in ready if worker is not None)
+    return tuple(WorkerRoute(worker.worker_id, worker.socket, worker.pid) for worker in ready if worker is not None)

@@ -1,6 +1,6 @@
-"""One thread for each guest: speaks with it, so that a guest that is silent holds up nobody else.
+"""One thread for each worker: speaks with it, so that a worker that is silent holds up nobody else.
 
-It learns of "ready" and of the guest's end in the moment they happen, pings between them (liveness probes, and glances
+It learns of "ready" and of the worker's end in the moment they happen, pings between them (liveness probes, and glances
 that tell whether a request has outlived its deadline), and passes a drain on. What it knows is read by the host's main
 thread, which alone decides.
 """
@@ -13,8 +13,13 @@ import time
 from collections.abc import Callable
 
 from data_plane.host.running import Phase
-from data_plane.replicas.local.blocking_connection import GuestConnection, GuestGone, GuestSilent, GuestStatus
-from data_plane.replicas.local.worker_process import GuestProcess, wait_for_end
+from data_plane.replicas.local.blocking_connection import (
+    BlockingWorkerConnection,
+    WorkerGone,
+    WorkerSilent,
+    WorkerStatus,
+)
+from data_plane.replicas.local.worker_process import WorkerProcess, wait_for_end
 from modelyard.core.domain.deployment import Probe
 
 _log = logging.getLogger(__name__)
@@ -22,7 +27,7 @@ _log = logging.getLogger(__name__)
 _HELLO_SECONDS = 5.0
 _RECONNECT_SECONDS = 0.5
 _GLANCE_SECONDS = 1.0
-# A busy machine keeps a guest from answering for a while: that alone says nothing about its request.
+# A busy machine keeps a worker from answering for a while: that alone says nothing about its request.
 _SHORTEST_SILENCE_SECONDS = 5.0
 
 
@@ -31,7 +36,7 @@ class Watch:
 
     def __init__(
         self,
-        guest: GuestProcess,
+        worker: WorkerProcess,
         probe: Probe,
         changed: Callable[[], None],
         *,
@@ -46,7 +51,7 @@ class Watch:
         self.ready_at: float | None = None
         self.missed_probes = 0
         self.has_ended = False
-        self._guest = guest
+        self._worker = worker
         self._changed = changed
         self._longest_silence = max(request_seconds, _SHORTEST_SILENCE_SECONDS)
         self._silent_since: float | None = None
@@ -54,7 +59,7 @@ class Watch:
         """Of the request that it is at work on, when that has passed."""
         self._drain_seconds: float | None = None
         self._wake_reader, self._wake_writer = os.pipe()
-        self._thread = threading.Thread(target=self._run, name=f"watch-{guest.guest_id}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"watch-{worker.worker_id}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -63,7 +68,7 @@ class Watch:
     def overdue_for(self) -> float | None:
         """Seconds since the deadline of the request that it is at work on; None before that, and while it is idle.
 
-        Native code that does not let the guest's other thread run silences it. Once the silence has lasted for longer
+        Native code that does not let the worker's other thread run silences it. Once the silence has lasted for longer
         than any request may, what causes it is overdue.
         """
         now, deadline = time.monotonic(), self._deadline
@@ -77,27 +82,27 @@ class Watch:
         os.write(self._wake_writer, b"\0")
 
     def close(self) -> None:
-        """After the guest's end."""
+        """After the worker's end."""
         self._thread.join()
         os.close(self._wake_reader)
         os.close(self._wake_writer)
 
     def _run(self) -> None:
-        while self._guest.is_running():
+        while self._worker.is_running():
             try:
-                with GuestConnection(self._guest.socket, timeout=_HELLO_SECONDS) as connection:
+                with BlockingWorkerConnection(self._worker.socket, timeout=_HELLO_SECONDS) as connection:
                     self._follow(connection)
-            except GuestSilent:
+            except WorkerSilent:
                 self._note_silence()
-            except Exception as error:  # noqa: BLE001 - the user's code shares the guest: anything may come from there
-                if not isinstance(error, GuestGone):
-                    _log.warning("worker %s does not speak as it should: %r", self._guest.guest_id, error)
+            except Exception as error:  # noqa: BLE001 - the user's code shares the worker: anything may come from there
+                if not isinstance(error, WorkerGone):
+                    _log.warning("worker %s does not speak as it should: %r", self._worker.worker_id, error)
                 self._note_loss()
-                wait_for_end(self._guest, _RECONNECT_SECONDS)
+                wait_for_end(self._worker, _RECONNECT_SECONDS)
         self.has_ended = True
         self._changed()
 
-    def _follow(self, connection: GuestConnection) -> None:
+    def _follow(self, connection: BlockingWorkerConnection) -> None:
         """For as long as the connection lives."""
         probe_at = time.monotonic() + self.probe.period_seconds
         glance_at = time.monotonic()
@@ -115,7 +120,7 @@ class Watch:
             if asked_at >= probe_at:
                 probe_at = time.monotonic() + self.probe.period_seconds
 
-    def _take(self, status: GuestStatus) -> None:
+    def _take(self, status: WorkerStatus) -> None:
         self.error = status.error
         if status.state == "ready" and self.ready_at is None:
             self.ready_at = time.time()
@@ -123,14 +128,14 @@ class Watch:
             self.phase = Phase.READY
             self._changed()
 
-    def _ping(self, connection: GuestConnection, *, counts: bool) -> None:
+    def _ping(self, connection: BlockingWorkerConnection, *, counts: bool) -> None:
         """A glance that is not answered does not count as a missed probe."""
         if self.phase == Phase.LOADING:
             return  # The readiness probe's patience bounds how long that may take.
         asked_at = time.monotonic()
         try:
             late = connection.ping(self.probe.timeout_seconds).overdue_for
-        except GuestSilent:
+        except WorkerSilent:
             self._silent_since = self._silent_since or asked_at
             self.missed_probes += counts
         else:
@@ -138,7 +143,7 @@ class Watch:
             self._deadline = None if late is None else time.monotonic() - late
             self.missed_probes = 0
 
-    def _pass_drain_on(self, connection: GuestConnection) -> None:
+    def _pass_drain_on(self, connection: BlockingWorkerConnection) -> None:
         if self._drain_seconds is not None:
             seconds, self._drain_seconds = self._drain_seconds, None
             os.read(self._wake_reader, 1)

@@ -10,7 +10,7 @@ _WAITING = "Waiting"
 
 @dataclass(frozen=True, slots=True)
 class WorkerFact:
-    guest_id: str
+    worker_id: str
     slot: Slot
     state: str
     pid: int | None
@@ -33,7 +33,7 @@ def worker_facts(wanted: Wanted, running: Running) -> frozenset[WorkerFact]:
 
 def _of_worker(worker: RunningWorker, history: History) -> WorkerFact:
     return WorkerFact(
-        guest_id=worker.guest_id,
+        worker_id=worker.worker_id,
         slot=worker.slot,
         state=worker.phase,
         pid=worker.pid,
@@ -46,7 +46,7 @@ def _of_worker(worker: RunningWorker, history: History) -> WorkerFact:
 def _of_empty(slot: Slot, goal: Goal, running: Running) -> WorkerFact:
     history = running.history(slot)
     return WorkerFact(
-        guest_id="-".join(map(str, slot)),
+        worker_id="-".join(map(str, slot)),
         slot=slot,
         state=_WAITING,
         pid=None,

@@ -12,7 +12,7 @@ from modelyard.core.db.rows import OnlineDeploymentRow, WorkerRow
 
 def write_workers(session: Session, facts: Set[WorkerFact]) -> None:
     """From now on these are the workers there are."""
-    session.execute(delete(WorkerRow).where(WorkerRow.guest_id.not_in([fact.guest_id for fact in facts])))
+    session.execute(delete(WorkerRow).where(WorkerRow.worker_id.not_in([fact.worker_id for fact in facts])))
     existing = set(session.scalars(select(OnlineDeploymentRow.id)))
     for fact in facts:
         if fact.slot.deployment_id in existing:
@@ -21,7 +21,7 @@ def write_workers(session: Session, facts: Set[WorkerFact]) -> None:
 
 def _row(fact: WorkerFact) -> WorkerRow:
     return WorkerRow(
-        guest_id=fact.guest_id,
+        worker_id=fact.worker_id,
         deployment_id=fact.slot.deployment_id,
         generation=fact.slot.generation,
         slot=fact.slot.number,

@@ -1,4 +1,4 @@
-"""The port to whatever scores a request: guest workers of this machine today, a remote pod one day."""
+"""The port to whatever scores a request: model workers of this machine today, a remote pod one day."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The io thread: accepts connections, answers HELLO and PING even while the model runs, and hands SCOREs over.
 
-It also decides when the guest ends: drained, told to stop, or left alone by its host.
+It also decides when the worker ends: drained, told to stop, or left alone by its host.
 """
 
 import json
@@ -94,7 +94,7 @@ class Channel:
         try:
             while True:
                 self._turn()
-        except Exception as error:  # noqa: BLE001 - without this thread nobody can reach the guest any more
+        except Exception as error:  # noqa: BLE001 - without this thread nobody can reach the worker any more
             output.log_exception("The connection to the platform broke", error)
             output.flush()
             os._exit(1)
@@ -112,7 +112,7 @@ class Channel:
         self._end_if_it_is_time()
 
     def _patience(self) -> float:
-        """Seconds until the clock alone may end the guest."""
+        """Seconds until the clock alone may end the worker."""
         now = time.monotonic()
         moments = [self._host_seen + self._host_timeout]
         if self._drain_deadline is not None:
@@ -161,7 +161,7 @@ class Channel:
     def _greet(self, peer: Peer, frame: Frame, meta: Dict[str, Any]) -> None:
         versions, role = meta.get("protocol"), meta.get("role")
         if not isinstance(versions, list) or frames.VERSION not in versions:
-            raise ProtocolError("this guest worker speaks protocol {} only".format(frames.VERSION))
+            raise ProtocolError("this model worker speaks protocol {} only".format(frames.VERSION))
         if role not in (HOST, GATEWAY):
             raise ProtocolError("a HELLO says who is there: host or gateway")
         peer.role = role

@@ -1,4 +1,4 @@
-"""What the guest is doing, as the main thread writes it and the io thread tells it to whoever asks."""
+"""What the worker is doing, as the main thread writes it and the io thread tells it to whoever asks."""
 
 import os
 import platform
@@ -30,7 +30,7 @@ class Condition:
     def status(self) -> Dict[str, Any]:
         return {
             "protocol": VERSION,
-            "guest_id": self._configuration.guest_id,
+            "worker_id": self._configuration.worker_id,
             "generation": self._configuration.generation,
             "pid": os.getpid(),
             "state": self.state,

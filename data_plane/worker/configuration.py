@@ -1,17 +1,17 @@
-"""What the platform tells a guest worker when it starts it: `guest.json`, in the guest's private folder."""
+"""What the platform tells a model worker when it starts it: `worker.json`, in the worker's private folder."""
 
 import json
 from typing import Any, Dict, NamedTuple
 
 
 class Configuration(NamedTuple):
-    guest_id: str
+    worker_id: str
     endpoint: str
     deployment: str
     generation: int
     bundle_dir: str
     host_timeout: float
-    """Seconds without a connection from the host after which the guest ends itself."""
+    """Seconds without a connection from the host after which the worker ends itself."""
 
     environment: Dict[str, str]
     """The whole environment that the user's code sees."""

@@ -1,4 +1,4 @@
-"""Frames: how a guest worker and the platform talk over a Unix stream socket, the same in both directions.
+"""Frames: how a model worker and the platform talk over a Unix stream socket, the same in both directions.
 
 A frame is a 24-byte header, a JSON object that says what it is (meta), and the bytes it speaks of (body). Both ends
 import this file: the worker inside a model's environment, and the platform. Sans-IO: bytes in, frames out.

@@ -1,6 +1,6 @@
-"""The life of a guest worker: enter the deployment's environment, load the model, score until told to end.
+"""The life of a model worker: enter the deployment's environment, load the model, score until told to end.
 
-    python -I -S worker.pyz --config guest.json --listen-fd N
+    python -I -S worker.pyz --config worker.json --listen-fd N
 
 Exit codes: 0 drained or told to stop, 3 the scoring script failed to load, 4 the host was lost.
 """
@@ -30,7 +30,7 @@ _SECONDS_TO_FINISH = 2.0
 
 
 def main(arguments: List[str]) -> int:
-    parser = argparse.ArgumentParser(prog="modelyard guest worker")
+    parser = argparse.ArgumentParser(prog="modelyard model worker")
     parser.add_argument("--config", required=True)
     parser.add_argument("--listen-fd", type=int, required=True)
     parser.add_argument("--entered", action="store_true", help="the environment is already the deployment's own")
@@ -45,7 +45,7 @@ def _enter_environment(arguments: List[str], configuration: Configuration) -> No
     """Start again as the user's own Python.
 
     The keeper, which may be root, must never see variables that a user chose (LD_PRELOAD among them), and the dynamic
-    loader only reads its own at the start of a process; so this process, which already is the guest's user, makes
+    loader only reads its own at the start of a process; so this process, which already is the worker's user, makes
     the change.
     """
     command = [sys.executable, sys.argv[0], *arguments, "--entered"]

@@ -1,4 +1,4 @@
-"""The guest's log: descriptors 1 and 2 lead to it, and what Python code prints gets a UTC time on each line.
+"""The worker's log: descriptors 1 and 2 lead to it, and what Python code prints gets a UTC time on each line.
 
 What C code or a child process writes to the descriptors arrives in the log as it is.
 """
@@ -23,7 +23,7 @@ def take_over_prints() -> None:
     """From here on `print` and whatever writes to `sys.stderr` are stamped line by line."""
     sys.stdout = _stamped(INFO, "stdout", descriptor=1)
     sys.stderr = _stamped(INFO, "stderr", descriptor=2)
-    # A segmentation fault in a model's library would otherwise end the guest without a word.
+    # A segmentation fault in a model's library would otherwise end the worker without a word.
     faulthandler.enable(file=_LOG)
 
 

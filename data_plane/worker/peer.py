@@ -1,4 +1,4 @@
-"""One connection to the guest, with frames coming in and frames going out."""
+"""One connection to the worker, with frames coming in and frames going out."""
 
 import collections
 import itertools

@@ -138,7 +138,7 @@ def _job_line(job: Mapping[str, Any]) -> dict[str, Any]:
 
 def _worker_document(worker: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "guest_id": worker.get("guestId"),
+        "worker_id": worker.get("workerId"),
         "generation": worker.get("generation"),
         "slot": worker.get("slot"),
         "state": worker.get("state"),

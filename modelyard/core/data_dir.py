@@ -1,11 +1,12 @@
 """Where everything on one machine's disk lies, and who may enter.
 
-When the platform runs as root, Postgres and the guest workers run as other users. They pass through the data dir
+When the platform runs as root, Postgres and the model workers run as other users. They pass through the data dir
 (0711: passing is not listing) to the few folders meant for them; everything else is the platform's alone (0700).
 """
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ _PRIVATE = 0o700
 _PASSABLE = 0o711
 _READABLE = 0o755
 
-# The kernel refuses a Unix socket path over 107 bytes; a guest's is this folder plus "/<12 characters>.sock".
+# The kernel refuses a Unix socket path over 107 bytes; a worker's is this folder plus "/<12 characters>.sock".
 _LONGEST_SOCKET_DIR = 85
 
 
@@ -55,8 +56,8 @@ class DataDir:
         return self.run / "routing.json"
 
     @property
-    def guest_run_files(self) -> Path:
-        return self.run / "guests"
+    def worker_run_files(self) -> Path:
+        return self.run / "workers"
 
     @property
     def environments(self) -> Path:
@@ -77,13 +78,13 @@ class DataDir:
 
     @property
     def runtime(self) -> Path:
-        """Programs that must be readable by the users that guests and Postgres run as."""
+        """Programs that must be readable by the users that workers and Postgres run as."""
         return self.root / "runtime"
 
     @property
-    def guests(self) -> Path:
-        """Each guest's private working folder and output log."""
-        return self.root / "guests"
+    def workers(self) -> Path:
+        """Each worker's private working folder and output log."""
+        return self.root / "workers"
 
     @property
     def socket_dir(self) -> Path:
@@ -102,11 +103,14 @@ class DataDir:
         self.root.chmod(_PASSABLE)
         for folder in (self.secrets, self.valkey, self.logs, self.objects, self.run):
             _ensure(folder, _PRIVATE)
-        _ensure(self.guest_run_files, _PRIVATE)
+        _ensure(self.worker_run_files, _PRIVATE)
         for folder in (self.environments, self.models, self.bundles, self.runtime):
             _ensure(folder, _READABLE)
         _ensure(self.package_cache, _PRIVATE)
-        _ensure(self.guests, _PASSABLE)
+        _ensure(self.workers, _PASSABLE)
+        for former in (self.root / "guests", self.run / "guests"):
+            # Folders of model workers before version 0.2; those workers have ended with their supervisor.
+            shutil.rmtree(former, ignore_errors=True)
         _ensure_own(self.socket_dir)
 
 

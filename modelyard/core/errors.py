@@ -19,7 +19,7 @@
     │   └── VersionImmutable                a registered version changed in what may not change
     ├── PayloadTooLarge                413
     ├── BuildFailed                    (never at the edge: recorded in an operation) the environment cannot be made
-    ├── GuestFailed                    (likewise) the model does not start
+    ├── WorkerFailed                    (likewise) the model does not start
     ├── InvalidSetting                 (never at the edge: a start ends with exit code 2) a variable that cannot be
     ├── NoSpaceLeft                    507  a disk is full
     └── Unavailable                    503  a server the platform needs does not answer
@@ -133,7 +133,7 @@ class BuildFailed(PlatformError):
     code = "EnvironmentBuildFailure"
 
 
-class GuestFailed(PlatformError):
+class WorkerFailed(PlatformError):
     """The model does not start in its environment; the message is the last line of its own traceback."""
 
     code = "ResourceNotReady"

@@ -1,4 +1,4 @@
-"""A registered model's files, from the object store to a folder that guests can read."""
+"""A registered model's files, from the object store to a folder that workers can read."""
 
 import hashlib
 import os

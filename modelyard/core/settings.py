@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from modelyard.core.data_dir import DataDir
-from modelyard.core.guest_user import DEFAULT_GUEST_UID
+from modelyard.core.worker_user import DEFAULT_WORKER_UID
 
 
 class PlatformSettings(BaseSettings):
@@ -31,14 +31,14 @@ class PlatformSettings(BaseSettings):
     """Base of scoring URIs; None: the request's host with `scoring_port`."""
     scoring_port: int = 8001
     max_upload_bytes: int = 64 << 30
-    guest_uid: int = DEFAULT_GUEST_UID
-    """The user that guests run as when the platform runs as root; unused otherwise."""
+    worker_uid: int = DEFAULT_WORKER_UID
+    """The user that workers run as when the platform runs as root; unused otherwise."""
 
     @property
     def data_dir(self) -> DataDir:
         return DataDir(self.data_path)
 
     @property
-    def guest_user(self) -> int | None:
-        """The user id that guests change to, or None where they cannot: they run as the platform's own account."""
-        return self.guest_uid if os.getuid() == 0 else None
+    def worker_user(self) -> int | None:
+        """The user id that workers change to, or None where they cannot: they run as the platform's own account."""
+        return self.worker_uid if os.getuid() == 0 else None

@@ -1,6 +1,6 @@
 """Runs one command that is not ours and sees to it that nothing of it is left behind.
 
-A child that watches no lifeline pipe itself (Postgres, Valkey, uv, a guest worker) runs under a keeper:
+A child that watches no lifeline pipe itself (Postgres, Valkey, uv, a model worker) runs under a keeper:
 
     python -I -S shim.py --lifeline FD --exit-file PATH [options] -- command...
 
@@ -8,11 +8,11 @@ A child that watches no lifeline pipe itself (Postgres, Valkey, uv, a guest work
 - When the lifeline pipe reaches its end (every writer died) or the keeper is told to stop, the command receives
   `--stop-signal`, and after `--grace` seconds its whole group is killed.
 - When the command ends by itself, what it left in its group is killed too.
-- `--exit-file` then holds {"pid", "exit_code", "signal", "ended_at"}; a later host reads there why a guest ended.
+- `--exit-file` then holds {"pid", "exit_code", "signal", "ended_at"}; a later host reads there why a worker ended.
 - When the keeper itself is killed, the kernel gives the command `--death-signal` (Linux).
 
 The keeper keeps the privileges of whoever started it; the command runs as `--uid`/`--gid` when they are given.
-Standard library only, and quick to start: every guest worker has one.
+Standard library only, and quick to start: every model worker has one.
 """
 
 import argparse

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelyard.core.adapters.file_access import passable
 from modelyard.core.data_dir import DataDir
-from modelyard.core.guest_user import DEFAULT_GUEST_UID
+from modelyard.core.worker_user import DEFAULT_WORKER_UID
 from modelyard.process.file_lock import try_lock
 from modelyard.supervisor.options import Say, StartRefused
 
@@ -22,7 +22,7 @@ def facts_file(data: DataDir) -> Path:
 def check_reach(root: Path) -> None:
     """As root, others run what lies in the data dir: they must be able to pass every folder above it."""
     above = next(folder for folder in root.parents if folder.is_dir())
-    if os.getuid() == 0 and not passable(above, DEFAULT_GUEST_UID):
+    if os.getuid() == 0 and not passable(above, DEFAULT_WORKER_UID):
         raise StartRefused(
             f"as root, Postgres and the models run as other users, and they cannot reach {root}: "
             "choose a --data-dir whose parent folders others may pass, such as /var/lib/modelyard"

@@ -61,7 +61,7 @@ class Machine:
             "HOME": os.environ["HOME"],
             "MODELYARD_DATA_DIR": str(self.data_dir.root),
             "MODELYARD_STORAGE_URL": self.objects.as_uri(),
-            "MODELYARD_GUEST_UID": str(WORKER_USER or 64042),
+            "MODELYARD_WORKER_UID": str(WORKER_USER or 64042),
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_INDEX_URL": _NOWHERE,
             "UV_DEFAULT_INDEX": _NOWHERE,

@@ -147,7 +147,7 @@ class TestTheDocumentedEnvironment:
         assert int(environment.lock.versions["setuptools"].partition(".")[0]) < 81
         assert "added setuptools<81: MLflow 2.7.1 imports pkg_resources" in progress.log
 
-    def test_imports_as_the_guests_user_although_a_package_shadows_the_standard_library(self, documented):
+    def test_imports_as_the_workers_user_although_a_package_shadows_the_standard_library(self, documented):
         environment, _ = documented
         answer = subprocess.run(
             [environment.python, "-W", "ignore", "-c", "import mlflow.sklearn, uuid; uuid.uuid4()"],

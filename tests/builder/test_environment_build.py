@@ -61,7 +61,7 @@ class TestBuilding:
         assert again.lock.digest == known.digest
         assert "known from an earlier build" in progress.log
 
-    def test_everything_is_compiled_and_readable_for_guests_but_not_writable(self, isolated_toolchain, index, progress):
+    def test_packages_are_compiled_and_readable_for_workers_but_not_writable(self, isolated_toolchain, index, progress):
         index.add("alpha", code="x = 1\n")
         before = os.umask(0o077)
         try:
@@ -289,8 +289,8 @@ class Printed(Recorder):
         print(line, flush=True)
 
 del os.environ["UV_CACHE_DIR"]
-guest = 64042 if os.getuid() == 0 else None
-toolchain = open_toolchain(DataDir(Path(sys.argv[1])), environ=os.environ, home=Path.home(), worker_user=guest)
+worker = 64042 if os.getuid() == 0 else None
+toolchain = open_toolchain(DataDir(Path(sys.argv[1])), environ=os.environ, home=Path.home(), worker_user=worker)
 spec = EnvironmentSpec("3.11", ("endless",), sources=PackageSources(index_url=sys.argv[2]))
 build(toolchain, spec, Printed(), modules=("endless",))
 """

@@ -328,7 +328,7 @@ class TestLostLeases:
 
 class TestPruning:
     def prune(self, context, tmp_path) -> list[str]:
-        return prune_environments(context.sessions, context.toolchain.environments, tmp_path / "guests")
+        return prune_environments(context.sessions, context.toolchain.environments, tmp_path / "workers")
 
     def test_removes_what_no_deployment_uses_and_nothing_else(
         self, deployments, context, folder, conda, packages, tmp_path
@@ -354,7 +354,7 @@ class TestPruning:
         build_generation(context, generation_id)
         deployments.change(generation_id, state=GenerationState.RETIRED)
         name = context.toolchain.environments.all()[0].name
-        run_file = tmp_path / "guests" / "abc.json"
+        run_file = tmp_path / "workers" / "abc.json"
         run_file.parent.mkdir()
         run_file.write_text(json.dumps({"labels": {"environment": name}}))
         assert self.prune(context, tmp_path) == []

@@ -1,4 +1,4 @@
-"""Finding a Python, and making it reachable for the user that guests run as."""
+"""Finding a Python, and making it reachable for the user that workers run as."""
 
 import os
 import stat
@@ -133,10 +133,10 @@ class TestReachable:
 
 
 class TestRuntimeCopies:
-    def test_an_interpreter_that_the_guest_reaches_is_used_in_place(self, own, tmp_path):
+    def test_an_interpreter_that_the_worker_reaches_is_used_in_place(self, own, tmp_path):
         assert reachable_interpreter(own, user=None, copies=tmp_path) is own
 
-    def test_one_in_a_private_folder_is_copied_once_and_runs_as_the_guest(self, own, session_data_dir):
+    def test_one_in_a_private_folder_is_copied_once_and_runs_as_the_worker(self, own, session_data_dir):
         user = WORKER_USER if WORKER_USER is not None else os.getuid()
         copies = session_data_dir.runtime / "python"
         copy = reachable_interpreter(own, user=user, copies=copies)

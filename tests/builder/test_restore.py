@@ -158,7 +158,7 @@ class TestAnEnvironmentMadeAgain:
     def test_has_a_wheel_that_the_model_brought(self, pair):
         assert run(pair.again, "-c", "import ours; print(ours.WORD)") == "ours\n"
 
-    def test_is_compiled_and_readable_for_guests_but_not_writable(self, pair):
+    def test_is_compiled_and_readable_for_workers_but_not_writable(self, pair):
         (module,) = pair.again.folder.rglob("ours/__init__.py")
         assert module.stat().st_mode & 0o777 == 0o644
         assert list(module.parent.glob("__pycache__/*.pyc"))

@@ -38,7 +38,7 @@ def script_for(model=MODEL, *, name="mine", folder="model") -> str:
 
 
 def loaded(folder: Path, monkeypatch):
-    """The script generated for a saved model, imported and initialised as a guest worker does it."""
+    """The script generated for a saved model, imported and initialised as a model worker does it."""
     mlmodel = parse_mlmodel((folder / "MLmodel").read_bytes())
     file = folder.parent / "score.py"
     file.write_text(script_for(mlmodel, folder=folder.name))

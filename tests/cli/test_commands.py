@@ -216,7 +216,7 @@ class TestDeploy:
 class TestStatus:
     def test_it_shows_endpoints_deployments_and_workers(self, modelyard, server, deployed):
         worker = {
-            "guestId": "g1",
+            "workerId": "g1",
             "generation": 1,
             "slot": 0,
             "state": "Ready",

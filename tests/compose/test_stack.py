@@ -118,7 +118,7 @@ class TestStoppingAndStarting:
         body = {"input_data": {"columns": ["x"], "data": [[1.0]]}}
         caller = threading.Thread(target=lambda: statuses.append(stack.score(thoughtful, body).status_code))
         caller.start()
-        log = "grep -rqs thinking /var/lib/modelyard/guests"
+        log = "grep -rqs thinking /var/lib/modelyard/workers"
         wait_until(lambda: stack.inside("data-plane", "sh", "-c", log, check=False).returncode == 0, 60, "it has begun")
         stack.stop("data-plane")
         caller.join()

@@ -370,11 +370,11 @@ class TestWhatItShows:
         assert control.get(f"{path}/scoringScript") == {"content": "def init(): ...\n"}
 
     def test_its_workers(self, control, blue):
-        guest = uuid4().hex[:12]
+        model_worker = uuid4().hex[:12]
         with control.sessions.begin() as session:
             session.add(
                 WorkerRow(
-                    guest_id=guest,
+                    worker_id=model_worker,
                     deployment_id=stored(control).id,
                     generation=1,
                     slot=0,
@@ -388,7 +388,7 @@ class TestWhatItShows:
         (worker,) = control.get(f"{blue}/workers")["value"]
         assert worker.pop("seenAt")
         assert worker == {
-            "guestId": guest,
+            "workerId": model_worker,
             "generation": 1,
             "slot": 0,
             "state": "ready",

@@ -132,12 +132,12 @@ class Platform:
     def services(self, *words: str) -> list[psutil.Process]:
         return [p for p in self.processes() if _says(p, words) and not _says(p, ("process/shim.py",))]
 
-    def guests(self) -> Iterator[dict[str, Any]]:
-        for path in sorted((self.data_dir / "run" / "guests").glob("*.json")):
+    def workers(self) -> Iterator[dict[str, Any]]:
+        for path in sorted((self.data_dir / "run" / "workers").glob("*.json")):
             yield json.loads(path.read_text())
 
-    def guests_of(self, endpoint: str) -> list[dict[str, Any]]:
-        return [guest for guest in self.guests() if guest["endpoint"] == endpoint]
+    def workers_of(self, endpoint: str) -> list[dict[str, Any]]:
+        return [worker for worker in self.workers() if worker["endpoint"] == endpoint]
 
     # Its interfaces.
 

@@ -32,7 +32,7 @@ def serves(platform, endpoint: str, key: str) -> bool:
 
 
 def pids_of(platform, endpoint: str) -> list[int]:
-    return [guest["process"]["pid"] for guest in platform.guests_of(endpoint)]
+    return [worker["process"]["pid"] for worker in platform.workers_of(endpoint)]
 
 
 def healthy(platform) -> bool:
@@ -54,12 +54,12 @@ def test_a_killed_process_comes_back_and_serving_goes_on(platform, tour, service
     wait_until(lambda: healthy(platform), 60, "the control plane answers from the database")
 
 
-def test_a_killed_guest_worker_is_replaced_and_its_end_is_told(platform, tour):
+def test_a_killed_model_worker_is_replaced_and_its_end_is_told(platform, tour):
     key = platform.key(tour)
-    (guest,) = platform.guests_of(tour)
-    os.kill(guest["process"]["pid"], signal.SIGKILL)
+    (worker,) = platform.workers_of(tour)
+    os.kill(worker["process"]["pid"], signal.SIGKILL)
     wait_until(
-        lambda: [g["process"]["pid"] for g in platform.guests_of(tour)] not in ([], [guest["process"]["pid"]]),
+        lambda: [g["process"]["pid"] for g in platform.workers_of(tour)] not in ([], [worker["process"]["pid"]]),
         60,
         "a new worker",
     )
@@ -68,7 +68,7 @@ def test_a_killed_guest_worker_is_replaced_and_its_end_is_told(platform, tour):
     assert "SIGKILL" in status
 
 
-def test_a_killed_host_finds_its_guest_workers_again(platform, tour):
+def test_a_killed_host_finds_its_model_workers_again(platform, tour):
     before = pids_of(platform, tour)
     os.kill(platform.process(*SERVICES["host"]).pid, signal.SIGKILL)
     key = platform.key(tour)

@@ -105,7 +105,7 @@ class TestAModelThatDoesNotWork:
         done = platform.cli("deploy", save_loader(tmp_path / "m", broken), "--endpoint-name", "broken", check=False)
         assert done.returncode == 1
         assert "the weights are damaged" in done.stderr
-        assert not list(platform.guests_of("broken"))
+        assert not list(platform.workers_of("broken"))
 
     def test_one_that_ends_the_process_when_loaded_fails(self, platform, tmp_path):
         broken = answering("None", before="import os; os._exit(9)")

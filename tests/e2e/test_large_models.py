@@ -89,7 +89,7 @@ def test_of_two_gigabytes_no_process_holds_300_megabytes(own_platform, tmp_path)
 
 @pytest.mark.long
 def test_none_grows_with_the_model(platform, tmp_path):
-    """Whoever held a file of it would hold 64 MB more; the installer and the guest hold Python's packages."""
+    """Whoever held a file of it would hold 64 MB more; the installer and the worker hold Python's packages."""
     model, answer = save_large(tmp_path / "model", 256)
     grown = growth_while_deployed(platform, model, answer)
     movers = {name: size for name, size in grown.items() if not any(word in name for word in ("/uv ", "environments/"))}

@@ -161,8 +161,8 @@ def check_that_credentials_are_nowhere(spread: Machines, data_plane: Platform, b
     assert all(places.values())
     for credential in credentials(spread.store):
         assert [place for place, content in places.items() if credential in content] == []
-    guests = [machine.process("runtime/worker-", "--config") for machine in (data_plane, batch)]
-    for process in (data_plane.process("gateway.main"), *guests):
+    workers = [machine.process("runtime/worker-", "--config") for machine in (data_plane, batch)]
+    for process in (data_plane.process("gateway.main"), *workers):
         assert [name for name in process.environ() if names_a_store(name)] == []
 
 

@@ -34,7 +34,7 @@ class TestScaling:
         for count in (2, 1):
             assert platform.rest("PATCH", path, {"sku": {"name": "Default", "capacity": count}}).status_code < 300
             assert settled(platform, path)["sku"]["capacity"] == count
-            wait_until(lambda count=count: len(platform.guests_of(tour)) == count, 30, f"{count} workers")
+            wait_until(lambda count=count: len(platform.workers_of(tour)) == count, 30, f"{count} workers")
             assert platform.score(tour, ROW).status_code == 200
 
 
@@ -68,7 +68,7 @@ class TestRivals:
         assert refused.status_code in (404, 409)
         assert refused.json()["error"]["message"]
         wait_until(lambda: platform.rest("GET", "/onlineEndpoints/leaving").status_code == 404, 60, "it is gone")
-        assert not platform.guests_of("leaving")
+        assert not platform.workers_of("leaving")
 
 
 SPY = """
@@ -103,20 +103,20 @@ class TestSecrets:
         return {path.read_text().strip() for path in files} | {platform.key("spy"), platform.key("tour")}
 
     def test_no_secret_of_the_platform_is_among_a_workers_variables_arguments_or_files(self, platform, tour, spy):
-        (guest,) = platform.guests_of(spy)
-        process = psutil.Process(guest["process"]["pid"])
+        (worker,) = platform.workers_of(spy)
+        process = psutil.Process(worker["process"]["pid"])
         said = " ".join([*process.cmdline(), *process.environ().keys(), *process.environ().values()])
-        held = Path(guest["folder"])
+        held = Path(worker["folder"])
         said += "".join(path.read_text(errors="replace") for path in held.rglob("*") if path.is_file())
         for secret in self.secrets(platform):
             assert secret not in said
         assert not [name for name in process.environ() if name.startswith("MODELYARD")]
 
     def test_a_worker_holds_no_descriptor_of_the_platforms(self, platform, spy):
-        (guest,) = platform.guests_of(spy)
-        kinds = {os.readlink(entry) for entry in Path(f"/proc/{guest['process']['pid']}/fd").iterdir()}
+        (worker,) = platform.workers_of(spy)
+        kinds = {os.readlink(entry) for entry in Path(f"/proc/{worker['process']['pid']}/fd").iterdir()}
         files = {kind for kind in kinds if kind.startswith("/")}
-        assert files <= {"/dev/null", "/dev/urandom", str(guest["log"])}
+        assert files <= {"/dev/null", "/dev/urandom", str(worker["log"])}
 
     @pytest.mark.skipif(os.getuid() != 0, reason="only root can run models as another user")
     def test_as_root_a_model_cannot_read_the_platforms_files(self, platform, spy):

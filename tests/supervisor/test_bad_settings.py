@@ -84,7 +84,7 @@ def test_without_control_plane_the_servers_must_be_named():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("MODELYARD_GUEST_UID", "nobody"),
+        ("MODELYARD_WORKER_UID", "nobody"),
         ("MODELYARD_MAX_UPLOAD_BYTES", "64 GB"),
         ("MODELYARD_START_PATIENCE", "a minute"),
         ("MODELYARD_PUBLIC_URL", "models.example"),

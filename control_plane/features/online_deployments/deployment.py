@@ -89,7 +89,7 @@ def next_step(current: Deployment, spec: DeploymentSpec, instance_count: int) ->
 class Worker:
     """A worker as the host last saw it."""
 
-    guest_id: str
+    worker_id: str
     generation: int
     slot: int
     state: str

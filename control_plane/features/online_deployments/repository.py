@@ -64,11 +64,11 @@ def list_workers(session: Session, deployment: Deployment) -> Sequence[Worker]:
     rows = session.scalars(
         select(WorkerRow)
         .where(WorkerRow.deployment_id == deployment.key)
-        .order_by(WorkerRow.generation, WorkerRow.slot, WorkerRow.guest_id)
+        .order_by(WorkerRow.generation, WorkerRow.slot, WorkerRow.worker_id)
     )
     return [
         Worker(
-            guest_id=row.guest_id,
+            worker_id=row.worker_id,
             generation=row.generation,
             slot=row.slot,
             state=row.state,

@@ -279,7 +279,7 @@ class SkuResource(ArmBody):
 
 
 class WorkerBody(ArmBody):
-    guest_id: str
+    worker_id: str
     generation: int
     slot: int
     """Which of the deployment's workers it is, from 0: WORKER_COUNT of them make an instance."""
@@ -293,7 +293,7 @@ class WorkerBody(ArmBody):
     @classmethod
     def of(cls, worker: Worker) -> "WorkerBody":
         return cls(
-            guest_id=worker.guest_id,
+            worker_id=worker.worker_id,
             generation=worker.generation,
             slot=worker.slot,
             state=worker.state,

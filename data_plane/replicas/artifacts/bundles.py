@@ -1,4 +1,4 @@
-"""A bundle's files, from the object store to a folder that guests and the gateway can read."""
+"""A bundle's files, from the object store to a folder that workers and the gateway can read."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ def materialise_bundle(store: ObjectStore, bundle_hash: str, bundles: Path) -> P
         return target
     unfinished = Path(tempfile.mkdtemp(dir=bundles, prefix=".unfinished-"))
     try:
-        unfinished.chmod(0o755)  # guests, which may run as another user, read it
+        unfinished.chmod(0o755)  # workers, which may run as another user, read it
         _fetch(store, f"bundles/{bundle_hash}/", unfinished)
         _check(unfinished, bundle_hash)
         os.rename(unfinished, target)

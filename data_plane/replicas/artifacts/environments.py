@@ -17,7 +17,7 @@ from modelyard.core.environments.folder import BuiltEnvironment, Environments
 
 _PROGRAM = "builder.restore"
 _MADE_AT_A_TIME = 2
-_ITS_SETTINGS = frozenset({"MODELYARD_DATA_DIR", "MODELYARD_STORAGE_URL", "MODELYARD_GUEST_UID"})
+_ITS_SETTINGS = frozenset({"MODELYARD_DATA_DIR", "MODELYARD_STORAGE_URL", "MODELYARD_WORKER_UID"})
 
 Say = Callable[[str], None]
 

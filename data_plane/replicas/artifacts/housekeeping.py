@@ -20,7 +20,7 @@ def make_room(sessions: Sessions, data_dir: DataDir) -> None:
     environments = Environments(data_dir.environments)
     try:
         removed = environments.remove_abandoned()
-        removed += remove_unpublished(sessions, environments, data_dir.guest_run_files)
+        removed += remove_unpublished(sessions, environments, data_dir.worker_run_files)
     except (SQLAlchemyError, OSError) as error:
         _log.warning("environments are not looked through now: %s", error)
         return

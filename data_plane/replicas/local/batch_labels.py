@@ -1,8 +1,8 @@
-"""What a batch worker notes in the run files of its guests: the host leaves them alone, and its successor ends them."""
+"""Labels in the run files of a batch worker's model workers: the host leaves them alone, the successor ends them."""
 
 from collections.abc import Mapping
 
-from data_plane.replicas.local.worker_process import GuestProcess
+from data_plane.replicas.local.worker_process import WorkerProcess
 
 _WORKER = "batch_worker"
 
@@ -12,9 +12,9 @@ def batch_labels(worker: str, environment: str) -> Mapping[str, str]:
     return {_WORKER: worker, "environment": environment}
 
 
-def is_of_batch(guest: GuestProcess) -> bool:
-    return _WORKER in guest.labels
+def is_of_batch(model_worker: WorkerProcess) -> bool:
+    return _WORKER in model_worker.labels
 
 
-def is_of_worker(guest: GuestProcess, worker: str) -> bool:
-    return guest.labels.get(_WORKER) == worker
+def is_of_worker(model_worker: WorkerProcess, worker: str) -> bool:
+    return model_worker.labels.get(_WORKER) == worker

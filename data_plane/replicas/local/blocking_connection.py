@@ -1,6 +1,6 @@
-"""A blocking connection to one guest worker, for the host: hello, ping, drain, score.
+"""A blocking connection to one model worker, for the host: hello, ping, drain, score.
 
-One thread uses it at a time, and one question is under way at a time. A guest pushes its status when that changes;
+One thread uses it at a time, and one question is under way at a time. A worker pushes its status when that changes;
 the latest is in `status`.
 """
 
@@ -25,16 +25,16 @@ Role = Literal["host", "gateway"]
 _READ_SIZE = 1 << 18
 
 
-class GuestGone(Exception):
-    """The guest does not listen, or closed the connection: it has ended, or is about to."""
+class WorkerGone(Exception):
+    """The worker does not listen, or closed the connection: it has ended, or is about to."""
 
 
-class GuestSilent(Exception):
-    """The guest did not answer in time."""
+class WorkerSilent(Exception):
+    """The worker did not answer in time."""
 
 
 class ScoringFailed(Exception):
-    """The guest answered ERROR instead of RESULT."""
+    """The worker answered ERROR instead of RESULT."""
 
     def __init__(self, kind: str, type_name: str, message: str, reference: str | None) -> None:
         super().__init__(f"{type_name}: {message}")
@@ -42,12 +42,12 @@ class ScoringFailed(Exception):
         self.type_name = type_name
         self.message = message
         self.reference = reference
-        """Stands in the guest's log beside the traceback."""
+        """Stands in the worker's log beside the traceback."""
 
 
 @dataclass(frozen=True, slots=True)
-class GuestStatus:
-    guest_id: str
+class WorkerStatus:
+    worker_id: str
     generation: int
     pid: int
     state: Literal["loading", "ready", "failed"]
@@ -68,9 +68,9 @@ class Pong:
     answered: int
 
 
-class GuestConnection:
+class BlockingWorkerConnection:
     def __init__(self, path: Path, *, role: Role = "host", timeout: float = 5.0) -> None:
-        """Connects and says hello. Raises GuestGone or GuestSilent."""
+        """Connects and says hello. Raises WorkerGone or WorkerSilent."""
         self._ids = itertools.count(1)
         self._reader = FrameReader()
         self._arrived: list[Frame] = []
@@ -88,21 +88,21 @@ class GuestConnection:
         try:
             self._socket.connect(str(path))
         except TimeoutError:
-            raise GuestSilent(f"the guest at {path} does not accept the connection") from None
+            raise WorkerSilent(f"the worker at {path} does not accept the connection") from None
         except OSError as error:
-            raise GuestGone(f"no guest listens at {path}: {error}") from error
+            raise WorkerGone(f"no worker listens at {path}: {error}") from error
 
     def ping(self, timeout: float = 2.0) -> Pong:
         answer = _meta(self._ask(frames.PING, {}, timeout))
-        # A guest that an earlier version of the platform started does not say whether it is overdue.
+        # A worker that an earlier version of the platform started does not say whether it is overdue.
         return Pong(answer["state"], answer["busy_for"], answer.get("overdue_for"), answer["answered"])
 
     def drain(self, seconds: float) -> None:
-        """Have the guest finish what it received, and end when the last gateway has closed its connection."""
+        """Have the worker finish what it received, and end when the last gateway has closed its connection."""
         self._send(frames.pack_json(frames.DRAIN, next(self._ids), {"deadline": seconds}), timeout=seconds)
 
-    def wait_until_loaded(self, timeout: float) -> GuestStatus:
-        """The status once it is `ready` or `failed`. Raises GuestSilent at the timeout, GuestGone at its end."""
+    def wait_until_loaded(self, timeout: float) -> WorkerStatus:
+        """The status once it is `ready` or `failed`. Raises WorkerSilent at the timeout, WorkerGone at its end."""
         deadline = time.monotonic() + timeout
         while self.status.state == "loading":
             self._note_status(self._next_frame(deadline))
@@ -125,7 +125,7 @@ class GuestConnection:
         answer = self._answer(request_id, timeout)
         return decode_result(answer.meta, answer.body)
 
-    def poll(self) -> GuestStatus:
+    def poll(self) -> WorkerStatus:
         """The latest status, after reading what has arrived without waiting for more."""
         self._socket.setblocking(False)
         try:
@@ -145,9 +145,9 @@ class GuestConnection:
             for buffer in buffers:
                 self._socket.sendall(buffer)
         except TimeoutError:
-            raise GuestSilent("the guest does not read") from None
+            raise WorkerSilent("the worker does not read") from None
         except OSError as error:
-            raise GuestGone(f"the guest is gone: {error}") from error
+            raise WorkerGone(f"the worker is gone: {error}") from error
 
     def _answer(self, request_id: int, timeout: float) -> Frame:
         deadline = time.monotonic() + timeout
@@ -155,14 +155,14 @@ class GuestConnection:
             frame = self._next_frame(deadline)
             if frame.request_id == request_id:
                 return _unless_error(frame)
-            # The status that a guest pushes has no request; a late answer to an abandoned question is nobody's.
+            # The status that a worker pushes has no request; a late answer to an abandoned question is nobody's.
             self._note_status(frame)
 
     def _next_frame(self, deadline: float) -> Frame:
         while not self._arrived:
             patience = deadline - time.monotonic()
             if patience <= 0:
-                raise GuestSilent("the guest did not answer in time")
+                raise WorkerSilent("the worker did not answer in time")
             self._socket.settimeout(patience)
             try:
                 return self._receive()
@@ -180,9 +180,9 @@ class GuestConnection:
             except (TimeoutError, BlockingIOError):
                 raise
             except OSError as error:
-                raise GuestGone(f"the guest is gone: {error}") from error
+                raise WorkerGone(f"the worker is gone: {error}") from error
             if not data:
-                raise GuestGone("the guest closed the connection")
+                raise WorkerGone("the worker closed the connection")
             self._arrived += self._reader.feed(data)
         return self._arrived.pop(0)
 
@@ -216,9 +216,9 @@ def _unless_error(frame: Frame) -> Frame:
     raise ScoringFailed(meta["error"], meta["type"], meta["message"], meta["reference"])
 
 
-def _status(frame: Frame) -> GuestStatus:
+def _status(frame: Frame) -> WorkerStatus:
     meta = _meta(frame)
     if frame.kind != frames.STATUS or meta.get("protocol") != frames.VERSION:
-        raise ProtocolError(f"a guest answered a hello with {json.dumps(meta)[:200]}")
-    names = ("guest_id", "generation", "pid", "state", "error", "python", "started_at")
-    return GuestStatus(**{name: meta[name] for name in names})
+        raise ProtocolError(f"a worker answered a hello with {json.dumps(meta)[:200]}")
+    names = ("worker_id", "generation", "pid", "state", "error", "python", "started_at")
+    return WorkerStatus(**{name: meta[name] for name in names})

@@ -1,10 +1,10 @@
-"""Why a guest ended, in words for whoever owns the deployment."""
+"""Why a worker ended, in words for whoever owns the deployment."""
 
 import json
 import signal
 from typing import Any
 
-from data_plane.replicas.local.worker_process import GuestProcess
+from data_plane.replicas.local.worker_process import WorkerProcess
 
 _EXIT_CODES = {
     0: "drained or told to stop",
@@ -22,14 +22,14 @@ _SIGNALS = {
 }
 
 
-def exit_reason(guest: GuestProcess) -> str | None:
-    """None while the guest runs. For example: "exited with code 3 (init failed)"."""
-    if guest.is_running():
+def exit_reason(worker: WorkerProcess) -> str | None:
+    """None while the worker runs. For example: "exited with code 3 (init failed)"."""
+    if worker.is_running():
         return None
-    if guest.kill_note.exists():
-        return f"killed by the platform: {guest.kill_note.read_text()}"
+    if worker.kill_note.exists():
+        return f"killed by the platform: {worker.kill_note.read_text()}"
     try:
-        ending: dict[str, Any] = json.loads(guest.exit_file.read_text())
+        ending: dict[str, Any] = json.loads(worker.exit_file.read_text())
     except FileNotFoundError:
         return "ended without a record: its keeper was killed, or the machine restarted"
     if ending["signal"] is not None:

@@ -1,4 +1,4 @@
-"""One deployment's requests and the guest workers of this machine that score them.
+"""One deployment's requests and the model workers of this machine that score them.
 
 One queue: what waits goes to the least busy worker with room, as a batch where the model allows it. When a worker dies,
 the request it was at work on is tried once more, the members of a batch are tried one by one, and those behind as if
@@ -59,11 +59,11 @@ class LocalTarget:
         self._batching.update(route)
         self._concurrency = route.max_concurrent_requests_per_instance or _DEFAULT_CONCURRENCY
         self._most_present = _PENDING_FACTOR * self._concurrency * max(1, route.instance_count)
-        wanted = {worker.guest_id: worker for worker in route.workers}
-        for guest_id in self._links.keys() - wanted.keys():
-            self._links.pop(guest_id).retire()
-        for guest_id in wanted.keys() - self._links.keys():
-            self._links[guest_id] = WorkerLink(wanted[guest_id], route.generation, self)
+        wanted = {worker.worker_id: worker for worker in route.workers}
+        for worker_id in self._links.keys() - wanted.keys():
+            self._links.pop(worker_id).retire()
+        for worker_id in wanted.keys() - self._links.keys():
+            self._links[worker_id] = WorkerLink(wanted[worker_id], route.generation, self)
         self._dispatch()
 
     def retire(self) -> None:

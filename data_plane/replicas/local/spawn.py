@@ -1,6 +1,6 @@
-"""Starts a guest worker under a keeper, as another user when the platform is root.
+"""Starts a model worker under a keeper, as another user when the platform is root.
 
-The guest inherits one descriptor: a listening Unix socket that the platform bound in a folder which the guest
+The worker inherits one descriptor: a listening Unix socket that the platform bound in a folder which the worker
 cannot enter. It outlives the host that started it; its run file says how to find it again.
 """
 
@@ -18,8 +18,14 @@ from pathlib import Path
 
 from data_plane.replicas.local import worker_archive
 from data_plane.replicas.local.processes import Process, children, identify
-from data_plane.replicas.local.worker_environment import guest_environment
-from data_plane.replicas.local.worker_process import GuestProcess, exit_file_path, remove, run_file_path, write_run_file
+from data_plane.replicas.local.worker_environment import environment_of_worker
+from data_plane.replicas.local.worker_process import (
+    WorkerProcess,
+    exit_file_path,
+    remove,
+    run_file_path,
+    write_run_file,
+)
 from modelyard.core.data_dir import DataDir
 from modelyard.process.shim_command import shim_command
 
@@ -27,9 +33,9 @@ _BACKLOG = 128
 
 
 @dataclass(frozen=True, slots=True)
-class GuestSpec:
-    guest_id: str
-    """From `new_guest_id`: it names files and a socket, whose path must stay short."""
+class WorkerSpec:
+    worker_id: str
+    """From `new_worker_id`: it names files and a socket, whose path must stay short."""
 
     endpoint: str
     deployment: str
@@ -47,7 +53,7 @@ class GuestSpec:
     uid: int | None = None
     gid: int | None = None
     lifeline_fd: int | None = None
-    """Read end of the supervisor's lifeline. Without one the guest ends with its host's absence alone."""
+    """Read end of the supervisor's lifeline. Without one the worker ends with its host's absence alone."""
 
     host_timeout: float = 60
     nice: int = 0
@@ -56,25 +62,25 @@ class GuestSpec:
 
     def __post_init__(self) -> None:
         if not self.python.is_absolute():
-            raise ValueError(f"the guest's interpreter must be an absolute path, not {self.python}")
+            raise ValueError(f"the worker's interpreter must be an absolute path, not {self.python}")
         if self.gid is not None and self.uid is None:
-            raise ValueError("a gid without a uid leaves the guest the platform's own user")
+            raise ValueError("a gid without a uid leaves the worker the platform's own user")
 
     @property
     def folder(self) -> Path:
-        return self.data_dir.guests / self.guest_id
+        return self.data_dir.workers / self.worker_id
 
     @property
     def log(self) -> Path:
-        return self.data_dir.guests / f"{self.guest_id}.log"
+        return self.data_dir.workers / f"{self.worker_id}.log"
 
     @property
     def socket(self) -> Path:
-        return self.data_dir.socket_dir / f"{self.guest_id}.sock"
+        return self.data_dir.socket_dir / f"{self.worker_id}.sock"
 
     @property
     def run_file(self) -> Path:
-        return run_file_path(self.data_dir.guest_run_files, self.guest_id)
+        return run_file_path(self.data_dir.worker_run_files, self.worker_id)
 
     @property
     def exit_file(self) -> Path:
@@ -85,11 +91,11 @@ class GuestSpec:
         return self.gid if self.gid is not None else self.uid or 0
 
 
-def new_guest_id() -> str:
+def new_worker_id() -> str:
     return secrets.token_hex(6)
 
 
-def spawn(spec: GuestSpec) -> GuestProcess:
+def spawn(spec: WorkerSpec) -> WorkerProcess:
     """Returns once the process exists; whether its model loads is for its STATUS to say."""
     spec.folder.mkdir(mode=0o700)
     try:
@@ -98,19 +104,19 @@ def spawn(spec: GuestSpec) -> GuestProcess:
         shutil.rmtree(spec.folder)
         spec.socket.unlink(missing_ok=True)
         raise
-    guest = _started(spec, popen)
+    worker = _started(spec, popen)
     try:
-        write_run_file(guest)
+        write_run_file(worker)
     except BaseException:
-        # A guest that nobody could find again must not be.
+        # A worker that nobody could find again must not be.
         popen.terminate()
         popen.wait()
-        remove(guest)
+        remove(worker)
         raise
-    return guest
+    return worker
 
 
-def _start(spec: GuestSpec) -> "subprocess.Popen[bytes]":
+def _start(spec: WorkerSpec) -> "subprocess.Popen[bytes]":
     archive = worker_archive.build(spec.data_dir.runtime)
     configuration = _fill_folder(spec)
     with _listener(spec.socket) as listening, _lifeline(spec) as lifeline:
@@ -124,14 +130,14 @@ def _start(spec: GuestSpec) -> "subprocess.Popen[bytes]":
             env={},
             cwd="/",
             pass_fds=(listening, *lifeline),
-            # The guest outlives its host, and what ends the host's group does not end it.
+            # The worker outlives its host, and what ends the host's group does not end it.
             start_new_session=True,
         )
 
 
-def _fill_folder(spec: GuestSpec) -> Path:
-    """The guest's configuration. The folder is handed over last: until then nobody interferes."""
-    configuration = spec.folder / "guest.json"
+def _fill_folder(spec: WorkerSpec) -> Path:
+    """The worker's configuration. The folder is handed over last: until then nobody interferes."""
+    configuration = spec.folder / "worker.json"
     configuration.touch(mode=0o600)
     configuration.write_text(json.dumps(_configuration(spec), indent=1))
     if spec.uid is not None:
@@ -140,9 +146,9 @@ def _fill_folder(spec: GuestSpec) -> Path:
     return configuration
 
 
-def _configuration(spec: GuestSpec) -> dict[str, object]:
+def _configuration(spec: WorkerSpec) -> dict[str, object]:
     return {
-        "guest_id": spec.guest_id,
+        "worker_id": spec.worker_id,
         "endpoint": spec.endpoint,
         "deployment": spec.deployment,
         "generation": spec.generation,
@@ -150,7 +156,7 @@ def _configuration(spec: GuestSpec) -> dict[str, object]:
         "model_dir": str(spec.model_dir),
         "threads": spec.threads,
         "host_timeout": spec.host_timeout,
-        "environment": guest_environment(
+        "environment": environment_of_worker(
             python=spec.python,
             folder=spec.folder,
             model_dir=spec.model_dir,
@@ -162,7 +168,7 @@ def _configuration(spec: GuestSpec) -> dict[str, object]:
 
 @contextmanager
 def _listener(path: Path) -> Iterator[int]:
-    """A bound socket for the guest alone: while the platform holds it too, a dead guest looks alive."""
+    """A bound socket for the worker alone: while the platform holds it too, a dead worker looks alive."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(os.fspath(path))
         listener.listen(_BACKLOG)
@@ -170,7 +176,7 @@ def _listener(path: Path) -> Iterator[int]:
 
 
 @contextmanager
-def _lifeline(spec: GuestSpec) -> Iterator[tuple[int, ...]]:
+def _lifeline(spec: WorkerSpec) -> Iterator[tuple[int, ...]]:
     """What the keeper inherits to know of the supervisor's end."""
     if spec.lifeline_fd is not None:
         yield (spec.lifeline_fd,)
@@ -184,7 +190,7 @@ def _lifeline(spec: GuestSpec) -> Iterator[tuple[int, ...]]:
             os.close(end)
 
 
-def _keeper_command(spec: GuestSpec, listening: int, lifeline: int) -> list[str]:
+def _keeper_command(spec: WorkerSpec, listening: int, lifeline: int) -> list[str]:
     command = shim_command(lifeline, "--exit-file", str(spec.exit_file), "--pass-fd", str(listening))
     command += ["--log", str(spec.log), "--cwd", str(spec.folder), "--nice", str(spec.nice)]
     if spec.uid is not None:
@@ -195,9 +201,9 @@ def _keeper_command(spec: GuestSpec, listening: int, lifeline: int) -> list[str]
 _ENDED = "ended"
 
 
-def _started(spec: GuestSpec, popen: "subprocess.Popen[bytes]") -> GuestProcess:
-    return GuestProcess(
-        guest_id=spec.guest_id,
+def _started(spec: WorkerSpec, popen: "subprocess.Popen[bytes]") -> WorkerProcess:
+    return WorkerProcess(
+        worker_id=spec.worker_id,
         endpoint=spec.endpoint,
         deployment=spec.deployment,
         generation=spec.generation,
@@ -214,7 +220,7 @@ def _started(spec: GuestSpec, popen: "subprocess.Popen[bytes]") -> GuestProcess:
 
 
 def _await_child(popen: "subprocess.Popen[bytes]", exit_file: Path) -> Process:
-    """The keeper's one child. Asked of the system, because what a guest says of itself could name another's pid."""
+    """The keeper's one child. Asked of the system, because what a worker says of itself could name another's pid."""
     while popen.poll() is None:
         for pid in children(popen.pid):
             if (process := identify(pid)) is not None:

@@ -1,6 +1,6 @@
-"""The guest worker as one file that any Python can run, named by its content.
+"""The model worker as one file that any Python can run, named by its content.
 
-It lies in the runtime folder, which the guests' user can read; a running guest keeps the archive it was started
+It lies in the runtime folder, which the workers' user can read; a running worker keeps the archive it was started
 with, because a newer worker has another name.
 """
 
@@ -13,7 +13,7 @@ from data_plane import worker
 from modelyard.process.atomic_files import replace_file
 
 # In the archive the package has a name that no package of a user's has.
-_PACKAGE = "modelyard_guest_worker"
+_PACKAGE = "modelyard_model_worker"
 _ENTRY = f"""\
 import sys
 

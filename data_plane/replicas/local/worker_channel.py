@@ -81,7 +81,7 @@ class WorkerLink:
     async def _connect(self) -> Conversation | None:
         loop = asyncio.get_running_loop()
         # Known before it is open: the worker may say that it is ready before we hear that we are connected.
-        conversation = self._conversation = Conversation(self._worker.guest_id, self._generation, self)
+        conversation = self._conversation = Conversation(self._worker.worker_id, self._generation, self)
         try:
             await loop.create_unix_connection(lambda: conversation, self._worker.socket)
         except OSError:

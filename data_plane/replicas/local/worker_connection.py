@@ -1,6 +1,6 @@
-"""One open connection to a guest worker: hello, then batches out and answers in.
+"""One open connection to a model worker: hello, then batches out and answers in.
 
-The guest scores one batch at a time and in order, so the first unanswered one is the one it is at work on.
+The worker scores one batch at a time and in order, so the first unanswered one is the one it is at work on.
 """
 
 import asyncio
@@ -36,8 +36,8 @@ class Listener(Protocol):
 
 
 class Conversation(asyncio.Protocol):
-    def __init__(self, guest_id: str, generation: int, listener: Listener) -> None:
-        self._guest_id = guest_id
+    def __init__(self, worker_id: str, generation: int, listener: Listener) -> None:
+        self._worker_id = worker_id
         self._generation = generation
         self._listener = listener
         self._reader = FrameReader()
@@ -86,7 +86,7 @@ class Conversation(asyncio.Protocol):
             for frame in self._reader.feed(data):
                 self._handle(frame)
         except (ProtocolError, ValueError, KeyError) as error:
-            _log.error("Worker %s is disconnected, it does not keep to the protocol: %s", self._guest_id, error)
+            _log.error("Worker %s is disconnected, it does not keep to the protocol: %s", self._worker_id, error)
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -97,7 +97,7 @@ class Conversation(asyncio.Protocol):
             self.ended.set_result(was_ready)
         self._listener.conversation_lost(unanswered)
 
-    # What the guest says.
+    # What the worker says.
 
     def _handle(self, frame: Frame) -> None:
         if frame.kind == frames.RESULT:
@@ -116,8 +116,8 @@ class Conversation(asyncio.Protocol):
         self._listener.conversation_answered(batch, outcome)
 
     def _note_status(self, status: dict[str, Any]) -> None:
-        if (status["guest_id"], status["generation"]) != (self._guest_id, self._generation):
-            raise ProtocolError(f"it is {status['guest_id']}, of generation {status['generation']}")
+        if (status["worker_id"], status["generation"]) != (self._worker_id, self._generation):
+            raise ProtocolError(f"it is {status['worker_id']}, of generation {status['generation']}")
         if status["state"] == "ready" and not self.is_ready:
             self.is_ready = True
             self._listener.conversation_ready()

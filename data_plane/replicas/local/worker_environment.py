@@ -1,4 +1,4 @@
-"""The environment variables of a guest: nothing of the platform's, what a program needs, and the user's own."""
+"""The environment variables of a worker: nothing of the platform's, what a program needs, and the user's own."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 _USER = "modelyard"
 
 
-def guest_environment(
+def environment_of_worker(
     *, python: Path, folder: Path, model_dir: Path, threads: int, chosen: Mapping[str, str]
 ) -> dict[str, str]:
     """The deployment's own variables come last: user code is the user's."""

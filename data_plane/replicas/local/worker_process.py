@@ -1,6 +1,6 @@
-"""A guest worker that was started, as its run file tells: whoever reads the file can find and end the guest.
+"""A model worker that was started, as its run file tells: whoever reads the file can find and end the worker.
 
-Run files outlive the host that wrote them; the next host takes the guests over.
+Run files outlive the host that wrote them; the next host takes the workers over.
 """
 
 import json
@@ -24,19 +24,19 @@ _KILL_NOTE = ".killed"
 
 
 @dataclass(frozen=True, slots=True)
-class GuestProcess:
-    guest_id: str
+class WorkerProcess:
+    worker_id: str
     endpoint: str
     deployment: str
     generation: int
     process: Process
-    """The guest itself; its pid is its process group's too."""
+    """The worker itself; its pid is its process group's too."""
 
     keeper: Process
     socket: Path
     log: Path
     folder: Path
-    """Private to the guest: its HOME and TMPDIR."""
+    """Private to the worker: its HOME and TMPDIR."""
 
     run_file: Path
     started_at: float
@@ -59,42 +59,42 @@ class GuestProcess:
         return self.run_file.with_suffix(_KILL_NOTE)
 
     def is_running(self) -> bool:
-        """Whether the guest, or the keeper that is about to record its end, is still there."""
+        """Whether the worker, or the keeper that is about to record its end, is still there."""
         return self.process.is_running() or self._keeper_is_running()
 
     def _keeper_is_running(self) -> bool:
         return self.keeper.is_running() if self.popen is None else self.popen.poll() is None
 
 
-def run_file_path(run_dir: Path, guest_id: str) -> Path:
-    return run_dir / f"{guest_id}{_RUN_FILE}"
+def run_file_path(run_dir: Path, worker_id: str) -> Path:
+    return run_dir / f"{worker_id}{_RUN_FILE}"
 
 
 def exit_file_path(run_file: Path) -> Path:
     return run_file.with_suffix(_EXIT_FILE)
 
 
-def write_run_file(guest: GuestProcess) -> None:
+def write_run_file(worker: WorkerProcess) -> None:
     document = {
-        "guest_id": guest.guest_id,
-        "endpoint": guest.endpoint,
-        "deployment": guest.deployment,
-        "generation": guest.generation,
-        "process": asdict(guest.process),
-        "keeper": asdict(guest.keeper),
-        "socket": str(guest.socket),
-        "log": str(guest.log),
-        "folder": str(guest.folder),
-        "started_at": guest.started_at,
-        "labels": dict(guest.labels),
+        "worker_id": worker.worker_id,
+        "endpoint": worker.endpoint,
+        "deployment": worker.deployment,
+        "generation": worker.generation,
+        "process": asdict(worker.process),
+        "keeper": asdict(worker.keeper),
+        "socket": str(worker.socket),
+        "log": str(worker.log),
+        "folder": str(worker.folder),
+        "started_at": worker.started_at,
+        "labels": dict(worker.labels),
     }
-    replace_file(guest.run_file, json.dumps(document, indent=1), mode=0o600)
+    replace_file(worker.run_file, json.dumps(document, indent=1), mode=0o600)
 
 
-def read_run_file(path: Path) -> GuestProcess:
+def read_run_file(path: Path) -> WorkerProcess:
     document: dict[str, Any] = json.loads(path.read_text())
-    return GuestProcess(
-        guest_id=document["guest_id"],
+    return WorkerProcess(
+        worker_id=document["worker_id"],
         endpoint=document["endpoint"],
         deployment=document["deployment"],
         generation=document["generation"],
@@ -109,28 +109,28 @@ def read_run_file(path: Path) -> GuestProcess:
     )
 
 
-def find_all(run_dir: Path) -> list[GuestProcess]:
-    """Every guest with a run file, whether it still runs or has ended and awaits `remove`."""
+def find_all(run_dir: Path) -> list[WorkerProcess]:
+    """Every worker with a run file, whether it still runs or has ended and awaits `remove`."""
     return [read_run_file(path) for path in sorted(run_dir.glob(f"*{_RUN_FILE}")) if not path.name.startswith(".")]
 
 
-def find_running(run_dir: Path) -> list[GuestProcess]:
-    return [guest for guest in find_all(run_dir) if guest.is_running()]
+def find_running(run_dir: Path) -> list[WorkerProcess]:
+    return [worker for worker in find_all(run_dir) if worker.is_running()]
 
 
-def stop(guest: GuestProcess) -> None:
+def stop(worker: WorkerProcess) -> None:
     """Have its keeper end it: SIGTERM, and after a grace of seconds the whole group is killed."""
-    if identify(guest.keeper.pid) == guest.keeper:
-        _signal(os.kill, guest.keeper.pid, signal.SIGTERM)
+    if identify(worker.keeper.pid) == worker.keeper:
+        _signal(os.kill, worker.keeper.pid, signal.SIGTERM)
 
 
-def kill(guest: GuestProcess, because: str) -> None:
-    """End the guest and every process of its group now. The reason is what `exit_reason` will give."""
-    replace_file(guest.kill_note, because, mode=0o600)
-    if guest.process.is_running():
-        _signal(os.killpg, guest.pid, signal.SIGKILL)
-        # Between its birth and its own process group, a guest is hit by its pid only.
-        _signal(os.kill, guest.pid, signal.SIGKILL)
+def kill(worker: WorkerProcess, because: str) -> None:
+    """End the worker and every process of its group now. The reason is what `exit_reason` will give."""
+    replace_file(worker.kill_note, because, mode=0o600)
+    if worker.process.is_running():
+        _signal(os.killpg, worker.pid, signal.SIGKILL)
+        # Between its birth and its own process group, a worker is hit by its pid only.
+        _signal(os.kill, worker.pid, signal.SIGKILL)
 
 
 def _signal(send: Any, pid: int, number: signal.Signals) -> None:
@@ -140,10 +140,10 @@ def _signal(send: Any, pid: int, number: signal.Signals) -> None:
         return
 
 
-def wait_for_end(guest: GuestProcess, timeout: float) -> bool:
-    """Whether the guest ended, and its end was recorded, in time."""
+def wait_for_end(worker: WorkerProcess, timeout: float) -> bool:
+    """Whether the worker ended, and its end was recorded, in time."""
     deadline = time.monotonic() + timeout
-    while guest.is_running():
+    while worker.is_running():
         if time.monotonic() >= deadline:
             return False
         time.sleep(0.01)
@@ -151,22 +151,22 @@ def wait_for_end(guest: GuestProcess, timeout: float) -> bool:
 
 
 def remove_leftovers(data_dir: DataDir) -> None:
-    """What a host left that died between making a guest's folder and writing its run file."""
-    known = {path.stem for path in data_dir.guest_run_files.glob(f"*{_RUN_FILE}")}
-    for folder in data_dir.guests.iterdir():
+    """What a host left that died between making a worker's folder and writing its run file."""
+    known = {path.stem for path in data_dir.worker_run_files.glob(f"*{_RUN_FILE}")}
+    for folder in data_dir.workers.iterdir():
         if folder.is_dir() and folder.name not in known:
             shutil.rmtree(folder, ignore_errors=True)
-    beside = [*data_dir.socket_dir.glob("*.sock"), *data_dir.guest_run_files.glob(f"*{_EXIT_FILE}")]
+    beside = [*data_dir.socket_dir.glob("*.sock"), *data_dir.worker_run_files.glob(f"*{_EXIT_FILE}")]
     for path in beside:
         if path.stem not in known:
             path.unlink(missing_ok=True)
 
 
-def remove(guest: GuestProcess, *, keep_log: bool = True) -> None:
-    """Take away what a guest that has ended leaves behind. Its log stays until it has been shipped."""
-    shutil.rmtree(guest.folder, ignore_errors=True)
-    leftovers = [guest.socket, guest.exit_file, guest.kill_note]
+def remove(worker: WorkerProcess, *, keep_log: bool = True) -> None:
+    """Take away what a worker that has ended leaves behind. Its log stays until it has been shipped."""
+    shutil.rmtree(worker.folder, ignore_errors=True)
+    leftovers = [worker.socket, worker.exit_file, worker.kill_note]
     if not keep_log:
-        leftovers.append(guest.log)
-    for path in [*leftovers, guest.run_file]:
+        leftovers.append(worker.log)
+    for path in [*leftovers, worker.run_file]:
         path.unlink(missing_ok=True)

@@ -47,5 +47,5 @@ class Texts(Sequence[str]):
 
 
 def _decoded(data: bytes | memoryview) -> str:
-    # A guest that cuts a character in two gets to see half of it.
+    # A worker that cuts a character in two gets to see half of it.
     return str(data, "utf-8", "replace")

@@ -1,4 +1,4 @@
-"""What goes to a guest worker to be scored, and what comes back, before and after the wire."""
+"""What goes to a model worker to be scored, and what comes back, before and after the wire."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -91,7 +91,7 @@ class FrameResult:
 @dataclass(frozen=True, slots=True)
 class JsonResult:
     text: bytes
-    """Valid JSON already: the guest sees to that."""
+    """Valid JSON already: the worker sees to that."""
 
 
 Result = ArrayResult | FrameResult | JsonResult

@@ -33,7 +33,7 @@ class _Inputs(Protocol):
 
 class Enforced(NamedTuple):
     payload: Payload
-    """What the guest worker is given."""
+    """What the model worker is given."""
     params: dict[str, Any] | None
     """None for a model that declares none."""
     surplus: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ class Unheld(Exception):
 class Rule(Protocol):
     @property
     def logical_type(self) -> LogicalType:
-        """How a column of such values travels to the guest worker."""
+        """How a column of such values travels to the model worker."""
 
     @property
     def expected(self) -> str:

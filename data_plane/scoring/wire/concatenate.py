@@ -1,6 +1,6 @@
 """Payloads of several requests into one, where a model cannot tell the rows of one from the rows of another.
 
-Two payloads are joined only if the guest would have given each of them the very dtypes that it gives the two together.
+Two payloads are joined only if the worker would have given each of them the very dtypes that it gives the two together.
 So whatever makes pandas look at all the values of a column to find its dtype (missing whole numbers, missing text, JSON
 values) goes alone.
 """

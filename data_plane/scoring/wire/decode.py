@@ -27,7 +27,7 @@ def decode_result(meta: bytes | Mapping[str, Any], body: Buffer) -> Result:
     try:
         return _read_result(document["result"], view)
     except (KeyError, TypeError, ValueError) as error:
-        raise ProtocolError(f"the guest worker's result cannot be read: {error!r}") from error
+        raise ProtocolError(f"the model worker's result cannot be read: {error!r}") from error
 
 
 def _read_result(result: Mapping[str, Any], body: memoryview) -> Result:

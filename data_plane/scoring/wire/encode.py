@@ -114,7 +114,7 @@ class _Tags:
             return {MOMENT_TAG: int(value.astype("datetime64[ns]").astype("int64"))}
         if isinstance(value, date):
             return {DATETIME_TAG: value.isoformat()}
-        raise TypeError(f"a {type(value).__name__} cannot be sent to a guest")
+        raise TypeError(f"a {type(value).__name__} cannot be sent to a worker")
 
 
 def _describe_array(array: npt.NDArray[Any], body: Body) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Programs within reach of another user, judged from permission bits.
 
-As root, Postgres and the guest workers run as other users. A program that lies below a folder closed to them (root's
+As root, Postgres and the model workers run as other users. A program that lies below a folder closed to them (root's
 home is one) is copied once into the data dir; no permission outside the data dir is ever changed.
 """
 

@@ -1,6 +1,6 @@
 """What a deployment's generation runs: model files, environment, scoring script and signature, under one hash.
 
-The builder writes it as `bundle.json` beside `score.py`; the host starts guests from it and the gateway compiles the
+The builder writes it as `bundle.json` beside `score.py`; the host starts workers from it and the gateway compiles the
 signature from it.
 """
 

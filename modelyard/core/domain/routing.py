@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class WorkerRoute:
-    guest_id: str
+    worker_id: str
     socket: str
     pid: int
 

@@ -11,14 +11,14 @@ from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.environments.folder import BuiltEnvironment, Environments
 
 
-def remove_unpublished(sessions: Sessions, environments: Environments, guest_run_files: Path) -> list[str]:
+def remove_unpublished(sessions: Sessions, environments: Environments, worker_run_files: Path) -> list[str]:
     """Returns the names of the removed.
 
     A worker of an older generation may outlive its environment's use: run files say where workers run.
     """
     found = environments.all()
     # After that list was made, so that a worker that started in one of them meanwhile is seen.
-    running = _with_workers(guest_run_files)
+    running = _with_workers(worker_run_files)
     return [
         built.name
         for built in found
@@ -36,9 +36,9 @@ def _is_kept(sessions: Sessions, environments: Environments, built: BuiltEnviron
         return bool(work.session.scalar(is_published))
 
 
-def _with_workers(guest_run_files: Path) -> set[str]:
+def _with_workers(worker_run_files: Path) -> set[str]:
     """Environments that run files name. One whose worker ends just now is kept until the next time."""
-    return {name for file in guest_run_files.glob("*.json") if (name := _environment(file)) is not None}
+    return {name for file in worker_run_files.glob("*.json") if (name := _environment(file)) is not None}
 
 
 def _environment(run_file: Path) -> str | None:

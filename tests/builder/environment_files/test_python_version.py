@@ -52,7 +52,7 @@ class TestCondaVersions:
         assert "names no Python version" in chosen("").note
 
     @pytest.mark.parametrize("written", ["=3.7", "=2.7.18", "=3.6.15"])
-    def test_a_version_without_guest_workers_is_refused_with_the_line_to_change(self, written):
+    def test_a_version_without_model_workers_is_refused_with_the_line_to_change(self, written):
         with pytest.raises(UnsupportedPython, match=r"write python=3\.8 or newer in conda\.yaml"):
             chosen(written)
 

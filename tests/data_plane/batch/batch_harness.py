@@ -1,4 +1,4 @@
-"""Real batch worker processes with real guests, on a data dir, a database and a broker of the test's own.
+"""Real batch worker processes with real workers, on a data dir, a database and a broker of the test's own.
 
 The test plays control plane and builder: it writes rows as they would, and sends the messages.
 """
@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from builder.toolchain import this_platform
 from data_plane.batch.app import QUEUE, create_app, sender
-from data_plane.replicas.local.worker_process import GuestProcess, find_running
+from data_plane.replicas.local.worker_process import WorkerProcess, find_running
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.adapters.secret_box import new_master_key
 from modelyard.core.data_dir import DataDir
@@ -143,18 +143,18 @@ class BatchYard:
             "MODELYARD_STORAGE_URL": self.data_dir.objects.as_uri(),
             "MODELYARD_MASTER_KEY": new_master_key(),
             # The tests' own interpreter may lie where no other user can go.
-            "MODELYARD_GUEST_UID": str(os.getuid()),
+            "MODELYARD_WORKER_UID": str(os.getuid()),
         }
 
-    def guests(self) -> list[GuestProcess]:
-        return find_running(self.data_dir.guest_run_files)
+    def workers(self) -> list[WorkerProcess]:
+        return find_running(self.data_dir.worker_run_files)
 
     def end(self) -> None:
-        """The end of the lifeline ends workers and guests alike."""
+        """The end of the lifeline ends workers and workers alike."""
         os.close(self._lifeline)
         for process in self._workers.values():
             process.wait(PATIENCE)
-        eventually(lambda: not self.guests())
+        eventually(lambda: not self.workers())
         os.close(self._lifeline_reader)
         self._app.close()
 

@@ -61,7 +61,7 @@ class TestCancel:
         eventually(asked(yard).exists, within=60)
         yard.cancel(job)
         assert yard.ended(job).state == JobState.CANCELED
-        assert not yard.guests()
+        assert not yard.workers()
 
     def test_of_a_job_that_nobody_has_begun_leaves_no_output(self, yard: BatchYard) -> None:
         job = yard.submit({"a.csv": csv(0, 1)})

@@ -54,7 +54,7 @@ class TestDeaths:
         files = {f"{n}.csv": csv(10 * n, 3) for n in range(4)}
         job = yard.submit(files, GATED, variables={"GATE": str(gate)})
         eventually(lambda: [each.attempt for each in yard.mini_batches(job)] == [1, 1, 1, 0], within=60)
-        (orphan,) = yard.guests()
+        (orphan,) = yard.workers()
         yard.kill_worker()
         eventually(lambda: not orphan.is_running())
         gate.touch()
@@ -69,10 +69,10 @@ class TestDeaths:
         yard.start_worker()
         gate = yard.data_dir.root / "gate"
         job = yard.submit({"2.csv": csv(20, 3)}, GATED, variables={"GATE": str(gate)})
-        eventually(lambda: any(each.lease_token for each in yard.mini_batches(job)) and yard.guests(), within=60)
+        eventually(lambda: any(each.lease_token for each in yard.mini_batches(job)) and yard.workers(), within=60)
         assert yard.stop_worker() == 0
         assert [each.lease_token for each in yard.mini_batches(job)] == [None]
-        assert not yard.guests()
+        assert not yard.workers()
 
 
 class Servers:
@@ -145,16 +145,16 @@ def own_yard(servers: Servers) -> Iterator[BatchYard]:
 
 
 def kill_something(chance: random.Random, yard: BatchYard, servers: Servers) -> str:
-    victim = chance.choice(["worker", "worker", "guest", "guest", "postgres", "valkey"])
+    victim = chance.choice(["worker", "worker", "worker", "worker", "postgres", "valkey"])
     match victim:
         case "worker":
             index = chance.randrange(2)
             yard.kill_worker(index)
             yard.start_worker(index, workers=2)
-        case "guest":
-            guests = yard.guests()
-            if guests:
-                os.kill(chance.choice(guests).pid, signal.SIGKILL)
+        case "worker":
+            model_workers = yard.workers()
+            if model_workers:
+                os.kill(chance.choice(model_workers).pid, signal.SIGKILL)
         case _:
             servers.kill(victim)
     return victim
@@ -169,7 +169,7 @@ def survives_kills(yard: BatchYard, servers: Servers, *, mini_batches: int, kill
     for index in range(2):
         yard.start_worker(index, workers=2)
     began = time.monotonic()
-    # Each death of a guest is a failed try of the span it was at.
+    # Each death of a worker is a failed try of the span it was at.
     settings = {"mini_batch_size": 2, "max_concurrency_per_instance": 2, "max_retries": kills}
     job = yard.submit(files, SLOW, variables={"SECONDS": "0.1"}, **settings)
     killed = []

@@ -54,7 +54,7 @@ FROM_A_PACKAGE = """
 
 
 def own_packages(folder: Path) -> Path:
-    """A wheel that brings what a guest needs by naming where the tests' own packages lie."""
+    """A wheel that brings what a worker needs by naming where the tests' own packages lie."""
     return make_wheel(folder, "own", modules={"own.pth": sysconfig.get_path("purelib")})
 
 
@@ -92,13 +92,13 @@ class TestJobs:
         assert "the model loads" in yard.logged(job, "user/stdout/")
         eventually(lambda: "Completed" in yard.logged(job, "job_progress_overview.txt"))
 
-        # The same worker has a warm guest for the next job.
-        (guest,) = yard.guests()
+        # The same worker has a warm worker for the next job.
+        (model_worker,) = yard.workers()
         began = time.monotonic()
         again = yard.submit({"a.csv": csv(0, 2)})
         assert yard.completed(again) == predicted("a.csv", 0, 2)
-        print(f"a job of one file with a warm guest: {time.monotonic() - began:.2f} s")
-        assert yard.guests() == [guest]
+        print(f"a job of one file with a warm worker: {time.monotonic() - began:.2f} s")
+        assert yard.workers() == [model_worker]
 
     def test_two_workers_share_a_job_of_several_files_a_mini_batch(self, standing: BatchYard) -> None:
         files = {f"{n:03}.csv": csv(10 * n, 10) for n in range(30)}

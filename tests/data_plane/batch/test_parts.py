@@ -143,7 +143,7 @@ class TestSeveralValuesPerRow:
 
 
 class TestColumns:
-    def test_text_as_it_came_from_the_guest(self):
+    def test_text_as_it_came_from_the_worker(self):
         data = "ä,b".encode()
         texts = Texts(memoryview(data), np.array([0, 2, len(data), len(data)]))
         column = Column("t", "string", texts, np.array([False, False, True]))

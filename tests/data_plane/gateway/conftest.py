@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from tests.data_plane.gateway.gateway_process import FrontDoor
-from tests.data_plane.replicas.worker_harness import GuestYard
+from tests.data_plane.replicas.worker_harness import WorkerHarness
 
 OpenDoor = Callable[..., FrontDoor]
 
 
 @contextmanager
 def doors() -> Iterator[OpenDoor]:
-    """Starts gateways, with guests in the interpreter that runs the tests: it has pandas."""
+    """Starts gateways, with workers in the interpreter that runs the tests: it has pandas."""
     with ExitStack() as at_the_end:
         folder = Path(at_the_end.enter_context(tempfile.TemporaryDirectory(prefix="my-gateway-")))
         folder.chmod(0o711)
-        yard = GuestYard(folder, Path(sys.executable))
+        yard = WorkerHarness(folder, Path(sys.executable))
         at_the_end.callback(yard.end)
 
         def start(**options: Any) -> FrontDoor:

@@ -1,4 +1,4 @@
-"""A real gateway process on loopback with real guest workers behind it, and a routing file that the test writes."""
+"""A real gateway process on loopback with real model workers behind it, and a routing file that the test writes."""
 
 import hashlib
 import http.client
@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from data_plane.replicas.local.worker_process import GuestProcess
+from data_plane.replicas.local.worker_process import WorkerProcess
 from modelyard.core.domain.bundle import BUNDLE_FILE, Bundle, BundledEnvironment, BundledModel
 from modelyard.core.domain.mlmodel import RawSignature
 from modelyard.core.domain.model_manifest import ModelManifest
 from modelyard.core.domain.routing import DeploymentRoute, EndpointRoute, RoutingSnapshot, WorkerRoute
-from tests.data_plane.replicas.worker_harness import PATIENCE, GuestYard, eventually
+from tests.data_plane.replicas.worker_harness import PATIENCE, WorkerHarness, eventually
 
 KEY = "a key of the endpoint wines"
 DOUBLES = json.dumps([{"type": "double", "name": name, "required": True} for name in ("alcohol", "acidity")])
@@ -58,7 +58,7 @@ class Reply:
 class FrontDoor:
     """The gateway under test."""
 
-    yard: GuestYard
+    yard: WorkerHarness
     options: tuple[str, ...] = ()
     revision: int = 0
     endpoints: dict[str, EndpointRoute] = field(default_factory=dict)
@@ -127,12 +127,12 @@ class FrontDoor:
         self.endpoints[name] = replace(route, **changes)
         return self.endpoints[name]
 
-    def serve(self, script: str, *, instances: int = 1, name: str = "blue", **options: Any) -> list[GuestProcess]:
+    def serve(self, script: str, *, instances: int = 1, name: str = "blue", **options: Any) -> list[WorkerProcess]:
         """One deployment with ready workers, published."""
-        route, guests = self.deployment(script, instances=instances, name=name, **options)
+        route, model_workers = self.deployment(script, instances=instances, name=name, **options)
         self.endpoint(route)
         self.publish()
-        return guests
+        return model_workers
 
     def deployment(
         self,
@@ -149,8 +149,8 @@ class FrontDoor:
         model_version: str = "1",
         input_example: dict[str, Any] | None = None,
         **changes: Any,
-    ) -> tuple[DeploymentRoute, list[GuestProcess]]:
-        guests = [self.yard.ready(script, deployment=name, generation=generation)[0] for _ in range(instances)]
+    ) -> tuple[DeploymentRoute, list[WorkerProcess]]:
+        model_workers = [self.yard.ready(script, deployment=name, generation=generation)[0] for _ in range(instances)]
         bundle_dir = self.yard.data_dir.bundles / f"{name}-{generation}"
         bundle_dir.mkdir(exist_ok=True)
         signature = RawSignature(inputs, outputs, params) if inputs or outputs or params else None
@@ -160,12 +160,12 @@ class FrontDoor:
             name=name,
             generation=generation,
             bundle_dir=str(bundle_dir),
-            workers=tuple(map(worker_route, guests)),
+            workers=tuple(map(worker_route, model_workers)),
             request_timeout_seconds=PATIENCE,
             max_concurrent_requests_per_instance=None,
             max_queue_wait_seconds=None,
         )
-        return replace(route, **changes), guests
+        return replace(route, **changes), model_workers
 
     def pending(self) -> int:
         """Requests, by the tables of all gateways of the data dir."""
@@ -228,8 +228,8 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def worker_route(guest: GuestProcess) -> WorkerRoute:
-    return WorkerRoute(guest.guest_id, str(guest.socket), guest.pid)
+def worker_route(model_worker: WorkerProcess) -> WorkerRoute:
+    return WorkerRoute(model_worker.worker_id, str(model_worker.socket), model_worker.pid)
 
 
 def _bundle(

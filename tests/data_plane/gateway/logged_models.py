@@ -10,7 +10,7 @@ from tests.data_plane.gateway.gateway_process import FrontDoor
 
 
 def logged(door: FrontDoor, name: str, save: Callable[[Path], None]) -> tuple[str, MLModel]:
-    """Saved where the guests of the door find it; the script and what MLmodel says."""
+    """Saved where the workers of the door find it; the script and what MLmodel says."""
     folder = door.yard.data_dir.models / name
     with warnings.catch_warnings():
         # MLflow's own: as errors they would change what it writes.

@@ -1,4 +1,4 @@
-"""Answers of every kind, by a model in a guest, through each protocol: MLflow's, where its server has one."""
+"""Answers of every kind, by a model in a worker, through each protocol: MLflow's, where its server has one."""
 
 import io
 import json

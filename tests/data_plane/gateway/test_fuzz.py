@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from data_plane.replicas.local.worker_process import GuestProcess
+from data_plane.replicas.local.worker_process import WorkerProcess
 from tests.data_plane.gateway.conftest import doors
 from tests.data_plane.gateway.fuzzed_requests import DEPLOYMENTS, PARQUET, Fuzzed, broken, requests
 from tests.data_plane.gateway.gateway_process import DOUBLES, FrontDoor
@@ -56,13 +56,13 @@ class Target:
     """The gateway under fire, and what came of it."""
 
     door: FrontDoor
-    guests: list[GuestProcess]
+    workers: list[WorkerProcess]
     statuses: Counter[int] = field(default_factory=Counter)
 
     def pids(self) -> list[int]:
         assert self.door.process.poll() is None
-        assert all(psutil.pid_exists(guest.pid) for guest in self.guests)
-        return [self.door.process.pid, *(guest.pid for guest in self.guests)]
+        assert all(psutil.pid_exists(worker.pid) for worker in self.workers)
+        return [self.door.process.pid, *(worker.pid for worker in self.workers)]
 
     def memory(self) -> list[int]:
         return [psutil.Process(pid).memory_info().rss for pid in self.pids()]
@@ -98,7 +98,7 @@ def target() -> Iterator[Target]:
             *(route for route, _ in deployed), traffic={"columns": 40, "nested": 10, "tensor": 10, "undeclared": 40}
         )
         door.publish()
-        target = Target(door, [guest for _, guests in deployed for guest in guests])
+        target = Target(door, [worker for _, workers in deployed for worker in workers])
         # Each kind of body brings libraries of its own into the processes that read it.
         target.still_answers()
         yield target

@@ -137,7 +137,7 @@ def test_a_model_that_raises_is_a_424_with_a_reference_into_its_log(door: FrontD
     assert reply.headers["azureml-model-deployment"] == "raising"
     assert "ValueError: no such grape: 3" in reply.error["message"]
     reference = reply.error["details"][0]["message"]
-    logs = [log.read_text() for log in door.yard.data_dir.guests.glob("*.log")]
+    logs = [log.read_text() for log in door.yard.data_dir.workers.glob("*.log")]
     assert any(reference in log and "no such grape" in log for log in logs)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from data_plane.replicas.local.worker_process import GuestProcess
+from data_plane.replicas.local.worker_process import WorkerProcess
 from tests.data_plane.gateway.conftest import doors
 from tests.data_plane.gateway.gateway_process import DOUBLES, FrontDoor
 from tests.data_plane.gateway.soaking import SCRIPT, Soak
@@ -20,16 +20,16 @@ MOST_GROWTH = 2 << 20
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[tuple[FrontDoor, list[GuestProcess]]]:
+def served() -> Iterator[tuple[FrontDoor, list[WorkerProcess]]]:
     with doors() as start:
         door = start()
         yield door, door.serve(SCRIPT, inputs=DOUBLES, instances=2)
 
 
-def soak(served: tuple[FrontDoor, list[GuestProcess]], times: int) -> None:
-    door, guests = served
+def soak(served: tuple[FrontDoor, list[WorkerProcess]], times: int) -> None:
+    door, workers = served
     processes = {"gateway": psutil.Process(door.process.pid)}
-    processes |= {f"guest {number}": psutil.Process(guest.pid) for number, guest in enumerate(guests)}
+    processes |= {f"worker {number}": psutil.Process(worker.pid) for number, worker in enumerate(workers)}
     soaking = Soak(door.port, CONNECTIONS)
     memory: dict[str, list[int]] = {name: [] for name in processes}
     for _ in range(PARTS):
@@ -49,11 +49,11 @@ def _grown(seen: list[int]) -> int:
     return int(statistics.median(seen[-WARM_UP:]) - statistics.median(seen[WARM_UP : 2 * WARM_UP]))
 
 
-def test_five_thousand_requests(served: tuple[FrontDoor, list[GuestProcess]]) -> None:
+def test_five_thousand_requests(served: tuple[FrontDoor, list[WorkerProcess]]) -> None:
     soak(served, 5_000)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_two_hundred_thousand_requests(served: tuple[FrontDoor, list[GuestProcess]]) -> None:
+def test_two_hundred_thousand_requests(served: tuple[FrontDoor, list[WorkerProcess]]) -> None:
     soak(served, 200_000)

@@ -169,11 +169,11 @@ class TestDeaths:
         assert statuses == [424, *[200] * 20]
 
     def test_the_only_worker_dies_and_its_successor_answers(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
-        (guest,) = door.serve(HELD)
+        (model_worker,) = door.serve(HELD)
         held = ask(str(tmp_path / "held"))
         wait_for(tmp_path / "held")
         behind = [ask("") for _ in range(5)]
-        os.kill(guest.pid, signal.SIGKILL)
+        os.kill(model_worker.pid, signal.SIGKILL)
         (tmp_path / "held").unlink()
         successor, _ = door.deployment(HELD)
         door.endpoint(successor)
@@ -192,11 +192,11 @@ class TestChanges:
         assert set(statuses) == {200}
 
     def test_nothing_is_lost_when_workers_come_and_go(self, door: FrontDoor) -> None:
-        guests = door.serve(MIRROR, instances=3)
+        model_workers = door.serve(MIRROR, instances=3)
         route = door.endpoints["wines"].deployments["blue"]
         with _steady_requests(door) as statuses:
             for count in (1, 3, 2, 1, 3):
-                door.endpoint(replace(route, workers=tuple(map(worker_route, guests[-count:]))))
+                door.endpoint(replace(route, workers=tuple(map(worker_route, model_workers[-count:]))))
                 door.publish()
         assert set(statuses) == {200}
 
@@ -270,14 +270,14 @@ class TestHangUps:
     def test_a_caller_that_hangs_up_while_it_is_scored_harms_nobody(
         self, door: FrontDoor, ask: Ask, tmp_path: Path
     ) -> None:
-        (guest,) = door.serve(HELD)
+        (model_worker,) = door.serve(HELD)
         impatient = door.connection()
         impatient.request("POST", "/wines/score", json.dumps({"input_data": str(tmp_path / "held")}), HEADERS)
         wait_for(tmp_path / "held")
         impatient.close()
         behind = [ask("") for _ in range(3)]
         (tmp_path / "held").unlink()
-        assert [future.result().json for future in behind] == [guest.pid] * 3
+        assert [future.result().json for future in behind] == [model_worker.pid] * 3
 
 
 def _who_answers(ask: Ask) -> set[int]:

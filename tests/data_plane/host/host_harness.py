@@ -1,4 +1,4 @@
-"""A real host process with real guests, on a data dir and a database of the test's own.
+"""A real host process with real workers, on a data dir and a database of the test's own.
 
 The test plays control plane and builder: it writes rows as they would. A thread plays an attentive gateway.
 """
@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import select
 
 from builder.toolchain import this_platform
-from data_plane.replicas.local.blocking_connection import GuestConnection
+from data_plane.replicas.local.blocking_connection import BlockingWorkerConnection
 from data_plane.replicas.local.worker_process import find_running
 from data_plane.scoring.payload.result_json import result_to_json
 from data_plane.scoring.payload.values import JsonPayload
@@ -167,7 +167,7 @@ class HostYard:
             "MODELYARD_STORAGE_URL": self.data_dir.objects.as_uri(),
             "MODELYARD_MASTER_KEY": new_master_key(),
             # The tests' own interpreter may lie where no other user can go.
-            "MODELYARD_GUEST_UID": str(os.getuid()),
+            "MODELYARD_WORKER_UID": str(os.getuid()),
         }
 
     @property
@@ -189,12 +189,12 @@ class HostYard:
         self._lifeline = -1
 
     def end(self) -> None:
-        """The end of the lifeline ends host and guests alike."""
+        """The end of the lifeline ends host and workers alike."""
         if self._lifeline >= 0:
             self.drop_lifeline()
         for host in self._hosts:
             host.wait(PATIENCE)
-        eventually(lambda: not self.guests())
+        eventually(lambda: not self.workers())
         os.close(self._lifeline_reader)
         self.gateway.end()
 
@@ -355,11 +355,11 @@ class HostYard:
     def operations(self) -> dict[str, str]:
         return {row.resource_id: row.status for row in self.rows(OperationRow)}
 
-    def guests(self) -> list[Any]:
-        return find_running(self.data_dir.guest_run_files)
+    def workers(self) -> list[Any]:
+        return find_running(self.data_dir.worker_run_files)
 
     def pids(self) -> set[int]:
-        return {guest.pid for guest in self.guests()}
+        return {model_worker.pid for model_worker in self.workers()}
 
     def routed(self) -> set[int]:
         """Pids of the workers that gateways send requests to."""
@@ -376,9 +376,9 @@ class HostYard:
         """What each routed worker predicts."""
         routed = self.routed()
         found = set()
-        for guest in self.guests():
-            if guest.pid in routed:
-                with GuestConnection(guest.socket, role="gateway", timeout=PATIENCE) as connection:
+        for model_worker in self.workers():
+            if model_worker.pid in routed:
+                with BlockingWorkerConnection(model_worker.socket, role="gateway", timeout=PATIENCE) as connection:
                     found.add(json.loads(result_to_json(connection.score(JsonPayload(0), timeout=PATIENCE))))
         return found
 

@@ -1,4 +1,4 @@
-"""What guests print, on its way to getLogs."""
+"""What workers print, on its way to getLogs."""
 
 import os
 import re
@@ -41,16 +41,16 @@ class TestLines:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "guests").mkdir()
+    (tmp_path / "workers").mkdir()
     return tmp_path
 
 
 def open_shipper(folder: Path, **options: int) -> LogShipper:
-    return LogShipper(FolderStore(folder / "objects"), folder / "guests", folder / "shipped.json", **options)
+    return LogShipper(FolderStore(folder / "objects"), folder / "workers", folder / "shipped.json", **options)
 
 
 def written(folder: Path, text: str) -> None:
-    with (folder / "guests" / "g1.log").open("a") as log:
+    with (folder / "workers" / "g1.log").open("a") as log:
         log.write(text)
 
 
@@ -80,15 +80,15 @@ class TestShipping:
         second.ship_new()
         assert shipped(folder) == ["one", "two"]
 
-    def test_brings_the_rest_of_a_guest_that_has_ended_and_removes_its_file(self, folder):
+    def test_brings_the_rest_of_a_worker_that_has_ended_and_removes_its_file(self, folder):
         shipper = open_shipper(folder)
         shipper.follow("g1", 5)
         written(folder, "one\nlast words")
         shipper.finish("g1")
         assert shipped(folder) == ["one", "last words"]
-        assert list((folder / "guests").iterdir()) == []
+        assert list((folder / "workers").iterdir()) == []
 
-    def test_brings_the_rest_of_a_guest_of_which_only_the_log_is_left(self, folder):
+    def test_brings_the_rest_of_a_worker_of_which_only_the_log_is_left(self, folder):
         first = open_shipper(folder)
         first.follow("g1", 5)
         written(folder, "one\n")
@@ -104,12 +104,12 @@ class TestShipping:
             written(folder, f"{number}" * 120 + "\n")
             shipper.ship_new()
         assert shipped(folder) == [f"{number}" * 120 for number in range(8)]
-        kept = sorted(path.name for path in (folder / "guests").iterdir())
+        kept = sorted(path.name for path in (folder / "workers").iterdir())
         assert kept == ["g1.log", "g1.log.1", "g1.log.2", "g1.log.3", "g1.log.4"]
-        assert (folder / "guests" / "g1.log").stat().st_size == 0
-        assert (folder / "guests" / "g1.log.1").read_text().startswith("7")
+        assert (folder / "workers" / "g1.log").stat().st_size == 0
+        assert (folder / "workers" / "g1.log.1").read_text().startswith("7")
 
-    def test_a_guest_that_wrote_nothing_leaves_nothing(self, folder):
+    def test_a_worker_that_wrote_nothing_leaves_nothing(self, folder):
         shipper = open_shipper(folder)
         shipper.follow("g1", 5)
         shipper.finish("g1")
@@ -141,10 +141,10 @@ class TestTheLogOfADeployment:
         yard.start_host()
         yard.eventually_is(ProvisioningState.SUCCEEDED)
         yard.kill_host()
-        (guest,) = yard.guests()
-        with guest.log.open("a") as log:
+        (worker,) = yard.workers()
+        with worker.log.open("a") as log:
             log.write("last words")
-        os.kill(guest.pid, signal.SIGKILL)
+        os.kill(worker.pid, signal.SIGKILL)
         yard.start_host()
         eventually(lambda: "last words" in yard.model_log())
-        eventually(lambda: not guest.log.exists())
+        eventually(lambda: not worker.log.exists())

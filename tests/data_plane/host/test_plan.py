@@ -93,7 +93,7 @@ class TestAWorker:
 
 
 LATE = worker(overdue_for=3.2, memory=1000)
-SPARE = worker(guest_id="spare", phase=Phase.LOADING, started_at=NOW - 1)
+SPARE = worker(worker_id="spare", phase=Phase.LOADING, started_at=NOW - 1)
 READY_SPARE = replace(SPARE, phase=Phase.READY)
 OVERDUE = Kill("g1-0", "a request was still running 3 s after its deadline", Fault.REQUEST)
 PLENTY, LITTLE = 1501, 1500
@@ -119,10 +119,10 @@ class TestAWorkerWhoseRequestHasOutlivedItsDeadline:
             assert plan(wanted(), running(LATE, SPARE, available_memory=available), NOW) == ()
 
     def test_shares_what_memory_there_is_with_the_others(self):
-        late = [replace(LATE, slot=slot(number), guest_id=f"g1-{number}") for number in range(3)]
+        late = [replace(LATE, slot=slot(number), worker_id=f"g1-{number}") for number in range(3)]
         actions = plan(wanted(instance_count=3), running(*late, available_memory=2 * PLENTY), NOW)
         assert starts(actions) == [slot(0), slot(1)]
-        assert [action.guest_id for action in actions if isinstance(action, Kill)] == ["g1-2"]
+        assert [action.worker_id for action in actions if isinstance(action, Kill)] == ["g1-2"]
 
     def test_keeps_its_place_until_the_spare_is_ready(self):
         assert running(LATE, SPARE).worker_by_slot == {slot(): LATE}
@@ -136,7 +136,7 @@ class TestAWorkerWhoseRequestHasOutlivedItsDeadline:
         for dying in (replace(LATE, phase=Phase.LOST), worker(phase=Phase.LOST)):
             assert running(dying, READY_SPARE).worker_by_slot == {slot(): READY_SPARE}
             kept = plan(wanted(), running(dying, READY_SPARE), NOW)
-            assert not [action for action in kept if getattr(action, "guest_id", "") == "spare"]
+            assert not [action for action in kept if getattr(action, "worker_id", "") == "spare"]
 
     def test_goes_on_serving_when_it_is_free_before_the_spare_is_ready(self):
         free = worker()
@@ -158,7 +158,7 @@ class TestAWorkerWhoseRequestHasOutlivedItsDeadline:
     def test_whose_spare_does_not_load_waits_for_another(self):
         slow = replace(SPARE, started_at=NOW - 41)
         (action,) = plan(wanted(), running(LATE, slow), NOW)
-        assert (action.guest_id, action.fault) == ("spare", Fault.MODEL)
+        assert (action.worker_id, action.fault) == ("spare", Fault.MODEL)
 
     def test_that_is_not_wanted_any_more_gets_none(self):
         late = worker(1, overdue_for=9.0, memory=1000)
@@ -180,7 +180,7 @@ class TestAWorkerThatIsNotWanted:
     @pytest.mark.parametrize("why", LET_GO)
     def test_is_drained_once_no_gateway_routes_to_it(self, why):
         wish, unwanted = LET_GO[why]
-        assert Drain(unwanted.guest_id, 10.0) in plan(wish, running(unwanted), NOW)
+        assert Drain(unwanted.worker_id, 10.0) in plan(wish, running(unwanted), NOW)
 
     @pytest.mark.parametrize("why", LET_GO)
     def test_is_kept_until_then(self, why):

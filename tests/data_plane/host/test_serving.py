@@ -3,7 +3,7 @@
 import os
 import signal
 
-from data_plane.host.fleet import usable_cores
+from data_plane.replicas.local.machine import usable_cores
 from modelyard.core.db.rows import OnlineDeploymentRow, OnlineEndpointRow, RoutingRow
 from modelyard.core.domain.deployment import Probe
 from modelyard.core.domain.lifecycle import ProvisioningState
@@ -99,7 +99,7 @@ class TestADeployment:
         assert shown.message.startswith("ValueError: the weights are of another version. ")
         assert "get-logs -n blue -e wines" in shown.message
         assert "the weights are of another version" in yard.model_log()
-        eventually(lambda: not yard.guests() and not yard.worker_rows())
+        eventually(lambda: not yard.workers() and not yard.worker_rows())
 
     def test_whose_process_dies_is_given_three_chances(self, yard):
         yard.deploy(DIES)
@@ -113,7 +113,7 @@ class TestADeployment:
         yard.start_host()
         shown = yard.eventually_is(FAILED)
         assert shown.message.startswith("the model was not loaded within 0.5 s (readinessProbe). ")
-        eventually(lambda: not yard.guests())
+        eventually(lambda: not yard.workers())
 
     def test_whose_environment_is_nowhere_fails_and_says_so(self, yard):
         yard.deploy(answering("hello"))
@@ -232,10 +232,10 @@ class TestADeletion:
         yard.eventually_is(SUCCEEDED)
         yard.delete(OnlineDeploymentRow)
         eventually(lambda: not yard.rows(OnlineDeploymentRow))
-        assert not yard.guests()
+        assert not yard.workers()
         assert not yard.routed()
         assert yard.operations()["delete"] == "Succeeded"
-        left = [path.name for path in (*yard.data_dir.guests.iterdir(), *yard.data_dir.guest_run_files.iterdir())]
+        left = [path.name for path in (*yard.data_dir.workers.iterdir(), *yard.data_dir.worker_run_files.iterdir())]
         assert left == []
 
     def test_of_an_endpoint_takes_its_deployments_along(self, yard):
@@ -244,7 +244,7 @@ class TestADeletion:
         yard.eventually_is(SUCCEEDED)
         yard.delete(OnlineEndpointRow)
         eventually(lambda: not yard.rows(OnlineEndpointRow))
-        assert not yard.guests()
+        assert not yard.workers()
         assert yard.gateway.snapshot().endpoints == {}
 
 

@@ -21,7 +21,7 @@ def blue(wish, runs, bundles=HERE):
 class TestADeploymentsRoute:
     def test_names_ready_workers_in_the_order_of_their_places(self):
         route = blue(wanted(instance_count=2), running(worker(1), worker(0)))
-        assert [each.guest_id for each in route.workers] == ["g1-0", "g1-1"]
+        assert [each.worker_id for each in route.workers] == ["g1-0", "g1-1"]
         assert (route.generation, route.bundle_dir) == (1, "/b/1")
 
     def test_leaves_out_whoever_is_not_ready(self):
@@ -29,13 +29,13 @@ class TestADeploymentsRoute:
             assert blue(wanted(), running(worker(phase=phase))).workers == ()
 
     def test_leaves_out_whoever_is_one_too_many(self):
-        assert [each.guest_id for each in blue(wanted(), running(worker(0), worker(1))).workers] == ["g1-0"]
+        assert [each.worker_id for each in blue(wanted(), running(worker(0), worker(1))).workers] == ["g1-0"]
 
     def test_says_how_many_instances_there_are_whatever_the_workers_of_each(self):
         two_each = generation(1, spec=replace(generation(1).spec, environment_variables={"WORKER_COUNT": "2"}))
         route = blue(wanted(serving=two_each, instance_count=2), running(*map(worker, range(5))))
         assert route.instance_count == 2
-        assert [each.guest_id for each in route.workers] == ["g1-0", "g1-1", "g1-2", "g1-3"]
+        assert [each.worker_id for each in route.workers] == ["g1-0", "g1-1", "g1-2", "g1-3"]
 
     def test_says_how_requests_are_batched(self):
         settings = RequestSettings(batching="off", max_batch_delay_seconds=0.01, max_batch_rows=8)
@@ -45,7 +45,7 @@ class TestADeploymentsRoute:
 
     def test_leads_to_the_serving_generation_alone(self):
         route = blue(wanted(candidate=generation(2)), running(worker(0, 1), worker(0, 2)))
-        assert [each.guest_id for each in route.workers] == ["g1-0"]
+        assert [each.worker_id for each in route.workers] == ["g1-0"]
 
     def test_exists_before_any_worker_is_ready(self):
         assert blue(wanted(), running()).workers == ()

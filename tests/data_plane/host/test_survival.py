@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import create_engine, update
 
 from data_plane.replicas.local.batch_labels import batch_labels
-from data_plane.replicas.local.spawn import GuestSpec, new_guest_id, spawn
-from data_plane.replicas.local.worker_process import GuestProcess, kill, remove, wait_for_end
+from data_plane.replicas.local.spawn import WorkerSpec, new_worker_id, spawn
+from data_plane.replicas.local.worker_process import WorkerProcess, kill, remove, wait_for_end
 from migrations.run import migrate
 from modelyard.core.data_dir import DataDir
 from modelyard.core.db.leases import claim, finish
@@ -40,12 +40,12 @@ def serving(yard: HostYard) -> HostYard:
 
 
 @pytest.fixture
-def batch_guest(yard: HostYard) -> Iterator[GuestProcess]:
+def batch_worker(yard: HostYard) -> Iterator[WorkerProcess]:
     bundle = yard.data_dir.bundles / "batch"
     bundle.mkdir()
     (bundle / "score.py").write_text("def init(): pass\ndef run(data): return data\n")
-    spec = GuestSpec(
-        guest_id=new_guest_id(),
+    spec = WorkerSpec(
+        worker_id=new_worker_id(),
         endpoint="wines",
         deployment="nightly",
         generation=1,
@@ -55,11 +55,11 @@ def batch_guest(yard: HostYard) -> Iterator[GuestProcess]:
         data_dir=yard.data_dir,
         labels=batch_labels("batch-0", "environment"),
     )
-    guest = spawn(spec)
-    yield guest
-    kill(guest, "the test is over")
-    assert wait_for_end(guest, PATIENCE)
-    remove(guest, keep_log=False)
+    worker = spawn(spec)
+    yield worker
+    kill(worker, "the test is over")
+    assert wait_for_end(worker, PATIENCE)
+    remove(worker, keep_log=False)
 
 
 class TestAHostThatStartsAgain:
@@ -73,13 +73,13 @@ class TestAHostThatStartsAgain:
         assert serving.gateway.snapshot().order > snapshot.order
         assert {row.restarts for row in serving.worker_rows()} == {0}
 
-    def test_leaves_the_guests_of_batch_workers_alone(self, yard, batch_guest):
+    def test_leaves_the_workers_of_batch_workers_alone(self, yard, batch_worker):
         yard.deploy(answering("hello"))
         yard.start_host()
         yard.eventually_is(SUCCEEDED)
-        assert batch_guest.pid in yard.pids() - yard.routed()
+        assert batch_worker.pid in yard.pids() - yard.routed()
         yard.stop_host()
-        assert yard.pids() == {batch_guest.pid}
+        assert yard.pids() == {batch_worker.pid}
 
     def test_routes_to_the_workers_it_found_without_a_gap(self, serving):
         before = serving.routed()
@@ -141,10 +141,12 @@ class TestAHostThatStartsAgain:
 class TestTheEnd:
     def test_told_to_stop_it_leaves_no_worker_and_no_file_of_one(self, serving):
         assert serving.stop_host() == 0
-        assert not serving.guests()
+        assert not serving.workers()
         assert not serving.routed()
         assert not serving.worker_rows()
-        left = [path.name for path in (*serving.data_dir.guests.iterdir(), *serving.data_dir.guest_run_files.iterdir())]
+        left = [
+            path.name for path in (*serving.data_dir.workers.iterdir(), *serving.data_dir.worker_run_files.iterdir())
+        ]
         assert left == []
 
     def test_after_a_stop_everything_that_served_serves_again(self, serving):
@@ -159,7 +161,7 @@ class TestTheEnd:
         serving.drop_lifeline()
         assert serving.host is not None
         assert serving.host.wait(PATIENCE) == 1
-        eventually(lambda: not serving.guests())
+        eventually(lambda: not serving.workers())
 
 
 class TestASecondHost:

@@ -1,4 +1,4 @@
-"""Host, gateway and guests together: no request is lost while workers come and go."""
+"""Host, gateway and workers together: no request is lost while workers come and go."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def test_an_update_loses_no_request(yard, port):
     with callers.calling():
         yard.deploy(answering("new"))
         yard.eventually_is(SUCCEEDED, serving=2)
-        eventually(lambda: len(yard.guests()) == 1)
+        eventually(lambda: len(yard.workers()) == 1)
     assert set(callers.answers) == {'200 "old"', '200 "new"'}
 
 

@@ -55,7 +55,7 @@ def slot(number: int = 0, generation: int = 1) -> Slot:
 
 def worker(number: int = 0, generation: int = 1, phase: Phase = Phase.READY, **changes: Any) -> RunningWorker:
     running = RunningWorker(
-        guest_id=f"g{generation}-{number}",
+        worker_id=f"g{generation}-{number}",
         slot=slot(number, generation),
         bundle_hash=f"bundle-{generation}",
         socket=f"/s/{generation}-{number}",

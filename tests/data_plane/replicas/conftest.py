@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from tests.data_plane.replicas.interpreters import interpreters
-from tests.data_plane.replicas.worker_harness import GuestYard
+from tests.data_plane.replicas.worker_harness import WorkerHarness
 
 
 @pytest.fixture
-def yard() -> Iterator[GuestYard]:
-    """Guests of the newest interpreter on this machine."""
+def yard() -> Iterator[WorkerHarness]:
+    """ModelWorkers of the newest interpreter on this machine."""
     with tempfile.TemporaryDirectory(prefix="my-yard-") as folder:
         Path(folder).chmod(0o711)
-        yard = GuestYard(Path(folder), [*interpreters().values()][-1])
+        yard = WorkerHarness(Path(folder), [*interpreters().values()][-1])
         yield yard
         yard.end()

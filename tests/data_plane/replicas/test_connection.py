@@ -5,47 +5,52 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_plane.replicas.local.blocking_connection import GuestConnection, GuestGone, GuestSilent, ScoringFailed
+from data_plane.replicas.local.blocking_connection import (
+    BlockingWorkerConnection,
+    ScoringFailed,
+    WorkerGone,
+    WorkerSilent,
+)
 from data_plane.replicas.local.worker_process import wait_for_end
 from data_plane.scoring.payload.values import ArrayPayload, JsonPayload, JsonResult
-from tests.data_plane.replicas.worker_harness import GATED, PATIENCE, GuestYard, eventually
+from tests.data_plane.replicas.worker_harness import GATED, PATIENCE, WorkerHarness, eventually
 
 
-class TestGuestConnection:
-    def test_to_a_guest_that_is_not_there_fails_at_once(self, tmp_path: Path) -> None:
-        with pytest.raises(GuestGone, match="no guest listens"):
-            GuestConnection(tmp_path / "none.sock")
+class TestWorkerConnection:
+    def test_to_a_worker_that_is_not_there_fails_at_once(self, tmp_path: Path) -> None:
+        with pytest.raises(WorkerGone, match="no worker listens"):
+            BlockingWorkerConnection(tmp_path / "none.sock")
 
-    def test_gives_up_on_a_guest_that_does_not_answer(self, yard: GuestYard) -> None:
-        guest, connection = yard.ready()
-        os.kill(guest.pid, signal.SIGSTOP)
-        with pytest.raises(GuestSilent):
+    def test_gives_up_on_a_worker_that_does_not_answer(self, yard: WorkerHarness) -> None:
+        worker, connection = yard.ready()
+        os.kill(worker.pid, signal.SIGSTOP)
+        with pytest.raises(WorkerSilent):
             connection.ping(timeout=0.05)
-        with pytest.raises(GuestSilent):
-            GuestConnection(guest.socket, timeout=0.05)
-        os.kill(guest.pid, signal.SIGCONT)
+        with pytest.raises(WorkerSilent):
+            BlockingWorkerConnection(worker.socket, timeout=0.05)
+        os.kill(worker.pid, signal.SIGCONT)
         # The late answer belongs to the question that was given up.
         assert connection.score(JsonPayload(1), timeout=PATIENCE) == JsonResult(b'{"input":1,"params":null}')
 
-    def test_learns_a_pushed_status_without_waiting(self, yard: GuestYard, tmp_path: Path) -> None:
-        guest = yard.start(f"import os, time\nwhile not os.path.exists({str(tmp_path / 'gate')!r}): time.sleep(0.005)")
-        connection = yard.connect(guest)
+    def test_learns_a_pushed_status_without_waiting(self, yard: WorkerHarness, tmp_path: Path) -> None:
+        worker = yard.start(f"import os, time\nwhile not os.path.exists({str(tmp_path / 'gate')!r}): time.sleep(0.005)")
+        connection = yard.connect(worker)
         assert connection.poll().state == "loading"
         (tmp_path / "gate").touch()
         assert eventually(lambda: connection.status.state == "failed" or connection.poll().state == "failed")
-        assert wait_for_end(guest, PATIENCE)
-        with pytest.raises(GuestGone):
+        assert wait_for_end(worker, PATIENCE)
+        with pytest.raises(WorkerGone):
             connection.ping()
 
-    def test_asks_for_a_model_only_so_long(self, yard: GuestYard) -> None:
-        guest, _ = yard.ready(GATED)
-        connection = yard.connect(guest)
-        with pytest.raises(GuestSilent):
+    def test_asks_for_a_model_only_so_long(self, yard: WorkerHarness) -> None:
+        worker, _ = yard.ready(GATED)
+        connection = yard.connect(worker)
+        with pytest.raises(WorkerSilent):
             connection.score(JsonPayload("/never"), timeout=0.05)
 
-    def test_tells_apart_why_there_is_no_result(self, yard: GuestYard) -> None:
-        guest, connection = yard.ready()
+    def test_tells_apart_why_there_is_no_result(self, yard: WorkerHarness) -> None:
+        worker, connection = yard.ready()
         with pytest.raises(ScoringFailed) as failure:
             connection.score(ArrayPayload(np.zeros(1)), timeout=PATIENCE)
         assert (failure.value.kind, failure.value.type_name) == ("model", "ModuleNotFoundError")
-        assert str(failure.value.reference) in guest.log.read_text()
+        assert str(failure.value.reference) in worker.log.read_text()

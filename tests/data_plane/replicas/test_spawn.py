@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from data_plane.replicas.local.blocking_connection import GuestConnection, GuestGone
+from data_plane.replicas.local.blocking_connection import BlockingWorkerConnection, WorkerGone
 from data_plane.replicas.local.exit_reason import exit_reason
 from data_plane.replicas.local.processes import identify
 from data_plane.replicas.local.spawn import spawn
 from data_plane.replicas.local.worker_process import (
-    GuestProcess,
+    WorkerProcess,
     find_all,
     find_running,
     kill,
@@ -27,9 +27,9 @@ from data_plane.replicas.local.worker_process import (
 )
 from data_plane.scoring.payload.values import JsonPayload, JsonResult
 from tests.data_plane.replicas.interpreters import interpreters
-from tests.data_plane.replicas.worker_harness import IS_LINUX, PATIENCE, GuestYard, eventually
+from tests.data_plane.replicas.worker_harness import IS_LINUX, PATIENCE, WorkerHarness, eventually
 
-GUEST_UID = 64042
+WORKER_UID = 64042
 
 INSPECTING = """
     import os, sys, stat
@@ -63,24 +63,24 @@ INSPECTING = """
 """
 
 
-def asked(connection: GuestConnection, question: Any) -> Any:
+def asked(connection: BlockingWorkerConnection, question: Any) -> Any:
     result = connection.score(JsonPayload(question), timeout=PATIENCE)
     assert isinstance(result, JsonResult)
     return json.loads(result.text)
 
 
-class TestWhatAGuestSees:
-    def test_is_an_environment_that_began_empty(self, yard: GuestYard, monkeypatch: pytest.MonkeyPatch) -> None:
+class TestWhatAWorkerSees:
+    def test_is_an_environment_that_began_empty(self, yard: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MODELYARD_DATABASE_URL", "postgresql://user:secret@localhost/db")
-        guest, connection = yard.ready(
+        worker, connection = yard.ready(
             INSPECTING, environment_variables={"COLOUR": "red", "TZ": "Europe/Oslo"}, threads=2
         )
         environment = asked(connection, "environment")
         assert environment.pop("LC_CTYPE", "C.UTF-8") == "C.UTF-8"
         assert environment == {
             "PATH": f"{yard.python.parent}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(guest.folder),
-            "TMPDIR": str(guest.folder),
+            "HOME": str(worker.folder),
+            "TMPDIR": str(worker.folder),
             "USER": "modelyard",
             "LOGNAME": "modelyard",
             "LANG": "C.UTF-8",
@@ -95,13 +95,13 @@ class TestWhatAGuestSees:
             "COLOUR": "red",
         }
 
-    def test_is_a_private_folder_to_work_in(self, yard: GuestYard) -> None:
-        guest, connection = yard.ready(INSPECTING)
-        assert asked(connection, "where")[0] == os.path.realpath(guest.folder)
-        assert stat.S_IMODE(guest.folder.stat().st_mode) == 0o700
-        assert stat.S_IMODE((guest.folder / "guest.json").stat().st_mode) == 0o600
+    def test_is_a_private_folder_to_work_in(self, yard: WorkerHarness) -> None:
+        worker, connection = yard.ready(INSPECTING)
+        assert asked(connection, "where")[0] == os.path.realpath(worker.folder)
+        assert stat.S_IMODE(worker.folder.stat().st_mode) == 0o700
+        assert stat.S_IMODE((worker.folder / "worker.json").stat().st_mode) == 0o600
 
-    def test_is_no_descriptor_of_the_platforms(self, yard: GuestYard, tmp_path: Path) -> None:
+    def test_is_no_descriptor_of_the_platforms(self, yard: WorkerHarness, tmp_path: Path) -> None:
         with (tmp_path / "secret").open("w") as secret:
             os.set_inheritable(secret.fileno(), True)
             _, connection = yard.ready(INSPECTING)
@@ -111,42 +111,42 @@ class TestWhatAGuestSees:
         assert [descriptors.pop(number) for number in "012"] == ["other"] * 3
         assert sorted(descriptors.values()) == ["other", "socket", "socket", "socket", "socket"]
 
-    def test_is_no_end_of_the_lifeline(self, yard: GuestYard) -> None:
+    def test_is_no_end_of_the_lifeline(self, yard: WorkerHarness) -> None:
         reader, writer = os.pipe()
-        guest, connection = yard.ready(INSPECTING, lifeline_fd=reader)
+        worker, connection = yard.ready(INSPECTING, lifeline_fd=reader)
         assert list(asked(connection, "descriptors").values()).count("other") == 4
         os.close(reader)
         os.close(writer)
-        assert wait_for_end(guest, PATIENCE)
-        assert exit_reason(guest) == "exited with code 0 (drained or told to stop)"
+        assert wait_for_end(worker, PATIENCE)
+        assert exit_reason(worker) == "exited with code 0 (drained or told to stop)"
 
 
 if IS_LINUX:
 
-    class TestWhatLinuxShowsOfAGuest:
+    class TestWhatLinuxShowsOfAWorker:
         def test_holds_no_secret_in_its_arguments_environment_or_descriptors(
-            self, yard: GuestYard, monkeypatch: pytest.MonkeyPatch
+            self, yard: WorkerHarness, monkeypatch: pytest.MonkeyPatch
         ) -> None:
             monkeypatch.setenv("MODELYARD_ADMIN_TOKEN", "very-secret")
-            guest, _ = yard.ready(environment_variables={"PASSWORD": "the-users-own"})
-            for process in (guest.process.pid, guest.keeper.pid):
+            worker, _ = yard.ready(environment_variables={"PASSWORD": "the-users-own"})
+            for process in (worker.process.pid, worker.keeper.pid):
                 shown = Path(f"/proc/{process}")
                 assert b"secret" not in (shown / "environ").read_bytes()
                 assert b"users-own" not in (shown / "cmdline").read_bytes()
-            targets = [os.readlink(entry) for entry in Path(f"/proc/{guest.pid}/fd").iterdir()]
+            targets = [os.readlink(entry) for entry in Path(f"/proc/{worker.pid}/fd").iterdir()]
             files = {target for target in targets if target.startswith("/")}
-            assert files == {"/dev/null", str(guest.log)}
+            assert files == {"/dev/null", str(worker.log)}
 
-        def test_keeps_the_users_variables_from_the_keeper(self, yard: GuestYard) -> None:
+        def test_keeps_the_users_variables_from_the_keeper(self, yard: WorkerHarness) -> None:
             # The keeper may be root, and a variable such as LD_PRELOAD would run the user's code in it.
-            guest, _ = yard.ready(environment_variables={"LD_BIND_NOW": "1"})
-            assert b"LD_BIND_NOW" not in Path(f"/proc/{guest.keeper.pid}/environ").read_bytes()
-            assert b"LD_BIND_NOW" in Path(f"/proc/{guest.pid}/environ").read_bytes()
+            worker, _ = yard.ready(environment_variables={"LD_BIND_NOW": "1"})
+            assert b"LD_BIND_NOW" not in Path(f"/proc/{worker.keeper.pid}/environ").read_bytes()
+            assert b"LD_BIND_NOW" in Path(f"/proc/{worker.pid}/environ").read_bytes()
 
 
-def runs_as_guest(python: Path) -> bool:
+def runs_as_worker(python: Path) -> bool:
     done = subprocess.run(
-        [python, "-c", ""], user=GUEST_UID, group=GUEST_UID, check=False, capture_output=True, cwd="/"
+        [python, "-c", ""], user=WORKER_UID, group=WORKER_UID, check=False, capture_output=True, cwd="/"
     )
     return done.returncode == 0
 
@@ -155,7 +155,7 @@ def public_interpreter() -> Path | None:
     candidates = [*interpreters().values(), Path("/usr/bin/python3"), Path("/usr/local/bin/python3")]
     for python in candidates:
         try:
-            if runs_as_guest(python):
+            if runs_as_worker(python):
                 return python
         except OSError:
             continue
@@ -166,38 +166,38 @@ PUBLIC_INTERPRETER = public_interpreter() if os.geteuid() == 0 else None
 
 if PUBLIC_INTERPRETER is not None:
 
-    class TestAGuestOfAPlatformRunByRoot:
-        def test_is_another_user_who_can_read_nothing_of_the_platforms(self, yard: GuestYard) -> None:
+    class TestAWorkerOfAPlatformRunByRoot:
+        def test_is_another_user_who_can_read_nothing_of_the_platforms(self, yard: WorkerHarness) -> None:
             secret = yard.data_dir.secrets / "master.key"
             secret.write_text("key")
-            # What else a guest must not reach: another guest's folder is its user's too, but no other file is.
+            # What else a worker must not reach: another worker's folder is its user's too, but no other file is.
             other, _ = yard.ready()
-            guest, connection = yard.ready(INSPECTING, python=PUBLIC_INTERPRETER, uid=GUEST_UID, gid=GUEST_UID)
+            worker, connection = yard.ready(INSPECTING, python=PUBLIC_INTERPRETER, uid=WORKER_UID, gid=WORKER_UID)
             where = asked(connection, "where")
-            assert where[1:4] == [GUEST_UID, GUEST_UID, []]
-            assert GUEST_UID not in {entry.pw_uid for entry in pwd.getpwall()}
+            assert where[1:4] == [WORKER_UID, WORKER_UID, []]
+            assert WORKER_UID not in {entry.pw_uid for entry in pwd.getpwall()}
             data = yard.data_dir
             closed = [data.secrets, secret, data.run, data.logs, data.objects, data.socket_dir, other.folder, other.log]
-            closed += [guest.log, data.guests, data.root]
+            closed += [worker.log, data.workers, data.root]
             assert asked(connection, [str(path) for path in closed]) == ["PermissionError"] * len(closed)
-            assert asked(connection, [str(data.models), str(guest.folder)]) == ["readable", "readable"]
+            assert asked(connection, [str(data.models), str(worker.folder)]) == ["readable", "readable"]
 
 
-class TestAGuest:
-    def test_keeps_the_hosts_notes_in_its_run_file(self, yard: GuestYard) -> None:
+class TestAWorker:
+    def test_keeps_the_hosts_notes_in_its_run_file(self, yard: WorkerHarness) -> None:
         yard.start(labels={"environment": "abc-1"})
-        (found,) = find_all(yard.data_dir.guest_run_files)
+        (found,) = find_all(yard.data_dir.worker_run_files)
         assert found.labels == {"environment": "abc-1"}
 
-    def test_outlives_the_host_that_started_it_and_is_found_again(self, yard: GuestYard) -> None:
+    def test_outlives_the_host_that_started_it_and_is_found_again(self, yard: WorkerHarness) -> None:
         spec = yard.spec("def init(): pass\ndef run(data): return data")
         host = f"""
             import os
             from pathlib import Path
-            from data_plane.replicas.local.spawn import GuestSpec, spawn
+            from data_plane.replicas.local.spawn import WorkerSpec, spawn
             from modelyard.core.data_dir import DataDir
-            spawn(GuestSpec(
-                guest_id={spec.guest_id!r}, endpoint="wines", deployment="blue", generation=3,
+            spawn(WorkerSpec(
+                worker_id={spec.worker_id!r}, endpoint="wines", deployment="blue", generation=3,
                 python=Path({str(spec.python)!r}), bundle_dir=Path({str(spec.bundle_dir)!r}),
                 model_dir=Path({str(spec.model_dir)!r}), data_dir=DataDir(Path({str(yard.data_dir.root)!r})),
             ))
@@ -207,45 +207,45 @@ class TestAGuest:
             [sys.executable, "-c", textwrap.dedent(host)], start_new_session=True, cwd=Path.cwd(), check=False
         )
         assert done.returncode == -signal.SIGKILL
-        (guest,) = find_running(yard.data_dir.guest_run_files)
-        yard.adopt(guest)
-        assert (guest.guest_id, guest.endpoint, guest.deployment, guest.generation) == (
-            spec.guest_id,
+        (worker,) = find_running(yard.data_dir.worker_run_files)
+        yard.adopt(worker)
+        assert (worker.worker_id, worker.endpoint, worker.deployment, worker.generation) == (
+            spec.worker_id,
             "wines",
             "blue",
             3,
         )
-        connection = yard.connect(guest)
-        assert connection.wait_until_loaded(PATIENCE).pid == guest.pid
+        connection = yard.connect(worker)
+        assert connection.wait_until_loaded(PATIENCE).pid == worker.pid
         assert connection.score(JsonPayload("hello"), timeout=PATIENCE) == JsonResult(b'"hello"')
 
-    def test_that_ended_is_no_longer_running_but_keeps_its_run_file_until_it_is_removed(self, yard: GuestYard) -> None:
-        guest, _ = yard.ready()
-        run_files = yard.data_dir.guest_run_files
-        kill(guest, "a test")
-        assert wait_for_end(guest, PATIENCE)
+    def test_that_ended_is_not_running_but_keeps_its_run_file_until_it_is_removed(self, yard: WorkerHarness) -> None:
+        worker, _ = yard.ready()
+        run_files = yard.data_dir.worker_run_files
+        kill(worker, "a test")
+        assert wait_for_end(worker, PATIENCE)
         assert find_running(run_files) == []
-        assert find_all(run_files) == [guest]
-        remove(guest)
+        assert find_all(run_files) == [worker]
+        remove(worker)
         assert find_all(run_files) == []
-        assert not guest.folder.exists()
-        assert not guest.socket.exists()
+        assert not worker.folder.exists()
+        assert not worker.socket.exists()
         assert list(run_files.iterdir()) == []
-        assert guest.log.exists()
+        assert worker.log.exists()
 
-    def test_whose_pid_now_names_another_process_is_not_taken_for_it(self, yard: GuestYard) -> None:
-        guest, _ = yard.ready()
-        document = json.loads(guest.run_file.read_text())
+    def test_whose_pid_now_names_another_process_is_not_taken_for_it(self, yard: WorkerHarness) -> None:
+        worker, _ = yard.ready()
+        document = json.loads(worker.run_file.read_text())
         for role in ("process", "keeper"):
             document[role] = {"pid": os.getpid(), "started": "long ago"}
-        guest.run_file.write_text(json.dumps(document))
-        assert find_running(yard.data_dir.guest_run_files) == []
-        (impostor,) = find_all(yard.data_dir.guest_run_files)
+        worker.run_file.write_text(json.dumps(document))
+        assert find_running(yard.data_dir.worker_run_files) == []
+        (impostor,) = find_all(yard.data_dir.worker_run_files)
         kill(impostor, "it is somebody else")
         stop(impostor)
         assert identify(os.getpid()) is not None
 
-    def test_takes_its_whole_process_group_with_it(self, yard: GuestYard, tmp_path: Path) -> None:
+    def test_takes_its_whole_process_group_with_it(self, yard: WorkerHarness, tmp_path: Path) -> None:
         script = f"""
             import subprocess, sys
             def init():
@@ -254,27 +254,27 @@ class TestAGuest:
             def run(data):
                 return data
         """
-        guest, _ = yard.ready(script)
+        worker, _ = yard.ready(script)
         child = identify(int((tmp_path / "pid").read_text()))
         assert child is not None
-        kill(guest, "a test")
-        assert wait_for_end(guest, PATIENCE)
+        kill(worker, "a test")
+        assert wait_for_end(worker, PATIENCE)
         eventually(lambda: not child.is_running())
 
-    def test_that_is_gone_refuses_connections(self, yard: GuestYard) -> None:
-        guest, connection = yard.ready()
-        kill(guest, "a test")
-        assert wait_for_end(guest, PATIENCE)
-        with pytest.raises(GuestGone):
-            GuestConnection(guest.socket)
-        with pytest.raises(GuestGone):
+    def test_that_is_gone_refuses_connections(self, yard: WorkerHarness) -> None:
+        worker, connection = yard.ready()
+        kill(worker, "a test")
+        assert wait_for_end(worker, PATIENCE)
+        with pytest.raises(WorkerGone):
+            BlockingWorkerConnection(worker.socket)
+        with pytest.raises(WorkerGone):
             connection.ping()
 
-    def test_asks_for_an_absolute_interpreter(self, yard: GuestYard) -> None:
+    def test_asks_for_an_absolute_interpreter(self, yard: WorkerHarness) -> None:
         with pytest.raises(ValueError, match="absolute path"):
             yard.spec("", python=Path("python"))
 
-    def test_does_not_leave_a_folder_behind_a_failed_start(self, yard: GuestYard) -> None:
+    def test_does_not_leave_a_folder_behind_a_failed_start(self, yard: WorkerHarness) -> None:
         spec = yard.spec("")
         spec.socket.touch()
         with pytest.raises(OSError, match="in use"):
@@ -284,54 +284,54 @@ class TestAGuest:
 
 
 class TestExitReason:
-    def test_is_none_while_the_guest_runs(self, yard: GuestYard) -> None:
-        guest, _ = yard.ready()
-        assert exit_reason(guest) is None
+    def test_is_none_while_the_worker_runs(self, yard: WorkerHarness) -> None:
+        worker, _ = yard.ready()
+        assert exit_reason(worker) is None
 
-    def test_of_a_kill_from_outside_suspects_the_memory(self, yard: GuestYard) -> None:
-        guest, _ = yard.ready()
-        os.kill(guest.pid, signal.SIGKILL)
-        assert ended(guest) == "killed by signal 9 (SIGKILL): out of memory?"
+    def test_of_a_kill_from_outside_suspects_the_memory(self, yard: WorkerHarness) -> None:
+        worker, _ = yard.ready()
+        os.kill(worker.pid, signal.SIGKILL)
+        assert ended(worker) == "killed by signal 9 (SIGKILL): out of memory?"
 
-    def test_of_a_crash_in_native_code_says_so(self, yard: GuestYard) -> None:
-        guest = yard.start("import ctypes\nctypes.string_at(0)")
-        assert ended(guest) == "killed by signal 11 (SIGSEGV): its native code crashed"
-        assert "Fatal Python error: Segmentation fault" in guest.log.read_text()
+    def test_of_a_crash_in_native_code_says_so(self, yard: WorkerHarness) -> None:
+        worker = yard.start("import ctypes\nctypes.string_at(0)")
+        assert ended(worker) == "killed by signal 11 (SIGSEGV): its native code crashed"
+        assert "Fatal Python error: Segmentation fault" in worker.log.read_text()
 
-    def test_of_a_kill_by_the_platform_says_why(self, yard: GuestYard) -> None:
-        guest, _ = yard.ready()
-        kill(guest, "it answered no ping for 10 s")
-        assert ended(guest) == "killed by the platform: it answered no ping for 10 s"
+    def test_of_a_kill_by_the_platform_says_why(self, yard: WorkerHarness) -> None:
+        worker, _ = yard.ready()
+        kill(worker, "it answered no ping for 10 s")
+        assert ended(worker) == "killed by the platform: it answered no ping for 10 s"
 
-    def test_of_a_guest_that_was_told_to_stop_says_so(self, yard: GuestYard) -> None:
-        guest, _ = yard.ready()
-        stop(guest)
-        assert ended(guest) == "exited with code 0 (drained or told to stop)"
+    def test_of_a_worker_that_was_told_to_stop_says_so(self, yard: WorkerHarness) -> None:
+        worker, _ = yard.ready()
+        stop(worker)
+        assert ended(worker) == "exited with code 0 (drained or told to stop)"
 
-    def test_of_an_interpreter_that_is_not_there_points_to_it(self, yard: GuestYard) -> None:
-        guest = yard.start(python=Path("/no/such/python"))
-        assert ended(guest) == "exited with code 127 (its interpreter cannot be started)"
-        assert "/no/such/python" in guest.log.read_text()
+    def test_of_an_interpreter_that_is_not_there_points_to_it(self, yard: WorkerHarness) -> None:
+        worker = yard.start(python=Path("/no/such/python"))
+        assert ended(worker) == "exited with code 127 (its interpreter cannot be started)"
+        assert "/no/such/python" in worker.log.read_text()
 
-    def test_of_a_guest_whose_keeper_was_killed_admits_that_it_is_unknown(self, yard: GuestYard) -> None:
-        guest, _ = yard.ready()
-        os.kill(guest.keeper.pid, signal.SIGKILL)
-        eventually(lambda: not guest.is_running())
-        assert ended(guest) == "ended without a record: its keeper was killed, or the machine restarted"
+    def test_of_a_worker_whose_keeper_was_killed_admits_that_it_is_unknown(self, yard: WorkerHarness) -> None:
+        worker, _ = yard.ready()
+        os.kill(worker.keeper.pid, signal.SIGKILL)
+        eventually(lambda: not worker.is_running())
+        assert ended(worker) == "ended without a record: its keeper was killed, or the machine restarted"
 
 
-def ended(guest: GuestProcess) -> str | None:
-    assert wait_for_end(guest, PATIENCE)
-    return exit_reason(guest)
+def ended(worker: WorkerProcess) -> str | None:
+    assert wait_for_end(worker, PATIENCE)
+    return exit_reason(worker)
 
 
 class TestRemoveLeftovers:
-    def test_takes_what_no_run_file_speaks_of_and_nothing_else(self, yard: GuestYard) -> None:
-        guest, connection = yard.ready()
+    def test_takes_what_no_run_file_speaks_of_and_nothing_else(self, yard: WorkerHarness) -> None:
+        worker, connection = yard.ready()
         data = yard.data_dir
-        (data.guests / "half-made").mkdir()
+        (data.workers / "half-made").mkdir()
         (data.socket_dir / "half-made.sock").touch()
         remove_leftovers(data)
-        assert [path.name for path in data.guests.iterdir() if path.is_dir()] == [guest.guest_id]
-        assert [path.stem for path in data.socket_dir.iterdir()] == [guest.guest_id]
+        assert [path.name for path in data.workers.iterdir() if path.is_dir()] == [worker.worker_id]
+        assert [path.stem for path in data.socket_dir.iterdir()] == [worker.worker_id]
         assert connection.ping(PATIENCE).state == "ready"

@@ -23,12 +23,12 @@ class TestBuild:
         assert archive.stat().st_ino == before.st_ino
         assert list(tmp_path.iterdir()) == [archive]
 
-    def test_can_be_read_by_the_user_that_guests_run_as(self, tmp_path: Path) -> None:
+    def test_can_be_read_by_the_user_that_workers_run_as(self, tmp_path: Path) -> None:
         assert stat.S_IMODE(worker_archive.build(tmp_path).stat().st_mode) == 0o644
 
     def test_holds_one_package_of_an_unmistakable_name(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(worker_archive.build(tmp_path)) as archive:
-            assert {name.partition("/")[0] for name in archive.namelist()} == {"__main__.py", "modelyard_guest_worker"}
+            assert {name.partition("/")[0] for name in archive.namelist()} == {"__main__.py", "modelyard_model_worker"}
 
     def test_runs_by_itself(self, tmp_path: Path) -> None:
         archive = worker_archive.build(tmp_path)

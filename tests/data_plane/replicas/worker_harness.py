@@ -1,4 +1,4 @@
-"""Guest workers for tests: real processes in a folder of their own, all of them ended with the test."""
+"""Model workers for tests: real processes in a folder of their own, all of them ended with the test."""
 
 import json
 import socket
@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from data_plane.replicas.local.blocking_connection import GuestConnection, Role
-from data_plane.replicas.local.spawn import GuestSpec, new_guest_id, spawn
-from data_plane.replicas.local.worker_process import GuestProcess, kill, remove, wait_for_end
+from data_plane.replicas.local.blocking_connection import BlockingWorkerConnection, Role
+from data_plane.replicas.local.spawn import WorkerSpec, new_worker_id, spawn
+from data_plane.replicas.local.worker_process import WorkerProcess, kill, remove, wait_for_end
 from data_plane.worker import frames
 from modelyard.core.data_dir import DataDir
 
@@ -41,22 +41,22 @@ GATED = """
 """
 
 
-class GuestYard:
+class WorkerHarness:
     def __init__(self, root: Path, python: Path) -> None:
         self.data_dir = DataDir(root / "data")
         self.data_dir.prepare()
         self.python = python
-        self._guests: list[GuestProcess] = []
+        self._workers: list[WorkerProcess] = []
         self._closing: list[Any] = []
 
-    def spec(self, script: str, **changes: Any) -> GuestSpec:
-        guest_id = new_guest_id()
-        bundle = self.data_dir.bundles / guest_id
+    def spec(self, script: str, **changes: Any) -> WorkerSpec:
+        worker_id = new_worker_id()
+        bundle = self.data_dir.bundles / worker_id
         bundle.mkdir()
         bundle.chmod(0o755)
         (bundle / "score.py").write_text(textwrap.dedent(script))
-        spec = GuestSpec(
-            guest_id=guest_id,
+        spec = WorkerSpec(
+            worker_id=worker_id,
             endpoint="wines",
             deployment="blue",
             generation=3,
@@ -67,41 +67,41 @@ class GuestYard:
         )
         return replace(spec, **changes)
 
-    def start(self, script: str = ECHO, **changes: Any) -> GuestProcess:
+    def start(self, script: str = ECHO, **changes: Any) -> WorkerProcess:
         return self.start_spec(self.spec(script, **changes))
 
-    def start_spec(self, spec: GuestSpec) -> GuestProcess:
+    def start_spec(self, spec: WorkerSpec) -> WorkerProcess:
         return self.adopt(spawn(spec))
 
-    def adopt(self, guest: GuestProcess) -> GuestProcess:
+    def adopt(self, model_worker: WorkerProcess) -> WorkerProcess:
         """End it with the test."""
-        self._guests.append(guest)
-        return guest
+        self._workers.append(model_worker)
+        return model_worker
 
-    def connect(self, guest: GuestProcess, role: Role = "host") -> GuestConnection:
-        connection = GuestConnection(guest.socket, role=role, timeout=PATIENCE)
+    def connect(self, model_worker: WorkerProcess, role: Role = "host") -> BlockingWorkerConnection:
+        connection = BlockingWorkerConnection(model_worker.socket, role=role, timeout=PATIENCE)
         self._closing.append(connection)
         return connection
 
-    def ready(self, script: str = ECHO, **changes: Any) -> tuple[GuestProcess, GuestConnection]:
-        guest = self.start(script, **changes)
-        connection = self.connect(guest)
+    def ready(self, script: str = ECHO, **changes: Any) -> tuple[WorkerProcess, BlockingWorkerConnection]:
+        model_worker = self.start(script, **changes)
+        connection = self.connect(model_worker)
         status = connection.wait_until_loaded(PATIENCE)
-        assert status.state == "ready", guest.log.read_text()
-        return guest, connection
+        assert status.state == "ready", model_worker.log.read_text()
+        return model_worker, connection
 
-    def speak(self, guest: GuestProcess) -> "RawPeer":
-        peer = RawPeer(guest.socket)
+    def speak(self, model_worker: WorkerProcess) -> "RawPeer":
+        peer = RawPeer(model_worker.socket)
         self._closing.append(peer)
         return peer
 
     def end(self) -> None:
         for closing in self._closing:
             closing.close()
-        for guest in self._guests:
-            kill(guest, "the test is over")
-            assert wait_for_end(guest, PATIENCE)
-            remove(guest, keep_log=False)
+        for model_worker in self._workers:
+            kill(model_worker, "the test is over")
+            assert wait_for_end(model_worker, PATIENCE)
+            remove(model_worker, keep_log=False)
 
 
 class RawPeer:
@@ -138,7 +138,7 @@ class RawPeer:
         self._socket.sendall(data)
 
     def next(self) -> frames.Frame | None:
-        """None when the guest has closed the connection."""
+        """None when the worker has closed the connection."""
         while not self._arrived:
             try:
                 data = self._socket.recv(1 << 16)
@@ -151,7 +151,7 @@ class RawPeer:
 
     def meta(self, kind: int) -> dict[str, Any]:
         frame = self.next()
-        assert frame is not None, "the guest closed the connection"
+        assert frame is not None, "the worker closed the connection"
         assert frame.kind == kind, frame
         return frames.unpack_meta(frame.meta)
 

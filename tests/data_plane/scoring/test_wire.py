@@ -23,7 +23,7 @@ from data_plane.worker.frames import SCORE, Frame, FrameReader, ProtocolError, u
 
 
 def sent(payload: Payload, **details: Any) -> tuple[dict[str, Any], Frame]:
-    """The meta and the frame that a guest reads."""
+    """The meta and the frame that a worker reads."""
     encoded = encode_score(payload, **{"request_id": 1, **details})
     (frame,) = FrameReader().feed(b"".join(encoded))
     return unpack_meta(frame.meta), frame
@@ -141,5 +141,5 @@ class TestResultToJson:
     def test_of_a_frame_without_columns_keeps_its_rows(self) -> None:
         assert result_to_json(FrameResult((), 2)) == b"[{},{}]"
 
-    def test_of_json_is_the_guests_own(self) -> None:
+    def test_of_json_is_the_workers_own(self) -> None:
         assert result_to_json(JsonResult(b'{"a":1}')) == b'{"a":1}'

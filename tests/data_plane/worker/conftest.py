@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from tests.data_plane.replicas.interpreters import interpreters
-from tests.data_plane.replicas.worker_harness import GuestYard
+from tests.data_plane.replicas.worker_harness import WorkerHarness
 
 
 @pytest.fixture(params=interpreters().values(), ids=interpreters().keys())
-def yard(request: pytest.FixtureRequest) -> Iterator[GuestYard]:
-    """Guests of every interpreter on this machine, one after the other."""
+def yard(request: pytest.FixtureRequest) -> Iterator[WorkerHarness]:
+    """ModelWorkers of every interpreter on this machine, one after the other."""
     with tempfile.TemporaryDirectory(prefix="my-yard-") as folder:
-        yard = GuestYard(Path(folder), request.param)
+        yard = WorkerHarness(Path(folder), request.param)
         yield yard
         yard.end()

@@ -1,4 +1,4 @@
-"""What a guest worker says, on every Python that it may find itself in."""
+"""What a model worker says, on every Python that it may find itself in."""
 
 import json
 import os
@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from data_plane.replicas.local.blocking_connection import GuestGone, ScoringFailed
+from data_plane.replicas.local.blocking_connection import ScoringFailed, WorkerGone
 from data_plane.replicas.local.exit_reason import exit_reason
 from data_plane.replicas.local.worker_process import wait_for_end
 from data_plane.scoring.payload.values import JsonPayload, JsonResult
 from data_plane.worker import frames
-from tests.data_plane.replicas.worker_harness import GATED, PATIENCE, GuestYard, eventually
+from tests.data_plane.replicas.worker_harness import GATED, PATIENCE, WorkerHarness, eventually
 
 MISBEHAVING = """
     import os, sys
@@ -61,15 +61,15 @@ PRINTING = """
 
 
 class TestGreeting:
-    def test_tells_who_the_guest_is(self, yard: GuestYard) -> None:
-        guest, connection = yard.ready()
+    def test_tells_who_the_worker_is(self, yard: WorkerHarness) -> None:
+        model_worker, connection = yard.ready()
         status = connection.status
-        assert (status.guest_id, status.generation, status.pid) == (guest.guest_id, 3, guest.pid)
+        assert (status.worker_id, status.generation, status.pid) == (model_worker.worker_id, 3, model_worker.pid)
         assert status.state == "ready"
         assert f"Python {status.python}\n" == subprocess.check_output([yard.python, "--version"], text=True)
 
     def test_arrives_while_the_model_is_still_loading_and_its_end_is_pushed(
-        self, yard: GuestYard, tmp_path: Path
+        self, yard: WorkerHarness, tmp_path: Path
     ) -> None:
         gate = tmp_path / "gate"
         script = f"""
@@ -80,49 +80,49 @@ class TestGreeting:
             def run(input_data):
                 return 1
         """
-        guest = yard.start(script)
-        connection = yard.connect(guest)
+        model_worker = yard.start(script)
+        connection = yard.connect(model_worker)
         assert connection.status.state == "loading"
         assert connection.ping(PATIENCE).state == "loading"
         gate.touch()
         assert connection.wait_until_loaded(PATIENCE).state == "ready"
 
-    def test_of_another_protocol_version_is_refused(self, yard: GuestYard) -> None:
-        guest, _ = yard.ready()
-        stranger = yard.speak(guest)
+    def test_of_another_protocol_version_is_refused(self, yard: WorkerHarness) -> None:
+        model_worker, _ = yard.ready()
+        stranger = yard.speak(model_worker)
         stranger.send(frames.HELLO, {"protocol": [99], "role": "gateway"})
         assert "protocol 1" in stranger.meta(frames.ERROR)["message"]
         assert stranger.next() is None
 
-    def test_comes_before_anything_else(self, yard: GuestYard) -> None:
-        guest, _ = yard.ready()
-        stranger = yard.speak(guest)
+    def test_comes_before_anything_else(self, yard: WorkerHarness) -> None:
+        model_worker, _ = yard.ready()
+        stranger = yard.speak(model_worker)
         stranger.send(frames.PING, {})
         assert stranger.meta(frames.ERROR)["error"] == "protocol"
         assert stranger.next() is None
 
 
 class TestScoring:
-    def test_hands_the_input_and_params_to_run_and_its_answer_back(self, yard: GuestYard) -> None:
+    def test_hands_the_input_and_params_to_run_and_its_answer_back(self, yard: WorkerHarness) -> None:
         _, connection = yard.ready()
         result = connection.score(JsonPayload([1, "ä"]), params={"k": 2}, timeout=PATIENCE)
         assert result == JsonResult('{"input":[1,"ä"],"params":{"k":2}}'.encode())
 
-    def test_works_for_a_run_that_takes_no_params(self, yard: GuestYard) -> None:
+    def test_works_for_a_run_that_takes_no_params(self, yard: WorkerHarness) -> None:
         _, connection = yard.ready("def init(): pass\ndef run(data): return data")
         assert connection.score(JsonPayload(4), params={"k": 2}, timeout=PATIENCE) == JsonResult(b"4")
 
-    def test_answers_in_the_order_of_the_questions(self, yard: GuestYard) -> None:
-        guest, _ = yard.ready(MISBEHAVING)
-        gateway = yard.speak(guest)
+    def test_answers_in_the_order_of_the_questions(self, yard: WorkerHarness) -> None:
+        model_worker, _ = yard.ready(MISBEHAVING)
+        gateway = yard.speak(model_worker)
         gateway.hello()
         for number in range(50):
             gateway.score(number, request_id=number)
         assert [gateway.result() for _ in range(50)] == [(number, number) for number in range(50)]
 
-    def test_keeps_two_connections_apart(self, yard: GuestYard) -> None:
-        guest, _ = yard.ready(MISBEHAVING)
-        one, other = yard.speak(guest), yard.speak(guest)
+    def test_keeps_two_connections_apart(self, yard: WorkerHarness) -> None:
+        model_worker, _ = yard.ready(MISBEHAVING)
+        one, other = yard.speak(model_worker), yard.speak(model_worker)
         one.hello()
         other.hello()
         for number in range(20):
@@ -131,59 +131,59 @@ class TestScoring:
         assert [one.result()[1] for _ in range(20)] == [f"one {number}" for number in range(20)]
         assert [other.result()[1] for _ in range(20)] == [f"other {number}" for number in range(20)]
 
-    def test_of_a_request_past_its_deadline_is_left_undone(self, yard: GuestYard) -> None:
-        guest, _ = yard.ready(MISBEHAVING)
-        gateway = yard.speak(guest)
+    def test_of_a_request_past_its_deadline_is_left_undone(self, yard: WorkerHarness) -> None:
+        model_worker, _ = yard.ready(MISBEHAVING)
+        gateway = yard.speak(model_worker)
         gateway.hello()
         gateway.score("vanish", deadline=time.time() - 1)
         assert gateway.meta(frames.ERROR)["error"] == "deadline"
-        assert guest.is_running()
+        assert model_worker.is_running()
 
-    def test_makes_not_a_number_null(self, yard: GuestYard) -> None:
+    def test_makes_not_a_number_null(self, yard: WorkerHarness) -> None:
         _, connection = yard.ready("def init(): pass\ndef run(data): return [float(x) for x in data]")
         result = connection.score(JsonPayload(["nan", "inf", "1"]), timeout=PATIENCE)
         assert result == JsonResult(b"[null,null,1.0]")
 
 
 class TestAModel:
-    def test_that_raises_fails_one_request_and_leaves_a_traceback(self, yard: GuestYard) -> None:
-        guest, connection = yard.ready(MISBEHAVING)
+    def test_that_raises_fails_one_request_and_leaves_a_traceback(self, yard: WorkerHarness) -> None:
+        model_worker, connection = yard.ready(MISBEHAVING)
         with pytest.raises(ScoringFailed, match="ValueError: no such wine") as failure:
             connection.score(JsonPayload("raise"), request_ids=("r-17",), timeout=PATIENCE)
         assert failure.value.kind == "model"
-        log = guest.log.read_text()
+        log = model_worker.log.read_text()
         assert str(failure.value.reference) in log
         assert "r-17" in log
         assert 'raise ValueError("no such wine")' in log
         assert connection.score(JsonPayload(1), timeout=PATIENCE) == JsonResult(b"1")
 
-    def test_that_calls_sys_exit_fails_one_request(self, yard: GuestYard) -> None:
+    def test_that_calls_sys_exit_fails_one_request(self, yard: WorkerHarness) -> None:
         _, connection = yard.ready(MISBEHAVING)
         with pytest.raises(ScoringFailed, match="SystemExit: 5"):
             connection.score(JsonPayload("exit"), timeout=PATIENCE)
         assert connection.score(JsonPayload(1), timeout=PATIENCE) == JsonResult(b"1")
 
-    def test_that_ends_its_process_is_seen_to_be_gone(self, yard: GuestYard) -> None:
-        guest, connection = yard.ready(MISBEHAVING)
-        with pytest.raises(GuestGone):
+    def test_that_ends_its_process_is_seen_to_be_gone(self, yard: WorkerHarness) -> None:
+        model_worker, connection = yard.ready(MISBEHAVING)
+        with pytest.raises(WorkerGone):
             connection.score(JsonPayload("vanish"), timeout=PATIENCE)
-        assert wait_for_end(guest, PATIENCE)
-        assert exit_reason(guest) == "exited with code 6"
+        assert wait_for_end(model_worker, PATIENCE)
+        assert exit_reason(model_worker) == "exited with code 6"
 
-    def test_that_answers_what_json_cannot_express_is_told_the_type(self, yard: GuestYard) -> None:
+    def test_that_answers_what_json_cannot_express_is_told_the_type(self, yard: WorkerHarness) -> None:
         _, connection = yard.ready(MISBEHAVING)
         with pytest.raises(ScoringFailed, match=r"holds a builtins\.object, which JSON cannot express"):
             connection.score(JsonPayload("inexpressible"), timeout=PATIENCE)
 
-    def test_has_its_message_cut_to_two_kilobytes(self, yard: GuestYard) -> None:
+    def test_has_its_message_cut_to_two_kilobytes(self, yard: WorkerHarness) -> None:
         _, connection = yard.ready(MISBEHAVING)
         with pytest.raises(ScoringFailed) as failure:
             connection.score(JsonPayload("long"), timeout=PATIENCE)
         assert len(failure.value.message) == 2048
 
-    def test_is_pinged_while_it_runs(self, yard: GuestYard, tmp_path: Path) -> None:
-        guest, host = yard.ready(GATED)
-        gateway = yard.speak(guest)
+    def test_is_pinged_while_it_runs(self, yard: WorkerHarness, tmp_path: Path) -> None:
+        model_worker, host = yard.ready(GATED)
+        gateway = yard.speak(model_worker)
         gateway.hello()
         gateway.score(str(tmp_path / "gate"))
         eventually(lambda: host.ping(PATIENCE).busy_for is not None)
@@ -193,9 +193,9 @@ class TestAModel:
         assert eventually(lambda: host.ping(PATIENCE).answered) == 1
         assert eventually(lambda: host.ping(PATIENCE).busy_for is None)
 
-    def test_tells_for_how_long_it_has_been_past_its_deadline(self, yard: GuestYard, tmp_path: Path) -> None:
-        guest, host = yard.ready(GATED)
-        gateway = yard.speak(guest)
+    def test_tells_for_how_long_it_has_been_past_its_deadline(self, yard: WorkerHarness, tmp_path: Path) -> None:
+        model_worker, host = yard.ready(GATED)
+        gateway = yard.speak(model_worker)
         gateway.hello()
         gateway.score(str(tmp_path / "gate"), deadline=time.time() + 1)
         assert host.ping(PATIENCE).overdue_for is None
@@ -206,12 +206,12 @@ class TestAModel:
 
 
 class TestPrints:
-    def test_go_to_the_log_with_a_utc_time_and_never_into_a_frame(self, yard: GuestYard) -> None:
-        guest, connection = yard.ready(PRINTING)
+    def test_go_to_the_log_with_a_utc_time_and_never_into_a_frame(self, yard: WorkerHarness) -> None:
+        model_worker, connection = yard.ready(PRINTING)
         for number in range(3):
             assert connection.score(JsonPayload(number), timeout=PATIENCE) == JsonResult(b"%d" % number)
-        lines = guest.log.read_text(errors="replace").splitlines()
-        stamped = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} I \[" + str(guest.pid) + r"\] "
+        lines = model_worker.log.read_text(errors="replace").splitlines()
+        stamped = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} I \[" + str(model_worker.pid) + r"\] "
 
         def count(pattern: str) -> int:
             return sum(bool(re.fullmatch(pattern, line)) for line in lines)
@@ -234,29 +234,29 @@ class TestInit:
         ],
         ids=["raises", "exits", "misses a package"],
     )
-    def test_that_fails_says_why_before_the_guest_ends(self, yard: GuestYard, body: str, error: str) -> None:
-        guest = yard.start(f"def init():\n    {body}\ndef run(data): return data")
-        status = yard.connect(guest).wait_until_loaded(PATIENCE)
+    def test_that_fails_says_why_before_the_worker_ends(self, yard: WorkerHarness, body: str, error: str) -> None:
+        model_worker = yard.start(f"def init():\n    {body}\ndef run(data): return data")
+        status = yard.connect(model_worker).wait_until_loaded(PATIENCE)
         assert (status.state, status.error) == ("failed", error)
-        assert wait_for_end(guest, PATIENCE)
-        assert exit_reason(guest) == "exited with code 3 (init failed)"
-        assert "Traceback (most recent call last):" in guest.log.read_text()
+        assert wait_for_end(model_worker, PATIENCE)
+        assert exit_reason(model_worker) == "exited with code 3 (init failed)"
+        assert "Traceback (most recent call last):" in model_worker.log.read_text()
 
-    def test_that_ends_the_process_leaves_its_exit_code(self, yard: GuestYard) -> None:
-        guest = yard.start("import os\nos._exit(9)")
-        assert wait_for_end(guest, PATIENCE)
-        assert exit_reason(guest) == "exited with code 9"
+    def test_that_ends_the_process_leaves_its_exit_code(self, yard: WorkerHarness) -> None:
+        model_worker = yard.start("import os\nos._exit(9)")
+        assert wait_for_end(model_worker, PATIENCE)
+        assert exit_reason(model_worker) == "exited with code 9"
 
-    def test_of_a_script_that_has_no_run_is_a_failure(self, yard: GuestYard) -> None:
-        guest = yard.start("def init(): pass")
-        status = yard.connect(guest).wait_until_loaded(PATIENCE)
+    def test_of_a_script_that_has_no_run_is_a_failure(self, yard: WorkerHarness) -> None:
+        model_worker = yard.start("def init(): pass")
+        status = yard.connect(model_worker).wait_until_loaded(PATIENCE)
         assert "does not define a function run()" in str(status.error)
 
-    def test_finds_no_module_of_ours_and_what_lies_beside_the_script(self, yard: GuestYard) -> None:
+    def test_finds_no_module_of_ours_and_what_lies_beside_the_script(self, yard: WorkerHarness) -> None:
         spec = yard.spec("import sys, neighbour\ndef init(): pass\ndef run(data): return [neighbour.NAME, sys.path]")
         (spec.bundle_dir / "neighbour.py").write_text("NAME = 'next door'")
-        guest = yard.start_spec(spec)
-        connection = yard.connect(guest)
+        model_worker = yard.start_spec(spec)
+        connection = yard.connect(model_worker)
         connection.wait_until_loaded(PATIENCE)
         result = connection.score(JsonPayload(0), timeout=PATIENCE)
         assert isinstance(result, JsonResult)
@@ -271,7 +271,7 @@ class TestMalformedFrames:
     @pytest.mark.parametrize(
         "nonsense",
         [
-            b"GET / HTTP/1.1\r\nHost: guest\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: worker\r\n\r\n",
             struct.pack("<2sBBIQQ", b"MY", 1, frames.SCORE, 1, frames.LARGEST_META + 1, 0),
             struct.pack("<2sBBIQQ", b"MY", 1, frames.SCORE, 1, 2, frames.LARGEST_BODY + 1),
             struct.pack("<2sBBIQQ", b"MY", 1, frames.SCORE, 1, 3, 0) + b"[1]",
@@ -279,9 +279,9 @@ class TestMalformedFrames:
         ],
         ids=["another protocol", "oversized meta", "oversized body", "meta not an object", "another version"],
     )
-    def test_close_their_connection_and_no_other(self, yard: GuestYard, nonsense: bytes) -> None:
-        guest, host = yard.ready()
-        good, bad = yard.speak(guest), yard.speak(guest)
+    def test_close_their_connection_and_no_other(self, yard: WorkerHarness, nonsense: bytes) -> None:
+        model_worker, host = yard.ready()
+        good, bad = yard.speak(model_worker), yard.speak(model_worker)
         good.hello()
         bad.hello()
         bad.send_bytes(nonsense)
@@ -291,9 +291,9 @@ class TestMalformedFrames:
         assert good.result() == (1, {"input": "still here", "params": None})
         assert host.ping(PATIENCE).state == "ready"
 
-    def test_of_an_unknown_kind_are_refused_and_the_connection_stays(self, yard: GuestYard) -> None:
-        guest, _ = yard.ready()
-        gateway = yard.speak(guest)
+    def test_of_an_unknown_kind_are_refused_and_the_connection_stays(self, yard: WorkerHarness) -> None:
+        model_worker, _ = yard.ready()
+        gateway = yard.speak(model_worker)
         gateway.hello()
         gateway.send(77, {}, request_id=5)
         assert gateway.meta(frames.ERROR)["error"] == "protocol"
@@ -306,18 +306,18 @@ class TestMalformedFrames:
         "payload",
         [None, {}, {"kind": "poem"}, {"kind": "json", "data": [0, 99]}, {"kind": "json", "data": [-1, 1]}, 7],
     )
-    def test_with_a_payload_that_cannot_be_read_are_answered(self, yard: GuestYard, payload: Any) -> None:
-        guest, _ = yard.ready()
-        gateway = yard.speak(guest)
+    def test_with_a_payload_that_cannot_be_read_are_answered(self, yard: WorkerHarness, payload: Any) -> None:
+        model_worker, _ = yard.ready()
+        gateway = yard.speak(model_worker)
         gateway.hello()
         gateway.send(frames.SCORE, {"payload": payload}, request_id=5, body=b"1")
         assert gateway.meta(frames.ERROR)["error"] == "protocol"
 
 
 class TestTheEnd:
-    def test_of_a_drain_comes_when_what_was_received_is_answered(self, yard: GuestYard, tmp_path: Path) -> None:
-        guest, host = yard.ready(GATED)
-        gateway = yard.speak(guest)
+    def test_of_a_drain_comes_when_what_was_received_is_answered(self, yard: WorkerHarness, tmp_path: Path) -> None:
+        model_worker, host = yard.ready(GATED)
+        gateway = yard.speak(model_worker)
         gateway.hello()
         (tmp_path / "second").touch()
         gateway.score(str(tmp_path / "first"), request_id=1)
@@ -326,48 +326,48 @@ class TestTheEnd:
         host.drain(PATIENCE)
         (tmp_path / "first").touch()
         assert [gateway.result(), gateway.result()] == [(1, "released"), (2, "released")]
-        assert guest.is_running()
+        assert model_worker.is_running()
         gateway.close()
-        assert wait_for_end(guest, PATIENCE)
-        assert exit_reason(guest) == "exited with code 0 (drained or told to stop)"
+        assert wait_for_end(model_worker, PATIENCE)
+        assert exit_reason(model_worker) == "exited with code 0 (drained or told to stop)"
 
-    def test_of_a_drain_comes_at_the_deadline_whatever_the_model_does(self, yard: GuestYard) -> None:
-        guest, host = yard.ready(GATED)
-        gateway = yard.speak(guest)
+    def test_of_a_drain_comes_at_the_deadline_whatever_the_model_does(self, yard: WorkerHarness) -> None:
+        model_worker, host = yard.ready(GATED)
+        gateway = yard.speak(model_worker)
         gateway.hello()
         gateway.score("/never")
         eventually(lambda: host.ping(PATIENCE).busy_for is not None)
         host.drain(0.05)
-        assert wait_for_end(guest, PATIENCE)
-        assert exit_reason(guest) == "exited with code 0 (drained or told to stop)"
+        assert wait_for_end(model_worker, PATIENCE)
+        assert exit_reason(model_worker) == "exited with code 0 (drained or told to stop)"
 
-    def test_of_a_guest_without_a_host_comes_even_while_the_model_runs(self, yard: GuestYard) -> None:
-        guest = yard.start(GATED, host_timeout=0.3)
-        gateway = yard.speak(guest)
+    def test_of_a_worker_without_a_host_comes_even_while_the_model_runs(self, yard: WorkerHarness) -> None:
+        model_worker = yard.start(GATED, host_timeout=0.3)
+        gateway = yard.speak(model_worker)
         gateway.hello()
         gateway.score("/never")
-        assert wait_for_end(guest, PATIENCE)
-        assert exit_reason(guest) == "exited with code 4 (lost its host)"
+        assert wait_for_end(model_worker, PATIENCE)
+        assert exit_reason(model_worker) == "exited with code 4 (lost its host)"
 
-    def test_of_a_guest_with_a_host_does_not_come(self, yard: GuestYard) -> None:
-        guest = yard.start(host_timeout=0.3)
-        host = yard.connect(guest)
+    def test_of_a_worker_with_a_host_does_not_come(self, yard: WorkerHarness) -> None:
+        model_worker = yard.start(host_timeout=0.3)
+        host = yard.connect(model_worker)
         host.wait_until_loaded(PATIENCE)
         begun = time.monotonic()
         eventually(lambda: time.monotonic() > begun + 0.6 and host.ping(PATIENCE))
         host.close()
-        assert wait_for_end(guest, PATIENCE)
-        assert exit_reason(guest) == "exited with code 4 (lost its host)"
+        assert wait_for_end(model_worker, PATIENCE)
+        assert exit_reason(model_worker) == "exited with code 4 (lost its host)"
 
-    def test_comes_on_sigterm_with_what_the_model_registered(self, yard: GuestYard) -> None:
+    def test_comes_on_sigterm_with_what_the_model_registered(self, yard: WorkerHarness) -> None:
         script = "import atexit\ndef init(): atexit.register(print, 'goodbye')\ndef run(data): return data"
-        guest, _ = yard.ready(script)
-        os.kill(guest.pid, signal.SIGTERM)
-        assert wait_for_end(guest, PATIENCE)
-        assert exit_reason(guest) == "exited with code 0 (drained or told to stop)"
-        assert "stdout - goodbye" in guest.log.read_text()
+        model_worker, _ = yard.ready(script)
+        os.kill(model_worker.pid, signal.SIGTERM)
+        assert wait_for_end(model_worker, PATIENCE)
+        assert exit_reason(model_worker) == "exited with code 0 (drained or told to stop)"
+        assert "stdout - goodbye" in model_worker.log.read_text()
 
-    def test_is_not_held_up_by_threads_that_the_model_left(self, yard: GuestYard) -> None:
+    def test_is_not_held_up_by_threads_that_the_model_left(self, yard: WorkerHarness) -> None:
         script = """
             import threading
             def init():
@@ -375,16 +375,16 @@ class TestTheEnd:
             def run(data):
                 return data
         """
-        guest, host = yard.ready(script)
+        model_worker, host = yard.ready(script)
         host.drain(PATIENCE)
-        assert wait_for_end(guest, PATIENCE)
-        assert exit_reason(guest) == "exited with code 0 (drained or told to stop)"
+        assert wait_for_end(model_worker, PATIENCE)
+        assert exit_reason(model_worker) == "exited with code 0 (drained or told to stop)"
 
 
 class TestSlowPeers:
-    def test_do_not_hold_up_the_others(self, yard: GuestYard) -> None:
-        guest, _ = yard.ready("def init(): pass\ndef run(data): return 'x' * data")
-        slow, quick = yard.speak(guest), yard.speak(guest)
+    def test_do_not_hold_up_the_others(self, yard: WorkerHarness) -> None:
+        model_worker, _ = yard.ready("def init(): pass\ndef run(data): return 'x' * data")
+        slow, quick = yard.speak(model_worker), yard.speak(model_worker)
         slow.hello()
         quick.hello()
         slow.score(20_000_000, request_id=1)
@@ -394,8 +394,8 @@ class TestSlowPeers:
 
 
 class TestAForkedChildOfTheModel:
-    def test_does_not_keep_the_connections_open(self, yard: GuestYard, tmp_path: Path) -> None:
-        # It leaves the guest's process group too, so only the closed descriptors tell the peer of the guest's end.
+    def test_does_not_keep_the_connections_open(self, yard: WorkerHarness, tmp_path: Path) -> None:
+        # It leaves the worker's process group too, so only the closed descriptors tell the peer of the worker's end.
         script = f"""
             import os, time
             def init():
@@ -413,7 +413,7 @@ class TestAForkedChildOfTheModel:
                 os._exit(1)
         """
         _, connection = yard.ready(script)
-        with pytest.raises(GuestGone):
+        with pytest.raises(WorkerGone):
             connection.score(JsonPayload(0), timeout=PATIENCE)
         (tmp_path / "gate").touch()
         eventually((tmp_path / "child has ended").exists)

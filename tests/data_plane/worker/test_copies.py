@@ -23,12 +23,12 @@ from data_plane.scoring.payload.values import (
 from data_plane.scoring.wire.encode import encode_score
 from data_plane.worker.frames import Frame, FrameReader, unpack_meta
 from data_plane.worker.inputs import read_input
-from tests.data_plane.replicas.worker_harness import PATIENCE, GuestYard
+from tests.data_plane.replicas.worker_harness import PATIENCE, WorkerHarness
 
 ROWS = 100_000
 MEGABYTE = 1 << 20
 
-# How much more memory the guest has needed than before the model saw its first frame, in bytes.
+# How much more memory the worker has needed than before the model saw its first frame, in bytes.
 MEASURED = """
     import re
 
@@ -111,14 +111,14 @@ class TestTheModelsSide:
 
 
 @pytest.fixture
-def yard() -> Iterator[GuestYard]:
+def yard() -> Iterator[WorkerHarness]:
     with tempfile.TemporaryDirectory(prefix="my-yard-") as folder:
-        yard = GuestYard(Path(folder), Path(sys.executable))
+        yard = WorkerHarness(Path(folder), Path(sys.executable))
         yield yard
         yard.end()
 
 
-def test_a_guest_needs_little_more_memory_for_a_frame_than_its_size(yard: GuestYard) -> None:
+def test_a_worker_needs_little_more_memory_for_a_frame_than_its_size(yard: WorkerHarness) -> None:
     _, connection = yard.ready(MEASURED)
     block = np.ones((10, MEGABYTE))
     small = BlockPayload(("a",), "double", np.ones((1, 1)))

@@ -14,7 +14,7 @@ import pytest
 from data_plane.scoring.payload.result_json import result_to_json
 from data_plane.scoring.payload.values import ArrayPayload, ArraysPayload, Column, FramePayload, FrameResult, Payload
 from tests.data_plane.replicas.interpreters import interpreters
-from tests.data_plane.replicas.worker_harness import PATIENCE, GuestYard
+from tests.data_plane.replicas.worker_harness import PATIENCE, WorkerHarness
 
 # Made once and kept in pytest's cache folder.
 REQUIREMENTS = {
@@ -106,16 +106,16 @@ def environment(version: str, folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module", params=[*MADE_FOR_TESTS, "ours"])
-def guest(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any]]:
-    """(what the environment calls text, a question to a guest in it)"""
+def worker(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any]]:
+    """(what the environment calls text, a question to a worker in it)"""
     if request.param == "ours":
         python, text = Path(sys.executable), "str"
     else:
         requirements = "-".join(REQUIREMENTS[request.param])
-        folder = request.config.cache.mkdir(f"guest-{request.param}-{requirements}")
+        folder = request.config.cache.mkdir(f"worker-{request.param}-{requirements}")
         python, text = environment(request.param, folder), "object"
     with tempfile.TemporaryDirectory(prefix="my-yard-") as root:
-        yard = GuestYard(Path(root), python)
+        yard = WorkerHarness(Path(root), python)
         _, connection = yard.ready(SCRIPT)
 
         def ask(payload: Payload, params: Any = None) -> Any:
@@ -125,21 +125,21 @@ def guest(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any]]:
         yard.end()
 
 
-class TestAGuestsOwnPandas:
-    def test_gets_the_dtypes_that_its_mlflow_would_enforce(self, guest: tuple[str, Any]) -> None:
-        text, ask = guest
+class TestAWorkersOwnPandas:
+    def test_gets_the_dtypes_that_its_mlflow_would_enforce(self, worker: tuple[str, Any]) -> None:
+        text, ask = worker
         seen = json.loads(result_to_json(ask(FramePayload(COLUMNS, 2))))
         assert seen["dtypes"] == {**DTYPES, "string": text}
         assert seen["missing"] == MISSING
 
-    def test_gets_a_frame_of_doubles_it_may_write_to(self, guest: tuple[str, Any]) -> None:
-        _, ask = guest
+    def test_gets_a_frame_of_doubles_it_may_write_to(self, worker: tuple[str, Any]) -> None:
+        _, ask = worker
         columns = tuple(Column(name, "double", np.array([1.5, 2.5])) for name in ("a", 0))
         seen = json.loads(result_to_json(ask(FramePayload(columns, 2))))
         assert seen["dtypes"] == {"a": "float64", "0": "float64"}
 
-    def test_answers_a_frame_column_by_column(self, guest: tuple[str, Any]) -> None:
-        _, ask = guest
+    def test_answers_a_frame_column_by_column(self, worker: tuple[str, Any]) -> None:
+        _, ask = worker
         columns = (
             Column("d", "double", np.array([1.5, np.nan])),
             Column("s", "string", ["ä", None]),
@@ -154,8 +154,8 @@ class TestAGuestsOwnPandas:
             {"d": None, "s": None, "b": False, "i": 2},
         ]
 
-    def test_answers_anything_else_as_json(self, guest: tuple[str, Any]) -> None:
-        _, ask = guest
+    def test_answers_anything_else_as_json(self, worker: tuple[str, Any]) -> None:
+        _, ask = worker
         assert json.loads(result_to_json(ask(FramePayload(COLUMNS, 2), "echo"))) == [
             {
                 "boolean": True,
@@ -185,8 +185,8 @@ class TestAGuestsOwnPandas:
             },
         ]
 
-    def test_answers_its_own_kinds_of_values(self, guest: tuple[str, Any]) -> None:
-        _, ask = guest
+    def test_answers_its_own_kinds_of_values(self, worker: tuple[str, Any]) -> None:
+        _, ask = worker
         assert json.loads(result_to_json(ask(FramePayload(COLUMNS, 2), "answers"))) == {
             "moments": ["2024-01-02T03:04:05.500000", None],
             "days": ["2024-01-02"],
@@ -199,13 +199,13 @@ class TestAGuestsOwnPandas:
         }
 
 
-class TestAGuestsOwnNumpy:
-    def test_gets_an_array_it_may_write_to_and_answers_one(self, guest: tuple[str, Any]) -> None:
-        _, ask = guest
+class TestAWorkersOwnNumpy:
+    def test_gets_an_array_it_may_write_to_and_answers_one(self, worker: tuple[str, Any]) -> None:
+        _, ask = worker
         assert result_to_json(ask(ArrayPayload(np.array([1, 2], dtype="i4")))) == b"[7,2]"
 
-    def test_gets_named_tensors(self, guest: tuple[str, Any]) -> None:
-        _, ask = guest
+    def test_gets_named_tensors(self, worker: tuple[str, Any]) -> None:
+        _, ask = worker
         tensors = {"x": np.zeros((2, 3), dtype="f4"), "empty": np.zeros((0, 2)), "t": np.array(["ab"])}
         assert json.loads(result_to_json(ask(ArraysPayload(tensors)))) == {
             "x": ["float32", [2, 3], True],

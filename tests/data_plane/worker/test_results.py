@@ -1,4 +1,4 @@
-"""From what a model answers to the JSON that a caller gets, guest and platform together."""
+"""From what a model answers to the JSON that a caller gets, worker and platform together."""
 
 import datetime
 import decimal

@@ -105,11 +105,11 @@ class GenerationRow(Leased, Stamped, Base):
 
 
 class WorkerRow(Base):
-    """A guest worker as the host last saw it, for `modelyard status`. Nothing is decided from it."""
+    """A model worker as the host last saw it, for `modelyard status`. Nothing is decided from it."""
 
     __tablename__ = "workers"
 
-    guest_id: Mapped[str] = mapped_column(primary_key=True)
+    worker_id: Mapped[str] = mapped_column(primary_key=True)
     deployment_id: Mapped[int] = mapped_column(ForeignKey("online_deployments.id", ondelete="CASCADE"), index=True)
     generation: Mapped[int]
     slot: Mapped[int]

@@ -1,6 +1,6 @@
 # ruff: noqa: E402, BLE001 - imports need the path from the command line, and MLflow raises whatever it likes
 """Runs in an environment of its own, with some version of MLflow: what MLflow's scoring server would hand the model for
-a request, and what the guest worker there makes of our frame for the same. One JSON line in, one out.
+a request, and what the model worker there makes of our frame for the same. One JSON line in, one out.
 """
 
 import base64
