@@ -31,13 +31,14 @@ RUN mkdir -p /opt/python \
          /opt/modelyard/bin/uv python install --no-bin --install-dir /opt/python "${version}" || exit 1; \
        done
 
-COPY pyproject.toml README.md /source/
+COPY pyproject.toml README.md LICENSE /source/
+COPY server /source/server
 COPY modelyard /source/modelyard
 COPY control_plane /source/control_plane
 COPY data_plane /source/data_plane
 COPY builder /source/builder
 COPY migrations /source/migrations
-RUN /build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels /source \
+RUN /build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels /source /source/server \
     && pip --python /opt/modelyard/bin/python install --quiet --no-deps --no-index /wheels/*.whl
 
 FROM ${BASE_IMAGE}
