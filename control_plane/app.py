@@ -21,9 +21,9 @@ from control_plane.features.uploads.routes import router as uploads
 from control_plane.features.workspaces.routes import router as workspaces
 from control_plane.services import Services
 from control_plane.web.arm_path import ArmPaths
-from control_plane.web.authentication import Admission
+from control_plane.web.authentication import AuthenticationMiddleware
 from control_plane.web.body_limit import BodyLimit
-from control_plane.web.errors import Failures, answer_http_exception, answer_invalid_body
+from control_plane.web.errors import ErrorMiddleware, answer_http_exception, answer_invalid_body
 from control_plane.web.openapi import openapi_document
 
 _DESCRIPTION = (
@@ -68,7 +68,7 @@ def create_app(services: Services) -> FastAPI:
     # From the innermost to the outermost layer.
     app.add_middleware(BodyLimit)
     app.add_middleware(ArmPaths)
-    app.add_middleware(Admission, gate=services.gate)
-    app.add_middleware(Failures)
+    app.add_middleware(AuthenticationMiddleware, gate=services.gate)
+    app.add_middleware(ErrorMiddleware)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     return app

@@ -16,9 +16,9 @@ from control_plane.features.online_endpoints.service import OnlineEndpoints
 from control_plane.features.operations.service import Operations
 from control_plane.features.uploads.service import Uploads
 from control_plane.features.workspaces.service import Workspaces
-from control_plane.resources.urls import Addresses
 from control_plane.signed_urls import UrlSigner
-from control_plane.web.authentication import AdminGate
+from control_plane.web.authentication import TokenVerifier
+from control_plane.web.urls import BaseUrls
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.adapters.secret_box import SecretBox
 from modelyard.core.db.unit_of_work import Sessions
@@ -28,8 +28,8 @@ from modelyard.core.settings import PlatformSettings
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    gate: AdminGate
-    addresses: Addresses
+    gate: TokenVerifier
+    base_urls: BaseUrls
     health: Health
     workspaces: Workspaces
     uploads: Uploads
@@ -51,8 +51,8 @@ def wire(settings: PlatformSettings, sessions: Sessions, store: ObjectStore, dis
     signer = UrlSigner(master_key)
     uploads = Uploads(sessions, store, signer, settings.max_upload_bytes)
     return Services(
-        gate=AdminGate(sessions),
-        addresses=Addresses(settings.public_url, settings.scoring_public_url, settings.scoring_port),
+        gate=TokenVerifier(sessions),
+        base_urls=BaseUrls(settings.public_url, settings.scoring_public_url, settings.scoring_port),
         health=Health(sessions),
         workspaces=Workspaces(sessions),
         uploads=uploads,

@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from control_plane.resources.error_body import refusal
+from control_plane.web.error_response import platform_error_response
 from modelyard.core.errors import ResourceNotFound
 
 _NAMESPACE = "Microsoft.MachineLearningServices"
@@ -38,7 +38,9 @@ class ArmPaths:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             if "\0" in scope["path"]:
-                await refusal(ResourceNotFound("the path holds a character that no name has"))(scope, receive, send)
+                await platform_error_response(ResourceNotFound("the path holds a character that no name has"))(
+                    scope, receive, send
+                )
                 return
             scope = {**scope, "path": canonical_path(scope["path"])}
         await self._app(scope, receive, send)

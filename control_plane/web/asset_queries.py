@@ -19,10 +19,10 @@ def _list_view(list_view_type: _View = ListView.ACTIVE_ONLY) -> ListView:
         raise InvalidRequest(f"listViewType is one of {known}, not {list_view_type!r}", target="listViewType") from None
 
 
-AskedView = Annotated[ListView, Depends(_list_view)]
+RequestedView = Annotated[ListView, Depends(_list_view)]
 
 
-def _version_query(view: AskedView, order_by: _Order = "createdtime desc") -> VersionQuery:
+def _version_query(view: RequestedView, order_by: _Order = "createdtime desc") -> VersionQuery:
     words = order_by.lower().split()
     if words not in (["createdtime", "desc"], ["createdtime", "asc"], ["createdtime"]):
         raise InvalidRequest(
@@ -31,4 +31,4 @@ def _version_query(view: AskedView, order_by: _Order = "createdtime desc") -> Ve
     return VersionQuery(view, oldest_first=words[-1] != "desc")
 
 
-AskedVersions = Annotated[VersionQuery, Depends(_version_query)]
+RequestedVersions = Annotated[VersionQuery, Depends(_version_query)]

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from control_plane.resources.error_body import refusal
+from control_plane.web.error_response import platform_error_response
 from modelyard.core.adapters.secret_box import token_matches
 from modelyard.core.db.rows import AdminTokenRow, BatchEndpointRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
@@ -26,7 +26,7 @@ _REREAD_SECONDS = 5.0
 _MOST_REMEMBERED = 256
 
 
-class AdminGate:
+class TokenVerifier:
     """Checks admin tokens. Slow digests are computed once for each token; a replaced token is out within seconds."""
 
     def __init__(self, sessions: Sessions) -> None:
@@ -79,10 +79,10 @@ def _fingerprint(token: str) -> bytes:
     return hashlib.sha256(token.encode(errors="surrogateescape")).digest()
 
 
-class Admission:
+class AuthenticationMiddleware:
     """The layer that asks the gate, before a body is read or a route is looked up."""
 
-    def __init__(self, app: ASGIApp, gate: AdminGate) -> None:
+    def __init__(self, app: ASGIApp, gate: TokenVerifier) -> None:
         self._app = app
         self._gate = gate
 
@@ -98,7 +98,7 @@ class Admission:
             return
         else:
             reason = "the token is not this platform's admin token: check MODELYARD_TOKEN"
-        await refusal(Unauthorized(reason))(scope, receive, send)
+        await platform_error_response(Unauthorized(reason))(scope, receive, send)
 
     async def _admits(self, token: str) -> bool:
         known = self._gate.verdict(token)

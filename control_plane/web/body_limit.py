@@ -3,7 +3,7 @@
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from control_plane.resources.error_body import refusal
+from control_plane.web.error_response import platform_error_response
 from modelyard.core.errors import PayloadTooLarge
 
 LARGEST_JSON_BYTES = 1 << 20
@@ -22,7 +22,7 @@ class BodyLimit:
         messages = await self._read(scope, receive)
         if messages is None:
             sentence = f"the body is over {self._largest} bytes; files go through startPendingUpload"
-            await refusal(PayloadTooLarge(sentence))(scope, receive, send)
+            await platform_error_response(PayloadTooLarge(sentence))(scope, receive, send)
             return
         await self._app(_as_json(scope), _replay(messages, receive), send)
 

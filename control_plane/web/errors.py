@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from control_plane.resources.error_body import error_response, refusal
+from control_plane.web.error_response import error_response, platform_error_response
 from modelyard.core.errors import Conflict, InvalidRequest, PlatformError, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ _SENTENCES = {
 _SERVER_FAULT = 500
 
 
-class Failures:
+class ErrorMiddleware:
     """The outermost layer: also gives every answer its x-ms-request-id."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -62,7 +62,7 @@ def _response(error: Exception, scope: Scope, request_id: str) -> Response:
     if known is not None:
         if known.status >= _SERVER_FAULT:
             _log.warning("%s %s: %s", scope["method"], scope["path"], error)
-        return refusal(known)
+        return platform_error_response(known)
     _log.error("%s %s failed, request %s", scope["method"], scope["path"], request_id, exc_info=error)
     sentence = f"something went wrong in the platform; its log has the details under {request_id}"
     return error_response(_SERVER_FAULT, "InternalServerError", sentence)

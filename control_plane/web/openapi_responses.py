@@ -19,11 +19,11 @@ _REASONS = {
 }
 
 
-def refusals(*statuses: HTTPStatus) -> Responses:
+def error_responses(*statuses: HTTPStatus) -> Responses:
     return {int(status): {"model": ErrorBody, "description": _REASONS[status]} for status in statuses}
 
 
-USUAL_REFUSALS = refusals(
+COMMON_ERRORS = error_responses(
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.NOT_FOUND,
@@ -31,8 +31,8 @@ USUAL_REFUSALS = refusals(
     HTTPStatus.INTERNAL_SERVER_ERROR,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
-CONFLICTS = refusals(HTTPStatus.CONFLICT)
-SIGNED_REFUSALS = refusals(
+CONFLICT_ERRORS = error_responses(HTTPStatus.CONFLICT)
+SIGNED_URL_ERRORS = error_responses(
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.FORBIDDEN,
     HTTPStatus.NOT_FOUND,
@@ -41,4 +41,4 @@ SIGNED_REFUSALS = refusals(
     HTTPStatus.INTERNAL_SERVER_ERROR,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
-OPEN_REFUSALS = refusals(HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
+PUBLIC_ERRORS = error_responses(HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import Response
 
 from control_plane.resources.operations.operation import Operation
-from control_plane.resources.urls import Links
+from control_plane.resources.urls import ResourceUrls
 
 # Whole seconds: clients take a missing or zero pause for "half a minute".
 _PAUSE = "1"
@@ -25,17 +25,17 @@ OPERATION_ACCEPTED: dict[str, Any] = {
 }
 
 
-def announce(response: Response, operation: Operation, links: Links) -> None:
+def announce(response: Response, operation: Operation, urls: ResourceUrls) -> None:
     where = (operation.subscription, operation.location, operation.id)
-    response.headers["Azure-AsyncOperation"] = links.operation(*where)
+    response.headers["Azure-AsyncOperation"] = urls.operation(*where)
     response.headers["Retry-After"] = _PAUSE
     response.headers["x-ms-async-operation-timeout"] = "PT1H"
 
 
-def accepted(operation: Operation, links: Links) -> Response:
+def accepted(operation: Operation, urls: ResourceUrls) -> Response:
     """The answer to a DELETE or POST that began an operation."""
     response = Response(status_code=202)
-    announce(response, operation, links)
+    announce(response, operation, urls)
     where = (operation.subscription, operation.location, operation.id)
-    response.headers["Location"] = links.operation_result(*where)
+    response.headers["Location"] = urls.operation_result(*where)
     return response

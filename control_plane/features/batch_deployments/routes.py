@@ -14,16 +14,18 @@ from control_plane.features.batch_deployments.schemas import (
 )
 from control_plane.features.batch_deployments.service import BatchDeployments
 from control_plane.features.batch_endpoints.routes import ENDPOINT
-from control_plane.features.workspaces.routes import AskedWorkspace
-from control_plane.resources.paging import ListBody, NextLink, RequestPage
-from control_plane.resources.urls import Links, RequestLinks
-from control_plane.web.openapi_responses import CONFLICTS, USUAL_REFUSALS
+from control_plane.features.workspaces.routes import RequestedWorkspace
+from control_plane.resources.paging import ListBody
+from control_plane.resources.urls import ResourceUrls
+from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_HEADERS, announce
+from control_plane.web.paging import NextLink, RequestedPage
+from control_plane.web.urls import RequestUrls
 
 _DEPLOYMENTS = ENDPOINT + "/deployments"
 DEPLOYMENT = _DEPLOYMENTS + "/{deployment}"
 
-router = APIRouter(tags=["batchDeployments"], responses=USUAL_REFUSALS)
+router = APIRouter(tags=["batchDeployments"], responses=COMMON_ERRORS)
 
 
 def _service(request: Request) -> BatchDeployments:
@@ -36,71 +38,71 @@ Service = Annotated[BatchDeployments, Depends(_service)]
 
 @router.get(_DEPLOYMENTS, response_model_exclude_none=True)
 def list_batch_deployments(
-    path: AskedWorkspace,
+    path: RequestedWorkspace,
     endpoint: str,
-    page: RequestPage,
+    page: RequestedPage,
     next_link: NextLink,
-    links: RequestLinks,
+    urls: RequestUrls,
     deployments: Service,
 ) -> ListBody[BatchDeploymentBody]:
     found = deployments.list(path, endpoint, page)
-    bodies = [BatchDeploymentBody.of(deployment, links) for deployment in found.items]
+    bodies = [BatchDeploymentBody.of(deployment, urls) for deployment in found.items]
     return ListBody(value=bodies, next_link=next_link if found.has_more else None)
 
 
 @router.get(DEPLOYMENT, response_model_exclude_none=True)
 def get_batch_deployment(
-    path: AskedWorkspace, endpoint: str, deployment: str, links: RequestLinks, deployments: Service
+    path: RequestedWorkspace, endpoint: str, deployment: str, urls: RequestUrls, deployments: Service
 ) -> BatchDeploymentBody:
-    return BatchDeploymentBody.of(deployments.get(path, endpoint, deployment), links)
+    return BatchDeploymentBody.of(deployments.get(path, endpoint, deployment), urls)
 
 
 @router.put(
     DEPLOYMENT,
     response_model_exclude_none=True,
     responses={
-        **CONFLICTS,
+        **CONFLICT_ERRORS,
         200: {"headers": OPERATION_HEADERS},
         201: {"model": BatchDeploymentBody, "description": "Being created.", "headers": OPERATION_HEADERS},
     },
 )
 def put_batch_deployment(
-    path: AskedWorkspace,
+    path: RequestedWorkspace,
     endpoint: str,
     deployment: str,
     body: BatchDeploymentRequest,
     response: Response,
-    links: RequestLinks,
+    urls: RequestUrls,
     deployments: Service,
 ) -> BatchDeploymentBody:
     """Create or replace a deployment. Where only settings differ, the next job has them and nothing is built."""
     put, is_new = deployments.put(path, endpoint, deployment, body.wish())
     response.status_code = 201 if is_new else 200
-    return _announced(put, response, links)
+    return _announced(put, response, urls)
 
 
-@router.patch(DEPLOYMENT, response_model_exclude_none=True, responses=CONFLICTS)
+@router.patch(DEPLOYMENT, response_model_exclude_none=True, responses=CONFLICT_ERRORS)
 def patch_batch_deployment(
-    path: AskedWorkspace,
+    path: RequestedWorkspace,
     endpoint: str,
     deployment: str,
     body: BatchDeploymentPatchRequest,
-    links: RequestLinks,
+    urls: RequestUrls,
     deployments: Service,
 ) -> BatchDeploymentBody:
     """Tag, describe, or change settings."""
-    return BatchDeploymentBody.of(deployments.patch(path, endpoint, deployment, body.patch()), links)
+    return BatchDeploymentBody.of(deployments.patch(path, endpoint, deployment, body.patch()), urls)
 
 
 @router.delete(DEPLOYMENT, response_class=Response, responses={204: {"description": "It was not there."}})
-def delete_batch_deployment(path: AskedWorkspace, endpoint: str, deployment: str, deployments: Service) -> Response:
+def delete_batch_deployment(path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service) -> Response:
     """Its jobs stay, and those under way go on to their end."""
     return Response(status_code=200 if deployments.delete(path, endpoint, deployment) else 204)
 
 
 @router.post(DEPLOYMENT + "/getLogs")
 def get_build_log(
-    path: AskedWorkspace, endpoint: str, deployment: str, deployments: Service, body: BuildLogRequest | None = None
+    path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service, body: BuildLogRequest | None = None
 ) -> BuildLogBody:
     """The log of its builds."""
     asked = body or BuildLogRequest()
@@ -108,7 +110,7 @@ def get_build_log(
     return BuildLogBody(content=deployments.build_log(path, endpoint, deployment, asked.tail))
 
 
-def _announced(deployment: Deployment, response: Response, links: Links) -> BatchDeploymentBody:
+def _announced(deployment: Deployment, response: Response, urls: ResourceUrls) -> BatchDeploymentBody:
     if deployment.operation is not None and not deployment.state.is_final:
-        announce(response, deployment.operation, links)
-    return BatchDeploymentBody.of(deployment, links)
+        announce(response, deployment.operation, urls)
+    return BatchDeploymentBody.of(deployment, urls)

@@ -11,7 +11,7 @@ from control_plane.resources.arm_body import ArmBody, Document, Texts
 from control_plane.resources.endpoints.schemas import operation_uri, users_own
 from control_plane.resources.error_body import ErrorDetail
 from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
-from control_plane.resources.urls import Links
+from control_plane.resources.urls import ResourceUrls
 from modelyard.core.domain.batch import BatchSettings
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.names import check_asset_name
@@ -127,7 +127,7 @@ class BatchDeploymentBody(Resource):
     properties: BatchDeploymentProperties
 
     @classmethod
-    def of(cls, deployment: Deployment, links: Links) -> "BatchDeploymentBody":
+    def of(cls, deployment: Deployment, urls: ResourceUrls) -> "BatchDeploymentBody":
         spec, failure = deployment.spec, deployment.failure
         settings: dict[str, Any] = settings_fields(deployment.settings)
         workspace_id = deployment.endpoint_id.rpartition("/batchEndpoints/")[0]
@@ -146,7 +146,7 @@ class BatchDeploymentBody(Resource):
                 compute=f"{workspace_id}/computes/{deployment.body.get('compute', LOCAL)}",
                 resources=Resources(instance_count=deployment.settings.instance_count),
                 description=deployment.description,
-                properties={**deployment.properties, **operation_uri(deployment.operation, links)},
+                properties={**deployment.properties, **operation_uri(deployment.operation, urls)},
                 provisioning_state=deployment.state,
                 provisioning_error=ErrorDetail(code=failure.code, message=failure.message) if failure else None,
             ),

@@ -5,17 +5,12 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from control_plane.features.batch_deployments import repository
-from control_plane.features.batch_deployments.deployment import (
-    Deployment,
-    DeploymentPatch,
-    DeploymentWish,
-    needs_build,
-)
+from control_plane.features.batch_deployments.deployment import Deployment, DeploymentPatch, DeploymentWish, needs_build
 from control_plane.features.batch_endpoints.endpoint import Endpoint
 from control_plane.features.batch_endpoints.repository import find_own_for_change, get_endpoint, lock_endpoint
 from control_plane.features.workspaces.repository import get_workspace
 from control_plane.resources.deployments.references import resolve
-from control_plane.resources.paging import Page, Slice
+from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.unit_of_work import Sessions, UnitOfWork, transaction
@@ -34,10 +29,10 @@ class BatchDeployments:
         with transaction(self._sessions) as work:
             return repository.get_deployment(work.session, _endpoint(work.session, path, endpoint), name.lower())
 
-    def list(self, path: WorkspacePath, endpoint: str, page: Page) -> Slice[Deployment]:
+    def list(self, path: WorkspacePath, endpoint: str, page: Page) -> PageResult[Deployment]:
         with transaction(self._sessions) as work:
             found = repository.list_deployments(work.session, _endpoint(work.session, path, endpoint), page)
-            return Slice.of(found, page)
+            return PageResult.of(found, page)
 
     def put(self, path: WorkspacePath, endpoint: str, name: str, wish: DeploymentWish) -> tuple[Deployment, bool]:
         """The deployment, and whether it is new."""

@@ -7,7 +7,7 @@ from control_plane.resources.arm_body import ArmBody, Document, Texts
 from control_plane.resources.endpoints.credentials import AuthMode
 from control_plane.resources.endpoints.schemas import PresetKeys, operation_uri, users_own
 from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
-from control_plane.resources.urls import Links
+from control_plane.resources.urls import ResourceUrls
 
 
 class Defaults(ArmBody):
@@ -86,7 +86,7 @@ class BatchEndpointBody(Resource):
     properties: BatchEndpointProperties
 
     @classmethod
-    def of(cls, endpoint: Endpoint, links: Links) -> "BatchEndpointBody":
+    def of(cls, endpoint: Endpoint, urls: ResourceUrls) -> "BatchEndpointBody":
         return cls(
             id=endpoint.arm_id,
             name=endpoint.name,
@@ -99,8 +99,8 @@ class BatchEndpointBody(Resource):
             properties=BatchEndpointProperties(
                 auth_mode=endpoint.auth_mode,
                 description=endpoint.description,
-                properties={**endpoint.properties, **operation_uri(endpoint.operation, links)},
-                scoring_uri=links.batch_scoring_uri(endpoint.name),
+                properties={**endpoint.properties, **operation_uri(endpoint.operation, urls)},
+                scoring_uri=urls.batch_scoring_uri(endpoint.name),
                 defaults=Defaults(deployment_name=endpoint.default_deployment),
                 provisioning_state=endpoint.state,
             ),

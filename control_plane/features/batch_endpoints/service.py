@@ -6,7 +6,7 @@ from control_plane.features.batch_endpoints import repository
 from control_plane.features.batch_endpoints.endpoint import Endpoint, EndpointPatch, EndpointWish
 from control_plane.features.workspaces.repository import get_workspace
 from control_plane.resources.endpoints.credentials import EndpointKeys
-from control_plane.resources.paging import Page, Slice
+from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.adapters.secret_box import SecretBox
 from modelyard.core.db.unit_of_work import Sessions, transaction
@@ -23,9 +23,9 @@ class BatchEndpoints:
         with transaction(self._sessions) as work:
             return repository.get_endpoint(work.session, get_workspace(work.session, path), name.lower())
 
-    def list(self, path: WorkspacePath, page: Page) -> Slice[Endpoint]:
+    def list(self, path: WorkspacePath, page: Page) -> PageResult[Endpoint]:
         with transaction(self._sessions) as work:
-            return Slice.of(repository.list_endpoints(work.session, get_workspace(work.session, path), page), page)
+            return PageResult.of(repository.list_endpoints(work.session, get_workspace(work.session, path), page), page)
 
     def put(self, path: WorkspacePath, name: str, wish: EndpointWish) -> tuple[Endpoint, bool]:
         """The endpoint, and whether it is new."""

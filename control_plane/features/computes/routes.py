@@ -6,14 +6,15 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from control_plane.features.computes.schemas import ComputeBody, ComputeRequest
 from control_plane.features.computes.service import Computes
-from control_plane.features.workspaces.routes import WORKSPACE, AskedWorkspace
-from control_plane.resources.paging import ListBody, NextLink, RequestPage
-from control_plane.web.openapi_responses import CONFLICTS, USUAL_REFUSALS
+from control_plane.features.workspaces.routes import WORKSPACE, RequestedWorkspace
+from control_plane.resources.paging import ListBody
+from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
+from control_plane.web.paging import NextLink, RequestedPage
 
 _COMPUTES = WORKSPACE + "/computes"
 _COMPUTE = _COMPUTES + "/{name}"
 
-router = APIRouter(tags=["computes"], responses=USUAL_REFUSALS)
+router = APIRouter(tags=["computes"], responses=COMMON_ERRORS)
 
 
 def _service(request: Request) -> Computes:
@@ -26,7 +27,7 @@ Service = Annotated[Computes, Depends(_service)]
 
 @router.get(_COMPUTES, response_model_exclude_none=True)
 def list_computes(
-    path: AskedWorkspace, page: RequestPage, next_link: NextLink, computes: Service
+    path: RequestedWorkspace, page: RequestedPage, next_link: NextLink, computes: Service
 ) -> ListBody[ComputeBody]:
     found = computes.list(path, page)
     bodies = [ComputeBody.of(compute) for compute in found.items]
@@ -34,7 +35,7 @@ def list_computes(
 
 
 @router.get(_COMPUTE, response_model_exclude_none=True)
-def get_compute(path: AskedWorkspace, name: str, computes: Service) -> ComputeBody:
+def get_compute(path: RequestedWorkspace, name: str, computes: Service) -> ComputeBody:
     """`local` is always there."""
     return ComputeBody.of(computes.get(path, name))
 
@@ -43,7 +44,7 @@ def get_compute(path: AskedWorkspace, name: str, computes: Service) -> ComputeBo
     _COMPUTE, response_model_exclude_none=True, responses={201: {"model": ComputeBody, "description": "Recorded."}}
 )
 def put_compute(
-    path: AskedWorkspace, name: str, body: ComputeRequest, response: Response, computes: Service
+    path: RequestedWorkspace, name: str, body: ComputeRequest, response: Response, computes: Service
 ) -> ComputeBody:
     """Record a compute. Whatever it says, this platform's workers do the work."""
     compute, is_new = computes.put(path, name, body.location, body.body())
@@ -51,6 +52,8 @@ def put_compute(
     return ComputeBody.of(compute)
 
 
-@router.delete(_COMPUTE, response_class=Response, responses={**CONFLICTS, 204: {"description": "It was not there."}})
-def delete_compute(path: AskedWorkspace, name: str, computes: Service) -> Response:
+@router.delete(
+    _COMPUTE, response_class=Response, responses={**CONFLICT_ERRORS, 204: {"description": "It was not there."}}
+)
+def delete_compute(path: RequestedWorkspace, name: str, computes: Service) -> Response:
     return Response(status_code=200 if computes.delete(path, name) else 204)

@@ -6,7 +6,7 @@ from typing import Any
 from control_plane.features.computes import repository
 from control_plane.features.computes.compute import LOCAL, Compute, local_compute
 from control_plane.features.workspaces.repository import get_workspace
-from control_plane.resources.paging import Page, Slice
+from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.names import check_asset_name
@@ -29,15 +29,15 @@ class Computes:
             )
         return found
 
-    def list(self, path: WorkspacePath, page: Page) -> Slice[Compute]:
+    def list(self, path: WorkspacePath, page: Page) -> PageResult[Compute]:
         """The recorded ones, and the one that is always there on the first page."""
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
             found = list(repository.list_computes(work.session, workspace, page))
             is_recorded = repository.find_compute(work.session, workspace, LOCAL) is not None
-        more = Slice.of(found, page)
+        more = PageResult.of(found, page)
         always = [] if is_recorded or page.skip else [local_compute(workspace)]
-        return Slice([*always, *more.items], more.has_more)
+        return PageResult([*always, *more.items], more.has_more)
 
     def put(
         self, path: WorkspacePath, name: str, location: str | None, body: Mapping[str, Any]

@@ -8,7 +8,7 @@ from control_plane.features.workspaces.repository import get_workspace
 from control_plane.resources.assets.asset import VersionQuery
 from control_plane.resources.assets.repository import DATA
 from control_plane.resources.assets.service import Containers
-from control_plane.resources.paging import Page, Slice
+from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.uploads.upload import UploadReference, stored_uri
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.db.rows import DataRow, DataVersionRow
@@ -30,10 +30,10 @@ class Data(Containers[DataRow, DataVersionRow]):
 
     # Versions.
 
-    def list_versions(self, path: WorkspacePath, name: str, query: VersionQuery, page: Page) -> Slice[DataVersion]:
+    def list_versions(self, path: WorkspacePath, name: str, query: VersionQuery, page: Page) -> PageResult[DataVersion]:
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
-            return Slice.of(repository.list_versions(work.session, workspace, name, query, page), page)
+            return PageResult.of(repository.list_versions(work.session, workspace, name, query, page), page)
 
     def get_version(self, path: WorkspacePath, name: str, version: str) -> DataVersion:
         with transaction(self._sessions) as work:

@@ -11,20 +11,21 @@ from control_plane.features.environments.schemas import (
     EnvironmentVersionRequest,
 )
 from control_plane.features.environments.service import Environments
-from control_plane.features.workspaces.routes import WORKSPACE, AskedWorkspace
+from control_plane.features.workspaces.routes import WORKSPACE, RequestedWorkspace
 from control_plane.resources.assets.schemas import ContainerBody, ContainerRequest
-from control_plane.resources.paging import ListBody, NextLink, RequestPage
-from control_plane.resources.urls import RequestLinks
-from control_plane.web.asset_queries import AskedVersions, AskedView
-from control_plane.web.openapi_responses import CONFLICTS, USUAL_REFUSALS
+from control_plane.resources.paging import ListBody
+from control_plane.web.asset_queries import RequestedVersions, RequestedView
+from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_ACCEPTED, accepted
+from control_plane.web.paging import NextLink, RequestedPage
+from control_plane.web.urls import RequestUrls
 
 _ENVIRONMENTS = WORKSPACE + "/environments"
 _ENVIRONMENT = _ENVIRONMENTS + "/{name}"
 _VERSIONS = _ENVIRONMENT + "/versions"
 _VERSION = _VERSIONS + "/{version}"
 
-router = APIRouter(tags=["environments"], responses=USUAL_REFUSALS)
+router = APIRouter(tags=["environments"], responses=COMMON_ERRORS)
 
 
 def _service(request: Request) -> Environments:
@@ -37,7 +38,7 @@ Service = Annotated[Environments, Depends(_service)]
 
 @router.get(_ENVIRONMENTS, response_model_exclude_none=True)
 def list_environments(
-    path: AskedWorkspace, view: AskedView, page: RequestPage, next_link: NextLink, environments: Service
+    path: RequestedWorkspace, view: RequestedView, page: RequestedPage, next_link: NextLink, environments: Service
 ) -> ListBody[ContainerBody]:
     found = environments.list(path, view, page)
     bodies = [ContainerBody.of(container, KIND) for container in found.items]
@@ -45,7 +46,7 @@ def list_environments(
 
 
 @router.get(_ENVIRONMENT, response_model_exclude_none=True)
-def get_environment(path: AskedWorkspace, name: str, environments: Service) -> ContainerBody:
+def get_environment(path: RequestedWorkspace, name: str, environments: Service) -> ContainerBody:
     return ContainerBody.of(environments.get(path, name), KIND)
 
 
@@ -53,7 +54,7 @@ def get_environment(path: AskedWorkspace, name: str, environments: Service) -> C
     _ENVIRONMENT, response_model_exclude_none=True, responses={201: {"model": ContainerBody, "description": "Created."}}
 )
 def put_environment(
-    path: AskedWorkspace, name: str, body: ContainerRequest, response: Response, environments: Service
+    path: RequestedWorkspace, name: str, body: ContainerRequest, response: Response, environments: Service
 ) -> ContainerBody:
     container, is_new = environments.put(path, name, body.properties.described())
     response.status_code = 201 if is_new else 200
@@ -61,19 +62,19 @@ def put_environment(
 
 
 @router.delete(
-    _ENVIRONMENT, response_class=Response, responses={**CONFLICTS, 204: {"description": "It was not there."}}
+    _ENVIRONMENT, response_class=Response, responses={**CONFLICT_ERRORS, 204: {"description": "It was not there."}}
 )
-def delete_environment(path: AskedWorkspace, name: str, environments: Service) -> Response:
+def delete_environment(path: RequestedWorkspace, name: str, environments: Service) -> Response:
     """With all its versions, unless a deployment uses one of them."""
     return Response(status_code=200 if environments.delete(path, name) else 204)
 
 
 @router.get(_VERSIONS, response_model_exclude_none=True)
 def list_environment_versions(
-    path: AskedWorkspace,
+    path: RequestedWorkspace,
     name: str,
-    query: AskedVersions,
-    page: RequestPage,
+    query: RequestedVersions,
+    page: RequestedPage,
     next_link: NextLink,
     environments: Service,
 ) -> ListBody[EnvironmentVersionBody]:
@@ -85,7 +86,7 @@ def list_environment_versions(
 
 @router.get(_VERSION, response_model_exclude_none=True)
 def get_environment_version(
-    path: AskedWorkspace, name: str, version: str, environments: Service
+    path: RequestedWorkspace, name: str, version: str, environments: Service
 ) -> EnvironmentVersionBody:
     return EnvironmentVersionBody.of(environments.get_version(path, name, version))
 
@@ -93,10 +94,10 @@ def get_environment_version(
 @router.put(
     _VERSION,
     response_model_exclude_none=True,
-    responses={**CONFLICTS, 201: {"model": EnvironmentVersionBody, "description": "Registered."}},
+    responses={**CONFLICT_ERRORS, 201: {"model": EnvironmentVersionBody, "description": "Registered."}},
 )
 def put_environment_version(
-    path: AskedWorkspace,
+    path: RequestedWorkspace,
     name: str,
     version: str,
     body: EnvironmentVersionRequest,
@@ -108,13 +109,15 @@ def put_environment_version(
     return EnvironmentVersionBody.of(found)
 
 
-@router.delete(_VERSION, response_class=Response, responses={**CONFLICTS, 204: {"description": "It was not there."}})
-def delete_environment_version(path: AskedWorkspace, name: str, version: str, environments: Service) -> Response:
+@router.delete(
+    _VERSION, response_class=Response, responses={**CONFLICT_ERRORS, 204: {"description": "It was not there."}}
+)
+def delete_environment_version(path: RequestedWorkspace, name: str, version: str, environments: Service) -> Response:
     return Response(status_code=200 if environments.delete_version(path, name, version) else 204)
 
 
 @router.get(WORKSPACE + "/builtEnvironments", response_model_exclude_none=True)
-def list_built_environments(path: AskedWorkspace, environments: Service) -> ListBody[BuiltEnvironmentBody]:
+def list_built_environments(path: RequestedWorkspace, environments: Service) -> ListBody[BuiltEnvironmentBody]:
     """The environments on the platform's disk, whoever asked for them. An extension of Modelyard."""
     return ListBody(value=[BuiltEnvironmentBody.of(built) for built in environments.built(path)])
 
@@ -122,6 +125,6 @@ def list_built_environments(path: AskedWorkspace, environments: Service) -> List
 @router.post(
     WORKSPACE + "/pruneEnvironments", status_code=202, response_class=Response, responses={202: OPERATION_ACCEPTED}
 )
-def prune_environments(path: AskedWorkspace, links: RequestLinks, environments: Service) -> Response:
+def prune_environments(path: RequestedWorkspace, urls: RequestUrls, environments: Service) -> Response:
     """Remove the built environments that no deployment uses. An extension of Modelyard."""
-    return accepted(environments.prune(path), links)
+    return accepted(environments.prune(path), urls)

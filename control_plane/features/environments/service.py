@@ -16,7 +16,7 @@ from control_plane.resources.assets.asset import VersionQuery
 from control_plane.resources.assets.repository import ENVIRONMENTS
 from control_plane.resources.assets.service import Containers
 from control_plane.resources.operations.operation import Operation, OperationKind
-from control_plane.resources.paging import Page, Slice
+from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.rows import EnvironmentRow, EnvironmentVersionRow
@@ -39,10 +39,10 @@ class Environments(Containers[EnvironmentRow, EnvironmentVersionRow]):
 
     def list_versions(
         self, path: WorkspacePath, name: str, query: VersionQuery, page: Page
-    ) -> Slice[EnvironmentVersion]:
+    ) -> PageResult[EnvironmentVersion]:
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
-            return Slice.of(repository.list_versions(work.session, workspace, name, query, page), page)
+            return PageResult.of(repository.list_versions(work.session, workspace, name, query, page), page)
 
     def get_version(self, path: WorkspacePath, name: str, version: str) -> EnvironmentVersion:
         with transaction(self._sessions) as work:

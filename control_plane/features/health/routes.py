@@ -6,10 +6,10 @@ from fastapi import APIRouter, Depends, Request
 
 from control_plane.features.health.schemas import CloudBody, HealthBody
 from control_plane.features.health.service import Health
-from control_plane.resources.urls import RequestLinks
-from control_plane.web.openapi_responses import OPEN_REFUSALS
+from control_plane.web.openapi_responses import PUBLIC_ERRORS
+from control_plane.web.urls import RequestUrls
 
-router = APIRouter(tags=["health"], responses=OPEN_REFUSALS)
+router = APIRouter(tags=["health"], responses=PUBLIC_ERRORS)
 
 
 def _service(request: Request) -> Health:
@@ -31,6 +31,6 @@ def get_readiness(health: Annotated[Health, Depends(_service)]) -> HealthBody:
 
 
 @router.get("/metadata/endpoints")
-def get_cloud_metadata(links: RequestLinks) -> list[CloudBody]:
+def get_cloud_metadata(urls: RequestUrls) -> list[CloudBody]:
     """For ARM_CLOUD_METADATA_URL: lets Azure's own tools take this platform for a cloud."""
-    return [CloudBody.at(links.control)]
+    return [CloudBody.at(urls.control)]

@@ -11,12 +11,14 @@ from control_plane.features.jobs.job import Job, JobQuery
 from control_plane.features.jobs.schemas import JobBody, JobFileBody, JobPatchRequest, SubmissionRequest
 from control_plane.features.jobs.service import Jobs
 from control_plane.features.jobs.submission import Submissions
-from control_plane.features.workspaces.routes import WORKSPACE, AskedWorkspace
+from control_plane.features.workspaces.routes import WORKSPACE, RequestedWorkspace
 from control_plane.resources.assets.asset import ListView
-from control_plane.resources.paging import ListBody, NextLink, RequestPage, Slice
-from control_plane.resources.urls import Links, RequestLinks
-from control_plane.web.asset_queries import AskedView
-from control_plane.web.openapi_responses import CONFLICTS, SIGNED_REFUSALS, USUAL_REFUSALS
+from control_plane.resources.paging import ListBody, PageResult
+from control_plane.resources.urls import ResourceUrls
+from control_plane.web.asset_queries import RequestedView
+from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS, SIGNED_URL_ERRORS
+from control_plane.web.paging import NextLink, RequestedPage
+from control_plane.web.urls import RequestUrls
 from modelyard.core.domain.job_files import DATASTORES
 from modelyard.core.domain.lifecycle import JobState
 from modelyard.core.errors import InvalidRequest
@@ -25,8 +27,8 @@ _SCORING = "/batch/{endpoint}/jobs"
 _JOBS = WORKSPACE + "/jobs"
 _JOB = _JOBS + "/{job}"
 
-router = APIRouter(tags=["jobs"], responses=USUAL_REFUSALS)
-stored_files = APIRouter(tags=["jobs"], responses=SIGNED_REFUSALS)
+router = APIRouter(tags=["jobs"], responses=COMMON_ERRORS)
+stored_files = APIRouter(tags=["jobs"], responses=SIGNED_URL_ERRORS)
 
 
 def _service(request: Request) -> Jobs:
@@ -40,37 +42,39 @@ def _submissions(request: Request) -> Submissions:
 
 
 Service = Annotated[Jobs, Depends(_service)]
-Door = Annotated[Submissions, Depends(_submissions)]
+SubmissionService = Annotated[Submissions, Depends(_submissions)]
 
 
 @router.post(
     _SCORING,
     status_code=201,
     response_model_exclude_none=True,
-    responses={**CONFLICTS, 200: {"model": JobBody, "description": "The same request had begun it before."}},
+    responses={**CONFLICT_ERRORS, 200: {"model": JobBody, "description": "The same request had begun it before."}},
 )
 def submit_job(
     endpoint: str,
     body: SubmissionRequest,
     response: Response,
-    links: RequestLinks,
-    submissions: Door,
+    urls: RequestUrls,
+    submissions: SubmissionService,
     deployment: Annotated[str | None, Header(alias="azureml-model-deployment")] = None,
     request_id: Annotated[str | None, Header(alias="repeatability_request-id")] = None,
 ) -> JobBody:
     """Begin a job. The bearer is the admin token or one of the endpoint's keys."""
     job, is_new = submissions.submit(endpoint, deployment, body.wish(), request_id)
     response.status_code = 201 if is_new else 200
-    return JobBody.of(job, links)
+    return JobBody.of(job, urls)
 
 
 @router.get(_SCORING + "/{job}", response_model_exclude_none=True)
-def get_submitted_job(endpoint: str, job: str, links: RequestLinks, submissions: Door, jobs: Service) -> JobBody:
-    return _whole(submissions.get(endpoint, job), links, jobs)
+def get_submitted_job(
+    endpoint: str, job: str, urls: RequestUrls, submissions: SubmissionService, jobs: Service
+) -> JobBody:
+    return _whole(submissions.get(endpoint, job), urls, jobs)
 
 
 def _query(
-    view: AskedView,
+    view: RequestedView,
     status: str | None = None,
     endpoint: str | None = None,
     deployment: str | None = None,
@@ -85,61 +89,61 @@ def _query(
 
 @router.get(_JOBS, response_model_exclude_none=True)
 def list_jobs(
-    path: AskedWorkspace,
+    path: RequestedWorkspace,
     query: Annotated[JobQuery, Depends(_query)],
-    page: RequestPage,
+    page: RequestedPage,
     next_link: NextLink,
-    links: RequestLinks,
+    urls: RequestUrls,
     jobs: Service,
 ) -> ListBody[JobBody]:
     """The newest first."""
-    return _listed(jobs.list(path, query, page), links, next_link)
+    return _listed(jobs.list(path, query, page), urls, next_link)
 
 
 @router.get(ENDPOINT + "/jobs", response_model_exclude_none=True)
 def list_jobs_of_endpoint(
-    path: AskedWorkspace, endpoint: str, page: RequestPage, next_link: NextLink, links: RequestLinks, jobs: Service
+    path: RequestedWorkspace, endpoint: str, page: RequestedPage, next_link: NextLink, urls: RequestUrls, jobs: Service
 ) -> ListBody[JobBody]:
     """The newest first."""
-    return _listed(jobs.of_endpoint(path, endpoint, None, page), links, next_link)
+    return _listed(jobs.of_endpoint(path, endpoint, None, page), urls, next_link)
 
 
 @router.get(DEPLOYMENT + "/jobs", response_model_exclude_none=True)
 def list_jobs_of_deployment(
-    path: AskedWorkspace,
+    path: RequestedWorkspace,
     endpoint: str,
     deployment: str,
-    page: RequestPage,
+    page: RequestedPage,
     next_link: NextLink,
-    links: RequestLinks,
+    urls: RequestUrls,
     jobs: Service,
 ) -> ListBody[JobBody]:
     """The newest first."""
-    return _listed(jobs.of_endpoint(path, endpoint, deployment, page), links, next_link)
+    return _listed(jobs.of_endpoint(path, endpoint, deployment, page), urls, next_link)
 
 
 @router.get(_JOB, response_model_exclude_none=True)
-def get_job(path: AskedWorkspace, job: str, links: RequestLinks, jobs: Service) -> JobBody:
-    return _whole(jobs.get(path, job), links, jobs)
+def get_job(path: RequestedWorkspace, job: str, urls: RequestUrls, jobs: Service) -> JobBody:
+    return _whole(jobs.get(path, job), urls, jobs)
 
 
 @router.patch(_JOB, response_model_exclude_none=True)
-def patch_job(path: AskedWorkspace, job: str, body: JobPatchRequest, links: RequestLinks, jobs: Service) -> JobBody:
+def patch_job(path: RequestedWorkspace, job: str, body: JobPatchRequest, urls: RequestUrls, jobs: Service) -> JobBody:
     """Archive, tag, or name for display."""
-    return JobBody.of(jobs.patch(path, job, body.patch()), links)
+    return JobBody.of(jobs.patch(path, job, body.patch()), urls)
 
 
-@router.post(_JOB + "/cancel", response_model_exclude_none=True, responses=CONFLICTS)
-def cancel_job(path: AskedWorkspace, job: str, links: RequestLinks, jobs: Service) -> JobBody:
+@router.post(_JOB + "/cancel", response_model_exclude_none=True, responses=CONFLICT_ERRORS)
+def cancel_job(path: RequestedWorkspace, job: str, urls: RequestUrls, jobs: Service) -> JobBody:
     """Ask it to stop. What was scored by then is kept."""
-    return JobBody.of(jobs.cancel(path, job), links)
+    return JobBody.of(jobs.cancel(path, job), urls)
 
 
 @router.get(_JOB + "/files", response_model_exclude_none=True)
-def list_job_files(path: AskedWorkspace, job: str, links: RequestLinks, jobs: Service) -> ListBody[JobFileBody]:
+def list_job_files(path: RequestedWorkspace, job: str, urls: RequestUrls, jobs: Service) -> ListBody[JobFileBody]:
     """What it has written so far, each file with a URL that is good for an hour. An extension of Modelyard."""
     found = jobs.files(path, job)
-    return ListBody(value=[JobFileBody.of(file, links.stored_file(file.key, query)) for file, query in found])
+    return ListBody(value=[JobFileBody.of(file, urls.stored_file(file.key, query)) for file, query in found])
 
 
 @stored_files.get(
@@ -153,10 +157,10 @@ def get_stored_file(path: str, request: Request, jobs: Service) -> StreamingResp
     return StreamingResponse(content, media_type="application/octet-stream")
 
 
-def _whole(job: Job, links: Links, jobs: Jobs) -> JobBody:
-    return JobBody.of(job, links, jobs.progress(job))
+def _whole(job: Job, urls: ResourceUrls, jobs: Jobs) -> JobBody:
+    return JobBody.of(job, urls, jobs.progress(job))
 
 
-def _listed(found: Slice[Job], links: Links, next_link: str) -> ListBody[JobBody]:
-    bodies = [JobBody.of(job, links) for job in found.items]
+def _listed(found: PageResult[Job], urls: ResourceUrls, next_link: str) -> ListBody[JobBody]:
+    bodies = [JobBody.of(job, urls) for job in found.items]
     return ListBody(value=bodies, next_link=next_link if found.has_more else None)

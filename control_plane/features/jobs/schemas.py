@@ -12,7 +12,7 @@ from control_plane.resources.arm_body import ArmBody, Document, Moment, Texts
 from control_plane.resources.datastore import StorePath
 from control_plane.resources.error_body import Error
 from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
-from control_plane.resources.urls import Links
+from control_plane.resources.urls import ResourceUrls
 from modelyard.core.domain.batch import InputKind
 from modelyard.core.errors import InvalidRequest
 
@@ -189,8 +189,8 @@ class JobBody(Resource):
     properties: JobProperties
 
     @classmethod
-    def of(cls, job: Job, links: Links, progress: Progress | None = None) -> "JobBody":
-        here = f"{links.control}{job.arm_id}"
+    def of(cls, job: Job, urls: ResourceUrls, progress: Progress | None = None) -> "JobBody":
+        here = f"{urls.control}{job.arm_id}"
         return cls(
             id=job.arm_id,
             name=job.name,

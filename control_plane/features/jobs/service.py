@@ -9,7 +9,7 @@ from control_plane.features.batch_endpoints.repository import get_endpoint
 from control_plane.features.jobs import repository
 from control_plane.features.jobs.job import Job, JobFile, JobPatch, JobQuery, Progress
 from control_plane.features.workspaces.repository import get_workspace
-from control_plane.resources.paging import Page, Slice
+from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.signed_urls import Grant, UrlSigner
 from control_plane.workflows.dispatcher import Dispatcher
@@ -35,18 +35,18 @@ class Jobs:
         with transaction(self._sessions) as work:
             return repository.progress_of(work.session, job)
 
-    def list(self, path: WorkspacePath, query: JobQuery, page: Page) -> Slice[Job]:
+    def list(self, path: WorkspacePath, query: JobQuery, page: Page) -> PageResult[Job]:
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
-            return Slice.of(repository.list_jobs(work.session, workspace, query, page), page)
+            return PageResult.of(repository.list_jobs(work.session, workspace, query, page), page)
 
-    def of_endpoint(self, path: WorkspacePath, endpoint: str, deployment: str | None, page: Page) -> Slice[Job]:
+    def of_endpoint(self, path: WorkspacePath, endpoint: str, deployment: str | None, page: Page) -> PageResult[Job]:
         """Also those of deployments that are gone."""
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
             owner = get_endpoint(work.session, workspace, endpoint.lower())
             query = JobQuery(archived=None, endpoint=owner.name, deployment=deployment and deployment.lower())
-            return Slice.of(repository.list_jobs(work.session, workspace, query, page), page)
+            return PageResult.of(repository.list_jobs(work.session, workspace, query, page), page)
 
     def cancel(self, path: WorkspacePath, name: str) -> Job:
         """Said twice, it is the same."""

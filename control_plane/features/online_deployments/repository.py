@@ -5,11 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from control_plane.features.online_deployments.deployment import (
-    Deployment,
-    DeploymentWish,
-    Worker,
-)
+from control_plane.features.online_deployments.deployment import Deployment, DeploymentWish, Worker
 from control_plane.features.online_endpoints.endpoint import Endpoint
 from control_plane.features.online_endpoints.repository import begin_deployment_deletion
 from control_plane.features.operations.repository import operation_of, start_operation

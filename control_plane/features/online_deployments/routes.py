@@ -20,18 +20,20 @@ from control_plane.features.online_deployments.schemas import (
 )
 from control_plane.features.online_deployments.service import OnlineDeployments
 from control_plane.features.online_endpoints.routes import ENDPOINT
-from control_plane.features.workspaces.routes import AskedWorkspace
-from control_plane.resources.paging import ListBody, NextLink, RequestPage
+from control_plane.features.workspaces.routes import RequestedWorkspace
+from control_plane.resources.paging import ListBody
 from control_plane.resources.resource import TYPE_PREFIX
-from control_plane.resources.urls import Links, RequestLinks
-from control_plane.web.openapi_responses import CONFLICTS, USUAL_REFUSALS
+from control_plane.resources.urls import ResourceUrls
+from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_ACCEPTED, OPERATION_HEADERS, accepted, announce
+from control_plane.web.paging import NextLink, RequestedPage
+from control_plane.web.urls import RequestUrls
 from modelyard.core.domain.deployment import MOST_INSTANCES
 
 _DEPLOYMENTS = ENDPOINT + "/deployments"
 _DEPLOYMENT = _DEPLOYMENTS + "/{deployment}"
 
-router = APIRouter(tags=["onlineDeployments"], responses=USUAL_REFUSALS)
+router = APIRouter(tags=["onlineDeployments"], responses=COMMON_ERRORS)
 
 
 def _service(request: Request) -> OnlineDeployments:
@@ -44,92 +46,92 @@ Service = Annotated[OnlineDeployments, Depends(_service)]
 
 @router.get(_DEPLOYMENTS, response_model_exclude_none=True)
 def list_online_deployments(
-    path: AskedWorkspace,
+    path: RequestedWorkspace,
     endpoint: str,
-    page: RequestPage,
+    page: RequestedPage,
     next_link: NextLink,
-    links: RequestLinks,
+    urls: RequestUrls,
     deployments: Service,
 ) -> ListBody[DeploymentBody]:
     found = deployments.list(path, endpoint, page)
-    bodies = [DeploymentBody.of(deployment, links) for deployment in found.items]
+    bodies = [DeploymentBody.of(deployment, urls) for deployment in found.items]
     return ListBody(value=bodies, next_link=next_link if found.has_more else None)
 
 
 @router.get(_DEPLOYMENT, response_model_exclude_none=True)
 def get_online_deployment(
-    path: AskedWorkspace, endpoint: str, deployment: str, links: RequestLinks, deployments: Service
+    path: RequestedWorkspace, endpoint: str, deployment: str, urls: RequestUrls, deployments: Service
 ) -> DeploymentBody:
-    return DeploymentBody.of(deployments.get(path, endpoint, deployment), links)
+    return DeploymentBody.of(deployments.get(path, endpoint, deployment), urls)
 
 
 @router.put(
     _DEPLOYMENT,
     response_model_exclude_none=True,
     responses={
-        **CONFLICTS,
+        **CONFLICT_ERRORS,
         200: {"headers": OPERATION_HEADERS},
         201: {"model": DeploymentBody, "description": "Being created.", "headers": OPERATION_HEADERS},
     },
 )
 def put_online_deployment(
-    path: AskedWorkspace,
+    path: RequestedWorkspace,
     endpoint: str,
     deployment: str,
     body: DeploymentRequest,
     response: Response,
-    links: RequestLinks,
+    urls: RequestUrls,
     deployments: Service,
 ) -> DeploymentBody:
     """Create or replace a deployment. One that says what already runs begins nothing."""
     put, is_new = deployments.put(path, endpoint, deployment, body.wish())
     response.status_code = 201 if is_new else 200
-    return _announced(put, response, links)
+    return _announced(put, response, urls)
 
 
 @router.patch(
     _DEPLOYMENT,
     response_model_exclude_none=True,
     responses={
-        **CONFLICTS,
+        **CONFLICT_ERRORS,
         200: {"headers": OPERATION_HEADERS},
         202: {"model": DeploymentBody, "description": "Being scaled.", "headers": OPERATION_HEADERS},
     },
 )
 def patch_online_deployment(
-    path: AskedWorkspace,
+    path: RequestedWorkspace,
     endpoint: str,
     deployment: str,
     body: DeploymentPatchRequest,
     response: Response,
-    links: RequestLinks,
+    urls: RequestUrls,
     deployments: Service,
 ) -> DeploymentBody:
     """Scale (sku.capacity) or tag."""
     patched = deployments.patch(path, endpoint, deployment, body.patch())
     response.status_code = 200 if patched.state.is_final else 202
-    return _announced(patched, response, links)
+    return _announced(patched, response, urls)
 
 
 @router.delete(
     _DEPLOYMENT,
     status_code=202,
     response_class=Response,
-    responses={**CONFLICTS, 202: OPERATION_ACCEPTED, 204: {"description": "It was not there."}},
+    responses={**CONFLICT_ERRORS, 202: OPERATION_ACCEPTED, 204: {"description": "It was not there."}},
 )
 def delete_online_deployment(
-    path: AskedWorkspace, endpoint: str, deployment: str, links: RequestLinks, deployments: Service
+    path: RequestedWorkspace, endpoint: str, deployment: str, urls: RequestUrls, deployments: Service
 ) -> Response:
     """Delete a deployment that receives no traffic."""
     deleted = deployments.delete(path, endpoint, deployment)
     if deleted is None or deleted.operation is None:
         return Response(status_code=204)
-    return accepted(deleted.operation, links)
+    return accepted(deleted.operation, urls)
 
 
 @router.post(_DEPLOYMENT + "/getLogs")
 def get_logs(
-    path: AskedWorkspace, endpoint: str, deployment: str, deployments: Service, body: LogsRequest | None = None
+    path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service, body: LogsRequest | None = None
 ) -> LogsBody:
     asked = body or LogsRequest()
     container = asked.container_type or ContainerType.INFERENCE_SERVER
@@ -137,7 +139,7 @@ def get_logs(
 
 
 @router.get(_DEPLOYMENT + "/skus", response_model_exclude_none=True)
-def list_skus(path: AskedWorkspace, endpoint: str, deployment: str, deployments: Service) -> ListBody[SkuResource]:
+def list_skus(path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service) -> ListBody[SkuResource]:
     deployments.get(path, endpoint, deployment)
     sku = SkuResource(
         resource_type=f"{TYPE_PREFIX}/workspaces/onlineEndpoints/deployments",
@@ -148,18 +150,22 @@ def list_skus(path: AskedWorkspace, endpoint: str, deployment: str, deployments:
 
 
 @router.get(_DEPLOYMENT + "/scoringScript")
-def get_scoring_script(path: AskedWorkspace, endpoint: str, deployment: str, deployments: Service) -> ScoringScriptBody:
+def get_scoring_script(
+    path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service
+) -> ScoringScriptBody:
     """The generated score.py. An extension of Modelyard."""
     return ScoringScriptBody(content=deployments.scoring_script(path, endpoint, deployment))
 
 
 @router.get(_DEPLOYMENT + "/workers", response_model_exclude_none=True)
-def list_workers(path: AskedWorkspace, endpoint: str, deployment: str, deployments: Service) -> ListBody[WorkerBody]:
+def list_workers(
+    path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service
+) -> ListBody[WorkerBody]:
     """The workers as the host last saw them. An extension of Modelyard."""
     return ListBody(value=[WorkerBody.of(worker) for worker in deployments.workers(path, endpoint, deployment)])
 
 
-def _announced(deployment: Deployment, response: Response, links: Links) -> DeploymentBody:
+def _announced(deployment: Deployment, response: Response, urls: ResourceUrls) -> DeploymentBody:
     if deployment.operation is not None and not deployment.state.is_final:
-        announce(response, deployment.operation, links)
-    return DeploymentBody.of(deployment, links)
+        announce(response, deployment.operation, urls)
+    return DeploymentBody.of(deployment, urls)

@@ -5,17 +5,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from control_plane.features.online_deployments.deployment import (
-    Deployment,
-    DeploymentPatch,
-    DeploymentWish,
-    Worker,
-)
+from control_plane.features.online_deployments.deployment import Deployment, DeploymentPatch, DeploymentWish, Worker
 from control_plane.resources.arm_body import ArmBody, ArmEnum, Document, Duration, Moment, Texts
 from control_plane.resources.endpoints.schemas import operation_uri, users_own
 from control_plane.resources.error_body import ErrorDetail
 from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
-from control_plane.resources.urls import Links
+from control_plane.resources.urls import ResourceUrls
 from modelyard.core.domain.deployment import DeploymentSpec, Probe, RequestSettings, check_worker_count
 from modelyard.core.errors import InvalidRequest
 from modelyard.core.logs import INFERENCE_SERVER, STORAGE_INITIALIZER
@@ -108,7 +103,7 @@ def _seconds(given: timedelta | None, usual: float) -> float:
     return usual if given is None else given.total_seconds()
 
 
-class Unacted(ArmBody):
+class PassthroughProperties(ArmBody):
     """What is given back as it came and nothing here acts on."""
 
     description: str | None = None
@@ -119,7 +114,7 @@ class Unacted(ArmBody):
     data_collector: Document | None = None
 
 
-class DeploymentRequestProperties(Unacted):
+class DeploymentRequestProperties(PassthroughProperties):
     model: str | None = None
     """Id of a registered model version."""
     environment_id: str | None = None
@@ -154,14 +149,16 @@ class DeploymentRequest(ArmBody):
             liveness_probe=(asked.liveness_probe or ProbeBody()).value(),
             readiness_probe=(asked.readiness_probe or ProbeBody()).value(),
         )
-        unacted = {name: value for name in Unacted.model_fields if (value := getattr(asked, name)) is not None}
+        passthrough = {
+            name: value for name in PassthroughProperties.model_fields if (value := getattr(asked, name)) is not None
+        }
         return DeploymentWish(
             spec=spec,
             instance_count=1 if sku.capacity is None else sku.capacity,
             location=self.location,
             tags=self.tags,
             properties=users_own(asked.properties),
-            body={**unacted, "sku": sku.model_dump(include={"name", "tier"}, exclude_none=True)},
+            body={**passthrough, "sku": sku.model_dump(include={"name", "tier"}, exclude_none=True)},
         )
 
 
@@ -201,7 +198,7 @@ class DeploymentPatchRequest(ArmBody):
         return DeploymentPatch(self.sku.capacity if self.sku else None, tags)
 
 
-class DeploymentProperties(Unacted):
+class DeploymentProperties(PassthroughProperties):
     model: str
     environment_id: str | None = None
     environment_variables: Texts
@@ -224,8 +221,10 @@ class DeploymentBody(Resource):
     properties: DeploymentProperties
 
     @classmethod
-    def of(cls, deployment: Deployment, links: Links) -> "DeploymentBody":
-        unacted: dict[str, Any] = {k: v for k, v in deployment.body.items() if k in Unacted.model_fields}
+    def of(cls, deployment: Deployment, urls: ResourceUrls) -> "DeploymentBody":
+        passthrough: dict[str, Any] = {
+            k: v for k, v in deployment.body.items() if k in PassthroughProperties.model_fields
+        }
         spec, failure = deployment.spec, deployment.failure
         return cls(
             id=deployment.arm_id,
@@ -236,14 +235,14 @@ class DeploymentBody(Resource):
             tags=dict(deployment.tags),
             sku=Sku(**{**deployment.body.get("sku", {}), "capacity": deployment.instance_count}),
             properties=DeploymentProperties(
-                **unacted,
+                **passthrough,
                 model=spec.model_id,
                 environment_id=spec.environment_id,
                 environment_variables=dict(spec.environment_variables),
                 request_settings=RequestSettingsBody.of(spec.request_settings),
                 liveness_probe=ProbeBody.of(spec.liveness_probe),
                 readiness_probe=ProbeBody.of(spec.readiness_probe),
-                properties={**deployment.properties, **operation_uri(deployment.operation, links)},
+                properties={**deployment.properties, **operation_uri(deployment.operation, urls)},
                 provisioning_state=deployment.state,
                 provisioning_error=ErrorDetail(code=failure.code, message=failure.message) if failure else None,
             ),

@@ -6,11 +6,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from control_plane.features.online_endpoints.endpoint import (
-    Endpoint,
-    EndpointPatch,
-    EndpointWish,
-)
+from control_plane.features.online_endpoints.endpoint import Endpoint, EndpointPatch, EndpointWish
 from control_plane.features.operations.repository import operation_of, start_operation
 from control_plane.resources.endpoints.credentials import AuthMode, EndpointKeys, KeyType, key_digest
 from control_plane.resources.operations.operation import Operation, OperationKind

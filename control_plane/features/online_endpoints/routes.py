@@ -13,17 +13,19 @@ from control_plane.features.online_endpoints.schemas import (
     TokenBody,
 )
 from control_plane.features.online_endpoints.service import OnlineEndpoints
-from control_plane.features.workspaces.routes import WORKSPACE, AskedWorkspace
+from control_plane.features.workspaces.routes import WORKSPACE, RequestedWorkspace
 from control_plane.resources.endpoints.schemas import EndpointKeysBody
-from control_plane.resources.paging import ListBody, NextLink, RequestPage
-from control_plane.resources.urls import Links, RequestLinks
-from control_plane.web.openapi_responses import CONFLICTS, USUAL_REFUSALS
+from control_plane.resources.paging import ListBody
+from control_plane.resources.urls import ResourceUrls
+from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_ACCEPTED, OPERATION_HEADERS, accepted, announce
+from control_plane.web.paging import NextLink, RequestedPage
+from control_plane.web.urls import RequestUrls
 
 _ENDPOINTS = WORKSPACE + "/onlineEndpoints"
 ENDPOINT = _ENDPOINTS + "/{endpoint}"
 
-router = APIRouter(tags=["onlineEndpoints"], responses=USUAL_REFUSALS)
+router = APIRouter(tags=["onlineEndpoints"], responses=COMMON_ERRORS)
 
 
 def _service(request: Request) -> OnlineEndpoints:
@@ -36,56 +38,56 @@ Service = Annotated[OnlineEndpoints, Depends(_service)]
 
 @router.get(_ENDPOINTS, response_model_exclude_none=True)
 def list_online_endpoints(
-    path: AskedWorkspace, page: RequestPage, next_link: NextLink, links: RequestLinks, endpoints: Service
+    path: RequestedWorkspace, page: RequestedPage, next_link: NextLink, urls: RequestUrls, endpoints: Service
 ) -> ListBody[EndpointBody]:
     found = endpoints.list(path, page)
-    bodies = [EndpointBody.of(endpoint, links) for endpoint in found.items]
+    bodies = [EndpointBody.of(endpoint, urls) for endpoint in found.items]
     return ListBody(value=bodies, next_link=next_link if found.has_more else None)
 
 
 @router.get(ENDPOINT, response_model_exclude_none=True)
-def get_online_endpoint(path: AskedWorkspace, endpoint: str, links: RequestLinks, endpoints: Service) -> EndpointBody:
-    return EndpointBody.of(endpoints.get(path, endpoint), links)
+def get_online_endpoint(path: RequestedWorkspace, endpoint: str, urls: RequestUrls, endpoints: Service) -> EndpointBody:
+    return EndpointBody.of(endpoints.get(path, endpoint), urls)
 
 
 @router.put(
     ENDPOINT,
     response_model_exclude_none=True,
     responses={
-        **CONFLICTS,
+        **CONFLICT_ERRORS,
         200: {"headers": OPERATION_HEADERS},
         201: {"model": EndpointBody, "description": "Being created.", "headers": OPERATION_HEADERS},
     },
 )
 def put_online_endpoint(
-    path: AskedWorkspace,
+    path: RequestedWorkspace,
     endpoint: str,
     body: EndpointRequest,
     response: Response,
-    links: RequestLinks,
+    urls: RequestUrls,
     endpoints: Service,
 ) -> EndpointBody:
     """Create or replace an endpoint: what the body does not say goes back to its default, traffic included."""
     put, is_new = endpoints.put(path, endpoint, body.wish())
     response.status_code = 201 if is_new else 200
-    return _announced(put, response, links)
+    return _announced(put, response, urls)
 
 
 @router.patch(
     ENDPOINT,
     status_code=202,
     response_model_exclude_none=True,
-    responses={**CONFLICTS, 202: {"headers": OPERATION_HEADERS}},
+    responses={**CONFLICT_ERRORS, 202: {"headers": OPERATION_HEADERS}},
 )
 def patch_online_endpoint(
-    path: AskedWorkspace,
+    path: RequestedWorkspace,
     endpoint: str,
     body: EndpointPatchRequest,
     response: Response,
-    links: RequestLinks,
+    urls: RequestUrls,
     endpoints: Service,
 ) -> EndpointBody:
-    return _announced(endpoints.patch(path, endpoint, body.patch()), response, links)
+    return _announced(endpoints.patch(path, endpoint, body.patch()), response, urls)
 
 
 @router.delete(
@@ -94,16 +96,16 @@ def patch_online_endpoint(
     response_class=Response,
     responses={202: OPERATION_ACCEPTED, 204: {"description": "It was not there."}},
 )
-def delete_online_endpoint(path: AskedWorkspace, endpoint: str, links: RequestLinks, endpoints: Service) -> Response:
+def delete_online_endpoint(path: RequestedWorkspace, endpoint: str, urls: RequestUrls, endpoints: Service) -> Response:
     """Delete an endpoint with all its deployments."""
     deleted = endpoints.delete(path, endpoint)
     if deleted is None or deleted.operation is None:
         return Response(status_code=204)
-    return accepted(deleted.operation, links)
+    return accepted(deleted.operation, urls)
 
 
 @router.post(ENDPOINT + "/listKeys")
-def list_keys(path: AskedWorkspace, endpoint: str, endpoints: Service) -> EndpointKeysBody:
+def list_keys(path: RequestedWorkspace, endpoint: str, endpoints: Service) -> EndpointKeysBody:
     return EndpointKeysBody.of(endpoints.keys(path, endpoint))
 
 
@@ -111,23 +113,23 @@ def list_keys(path: AskedWorkspace, endpoint: str, endpoints: Service) -> Endpoi
     ENDPOINT + "/regenerateKeys",
     status_code=202,
     response_class=Response,
-    responses={**CONFLICTS, 202: OPERATION_ACCEPTED},
+    responses={**CONFLICT_ERRORS, 202: OPERATION_ACCEPTED},
 )
 def regenerate_keys(
-    path: AskedWorkspace, endpoint: str, body: RegenerateKeysRequest, links: RequestLinks, endpoints: Service
+    path: RequestedWorkspace, endpoint: str, body: RegenerateKeysRequest, urls: RequestUrls, endpoints: Service
 ) -> Response:
     """A new key: keyValue, or a random one when keyValue is left out or is the current key."""
     changed = endpoints.regenerate_key(path, endpoint, body.key_type, body.key_value)
-    return accepted(changed.operation, links) if changed.operation else Response(status_code=200)
+    return accepted(changed.operation, urls) if changed.operation else Response(status_code=200)
 
 
 @router.post(ENDPOINT + "/token")
-def get_token(path: AskedWorkspace, endpoint: str, endpoints: Service) -> TokenBody:
+def get_token(path: RequestedWorkspace, endpoint: str, endpoints: Service) -> TokenBody:
     """A scoring token, for endpoints whose authMode is not Key."""
     return TokenBody.of(endpoints.token(path, endpoint))
 
 
-def _announced(endpoint: Endpoint, response: Response, links: Links) -> EndpointBody:
+def _announced(endpoint: Endpoint, response: Response, urls: ResourceUrls) -> EndpointBody:
     if endpoint.operation is not None:
-        announce(response, endpoint.operation, links)
-    return EndpointBody.of(endpoint, links)
+        announce(response, endpoint.operation, urls)
+    return EndpointBody.of(endpoint, urls)

@@ -15,7 +15,7 @@ from control_plane.resources.arm_body import ArmBody, Document, Texts
 from control_plane.resources.endpoints.credentials import AuthMode, KeyType
 from control_plane.resources.endpoints.schemas import PresetKeys, operation_uri, users_own
 from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
-from control_plane.resources.urls import Links
+from control_plane.resources.urls import ResourceUrls
 from modelyard.core.domain.traffic import TrafficSplit
 
 Percents = Annotated[dict[str, int], BeforeValidator(lambda value: {} if value is None else value)]
@@ -91,7 +91,7 @@ class EndpointBody(Resource):
     properties: EndpointProperties
 
     @classmethod
-    def of(cls, endpoint: Endpoint, links: Links) -> "EndpointBody":
+    def of(cls, endpoint: Endpoint, urls: ResourceUrls) -> "EndpointBody":
         return cls(
             id=endpoint.arm_id,
             name=endpoint.name,
@@ -104,9 +104,9 @@ class EndpointBody(Resource):
             properties=EndpointProperties(
                 auth_mode=endpoint.auth_mode,
                 description=endpoint.description,
-                properties={**endpoint.properties, **operation_uri(endpoint.operation, links)},
-                scoring_uri=links.scoring_uri(endpoint.name),
-                swagger_uri=links.swagger_uri(endpoint.name),
+                properties={**endpoint.properties, **operation_uri(endpoint.operation, urls)},
+                scoring_uri=urls.scoring_uri(endpoint.name),
+                swagger_uri=urls.swagger_uri(endpoint.name),
                 traffic=dict(endpoint.traffic),
                 mirror_traffic=dict(endpoint.mirror_traffic),
                 public_network_access=endpoint.public_network_access,

@@ -7,15 +7,15 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from control_plane.features.operations.schemas import OperationBody
 from control_plane.features.operations.service import Operations
-from control_plane.resources.urls import RequestLinks
-from control_plane.web.openapi_responses import CONFLICTS, USUAL_REFUSALS
+from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_ACCEPTED, accepted
+from control_plane.web.urls import RequestUrls
 from modelyard.core.domain.lifecycle import OperationStatus
 from modelyard.core.errors import Conflict
 
 _LOCATION = "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
 
-router = APIRouter(tags=["operations"], responses=USUAL_REFUSALS)
+router = APIRouter(tags=["operations"], responses=COMMON_ERRORS)
 
 
 def _service(request: Request) -> Operations:
@@ -39,14 +39,14 @@ def get_operation(
     _LOCATION + "/mfeOperationResults/{operation_id}",
     status_code=204,
     response_class=Response,
-    responses={**CONFLICTS, 202: OPERATION_ACCEPTED, 204: {"description": "It has succeeded."}},
+    responses={**CONFLICT_ERRORS, 202: OPERATION_ACCEPTED, 204: {"description": "It has succeeded."}},
 )
 def get_operation_result(
-    subscription: str, location: str, operation_id: UUID, links: RequestLinks, operations: Service
+    subscription: str, location: str, operation_id: UUID, urls: RequestUrls, operations: Service
 ) -> Response:
     operation = operations.get(subscription, location, operation_id)
     if operation.status == OperationStatus.IN_PROGRESS:
-        return accepted(operation, links)
+        return accepted(operation, urls)
     if operation.error:
         raise Conflict(str(operation.error["message"]))
     return Response(status_code=204)

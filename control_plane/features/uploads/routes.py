@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from control_plane.features.uploads.body_stream import pieces_of
 from control_plane.features.uploads.service import Uploads
 from control_plane.resources.uploads.upload import SentPart
-from control_plane.web.openapi_responses import SIGNED_REFUSALS
+from control_plane.web.openapi_responses import SIGNED_URL_ERRORS
 from modelyard.core.errors import InvalidRequest, ResourceNotFound
 
 RECEIVED = "x-modelyard-received"
@@ -22,7 +22,7 @@ _RECEIVED_HEADER = {
     "headers": {RECEIVED: {"description": "Bytes of the file that are here.", "schema": {"type": "integer"}}}
 }
 
-router = APIRouter(tags=["uploads"], responses=SIGNED_REFUSALS)
+router = APIRouter(tags=["uploads"], responses=SIGNED_URL_ERRORS)
 # Threads of their own: a few slow senders must not keep everybody else waiting.
 _senders = CapacityLimiter(32)
 

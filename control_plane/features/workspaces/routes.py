@@ -6,15 +6,16 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from control_plane.features.workspaces.schemas import WorkspaceBody, WorkspaceRequest
 from control_plane.features.workspaces.service import Workspaces
-from control_plane.resources.paging import ListBody, NextLink, RequestPage
+from control_plane.resources.paging import ListBody
 from control_plane.resources.workspaces.workspace import WorkspacePath
-from control_plane.web.openapi_responses import USUAL_REFUSALS
+from control_plane.web.openapi_responses import COMMON_ERRORS
+from control_plane.web.paging import NextLink, RequestedPage
 
 _PROVIDER = "/subscriptions/{subscription}/resourceGroups/{resource_group}/providers/Microsoft.MachineLearningServices"
 WORKSPACE = _PROVIDER + "/workspaces/{workspace}"
 _DEFAULT_LOCATION = "local"
 
-router = APIRouter(tags=["workspaces"], responses=USUAL_REFUSALS)
+router = APIRouter(tags=["workspaces"], responses=COMMON_ERRORS)
 
 
 def _workspace_path(subscription: str, resource_group: str, workspace: str) -> WorkspacePath:
@@ -26,13 +27,13 @@ def _service(request: Request) -> Workspaces:
     return service
 
 
-AskedWorkspace = Annotated[WorkspacePath, Depends(_workspace_path)]
+RequestedWorkspace = Annotated[WorkspacePath, Depends(_workspace_path)]
 Service = Annotated[Workspaces, Depends(_service)]
 
 
 @router.get(_PROVIDER + "/workspaces", response_model_exclude_none=True)
 def list_workspaces(
-    subscription: str, resource_group: str, page: RequestPage, next_link: NextLink, workspaces: Service
+    subscription: str, resource_group: str, page: RequestedPage, next_link: NextLink, workspaces: Service
 ) -> ListBody[WorkspaceBody]:
     found = workspaces.list(WorkspacePath(subscription, resource_group, ""), page)
     bodies = [WorkspaceBody.of(workspace) for workspace in found.items]
@@ -40,7 +41,7 @@ def list_workspaces(
 
 
 @router.get(WORKSPACE, response_model_exclude_none=True)
-def get_workspace(path: AskedWorkspace, workspaces: Service) -> WorkspaceBody:
+def get_workspace(path: RequestedWorkspace, workspaces: Service) -> WorkspaceBody:
     return WorkspaceBody.of(workspaces.get(path))
 
 
@@ -48,7 +49,7 @@ def get_workspace(path: AskedWorkspace, workspaces: Service) -> WorkspaceBody:
     WORKSPACE, response_model_exclude_none=True, responses={201: {"model": WorkspaceBody, "description": "Created."}}
 )
 def put_workspace(
-    path: AskedWorkspace, body: WorkspaceRequest, response: Response, workspaces: Service
+    path: RequestedWorkspace, body: WorkspaceRequest, response: Response, workspaces: Service
 ) -> WorkspaceBody:
     workspace, is_new = workspaces.put(path, body.location or _DEFAULT_LOCATION)
     response.status_code = 201 if is_new else 200

@@ -1,7 +1,7 @@
 """Reading and creating workspaces."""
 
 from control_plane.features.workspaces import repository
-from control_plane.resources.paging import Page, Slice
+from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.names import check_asset_name
@@ -15,9 +15,9 @@ class Workspaces:
         with transaction(self._sessions) as work:
             return repository.get_workspace(work.session, path)
 
-    def list(self, path: WorkspacePath, page: Page) -> Slice[Workspace]:
+    def list(self, path: WorkspacePath, page: Page) -> PageResult[Workspace]:
         with transaction(self._sessions) as work:
-            return Slice.of(repository.list_workspaces(work.session, path, page), page)
+            return PageResult.of(repository.list_workspaces(work.session, path, page), page)
 
     def put(self, path: WorkspacePath, location: str) -> tuple[Workspace, bool]:
         """The workspace, and whether it is new. Its location stays what it was first."""

@@ -5,7 +5,7 @@ from typing import Generic
 from control_plane.features.workspaces.repository import get_workspace
 from control_plane.resources.assets.asset import Container, Description, ListView
 from control_plane.resources.assets.repository import Assets, C, V
-from control_plane.resources.paging import Page, Slice
+from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.names import check_asset_name
@@ -16,10 +16,10 @@ class Containers(Generic[C, V]):
         self._sessions = sessions
         self._assets: Assets[C, V] = assets
 
-    def list(self, path: WorkspacePath, view: ListView, page: Page) -> Slice[Container]:
+    def list(self, path: WorkspacePath, view: ListView, page: Page) -> PageResult[Container]:
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
-            return Slice.of(self._assets.containers(work.session, workspace, view, page), page)
+            return PageResult.of(self._assets.containers(work.session, workspace, view, page), page)
 
     def get(self, path: WorkspacePath, name: str) -> Container:
         with transaction(self._sessions) as work:

@@ -1,0 +1,34 @@
+"""Errors as HTTP responses with the canonical body."""
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from starlette.responses import Response
+
+from modelyard.core.errors import PlatformError
+
+
+def error_response(
+    status: int,
+    code: str,
+    message: str,
+    *,
+    target: str | None = None,
+    details: Sequence[Mapping[str, Any]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    error: dict[str, Any] = {"code": code, "message": message}
+    if target is not None:
+        error["target"] = target
+    if details:
+        error["details"] = list(details)
+    # ASCII: a message may quote text that no encoding can carry, such as a lone surrogate.
+    content = json.dumps({"error": error}).encode()
+    return Response(content, status, headers=headers, media_type="application/json")
+
+
+def platform_error_response(error: PlatformError) -> Response:
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else None
+    return error_response(error.status, error.code, error.message, target=error.target, headers=headers)
