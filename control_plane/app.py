@@ -68,7 +68,7 @@ def create_app(services: Services) -> FastAPI:
     # From the innermost to the outermost layer.
     app.add_middleware(BodyLimit)
     app.add_middleware(ArmPaths)
-    app.add_middleware(AuthenticationMiddleware, gate=services.gate)
+    app.add_middleware(AuthenticationMiddleware, verifier=services.verifier)
     app.add_middleware(ErrorMiddleware)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     return app

@@ -28,7 +28,7 @@ from modelyard.core.settings import PlatformSettings
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    gate: TokenVerifier
+    verifier: TokenVerifier
     base_urls: BaseUrls
     health: Health
     workspaces: Workspaces
@@ -51,7 +51,7 @@ def wire(settings: PlatformSettings, sessions: Sessions, store: ObjectStore, dis
     signer = UrlSigner(master_key)
     uploads = Uploads(sessions, store, signer, settings.max_upload_bytes)
     return Services(
-        gate=TokenVerifier(sessions),
+        verifier=TokenVerifier(sessions),
         base_urls=BaseUrls(settings.public_url, settings.scoring_public_url, settings.scoring_port),
         health=Health(sessions),
         workspaces=Workspaces(sessions),

@@ -10,6 +10,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from urllib.parse import urlencode
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -22,12 +23,24 @@ _VERSION = "2023-01-03"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
+class Permission(Enum):
+    """The action that a signed URL allows. The name is part of the signature."""
+
+    UPLOAD = "upload"
+    DOWNLOAD_BLOB = "download"
+    DOWNLOAD_STORED_FILE = "fetch"
+
+    @property
+    def sas(self) -> str:
+        """The permission in the letters of Azure's shared access signatures."""
+        return "rcw" if self is Permission.UPLOAD else "r"
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a signed URL allows: one deed ("upload" or "download") to one thing."""
-
-    deed: str
+    permission: Permission
     subject: str
+    """Id of the upload, SHA-256 of the blob, or key of the stored file."""
 
 
 class UrlSigner:
@@ -37,9 +50,8 @@ class UrlSigner:
     def query(self, grant: Grant, *, now: datetime) -> str:
         """The query string that allows `grant` until an hour from `now`."""
         expires = (now + LIFETIME).astimezone(UTC).strftime(_TIME)
-        permission = "rcw" if grant.deed == "upload" else "r"
         signature = _signature(self._keys[0], grant, expires)
-        return urlencode({"sv": _VERSION, "sr": "c", "sp": permission, "se": expires, "sig": signature})
+        return urlencode({"sv": _VERSION, "sr": "c", "sp": grant.permission.sas, "se": expires, "sig": signature})
 
     def check(self, grant: Grant, query: Mapping[str, str], *, now: datetime) -> None:
         """Raises UploadUrlExpired for a signature that is not ours, for something else, or over."""
@@ -56,5 +68,5 @@ def _derived(master_key: str) -> bytes:
 
 
 def _signature(key: bytes, grant: Grant, expires: str) -> str:
-    message = f"{grant.deed}\n{grant.subject}\n{expires}"
+    message = f"{grant.permission.value}\n{grant.subject}\n{expires}"
     return base64.urlsafe_b64encode(hmac.digest(key, message.encode(), hashlib.sha256)).decode().rstrip("=")

@@ -80,11 +80,11 @@ def _fingerprint(token: str) -> bytes:
 
 
 class AuthenticationMiddleware:
-    """The layer that asks the gate, before a body is read or a route is looked up."""
+    """The layer that asks the verifier, before a body is read or a route is looked up."""
 
-    def __init__(self, app: ASGIApp, gate: TokenVerifier) -> None:
+    def __init__(self, app: ASGIApp, verifier: TokenVerifier) -> None:
         self._app = app
-        self._gate = gate
+        self._verifier = verifier
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _is_open(scope["path"]):
@@ -93,7 +93,7 @@ class AuthenticationMiddleware:
         token = _bearer(Headers(scope=scope))
         if token is None:
             reason = "no token was sent: put 'Authorization: Bearer <admin token>' into the request"
-        elif await self._admits(token) or await run_in_threadpool(self._gate.has_key, scope["path"], token):
+        elif await self._admits(token) or await run_in_threadpool(self._verifier.has_key, scope["path"], token):
             await self._app(scope, receive, send)
             return
         else:
@@ -101,8 +101,8 @@ class AuthenticationMiddleware:
         await platform_error_response(Unauthorized(reason))(scope, receive, send)
 
     async def _admits(self, token: str) -> bool:
-        known = self._gate.verdict(token)
-        return await run_in_threadpool(self._gate.check, token) if known is None else known
+        known = self._verifier.verdict(token)
+        return await run_in_threadpool(self._verifier.check, token) if known is None else known
 
 
 def _is_open(path: str) -> bool:

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from cryptography.fernet import Fernet
 
-from control_plane.signed_urls import Grant, UrlSigner
+from control_plane.signed_urls import Grant, Permission, UrlSigner
 from modelyard.core.domain.model_manifest import ModelFile
 from modelyard.core.errors import UploadUrlExpired
 from tests.control_plane.control import MLMODEL, Control, Upload, anybody, error_of
@@ -251,18 +251,18 @@ class TestSignatures:
         error_of(anybody.get(first["url"].partition("?")[0]), 403)
 
     def test_one_ends_after_an_hour(self):
-        signer, grant = UrlSigner(Fernet.generate_key().decode()), Grant("upload", "u")
+        signer, grant = UrlSigner(Fernet.generate_key().decode()), Grant(Permission.UPLOAD, "u")
         now = datetime(2026, 1, 1, tzinfo=UTC)
         query = dict(pair.split("=", 1) for pair in signer.query(grant, now=now).replace("%3A", ":").split("&"))
         signer.check(grant, query, now=now + timedelta(minutes=59))
         with pytest.raises(UploadUrlExpired, match="2026-01-01T01:00:00Z"):
             signer.check(grant, query, now=now + timedelta(minutes=61))
         with pytest.raises(UploadUrlExpired):
-            signer.check(Grant("download", "u"), query, now=now)
+            signer.check(Grant(Permission.DOWNLOAD_BLOB, "u"), query, now=now)
 
     def test_one_outlives_the_rotation_of_the_master_key(self):
         old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
-        now, grant = datetime(2026, 1, 1, tzinfo=UTC), Grant("upload", "u")
+        now, grant = datetime(2026, 1, 1, tzinfo=UTC), Grant(Permission.UPLOAD, "u")
         query = dict(pair.split("=", 1) for pair in UrlSigner(old).query(grant, now=now).replace("%3A", ":").split("&"))
         UrlSigner(f"{new},{old}").check(grant, query, now=now)
         with pytest.raises(UploadUrlExpired):

@@ -22,7 +22,7 @@ class Build:
 
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
+class BatchDeployment:
     key: int
     endpoint_id: str
     endpoint: str
@@ -52,10 +52,10 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
-class DeploymentWish:
+class BatchDeploymentSpec:
     """What a PUT asks for. Its spec names the model and environment as the client spelled them."""
 
-    spec: DeploymentSpec
+    generation: DeploymentSpec
     settings: BatchSettings
     location: str | None
     description: str | None
@@ -65,7 +65,7 @@ class DeploymentWish:
 
 
 @dataclass(frozen=True, slots=True)
-class DeploymentPatch:
+class BatchDeploymentPatch:
     """None: leave it as it is."""
 
     tags: Mapping[str, str] | None
@@ -73,7 +73,7 @@ class DeploymentPatch:
     overrides: Mapping[str, Any]
 
 
-def needs_build(current: Deployment, spec: DeploymentSpec) -> bool:
+def needs_build(current: BatchDeployment, spec: DeploymentSpec) -> bool:
     """Whether it takes a new generation. Raises OperationInProgress while an earlier one is under way."""
     if not current.state.is_final:
         raise OperationInProgress(f"deployment {current.name!r}", current.state)

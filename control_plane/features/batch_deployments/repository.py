@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from control_plane.features.batch_deployments.deployment import Build, Deployment, DeploymentWish
+from control_plane.features.batch_deployments.deployment import BatchDeployment, BatchDeploymentSpec, Build
 from control_plane.features.batch_endpoints.endpoint import Endpoint
 from control_plane.features.batch_endpoints.repository import forget_default, record_removal
-from control_plane.features.operations.repository import operation_of, start_operation
 from control_plane.resources.deployments.failure import Failure
 from control_plane.resources.deployments.references import Resolved
 from control_plane.resources.operations.operation import OperationKind
+from control_plane.resources.operations.repository import operation_of, start_operation
 from control_plane.resources.paging import Page
 from modelyard.core.db.lifecycle import begin
 from modelyard.core.db.rows import BatchDeploymentRow, GenerationRow, OperationRow
@@ -26,14 +26,14 @@ _FIRST = 1
 # Reading.
 
 
-def get_deployment(session: Session, endpoint: Endpoint, name: str, *, lock: bool = False) -> Deployment:
+def get_deployment(session: Session, endpoint: Endpoint, name: str, *, lock: bool = False) -> BatchDeployment:
     found = find_deployment(session, endpoint, name, lock=lock)
     if found is None:
         raise ResourceNotFound(f"batch endpoint {endpoint.name!r} has no deployment {name!r}")
     return found
 
 
-def find_deployment(session: Session, endpoint: Endpoint, name: str, *, lock: bool = False) -> Deployment | None:
+def find_deployment(session: Session, endpoint: Endpoint, name: str, *, lock: bool = False) -> BatchDeployment | None:
     query = select(BatchDeploymentRow).where(
         BatchDeploymentRow.endpoint_id == endpoint.key, BatchDeploymentRow.name == name
     )
@@ -41,7 +41,7 @@ def find_deployment(session: Session, endpoint: Endpoint, name: str, *, lock: bo
     return None if row is None else _deployment(session, endpoint, row)
 
 
-def list_deployments(session: Session, endpoint: Endpoint, page: Page) -> Sequence[Deployment]:
+def list_deployments(session: Session, endpoint: Endpoint, page: Page) -> Sequence[BatchDeployment]:
     rows = session.scalars(
         select(BatchDeploymentRow)
         .where(BatchDeploymentRow.endpoint_id == endpoint.key)
@@ -56,13 +56,13 @@ def list_deployments(session: Session, endpoint: Endpoint, page: Page) -> Sequen
 
 
 def add_deployment(
-    session: Session, endpoint: Endpoint, name: str, wish: DeploymentWish, resolved: Resolved
-) -> tuple[Deployment, int]:
+    session: Session, endpoint: Endpoint, name: str, spec: BatchDeploymentSpec, resolved: Resolved
+) -> tuple[BatchDeployment, int]:
     """The deployment and the id of its first generation."""
     row = BatchDeploymentRow(
         endpoint_id=endpoint.key,
         name=name,
-        location=wish.location or endpoint.location,
+        location=spec.location or endpoint.location,
         settings={},
         provisioning_state=ProvisioningState.CREATING,
         wanted_generation=_FIRST,
@@ -70,7 +70,7 @@ def add_deployment(
         properties={},
         body={},
     )
-    _describe(row, wish)
+    _describe(row, spec)
     session.add(row)
     session.flush()
     operation = start_operation(
@@ -82,8 +82,8 @@ def add_deployment(
 
 
 def replace_generation(
-    session: Session, endpoint: Endpoint, current: Deployment, wish: DeploymentWish, resolved: Resolved
-) -> tuple[Deployment, int]:
+    session: Session, endpoint: Endpoint, current: BatchDeployment, spec: BatchDeploymentSpec, resolved: Resolved
+) -> tuple[BatchDeployment, int]:
     """A new generation is wanted; jobs run the old one until it is built. Returns its id too."""
     row = session.get_one(BatchDeploymentRow, current.key)
     state = ProvisioningState.CREATING if row.serving_generation is None else ProvisioningState.UPDATING
@@ -91,17 +91,19 @@ def replace_generation(
     begin(row, state, session.get_one(OperationRow, operation.id))
     row.wanted_generation = current.wanted_generation + 1
     generation_id = _add_generation(session, row, resolved)
-    _describe(row, wish)
+    _describe(row, spec)
     return _refreshed(session, endpoint, row), generation_id
 
 
-def describe(session: Session, endpoint: Endpoint, current: Deployment, wish: DeploymentWish) -> Deployment:
+def describe(
+    session: Session, endpoint: Endpoint, current: BatchDeployment, spec: BatchDeploymentSpec
+) -> BatchDeployment:
     row = session.get_one(BatchDeploymentRow, current.key)
-    _describe(row, wish)
+    _describe(row, spec)
     return _refreshed(session, endpoint, row)
 
 
-def remove(session: Session, endpoint: Endpoint, current: Deployment) -> None:
+def remove(session: Session, endpoint: Endpoint, current: BatchDeployment) -> None:
     """Its jobs stay, and those that are not done go on: they carry all they need."""
     row = session.get_one(BatchDeploymentRow, current.key)
     record_removal(session, endpoint, row)
@@ -124,16 +126,16 @@ def _add_generation(session: Session, row: BatchDeploymentRow, resolved: Resolve
     return generation.id
 
 
-def _describe(row: BatchDeploymentRow, wish: DeploymentWish) -> None:
-    row.location = wish.location or row.location
-    row.description = wish.description
-    row.tags = dict(wish.tags)
-    row.properties = dict(wish.properties)
-    row.body = dict(wish.body)
-    row.settings = wish.settings.to_dict()
+def _describe(row: BatchDeploymentRow, spec: BatchDeploymentSpec) -> None:
+    row.location = spec.location or row.location
+    row.description = spec.description
+    row.tags = dict(spec.tags)
+    row.properties = dict(spec.properties)
+    row.body = dict(spec.body)
+    row.settings = spec.settings.to_dict()
 
 
-def _refreshed(session: Session, endpoint: Endpoint, row: BatchDeploymentRow) -> Deployment:
+def _refreshed(session: Session, endpoint: Endpoint, row: BatchDeploymentRow) -> BatchDeployment:
     session.flush()
     session.refresh(row)
     return _deployment(session, endpoint, row)
@@ -154,9 +156,9 @@ def _build(session: Session, row: BatchDeploymentRow) -> Build | None:
     return Build(serving.bundle_hash, serving.lock_hash)
 
 
-def _deployment(session: Session, endpoint: Endpoint, row: BatchDeploymentRow) -> Deployment:
+def _deployment(session: Session, endpoint: Endpoint, row: BatchDeploymentRow) -> BatchDeployment:
     operation = session.get(OperationRow, row.operation_id) if row.operation_id else None
-    return Deployment(
+    return BatchDeployment(
         key=row.id,
         endpoint_id=endpoint.arm_id,
         endpoint=endpoint.name,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from control_plane.features.batch_deployments.deployment import Deployment
+from control_plane.features.batch_deployments.deployment import BatchDeployment
 from control_plane.features.batch_deployments.schemas import (
     BatchDeploymentBody,
     BatchDeploymentPatchRequest,
@@ -14,13 +14,13 @@ from control_plane.features.batch_deployments.schemas import (
 )
 from control_plane.features.batch_deployments.service import BatchDeployments
 from control_plane.features.batch_endpoints.routes import ENDPOINT
-from control_plane.features.workspaces.routes import RequestedWorkspace
 from control_plane.resources.paging import ListBody
 from control_plane.resources.urls import ResourceUrls
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_HEADERS, announce
 from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.urls import RequestUrls
+from control_plane.web.workspace_path import RequestedWorkspace
 
 _DEPLOYMENTS = ENDPOINT + "/deployments"
 DEPLOYMENT = _DEPLOYMENTS + "/{deployment}"
@@ -76,7 +76,7 @@ def put_batch_deployment(
     deployments: Service,
 ) -> BatchDeploymentBody:
     """Create or replace a deployment. Where only settings differ, the next job has them and nothing is built."""
-    put, is_new = deployments.put(path, endpoint, deployment, body.wish())
+    put, is_new = deployments.put(path, endpoint, deployment, body.to_spec())
     response.status_code = 201 if is_new else 200
     return _announced(put, response, urls)
 
@@ -110,7 +110,7 @@ def get_build_log(
     return BuildLogBody(content=deployments.build_log(path, endpoint, deployment, asked.tail))
 
 
-def _announced(deployment: Deployment, response: Response, urls: ResourceUrls) -> BatchDeploymentBody:
+def _announced(deployment: BatchDeployment, response: Response, urls: ResourceUrls) -> BatchDeploymentBody:
     if deployment.operation is not None and not deployment.state.is_final:
         announce(response, deployment.operation, urls)
     return BatchDeploymentBody.of(deployment, urls)

@@ -4,7 +4,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from control_plane.features.batch_deployments.deployment import Deployment, DeploymentPatch, DeploymentWish
+from control_plane.features.batch_deployments.deployment import (
+    BatchDeployment,
+    BatchDeploymentPatch,
+    BatchDeploymentSpec,
+)
 from control_plane.features.batch_deployments.settings_body import Resources, SettingsBody, settings_fields
 from control_plane.features.computes.compute import LOCAL, compute_name
 from control_plane.resources.arm_body import ArmBody, Document, Texts
@@ -46,17 +50,17 @@ class BatchDeploymentRequest(ArmBody):
     tags: Texts = Field(default_factory=dict)
     properties: BatchDeploymentRequestProperties
 
-    def wish(self) -> DeploymentWish:
+    def to_spec(self) -> BatchDeploymentSpec:
         asked = self.properties
         _check_supported(asked)
-        spec = DeploymentSpec(
+        generation = DeploymentSpec(
             model_id=_model_id(asked.model),
             environment_id=asked.environment_id,
             environment_variables=asked.environment_variables,
         )
         compute = compute_name(asked.compute or LOCAL)
-        return DeploymentWish(
-            spec=spec,
+        return BatchDeploymentSpec(
+            generation=generation,
             settings=BatchSettings().with_overrides(asked.overrides(asked.resources)),
             location=self.location,
             description=asked.description,
@@ -101,10 +105,10 @@ class BatchDeploymentPatchRequest(ArmBody):
     tags: Texts | None = None
     properties: BatchDeploymentPatchProperties = BatchDeploymentPatchProperties()
 
-    def patch(self) -> DeploymentPatch:
+    def patch(self) -> BatchDeploymentPatch:
         asked = self.properties
         tags = self.tags if "tags" in self.model_fields_set else None
-        return DeploymentPatch(tags, asked.description, asked.overrides(asked.resources))
+        return BatchDeploymentPatch(tags, asked.description, asked.overrides(asked.resources))
 
 
 class BatchDeploymentProperties(SettingsBody):
@@ -127,7 +131,7 @@ class BatchDeploymentBody(Resource):
     properties: BatchDeploymentProperties
 
     @classmethod
-    def of(cls, deployment: Deployment, urls: ResourceUrls) -> "BatchDeploymentBody":
+    def of(cls, deployment: BatchDeployment, urls: ResourceUrls) -> "BatchDeploymentBody":
         spec, failure = deployment.spec, deployment.failure
         settings: dict[str, Any] = settings_fields(deployment.settings)
         workspace_id = deployment.endpoint_id.rpartition("/batchEndpoints/")[0]

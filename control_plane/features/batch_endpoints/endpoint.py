@@ -12,7 +12,7 @@ from modelyard.core.domain.lifecycle import ProvisioningState
 
 
 @dataclass(frozen=True, slots=True)
-class EndpointWish:
+class EndpointSpec:
     """What a PUT asks for: all of it, what is not said goes back to its default."""
 
     location: str | None

@@ -9,10 +9,10 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from control_plane.features.batch_endpoints.endpoint import Endpoint, EndpointPatch, EndpointWish
-from control_plane.features.operations.repository import operation_of, start_operation
+from control_plane.features.batch_endpoints.endpoint import Endpoint, EndpointPatch, EndpointSpec
 from control_plane.resources.endpoints.credentials import AuthMode, EndpointKeys, key_digest
 from control_plane.resources.operations.operation import OperationKind
+from control_plane.resources.operations.repository import operation_of, start_operation
 from control_plane.resources.paging import Page
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.adapters.secret_box import SecretBox
@@ -76,7 +76,7 @@ def lock_endpoint(session: Session, workspace: Workspace, name: str) -> Endpoint
 
 
 def add_endpoint(session: Session, workspace: Workspace, name: str, keys: EndpointKeys, box: SecretBox) -> bool:
-    """A bare row, to be filled by `apply_wish`. False: another request has just made it."""
+    """A bare row, to be filled by `apply_spec`. False: another request has just made it."""
     made = session.scalar(
         insert(BatchEndpointRow)
         .values(
@@ -98,16 +98,16 @@ def add_endpoint(session: Session, workspace: Workspace, name: str, keys: Endpoi
     return made is not None
 
 
-def apply_wish(session: Session, endpoint: Endpoint, wish: EndpointWish) -> Endpoint:
+def apply_spec(session: Session, endpoint: Endpoint, spec: EndpointSpec) -> Endpoint:
     row = session.get_one(BatchEndpointRow, endpoint.key)
-    row.location = wish.location or row.location
-    row.kind = wish.kind
-    row.identity = dict(wish.identity) if wish.identity is not None else None
-    row.tags = dict(wish.tags)
-    row.properties = dict(wish.properties)
-    row.description = wish.description
-    row.auth_mode = wish.auth_mode
-    row.default_deployment = _checked_default(row, wish.default_deployment)
+    row.location = spec.location or row.location
+    row.kind = spec.kind
+    row.identity = dict(spec.identity) if spec.identity is not None else None
+    row.tags = dict(spec.tags)
+    row.properties = dict(spec.properties)
+    row.description = spec.description
+    row.auth_mode = spec.auth_mode
+    row.default_deployment = _checked_default(row, spec.default_deployment)
     return _changed(session, endpoint, row, OperationKind.PUT_ENDPOINT)
 
 

@@ -10,12 +10,12 @@ from control_plane.features.batch_endpoints.schemas import (
     BatchEndpointRequest,
 )
 from control_plane.features.batch_endpoints.service import BatchEndpoints
-from control_plane.features.workspaces.routes import WORKSPACE, RequestedWorkspace
 from control_plane.resources.endpoints.schemas import EndpointKeysBody
 from control_plane.resources.paging import ListBody
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.urls import RequestUrls
+from control_plane.web.workspace_path import WORKSPACE, RequestedWorkspace
 
 _ENDPOINTS = WORKSPACE + "/batchEndpoints"
 ENDPOINT = _ENDPOINTS + "/{endpoint}"
@@ -61,7 +61,7 @@ def put_batch_endpoint(
     endpoints: Service,
 ) -> BatchEndpointBody:
     """Create or replace an endpoint: what the body does not say goes back to its default, `defaults` included."""
-    put, is_new = endpoints.put(path, endpoint, body.wish())
+    put, is_new = endpoints.put(path, endpoint, body.to_spec())
     response.status_code = 201 if is_new else 200
     return BatchEndpointBody.of(put, urls)
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from control_plane.features.batch_endpoints.endpoint import Endpoint, EndpointPatch, EndpointWish
+from control_plane.features.batch_endpoints.endpoint import Endpoint, EndpointPatch, EndpointSpec
 from control_plane.resources.arm_body import ArmBody, Document, Texts
 from control_plane.resources.endpoints.credentials import AuthMode
 from control_plane.resources.endpoints.schemas import PresetKeys, operation_uri, users_own
@@ -31,10 +31,10 @@ class BatchEndpointRequest(ArmBody):
     tags: Texts = Field(default_factory=dict)
     properties: BatchEndpointRequestProperties = BatchEndpointRequestProperties()
 
-    def wish(self) -> EndpointWish:
+    def to_spec(self) -> EndpointSpec:
         asked = self.properties
         keys = asked.keys or PresetKeys()
-        return EndpointWish(
+        return EndpointSpec(
             location=self.location,
             kind=self.kind,
             identity=self.identity,

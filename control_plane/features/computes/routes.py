@@ -6,10 +6,10 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from control_plane.features.computes.schemas import ComputeBody, ComputeRequest
 from control_plane.features.computes.service import Computes
-from control_plane.features.workspaces.routes import WORKSPACE, RequestedWorkspace
 from control_plane.resources.paging import ListBody
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
+from control_plane.web.workspace_path import WORKSPACE, RequestedWorkspace
 
 _COMPUTES = WORKSPACE + "/computes"
 _COMPUTE = _COMPUTES + "/{name}"

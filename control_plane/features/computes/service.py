@@ -5,8 +5,8 @@ from typing import Any
 
 from control_plane.features.computes import repository
 from control_plane.features.computes.compute import LOCAL, Compute, local_compute
-from control_plane.features.workspaces.repository import get_workspace
 from control_plane.resources.paging import Page, PageResult
+from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.names import check_asset_name

@@ -19,7 +19,7 @@ class DataType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class DataVersionWish:
+class DataVersionSpec:
     """What a PUT asks for. Type, files and anonymity are settled by the first one."""
 
     data_type: DataType | None

@@ -9,7 +9,7 @@ from control_plane.features.data.data_version import (
     DataContent,
     DataType,
     DataVersion,
-    DataVersionWish,
+    DataVersionSpec,
     from_manifest,
     to_manifest,
 )
@@ -55,7 +55,7 @@ def lock_data(session: Session, workspace: Workspace, name: str) -> None:
 
 
 def add_version(
-    session: Session, workspace: Workspace, name: str, version: str, wish: DataVersionWish, content: DataContent
+    session: Session, workspace: Workspace, name: str, version: str, spec: DataVersionSpec, content: DataContent
 ) -> DataVersion:
     data, _ = DATA.ensure_container(session, workspace, name)
     row = DataVersionRow(
@@ -67,18 +67,18 @@ def add_version(
         data_uri=content.uri,
         manifest=to_manifest(content.files),
         is_archived=False,
-        is_anonymous=wish.is_anonymous,
+        is_anonymous=spec.is_anonymous,
     )
-    wish.described.apply_to(row)
+    spec.described.apply_to(row)
     session.add(row)
     session.flush()
     session.refresh(row)
     return _data_version(workspace, name, row)
 
 
-def describe_version(session: Session, existing: DataVersion, wish: DataVersionWish) -> DataVersion:
+def describe_version(session: Session, existing: DataVersion, spec: DataVersionSpec) -> DataVersion:
     row = session.get_one(DataVersionRow, existing.key)
-    wish.described.apply_to(row)
+    spec.described.apply_to(row)
     session.flush()
     session.refresh(row)
     return _data_version(existing.head.workspace, existing.head.name, row)

@@ -8,13 +8,13 @@ from control_plane.features.data.schemas import KIND, DataVersionBody, DataVersi
 from control_plane.features.data.service import Data
 from control_plane.features.uploads.schemas import PendingUploadBody, PendingUploadRequest
 from control_plane.features.uploads.service import Uploads
-from control_plane.features.workspaces.routes import WORKSPACE, RequestedWorkspace
 from control_plane.resources.assets.schemas import ContainerBody, ContainerRequest
 from control_plane.resources.paging import ListBody
 from control_plane.web.asset_queries import RequestedVersions, RequestedView
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.urls import RequestUrls
+from control_plane.web.workspace_path import WORKSPACE, RequestedWorkspace
 
 _ASSETS = WORKSPACE + "/data"
 _ASSET = _ASSETS + "/{name}"
@@ -97,7 +97,7 @@ def put_data_version(
     path: RequestedWorkspace, name: str, version: str, body: DataVersionRequest, response: Response, data: Service
 ) -> DataVersionBody:
     """Register the files of an upload, or change the description of a registered version."""
-    found, is_new = data.put_version(path, name, version, body.wish())
+    found, is_new = data.put_version(path, name, version, body.to_spec())
     response.status_code = 201 if is_new else 200
     return DataVersionBody.of(found)
 

@@ -1,6 +1,6 @@
 """Data assets as JSON."""
 
-from control_plane.features.data.data_version import DataType, DataVersion, DataVersionWish
+from control_plane.features.data.data_version import DataType, DataVersion, DataVersionSpec
 from control_plane.resources.arm_body import ArmBody, Texts
 from control_plane.resources.assets.schemas import AssetProperties, version_id, version_type
 from control_plane.resources.resource import Resource, SystemData
@@ -19,10 +19,10 @@ class DataVersionRequestProperties(AssetProperties):
 class DataVersionRequest(ArmBody):
     properties: DataVersionRequestProperties
 
-    def wish(self) -> DataVersionWish:
+    def to_spec(self) -> DataVersionSpec:
         asked = self.properties
         data_type = None if asked.data_type is None else _data_type(asked.data_type)
-        return DataVersionWish(data_type, asked.data_uri, bool(asked.is_anonymous), asked.described())
+        return DataVersionSpec(data_type, asked.data_uri, bool(asked.is_anonymous), asked.described())
 
 
 def _data_type(text: str) -> DataType:

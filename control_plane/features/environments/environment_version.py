@@ -9,7 +9,7 @@ from modelyard.core.errors import InvalidEnvironment
 
 
 @dataclass(frozen=True, slots=True)
-class EnvironmentVersionWish:
+class EnvironmentVersionSpec:
     conda_file: str | None
     image: str | None
     is_anonymous: bool

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from control_plane.features.environments.environment_version import (
     BuiltEnvironment,
     EnvironmentVersion,
-    EnvironmentVersionWish,
+    EnvironmentVersionSpec,
 )
 from control_plane.resources.assets.asset import VersionQuery
 from control_plane.resources.assets.repository import ENVIRONMENTS
@@ -53,7 +53,7 @@ def lock_environment(session: Session, workspace: Workspace, name: str) -> None:
 
 
 def add_version(
-    session: Session, workspace: Workspace, name: str, version: str, wish: EnvironmentVersionWish, conda_file: str
+    session: Session, workspace: Workspace, name: str, version: str, spec: EnvironmentVersionSpec, conda_file: str
 ) -> EnvironmentVersion:
     environment, _ = ENVIRONMENTS.ensure_container(session, workspace, name)
     row = EnvironmentVersionRow(
@@ -62,11 +62,11 @@ def add_version(
         tags={},
         properties={},
         conda_file=conda_file,
-        image=wish.image,
+        image=spec.image,
         is_archived=False,
-        is_anonymous=wish.is_anonymous,
+        is_anonymous=spec.is_anonymous,
     )
-    wish.described.apply_to(row)
+    spec.described.apply_to(row)
     session.add(row)
     session.flush()
     session.refresh(row)
@@ -74,10 +74,10 @@ def add_version(
 
 
 def describe_version(
-    session: Session, existing: EnvironmentVersion, wish: EnvironmentVersionWish
+    session: Session, existing: EnvironmentVersion, spec: EnvironmentVersionSpec
 ) -> EnvironmentVersion:
     row = session.get_one(EnvironmentVersionRow, existing.key)
-    wish.described.apply_to(row)
+    spec.described.apply_to(row)
     session.flush()
     session.refresh(row)
     return _environment_version(existing.head.workspace, existing.head.name, row)

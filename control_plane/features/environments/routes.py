@@ -11,7 +11,6 @@ from control_plane.features.environments.schemas import (
     EnvironmentVersionRequest,
 )
 from control_plane.features.environments.service import Environments
-from control_plane.features.workspaces.routes import WORKSPACE, RequestedWorkspace
 from control_plane.resources.assets.schemas import ContainerBody, ContainerRequest
 from control_plane.resources.paging import ListBody
 from control_plane.web.asset_queries import RequestedVersions, RequestedView
@@ -19,6 +18,7 @@ from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_ACCEPTED, accepted
 from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.urls import RequestUrls
+from control_plane.web.workspace_path import WORKSPACE, RequestedWorkspace
 
 _ENVIRONMENTS = WORKSPACE + "/environments"
 _ENVIRONMENT = _ENVIRONMENTS + "/{name}"
@@ -104,7 +104,7 @@ def put_environment_version(
     response: Response,
     environments: Service,
 ) -> EnvironmentVersionBody:
-    found, is_new = environments.put_version(path, name, version, body.wish())
+    found, is_new = environments.put_version(path, name, version, body.to_spec())
     response.status_code = 201 if is_new else 200
     return EnvironmentVersionBody.of(found)
 

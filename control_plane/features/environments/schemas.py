@@ -3,7 +3,7 @@
 from control_plane.features.environments.environment_version import (
     BuiltEnvironment,
     EnvironmentVersion,
-    EnvironmentVersionWish,
+    EnvironmentVersionSpec,
 )
 from control_plane.resources.arm_body import ArmBody, Document, Texts
 from control_plane.resources.assets.schemas import AssetProperties, version_id, version_type
@@ -23,14 +23,14 @@ class EnvironmentVersionRequestProperties(AssetProperties):
 class EnvironmentVersionRequest(ArmBody):
     properties: EnvironmentVersionRequestProperties
 
-    def wish(self) -> EnvironmentVersionWish:
+    def to_spec(self) -> EnvironmentVersionSpec:
         asked = self.properties
         if asked.build is not None:
             raise InvalidEnvironment(
                 "build contexts cannot be used: nothing here builds images. Put the packages into condaFile",
                 target="properties.build",
             )
-        return EnvironmentVersionWish(asked.conda_file, asked.image, bool(asked.is_anonymous), asked.described())
+        return EnvironmentVersionSpec(asked.conda_file, asked.image, bool(asked.is_anonymous), asked.described())
 
 
 class EnvironmentVersionProperties(ArmBody):

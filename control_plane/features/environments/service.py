@@ -7,16 +7,16 @@ from control_plane.features.environments import repository
 from control_plane.features.environments.environment_version import (
     BuiltEnvironment,
     EnvironmentVersion,
-    EnvironmentVersionWish,
+    EnvironmentVersionSpec,
     check_conda_file,
 )
-from control_plane.features.operations.repository import start_operation
-from control_plane.features.workspaces.repository import get_workspace
 from control_plane.resources.assets.asset import VersionQuery
 from control_plane.resources.assets.repository import ENVIRONMENTS
 from control_plane.resources.assets.service import Containers
 from control_plane.resources.operations.operation import Operation, OperationKind
+from control_plane.resources.operations.repository import start_operation
 from control_plane.resources.paging import Page, PageResult
+from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.rows import EnvironmentRow, EnvironmentVersionRow
@@ -49,20 +49,20 @@ class Environments(Containers[EnvironmentRow, EnvironmentVersionRow]):
             return repository.get_version(work.session, get_workspace(work.session, path), name, version)
 
     def put_version(
-        self, path: WorkspacePath, name: str, version: str, wish: EnvironmentVersionWish
+        self, path: WorkspacePath, name: str, version: str, spec: EnvironmentVersionSpec
     ) -> tuple[EnvironmentVersion, bool]:
         """The version, and whether it is new."""
         check_asset_name(name, noun=ENVIRONMENTS.noun)
-        _check_version_name(version, wish)
+        _check_version_name(version, spec)
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
             repository.lock_environment(work.session, workspace, name)
             existing = repository.find_version(work.session, workspace, name, version)
             if existing is not None:
-                _check_same(existing, wish)
-                return repository.describe_version(work.session, existing, wish), False
-            conda_file = check_conda_file(wish.conda_file)
-            return repository.add_version(work.session, workspace, name, version, wish, conda_file), True
+                _check_same(existing, spec)
+                return repository.describe_version(work.session, existing, spec), False
+            conda_file = check_conda_file(spec.conda_file)
+            return repository.add_version(work.session, workspace, name, version, spec, conda_file), True
 
     def delete_version(self, path: WorkspacePath, name: str, version: str) -> bool:
         """False: it is not there."""
@@ -85,17 +85,17 @@ class Environments(Containers[EnvironmentRow, EnvironmentVersionRow]):
             return operation
 
 
-def _check_version_name(version: str, wish: EnvironmentVersionWish) -> None:
-    if wish.is_anonymous:
+def _check_version_name(version: str, spec: EnvironmentVersionSpec) -> None:
+    if spec.is_anonymous:
         # Azure's SDK calls these by the hash of their content, which is longer than a version may be.
         check_asset_name(version, noun="environment version")
     else:
         check_version(version, noun=ENVIRONMENTS.noun)
 
 
-def _check_same(existing: EnvironmentVersion, wish: EnvironmentVersionWish) -> None:
-    is_other_file = wish.conda_file is not None and wish.conda_file != existing.conda_file
-    if is_other_file or (wish.image is not None and wish.image != existing.image):
+def _check_same(existing: EnvironmentVersion, spec: EnvironmentVersionSpec) -> None:
+    is_other_file = spec.conda_file is not None and spec.conda_file != existing.conda_file
+    if is_other_file or (spec.image is not None and spec.image != existing.image):
         raise VersionImmutable(
             f"version {existing.head.version!r} of environment {existing.head.name!r} is registered with another "
             "condaFile or image: register a new version",

@@ -5,7 +5,7 @@ import re
 from sqlalchemy.orm import Session
 
 from control_plane.features.data import repository as data
-from control_plane.features.jobs.job import JobInput, JobWish
+from control_plane.features.jobs.job import JobInput, JobSpec
 from control_plane.resources.assets.references import Reference, read_reference
 from control_plane.resources.datastore import StorePath, check_place
 from control_plane.resources.workspaces.workspace import Workspace
@@ -22,12 +22,12 @@ _DATA = re.compile(
 )
 
 
-def resolve_input(session: Session, workspace: Workspace, wish: JobWish) -> JobInput:
+def resolve_input(session: Session, workspace: Workspace, spec: JobSpec) -> JobInput:
     """Raises ReferencedResourceMissing, and InvalidRequest for what can never be read here."""
-    named = _asset(workspace, wish.input_uri)
+    named = _asset(workspace, spec.input_uri)
     if named is None:
-        place = check_place(wish.input_uri, target=TARGET)
-        return JobInput(wish.input_kind, place.uri, None, place.key)
+        place = check_place(spec.input_uri, target=TARGET)
+        return JobInput(spec.input_kind, place.uri, None, place.key)
     found = data.resolve(session, workspace, named, target=TARGET)
     content, head = found.content, found.head
     uri = f"{workspace.arm_id}/data/{head.name}/versions/{head.version}"
@@ -69,15 +69,15 @@ def check_is_there(store: ObjectStore, asked: JobInput) -> None:
     )
 
 
-def output_place(wish: JobWish, file_name: str) -> StorePath | None:
+def output_place(spec: JobSpec, file_name: str) -> StorePath | None:
     """Where the predictions shall lie. None: at the usual place."""
-    if wish.output_uri is None:
+    if spec.output_uri is None:
         return None
-    place = StorePath.in_uri(wish.output_uri)
+    place = StorePath.in_uri(spec.output_uri)
     if place is None:
         raise InvalidRequest(
-            f"predictions cannot be written to {wish.output_uri!r}: name a file in a data store, "
+            f"predictions cannot be written to {spec.output_uri!r}: name a file in a data store, "
             "azureml://datastores/workspaceblobstore/paths/<path>/<file>, or leave outputData out",
             target="properties.outputData",
         )
-    return place.below(file_name) if wish.output_is_folder or place.is_folder else place
+    return place.below(file_name) if spec.output_is_folder or place.is_folder else place

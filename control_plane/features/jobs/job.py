@@ -21,7 +21,7 @@ class JobInput:
 
 
 @dataclass(frozen=True, slots=True)
-class JobWish:
+class JobSpec:
     """What a submission asks for."""
 
     name: str | None
@@ -41,7 +41,7 @@ class NewJob:
     """A job that can begin."""
 
     name: str
-    wish: JobWish
+    spec: JobSpec
     endpoint: str
     deployment: str
     request_id: str | None

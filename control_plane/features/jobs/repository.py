@@ -129,8 +129,8 @@ def add_job(session: Session, workspace: Workspace, new: NewJob) -> Job:
     row = JobRow(
         workspace_id=workspace.key,
         name=new.name,
-        display_name=new.wish.display_name,
-        experiment_name=new.wish.experiment_name,
+        display_name=new.spec.display_name,
+        experiment_name=new.spec.experiment_name,
         endpoint=new.endpoint,
         deployment=new.deployment,
         request_id=new.request_id,
@@ -142,8 +142,8 @@ def add_job(session: Session, workspace: Workspace, new: NewJob) -> Job:
         input_files=to_manifest(new.input.files),
         input_key=new.input.key,
         output_key=new.output_key,
-        tags=dict(new.wish.tags),
-        properties=dict(new.wish.properties),
+        tags=dict(new.spec.tags),
+        properties=dict(new.spec.properties),
         state=JobState.QUEUED,
     )
     session.add(row)

@@ -11,7 +11,6 @@ from control_plane.features.jobs.job import Job, JobQuery
 from control_plane.features.jobs.schemas import JobBody, JobFileBody, JobPatchRequest, SubmissionRequest
 from control_plane.features.jobs.service import Jobs
 from control_plane.features.jobs.submission import Submissions
-from control_plane.features.workspaces.routes import WORKSPACE, RequestedWorkspace
 from control_plane.resources.assets.asset import ListView
 from control_plane.resources.paging import ListBody, PageResult
 from control_plane.resources.urls import ResourceUrls
@@ -19,6 +18,7 @@ from control_plane.web.asset_queries import RequestedView
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS, SIGNED_URL_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.urls import RequestUrls
+from control_plane.web.workspace_path import WORKSPACE, RequestedWorkspace
 from modelyard.core.domain.job_files import DATASTORES
 from modelyard.core.domain.lifecycle import JobState
 from modelyard.core.errors import InvalidRequest
@@ -61,7 +61,7 @@ def submit_job(
     request_id: Annotated[str | None, Header(alias="repeatability_request-id")] = None,
 ) -> JobBody:
     """Begin a job. The bearer is the admin token or one of the endpoint's keys."""
-    job, is_new = submissions.submit(endpoint, deployment, body.wish(), request_id)
+    job, is_new = submissions.submit(endpoint, deployment, body.to_spec(), request_id)
     response.status_code = 201 if is_new else 200
     return JobBody.of(job, urls)
 

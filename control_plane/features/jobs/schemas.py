@@ -7,7 +7,7 @@ from pydantic import Field
 
 from control_plane.features.batch_deployments.settings_body import Resources, SettingsBody
 from control_plane.features.jobs.inputs import TARGET
-from control_plane.features.jobs.job import Job, JobFile, JobPatch, JobWish, Progress
+from control_plane.features.jobs.job import Job, JobFile, JobPatch, JobSpec, Progress
 from control_plane.resources.arm_body import ArmBody, Document, Moment, Texts
 from control_plane.resources.datastore import StorePath
 from control_plane.resources.error_body import Error
@@ -54,12 +54,12 @@ class SubmissionProperties(SettingsBody):
 class SubmissionRequest(ArmBody):
     properties: SubmissionProperties
 
-    def wish(self) -> JobWish:
+    def to_spec(self) -> JobSpec:
         asked = self.properties
         kind, uri = _input(asked.input_data)
         output = _output(asked.output_data)
         given = {name.lower(): value for name, value in asked.properties.items()}
-        return JobWish(
+        return JobSpec(
             name=asked.name or None,
             display_name=asked.display_name,
             experiment_name=given.get(_EXPERIMENT),

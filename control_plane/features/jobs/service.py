@@ -8,10 +8,10 @@ from pathlib import PurePosixPath
 from control_plane.features.batch_endpoints.repository import get_endpoint
 from control_plane.features.jobs import repository
 from control_plane.features.jobs.job import Job, JobFile, JobPatch, JobQuery, Progress
-from control_plane.features.workspaces.repository import get_workspace
 from control_plane.resources.paging import Page, PageResult
+from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import WorkspacePath
-from control_plane.signed_urls import Grant, UrlSigner
+from control_plane.signed_urls import Grant, Permission, UrlSigner
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.job_files import errors_key, logs_prefix
@@ -93,4 +93,4 @@ class Jobs:
 
 
 def _grant(key: str) -> Grant:
-    return Grant("fetch", key)
+    return Grant(Permission.DOWNLOAD_STORED_FILE, key)

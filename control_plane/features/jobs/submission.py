@@ -7,14 +7,14 @@ from uuid import uuid4
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from control_plane.features.batch_deployments.deployment import Deployment
+from control_plane.features.batch_deployments.deployment import BatchDeployment
 from control_plane.features.batch_deployments.repository import find_deployment
 from control_plane.features.batch_endpoints.endpoint import Endpoint
 from control_plane.features.batch_endpoints.repository import get_endpoint
 from control_plane.features.jobs import repository
 from control_plane.features.jobs.inputs import check_is_there, output_place, resolve_input
-from control_plane.features.jobs.job import Job, JobWish, NewJob
-from control_plane.features.workspaces.repository import workspace_of
+from control_plane.features.jobs.job import Job, JobSpec, NewJob
+from control_plane.resources.workspaces.repository import workspace_of
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.rows import BatchEndpointRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
@@ -51,14 +51,14 @@ class Submissions:
         self._store = store
         self._dispatcher = dispatcher
 
-    def submit(self, endpoint: str, deployment: str | None, wish: JobWish, request_id: str | None) -> tuple[Job, bool]:
+    def submit(self, endpoint: str, deployment: str | None, spec: JobSpec, request_id: str | None) -> tuple[Job, bool]:
         """The job, and whether it is new: the same request id on the same endpoint is the same job."""
         with transaction(self._sessions) as work:
             owner = endpoint_named(work.session, endpoint)
             known = repository.find_by_request(work.session, owner.workspace, owner.name, request_id)
             if known is not None:
                 return known, False
-            new = _prepared(work.session, owner, deployment, wish, request_id)
+            new = _prepared(work.session, owner, deployment, spec, request_id)
         # No transaction is open: the object store may be far away.
         check_is_there(self._store, new.input)
         is_there = self._store.exists(new.output_key)
@@ -90,30 +90,30 @@ def endpoint_named(session: Session, name: str) -> Endpoint:
 
 
 def _prepared(
-    session: Session, owner: Endpoint, deployment: str | None, wish: JobWish, request_id: str | None
+    session: Session, owner: Endpoint, deployment: str | None, spec: JobSpec, request_id: str | None
 ) -> NewJob:
     chosen = _deployment(session, owner, deployment)
     if chosen.build is None:
         reason = chosen.failure.message if chosen.failure else "its environment is still being built: try again"
         raise NotDeployedYet(f"deployment {chosen.name!r} of endpoint {owner.name!r} cannot score yet: {reason}")
-    settings = chosen.settings.with_overrides(wish.overrides)
-    name = check_asset_name(wish.name, noun="job") if wish.name else f"batchjob-{uuid4()}"
-    place = output_place(wish, settings.output_file_name)
+    settings = chosen.settings.with_overrides(spec.overrides)
+    name = check_asset_name(spec.name, noun="job") if spec.name else f"batchjob-{uuid4()}"
+    place = output_place(spec, settings.output_file_name)
     return NewJob(
         name=name,
-        wish=wish,
+        spec=spec,
         endpoint=owner.name,
         deployment=chosen.name,
         request_id=request_id,
         bundle_hash=chosen.build.bundle_hash,
         lock_hash=chosen.build.lock_hash,
         settings=settings,
-        input=resolve_input(session, owner.workspace, wish),
+        input=resolve_input(session, owner.workspace, spec),
         output_key=place.key if place else default_output_key(name, settings.output_file_name),
     )
 
 
-def _deployment(session: Session, owner: Endpoint, name: str | None) -> Deployment:
+def _deployment(session: Session, owner: Endpoint, name: str | None) -> BatchDeployment:
     wanted = name or owner.default_deployment
     if not wanted:
         raise NoDefaultDeployment(

@@ -21,7 +21,7 @@ class ModelType(ArmEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ModelVersionWish:
+class ModelVersionSpec:
     """What a PUT asks for. Type, files and anonymity are settled by the first one."""
 
     model_type: ModelType | None

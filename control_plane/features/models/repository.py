@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from control_plane.features.models.model_version import ModelContent, ModelType, ModelVersion, ModelVersionWish
+from control_plane.features.models.model_version import ModelContent, ModelType, ModelVersion, ModelVersionSpec
 from control_plane.resources.assets.asset import VersionQuery
 from control_plane.resources.assets.repository import MODELS
 from control_plane.resources.deployments.users import deployment_with
@@ -41,7 +41,7 @@ def lock_model(session: Session, workspace: Workspace, name: str) -> None:
 
 
 def add_version(
-    session: Session, workspace: Workspace, name: str, version: str, wish: ModelVersionWish, content: ModelContent
+    session: Session, workspace: Workspace, name: str, version: str, spec: ModelVersionSpec, content: ModelContent
 ) -> ModelVersion:
     model, _ = MODELS.ensure_container(session, workspace, name)
     row = ModelVersionRow(
@@ -49,26 +49,26 @@ def add_version(
         version=version,
         tags={},
         properties={},
-        model_type=wish.model_type or ModelType.CUSTOM,
+        model_type=spec.model_type or ModelType.CUSTOM,
         model_uri=content.uri,
         folder_name=content.folder_name,
         manifest=content.manifest.to_list(),
         manifest_hash=content.manifest.digest,
         flavors=dict(content.flavors),
         is_archived=False,
-        is_anonymous=wish.is_anonymous,
+        is_anonymous=spec.is_anonymous,
     )
-    wish.described.apply_to(row)
+    spec.described.apply_to(row)
     session.add(row)
     session.flush()
     session.refresh(row)
     return _model_version(workspace, name, row)
 
 
-def describe_version(session: Session, existing: ModelVersion, wish: ModelVersionWish) -> ModelVersion:
+def describe_version(session: Session, existing: ModelVersion, spec: ModelVersionSpec) -> ModelVersion:
     head = existing.head
     row = session.get_one(ModelVersionRow, existing.key)
-    wish.described.apply_to(row)
+    spec.described.apply_to(row)
     session.flush()
     session.refresh(row)
     return _model_version(head.workspace, head.name, row)

@@ -9,13 +9,13 @@ from control_plane.features.models.schemas import KIND, ModelFileBody, ModelVers
 from control_plane.features.models.service import Models
 from control_plane.features.uploads.schemas import PendingUploadBody, PendingUploadRequest
 from control_plane.features.uploads.service import Uploads
-from control_plane.features.workspaces.routes import WORKSPACE, RequestedWorkspace
 from control_plane.resources.assets.schemas import ContainerBody, ContainerRequest
 from control_plane.resources.paging import ListBody
 from control_plane.web.asset_queries import RequestedVersions, RequestedView
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS, SIGNED_URL_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.urls import RequestUrls
+from control_plane.web.workspace_path import WORKSPACE, RequestedWorkspace
 
 _MODELS = WORKSPACE + "/models"
 _MODEL = _MODELS + "/{name}"
@@ -101,7 +101,7 @@ def put_model_version(
     path: RequestedWorkspace, name: str, version: str, body: ModelVersionRequest, response: Response, models: Service
 ) -> ModelVersionBody:
     """Register the files of an upload, or change the description of a registered version."""
-    found, is_new = models.put_version(path, name, version, body.wish())
+    found, is_new = models.put_version(path, name, version, body.to_spec())
     response.status_code = 201 if is_new else 200
     return ModelVersionBody.of(found)
 

@@ -1,6 +1,6 @@
 """Models as JSON."""
 
-from control_plane.features.models.model_version import ModelType, ModelVersion, ModelVersionWish
+from control_plane.features.models.model_version import ModelType, ModelVersion, ModelVersionSpec
 from control_plane.resources.arm_body import ArmBody, Document, Texts
 from control_plane.resources.assets.schemas import AssetProperties, version_id, version_type
 from control_plane.resources.resource import Resource, SystemData
@@ -18,9 +18,9 @@ class ModelVersionRequestProperties(AssetProperties):
 class ModelVersionRequest(ArmBody):
     properties: ModelVersionRequestProperties
 
-    def wish(self) -> ModelVersionWish:
+    def to_spec(self) -> ModelVersionSpec:
         asked = self.properties
-        return ModelVersionWish(asked.model_type, asked.model_uri, bool(asked.is_anonymous), asked.described())
+        return ModelVersionSpec(asked.model_type, asked.model_uri, bool(asked.is_anonymous), asked.described())
 
 
 class Flavor(ArmBody):

@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 
 from control_plane.features.models import repository
 from control_plane.features.models.content import ContentReader
-from control_plane.features.models.model_version import ModelContent, ModelType, ModelVersion, ModelVersionWish
+from control_plane.features.models.model_version import ModelContent, ModelType, ModelVersion, ModelVersionSpec
 from control_plane.features.uploads.service import Uploads
-from control_plane.features.workspaces.repository import get_workspace
 from control_plane.resources.assets.asset import VersionQuery
 from control_plane.resources.assets.repository import MODELS
 from control_plane.resources.assets.service import Containers
 from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.uploads.upload import UploadReference, stored_uri
+from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
-from control_plane.signed_urls import Grant, UrlSigner
+from control_plane.signed_urls import Grant, Permission, UrlSigner
 from modelyard.core.db.rows import ModelRow, ModelVersionRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.model_manifest import ModelFile
@@ -50,7 +50,7 @@ class Models(Containers[ModelRow, ModelVersionRow]):
             return repository.get_version(work.session, get_workspace(work.session, path), name, version)
 
     def put_version(
-        self, path: WorkspacePath, name: str, version: str, wish: ModelVersionWish
+        self, path: WorkspacePath, name: str, version: str, spec: ModelVersionSpec
     ) -> tuple[ModelVersion, bool]:
         """The version, and whether it is new."""
         check_asset_name(name, noun=MODELS.noun)
@@ -59,18 +59,18 @@ class Models(Containers[ModelRow, ModelVersionRow]):
             workspace = get_workspace(work.session, path)
             existing = repository.find_version(work.session, workspace, name, version)
         # No transaction is open: files may be large.
-        content = self._new_content(workspace, existing, wish)
+        content = self._new_content(workspace, existing, spec)
         with transaction(self._sessions) as work:
             repository.lock_model(work.session, workspace, name)
             existing = repository.find_version(work.session, workspace, name, version)
             if existing is not None:
-                _check_same(existing, wish, content)
-                found = repository.describe_version(work.session, existing, wish)
+                _check_same(existing, spec, content)
+                found = repository.describe_version(work.session, existing, spec)
             elif content is not None:
-                found = repository.add_version(work.session, workspace, name, version, wish, content)
+                found = repository.add_version(work.session, workspace, name, version, spec, content)
             else:
                 raise MODELS.missing(workspace, name, version)
-            reference = UploadReference.in_uri(wish.model_uri or "")
+            reference = UploadReference.in_uri(spec.model_uri or "")
             if content is not None and reference is not None:
                 self._uploads.end(work, reference.upload_id)
         return found, existing is None
@@ -81,20 +81,20 @@ class Models(Containers[ModelRow, ModelVersionRow]):
             return repository.remove_version(work.session, get_workspace(work.session, path), name, version)
 
     def _new_content(
-        self, workspace: Workspace, existing: ModelVersion | None, wish: ModelVersionWish
+        self, workspace: Workspace, existing: ModelVersion | None, spec: ModelVersionSpec
     ) -> ModelContent | None:
-        """The files that the wish brings; None when it names those that the version already has."""
-        uri = stored_uri(workspace.path, wish.model_uri or "")
-        if existing is not None and (wish.model_uri is None or existing.model_uri == uri):
+        """The files that the spec brings; None when it names those that the version already has."""
+        uri = stored_uri(workspace.path, spec.model_uri or "")
+        if existing is not None and (spec.model_uri is None or existing.model_uri == uri):
             return None
-        reference = UploadReference.in_uri(wish.model_uri or "")
+        reference = UploadReference.in_uri(spec.model_uri or "")
         if reference is None:
             raise InvalidRequest(
                 "modelUri must be the blobUri of an upload, with the uploaded folder behind it: "
                 "POST …/startPendingUpload first",
                 target="properties.modelUri",
             )
-        return self._reader.take(reference, uri, wish.model_type or ModelType.CUSTOM)
+        return self._reader.take(reference, uri, spec.model_type or ModelType.CUSTOM)
 
     # Files.
 
@@ -115,16 +115,16 @@ class Models(Containers[ModelRow, ModelVersionRow]):
 
 
 def _grant(sha256: str) -> Grant:
-    return Grant("download", sha256)
+    return Grant(Permission.DOWNLOAD_BLOB, sha256)
 
 
-def _check_same(existing: ModelVersion, wish: ModelVersionWish, content: ModelContent | None) -> None:
+def _check_same(existing: ModelVersion, spec: ModelVersionSpec, content: ModelContent | None) -> None:
     named = f"version {existing.head.version!r} of model {existing.head.name!r}"
     if content is not None and content.manifest.digest != existing.manifest.digest:
         raise VersionImmutable(
             f"{named} is registered with other content: register a new version", target="properties.modelUri"
         )
-    if wish.model_type is not None and wish.model_type != existing.model_type:
+    if spec.model_type is not None and spec.model_type != existing.model_type:
         raise VersionImmutable(
             f"{named} is a {existing.model_type} and stays one: register a new version", target="properties.modelType"
         )

@@ -14,7 +14,7 @@ from modelyard.core.errors import OperationInProgress
 
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
+class OnlineDeployment:
     key: int
     endpoint_id: str
     endpoint: str
@@ -41,10 +41,10 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
-class DeploymentWish:
+class OnlineDeploymentSpec:
     """What a PUT asks for. Its spec names the model and environment as the client spelled them."""
 
-    spec: DeploymentSpec
+    generation: DeploymentSpec
     instance_count: int
     location: str | None
     tags: Mapping[str, str]
@@ -53,7 +53,7 @@ class DeploymentWish:
 
 
 @dataclass(frozen=True, slots=True)
-class DeploymentPatch:
+class OnlineDeploymentPatch:
     """None: leave it as it is."""
 
     instance_count: int | None
@@ -70,12 +70,12 @@ class Step(StrEnum):
     """A new generation beside the serving one, if there is one."""
 
 
-def check_is_settled(current: Deployment) -> None:
+def check_is_settled(current: OnlineDeployment) -> None:
     if not current.state.is_final:
         raise OperationInProgress(f"deployment {current.name!r}", current.state)
 
 
-def next_step(current: Deployment, spec: DeploymentSpec, instance_count: int) -> Step:
+def next_step(current: OnlineDeployment, spec: DeploymentSpec, instance_count: int) -> Step:
     """Raises OperationInProgress while an earlier change is under way."""
     check_is_settled(current)
     serves_it = current.wanted_generation == current.serving_generation and current.spec == spec

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from control_plane.features.online_deployments.deployment import Deployment, DeploymentWish, Worker
+from control_plane.features.online_deployments.deployment import OnlineDeployment, OnlineDeploymentSpec, Worker
 from control_plane.features.online_endpoints.endpoint import Endpoint
 from control_plane.features.online_endpoints.repository import begin_deployment_deletion
-from control_plane.features.operations.repository import operation_of, start_operation
 from control_plane.resources.deployments.failure import Failure
 from control_plane.resources.deployments.references import Resolved
 from control_plane.resources.operations.operation import OperationKind
+from control_plane.resources.operations.repository import operation_of, start_operation
 from control_plane.resources.paging import Page
 from modelyard.core.db.lifecycle import begin, next_routing_revision
 from modelyard.core.db.rows import (
@@ -30,14 +30,14 @@ _FIRST = 1
 # Reading.
 
 
-def get_deployment(session: Session, endpoint: Endpoint, name: str, *, lock: bool = False) -> Deployment:
+def get_deployment(session: Session, endpoint: Endpoint, name: str, *, lock: bool = False) -> OnlineDeployment:
     found = find_deployment(session, endpoint, name, lock=lock)
     if found is None:
         raise ResourceNotFound(f"endpoint {endpoint.name!r} has no deployment {name!r}")
     return found
 
 
-def find_deployment(session: Session, endpoint: Endpoint, name: str, *, lock: bool = False) -> Deployment | None:
+def find_deployment(session: Session, endpoint: Endpoint, name: str, *, lock: bool = False) -> OnlineDeployment | None:
     query = select(OnlineDeploymentRow).where(
         OnlineDeploymentRow.endpoint_id == endpoint.key, OnlineDeploymentRow.name == name
     )
@@ -45,7 +45,7 @@ def find_deployment(session: Session, endpoint: Endpoint, name: str, *, lock: bo
     return None if row is None else _deployment(session, endpoint, row)
 
 
-def list_deployments(session: Session, endpoint: Endpoint, page: Page) -> Sequence[Deployment]:
+def list_deployments(session: Session, endpoint: Endpoint, page: Page) -> Sequence[OnlineDeployment]:
     rows = session.scalars(
         select(OnlineDeploymentRow)
         .where(OnlineDeploymentRow.endpoint_id == endpoint.key)
@@ -56,7 +56,7 @@ def list_deployments(session: Session, endpoint: Endpoint, page: Page) -> Sequen
     return [_deployment(session, endpoint, row) for row in rows]
 
 
-def list_workers(session: Session, deployment: Deployment) -> Sequence[Worker]:
+def list_workers(session: Session, deployment: OnlineDeployment) -> Sequence[Worker]:
     rows = session.scalars(
         select(WorkerRow)
         .where(WorkerRow.deployment_id == deployment.key)
@@ -78,7 +78,7 @@ def list_workers(session: Session, deployment: Deployment) -> Sequence[Worker]:
     ]
 
 
-def bundle_hash(session: Session, deployment: Deployment) -> str | None:
+def bundle_hash(session: Session, deployment: OnlineDeployment) -> str | None:
     """Of the generation that serves, else of the one that is to."""
     number = deployment.serving_generation or deployment.wanted_generation
     return _generation(session, deployment.key, number).bundle_hash
@@ -88,14 +88,14 @@ def bundle_hash(session: Session, deployment: Deployment) -> str | None:
 
 
 def add_deployment(
-    session: Session, endpoint: Endpoint, name: str, wish: DeploymentWish, resolved: Resolved
-) -> tuple[Deployment, int]:
+    session: Session, endpoint: Endpoint, name: str, spec: OnlineDeploymentSpec, resolved: Resolved
+) -> tuple[OnlineDeployment, int]:
     """The deployment and the id of its first generation."""
     row = OnlineDeploymentRow(
         endpoint_id=endpoint.key,
         name=name,
-        location=wish.location or endpoint.location,
-        instance_count=wish.instance_count,
+        location=spec.location or endpoint.location,
+        instance_count=spec.instance_count,
         provisioning_state=ProvisioningState.CREATING,
         wanted_generation=_FIRST,
         tags={},
@@ -107,39 +107,43 @@ def add_deployment(
     operation = start_operation(session, endpoint.workspace, OperationKind.PUT_DEPLOYMENT, _arm_id(endpoint, name))
     row.operation_id = operation.id
     generation_id = _add_generation(session, row, resolved)
-    _describe(row, wish)
+    _describe(row, spec)
     return _refreshed(session, endpoint, row), generation_id
 
 
 def replace_generation(
-    session: Session, endpoint: Endpoint, current: Deployment, wish: DeploymentWish, resolved: Resolved
-) -> tuple[Deployment, int]:
+    session: Session, endpoint: Endpoint, current: OnlineDeployment, spec: OnlineDeploymentSpec, resolved: Resolved
+) -> tuple[OnlineDeployment, int]:
     """A new generation is wanted; what serves goes on until it is ready. Returns its id too."""
     row = session.get_one(OnlineDeploymentRow, current.key)
     state = ProvisioningState.CREATING if row.serving_generation is None else ProvisioningState.UPDATING
     _begin(session, endpoint, row, state, OperationKind.PUT_DEPLOYMENT)
     row.wanted_generation = current.wanted_generation + 1
-    row.instance_count = wish.instance_count
+    row.instance_count = spec.instance_count
     generation_id = _add_generation(session, row, resolved)
-    _describe(row, wish)
+    _describe(row, spec)
     return _refreshed(session, endpoint, row), generation_id
 
 
-def scale(session: Session, endpoint: Endpoint, current: Deployment, wish: DeploymentWish) -> Deployment:
+def scale(
+    session: Session, endpoint: Endpoint, current: OnlineDeployment, spec: OnlineDeploymentSpec
+) -> OnlineDeployment:
     row = session.get_one(OnlineDeploymentRow, current.key)
     _begin(session, endpoint, row, ProvisioningState.SCALING, OperationKind.SCALE_DEPLOYMENT)
-    row.instance_count = wish.instance_count
-    _describe(row, wish)
+    row.instance_count = spec.instance_count
+    _describe(row, spec)
     return _refreshed(session, endpoint, row)
 
 
-def describe(session: Session, endpoint: Endpoint, current: Deployment, wish: DeploymentWish) -> Deployment:
+def describe(
+    session: Session, endpoint: Endpoint, current: OnlineDeployment, spec: OnlineDeploymentSpec
+) -> OnlineDeployment:
     row = session.get_one(OnlineDeploymentRow, current.key)
-    _describe(row, wish)
+    _describe(row, spec)
     return _refreshed(session, endpoint, row)
 
 
-def begin_deletion(session: Session, endpoint: Endpoint, current: Deployment) -> Deployment:
+def begin_deletion(session: Session, endpoint: Endpoint, current: OnlineDeployment) -> OnlineDeployment:
     row = session.get_one(OnlineDeploymentRow, current.key)
     begin_deployment_deletion(session, endpoint, row)
     next_routing_revision(session)
@@ -167,14 +171,14 @@ def _add_generation(session: Session, row: OnlineDeploymentRow, resolved: Resolv
     return generation.id
 
 
-def _describe(row: OnlineDeploymentRow, wish: DeploymentWish) -> None:
-    row.location = wish.location or row.location
-    row.tags = dict(wish.tags)
-    row.properties = dict(wish.properties)
-    row.body = dict(wish.body)
+def _describe(row: OnlineDeploymentRow, spec: OnlineDeploymentSpec) -> None:
+    row.location = spec.location or row.location
+    row.tags = dict(spec.tags)
+    row.properties = dict(spec.properties)
+    row.body = dict(spec.body)
 
 
-def _refreshed(session: Session, endpoint: Endpoint, row: OnlineDeploymentRow) -> Deployment:
+def _refreshed(session: Session, endpoint: Endpoint, row: OnlineDeploymentRow) -> OnlineDeployment:
     session.flush()
     session.refresh(row)
     return _deployment(session, endpoint, row)
@@ -190,11 +194,11 @@ def _arm_id(endpoint: Endpoint, name: str) -> str:
     return f"{endpoint.arm_id}/deployments/{name}"
 
 
-def _deployment(session: Session, endpoint: Endpoint, row: OnlineDeploymentRow) -> Deployment:
+def _deployment(session: Session, endpoint: Endpoint, row: OnlineDeploymentRow) -> OnlineDeployment:
     operation = session.get(OperationRow, row.operation_id) if row.operation_id else None
     spec = DeploymentSpec.from_dict(_generation(session, row.id, row.wanted_generation).spec)
     failure = Failure(row.failure_code, row.failure_message or "") if row.failure_code else None
-    return Deployment(
+    return OnlineDeployment(
         key=row.id,
         endpoint_id=endpoint.arm_id,
         endpoint=endpoint.name,

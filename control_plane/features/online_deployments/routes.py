@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from control_plane.features.online_deployments.deployment import Deployment
+from control_plane.features.online_deployments.deployment import OnlineDeployment
 from control_plane.features.online_deployments.schemas import (
     ContainerType,
     DeploymentBody,
@@ -20,7 +20,6 @@ from control_plane.features.online_deployments.schemas import (
 )
 from control_plane.features.online_deployments.service import OnlineDeployments
 from control_plane.features.online_endpoints.routes import ENDPOINT
-from control_plane.features.workspaces.routes import RequestedWorkspace
 from control_plane.resources.paging import ListBody
 from control_plane.resources.resource import TYPE_PREFIX
 from control_plane.resources.urls import ResourceUrls
@@ -28,6 +27,7 @@ from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_ACCEPTED, OPERATION_HEADERS, accepted, announce
 from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.urls import RequestUrls
+from control_plane.web.workspace_path import RequestedWorkspace
 from modelyard.core.domain.deployment import MOST_INSTANCES
 
 _DEPLOYMENTS = ENDPOINT + "/deployments"
@@ -84,7 +84,7 @@ def put_online_deployment(
     deployments: Service,
 ) -> DeploymentBody:
     """Create or replace a deployment. One that says what already runs begins nothing."""
-    put, is_new = deployments.put(path, endpoint, deployment, body.wish())
+    put, is_new = deployments.put(path, endpoint, deployment, body.to_spec())
     response.status_code = 201 if is_new else 200
     return _announced(put, response, urls)
 
@@ -165,7 +165,7 @@ def list_workers(
     return ListBody(value=[WorkerBody.of(worker) for worker in deployments.workers(path, endpoint, deployment)])
 
 
-def _announced(deployment: Deployment, response: Response, urls: ResourceUrls) -> DeploymentBody:
+def _announced(deployment: OnlineDeployment, response: Response, urls: ResourceUrls) -> DeploymentBody:
     if deployment.operation is not None and not deployment.state.is_final:
         announce(response, deployment.operation, urls)
     return DeploymentBody.of(deployment, urls)

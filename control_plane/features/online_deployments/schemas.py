@@ -5,7 +5,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from control_plane.features.online_deployments.deployment import Deployment, DeploymentPatch, DeploymentWish, Worker
+from control_plane.features.online_deployments.deployment import (
+    OnlineDeployment,
+    OnlineDeploymentPatch,
+    OnlineDeploymentSpec,
+    Worker,
+)
 from control_plane.resources.arm_body import ArmBody, ArmEnum, Document, Duration, Moment, Texts
 from control_plane.resources.endpoints.schemas import operation_uri, users_own
 from control_plane.resources.error_body import ErrorDetail
@@ -136,12 +141,12 @@ class DeploymentRequest(ArmBody):
     sku: Sku | None = None
     properties: DeploymentRequestProperties
 
-    def wish(self) -> DeploymentWish:
+    def to_spec(self) -> OnlineDeploymentSpec:
         asked = self.properties
         _check_supported(asked)
         check_worker_count(asked.environment_variables)
         sku = self.sku or Sku()
-        spec = DeploymentSpec(
+        generation = DeploymentSpec(
             model_id=asked.model or "",
             environment_id=asked.environment_id,
             environment_variables=asked.environment_variables,
@@ -152,8 +157,8 @@ class DeploymentRequest(ArmBody):
         passthrough = {
             name: value for name in PassthroughProperties.model_fields if (value := getattr(asked, name)) is not None
         }
-        return DeploymentWish(
-            spec=spec,
+        return OnlineDeploymentSpec(
+            generation=generation,
             instance_count=1 if sku.capacity is None else sku.capacity,
             location=self.location,
             tags=self.tags,
@@ -193,9 +198,9 @@ class DeploymentPatchRequest(ArmBody):
     tags: Texts | None = None
     sku: Sku | None = None
 
-    def patch(self) -> DeploymentPatch:
+    def patch(self) -> OnlineDeploymentPatch:
         tags = self.tags if "tags" in self.model_fields_set else None
-        return DeploymentPatch(self.sku.capacity if self.sku else None, tags)
+        return OnlineDeploymentPatch(self.sku.capacity if self.sku else None, tags)
 
 
 class DeploymentProperties(PassthroughProperties):
@@ -221,7 +226,7 @@ class DeploymentBody(Resource):
     properties: DeploymentProperties
 
     @classmethod
-    def of(cls, deployment: Deployment, urls: ResourceUrls) -> "DeploymentBody":
+    def of(cls, deployment: OnlineDeployment, urls: ResourceUrls) -> "DeploymentBody":
         passthrough: dict[str, Any] = {
             k: v for k, v in deployment.body.items() if k in PassthroughProperties.model_fields
         }

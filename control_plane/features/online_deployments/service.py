@@ -7,9 +7,9 @@ from sqlalchemy.orm import Session
 
 from control_plane.features.online_deployments import repository
 from control_plane.features.online_deployments.deployment import (
-    Deployment,
-    DeploymentPatch,
-    DeploymentWish,
+    OnlineDeployment,
+    OnlineDeploymentPatch,
+    OnlineDeploymentSpec,
     Step,
     Worker,
     check_is_settled,
@@ -17,9 +17,9 @@ from control_plane.features.online_deployments.deployment import (
 )
 from control_plane.features.online_endpoints.endpoint import Endpoint
 from control_plane.features.online_endpoints.repository import find_own_for_change, get_endpoint, lock_endpoint
-from control_plane.features.workspaces.repository import get_workspace
 from control_plane.resources.deployments.references import Resolved, resolve
 from control_plane.resources.paging import Page, PageResult
+from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.unit_of_work import Sessions, UnitOfWork, transaction
@@ -38,57 +38,64 @@ class OnlineDeployments:
         self._store = store
         self._dispatcher = dispatcher
 
-    def get(self, path: WorkspacePath, endpoint: str, name: str) -> Deployment:
+    def get(self, path: WorkspacePath, endpoint: str, name: str) -> OnlineDeployment:
         with transaction(self._sessions) as work:
             return repository.get_deployment(work.session, _endpoint(work.session, path, endpoint), name.lower())
 
-    def list(self, path: WorkspacePath, endpoint: str, page: Page) -> PageResult[Deployment]:
+    def list(self, path: WorkspacePath, endpoint: str, page: Page) -> PageResult[OnlineDeployment]:
         with transaction(self._sessions) as work:
             found = repository.list_deployments(work.session, _endpoint(work.session, path, endpoint), page)
             return PageResult.of(found, page)
 
-    def put(self, path: WorkspacePath, endpoint: str, name: str, wish: DeploymentWish) -> tuple[Deployment, bool]:
+    def put(
+        self, path: WorkspacePath, endpoint: str, name: str, spec: OnlineDeploymentSpec
+    ) -> tuple[OnlineDeployment, bool]:
         """The deployment, and whether it is new."""
         name = check_deployment_name(name).lower()
-        check_instance_count(wish.instance_count)
+        check_instance_count(spec.instance_count)
         with transaction(self._sessions) as work:
             owner = _locked_endpoint(work.session, path, endpoint)
-            resolved = resolve(work.session, owner.workspace, wish.spec)
+            resolved = resolve(work.session, owner.workspace, spec.generation)
             current = repository.find_deployment(work.session, owner, name, lock=True)
             if current is not None:
-                return self._changed(work, owner, current, wish, resolved), False
-            added, generation_id = repository.add_deployment(work.session, owner, name, wish, resolved)
+                return self._changed(work, owner, current, spec, resolved), False
+            added, generation_id = repository.add_deployment(work.session, owner, name, spec, resolved)
             self._send_build(work, generation_id)
             return added, True
 
-    def patch(self, path: WorkspacePath, endpoint: str, name: str, patch: DeploymentPatch) -> Deployment:
+    def patch(self, path: WorkspacePath, endpoint: str, name: str, patch: OnlineDeploymentPatch) -> OnlineDeployment:
         with transaction(self._sessions) as work:
             owner = _locked_endpoint(work.session, path, endpoint)
             current = repository.get_deployment(work.session, owner, name.lower(), lock=True)
-            wish = _patched(current, patch)
+            spec = _patched(current, patch)
             if patch.instance_count is None:
                 check_is_settled(current)
-                return repository.describe(work.session, owner, current, wish)
-            check_instance_count(wish.instance_count)
-            return self._changed(work, owner, current, wish, resolve(work.session, owner.workspace, wish.spec))
+                return repository.describe(work.session, owner, current, spec)
+            check_instance_count(spec.instance_count)
+            return self._changed(work, owner, current, spec, resolve(work.session, owner.workspace, spec.generation))
 
     def _changed(
-        self, work: UnitOfWork, owner: Endpoint, current: Deployment, wish: DeploymentWish, resolved: Resolved
-    ) -> Deployment:
-        match next_step(current, resolved.spec, wish.instance_count):
+        self,
+        work: UnitOfWork,
+        owner: Endpoint,
+        current: OnlineDeployment,
+        spec: OnlineDeploymentSpec,
+        resolved: Resolved,
+    ) -> OnlineDeployment:
+        match next_step(current, resolved.spec, spec.instance_count):
             case Step.DESCRIBE:
-                return repository.describe(work.session, owner, current, wish)
+                return repository.describe(work.session, owner, current, spec)
             case Step.SCALE:
-                return repository.scale(work.session, owner, current, wish)
+                return repository.scale(work.session, owner, current, spec)
             case Step.REPLACE:
-                changed, generation_id = repository.replace_generation(work.session, owner, current, wish, resolved)
+                changed, generation_id = repository.replace_generation(work.session, owner, current, spec, resolved)
                 self._send_build(work, generation_id)
                 return changed
 
     def _send_build(self, work: UnitOfWork, generation_id: int) -> None:
         work.after_commit(partial(self._dispatcher.build_deployment, generation_id))
 
-    def delete(self, path: WorkspacePath, endpoint: str, name: str) -> Deployment | None:
+    def delete(self, path: WorkspacePath, endpoint: str, name: str) -> OnlineDeployment | None:
         """None: it is not there. Said twice, it is the same deletion."""
         with transaction(self._sessions) as work:
             owner = find_own_for_change(work.session, get_workspace(work.session, path), endpoint.lower())
@@ -136,9 +143,9 @@ def _locked_endpoint(session: Session, path: WorkspacePath, name: str) -> Endpoi
     return endpoint
 
 
-def _patched(current: Deployment, patch: DeploymentPatch) -> DeploymentWish:
-    return DeploymentWish(
-        spec=current.spec,
+def _patched(current: OnlineDeployment, patch: OnlineDeploymentPatch) -> OnlineDeploymentSpec:
+    return OnlineDeploymentSpec(
+        generation=current.spec,
         instance_count=current.instance_count if patch.instance_count is None else patch.instance_count,
         location=current.location,
         tags=current.tags if patch.tags is None else patch.tags,

@@ -19,7 +19,7 @@ class NetworkAccess(ArmEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class EndpointWish:
+class EndpointSpec:
     """What a PUT asks for: all of it, what is not said goes back to its default."""
 
     location: str | None

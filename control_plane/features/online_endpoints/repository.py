@@ -6,10 +6,10 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from control_plane.features.online_endpoints.endpoint import Endpoint, EndpointPatch, EndpointWish
-from control_plane.features.operations.repository import operation_of, start_operation
+from control_plane.features.online_endpoints.endpoint import Endpoint, EndpointPatch, EndpointSpec
 from control_plane.resources.endpoints.credentials import AuthMode, EndpointKeys, KeyType, key_digest
 from control_plane.resources.operations.operation import Operation, OperationKind
+from control_plane.resources.operations.repository import operation_of, start_operation
 from control_plane.resources.paging import Page
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.adapters.secret_box import SecretBox
@@ -95,7 +95,7 @@ def living_deployments(session: Session, endpoint: Endpoint) -> set[str]:
 
 
 def add_endpoint(session: Session, workspace: Workspace, name: str, keys: EndpointKeys, box: SecretBox) -> bool:
-    """A bare row, to be filled by `apply_wish`. False: another request has just made it."""
+    """A bare row, to be filled by `apply_spec`. False: another request has just made it."""
     token = TokenKeys.generate()
     made = session.scalar(
         insert(OnlineEndpointRow)
@@ -123,18 +123,18 @@ def add_endpoint(session: Session, workspace: Workspace, name: str, keys: Endpoi
     return made is not None
 
 
-def apply_wish(session: Session, endpoint: Endpoint, wish: EndpointWish, *, is_new: bool) -> Endpoint:
+def apply_spec(session: Session, endpoint: Endpoint, spec: EndpointSpec, *, is_new: bool) -> Endpoint:
     row = session.get_one(OnlineEndpointRow, endpoint.key)
-    row.location = wish.location or row.location
-    row.kind = wish.kind
-    row.identity = dict(wish.identity) if wish.identity is not None else None
-    row.tags = dict(wish.tags)
-    row.properties = dict(wish.properties)
-    row.description = wish.description
-    row.auth_mode = wish.auth_mode
-    row.public_network_access = wish.public_network_access
-    row.traffic = _shares(wish.split.percent_by_deployment)
-    row.mirror_traffic = _shares(wish.split.mirror)
+    row.location = spec.location or row.location
+    row.kind = spec.kind
+    row.identity = dict(spec.identity) if spec.identity is not None else None
+    row.tags = dict(spec.tags)
+    row.properties = dict(spec.properties)
+    row.description = spec.description
+    row.auth_mode = spec.auth_mode
+    row.public_network_access = spec.public_network_access
+    row.traffic = _shares(spec.split.percent_by_deployment)
+    row.mirror_traffic = _shares(spec.split.mirror)
     if is_new:
         operation = _begun(session, endpoint, OperationKind.PUT_ENDPOINT)
         row.operation_id = operation.id

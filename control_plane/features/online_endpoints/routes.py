@@ -13,7 +13,6 @@ from control_plane.features.online_endpoints.schemas import (
     TokenBody,
 )
 from control_plane.features.online_endpoints.service import OnlineEndpoints
-from control_plane.features.workspaces.routes import WORKSPACE, RequestedWorkspace
 from control_plane.resources.endpoints.schemas import EndpointKeysBody
 from control_plane.resources.paging import ListBody
 from control_plane.resources.urls import ResourceUrls
@@ -21,6 +20,7 @@ from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_ACCEPTED, OPERATION_HEADERS, accepted, announce
 from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.urls import RequestUrls
+from control_plane.web.workspace_path import WORKSPACE, RequestedWorkspace
 
 _ENDPOINTS = WORKSPACE + "/onlineEndpoints"
 ENDPOINT = _ENDPOINTS + "/{endpoint}"
@@ -68,7 +68,7 @@ def put_online_endpoint(
     endpoints: Service,
 ) -> EndpointBody:
     """Create or replace an endpoint: what the body does not say goes back to its default, traffic included."""
-    put, is_new = endpoints.put(path, endpoint, body.wish())
+    put, is_new = endpoints.put(path, endpoint, body.to_spec())
     response.status_code = 201 if is_new else 200
     return _announced(put, response, urls)
 

@@ -8,7 +8,7 @@ from control_plane.features.online_endpoints.endpoint import (
     AccessToken,
     Endpoint,
     EndpointPatch,
-    EndpointWish,
+    EndpointSpec,
     NetworkAccess,
 )
 from control_plane.resources.arm_body import ArmBody, Document, Texts
@@ -44,10 +44,10 @@ class EndpointRequest(ArmBody):
     tags: Texts = Field(default_factory=dict)
     properties: EndpointRequestProperties
 
-    def wish(self) -> EndpointWish:
+    def to_spec(self) -> EndpointSpec:
         asked = self.properties
         keys = asked.keys or PresetKeys()
-        return EndpointWish(
+        return EndpointSpec(
             location=self.location,
             kind=self.kind,
             identity=self.identity,

@@ -5,10 +5,10 @@ import time
 from sqlalchemy.orm import Session
 
 from control_plane.features.online_endpoints import repository
-from control_plane.features.online_endpoints.endpoint import AccessToken, Endpoint, EndpointPatch, EndpointWish
-from control_plane.features.workspaces.repository import get_workspace
+from control_plane.features.online_endpoints.endpoint import AccessToken, Endpoint, EndpointPatch, EndpointSpec
 from control_plane.resources.endpoints.credentials import AuthMode, EndpointKeys, KeyType, check_key, new_key
 from control_plane.resources.paging import Page, PageResult
+from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.adapters.secret_box import SecretBox
 from modelyard.core.db.unit_of_work import Sessions, transaction
@@ -34,16 +34,16 @@ class OnlineEndpoints:
         with transaction(self._sessions) as work:
             return PageResult.of(repository.list_endpoints(work.session, get_workspace(work.session, path), page), page)
 
-    def put(self, path: WorkspacePath, name: str, wish: EndpointWish) -> tuple[Endpoint, bool]:
+    def put(self, path: WorkspacePath, name: str, spec: EndpointSpec) -> tuple[Endpoint, bool]:
         """The endpoint, and whether it is new."""
         name = check_endpoint_name(name).lower()
-        keys = EndpointKeys.generate(wish.primary_key, wish.secondary_key)
+        keys = EndpointKeys.generate(spec.primary_key, spec.secondary_key)
         with transaction(self._sessions) as work:
             endpoint, is_new = self._found_or_made(work.session, path, name, keys)
             if not is_new:
                 repository.check_can_change(endpoint)
-            wish.split.check_deployments(repository.living_deployments(work.session, endpoint))
-            return repository.apply_wish(work.session, endpoint, wish, is_new=is_new), is_new
+            spec.split.check_deployments(repository.living_deployments(work.session, endpoint))
+            return repository.apply_spec(work.session, endpoint, spec, is_new=is_new), is_new
 
     def _found_or_made(
         self, session: Session, path: WorkspacePath, name: str, keys: EndpointKeys

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from control_plane.features.operations import repository
+from control_plane.resources.operations import repository
 from control_plane.resources.operations.operation import Operation
 from modelyard.core.db.unit_of_work import Sessions, transaction
 

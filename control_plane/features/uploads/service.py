@@ -11,10 +11,10 @@ from uuid import UUID, uuid4
 
 from control_plane.features.uploads import repository
 from control_plane.features.uploads.incoming import Incoming, check_room
-from control_plane.features.workspaces.repository import get_workspace
 from control_plane.resources.uploads.upload import Chunk, SentPart, UploadedFile, UploadReference
+from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import WorkspacePath
-from control_plane.signed_urls import Grant, UrlSigner
+from control_plane.signed_urls import Grant, Permission, UrlSigner
 from modelyard.core.db.unit_of_work import Sessions, UnitOfWork, transaction
 from modelyard.core.domain.model_manifest import ModelFile, check_relative_path
 from modelyard.core.errors import Conflict, InvalidRequest, UploadIncomplete
@@ -201,7 +201,7 @@ class Uploads:
 
 
 def _grant(upload_id: UUID) -> Grant:
-    return Grant("upload", str(upload_id))
+    return Grant(Permission.UPLOAD, str(upload_id))
 
 
 def _is_other(file: UploadedFile, sha256: str | None) -> bool:

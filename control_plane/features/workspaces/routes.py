@@ -1,4 +1,4 @@
-"""GET and PUT of workspaces, and the path that all other routes continue."""
+"""GET and PUT of workspaces."""
 
 from typing import Annotated
 
@@ -10,16 +10,11 @@ from control_plane.resources.paging import ListBody
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.web.openapi_responses import COMMON_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
+from control_plane.web.workspace_path import WORKSPACE, WORKSPACES, RequestedWorkspace
 
-_PROVIDER = "/subscriptions/{subscription}/resourceGroups/{resource_group}/providers/Microsoft.MachineLearningServices"
-WORKSPACE = _PROVIDER + "/workspaces/{workspace}"
 _DEFAULT_LOCATION = "local"
 
 router = APIRouter(tags=["workspaces"], responses=COMMON_ERRORS)
-
-
-def _workspace_path(subscription: str, resource_group: str, workspace: str) -> WorkspacePath:
-    return WorkspacePath(subscription, resource_group, workspace)
 
 
 def _service(request: Request) -> Workspaces:
@@ -27,11 +22,10 @@ def _service(request: Request) -> Workspaces:
     return service
 
 
-RequestedWorkspace = Annotated[WorkspacePath, Depends(_workspace_path)]
 Service = Annotated[Workspaces, Depends(_service)]
 
 
-@router.get(_PROVIDER + "/workspaces", response_model_exclude_none=True)
+@router.get(WORKSPACES, response_model_exclude_none=True)
 def list_workspaces(
     subscription: str, resource_group: str, page: RequestedPage, next_link: NextLink, workspaces: Service
 ) -> ListBody[WorkspaceBody]:

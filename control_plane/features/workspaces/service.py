@@ -1,7 +1,7 @@
 """Reading and creating workspaces."""
 
-from control_plane.features.workspaces import repository
 from control_plane.resources.paging import Page, PageResult
+from control_plane.resources.workspaces import repository
 from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.names import check_asset_name

@@ -2,10 +2,10 @@
 
 from typing import Generic
 
-from control_plane.features.workspaces.repository import get_workspace
 from control_plane.resources.assets.asset import Container, Description, ListView
 from control_plane.resources.assets.repository import Assets, C, V
 from control_plane.resources.paging import Page, PageResult
+from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.names import check_asset_name

@@ -34,7 +34,7 @@ class TestWhoMayComeIn:
         with control.sessions.begin() as session:
             session.execute(delete(AdminTokenRow))
             session.add(AdminTokenRow(digest=digest_token("another")))
-        control.app.state.services.gate._read_at = float("-inf")
+        control.app.state.services.verifier._read_at = float("-inf")
         assert control.ask("GET", "").status_code == 401
         assert anybody.get(control.url + WORKSPACE, headers={"Authorization": "Bearer another"}).status_code == 200
 
