@@ -1,0 +1,36 @@
+"""The line to change in conda.yaml, for an import that failed."""
+
+import pytest
+
+from builder.import_error_hints import explain_import_error
+
+
+class TestRemedies:
+    @pytest.mark.parametrize(
+        ("last_line", "remedy"),
+        [
+            ("ModuleNotFoundError: No module named 'sklearn'", 'add "scikit-learn" under pip:'),
+            ("ModuleNotFoundError: No module named 'pkg_resources'", 'add "setuptools<81" under pip:'),
+            ("ModuleNotFoundError: No module named 'some_thing.part'", 'add "some-thing" under pip:'),
+            ("ModuleNotFoundError: No module named 'imp'", "write python=3.11"),
+            ("ModuleNotFoundError: No module named 'distutils'", "setuptools<81"),
+            ("ModuleNotFoundError: No module named 'pandas.core.indexes.numeric'", 'pin "pandas<2"'),
+            ("ValueError: numpy.dtype size changed, may indicate binary incompatibility.", 'pin "numpy<2"'),
+            ("AttributeError: `np.float_` was removed in the NumPy 2.0 release.", 'pin "numpy<2"'),
+            ("AttributeError: module 'numpy' has no attribute 'bool'.", 'pin "numpy<1.24"'),
+            ("TypeError: Descriptors cannot be created directly.", 'pin "protobuf<3.21"'),
+            ("ImportError: cannot import name 'Mapping' from 'collections'", "write python=3.9"),
+            (
+                "ImportError: libgomp.so.1: cannot open shared object file: No such file",
+                "system library that has libgomp",
+            ),
+            ("RuntimeError: something else", "pin the package named above"),
+        ],
+    )
+    def test_name_the_line_to_change(self, last_line, remedy):
+        failure = explain_import_error(f'Traceback (most recent call last):\n  File "x.py", line 1\n{last_line}\n')
+        assert remedy in failure.remedy
+        assert failure.error == last_line
+
+    def test_an_interpreter_that_dies_without_a_word_is_said_so(self):
+        assert "without a message" in explain_import_error("").error
