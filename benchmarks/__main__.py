@@ -65,7 +65,7 @@ def _measure(options: argparse.Namespace, findings: Findings) -> None:
         if "matrix" in options.parts or "large-frame" in options.parts:
             findings.ceiling = ceiling.ceiling(generator, folder)
             _say(f"the load generator reaches {findings.ceiling[32]['per_second']:.0f} requests/s")
-            servers = running.enter_context(line_up(options.servers, _KEPT, folder, os.environ))
+            servers = running.enter_context(line_up(options.servers, _KEPT, folder, os.environ, before=options.before))
             findings.versions = servers.versions
             _of_servers(options, findings, servers.servers, generator, folder)
     if "batch" in options.parts:
@@ -106,6 +106,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench ARGS=", description=__doc__)
     parser.add_argument("--models", type=_names(MODELS), default=tuple(MODELS))
     parser.add_argument("--servers", type=_names(SERVERS), default=tuple(SERVERS))
+    parser.add_argument("--before", metavar="COMMIT", help="measure the platform as of this commit beside the rest")
     parser.add_argument("--parts", type=_names(_PARTS), default=_PARTS)
     parser.add_argument("--rows", type=_numbers, default=(1, 100, 1000))
     parser.add_argument("--connections", type=_numbers, default=(1, 8, 32))

@@ -34,6 +34,8 @@ _MARKERS: Mapping[str, str] = {
     "mlserver": "^",
     "mlserver-batching": "v",
 }
+_EARLIER_COLOUR, _EARLIER_MARKER = "#8fb8d9", "o"
+"""Of the platform as of an earlier commit, measured with --before."""
 _DPI = 130
 
 
@@ -94,8 +96,8 @@ def _panel(panel: Axes, results: Results, model: str, rows: int, figure: str) ->
             connections,
             values,
             label=server,
-            color=_COLOURS[server],
-            marker=_MARKERS[server],
+            color=_COLOURS.get(server, _EARLIER_COLOUR),
+            marker=_MARKERS.get(server, _EARLIER_MARKER),
             linewidth=wide,
             markersize=5,
             zorder=3 if server == OURS else 2,
@@ -179,7 +181,14 @@ def _stacked(panel: Any, place: int, parts: Sequence[Footprint]) -> None:
     left = 0.0
     for one in parts:
         paleness = 0.35 if one.part == "management" else 1.0
-        panel.barh(place, one.memory.proportional, left=left, color=_COLOURS[one.server], alpha=paleness, height=0.65)
+        panel.barh(
+            place,
+            one.memory.proportional,
+            left=left,
+            color=_COLOURS.get(one.server, _EARLIER_COLOUR),
+            alpha=paleness,
+            height=0.65,
+        )
         left += one.memory.proportional
     panel.annotate(f"{left:,.0f}", (left, place), xytext=(3, 0), textcoords="offset points", va="center", fontsize=8)
     panel.margins(x=0.2)

@@ -10,7 +10,7 @@ from benchmarks.servers.azureml_server import AzuremlServer
 from benchmarks.servers.environments import environment, installed
 from benchmarks.servers.mlflow_serve import MlflowServe
 from benchmarks.servers.mlserver import MLServer
-from benchmarks.servers.modelyard_gateway import modelyard_gateway
+from benchmarks.servers.modelyard_gateway import modelyard_gateway, modelyard_gateway_at
 from benchmarks.servers.server import Server
 
 SERVERS = ("modelyard", "mlflow", "azureml", "mlserver", "mlserver-batching")
@@ -41,8 +41,14 @@ _PEERS: Mapping[str, _Peer] = {
 
 
 @contextmanager
-def line_up(names: Sequence[str], kept: Path, folder: Path, environ: Mapping[str, str]) -> Iterator[LineUp]:
-    """The servers of these names. Environments and packages stay in `kept` for the next run."""
+def line_up(
+    names: Sequence[str], kept: Path, folder: Path, environ: Mapping[str, str], *, before: str | None = None
+) -> Iterator[LineUp]:
+    """The servers of these names, and the platform as of the commit `before`, if there is one.
+
+    Environments and packages stay in `kept` for the next run.
+    """
+    packages = {"UV_CACHE_DIR": str(kept / "uv")}
     servers: list[Server] = []
     versions: dict[str, Mapping[str, str]] = {}
     with ExitStack() as running:
@@ -53,8 +59,11 @@ def line_up(names: Sequence[str], kept: Path, folder: Path, environ: Mapping[str
                 versions[peer.environment] = _told(place)
                 servers.append(peer.make(place))
             else:
-                packages = {"UV_CACHE_DIR": str(kept / "uv")}
                 servers.append(running.enter_context(modelyard_gateway(folder, {**packages, **environ})))
+        if before is not None:
+            servers.append(
+                running.enter_context(modelyard_gateway_at(before, folder / "before", {**packages, **environ}))
+            )
         yield LineUp(servers, versions)
 
 

@@ -1,6 +1,12 @@
-"""This platform as a user runs it: `modelyard up`, the model deployed through the public interface, a key to score."""
+"""This platform as a user runs it: `modelyard up`, the model deployed through the public interface, a key to score.
 
+The code of an earlier commit can run beside the checkout's own, so that one run measures both.
+"""
+
+import io
 import json
+import subprocess
+import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +24,9 @@ from modelyard.demo.temporary_platform import temporary_platform
 EXECUTION_MILLISECONDS = b"x-ms-run-fn-exec-ms"
 """The header in which the gateway says what the model itself took."""
 _SCORING = ("data_plane.gateway.main", "runtime/worker-")
+_SHIMS = ("process/shim.py", "supervisor/keeper.py")
+"""Programs that only start a worker, under their names of today and of earlier commits."""
+_ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,7 @@ class ModelyardGateway:
         supervisor = json.loads((self.data_dir / "run" / "supervisor.json").read_text())["pid"]
         everything = tree(supervisor)
         scoring = [pid for pid in everything if any(word in command_line(pid) for word in _SCORING)]
-        scoring = [pid for pid in scoring if "process/shim.py" not in command_line(pid)]
+        scoring = [pid for pid in scoring if not any(shim in command_line(pid) for shim in _SHIMS)]
         return {"server": scoring, "management": [pid for pid in everything if pid not in scoring]}
 
 
@@ -51,6 +60,20 @@ def modelyard_gateway(folder: Path, environment: Mapping[str, str]) -> Iterator[
     """A platform for the length of the block."""
     with temporary_platform(folder, environment) as platform:
         yield ModelyardGateway(platform, folder / "data")
+
+
+@contextmanager
+def modelyard_gateway_at(commit: str, folder: Path, environment: Mapping[str, str]) -> Iterator[ModelyardGateway]:
+    """The platform as of `commit`, in this environment's packages. Raises CalledProcessError for an unknown commit."""
+    source, place = folder / "source", folder / "platform"
+    place.mkdir(parents=True, mode=0o711)
+    archive = subprocess.run(["git", "archive", commit], cwd=_ROOT, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(source, filter="data")
+    # PYTHONSAFEPATH keeps the current folder, this checkout, from coming before the commit's code.
+    paths = {"PYTHONPATH": str(source), "PYTHONSAFEPATH": "1"}
+    with temporary_platform(place, {**environment, **paths}) as platform:
+        yield ModelyardGateway(platform, place / "data", name=f"modelyard@{commit}")
 
 
 def _ask(frame: pd.DataFrame) -> bytes:
