@@ -1,11 +1,12 @@
-# Every target sets up what it needs; nothing outside this folder is changed. `make` alone lists the targets.
+# Every target sets up its needs. Only the tests' package cache (~/.cache/modelyard-tests) is outside this folder.
+# `make` alone lists the targets.
 PYTHON ?= $(shell for v in 3.12 3.13 3.11 3; do p=$$(command -v python$$v) && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
 # Errors only (-qq). By pip, although uv is quicker: the indexes, proxies and certificates of pip.conf hold here too.
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
-.PHONY: help setup demo check test test-long test-compose docker-engine compose-env bench format constraints image-locks clean
+.PHONY: help setup demo check test test-long test-durations test-compose docker-engine compose-env bench format constraints image-locks clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,12 +36,18 @@ check: setup ## Check style, types, layers, grammar and migrations
 	$(BIN)/lint-imports
 	$(BIN)/pytest tests/core/test_migrations.py tests/data_plane/worker/test_grammar.py
 
+# In two processes; tests/scheduling.py decides which process runs which files.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: setup ## Run the tests
-	$(BIN)/pytest -m 'not long' -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m 'not long'
 
 # The issues' full figures: longer fuzzing, soaks and kills.
 test-long: setup ## Run the tests with their long variants
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
+
+test-durations: setup ## Run the tests and write tests/durations.txt, which orders the test files
+	$(PYTEST) -m 'not long' --record-durations
 
 # .env for docker-compose.yml, with fresh secrets; one that is there stays as it is. Needs nothing but a shell.
 compose-env: ## Write .env for docker-compose.yml with fresh secrets

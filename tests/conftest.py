@@ -1,7 +1,8 @@
-"""One Postgres and one Valkey a session, from the same wheels and by the same code as `modelyard up`."""
+"""One Postgres and one Valkey a session, started by the code and from the wheels of `modelyard up`."""
 
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,23 +19,29 @@ from modelyard.process.shim_command import shim_command
 from modelyard.supervisor.postgres import EmbeddedPostgres
 from modelyard.supervisor.prepare_database import wait_for
 from modelyard.supervisor.valkey import EmbeddedValkey
+from tests.scheduling import (  # noqa: F401 - pytest finds hooks by name
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_xdist_make_scheduler,
+)
 
 _TEMPLATE = "modelyard_template"
-_TESTS = Path(__file__).parent
+_MEMORY = Path("/dev/shm")
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modelyard-tests"
 _database_numbers = count(1)
 
-# Each package is fetched and unpacked once, for all tests and whatever they start; it stays for the next run.
-os.environ["UV_CACHE_DIR"] = str(_TESTS.parent / ".pytest_cache" / "packages")
+# The processes that tests start compile our sources once, even where the account's setting is to write no bytecode.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of the files that two processes share out among them, the longest begin."""
-    items.sort(key=lambda item: item.path.parent != _TESTS / "e2e")
+# uv fetches and unpacks each package once; the packages stay for the next run, in this checkout or another.
+os.environ["UV_CACHE_DIR"] = str(_CACHE / "packages")
 
 
 @contextmanager
 def kept(command: list[str], log: Path, *options: str) -> Iterator[int]:
-    """Run a server under a keeper for the length of the block; yields the keeper's pid."""
+    """Run a server under a process shim for the length of the block; yield the shim's pid."""
     reader, writer = os.pipe()
     process = subprocess.Popen([*shim_command(reader, "--log", str(log), *options), "--", *command], pass_fds=[reader])
     os.close(reader)
@@ -46,8 +53,9 @@ def kept(command: list[str], log: Path, *options: str) -> Iterator[int]:
 
 
 @contextmanager
-def _passable_folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="my-tests-") as name:
+def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
+    """A folder that other users can traverse, as a platform run by root needs; pytest's own folders are closed."""
+    with tempfile.TemporaryDirectory(prefix="my-tests-", dir=parent) as name:
         folder = Path(name)
         folder.chmod(0o711)
         yield folder
@@ -55,22 +63,40 @@ def _passable_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def passable_folder() -> Iterator[Path]:
-    """A folder that other users can pass, as a platform run by root needs it; pytest's own are closed."""
-    with _passable_folder() as folder:
+    """A folder that other users can traverse."""
+    with temporary_folder() as folder:
         yield folder
 
 
 @pytest.fixture(scope="session")
 def session_data_dir() -> Iterator[DataDir]:
-    with _passable_folder() as folder:
+    with temporary_folder() as folder:
         data_dir = DataDir(folder)
         data_dir.prepare()
         yield data_dir
 
 
 @pytest.fixture(scope="session")
-def postgres(session_data_dir: DataDir) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(session_data_dir)
+def postgres() -> Iterator[EmbeddedPostgres]:
+    with temporary_folder(_MEMORY if _has_room(_MEMORY) else None) as folder:
+        data_dir = DataDir(folder)
+        data_dir.prepare()
+        with _postgres_in(data_dir) as server:
+            yield server
+
+
+def _has_room(file_system: Path) -> bool:
+    """Whether the file system holds a Postgres cluster and runs programs."""
+    try:
+        status = os.statvfs(file_system)
+    except FileNotFoundError:
+        return False
+    return status.f_bavail * status.f_frsize > 2 << 30 and not status.f_flag & os.ST_NOEXEC
+
+
+@contextmanager
+def _postgres_in(data_dir: DataDir) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(data_dir)
     server.prepare()
     account = server.account
     user = ["--uid", str(account.pw_uid), "--gid", str(account.pw_gid)] if account else []
@@ -85,7 +111,7 @@ def postgres(session_data_dir: DataDir) -> Iterator[EmbeddedPostgres]:
 
 @contextmanager
 def own_database(postgres: EmbeddedPostgres) -> Iterator[str]:
-    """A database with the schema that the migrations make, for the length of the block; yields its URL."""
+    """A migrated database for the length of the block; yield the database's URL."""
     name = f"test_{next(_database_numbers)}"
     server = create_engine(postgres.url("postgres"), isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
@@ -98,7 +124,7 @@ def own_database(postgres: EmbeddedPostgres) -> Iterator[str]:
 
 @pytest.fixture
 def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
-    """A database of the test's own."""
+    """The URL of a migrated database for one test."""
     with own_database(postgres) as url:
         yield url
 

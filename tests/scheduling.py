@@ -1,0 +1,67 @@
+"""Which process runs which test files, and in which order: the longest file begins.
+
+`pytest --record-durations` writes the measured seconds of each file to `durations.txt`.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from xdist.scheduler import LoadFileScheduling
+
+_TESTS = Path(__file__).parent
+_DURATIONS = _TESTS / "durations.txt"
+_SHARED_PLATFORM = "tests/e2e"
+"""Files of this folder share one platform, so one process runs all of the files."""
+_OWN_PLATFORMS = ("test_machines.py", "test_upgrade.py")
+_RESTARTING = ("test_deaths.py", "test_gateways.py")
+"""Restart the shared platform: first, while few deployments have to start again."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-durations", action="store_true", help=f"write the seconds of each file to {_DURATIONS}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--record-durations") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_DurationsRecorder())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    seconds = _recorded_seconds()
+    items.sort(key=lambda item: (-seconds[_unit(item.nodeid)], item.path.name not in _RESTARTING))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> "_Scheduling":
+    return _Scheduling(config, log)
+
+
+class _Scheduling(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return _unit(nodeid)
+
+
+def _unit(nodeid: str) -> str:
+    """The file of a test, or the folder of all files that share one platform."""
+    file = nodeid.partition("::")[0]
+    shares_platform = file.startswith(f"{_SHARED_PLATFORM}/") and not file.endswith(_OWN_PLATFORMS)
+    return _SHARED_PLATFORM if shares_platform else file
+
+
+class _DurationsRecorder:
+    def __init__(self) -> None:
+        self._seconds: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._seconds[_unit(report.nodeid)] += report.duration
+
+    def pytest_sessionfinish(self) -> None:
+        lines = [f"{seconds:7.1f}  {unit}\n" for unit, seconds in self._seconds.most_common()]
+        _DURATIONS.write_text("".join(lines))
+
+
+def _recorded_seconds() -> Counter[str]:
+    """Seconds by unit; 0 for a new file."""
+    lines = (line.split() for line in _DURATIONS.read_text().splitlines())
+    return Counter({unit: float(seconds) for seconds, unit in lines})
