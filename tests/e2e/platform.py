@@ -1,4 +1,4 @@
-"""A whole platform under test: `modelyard up` as a user runs it, driven by the command line and public HTTP."""
+"""A whole platform under test: `modelyard up` as a user runs the command, driven by the CLI and public HTTP."""
 
 import json
 import os
@@ -16,6 +16,7 @@ import psutil
 from modelyard.demo.temporary_platform import own_environment
 
 MODELYARD = Path(sys.executable).with_name("modelyard")
+_PROCESS_SHIM = "process/shim.py"
 WORKSPACE = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
     "/providers/Microsoft.MachineLearningServices/workspaces/default"
@@ -23,7 +24,7 @@ WORKSPACE = (
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Poll until the condition holds; returns what it gave."""
+    """Poll until the condition is true; return the condition's value."""
     deadline = time.monotonic() + seconds
     while True:
         found = condition()
@@ -34,16 +35,26 @@ def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 
 
 class Platform:
-    """One data dir, on which a platform, or some of its roles, may be started more than once."""
+    """One data dir; all roles of the platform, or some, can start on the data dir more than once."""
 
-    def __init__(self, folder: Path, **variables: str) -> None:
+    def __init__(self, folder: Path, *, checkout: Path | None = None, **variables: str) -> None:
+        """`checkout`: the folder whose code runs, for the code of another commit."""
         self.folder = folder
         self.data_dir = folder / "data"
         self.log = folder / "up.log"
-        self.environment = {**own_environment(folder, os.environ), **variables}
+        self.checkout = checkout
+        self._variables = {**own_environment(folder, os.environ), **variables}
         self._process: subprocess.Popen[bytes] | None = None
 
-    # Its life.
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**self._variables, "PYTHONPATH": str(self.checkout)} if self.checkout else self._variables
+
+    @property
+    def _modelyard(self) -> list[str | Path]:
+        return [sys.executable, "-m", "modelyard.cli.main"] if self.checkout else [MODELYARD]
+
+    # Start and stop.
 
     def start(self, *options: str) -> None:
         self.launch(*options)
@@ -52,10 +63,11 @@ class Platform:
     def launch(self, *options: str) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [MODELYARD, "up", "--data-dir", self.data_dir, "--port", "0", "--scoring-port", "0", *options],
+                [*self._modelyard, "up", "--data-dir", self.data_dir, "--port", "0", "--scoring-port", "0", *options],
                 stdout=log,
                 stderr=log,
                 env=self.environment,
+                cwd=self.checkout,
                 start_new_session=True,
             )
 
@@ -71,7 +83,7 @@ class Platform:
             return False
 
     def stop(self) -> None:
-        """As Ctrl-C does."""
+        """Send SIGINT, as Ctrl-C does, and wait for the end."""
         self.interrupt()
         self.await_end()
 
@@ -84,7 +96,7 @@ class Platform:
         self._process.wait(20)
 
     def kill(self) -> None:
-        """As the kernel does when memory is short: the supervisor alone, without a warning."""
+        """Kill the supervisor process alone, as the kernel does when memory is short."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(20)
@@ -109,19 +121,19 @@ class Platform:
     def token(self) -> str:
         return (self.data_dir / "secrets" / "admin.token").read_text().strip()
 
-    # Its processes.
+    # Processes.
 
     def processes(self) -> list[psutil.Process]:
-        """Every running process that works for this platform, whoever its parent is."""
-        return [process for process in psutil.process_iter() if self._is_ours(process)]
+        """Every running process of this platform, children of other parents included."""
+        return [process for process in psutil.process_iter() if self._belongs_here(process)]
 
-    def _is_ours(self, process: psutil.Process) -> bool:
-        mark = str(self.data_dir)
+    def _belongs_here(self, process: psutil.Process) -> bool:
+        data_dir = str(self.data_dir)
         try:
             if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
                 return False
-            named = any(mark in argument for argument in process.cmdline())
-            return named or process.environ().get("MODELYARD_DATA_DIR") == mark
+            in_command_line = any(data_dir in argument for argument in process.cmdline())
+            return in_command_line or process.environ().get("MODELYARD_DATA_DIR") == data_dir
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             return False
 
@@ -130,21 +142,28 @@ class Platform:
         return wait_until(lambda: self.services(*words), 30, f"a process with {words}")[0]
 
     def services(self, *words: str) -> list[psutil.Process]:
-        return [p for p in self.processes() if _says(p, words) and not _says(p, ("process/shim.py",))]
+        lines = {process: _command_line(process) for process in self.processes()}
+        return [
+            process
+            for process, line in lines.items()
+            if all(word in line for word in words) and _PROCESS_SHIM not in line
+        ]
 
     def workers(self) -> Iterator[dict[str, Any]]:
+        """The run file of each model worker."""
         for path in sorted((self.data_dir / "run" / "workers").glob("*.json")):
             yield json.loads(path.read_text())
 
     def workers_of(self, endpoint: str) -> list[dict[str, Any]]:
         return [worker for worker in self.workers() if worker["endpoint"] == endpoint]
 
-    # Its interfaces.
+    # Interfaces.
 
     def cli(self, *arguments: str | Path, check: bool = True, **more: Any) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [MODELYARD, *arguments],
+            [*self._modelyard, *arguments],
             env=self.environment,
+            cwd=self.checkout,
             capture_output=True,
             text=True,
             check=False,
@@ -156,7 +175,7 @@ class Platform:
         return done
 
     def rest(self, method: str, path: str, body: Any = None, token: str | None = None) -> httpx2.Response:
-        """`path` below the workspace, or absolute when it begins with '//'."""
+        """`path` is relative to the workspace, or absolute when the path begins with '//'."""
         target = path[1:] if path.startswith("//") else f"{WORKSPACE}{path}"
         return httpx2.request(
             method,
@@ -184,7 +203,7 @@ class Platform:
         )
 
     def invoke(self, endpoint: str, body: bytes, media_type: str) -> httpx2.Response:
-        """MLflow's protocol, and basic authentication."""
+        """POST `body` to /invocations, MLflow's protocol, with basic authentication."""
         return httpx2.post(
             f"{self.scoring_url}/{endpoint}/invocations",
             content=body,
@@ -194,13 +213,8 @@ class Platform:
         )
 
 
-def _line(process: psutil.Process) -> list[str]:
+def _command_line(process: psutil.Process) -> str:
     try:
-        return process.cmdline()
+        return " ".join(process.cmdline())
     except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return []
-
-
-def _says(process: psutil.Process, words: tuple[str, ...]) -> bool:
-    line = " ".join(_line(process))
-    return all(word in line for word in words)
+        return ""
