@@ -30,16 +30,18 @@ class PendingRequests:
         self._own.empty()
         self._others = tuple(tables)
 
-    def place(self, *name: object) -> "Place":
-        """Where the requests of `name` are counted; all gateways have to name it alike."""
+    def slot(self, *name: object) -> "TableSlot":
+        """The slot that counts the requests of `name`. All gateways use the same name for a deployment."""
         key = _key(name)
         slot = self._own.take_slot(key)
         if slot is None:
             _log.warning("The table of pending requests is full: each gateway counts those of %s for itself", name)
-        return Place(self._own, self._others, key, slot)
+        return TableSlot(self._own, self._others, key, slot)
 
 
-class Place:
+class TableSlot:
+    """An AdmissionSlot in the mapped tables."""
+
     def __init__(self, own: "_Table", others: Sequence["_Table"], key: int, slot: int | None) -> None:
         self._own = own
         self._others = others if slot is not None else ()
@@ -59,8 +61,7 @@ class Place:
     def leave(self) -> None:
         self._set(self._count - 1)
 
-    def give_back(self) -> None:
-        """Nothing is counted here any more."""
+    def release(self) -> None:
         if self._slot is not None:
             self._own.free(self._slot)
             self._slot = None

@@ -20,7 +20,7 @@ from data_plane.gateway.messages import (
 )
 from data_plane.gateway.routes import GATEWAY_HEALTH_PATHS, Route, Routes, split_path
 from data_plane.gateway.routing_table import RoutingTable
-from data_plane.scoring.errors import BadCredentials, GatewayStops, MethodNotAllowed, Refusal, UnknownPath
+from data_plane.scoring.errors import BadCredentials, GatewayStops, MethodNotAllowed, ScoringError, UnknownPath
 
 _log = logging.getLogger(__name__)
 
@@ -52,14 +52,14 @@ class GatewayApp:
         refuse: Refuse = refusal_response if route is None else route.refuse
         try:
             return await self._handled(request, name, route)
-        except Refusal as refusal:
+        except ScoringError as refusal:
             return refuse(refusal)
         except asyncio.CancelledError:
             # Either the caller is gone, and does not see this, or the gateway's time is up.
             return refuse(GatewayStops())
         except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log the rest
             _log.exception("Request %s to %s failed", request.id, request.path)
-            return refuse(Refusal(f"the gateway failed; its log says why under request {request.id}"))
+            return refuse(ScoringError(f"the gateway failed; its log says why under request {request.id}"))
 
     async def _handled(self, request: Request, name: str, route: Route | None) -> Response:
         if route is None:

@@ -12,7 +12,7 @@ HEALTHY = Response(200, b"Healthy", [_TEXT])
 async def health(request: Request, endpoint: LiveEndpoint) -> Response:
     named = request.named_deployment
     chosen = endpoint.choose(named)
-    ready = chosen.target.is_ready if named is not None else endpoint.is_ready
+    ready = chosen.replica.is_ready if named is not None else endpoint.is_ready
     if not ready:
         raise NoReadyWorker(chosen.route.name)
     return HEALTHY

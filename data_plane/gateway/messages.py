@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from data_plane.scoring.errors import BodyTooLarge, Headers, Refusal
+from data_plane.scoring.errors import BodyTooLarge, Headers, ScoringError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -114,7 +114,7 @@ def json_response(body: bytes, headers: Headers, status: int = 200) -> Response:
     return Response(status, body, [_JSON, *headers])
 
 
-def refusal_response(refusal: Refusal) -> Response:
+def refusal_response(refusal: ScoringError) -> Response:
     """The canonical error body, and beside it the `message` that Azure's inference server has at the top."""
     error: dict[str, Any] = {"code": refusal.code, "message": refusal.message, "details": refusal.details}
     if refusal.target is not None:

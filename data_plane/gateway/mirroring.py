@@ -12,8 +12,8 @@ from data_plane.gateway.envelope import Envelope
 from data_plane.gateway.messages import Request
 from data_plane.gateway.reading import read
 from data_plane.gateway.routing_table import LiveDeployment, LiveEndpoint
-from data_plane.replicas.port import ScoreRequest, TargetRetired
-from data_plane.scoring.errors import Refusal
+from data_plane.replicas.port import ReplicaRetired, ScoreRequest
+from data_plane.scoring.errors import ScoringError
 from data_plane.scoring.signature import SignatureViolations
 
 _log = logging.getLogger(__name__)
@@ -41,8 +41,8 @@ async def _score(envelope: Envelope, request: Request, body: bytes, deployment: 
     deadline = asyncio.get_running_loop().time() + deployment.route.request_timeout_seconds
     try:
         enforced = await read(envelope, request, body, deployment)
-        await deployment.target.score(ScoreRequest(request.id, enforced.payload, enforced.params), deadline)
-    except (Refusal, SignatureViolations, TargetRetired) as refusal:
+        await deployment.replica.score(ScoreRequest(request.id, enforced.payload, enforced.params), deadline)
+    except (ScoringError, SignatureViolations, ReplicaRetired) as refusal:
         _log.info("Mirrored request %s to %s: %s", request.id, deployment.route.name, refusal)
     except Exception:  # noqa: BLE001 - a mirror's failure is nobody's
         _log.exception("Mirrored request %s to %s failed", request.id, deployment.route.name)

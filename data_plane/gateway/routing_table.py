@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_plane.gateway.credentials import Credentials
-from data_plane.replicas.port import Target
+from data_plane.replicas.port import Replica
 from data_plane.scoring.errors import DeploymentBroken, NoTraffic, UnknownDeployment, UnknownEndpoint
 from data_plane.scoring.signature import CompiledSignature, InvalidSignature, compile_signature
 from modelyard.core.domain.bundle import BUNDLE_FILE, Bundle
@@ -21,21 +21,21 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class Contents:
+class LoadedBundle:
     """What a generation's bundle says, made ready for use."""
 
     bundle: Bundle
     signature: CompiledSignature
 
 
-MakeTarget = Callable[[DeploymentRoute, Contents | str], Target]
+MakeReplica = Callable[[DeploymentRoute, LoadedBundle | str], Replica]
 
 
 @dataclass(frozen=True, slots=True)
 class LiveDeployment:
     route: DeploymentRoute
-    target: Target
-    contents: Contents | str
+    replica: Replica
+    contents: LoadedBundle | str
     """Or why the bundle cannot be used."""
 
     @property
@@ -51,7 +51,7 @@ class LiveDeployment:
         return not isinstance(self.contents, str)
 
     @property
-    def readable(self) -> Contents:
+    def readable(self) -> LoadedBundle:
         if isinstance(self.contents, str):
             raise DeploymentBroken(self.route.name, self.contents)
         return self.contents
@@ -110,12 +110,12 @@ class LiveEndpoint:
 
     @property
     def is_ready(self) -> bool:
-        return any(self.deployments[name].target.is_ready for name in self._weighted[0])
+        return any(self.deployments[name].replica.is_ready for name in self._weighted[0])
 
 
 class RoutingTable:
-    def __init__(self, make_target: MakeTarget) -> None:
-        self._make_target = make_target
+    def __init__(self, make_replica: MakeReplica) -> None:
+        self._make_replica = make_replica
         self._endpoints: dict[str, LiveEndpoint] = {}
 
     def endpoint(self, name: str) -> LiveEndpoint:
@@ -125,21 +125,23 @@ class RoutingTable:
         return endpoint
 
     def apply(self, snapshot: RoutingSnapshot) -> None:
-        before = self._targets()
+        before = self._replicas()
         for name in self._endpoints.keys() - snapshot.endpoints.keys():
             self._endpoints.pop(name).close()
         for route in snapshot.endpoints.values():
             self._update(route)
-        kept = self._targets()
-        for identity, target in before.items():
+        kept = self._replicas()
+        for identity, replica in before.items():
             if identity not in kept:
-                target.retire()
+                replica.retire()
 
     def close(self) -> None:
         self.apply(RoutingSnapshot(0, 0))
 
-    def _targets(self) -> dict[int, Target]:
-        return {id(live.target): live.target for each in self._endpoints.values() for live in each.deployments.values()}
+    def _replicas(self) -> dict[int, Replica]:
+        return {
+            id(live.replica): live.replica for each in self._endpoints.values() for live in each.deployments.values()
+        }
 
     def _update(self, route: EndpointRoute) -> None:
         endpoint = self._endpoints.setdefault(route.name, LiveEndpoint(route.name))
@@ -150,17 +152,17 @@ class RoutingTable:
     def _deployment(self, route: DeploymentRoute, serving: LiveDeployment | None) -> LiveDeployment:
         if serving is None or not serving.serves(route):
             contents = _contents(route)
-            return LiveDeployment(route, self._make_target(route, contents), contents)
-        serving.target.update(route)
+            return LiveDeployment(route, self._make_replica(route, contents), contents)
+        serving.replica.update(route)
         contents = _contents(route) if isinstance(serving.contents, str) else serving.contents
-        return LiveDeployment(route, serving.target, contents)
+        return LiveDeployment(route, serving.replica, contents)
 
 
-def _contents(route: DeploymentRoute) -> Contents | str:
+def _contents(route: DeploymentRoute) -> LoadedBundle | str:
     """One broken deployment must not keep the others from being routed to."""
     try:
         bundle = Bundle.from_json((Path(route.bundle_dir) / BUNDLE_FILE).read_bytes())
-        return Contents(bundle, compile_signature(bundle.signature, type_hints=bundle.type_hints))
+        return LoadedBundle(bundle, compile_signature(bundle.signature, type_hints=bundle.type_hints))
     except InvalidSignature as error:
         fault = str(error)
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -12,7 +12,7 @@ from data_plane.gateway.mirroring import Mirror
 from data_plane.gateway.reading import read
 from data_plane.gateway.routing_table import LiveDeployment, LiveEndpoint
 from data_plane.gateway.writing import write
-from data_plane.replicas.port import ScoreRequest, TargetRetired
+from data_plane.replicas.port import ReplicaRetired, ScoreRequest
 from data_plane.scoring.errors import InputRefused
 from data_plane.scoring.signature import Enforced, SignatureViolations
 
@@ -37,8 +37,8 @@ def score_with(envelope: Envelope, limits: Limits, mirror: Mirror, choose: Choos
             enforced = await _read(envelope, request, body, deployment)
             question = ScoreRequest(request.id, enforced.payload, enforced.params)
             try:
-                answer = await deployment.target.score(question, arrived + deployment.route.request_timeout_seconds)
-            except TargetRetired:
+                answer = await deployment.replica.score(question, arrived + deployment.route.request_timeout_seconds)
+            except ReplicaRetired:
                 # A newer generation, or another deployment, has taken over since.
                 continue
             mirror.send_copy(envelope, request, body, endpoint)

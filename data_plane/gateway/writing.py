@@ -5,7 +5,7 @@ import asyncio
 from data_plane.gateway.envelope import Envelope
 from data_plane.gateway.messages import Request, Response
 from data_plane.gateway.routing_table import LiveDeployment
-from data_plane.replicas.port import Answer
+from data_plane.replicas.port import ScoreResponse
 from data_plane.scoring.payload.values import ArrayResult, FrameResult, JsonResult, Result
 
 # What can be written in a few milliseconds; a thread costs a small answer more than its writing does.
@@ -14,7 +14,7 @@ _LARGEST_ON_THE_LOOP = 256 << 10
 
 
 async def write(
-    envelope: Envelope, request: Request, body: bytes, deployment: LiveDeployment, answer: Answer
+    envelope: Envelope, request: Request, body: bytes, deployment: LiveDeployment, answer: ScoreResponse
 ) -> Response:
     """As `envelope.write`, in a thread where that takes long."""
     if _is_large(answer.result):

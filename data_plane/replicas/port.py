@@ -1,4 +1,4 @@
-"""The port to whatever scores a request: model workers of this machine today, a remote pod one day."""
+"""The port to a replica: the model workers of one generation of a deployment, wherever they run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,33 +13,48 @@ class ScoreRequest:
     id: str
     payload: Payload
     params: Mapping[str, Any] | None
+    """None for a model that declares no params."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ScoreResponse:
     result: Result
-    seconds: float
-    """What the model itself took."""
+    model_seconds: float
+    """Seconds that the model's predict call took."""
 
 
-class TargetRetired(Exception):
-    """The target lets go of its workers, and none of them has this request: whoever is next may score it."""
+class ReplicaRetired(Exception):
+    """A retired replica returns a request that no worker has: the next choice of a deployment may score the request."""
 
 
-class Target(Protocol):
+class Replica(Protocol):
     @property
     def is_ready(self) -> bool:
-        """Whether a request would be scored at once or after others, but without waiting for a worker to start."""
+        """Whether a worker is loaded and connected: a new request waits for other requests only, not for a start."""
 
-    async def score(self, request: ScoreRequest, deadline: float) -> Answer:
-        """The answer before `deadline` (the event loop's clock), or a Refusal. Cancelling gives the place back.
+    async def score(self, request: ScoreRequest, deadline: float) -> ScoreResponse:
+        """Score one decoded request. `deadline` is on the event loop's clock, in seconds.
 
-        Raises TargetRetired when the target was retired before the request was sent, or when its worker died after that
-        and there is no other.
+        Raises ScoringError, at the deadline at the latest. Raises ReplicaRetired when the replica was retired before a
+        worker received the request, or when that worker died and the replica has no other. Cancelling the call takes
+        the request out of the queue.
         """
 
     def update(self, route: DeploymentRoute) -> None:
         """Take over the workers and limits of a newer snapshot for the same generation."""
 
     def retire(self) -> None:
-        """Answer what is here, take nothing more, then let go of the workers."""
+        """Finish the requests that a worker has, accept no more, then close the connections to the workers."""
+
+
+class AdmissionSlot(Protocol):
+    """The count of pending requests of one deployment, over all gateway processes that share the port."""
+
+    def enter(self, limit: int) -> bool:
+        """Count one more request, unless `limit` requests are pending already. Return whether the request counts."""
+
+    def leave(self) -> None:
+        """Count one request less."""
+
+    def release(self) -> None:
+        """Give the slot up: no request is counted here again."""

@@ -1,6 +1,6 @@
 """Why the gateway does not answer with a prediction: one exception per reason, with its status and headers.
 
-Refusal
+ScoringError
 ├── UnknownPath             404  no such route
 ├── UnknownEndpoint         404
 ├── UnknownDeployment       404  `azureml-model-deployment` names none of the endpoint's
@@ -24,7 +24,7 @@ Refusal
 ├── DeploymentBroken        503  its bundle cannot be read
 ├── ModelFailed             424  the user's code raised
 ├── WorkerDied              424  the user's code took the worker with it, twice
-└── WorkerMisspoke          500  the worker did not understand us, or we not it
+└── WorkerProtocolError          500  the worker did not understand us, or we not it
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ Headers = list[tuple[bytes, bytes]]
 _RETRY_SOON = (b"retry-after", b"1")
 
 
-class Refusal(PlatformError):
+class ScoringError(PlatformError):
     """A refusal as the caller sees it."""
 
     def __init__(self, message: str, *, target: str | None = None) -> None:
@@ -48,7 +48,7 @@ class Refusal(PlatformError):
         self.details: list[dict[str, Any]] = []
 
 
-class UnknownPath(Refusal):
+class UnknownPath(ScoringError):
     status = HTTPStatus.NOT_FOUND
     code = "NotFound"
 
@@ -56,7 +56,7 @@ class UnknownPath(Refusal):
         super().__init__("there is nothing at this path; requests are scored at POST /{endpoint}/score")
 
 
-class UnknownEndpoint(Refusal):
+class UnknownEndpoint(ScoringError):
     status = HTTPStatus.NOT_FOUND
     code = "EndpointNotFound"
 
@@ -64,7 +64,7 @@ class UnknownEndpoint(Refusal):
         super().__init__(f"there is no endpoint {_shortened(endpoint)!r}", target="endpoint")
 
 
-class UnknownDeployment(Refusal):
+class UnknownDeployment(ScoringError):
     status = HTTPStatus.NOT_FOUND
     code = "DeploymentNotFound"
 
@@ -76,7 +76,7 @@ class UnknownDeployment(Refusal):
         )
 
 
-class UnknownModel(Refusal):
+class UnknownModel(ScoringError):
     status = HTTPStatus.NOT_FOUND
     code = "ModelNotFound"
 
@@ -88,7 +88,7 @@ class UnknownModel(Refusal):
         )
 
 
-class UnknownMlflowVersion(Refusal):
+class UnknownMlflowVersion(ScoringError):
     status = HTTPStatus.NOT_FOUND
     code = "UnknownMlflowVersion"
 
@@ -96,7 +96,7 @@ class UnknownMlflowVersion(Refusal):
         super().__init__(f"the MLmodel file of deployment {deployment!r} does not say which MLflow logged it")
 
 
-class NoTraffic(Refusal):
+class NoTraffic(ScoringError):
     status = HTTPStatus.NOT_FOUND
     code = "NoTraffic"
 
@@ -107,7 +107,7 @@ class NoTraffic(Refusal):
         )
 
 
-class BadCredentials(Refusal):
+class BadCredentials(ScoringError):
     status = HTTPStatus.UNAUTHORIZED
     code = "Unauthorized"
 
@@ -116,7 +116,7 @@ class BadCredentials(Refusal):
         self.headers = [(b"www-authenticate", b"Bearer")]
 
 
-class MethodNotAllowed(Refusal):
+class MethodNotAllowed(ScoringError):
     status = HTTPStatus.METHOD_NOT_ALLOWED
     code = "MethodNotAllowed"
 
@@ -125,12 +125,12 @@ class MethodNotAllowed(Refusal):
         self.headers = [(b"allow", allowed.encode())]
 
 
-class UnsupportedMediaType(Refusal):
+class UnsupportedMediaType(ScoringError):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     code = "UnsupportedMediaType"
 
 
-class UnsupportedCoding(Refusal):
+class UnsupportedCoding(ScoringError):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     code = "UnsupportedContentEncoding"
 
@@ -142,7 +142,7 @@ class UnsupportedCoding(Refusal):
         self.headers = [(b"accept-encoding", b"gzip, deflate")]
 
 
-class BodyTooLarge(Refusal):
+class BodyTooLarge(ScoringError):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     code = "PayloadTooLarge"
 
@@ -150,17 +150,17 @@ class BodyTooLarge(Refusal):
         super().__init__(f"the body is larger than the limit of {limit} bytes: send fewer rows per request")
 
 
-class InvalidBody(Refusal):
+class InvalidBody(ScoringError):
     status = HTTPStatus.BAD_REQUEST
     code = "BadArgument"
 
 
-class InvalidQuery(Refusal):
+class InvalidQuery(ScoringError):
     status = HTTPStatus.BAD_REQUEST
     code = "BadArgument"
 
 
-class InputRefused(Refusal):
+class InputRefused(ScoringError):
     status = HTTPStatus.BAD_REQUEST
     code = "SignatureViolation"
 
@@ -176,7 +176,7 @@ class InputRefused(Refusal):
         ]
 
 
-class TooManyRequests(Refusal):
+class TooManyRequests(ScoringError):
     status = HTTPStatus.TOO_MANY_REQUESTS
     code = "TooManyRequests"
 
@@ -185,7 +185,7 @@ class TooManyRequests(Refusal):
         self.headers = [_RETRY_SOON]
 
 
-class DeadlinePassed(Refusal):
+class DeadlinePassed(ScoringError):
     status = HTTPStatus.REQUEST_TIMEOUT
     code = "RequestTimeout"
 
@@ -196,7 +196,7 @@ class DeadlinePassed(Refusal):
         )
 
 
-class NoWorkerInTime(Refusal):
+class NoWorkerInTime(ScoringError):
     status = HTTPStatus.REQUEST_TIMEOUT
     code = "RequestTimeout"
 
@@ -208,7 +208,7 @@ class NoWorkerInTime(Refusal):
         self.headers = [_RETRY_SOON]
 
 
-class NoReadyWorker(Refusal):
+class NoReadyWorker(ScoringError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "NoReadyWorker"
 
@@ -217,7 +217,7 @@ class NoReadyWorker(Refusal):
         self.headers = [_RETRY_SOON]
 
 
-class GatewayStops(Refusal):
+class GatewayStops(ScoringError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "GatewayStops"
 
@@ -226,7 +226,7 @@ class GatewayStops(Refusal):
         self.headers = [_RETRY_SOON]
 
 
-class DeploymentBroken(Refusal):
+class DeploymentBroken(ScoringError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "DeploymentBroken"
 
@@ -234,7 +234,7 @@ class DeploymentBroken(Refusal):
         super().__init__(f"deployment {deployment!r} cannot serve: {reason}")
 
 
-class _ModelsFault(Refusal):
+class _ModelsFault(ScoringError):
     """424 with what Azure's front end says of a container that failed."""
 
     status = HTTPStatus.FAILED_DEPENDENCY
@@ -267,7 +267,7 @@ class WorkerDied(_ModelsFault):
         )
 
 
-class WorkerMisspoke(Refusal):
+class WorkerProtocolError(ScoringError):
     code = "InternalServerError"
 
 

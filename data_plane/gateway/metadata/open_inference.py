@@ -45,7 +45,7 @@ async def model_metadata(request: Request, endpoint: LiveEndpoint) -> Response:
 
 async def model_ready(request: Request, endpoint: LiveEndpoint) -> Response:
     deployment = choose(request, endpoint)
-    if not deployment.target.is_ready:
+    if not deployment.replica.is_ready:
         raise NoReadyWorker(deployment.route.name)
     return _json({"name": asked_model(request.path).name, "ready": True})
 
@@ -68,7 +68,7 @@ async def nothing_here(request: Request, endpoint: LiveEndpoint) -> Response:
 
 def _index_entry(deployment: LiveDeployment) -> dict[str, Any]:
     model = deployment.bundle.model
-    state = "READY" if deployment.target.is_ready else "UNAVAILABLE"
+    state = "READY" if deployment.replica.is_ready else "UNAVAILABLE"
     return {"name": model.name, "version": model.version, "state": state, "reason": ""}
 
 

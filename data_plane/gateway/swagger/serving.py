@@ -5,7 +5,7 @@ from urllib.parse import parse_qs
 from weakref import WeakKeyDictionary
 
 from data_plane.gateway.messages import Request, Response, json_response
-from data_plane.gateway.routing_table import Contents, LiveEndpoint
+from data_plane.gateway.routing_table import LiveEndpoint, LoadedBundle
 from data_plane.gateway.swagger.dialect import DIALECTS, USUAL, Dialect
 from data_plane.gateway.swagger.document import document
 from data_plane.scoring.errors import InvalidQuery
@@ -15,7 +15,7 @@ class Swagger:
     """Each document is made once, when it is first asked for, and forgotten with its deployment."""
 
     def __init__(self) -> None:
-        self._made: WeakKeyDictionary[Contents, dict[str, bytes]] = WeakKeyDictionary()
+        self._made: WeakKeyDictionary[LoadedBundle, dict[str, bytes]] = WeakKeyDictionary()
 
     async def answer(self, request: Request, endpoint: LiveEndpoint) -> Response:
         dialect = _dialect(request.query)
@@ -23,7 +23,7 @@ class Swagger:
         request.deployment = deployment.route.name
         return json_response(self._document(endpoint.name, deployment.readable, dialect), [])
 
-    def _document(self, endpoint: str, contents: Contents, dialect: Dialect) -> bytes:
+    def _document(self, endpoint: str, contents: LoadedBundle, dialect: Dialect) -> bytes:
         made = self._made.setdefault(contents, {})
         if dialect.version not in made:
             described = document(endpoint, contents.bundle, contents.signature, dialect)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from data_plane.replicas.local.batch import Batch
 from data_plane.replicas.local.pending_request import Outcome, Waiting
 from data_plane.replicas.local.throughput_estimate import Pace
-from data_plane.replicas.port import Answer
+from data_plane.replicas.port import ScoreResponse
 from data_plane.scoring.errors import DeadlinePassed
 from data_plane.scoring.wire.concatenate import size_of
 from data_plane.scoring.wire.split import same, shares
@@ -86,18 +86,18 @@ class Batching:
     def outcomes(self, batch: Batch, outcome: Outcome) -> Sequence[Outcome] | None:
         """What each member is told. None when they are to be scored one by one."""
         if batch.is_single:
-            if self.is_on and isinstance(outcome, Answer):
+            if self.is_on and isinstance(outcome, ScoreResponse):
                 self._learn(batch.members[0], outcome)
             return (outcome,)
-        if isinstance(outcome, Answer):
+        if isinstance(outcome, ScoreResponse):
             return self._shared(batch, outcome)
         if isinstance(outcome, DeadlinePassed):
             return [outcome] * len(batch.members)
         self._pace.start_again()
         return None
 
-    def _learn(self, waiting: Waiting, answer: Answer) -> None:
-        self._pace.note(waiting.rows, answer.seconds)
+    def _learn(self, waiting: Waiting, answer: ScoreResponse) -> None:
+        self._pace.note(waiting.rows, answer.model_seconds)
         if not self._trials:
             return
         if shares(answer.result, (waiting.rows,)) is None:
@@ -107,15 +107,15 @@ class Batching:
             if not same(waiting.foretold, answer.result):
                 self._give_up("the model answered a row otherwise when it was alone than when it was in a batch")
 
-    def _shared(self, batch: Batch, answer: Answer) -> Sequence[Outcome] | None:
+    def _shared(self, batch: Batch, answer: ScoreResponse) -> Sequence[Outcome] | None:
         row_counts = batch.row_counts
         parts = shares(answer.result, row_counts)
         if parts is None:
             self._give_up("the model did not answer a batch with one entry per row")
             return None
-        self._pace.note(sum(row_counts), answer.seconds)
+        self._pace.note(sum(row_counts), answer.model_seconds)
         if not self._trials:
-            return [Answer(part, answer.seconds) for part in parts]
+            return [ScoreResponse(part, answer.model_seconds) for part in parts]
         for waiting, part in zip(batch.members, parts, strict=True):
             waiting.foretold = part
         return None

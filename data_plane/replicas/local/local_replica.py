@@ -11,21 +11,20 @@ import itertools
 from collections import deque
 from collections.abc import Sequence
 
-from data_plane.gateway.admission import Place
 from data_plane.replicas.local.batch import Batch
 from data_plane.replicas.local.batching import Batching
 from data_plane.replicas.local.deadlines import Deadlines
 from data_plane.replicas.local.pending_request import Outcome, Waiting
 from data_plane.replicas.local.worker_channel import WorkerLink
-from data_plane.replicas.port import Answer, ScoreRequest, TargetRetired
+from data_plane.replicas.port import AdmissionSlot, ReplicaRetired, ScoreRequest, ScoreResponse
 from data_plane.scoring.errors import (
     DeadlinePassed,
     NoReadyWorker,
     NoWorkerInTime,
-    Refusal,
+    ScoringError,
     TooManyRequests,
     WorkerDied,
-    WorkerMisspoke,
+    WorkerProtocolError,
 )
 from modelyard.core.domain.routing import DeploymentRoute
 
@@ -37,11 +36,11 @@ _MOST_DEATHS = 2
 _FRAME_NUMBERS = 0xFFFFFFFF
 
 
-class LocalTarget:
-    def __init__(self, route: DeploymentRoute, batching: Batching, place: Place) -> None:
+class LocalReplica:
+    def __init__(self, route: DeploymentRoute, batching: Batching, slot: AdmissionSlot) -> None:
         self._loop = asyncio.get_running_loop()
         self._batching = batching
-        self._place = place
+        self._slot = slot
         self._links: dict[str, WorkerLink] = {}
         self._queue: deque[Waiting] = deque()
         self._present = Deadlines(self._look_at)
@@ -71,10 +70,10 @@ class LocalTarget:
         self._turn_away()
         self._let_go_if_empty()
 
-    async def score(self, request: ScoreRequest, deadline: float) -> Answer:
+    async def score(self, request: ScoreRequest, deadline: float) -> ScoreResponse:
         if self._retired:
-            raise TargetRetired
-        if not self._place.enter(self._most_present):
+            raise ReplicaRetired
+        if not self._slot.enter(self._most_present):
             raise TooManyRequests(
                 f"{self._most_present} requests are pending, the limit of deployment {self._route.name!r}: send fewer "
                 "at once, or raise instance_count or max_concurrent_requests_per_instance"
@@ -101,7 +100,7 @@ class LocalTarget:
     def _forget(self, waiting: Waiting) -> None:
         """It is answered, or refused, or its caller has hung up and leaves nothing behind."""
         self._present.remove(waiting)
-        self._place.leave()
+        self._slot.leave()
         if waiting.is_queued:
             waiting.is_queued = False
             self._queue.remove(waiting)
@@ -132,7 +131,7 @@ class LocalTarget:
         try:
             frame = batch.frame(now)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is about this request's values
-            self._settle(batch, WorkerMisspoke(f"the request cannot be sent to a worker: {error!r}"))
+            self._settle(batch, WorkerProtocolError(f"the request cannot be sent to a worker: {error!r}"))
         else:
             link.send(batch, frame)
 
@@ -208,7 +207,7 @@ class LocalTarget:
             )
             waiting.settle(self._why_unsent(refusal))
 
-    def _why_unsent(self, when_busy: Refusal) -> Refusal:
+    def _why_unsent(self, when_busy: ScoringError) -> ScoringError:
         return when_busy if self.is_ready else NoReadyWorker(self._route.name)
 
     # Letting go.
@@ -218,11 +217,11 @@ class LocalTarget:
         while self._queue:
             waiting = self._queue.popleft()
             waiting.is_queued = False
-            waiting.settle(TargetRetired())
+            waiting.settle(ReplicaRetired())
 
     def _let_go_if_empty(self) -> None:
         if self._retired and not self._present:
             self._present.close()
-            self._place.give_back()
+            self._slot.release()
             for link in self._links.values():
                 link.retire()

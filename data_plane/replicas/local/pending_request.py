@@ -4,8 +4,8 @@ import asyncio
 import math
 from typing import TYPE_CHECKING
 
-from data_plane.replicas.port import Answer, ScoreRequest, TargetRetired
-from data_plane.scoring.errors import Refusal
+from data_plane.replicas.port import ReplicaRetired, ScoreRequest, ScoreResponse
+from data_plane.scoring.errors import ScoringError
 from data_plane.scoring.payload.values import Result
 from data_plane.scoring.wire.concatenate import Shape, shape_of
 from data_plane.scoring.wire.encode import row_count
@@ -13,7 +13,7 @@ from data_plane.scoring.wire.encode import row_count
 if TYPE_CHECKING:
     from data_plane.replicas.local.batch import Batch
 
-Outcome = Answer | Refusal
+Outcome = ScoreResponse | ScoringError
 
 
 class Waiting:
@@ -39,7 +39,7 @@ class Waiting:
         self.deadline = deadline
         self.patience_ends = math.inf if patience is None else now + patience
         """When it is refused if it was never sent to a worker."""
-        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.answer: asyncio.Future[ScoreResponse] = asyncio.get_running_loop().create_future()
         self.batch: Batch | None = None
         """With which it was sent, and which is not answered yet."""
         self.is_queued = False
@@ -63,10 +63,10 @@ class Waiting:
         """Answered, refused, or given up by its caller."""
         return self.answer.done()
 
-    def settle(self, outcome: Outcome | TargetRetired) -> None:
+    def settle(self, outcome: Outcome | ReplicaRetired) -> None:
         if self.answer.done():
             return
-        if isinstance(outcome, Answer):
+        if isinstance(outcome, ScoreResponse):
             self.answer.set_result(outcome)
         else:
             self.answer.set_exception(outcome)

@@ -12,8 +12,8 @@ import orjson
 
 from data_plane.replicas.local.batch import Batch
 from data_plane.replicas.local.pending_request import Outcome
-from data_plane.replicas.port import Answer
-from data_plane.scoring.errors import DeadlinePassed, ModelFailed, Refusal, WorkerMisspoke
+from data_plane.replicas.port import ScoreResponse
+from data_plane.scoring.errors import DeadlinePassed, ModelFailed, ScoringError, WorkerProtocolError
 from data_plane.scoring.wire.decode import decode_result
 from data_plane.worker import frames
 from data_plane.worker.frames import Buffer, Frame, FrameReader, ProtocolError
@@ -123,20 +123,20 @@ class Conversation(asyncio.Protocol):
             self._listener.conversation_ready()
 
 
-def _answer(frame: Frame) -> Answer | Refusal:
+def _answer(frame: Frame) -> ScoreResponse | ScoringError:
     try:
         meta = orjson.loads(frame.meta)
-        return Answer(decode_result(meta, frame.body), meta["seconds"])
+        return ScoreResponse(decode_result(meta, frame.body), meta["seconds"])
     except (ProtocolError, ValueError, KeyError) as error:
         _log.error("An answer cannot be read: %s", error)
-        return WorkerMisspoke("the worker's answer cannot be read; the gateway's log says why")
+        return WorkerProtocolError("the worker's answer cannot be read; the gateway's log says why")
 
 
-def _refusal(error: dict[str, Any]) -> Refusal:
+def _refusal(error: dict[str, Any]) -> ScoringError:
     match error["error"]:
         case "model":
             return ModelFailed(error["type"], error["message"], error["reference"])
         case "deadline":
             return DeadlinePassed()
         case _:
-            return WorkerMisspoke(f"the worker could not read the request: {error['message']}")
+            return WorkerProtocolError(f"the worker could not read the request: {error['message']}")

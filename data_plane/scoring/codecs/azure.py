@@ -6,8 +6,8 @@ import orjson
 
 from data_plane.gateway.messages import Request, Response, json_response, refusal_response
 from data_plane.gateway.routing_table import LiveDeployment
-from data_plane.replicas.port import Answer
-from data_plane.scoring.errors import InvalidBody, Refusal, UnsupportedMediaType
+from data_plane.replicas.port import ScoreResponse
+from data_plane.scoring.errors import InvalidBody, ScoringError, UnsupportedMediaType
 from data_plane.scoring.payload.result_json import result_to_json
 from data_plane.scoring.signature import Enforced, parse_json
 
@@ -20,14 +20,14 @@ class AzureEnvelope:
         document = _document(body)
         return deployment.signature.enforce(document["input_data"], document.get("params"))
 
-    def write(self, request: Request, body: bytes, deployment: LiveDeployment, answer: Answer) -> Response:
+    def write(self, request: Request, body: bytes, deployment: LiveDeployment, answer: ScoreResponse) -> Response:
         headers = [
             (b"x-ms-run-function-failed", b"False"),
-            (b"x-ms-run-fn-exec-ms", b"%.3f" % (answer.seconds * 1000)),
+            (b"x-ms-run-fn-exec-ms", b"%.3f" % (answer.model_seconds * 1000)),
         ]
         return json_response(result_to_json(answer.result), headers)
 
-    def refuse(self, refusal: Refusal) -> Response:
+    def refuse(self, refusal: ScoringError) -> Response:
         return refusal_response(refusal)
 
 

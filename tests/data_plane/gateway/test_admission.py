@@ -21,7 +21,7 @@ def two(tmp_path: Path) -> tuple[PendingRequests, PendingRequests]:
 
 class TestPendingRequests:
     def test_the_limit_counts_those_of_all_gateways(self, two: tuple[PendingRequests, PendingRequests]) -> None:
-        here, there = (each.place(*BLUE) for each in two)
+        here, there = (each.slot(*BLUE) for each in two)
         assert [here.enter(3), there.enter(3), here.enter(3)] == [True] * 3
         assert [here.enter(3), there.enter(3)] == [False, False]
         there.leave()
@@ -31,38 +31,38 @@ class TestPendingRequests:
         self, two: tuple[PendingRequests, PendingRequests]
     ) -> None:
         here, there = two
-        assert here.place(*BLUE).enter(1)
-        assert there.place("bundles/2", "blue", 4).enter(1)
-        assert not there.place(*BLUE).enter(1)
+        assert here.slot(*BLUE).enter(1)
+        assert there.slot("bundles/2", "blue", 4).enter(1)
+        assert not there.slot(*BLUE).enter(1)
 
     def test_what_a_dead_gateway_left_behind_ends_with_its_successor(self, tmp_path: Path) -> None:
-        dying, other = PendingRequests(tmp_path, 0, 2), PendingRequests(tmp_path, 1, 2).place(*BLUE)
-        assert dying.place(*BLUE).enter(1)
+        dying, other = PendingRequests(tmp_path, 0, 2), PendingRequests(tmp_path, 1, 2).slot(*BLUE)
+        assert dying.slot(*BLUE).enter(1)
         assert not other.enter(1)
         PendingRequests(tmp_path, 0, 2)
         assert other.enter(1)
 
-    def test_a_place_that_was_given_back_can_be_taken_again_and_hides_nobody_behind_it(
+    def test_a_released_slot_can_be_taken_again_and_hides_no_other_slot(
         self, two: tuple[PendingRequests, PendingRequests]
     ) -> None:
         here, there = two
         for generation in range(10_000):
-            place = here.place("bundles", "blue", generation)
-            assert place.enter(1)
-            other = there.place("bundles", "blue", generation)
+            slot = here.slot("bundles", "blue", generation)
+            assert slot.enter(1)
+            other = there.slot("bundles", "blue", generation)
             assert not other.enter(1)
-            other.give_back()
-            place.leave()
-            place.give_back()
+            other.release()
+            slot.leave()
+            slot.release()
 
     def test_a_full_table_leaves_each_gateway_with_its_own_count(
         self, two: tuple[PendingRequests, PendingRequests]
     ) -> None:
         here, there = two
         for generation in range(5_000):
-            here.place("bundles", "blue", generation)
-        place, theirs = here.place(*BLUE), there.place(*BLUE)
-        assert [place.enter(1), place.enter(1), theirs.enter(1)] == [True, False, True]
+            here.slot("bundles", "blue", generation)
+        slot, theirs = here.slot(*BLUE), there.slot(*BLUE)
+        assert [slot.enter(1), slot.enter(1), theirs.enter(1)] == [True, False, True]
 
 
 class TestSeveralGateways:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from data_plane.gateway.messages import Response, json_response
-from data_plane.scoring.errors import InputRefused, Refusal
+from data_plane.scoring.errors import InputRefused, ScoringError
 
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
@@ -37,7 +37,7 @@ _ERRORS = {
 }
 
 
-def error_response(refusal: Refusal) -> Response:
+def error_response(refusal: ScoringError) -> Response:
     if refusal.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
         return Response(415, refusal.message.encode(), [_TEXT, *refusal.headers])
     error = _SCHEMA if isinstance(refusal, InputRefused) else _ERRORS.get(refusal.status, _INTERNAL)
@@ -52,7 +52,7 @@ def error_response(refusal: Refusal) -> Response:
     return json_response(orjson.dumps(document), refusal.headers, error.status)
 
 
-def _message(refusal: Refusal) -> str:
+def _message(refusal: ScoringError) -> str:
     """MLflow's clients show the message alone, so that it must name every violation."""
     if not isinstance(refusal, InputRefused):
         return refusal.message

@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 
 from data_plane.gateway.messages import Request, Response
 from data_plane.gateway.routing_table import LiveDeployment
-from data_plane.replicas.port import Answer
+from data_plane.replicas.port import ScoreResponse
 from data_plane.scoring.codecs.open_inference.declared import SOLE_OUTPUT, declared_outputs
 from data_plane.scoring.codecs.open_inference.errors import error_response
 from data_plane.scoring.codecs.open_inference.infer_request import AskedAnswer, read_infer_request
@@ -14,7 +14,7 @@ from data_plane.scoring.codecs.open_inference.infer_response import infer_respon
 from data_plane.scoring.codecs.open_inference.model_input import enforce
 from data_plane.scoring.codecs.open_inference.outputs import FRAME, outputs_of
 from data_plane.scoring.codecs.open_inference.paths import asked_model
-from data_plane.scoring.errors import Refusal
+from data_plane.scoring.errors import ScoringError
 from data_plane.scoring.payload.values import FrameResult
 from data_plane.scoring.signature import Enforced
 
@@ -31,7 +31,7 @@ class OpenInferenceEnvelope:
         self._asked[request] = asked.answer
         return enforce(asked, deployment.signature)
 
-    def write(self, request: Request, body: bytes, deployment: LiveDeployment, answer: Answer) -> Response:
+    def write(self, request: Request, body: bytes, deployment: LiveDeployment, answer: ScoreResponse) -> Response:
         asked = self._asked[request]
         outputs = selected(outputs_of(answer.result, _sole_output(deployment)), asked)
         about: dict[str, Any] = {
@@ -41,10 +41,10 @@ class OpenInferenceEnvelope:
         }
         if isinstance(answer.result, FrameResult):
             about["parameters"] = {"content_type": FRAME}
-        headers = [(b"x-ms-run-fn-exec-ms", b"%.3f" % (answer.seconds * _MILLISECONDS))]
+        headers = [(b"x-ms-run-fn-exec-ms", b"%.3f" % (answer.model_seconds * _MILLISECONDS))]
         return infer_response(about, outputs, asked, headers)
 
-    def refuse(self, refusal: Refusal) -> Response:
+    def refuse(self, refusal: ScoringError) -> Response:
         return error_response(refusal)
 
 

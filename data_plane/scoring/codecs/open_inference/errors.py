@@ -3,14 +3,14 @@
 import orjson
 
 from data_plane.gateway.messages import Response, json_response
-from data_plane.scoring.errors import InputRefused, Refusal
+from data_plane.scoring.errors import InputRefused, ScoringError
 
 
-def error_response(refusal: Refusal) -> Response:
+def error_response(refusal: ScoringError) -> Response:
     return json_response(orjson.dumps({"error": _message(refusal)}), refusal.headers, refusal.status)
 
 
-def _message(refusal: Refusal) -> str:
+def _message(refusal: ScoringError) -> str:
     """There is no place but this one for the violations."""
     if not isinstance(refusal, InputRefused):
         return refusal.message
