@@ -25,8 +25,9 @@ from builder.shared_builds import EnvironmentRequest, SharedBuilds
 from builder.supervised_process import BuildCancelled, CancellationToken, cancellation_token
 from builder.toolchain import BuildToolchain
 from modelyard.core.db.leases import Claim, LeaseLost, finish, heartbeat
-from modelyard.core.db.lifecycle import generation_failed
+from modelyard.core.db.lifecycle import generation_built, generation_failed
 from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.caller import SYSTEM_BUILDER
 from modelyard.core.domain.input_example import InputExample
 from modelyard.core.domain.mlmodel import MLMODEL_FILE, MLModel, parse_mlmodel
 from modelyard.core.domain.operation_step import OperationStep
@@ -134,7 +135,7 @@ class _Building:
         bundle_hash = publish_bundle(self._context.store, bundle, generate_scoring_script(subject))
         self.say(f"bundle {bundle_hash[:16]} is published")
         with transaction(self._context.sessions) as work:
-            if not repository.record_built(work.session, self._held, bundle_hash=bundle_hash):
+            if not generation_built(work.session, SYSTEM_BUILDER, self._held, bundle_hash=bundle_hash):
                 raise LeaseLost
 
     def _fail(self, code: str, message: str) -> None:
@@ -142,7 +143,7 @@ class _Building:
         with transaction(self._context.sessions) as work:
             # Gives up the lease; whoever no longer holds it has nothing to say about the generation.
             if finish(work.session, self._held):
-                generation_failed(work.session, self._order.generation_id, code=code, message=message)
+                generation_failed(work.session, SYSTEM_BUILDER, self._order.generation_id, code=code, message=message)
 
     def _fail_if_full(self, error: OSError) -> None:
         if error.errno in _NO_SPACE:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from builder.installers.uv_errors import redacted
 from modelyard.core.db.leases import Claim, claim, finish, still_ours
-from modelyard.core.db.lifecycle import batch_generation_ready
+from modelyard.core.db.lifecycle import generation_building
 from modelyard.core.db.rows import (
     BuiltEnvironmentRow,
     EnvironmentBuildRow,
@@ -17,6 +17,7 @@ from modelyard.core.db.rows import (
     GenerationRow,
     JobRow,
 )
+from modelyard.core.domain.caller import SYSTEM_BUILDER
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
 from modelyard.core.domain.lifecycle import ENDED_JOBS, BuildState, GenerationState, check_transition
@@ -63,10 +64,7 @@ def take_generation(session: Session, generation_id: int) -> tuple[Claim, Genera
     held = claim(session, GenerationRow, generation_id, states=_TO_BUILD)
     if held is None:
         return None
-    row = session.get_one(GenerationRow, generation_id)
-    check_transition(GenerationState(row.state), GenerationState.BUILDING)
-    row.state = GenerationState.BUILDING
-    return held, _order(session, row)
+    return held, _order(session, generation_building(session, SYSTEM_BUILDER, generation_id))
 
 
 def _order(session: Session, row: GenerationRow) -> GenerationOrder:
@@ -96,16 +94,6 @@ def _conda_file(session: Session, environment_version_id: int | None) -> str | N
 def record_step(session: Session, held: Claim, step: OperationStep) -> None:
     if still_ours(session, held):
         session.execute(update(GenerationRow).where(GenerationRow.id == held.key).values(step=step))
-
-
-def record_built(session: Session, held: Claim, *, bundle_hash: str) -> bool:
-    """The generation has all it needs: workers or jobs can start. False: the lease had passed to another."""
-    check_transition(GenerationState.BUILDING, GenerationState.BUILT)
-    step = OperationStep.STARTING_WORKERS
-    if not finish(session, held, state=GenerationState.BUILT, bundle_hash=bundle_hash, step=step):
-        return False
-    batch_generation_ready(session, held.key)
-    return True
 
 
 def see_build(session: Session, spec_hash: str, spec: EnvironmentSpec) -> SeenBuild:

@@ -1,4 +1,4 @@
-"""Remove what has reached the end of its retention: abandoned uploads, old operations, logs and jobs.
+"""Remove what has reached the end of its retention: abandoned uploads, old operations, audit events, logs and jobs.
 
 Each expiry touches either rows or objects of the store, so that rows expire while the store is away. Objects without
 a row are orphans, whether the row has expired or a process died before removing them.
@@ -13,6 +13,7 @@ from sqlalchemy import Select, delete, func, select
 
 from control_plane.features.uploads.repository import forget_upload
 from control_plane.features.uploads.service import TEMPORARY
+from modelyard.core.db.audit import remove_events
 from modelyard.core.db.rows import BatchDeploymentRow, JobRow, OnlineDeploymentRow, OperationRow, UploadRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.job_files import PARTS
@@ -21,6 +22,7 @@ from modelyard.core.logs import batch_log
 from modelyard.core.ports.object_store import ObjectStore
 
 _OPERATIONS = timedelta(days=7)
+_EVENTS = timedelta(days=90)
 _JOBS = timedelta(days=90)
 """Retention of a job's row. The predictions belong to the user and stay."""
 _LOGS = timedelta(days=30)
@@ -49,6 +51,12 @@ def expire_operations(sessions: Sessions) -> None:
                 OperationRow.status != OperationStatus.IN_PROGRESS, OperationRow.ended_at < func.now() - _OPERATIONS
             )
         )
+
+
+def expire_events(sessions: Sessions) -> None:
+    """Remove audit events after 90 days."""
+    with transaction(sessions) as work:
+        remove_events(work.session, older_than=_EVENTS)
 
 
 def expire_jobs(sessions: Sessions) -> None:

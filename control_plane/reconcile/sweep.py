@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from control_plane.reconcile.expire import (
+    expire_events,
     expire_jobs,
     expire_logs,
     expire_operations,
@@ -52,6 +53,7 @@ def periodic_tasks(sessions: Sessions, store: ObjectStore, dispatcher: Dispatche
         PeriodicTask("sending lost messages again", Resender(sessions, dispatcher).resend),
         hourly("expiring uploads", partial(expire_uploads, sessions)),
         hourly("expiring operations", partial(expire_operations, sessions)),
+        hourly("expiring audit events", partial(expire_events, sessions)),
         hourly("expiring jobs", partial(expire_jobs, sessions)),
         hourly("removing orphaned chunks of uploads", partial(remove_orphaned_chunks, sessions, store)),
         hourly("removing orphaned parts of outputs", partial(remove_orphaned_parts, sessions, store)),

@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 
 from data_plane.batch.failures import FileFailure
 from modelyard.core.db.leases import Claim, claim, finish, still_ours
+from modelyard.core.db.lifecycle import end_job, move_job
 from modelyard.core.db.rows import JobRow, MiniBatchRow
 from modelyard.core.domain.batch import ALL_MAY_FAIL, BatchSettings, InputFile, InputKind
+from modelyard.core.domain.caller import SYSTEM_BATCH
 from modelyard.core.domain.lifecycle import JobState, MiniBatchState, check_transition
 
 _TO_PLAN = (JobState.QUEUED, JobState.PREPARING)
@@ -123,7 +125,7 @@ def take_step(session: Session, job_id: int, worker: str) -> Step | None:
         step = _take_mini_batch(session, job, worker)
         if step is not None or _is_open(session, job):
             return step
-        _move(job, JobState.FINALIZING)
+        move_job(session, SYSTEM_BATCH, job, JobState.FINALIZING)
         session.flush()
     return _take_ending(session, job) if job.state in _TO_END else None
 
@@ -132,16 +134,11 @@ def _locked(session: Session, job_id: int) -> JobRow | None:
     return session.get(JobRow, job_id, with_for_update=True, populate_existing=True)
 
 
-def _move(job: JobRow, state: JobState) -> None:
-    check_transition(JobState(job.state), state)
-    job.state = state
-
-
 def _take_planning(session: Session, job: JobRow) -> Planning | None:
     held = claim(session, JobRow, job.id, states=_TO_PLAN)
     if held is None:
         return None
-    _move(job, JobState.PREPARING)
+    move_job(session, SYSTEM_BATCH, job, JobState.PREPARING)
     if job.started_at is None:
         job.started_at = _now(session)
     files = job.input_files
@@ -235,7 +232,7 @@ def record_plan(session: Session, step: Planning, plan: PlannedMiniBatches) -> b
         session.execute(insert(MiniBatchRow), rows[start : start + _ROWS_AT_ONCE])
     job.files, job.mini_batches, job.rows = plan.files, len(rows), plan.rows
     if job.state == JobState.PREPARING:
-        _move(job, JobState.RUNNING)
+        move_job(session, SYSTEM_BATCH, job, JobState.RUNNING)
         _stop_if_too_many_failed(session, job)
     session.flush()
     return finish(session, step.held)
@@ -288,7 +285,7 @@ def record_outcome(session: Session, step: MiniBatch, outcome: Outcome) -> bool:
 
 def _stop_if_too_many_failed(session: Session, job: JobRow) -> None:
     if job.state == JobState.RUNNING and has_too_many_failed(session, job.id, BatchSettings.from_dict(job.settings)):
-        _move(job, JobState.FINALIZING)
+        move_job(session, SYSTEM_BATCH, job, JobState.FINALIZING)
 
 
 def give_back_predecessors(session: Session, worker: str) -> None:
@@ -313,14 +310,14 @@ def stop_failing(session: Session, order: JobOrder, *, code: str, message: str) 
     """No mini-batch of the job can be scored: what is scored already is put together, and the job fails."""
     job = _locked(session, order.id)
     if job is not None and job.state == JobState.RUNNING:
-        _move(job, JobState.FINALIZING)
+        move_job(session, SYSTEM_BATCH, job, JobState.FINALIZING)
         job.error = {"code": code, "message": message}
 
 
 def fail_planning(session: Session, step: Planning, *, code: str, message: str) -> None:
     job = _locked(session, step.order.id)
     if job is not None and finish(session, step.held) and job.state == JobState.PREPARING:
-        _end(session, job, JobState.FAILED, {"code": code, "message": message})
+        end_job(session, SYSTEM_BATCH, job, JobState.FAILED, {"code": code, "message": message})
 
 
 def record_end(session: Session, step: Ending, error: dict[str, Any] | None) -> JobState | None:
@@ -330,16 +327,10 @@ def record_end(session: Session, step: Ending, error: dict[str, Any] | None) -> 
         return None
     error = job.error or error
     if job.state == JobState.CANCEL_REQUESTED:
-        _end(session, job, JobState.CANCELED, None)
+        end_job(session, SYSTEM_BATCH, job, JobState.CANCELED, None)
     else:
-        _end(session, job, JobState.FAILED if error else JobState.COMPLETED, error)
+        end_job(session, SYSTEM_BATCH, job, JobState.FAILED if error else JobState.COMPLETED, error)
     return JobState(job.state)
-
-
-def _end(session: Session, job: JobRow, state: JobState, error: dict[str, Any] | None) -> None:
-    _move(job, state)
-    job.error = error
-    job.ended_at = _now(session)
 
 
 # What there is.

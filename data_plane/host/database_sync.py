@@ -30,6 +30,7 @@ from data_plane.host.worker_rows import write_workers
 from modelyard.core.db import lifecycle
 from modelyard.core.db.leases import HEARTBEAT_SECONDS, LeaseLost, still_ours
 from modelyard.core.db.unit_of_work import sessions_of, transaction
+from modelyard.core.domain.caller import SYSTEM_HOST
 from modelyard.core.errors import WorkerFailed
 
 _log = logging.getLogger(__name__)
@@ -187,17 +188,19 @@ class Ledger:
 def _apply(session: Session, report: Report) -> None:
     match report:
         case GenerationReady(generation_id):
-            lifecycle.generation_ready(session, generation_id)
+            lifecycle.generation_ready(session, SYSTEM_HOST, generation_id)
         case GenerationFailed(generation_id, message):
-            lifecycle.generation_failed(session, generation_id, code=WorkerFailed.code, message=message)
+            lifecycle.generation_failed(session, SYSTEM_HOST, generation_id, code=WorkerFailed.code, message=message)
         case Scaled(deployment_id, count):
-            lifecycle.scaled(session, deployment_id, instance_count=count)
+            lifecycle.scaled(session, SYSTEM_HOST, deployment_id, instance_count=count)
         case ScalingFailed(deployment_id, count, message):
             code = WorkerFailed.code
-            lifecycle.scaling_failed(session, deployment_id, instance_count=count, code=code, message=message)
+            lifecycle.scaling_failed(
+                session, SYSTEM_HOST, deployment_id, instance_count=count, code=code, message=message
+            )
         case Applied(revision):
-            lifecycle.record_applied(session, revision)
+            lifecycle.record_applied(session, SYSTEM_HOST, revision)
         case DeploymentGone(deployment_id):
-            lifecycle.deployment_deleted(session, deployment_id)
+            lifecycle.deployment_deleted(session, SYSTEM_HOST, deployment_id)
         case EndpointGone(endpoint_id):
-            lifecycle.endpoint_deleted(session, endpoint_id)
+            lifecycle.endpoint_deleted(session, SYSTEM_HOST, endpoint_id)

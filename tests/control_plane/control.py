@@ -23,6 +23,7 @@ from modelyard.core.adapters.secret_box import digest_token, new_master_key
 from modelyard.core.db import lifecycle
 from modelyard.core.db.rows import AdminTokenRow, GenerationRow, OnlineDeploymentRow, OnlineEndpointRow, RoutingRow
 from modelyard.core.db.unit_of_work import sessions_of
+from modelyard.core.domain.caller import SYSTEM_BUILDER, SYSTEM_HOST
 from modelyard.core.domain.lifecycle import GenerationState
 from modelyard.core.settings import PlatformSettings
 
@@ -192,11 +193,11 @@ class Control:
         with self.sessions.begin() as session:
             for row in session.scalars(select(GenerationRow).where(GenerationRow.state == GenerationState.BUILT)):
                 row.lock_hash = "c" * 64
-                lifecycle.batch_generation_ready(session, row.id)
+                lifecycle.batch_generation_ready(session, SYSTEM_BUILDER, row.id)
 
     def gateways_apply(self) -> None:
         with self.sessions.begin() as session:
-            lifecycle.record_applied(session, session.scalars(select(RoutingRow.desired)).one())
+            lifecycle.record_applied(session, SYSTEM_HOST, session.scalars(select(RoutingRow.desired)).one())
 
     def build(self) -> None:
         with self.sessions.begin() as session:
@@ -208,23 +209,25 @@ class Control:
         with self.sessions.begin() as session:
             built = select(GenerationRow.id).where(GenerationRow.state == GenerationState.BUILT)
             for generation_id in session.scalars(built).all():
-                lifecycle.generation_ready(session, generation_id)
+                lifecycle.generation_ready(session, SYSTEM_HOST, generation_id)
         self.gateways_apply()
 
     def fail_builds(self, message: str) -> None:
         with self.sessions.begin() as session:
             queued = select(GenerationRow.id).where(GenerationRow.state == GenerationState.QUEUED)
             for generation_id in session.scalars(queued).all():
-                lifecycle.generation_failed(session, generation_id, code="EnvironmentBuildFailure", message=message)
+                lifecycle.generation_failed(
+                    session, SYSTEM_BUILDER, generation_id, code="EnvironmentBuildFailure", message=message
+                )
 
     def workers_go(self) -> None:
         """Whatever is being deleted has no workers any more."""
         with self.sessions.begin() as session:
             for deployment in session.scalars(select(OnlineDeploymentRow)).all():
-                lifecycle.deployment_deleted(session, deployment.id)
+                lifecycle.deployment_deleted(session, SYSTEM_HOST, deployment.id)
             session.expire_all()
             for endpoint in session.scalars(select(OnlineEndpointRow)).all():
-                lifecycle.endpoint_deleted(session, endpoint.id)
+                lifecycle.endpoint_deleted(session, SYSTEM_HOST, endpoint.id)
 
 
 class Upload:

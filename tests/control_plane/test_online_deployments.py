@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from modelyard.core.db.lifecycle import scaled, scaling_failed
 from modelyard.core.db.rows import GenerationRow, OnlineDeploymentRow, WorkerRow
+from modelyard.core.domain.caller import SYSTEM_HOST
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.logs import ship
 from tests.control_plane.control import WORKSPACE, Control, at_once, error_of
@@ -255,7 +256,7 @@ class TestChanging:
         assert answer.json()["properties"]["provisioningState"] == "Scaling"
         assert control.operation(answer)["properties"]["step"] == "scaling"
         with control.sessions.begin() as session:
-            scaled(session, stored(control).id, instance_count=3)
+            scaled(session, SYSTEM_HOST, stored(control).id, instance_count=3)
         control.gateways_apply()
         assert control.operation(answer)["status"] == "Succeeded"
         assert (len(specs(control)), control.get(blue)["sku"]["capacity"]) == (1, 3)
@@ -269,7 +270,8 @@ class TestChanging:
     def test_a_scaling_that_failed_can_be_tried_again(self, control, blue):
         control.ask("PATCH", blue, {"sku": {"capacity": 2}})
         with control.sessions.begin() as session:
-            scaling_failed(session, stored(control).id, instance_count=2, code="ResourceNotReady", message="no memory")
+            key, code = stored(control).id, "ResourceNotReady"
+            scaling_failed(session, SYSTEM_HOST, key, instance_count=2, code=code, message="no memory")
         assert control.get(blue)["properties"]["provisioningError"] == {
             "code": "ResourceNotReady",
             "message": "no memory",

@@ -18,6 +18,7 @@ from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.adapters.secret_box import SecretBox
 from modelyard.core.db.lifecycle import begin, cancel_operation, end_operation, succeed
 from modelyard.core.db.rows import BatchDeploymentRow, BatchEndpointRow, OperationRow
+from modelyard.core.domain.caller import Caller, CallerKind
 from modelyard.core.domain.lifecycle import ProvisioningState
 from modelyard.core.errors import NameTaken, ReferencedResourceMissing, ResourceNotFound
 
@@ -165,7 +166,7 @@ def _changed(session: Session, endpoint: Endpoint, row: BatchEndpointRow, kind: 
         row.operation_id = operation.id
     else:
         begin(row, ProvisioningState.UPDATING, session.get_one(OperationRow, operation.id))
-    succeed(session, row)
+    succeed(session, Caller("admin", CallerKind.USER), row)
     session.flush()
     session.refresh(row)
     return _endpoint(session, endpoint.workspace, row)

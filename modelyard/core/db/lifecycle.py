@@ -1,7 +1,7 @@
-"""The one door through which endpoints, deployments, generations and operations change state.
+"""State changes of endpoints, deployments, generations, jobs and operations: the only module that makes them.
 
-State, reason and operation change together, in the caller's transaction. Each function may be repeated: called for
-what is already so, it changes nothing.
+State, reason, operation and audit event change together, in the caller's transaction. Every function may be repeated:
+a call that finds its change made already changes nothing and leaves no event.
 """
 
 from collections.abc import Iterable
@@ -11,26 +11,44 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from modelyard.core.db.audit import DeploymentRow, EndpointRow, audited, record
+from modelyard.core.db.leases import Claim, finish
 from modelyard.core.db.rows import (
     BatchDeploymentRow,
-    BatchEndpointRow,
     GenerationRow,
+    JobRow,
     OnlineDeploymentRow,
     OnlineEndpointRow,
     OperationRow,
     RoutingRow,
 )
+from modelyard.core.domain.audit import AuditAction
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.lifecycle import (
     GenerationState,
+    JobState,
     OperationStatus,
     ProvisioningState,
     check_transition,
 )
+from modelyard.core.domain.operation_step import OperationStep
 
-DeploymentRow = OnlineDeploymentRow | BatchDeploymentRow
-ProvisionedRow = OnlineEndpointRow | BatchEndpointRow | DeploymentRow
+ProvisionedRow = EndpointRow | DeploymentRow
 
 _UNDER_WAY = (ProvisioningState.CREATING, ProvisioningState.UPDATING, ProvisioningState.SCALING)
+_ENDED_GENERATIONS = (GenerationState.FAILED, GenerationState.RETIRED, GenerationState.SERVING)
+_JOB_ACTIONS = {
+    JobState.PREPARING: AuditAction.START,
+    JobState.RUNNING: AuditAction.ADVANCE,
+    JobState.FINALIZING: AuditAction.ADVANCE,
+    JobState.CANCEL_REQUESTED: AuditAction.CANCEL,
+    JobState.CANCELED: AuditAction.CANCEL,
+    JobState.COMPLETED: AuditAction.SUCCEED,
+    JobState.FAILED: AuditAction.FAIL,
+}
+
+
+# Operations.
 
 
 def begin_operation(session: Session, *, subscription: str, kind: str, resource_id: str) -> OperationRow:
@@ -43,8 +61,19 @@ def begin_operation(session: Session, *, subscription: str, kind: str, resource_
 
 
 def end_operation(session: Session, operation_id: UUID | None, error: dict[str, Any] | None = None) -> None:
-    """Succeeded, or Failed with {"code", "message"}. An operation that has ended stays as it ended."""
+    """Set Succeeded, or Failed with {"code", "message"}. An ended operation stays as it is."""
     status = OperationStatus.FAILED if error else OperationStatus.SUCCEEDED
+    _end_operation(session, operation_id, status, error)
+
+
+def cancel_operation(session: Session, operation_id: UUID | None, reason: str) -> None:
+    """Set Canceled, for an operation that a deletion overtakes. An ended operation stays as it is."""
+    _end_operation(session, operation_id, OperationStatus.CANCELED, {"code": "OperationCanceled", "message": reason})
+
+
+def _end_operation(
+    session: Session, operation_id: UUID | None, status: OperationStatus, error: dict[str, Any] | None
+) -> None:
     session.execute(
         update(OperationRow)
         .where(OperationRow.id == operation_id, OperationRow.status == OperationStatus.IN_PROGRESS)
@@ -52,40 +81,71 @@ def end_operation(session: Session, operation_id: UUID | None, error: dict[str, 
     )
 
 
-def cancel_operation(session: Session, operation_id: UUID | None, reason: str) -> None:
-    """What was under way is overtaken by a deletion. An operation that has ended stays as it ended."""
-    session.execute(
-        update(OperationRow)
-        .where(OperationRow.id == operation_id, OperationRow.status == OperationStatus.IN_PROGRESS)
-        .values(
-            status=OperationStatus.CANCELED,
-            error={"code": "OperationCanceled", "message": reason},
-            ended_at=func.clock_timestamp(),
-        )
-    )
+# Endpoints and deployments.
 
 
 def begin(row: ProvisionedRow, state: ProvisioningState, operation: OperationRow) -> None:
-    """An endpoint or deployment starts to change."""
+    """Start a change of an endpoint or deployment. `audited` around the whole change records the event."""
     check_transition(ProvisioningState(row.provisioning_state), state)
     row.provisioning_state = state
     row.operation_id = operation.id
-    _await_nothing(row)
+    _await_no_revision(row)
     if isinstance(row, DeploymentRow):
         row.failure_code = row.failure_message = None
 
 
-def succeed(session: Session, row: ProvisionedRow) -> None:
+def succeed(session: Session, caller: Caller, row: ProvisionedRow) -> None:
     check_transition(ProvisioningState(row.provisioning_state), ProvisioningState.SUCCEEDED)
-    row.provisioning_state = ProvisioningState.SUCCEEDED
-    _await_nothing(row)
+    with audited(session, caller, AuditAction.SUCCEED, row):
+        row.provisioning_state = ProvisioningState.SUCCEEDED
+    _await_no_revision(row)
     end_operation(session, row.operation_id)
 
 
-def _await_nothing(row: ProvisionedRow) -> None:
-    """The gateways know nothing of batch endpoints."""
+def deployment_failed(session: Session, caller: Caller, deployment: DeploymentRow, *, code: str, message: str) -> None:
+    check_transition(ProvisioningState(deployment.provisioning_state), ProvisioningState.FAILED)
+    with audited(session, caller, AuditAction.FAIL, deployment):
+        deployment.provisioning_state = ProvisioningState.FAILED
+        deployment.failure_code, deployment.failure_message = code, message
+    _await_no_revision(deployment)
+    end_operation(session, deployment.operation_id, {"code": code, "message": message})
+
+
+def deployment_deleted(session: Session, caller: Caller, deployment_id: int) -> None:
+    """Remove the row of a deployment whose workers have ended, if the deployment or its endpoint is being deleted."""
+    deployment = session.get(OnlineDeploymentRow, deployment_id, with_for_update=True)
+    if deployment is None or not _is_being_deleted(deployment):
+        return
+    _remove(session, caller, deployment)
+
+
+def endpoint_deleted(session: Session, caller: Caller, endpoint_id: int) -> None:
+    """Remove the row of an endpoint that is being deleted, once the endpoint's last deployment is gone."""
+    endpoint = session.get(OnlineEndpointRow, endpoint_id, with_for_update=True)
+    if endpoint is None or endpoint.provisioning_state != ProvisioningState.DELETING or endpoint.deployments:
+        return
+    _remove(session, caller, endpoint)
+
+
+def _is_being_deleted(deployment: OnlineDeploymentRow) -> bool:
+    states = (deployment.provisioning_state, deployment.endpoint.provisioning_state)
+    return ProvisioningState.DELETING in states
+
+
+def _remove(session: Session, caller: Caller, row: OnlineEndpointRow | OnlineDeploymentRow) -> None:
+    record(session, caller, AuditAction.REMOVE, row, from_state=row.provisioning_state)
+    end_operation(session, row.operation_id)
+    session.delete(row)
+    session.flush()
+
+
+def _await_no_revision(row: ProvisionedRow) -> None:
+    # Gateways have no routes to batch endpoints.
     if isinstance(row, OnlineEndpointRow | OnlineDeploymentRow):
         row.awaits_revision = None
+
+
+# Routing revisions.
 
 
 def next_routing_revision(session: Session) -> int:
@@ -96,11 +156,11 @@ def next_routing_revision(session: Session) -> int:
     return int(revision)
 
 
-def record_applied(session: Session, revision: int) -> None:
-    """Every gateway has applied `revision`: what waited for it has taken effect."""
+def record_applied(session: Session, caller: Caller, revision: int) -> None:
+    """Record that every gateway has applied `revision`: changes that waited for the revision have succeeded."""
     session.execute(update(RoutingRow).where(RoutingRow.applied < revision).values(applied=revision))
     for row in (*_waiting(session, OnlineEndpointRow, revision), *_waiting(session, OnlineDeploymentRow, revision)):
-        succeed(session, row)
+        succeed(session, caller, row)
 
 
 def _waiting(
@@ -113,58 +173,76 @@ def _waiting(
     )
 
 
-def generation_ready(session: Session, generation_id: int) -> None:
-    """All workers of a built generation are ready: it serves from the next snapshot on, and the one before retires."""
+# Generations.
+
+
+def generation_building(session: Session, caller: Caller, generation_id: int) -> GenerationRow:
+    """Record that the holder of the generation's lease builds."""
+    generation = session.get_one(GenerationRow, generation_id)
+    _move_generation(session, caller, AuditAction.START, generation, GenerationState.BUILDING)
+    return generation
+
+
+def generation_built(session: Session, caller: Caller, held: Claim, *, bundle_hash: str) -> bool:
+    """Record the bundle of a generation: workers or jobs can start. False: another builder holds the lease."""
+    check_transition(GenerationState.BUILDING, GenerationState.BUILT)
+    step = OperationStep.STARTING_WORKERS
+    if not finish(session, held, state=GenerationState.BUILT, bundle_hash=bundle_hash, step=step):
+        return False
+    generation = session.get_one(GenerationRow, held.key, populate_existing=True)
+    before, after = GenerationState.BUILDING, GenerationState.BUILT
+    record(session, caller, AuditAction.BUILD, generation, from_state=before, to_state=after)
+    batch_generation_ready(session, caller, generation.id)
+    return True
+
+
+def generation_ready(session: Session, caller: Caller, generation_id: int) -> None:
+    """Route to a generation whose workers are all ready, from the next snapshot on, and retire the one before."""
     generation = session.get_one(GenerationRow, generation_id, with_for_update=True)
     deployment = session.get_one(OnlineDeploymentRow, generation.deployment_id, with_for_update=True)
-    if generation.state != GenerationState.BUILT or deployment.wanted_generation != generation.number:
-        return
-    _retire(session, deployment)
-    check_transition(GenerationState(generation.state), GenerationState.SERVING)
-    generation.state = GenerationState.SERVING
-    generation.step = None
-    deployment.serving_generation = generation.number
-    deployment.awaits_revision = next_routing_revision(session)
+    if _serve(session, caller, generation, deployment):
+        deployment.awaits_revision = next_routing_revision(session)
 
 
-def batch_generation_ready(session: Session, generation_id: int) -> None:
-    """A generation of a batch deployment is built: jobs run it from now on. Says nothing about an online one's."""
-    generation = session.get_one(GenerationRow, generation_id, with_for_update=True, populate_existing=True)
-    if generation.batch_deployment_id is None or generation.state != GenerationState.BUILT:
+def batch_generation_ready(session: Session, caller: Caller, generation_id: int) -> None:
+    """Let the jobs of a batch deployment run a built generation. Does nothing for an online deployment."""
+    generation = session.get_one(GenerationRow, generation_id, with_for_update=True)
+    if generation.batch_deployment_id is None:
         return
     deployment = session.get_one(BatchDeploymentRow, generation.batch_deployment_id, with_for_update=True)
-    if deployment.wanted_generation != generation.number:
-        return
-    _retire(session, deployment)
-    check_transition(GenerationState.BUILT, GenerationState.SERVING)
-    generation.state = GenerationState.SERVING
+    if _serve(session, caller, generation, deployment) and deployment.provisioning_state in _UNDER_WAY:
+        succeed(session, caller, deployment)
+
+
+def _serve(session: Session, caller: Caller, generation: GenerationRow, deployment: DeploymentRow) -> bool:
+    """False: the generation serves already, or the deployment wants a newer generation."""
+    if generation.state != GenerationState.BUILT or deployment.wanted_generation != generation.number:
+        return False
+    _retire(session, caller, deployment)
+    _move_generation(session, caller, AuditAction.SERVE, generation, GenerationState.SERVING)
     generation.step = None
     deployment.serving_generation = generation.number
-    if deployment.provisioning_state in _UNDER_WAY:
-        succeed(session, deployment)
+    return True
 
 
-def _retire(session: Session, deployment: DeploymentRow) -> None:
+def _retire(session: Session, caller: Caller, deployment: DeploymentRow) -> None:
     is_online = isinstance(deployment, OnlineDeploymentRow)
     column = GenerationRow.deployment_id if is_online else GenerationRow.batch_deployment_id
-    session.execute(
-        update(GenerationRow)
-        .where(column == deployment.id, GenerationRow.state == GenerationState.SERVING)
-        .values(state=GenerationState.RETIRED)
-    )
+    serving = select(GenerationRow).where(column == deployment.id, GenerationRow.state == GenerationState.SERVING)
+    for generation in session.scalars(serving.with_for_update()).all():
+        _move_generation(session, caller, AuditAction.RETIRE, generation, GenerationState.RETIRED)
 
 
-def generation_failed(session: Session, generation_id: int, *, code: str, message: str) -> None:
-    """A generation will never serve: the deployment shows why, and goes on serving what it served before."""
+def generation_failed(session: Session, caller: Caller, generation_id: int, *, code: str, message: str) -> None:
+    """Give up a generation: the deployment shows the reason, and goes on serving the generation before."""
     generation = session.get_one(GenerationRow, generation_id, with_for_update=True)
-    if generation.state in (GenerationState.FAILED, GenerationState.RETIRED, GenerationState.SERVING):
+    if generation.state in _ENDED_GENERATIONS:
         return
-    check_transition(GenerationState(generation.state), GenerationState.FAILED)
-    generation.state = GenerationState.FAILED
+    _move_generation(session, caller, AuditAction.FAIL, generation, GenerationState.FAILED)
     generation.lease_token = generation.lease_until = None
     deployment = _owner(session, generation)
     if deployment.wanted_generation == generation.number and deployment.provisioning_state in _UNDER_WAY:
-        deployment_failed(session, deployment, code=code, message=message)
+        deployment_failed(session, caller, deployment, code=code, message=message)
 
 
 def _owner(session: Session, generation: GenerationRow) -> DeploymentRow:
@@ -173,29 +251,36 @@ def _owner(session: Session, generation: GenerationRow) -> DeploymentRow:
     return session.get_one(OnlineDeploymentRow, generation.deployment_id, with_for_update=True)
 
 
-def deployment_failed(session: Session, deployment: DeploymentRow, *, code: str, message: str) -> None:
-    check_transition(ProvisioningState(deployment.provisioning_state), ProvisioningState.FAILED)
-    deployment.provisioning_state = ProvisioningState.FAILED
-    deployment.failure_code, deployment.failure_message = code, message
-    _await_nothing(deployment)
-    end_operation(session, deployment.operation_id, {"code": code, "message": message})
+def _move_generation(
+    session: Session, caller: Caller, action: AuditAction, generation: GenerationRow, state: GenerationState
+) -> None:
+    check_transition(GenerationState(generation.state), state)
+    with audited(session, caller, action, generation):
+        generation.state = state
 
 
-def scaled(session: Session, deployment_id: int, *, instance_count: int) -> None:
-    """A deployment that was being scaled has its workers: it has succeeded when the gateways know them.
+# Scaling.
 
-    Says nothing about a scaling that has begun since, to another count.
+
+def scaled(session: Session, caller: Caller, deployment_id: int, *, instance_count: int) -> None:
+    """Record that the workers of a scaled deployment are ready: the scaling succeeds when the gateways know them.
+
+    Changes nothing when another scaling, to another count, has begun since.
     """
     deployment = _scaling_to(session, deployment_id, instance_count)
     if deployment is not None and deployment.awaits_revision is None:
+        state = deployment.provisioning_state
+        record(session, caller, AuditAction.SCALE, deployment, from_state=state, to_state=state)
         deployment.awaits_revision = next_routing_revision(session)
 
 
-def scaling_failed(session: Session, deployment_id: int, *, instance_count: int, code: str, message: str) -> None:
-    """Not all workers asked for will start: the deployment shows why, and goes on with those it has."""
+def scaling_failed(
+    session: Session, caller: Caller, deployment_id: int, *, instance_count: int, code: str, message: str
+) -> None:
+    """Give up a scaling: the deployment shows the reason, and goes on with its present workers."""
     deployment = _scaling_to(session, deployment_id, instance_count)
     if deployment is not None:
-        deployment_failed(session, deployment, code=code, message=message)
+        deployment_failed(session, caller, deployment, code=code, message=message)
 
 
 def _scaling_to(session: Session, deployment_id: int, instance_count: int) -> OnlineDeploymentRow | None:
@@ -205,26 +290,20 @@ def _scaling_to(session: Session, deployment_id: int, instance_count: int) -> On
     return deployment if deployment.instance_count == instance_count else None
 
 
-def deployment_deleted(session: Session, deployment_id: int) -> None:
-    """The workers of a deployment being deleted, alone or with its endpoint, are gone: so is its row."""
-    deployment = session.get(OnlineDeploymentRow, deployment_id, with_for_update=True)
-    if deployment is None or not _is_being_deleted(deployment):
-        return
-    end_operation(session, deployment.operation_id)
-    session.delete(deployment)
-    session.flush()
+# Jobs.
 
 
-def _is_being_deleted(deployment: OnlineDeploymentRow) -> bool:
-    states = (deployment.provisioning_state, deployment.endpoint.provisioning_state)
-    return ProvisioningState.DELETING in states
+def move_job(session: Session, caller: Caller, job: JobRow, state: JobState) -> None:
+    """Change the state of a locked job."""
+    check_transition(JobState(job.state), state)
+    with audited(session, caller, _JOB_ACTIONS[state], job):
+        job.state = state
 
 
-def endpoint_deleted(session: Session, endpoint_id: int) -> None:
-    """An endpoint being deleted goes when its last deployment has gone."""
-    endpoint = session.get(OnlineEndpointRow, endpoint_id, with_for_update=True)
-    if endpoint is None or endpoint.provisioning_state != ProvisioningState.DELETING or endpoint.deployments:
-        return
-    end_operation(session, endpoint.operation_id)
-    session.delete(endpoint)
-    session.flush()
+def end_job(session: Session, caller: Caller, job: JobRow, state: JobState, error: dict[str, Any] | None) -> None:
+    """End a locked job; `error` is {"code", "message", "details"?} of a failure."""
+    check_transition(JobState(job.state), state)
+    with audited(session, caller, _JOB_ACTIONS[state], job):
+        job.state = state
+        job.error = error
+    job.ended_at = session.scalar(select(func.clock_timestamp()))

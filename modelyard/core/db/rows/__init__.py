@@ -13,7 +13,8 @@ from modelyard.core.db.rows.assets import (
     ModelRow,
     ModelVersionRow,
 )
-from modelyard.core.db.rows.base import Base, Leased, Stamped
+from modelyard.core.db.rows.audit import AuditEventRow
+from modelyard.core.db.rows.base import Authored, Base, Leased, Stamped
 from modelyard.core.db.rows.deployments import (
     BatchDeploymentRow,
     BatchEndpointRow,
@@ -31,6 +32,8 @@ from modelyard.core.db.rows.workspaces import ComputeRow, WorkspaceRow
 __all__ = [
     "AdminTokenRow",
     "Asset",
+    "AuditEventRow",
+    "Authored",
     "Base",
     "BatchDeploymentRow",
     "BatchEndpointRow",

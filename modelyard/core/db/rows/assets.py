@@ -6,10 +6,10 @@ from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from modelyard.core.db.rows.base import CASCADE, Base, Stamped
+from modelyard.core.db.rows.base import CASCADE, Authored, Base
 
 
-class Asset(Stamped):
+class Asset(Authored):
     """What a model or environment has in common with each of its versions."""
 
     description: Mapped[str | None]

@@ -36,6 +36,19 @@ class Stamped:
     modified_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
 
 
+class Authored(Stamped):
+    """The callers who made a resource and who last asked for a change of the resource.
+
+    `core/db/audit.py` sets the columns together with the audit event. Rows older than the columns belong to the admin.
+    """
+
+    created_by: Mapped[str] = mapped_column(server_default="admin")
+    created_by_kind: Mapped[str] = mapped_column(server_default="user")
+    """A CallerKind."""
+    modified_by: Mapped[str] = mapped_column(server_default="admin")
+    modified_by_kind: Mapped[str] = mapped_column(server_default="user")
+
+
 class Leased:
     """Long work is claimed on the row it is about; see leases.py."""
 

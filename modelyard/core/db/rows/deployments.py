@@ -8,10 +8,10 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from modelyard.core.db.rows.assets import ModelVersionRow
-from modelyard.core.db.rows.base import CASCADE, Base, Leased, Stamped
+from modelyard.core.db.rows.base import CASCADE, Authored, Base, Leased, Stamped
 
 
-class OnlineEndpointRow(Stamped, Base):
+class OnlineEndpointRow(Authored, Base):
     __tablename__ = "online_endpoints"
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -42,7 +42,7 @@ class OnlineEndpointRow(Stamped, Base):
     deployments: Mapped[list["OnlineDeploymentRow"]] = relationship(back_populates="endpoint", cascade=CASCADE)
 
 
-class OnlineDeploymentRow(Stamped, Base):
+class OnlineDeploymentRow(Authored, Base):
     """A deployment keeps the wanted and the serving generation: a failed update leaves the serving one in place."""
 
     __tablename__ = "online_deployments"
@@ -123,7 +123,7 @@ class WorkerRow(Base):
     deployment: Mapped[OnlineDeploymentRow] = relationship(back_populates="workers")
 
 
-class BatchEndpointRow(Stamped, Base):
+class BatchEndpointRow(Authored, Base):
     __tablename__ = "batch_endpoints"
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -147,7 +147,7 @@ class BatchEndpointRow(Stamped, Base):
     deployments: Mapped[list["BatchDeploymentRow"]] = relationship(back_populates="endpoint", cascade=CASCADE)
 
 
-class BatchDeploymentRow(Stamped, Base):
+class BatchDeploymentRow(Authored, Base):
     """Nothing runs for it until a job does: it has succeeded when its generation is built."""
 
     __tablename__ = "batch_deployments"

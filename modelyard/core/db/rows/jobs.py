@@ -7,10 +7,10 @@ from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from modelyard.core.db.rows.base import CASCADE, Base, Leased, Stamped
+from modelyard.core.db.rows.base import CASCADE, Authored, Base, Leased
 
 
-class JobRow(Leased, Stamped, Base):
+class JobRow(Leased, Authored, Base):
     """A batch job: all that it needs, so that it ends as it began when its endpoint is changed or deleted meanwhile.
 
     Its lease is that of planning and of putting the output together.

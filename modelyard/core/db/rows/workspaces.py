@@ -5,10 +5,10 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from modelyard.core.db.rows.base import Base, Stamped
+from modelyard.core.db.rows.base import Authored, Base
 
 
-class WorkspaceRow(Stamped, Base):
+class WorkspaceRow(Authored, Base):
     __tablename__ = "workspaces"
     __table_args__ = (
         Index(
@@ -27,7 +27,7 @@ class WorkspaceRow(Stamped, Base):
     location: Mapped[str] = mapped_column(default="local")
 
 
-class ComputeRow(Stamped, Base):
+class ComputeRow(Authored, Base):
     """A compute's name, recorded: whatever it says, the workers of this platform do the work."""
 
     __tablename__ = "computes"
