@@ -1,9 +1,8 @@
 """A control plane under test: the real application on a real socket and a real database.
 
-Where a test needs builders and a host, it plays them, with the very functions that they call.
+Where a test needs builders and a host, the test plays both roles, with the functions that builders and hosts call.
 """
 
-import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +10,9 @@ from typing import Any
 from uuid import UUID
 
 import httpx2
-import uvloop
 from pydantic import SecretStr
 from sqlalchemy import Engine, select
 
-from control_plane.app import create_app
-from control_plane.server import ControlPlaneServer
 from control_plane.services import wire
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.adapters.secret_box import digest_token, new_master_key
@@ -26,6 +22,7 @@ from modelyard.core.db.unit_of_work import sessions_of
 from modelyard.core.domain.caller import SYSTEM_BUILDER, SYSTEM_HOST
 from modelyard.core.domain.lifecycle import GenerationState
 from modelyard.core.settings import PlatformSettings
+from tests.control_plane.app_server import AppServer
 
 TOKEN = "the-admin-token-of-these-tests"
 DIGEST = digest_token(TOKEN)
@@ -42,7 +39,7 @@ utc_time_created: 2025-01-02 03:04:05.678
 """
 
 
-# Without a token, and without making a TLS context for each request.
+# Sends no token. One client for all tests, because each client creates a TLS context.
 anybody = httpx2.Client(timeout=30)
 
 
@@ -65,7 +62,7 @@ class Outbox:
 
 
 class Control:
-    def __init__(self, engine: Engine, folder: Path, **settings: Any) -> None:
+    def __init__(self, server: AppServer, engine: Engine, folder: Path, **settings: Any) -> None:
         self.engine = engine
         self.sessions = sessions_of(engine)
         self.store = FolderStore(folder / "objects")
@@ -82,24 +79,14 @@ class Control:
         )
         with self.sessions.begin() as session:
             session.add(AdminTokenRow(digest=DIGEST))
-        self.app = create_app(wire(self.settings, self.sessions, self.store, self.outbox))
-        self._server = ControlPlaneServer(self.app)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
+        server.use(wire(self.settings, self.sessions, self.store, self.outbox))
+        self.app, self.url = server.app, server.url
         self.http = httpx2.Client(base_url=self.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
-
-    def _serve(self) -> None:
-        uvloop.run(self._server.serve(sockets=[self._listener]))
 
     def close(self) -> None:
         self.http.close()
-        self._server.stop()
-        self._thread.join()
-        self._listener.close()
 
-    # Speaking with it.
+    # Requests.
 
     def ask(self, method: str, path: str, body: Any = None, **more: Any) -> httpx2.Response:
         """`path` below the default workspace, or absolute when it begins with '//'."""
@@ -144,7 +131,7 @@ class Control:
         body = {"properties": {"modelType": "mlflow_model", "modelUri": uri}}
         return self.put(f"/models/{name}/versions/{version}", body)["id"]
 
-    # What is there.
+    # Resources.
 
     def endpoint(self, name: str = "ep-one", **properties: Any) -> str:
         """A settled endpoint. Returns its path."""

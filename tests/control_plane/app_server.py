@@ -1,0 +1,67 @@
+"""Control plane applications on real sockets that outlive a test: FastAPI analyses the routes once a session."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, cast
+
+import uvloop
+
+from control_plane.app import create_app
+from control_plane.server import ControlPlaneServer
+from control_plane.services import Services
+
+
+class AppServer:
+    """One application on one port; each test brings its own services."""
+
+    def __init__(self) -> None:
+        self._verifier = _CurrentVerifier()
+        self.app = create_app(cast(Services, SimpleNamespace(verifier=self._verifier)))
+        self._server = ControlPlaneServer(self.app)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def use(self, services: Services) -> None:
+        self.app.state.services = services
+        self._verifier.current = services.verifier
+
+    def close(self) -> None:
+        self._server.stop()
+        self._thread.join()
+        self._listener.close()
+
+    def _serve(self) -> None:
+        uvloop.run(self._server.serve(sockets=[self._listener]))
+
+
+class _CurrentVerifier:
+    """The verifier of the running test, for a middleware that keeps the verifier from its creation."""
+
+    current: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.current, name)
+
+
+class AppServers:
+    """Lends each server to one test at a time."""
+
+    def __init__(self) -> None:
+        self._idle: list[AppServer] = []
+
+    @contextmanager
+    def lend(self) -> Iterator[AppServer]:
+        server = self._idle.pop() if self._idle else AppServer()
+        try:
+            yield server
+        finally:
+            self._idle.append(server)
+
+    def close(self) -> None:
+        for server in self._idle:
+            server.close()
