@@ -4,7 +4,10 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
+from modelyard.core.domain.documents import VERSION, check_format
 from modelyard.core.domain.environment_spec import EnvironmentLock
+
+_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,13 @@ class PackedEnvironment:
 
     def to_json(self) -> bytes:
         wheels = [{"key": wheel.key, "sha256": wheel.sha256, "size": wheel.size} for wheel in self.wheels]
-        return json.dumps({"version": 1, **asdict(self.lock), "wheels": wheels}, indent=1).encode()
+        return json.dumps({VERSION: _FORMAT, **asdict(self.lock), "wheels": wheels}, indent=1).encode()
 
     @classmethod
     def from_json(cls, content: bytes) -> "PackedEnvironment":
+        """Raises UnreadableFormat for the document of a builder that is a major format version ahead."""
         document = json.loads(content)
+        check_format(document, noun="the list of an environment's wheels", newest=_FORMAT)
         return cls(
             lock=EnvironmentLock(document["text"], document["python"], document["platform"]),
             wheels=tuple(PackedWheel(wheel["key"], wheel["size"]) for wheel in document["wheels"]),

@@ -1,8 +1,10 @@
 """What a mini-batch reads: for each of its files, or parts of one, a note small enough to be kept in a row."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from modelyard.core.domain.documents import known_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,5 @@ class Span:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Span":
-        known = {field.name: document[field.name] for field in fields(cls) if field.name in document}
         kinds = document.get("kinds")
-        return cls(**{**known, "kinds": None if kinds is None else tuple(kinds)})
+        return cls(**{**known_fields(cls, document), "kinds": None if kinds is None else tuple(kinds)})

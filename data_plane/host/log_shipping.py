@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from data_plane.host.log_lines import stamped, whole_lines
+from modelyard.core.domain.documents import known_fields
 from modelyard.core.logs import INFERENCE_SERVER, ship, utc_stamp
 from modelyard.core.ports.object_store import ObjectStore, StoreRefused, StoreUnavailable
 from modelyard.process.atomic_files import replace_file
@@ -149,6 +150,7 @@ def _next(file: BinaryIO, to_the_end: bool) -> bytes:
 
 def _read(offsets: Path) -> dict[str, Followed]:
     try:
-        return {worker_id: Followed(**entry) for worker_id, entry in json.loads(offsets.read_text()).items()}
+        document = json.loads(offsets.read_text())
+        return {worker_id: Followed(**known_fields(Followed, entry)) for worker_id, entry in document.items()}
     except FileNotFoundError:
         return {}

@@ -16,6 +16,7 @@ from typing import Any
 
 from data_plane.replicas.local.processes import Process, identify
 from modelyard.core.data_dir import DataDir
+from modelyard.core.domain.documents import known_fields
 from modelyard.process.atomic_files import replace_file
 
 _RUN_FILE = ".json"
@@ -98,8 +99,8 @@ def read_run_file(path: Path) -> WorkerProcess:
         endpoint=document["endpoint"],
         deployment=document["deployment"],
         generation=document["generation"],
-        process=Process(**document["process"]),
-        keeper=Process(**document["keeper"]),
+        process=Process(**known_fields(Process, document["process"])),
+        keeper=Process(**known_fields(Process, document["keeper"])),
         socket=Path(document["socket"]),
         log=Path(document["log"]),
         folder=Path(document["folder"]),

@@ -1,14 +1,16 @@
 """What a batch deployment and its jobs are asked for, with Azure's defaults and limits (azure_behaviour.md 3.1)."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any
 
 from modelyard.core.domain.deployment import MOST_INSTANCES, MOST_WORKERS
+from modelyard.core.domain.documents import VERSION, check_format, known_fields
 from modelyard.core.errors import InvalidRequest
 
+_FORMAT = 1
 ALL_MAY_FAIL = -1
 """As an error threshold."""
 _LONGEST_TIMEOUT_SECONDS = 7 * 24 * 3600.0
@@ -93,11 +95,13 @@ class BatchSettings:
         return replace(self, **overrides)
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {VERSION: _FORMAT, **asdict(self)}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "BatchSettings":
-        known = {field.name: document[field.name] for field in fields(cls) if field.name in document}
+        """Raises UnreadableFormat for the settings of a control plane that is a major format version ahead."""
+        check_format(document, noun="the batch settings", newest=_FORMAT)
+        known = known_fields(cls, document)
         return cls(
             **{
                 **known,

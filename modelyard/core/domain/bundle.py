@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from modelyard.core.domain.documents import VERSION, check_format, known_fields
 from modelyard.core.domain.input_example import InputExample
 from modelyard.core.domain.mlmodel import RawSignature
 from modelyard.core.domain.model_manifest import ModelManifest
 
+_FORMAT = 1
 BUNDLE_FILE = "bundle.json"
 SCORING_SCRIPT = "score.py"
 
@@ -53,7 +55,7 @@ class Bundle:
 
     def to_json(self) -> bytes:
         """Canonical: the same bundle is the same bytes."""
-        document = {"version": 1, **asdict(self)}
+        document = {VERSION: _FORMAT, **asdict(self)}
         document["model"]["manifest"] = self.model.manifest.to_list()
         document["model"]["manifest_hash"] = self.model.manifest.digest
         if self.input_example is None:
@@ -63,7 +65,9 @@ class Bundle:
 
     @classmethod
     def from_json(cls, content: bytes) -> "Bundle":
+        """Raises UnreadableFormat for the bundle of a builder that is a major format version ahead."""
         document: dict[str, Any] = json.loads(content)
+        check_format(document, noun="the bundle", newest=_FORMAT)
         model = document["model"]
         signature = document["signature"]
         return cls(
@@ -76,12 +80,12 @@ class Bundle:
                 manifest=ModelManifest.from_list(model["manifest"]),
                 folder_name=model["folder_name"],
             ),
-            environment=BundledEnvironment(**document["environment"]),
+            environment=BundledEnvironment(**known_fields(BundledEnvironment, document["environment"])),
             flavor=document["flavor"],
             loader_module=document["loader_module"],
             predict_fn=document["predict_fn"],
             mlflow_version=document["mlflow_version"],
-            signature=RawSignature(**signature) if signature else None,
+            signature=RawSignature(**known_fields(RawSignature, signature)) if signature else None,
             type_hints=document["type_hints"],
             environment_variables=document["environment_variables"],
             input_example=document.get("input_example"),

@@ -5,10 +5,12 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from modelyard.core.domain.documents import VERSION, check_format, known_fields
 from modelyard.core.errors import InvalidRequest
 
 _LONGEST_REQUEST_SECONDS = 180.0
 _LONGEST_PROBE_SECONDS = 300.0
+_FORMAT = 1
 MOST_INSTANCES = 50
 MOST_WORKERS = 32
 WORKER_COUNT = "WORKER_COUNT"
@@ -108,17 +110,19 @@ class DeploymentSpec:
         return workers_per_instance(self.environment_variables)
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {VERSION: _FORMAT, **asdict(self)}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "DeploymentSpec":
+        """Raises UnreadableFormat for the specification of a control plane that is a major format version ahead."""
+        check_format(document, noun="the deployment's specification", newest=_FORMAT)
         return cls(
             model_id=document["model_id"],
             environment_id=document["environment_id"],
             environment_variables=document["environment_variables"],
-            request_settings=RequestSettings(**document["request_settings"]),
-            liveness_probe=Probe(**document["liveness_probe"]),
-            readiness_probe=Probe(**document["readiness_probe"]),
+            request_settings=RequestSettings(**known_fields(RequestSettings, document["request_settings"])),
+            liveness_probe=Probe(**known_fields(Probe, document["liveness_probe"])),
+            readiness_probe=Probe(**known_fields(Probe, document["readiness_probe"])),
         )
 
 

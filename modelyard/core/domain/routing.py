@@ -1,9 +1,19 @@
-"""The routing snapshot: all that a gateway knows. The host publishes it, frozen, by atomic rename."""
+"""The routing snapshot: the only source of a gateway's knowledge. The host publishes each one by atomic rename.
+
+Gateways and hosts are upgraded one after the other, in either order, so a reader ignores unknown fields and accepts
+the fields of the release before.
+"""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from modelyard.core.domain.documents import VERSION, check_format, known_fields
+
+_FORMAT = 1
+_FORMER_WORKER_ID = "guest_id"
+"""Name of `worker_id` in the file. Gateways of the release before know no other name, and refuse unknown fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +29,13 @@ class DeploymentRoute:
     generation: int
     bundle_dir: str
     workers: tuple[WorkerRoute, ...]
-    """Ready workers only; empty while none is."""
+    """The ready workers."""
     request_timeout_seconds: float
     max_concurrent_requests_per_instance: int | None
     """None: the gateway's own default."""
     max_queue_wait_seconds: float | None
     instance_count: int = 1
-    """As asked for: each may have several workers, and limits count by instance."""
+    """Instances of the deployment. An instance may have several workers; limits count by instance."""
     batching: str = "auto"
     """"auto", "on" or "off"."""
     max_batch_delay_seconds: float = 0.0
@@ -60,19 +70,32 @@ class RoutingSnapshot:
         return self.revision, self.sequence
 
     def to_json(self) -> bytes:
-        return json.dumps(asdict(self), sort_keys=True).encode()
+        document = {VERSION: _FORMAT, **asdict(self)}
+        for endpoint in document["endpoints"].values():
+            for deployment in endpoint["deployments"].values():
+                for worker in deployment["workers"]:
+                    worker[_FORMER_WORKER_ID] = worker.pop("worker_id")
+        return json.dumps(document, sort_keys=True).encode()
 
     @classmethod
     def from_json(cls, content: bytes) -> "RoutingSnapshot":
+        """Raises UnreadableFormat for the snapshot of a host that is a major format version ahead."""
         document = json.loads(content)
+        check_format(document, noun="the routing snapshot", newest=_FORMAT)
         endpoints = {name: _endpoint(entry) for name, entry in document["endpoints"].items()}
         return cls(document["revision"], document["sequence"], endpoints)
 
 
-def _endpoint(entry: dict[str, Any]) -> EndpointRoute:
+def _endpoint(entry: Mapping[str, Any]) -> EndpointRoute:
     deployments = {name: _deployment(route) for name, route in entry["deployments"].items()}
-    return EndpointRoute(**{**entry, "key_digests": tuple(entry["key_digests"]), "deployments": deployments})
+    known = known_fields(EndpointRoute, entry)
+    return EndpointRoute(**{**known, "key_digests": tuple(entry["key_digests"]), "deployments": deployments})
 
 
-def _deployment(entry: dict[str, Any]) -> DeploymentRoute:
-    return DeploymentRoute(**{**entry, "workers": tuple(WorkerRoute(**worker) for worker in entry["workers"])})
+def _deployment(entry: Mapping[str, Any]) -> DeploymentRoute:
+    workers = tuple(map(_worker, entry["workers"]))
+    return DeploymentRoute(**{**known_fields(DeploymentRoute, entry), "workers": workers})
+
+
+def _worker(entry: Mapping[str, Any]) -> WorkerRoute:
+    return WorkerRoute(**{"worker_id": entry.get(_FORMER_WORKER_ID), **known_fields(WorkerRoute, entry)})

@@ -14,10 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from modelyard.core.domain.documents import VERSION, check_format
 from modelyard.core.domain.environment_spec import EnvironmentLock
 from modelyard.process.atomic_files import replace_file
 from modelyard.process.file_lock import try_lock
 
+_FORMAT = 1
 _COMPLETE = "complete"
 _BEING_BUILT = ".building"
 _HASH_LENGTH = 16
@@ -44,7 +46,7 @@ class Attempt:
 
     def complete(self, lock: EnvironmentLock) -> BuiltEnvironment:
         """Mark the environment as whole."""
-        content = json.dumps({"lock_hash": lock.digest, **asdict(lock)}, indent=1)
+        content = json.dumps({VERSION: _FORMAT, "lock_hash": lock.digest, **asdict(lock)}, indent=1)
         replace_file(self.folder / _COMPLETE, content)
         return BuiltEnvironment(self.folder, lock)
 
@@ -169,6 +171,7 @@ def _read(folder: Path) -> BuiltEnvironment | None:
     """The environment in that folder, if it is whole."""
     try:
         document = json.loads((folder / _COMPLETE).read_text())
+        check_format(document, noun=f"the marker of environment {folder.name}", newest=_FORMAT)
         return BuiltEnvironment(folder, EnvironmentLock(document["text"], document["python"], document["platform"]))
     except (OSError, ValueError, KeyError):
         return None

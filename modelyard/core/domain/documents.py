@@ -1,0 +1,35 @@
+"""Read JSON documents that another version of the platform may have written.
+
+A document carries a format version, "<major>" or "<major>.<minor>". A minor version adds fields, which older readers
+ignore; a major version changes the meaning of present fields, which older readers refuse. A document without a version
+has version 1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+VERSION = "version"
+_OLDEST = 1
+
+
+class UnreadableFormat(ValueError):
+    """A newer version of the platform wrote the document."""
+
+
+def check_format(document: Mapping[str, Any], *, noun: str, newest: int) -> None:
+    """Raise UnreadableFormat for a document of a later major version than `newest`."""
+    version = document.get(VERSION, _OLDEST)
+    major, _, _ = str(version).partition(".")
+    if not major.isdecimal():
+        raise UnreadableFormat(f"{noun} has format version {version!r}, which is not a version number")
+    if int(major) > newest:
+        raise UnreadableFormat(
+            f"{noun} has format version {version}, and this process reads versions up to {newest}: "
+            f"upgrade this process to the version of Modelyard that wrote it"
+        )
+
+
+def known_fields(kind: type[Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document's values for the fields of a dataclass, without fields that only another version knows."""
+    return {field.name: document[field.name] for field in fields(kind) if field.name in document}
