@@ -9,6 +9,7 @@ from control_plane.features.batch_endpoints.routes import router as batch_endpoi
 from control_plane.features.computes.routes import router as computes
 from control_plane.features.data.routes import router as data
 from control_plane.features.environments.routes import router as environments
+from control_plane.features.events.routes import router as events
 from control_plane.features.health.routes import router as health
 from control_plane.features.jobs.routes import router as jobs
 from control_plane.features.jobs.routes import stored_files
@@ -47,6 +48,7 @@ ROUTERS = (
     jobs,
     stored_files,
     operations,
+    events,
 )
 
 

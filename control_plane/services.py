@@ -7,6 +7,7 @@ from control_plane.features.batch_endpoints.service import BatchEndpoints
 from control_plane.features.computes.service import Computes
 from control_plane.features.data.service import Data
 from control_plane.features.environments.service import Environments
+from control_plane.features.events.service import Events
 from control_plane.features.health.service import Health
 from control_plane.features.jobs.service import Jobs
 from control_plane.features.jobs.submission import Submissions
@@ -44,6 +45,7 @@ class Services:
     submissions: Submissions
     jobs: Jobs
     operations: Operations
+    events: Events
 
 
 def wire(settings: PlatformSettings, sessions: Sessions, store: ObjectStore, dispatcher: Dispatcher) -> Services:
@@ -67,4 +69,5 @@ def wire(settings: PlatformSettings, sessions: Sessions, store: ObjectStore, dis
         submissions=Submissions(sessions, store, dispatcher),
         jobs=Jobs(sessions, store, dispatcher, signer),
         operations=Operations(sessions),
+        events=Events(sessions),
     )

@@ -13,6 +13,7 @@ from modelyard.cli import (
     batch_endpoint,
     data,
     environment,
+    event,
     job,
     model,
     online_deployment,
@@ -47,6 +48,7 @@ app.add_typer(batch_deployment.app, name="batch-deployment")
 app.add_typer(job.app, name="job")
 app.add_typer(data.app, name="data")
 app.add_typer(environment.app, name="environment")
+app.add_typer(event.app, name="event")
 
 
 @app.callback()

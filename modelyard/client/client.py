@@ -25,6 +25,7 @@ from modelyard.client.documents.online_endpoint import ONLINE_ENDPOINT
 from modelyard.client.documents.references import read_reference
 from modelyard.client.environments import Environments
 from modelyard.client.errors import InvalidDocument
+from modelyard.client.events import Events
 from modelyard.client.jobs import Jobs
 from modelyard.client.models import Models
 from modelyard.client.online_deployments import OnlineDeployments
@@ -49,6 +50,7 @@ class Client:
         self.batch_deployments = BatchDeployments(self._connection)
         self.data = Data(self._connection)
         self.jobs = Jobs(self._connection)
+        self.events = Events(self._connection)
 
     def __enter__(self) -> Self:
         return self

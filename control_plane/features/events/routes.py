@@ -1,0 +1,53 @@
+"""The list of audit events."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from control_plane.features.events.event_query import EventQuery
+from control_plane.features.events.schemas import EventBody
+from control_plane.features.events.service import Events
+from control_plane.resources.paging import ListBody
+from control_plane.web.openapi_responses import COMMON_ERRORS
+from control_plane.web.paging import NextLink, RequestedPage
+from control_plane.web.workspace_path import WORKSPACE, RequestedWorkspace
+from modelyard.core.domain.audit import AuditAction
+
+router = APIRouter(tags=["events"], responses=COMMON_ERRORS)
+
+
+def _service(request: Request) -> Events:
+    service: Events = request.app.state.services.events
+    return service
+
+
+Service = Annotated[Events, Depends(_service)]
+
+
+def _query(
+    resource: Annotated[str | None, Query(description="An ARM id, or its part below the workspace.")] = None,
+    action: AuditAction | None = None,
+    caller: Annotated[str | None, Query(description='A user, or "system:<process>".')] = None,
+    since: Annotated[datetime | None, Query(description="Inclusive; UTC unless an offset is given.")] = None,
+    until: Annotated[datetime | None, Query(description="Exclusive; UTC unless an offset is given.")] = None,
+) -> EventQuery:
+    return EventQuery(resource, action, caller, _with_zone(since), _with_zone(until))
+
+
+def _with_zone(time: datetime | None) -> datetime | None:
+    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
+
+
+@router.get(WORKSPACE + "/events", response_model_exclude_none=True)
+def list_events(
+    path: RequestedWorkspace,
+    query: Annotated[EventQuery, Depends(_query)],
+    page: RequestedPage,
+    next_link: NextLink,
+    events: Service,
+) -> ListBody[EventBody]:
+    """The newest events first. A resource's events include those of the resources below."""
+    workspace, found = events.list(path, query, page)
+    bodies = [EventBody.of(workspace, event) for event in found.items]
+    return ListBody(value=bodies, next_link=next_link if found.has_more else None)

@@ -1,0 +1,48 @@
+"""Audit events as JSON."""
+
+from control_plane.resources.arm_body import ArmBody, Document, Moment
+from control_plane.resources.resource import TYPE_PREFIX
+from control_plane.resources.workspaces.workspace import Workspace
+from modelyard.core.domain.audit import AuditAction, AuditEvent
+from modelyard.core.domain.caller import CallerKind
+
+
+class EventProperties(ArmBody):
+    event_timestamp: Moment
+    caller: str
+    """Subject of the caller: a user, or a process of the platform such as "system:host"."""
+    caller_kind: CallerKind
+    action: AuditAction
+    resource_id: str
+    request_id: str | None = None
+    """The x-ms-request-id of the request that made the change."""
+    from_state: str | None = None
+    to_state: str | None = None
+    changes: Document
+    """Field name -> {"from", "to"}, without secrets."""
+
+
+class EventBody(ArmBody):
+    id: str
+    name: str
+    type: str
+    properties: EventProperties
+
+    @classmethod
+    def of(cls, workspace: Workspace, event: AuditEvent) -> "EventBody":
+        return cls(
+            id=f"{workspace.arm_id}/events/{event.id}",
+            name=str(event.id),
+            type=f"{TYPE_PREFIX}/workspaces/events",
+            properties=EventProperties(
+                event_timestamp=event.at,
+                caller=event.caller,
+                caller_kind=event.caller_kind,
+                action=event.action,
+                resource_id=event.resource_id,
+                request_id=event.request_id,
+                from_state=event.from_state,
+                to_state=event.to_state,
+                changes=dict(event.changes),
+            ),
+        )

@@ -1,0 +1,28 @@
+"""Audit events: the changes of a workspace's resources, with their callers."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from modelyard.client.connection import Connection
+
+
+class Events:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def list(
+        self,
+        *,
+        resource: str | None = None,
+        action: str | None = None,
+        caller: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """The newest first. Times are ISO 8601, in UTC unless they carry an offset.
+
+        `resource` is an ARM id or its part below the workspace ("onlineEndpoints/wines"), and includes the resources
+        below.
+        """
+        filters = {"resource": resource, "action": action, "caller": caller, "since": since, "until": until}
+        return self._connection.list("/events", **{name: value for name, value in filters.items() if value})

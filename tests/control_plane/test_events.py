@@ -1,0 +1,119 @@
+"""The list of audit events: the newest first, filtered, page after page."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from modelyard.core.db.audit import record
+from modelyard.core.db.rows import AuditEventRow, OnlineEndpointRow
+from modelyard.core.domain.audit import AuditAction
+from modelyard.core.domain.caller import Caller, CallerKind
+from tests.control_plane.control import SUBSCRIPTION, WORKSPACE, Control, error_of
+
+ADA = Caller("ada", CallerKind.USER, request_id="r-1")
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def events(control: Control) -> list[AuditAction]:
+    """Events of ada's about two endpoints with similar names, each a minute after the one before, from noon on."""
+    changes = [
+        ("ep-one", AuditAction.UPDATE),
+        ("ep-one", AuditAction.REGENERATE_KEY),
+        ("ep-onesie", AuditAction.UPDATE),
+        ("ep-one", AuditAction.READ_TOKEN),
+    ]
+    for name in ("ep-one", "ep-onesie"):
+        control.endpoint(name)
+    with control.sessions.begin() as session:
+        session.query(AuditEventRow).delete()
+        for name, action in changes:
+            endpoint = session.scalars(select(OnlineEndpointRow).where(OnlineEndpointRow.name == name)).one()
+            record(session, ADA, action, endpoint)
+            session.flush()
+        for minute, key in enumerate(session.scalars(select(AuditEventRow.id).order_by(AuditEventRow.id)).all()):
+            at = NOON + timedelta(minutes=minute)
+            session.execute(update(AuditEventRow).where(AuditEventRow.id == key).values(at=at))
+    return [action for _, action in changes]
+
+
+def actions(control: Control, **filters: str) -> list[str]:
+    return [event["properties"]["action"] for event in control.get("/events", **filters)["value"]]
+
+
+def test_event_is_an_arm_resource_with_caller_request_resource_and_states(control):
+    control.deployment(control.endpoint(), control.register())
+    (event,) = control.get("/events", resource="onlineEndpoints/ep-one", action="serve")["value"]
+    assert (event["id"], event["type"]) == (
+        f"{WORKSPACE}/events/{event['name']}",
+        "Microsoft.MachineLearningServices/workspaces/events",
+    )
+    properties = event["properties"]
+    assert properties.pop("eventTimestamp")
+    assert properties == {
+        "caller": "system:host",
+        "callerKind": "system",
+        "action": "serve",
+        "resourceId": f"{WORKSPACE}/onlineEndpoints/ep-one/deployments/blue/generations/1",
+        "fromState": "Built",
+        "toState": "Serving",
+        "changes": {},
+    }
+
+
+def test_newest_event_comes_first(control, events):
+    assert actions(control) == ["read_token", "update", "regenerate_key", "update"]
+
+
+class TestFilters:
+    @pytest.mark.parametrize(
+        "resource",
+        [
+            "onlineEndpoints/ep-one",
+            "/onlineendpoints/EP-ONE/",
+            f"{WORKSPACE}/onlineEndpoints/ep-one",
+        ],
+    )
+    def test_resource_in_any_case_excludes_resources_whose_names_begin_alike(self, control, events, resource):
+        assert actions(control, resource=resource) == ["read_token", "regenerate_key", "update"]
+
+    def test_resource_includes_the_resources_below(self, control):
+        control.deployment(control.endpoint(), control.register())
+        assert "serve" in actions(control, resource="onlineEndpoints/ep-one")
+
+    def test_percent_sign_in_a_resource_is_no_wildcard(self, control, events):
+        assert actions(control, resource="onlineEndpoints/%") == []
+
+    def test_action(self, control, events):
+        assert actions(control, action="update") == ["update", "update"]
+
+    def test_caller(self, control, events):
+        assert len(actions(control, caller="ada")) == len(events)
+        assert actions(control, caller="bob") == []
+
+    @pytest.mark.parametrize("minute_one", ["2026-11-27T12:01:00Z", "2026-11-27T12:01:00", "2026-11-27T13:01:00+01:00"])
+    def test_since_is_inclusive_and_until_is_exclusive_in_any_zone(self, control, events, minute_one):
+        assert actions(control, since=minute_one) == ["read_token", "update", "regenerate_key"]
+        assert actions(control, until=minute_one) == ["update"]
+
+    def test_unknown_action_is_refused_with_the_known_ones(self, control):
+        error = error_of(control.ask("GET", "/events", params={"action": "explode"}), 400)
+        assert "regenerate_key" in error["message"]
+
+
+def test_pages_follow_each_other_with_their_filters(control, events):
+    page = control.get("/events", **{"$top": "1", "action": "update"})
+    seen: list[Any] = list(page["value"])
+    while "nextLink" in page:
+        page = control.http.get(page["nextLink"]).json()
+        seen += page["value"]
+    assert [event["properties"]["action"] for event in seen] == ["update", "update"]
+    assert len({event["name"] for event in seen}) == 2
+
+
+def test_events_of_another_workspace_are_not_listed(control, events):
+    other = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/local/providers/Microsoft.MachineLearningServices/workspaces"
+    assert control.ask("PUT", f"/{other}/other", {"location": "local"}).status_code == 201
+    assert control.ask("GET", f"/{other}/other/events").json()["value"] == []
