@@ -1,4 +1,4 @@
-"""Publishes what a generation runs: `bundle.json` and `score.py`, under the hash of both."""
+"""The bundle of a generation: `bundle.json` and `score.py` in the object store, under the hash of both."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from modelyard.core.domain.mlmodel import MLModel
 from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.ports.object_store import ObjectStore
 
-_LARGEST_EXAMPLE = 16 << 10
+_MAX_EXAMPLE_BYTES = 16 << 10
 
 
 def bundle_key(bundle_hash: str, file: str) -> str:
@@ -17,7 +17,7 @@ def bundle_key(bundle_hash: str, file: str) -> str:
 
 
 def publish_bundle(store: ObjectStore, bundle: Bundle, scoring_script: str) -> str:
-    """Returns the bundle's hash. The document is written last: where it is, all of the bundle is."""
+    """Store the bundle and return its hash. The document is written last, so a document implies its script."""
     script = scoring_script.encode()
     bundle_hash = bundle.digest(script)
     store.put(bundle_key(bundle_hash, SCORING_SCRIPT), [script])
@@ -26,17 +26,17 @@ def publish_bundle(store: ObjectStore, bundle: Bundle, scoring_script: str) -> s
 
 
 def input_example_of(folder: Path, mlmodel: MLModel) -> InputExample | None:
-    """None without one that can be read and is small, if need be with a single row."""
+    """The model's input example, cut to one row if it is large. None: no example that is readable and small."""
     content = _small_file(folder, mlmodel.input_example) if mlmodel.input_example else None
     example = read_input_example(content) if content else None
     tried = (example, with_rows(example, 1)) if example else ()
-    return next((each for each in tried if size_of(each) <= _LARGEST_EXAMPLE), None)
+    return next((each for each in tried if size_of(each) <= _MAX_EXAMPLE_BYTES), None)
 
 
 def _small_file(folder: Path, name: str) -> bytes | None:
     try:
         file = (folder / name).resolve()
-        # The MLmodel file could name any file of this machine.
+        # An MLmodel file may name any file of this machine.
         if file.is_relative_to(folder.resolve()) and file.stat().st_size <= LARGEST_FILE:
             return file.read_bytes()
     except (OSError, ValueError):

@@ -1,20 +1,20 @@
-"""Why an environment cannot be made: what the builder alone can find out, each with what to change.
+"""The builder's errors. Each message names the fault and the change to make.
 
-InvalidEnvironment (modelyard.core.errors)     what the model's files ask for is not understood or not supported
+InvalidEnvironment (modelyard.core.errors)     the model's environment files are malformed or unsupported
 ├── InvalidCondaFile                  conda.yaml is malformed
 ├── InvalidPythonEnvFile              python_env.yaml is malformed
-├── InvalidRequirement                a line of the pip section or of a requirements file
-├── PathLeavesModelFolder             a file asked for outside the model folder, directly or through a link
-├── CondaPackagesNotSupported         real conda packages
-├── UnsupportedPython                 a version that no model worker runs on
-└── NoEnvironmentFile                 nothing says what the model needs
-BuildFailed (modelyard.core.errors)            it is understood, but cannot be made here and now
-├── NoInterpreter                     no Python of that version on this machine, and none to be had
+├── InvalidRequirement                a line of the pip section or of a requirements file is malformed or unsupported
+├── PathLeavesModelFolder             a named file lies outside the model folder, directly or through a link
+├── CondaPackagesNotSupported         conda.yaml lists conda packages
+├── UnsupportedPython                 model workers do not run on the Python version
+└── NoEnvironmentFile                 the model folder has no environment file
+BuildFailed (modelyard.core.errors)            the files are valid, and the build fails on this machine
+├── NoInterpreter                     the machine has no Python of the version and cannot fetch one
 ├── ResolutionFailed                  no set of versions satisfies the requirements
 ├── InstallFailed                     a package does not download or build
-├── ImportCheckFailed                 it installs, and the model's loader cannot be imported
-├── NotInTheStore                     what another machine built cannot be had from the object store
-└── OtherPlatform                     it was built on another kind of machine
+├── ImportCheckFailed                 the packages install, and the model's loader does not import
+├── NotInTheStore                     the object store lacks the packages of another machine's environment
+└── OtherPlatform                     the environment was built on another kind of machine
 """
 
 from modelyard.core.errors import BuildFailed, InvalidEnvironment
@@ -37,8 +37,8 @@ class PathLeavesModelFolder(InvalidEnvironment):
 
     def __init__(self, path: str, where: str) -> None:
         super().__init__(
-            f"{where} asks for {path!r}, which leaves the model folder; put the file into the folder and name it by "
-            "a path relative to it",
+            f"{where} asks for {path!r}, which leaves the model folder; put the file into the folder and write its "
+            "relative path",
             target=path,
         )
 
@@ -48,8 +48,8 @@ class CondaPackagesNotSupported(InvalidEnvironment):
 
     def __init__(self, packages: list[str], where: str) -> None:
         super().__init__(
-            f"{where} lists conda packages ({', '.join(packages)}), which are not supported yet; "
-            "move each under 'pip:' by its name on the Python package index"
+            f"{where} lists conda packages, which this platform does not install: {', '.join(packages)}; "
+            "move each package to 'pip:' under its name on the Python package index"
         )
 
 
@@ -62,8 +62,8 @@ class NoEnvironmentFile(InvalidEnvironment):
 
     def __init__(self) -> None:
         super().__init__(
-            "the model folder has no conda.yaml, python_env.yaml or requirements.txt, so nothing says which packages "
-            "the model needs; log the model again with MLflow, or add a conda.yaml"
+            "the model folder has no conda.yaml, python_env.yaml or requirements.txt, which list the packages that the "
+            "model needs; log the model again with MLflow, or add a conda.yaml"
         )
 
 

@@ -1,12 +1,11 @@
-"""Building one generation of a deployment: model files, environment, scoring script, bundle.
+"""Build one generation of a deployment: model files, environment, scoring script, bundle.
 
-Every step can be repeated: files, environments and bundles are named by their content, and the result counts only if
-the lease is still ours.
+Every step can be repeated: files, environments and bundles are named by their content. The result counts only if this
+builder still holds the generation's lease.
 """
 
 import errno
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from builder import repository
+from builder.build_run import BuildCancelled, BuildLog, BuildRun, cancellation_token
 from builder.bundle import assemble_bundle, input_example_of, publish_bundle
 from builder.environment_build import BuildOrder
 from builder.environment_files.plan import EnvironmentPlan, plan_environment, plan_from_conda_file
@@ -22,7 +22,6 @@ from builder.lease_watch import cancel_when_lease_lost
 from builder.repository import GenerationOrder
 from builder.scoring_script.generate import ScriptSubject, generate_scoring_script
 from builder.shared_builds import EnvironmentRequest, SharedBuilds
-from builder.supervised_process import BuildCancelled, CancellationToken, cancellation_token
 from builder.toolchain import BuildToolchain
 from modelyard.core.db.leases import Claim, LeaseLost, finish, heartbeat
 from modelyard.core.db.lifecycle import generation_built, generation_failed
@@ -39,14 +38,14 @@ from modelyard.core.ports.object_store import ObjectStore
 
 _log = logging.getLogger(__name__)
 
-# A failure that is nobody's fault (the object store is away) is tried again, but not for ever.
-_MOST_ATTEMPTS = 5
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+# For failures that a retry can mend: the object store is away, for example.
+_MAX_ATTEMPTS = 5
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """What building a generation needs, wired once per process."""
+    """The dependencies of every build, wired once per process."""
 
     sessions: Sessions
     store: ObjectStore
@@ -55,68 +54,64 @@ class BuildContext:
 
 
 def build_generation(context: BuildContext, generation_id: int) -> None:
-    """Build, and record how it ended. Does nothing when another builder is at it or nothing is left to do."""
+    """Build the generation and record the outcome.
+
+    Returns at once when another builder holds the generation, or the generation is built already.
+    """
     with transaction(context.sessions) as work:
         taken = repository.take_generation(work.session, generation_id)
     if taken is not None:
-        _Building(context, *taken).run()
+        _GenerationBuild(context, *taken).run()
 
 
-class _Building:
-    """One attempt; also the Progress of its environment build."""
+class _GenerationBuild:
+    """One attempt to build a generation."""
 
     def __init__(self, context: BuildContext, held: Claim, order: GenerationOrder) -> None:
         self._context = context
         self._held = held
         self._order = order
         source = f"build-{order.number}-{held.attempt}"
-        self._log = LogWriter(context.store, order.log, STORAGE_INITIALIZER, source)
-
-    def step(self, step: OperationStep) -> None:
-        self.say(f"step: {step}")
-        with transaction(self._context.sessions) as work:
-            repository.record_step(work.session, self._held, step)
-
-    def say(self, line: str) -> None:
-        self._log.line(line)
+        self._writer = LogWriter(context.store, order.log, STORAGE_INITIALIZER, source)
+        self._log = BuildLog(self._writer.line, self._record_step)
 
     def run(self) -> None:
         try:
             with (
                 heartbeat(self._context.sessions, self._held) as beating,
-                cancellation_token() as alive,
-                cancel_when_lease_lost(beating, alive),
+                cancellation_token() as token,
+                cancel_when_lease_lost(beating, token),
             ):
-                self._build(alive, beating.check)
-        except Unavailable as away:
-            self._try_again_later(away)
-        except PlatformError as refusal:
-            self._fail(refusal.code, refusal.message)
+                self._build(BuildRun(self._log, token))
+        except Unavailable as unavailable:
+            self._retry_later(unavailable)
+        except PlatformError as failure:
+            self._fail(failure.code, failure.message)
         except (LeaseLost, BuildCancelled):
-            self.say("the build has passed to another builder, or its deployment is gone; stopped")
+            self._log.line("stopped: another builder has taken over the build, or the deployment was deleted")
         except OSError as error:
             _log.exception("building generation %s", self._order.generation_id)
-            self._fail_if_full(error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the deployment must reach an end
+            self._fail_if_disk_is_full(error)
+        except Exception as error:  # noqa: BLE001 - every error must bring the deployment to a final state
             _log.exception("building generation %s", self._order.generation_id)
-            self._try_again_later(error)
+            self._retry_later(error)
         except BaseException:
-            self._give_back()
+            self._release()
             raise
         finally:
-            self._log.close()
+            self._writer.close()
 
-    def _build(self, alive: CancellationToken, check: Callable[[], None]) -> None:
+    def _build(self, run: BuildRun) -> None:
         order, context = self._order, self._context
-        self.say(f"building {order.endpoint}/{order.deployment}, generation {order.number}")
+        run.log.line(f"building {order.endpoint}/{order.deployment}, generation {order.number}")
         folder = materialise(context.store, order.manifest, context.models) / order.folder_name
         mlmodel = _read_mlmodel(folder)
         plan = self._plan(folder, mlmodel)
         for note in plan.notes:
-            self.say(note)
+            run.log.line(note)
         spec_hash = context.toolchain.spec_hash(plan.spec)
         build_order = BuildOrder(plan.spec, folder, modules_to_import(mlmodel), mlmodel.created_at)
-        request = EnvironmentRequest(self._held, build_order, spec_hash, self, alive, check)
+        request = EnvironmentRequest(self._held, build_order, spec_hash, run)
         environment = SharedBuilds(context.sessions, context.toolchain, context.store).get(request)
         self._finish(mlmodel, input_example_of(folder, mlmodel), spec_hash, environment)
 
@@ -133,34 +128,38 @@ class _Building:
         subject = ScriptSubject(order.model_name, order.model_version, order.folder_name, mlmodel)
         bundle = replace(assemble_bundle(order, mlmodel, spec_hash, environment), input_example=example)
         bundle_hash = publish_bundle(self._context.store, bundle, generate_scoring_script(subject))
-        self.say(f"bundle {bundle_hash[:16]} is published")
+        self._log.line(f"bundle {bundle_hash[:16]} is published")
         with transaction(self._context.sessions) as work:
             if not generation_built(work.session, SYSTEM_BUILDER, self._held, bundle_hash=bundle_hash):
                 raise LeaseLost
 
-    def _fail(self, code: str, message: str) -> None:
-        self.say(f"failed: {message}")
+    def _record_step(self, step: OperationStep) -> None:
         with transaction(self._context.sessions) as work:
-            # Gives up the lease; whoever no longer holds it has nothing to say about the generation.
+            repository.record_step(work.session, self._held, step)
+
+    def _fail(self, code: str, message: str) -> None:
+        self._log.line(f"failed: {message}")
+        with transaction(self._context.sessions) as work:
+            # False: another builder holds the generation now, and decides its state.
             if finish(work.session, self._held):
                 generation_failed(work.session, SYSTEM_BUILDER, self._order.generation_id, code=code, message=message)
 
-    def _fail_if_full(self, error: OSError) -> None:
-        if error.errno in _NO_SPACE:
+    def _fail_if_disk_is_full(self, error: OSError) -> None:
+        if error.errno in _DISK_FULL:
             place = error.filename or self._context.models.parent
             self._fail("InsufficientStorage", f"no space left on device: free space in {place}, then deploy again")
         else:
-            self._try_again_later(error)
+            self._retry_later(error)
 
-    def _try_again_later(self, error: Exception) -> None:
-        what = error.message if isinstance(error, PlatformError) else repr(error)
-        if self._held.attempt >= _MOST_ATTEMPTS:
-            self._fail("InternalServerError", f"the builder failed {_MOST_ATTEMPTS} times, last with: {what}")
+    def _retry_later(self, error: Exception) -> None:
+        reason = error.message if isinstance(error, PlatformError) else repr(error)
+        if self._held.attempt >= _MAX_ATTEMPTS:
+            self._fail("InternalServerError", f"the build failed {_MAX_ATTEMPTS} times, last with: {reason}")
             return
-        self.say(f"the builder failed ({what}); it will be tried again")
-        self._give_back()
+        self._log.line(f"the build failed ({reason}) and will be retried")
+        self._release()
 
-    def _give_back(self) -> None:
+    def _release(self) -> None:
         with suppress(SQLAlchemyError), transaction(self._context.sessions) as work:
             finish(work.session, self._held)
 

@@ -1,13 +1,14 @@
-"""Whether what the model's loader needs can be imported: asked in the environment, as the user that workers run as."""
+"""Check that an environment imports what the model's loader needs, as the user of model workers."""
 
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from builder.supervised_process import CancellationToken, Finished, run
+from builder.build_run import BuildRun
+from builder.supervised_process import FinishedProcess, run_supervised
 from modelyard.core.domain.mlmodel import MLModel
 
 _SCRIPT = """
@@ -16,9 +17,9 @@ for name in sys.argv[1:]:
     importlib.import_module(name)
 """
 _ALWAYS = ("numpy", "pandas", "mlflow.pyfunc")
-_PATIENCE_SECONDS = 600.0
+_TIMEOUT_SECONDS = 600.0
 
-# What a flavor's loader imports only when it loads a model.
+# The library of each flavor, which the flavor's loader imports only when a model is loaded.
 _LIBRARIES = {
     "sklearn": "sklearn",
     "xgboost": "xgboost",
@@ -44,22 +45,17 @@ _LIBRARIES = {
 
 
 def modules_to_import(model: MLModel) -> tuple[str, ...]:
-    """The loader of a model with its own code is imported by the worker, which knows the code's place."""
+    """The loader and library of the model's flavor. A loader in the model's own code is left to the model worker, whose
+    import path has the code."""
     loader = (model.loader_module,) if model.loader_module.startswith("mlflow.") else ()
     library = (_LIBRARIES[model.flavor],) if loader and model.flavor in _LIBRARIES else ()
     return tuple(dict.fromkeys((*_ALWAYS, *loader, *library)))
 
 
-def check_imports(
-    environment: Path,
-    modules: tuple[str, ...],
-    *,
-    user: int | None,
-    alive: CancellationToken,
-    say: Callable[[str], None],
-) -> Finished:
+def check_imports(environment: Path, modules: tuple[str, ...], *, user: int | None, run: BuildRun) -> FinishedProcess:
+    """Import the modules in the environment, as the user id of model workers."""
     with _empty_home(user) as home:
-        return run(
+        return run_supervised(
             [environment / "bin" / "python", "-I", "-W", "ignore", "-c", _SCRIPT, *modules],
             environ={
                 "PATH": f"{environment / 'bin'}:{os.defpath}",
@@ -68,16 +64,15 @@ def check_imports(
                 "LANG": "C.UTF-8",
             },
             cwd=home,
-            alive=alive,
-            on_line=say,
+            run=run,
             user=user,
-            timeout=_PATIENCE_SECONDS,
+            timeout=_TIMEOUT_SECONDS,
         )
 
 
 @contextmanager
 def _empty_home(user: int | None) -> Iterator[Path]:
-    """Some packages write a configuration below HOME when they are imported."""
+    """An empty, writable HOME: some packages write a configuration file when they are imported."""
     home = Path(tempfile.mkdtemp(prefix="modelyard-check-"))
     try:
         if user is not None:

@@ -1,4 +1,4 @@
-"""The line to change in conda.yaml, from what an import said as it failed."""
+"""The line to change in conda.yaml, from the traceback of an import that failed."""
 
 import re
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _DISTRIBUTIONS = {
     "pyspark": "pyspark",
 }
 
-# Modules that left the standard library: no package brings them back well.
+# Modules that Python removed from the standard library, with the last version that has the module.
 _REMOVED = {"imp": "3.11", "asynchat": "3.11", "asyncore": "3.11", "smtpd": "3.11", "cgi": "3.12", "telnetlib": "3.12"}
 
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
@@ -55,10 +55,13 @@ _KNOWN = (
         'pin "protobuf<3.21" under pip:, because a package was generated for an older protobuf',
     ),
     (r"No module named 'distutils", 'add "setuptools<81" under pip:, or write python=3.11'),
-    (r"module 'pkgutil' has no attribute 'ImpImporter'", "write python=3.11, which the listed packages still know"),
+    (
+        r"module 'pkgutil' has no attribute 'ImpImporter'",
+        "write python=3.11, which the listed packages support",
+    ),
     (
         r"cannot import name '(?:Mapping|MutableMapping|Iterable|Callable|Sequence)' from 'collections'",
-        "write python=3.9, which the listed packages still know",
+        "write python=3.9, which the listed packages support",
     ),
     (r"No module named 'pandas\.core\.indexes\.numeric'", 'pin "pandas<2" under pip:'),
     (r"cannot import name '\w+' from 'markupsafe'", 'pin "markupsafe<2.1" under pip:'),
@@ -71,13 +74,13 @@ _KNOWN = (
 class ImportFailure:
     error: str
     """The exception, on one line."""
-    remedy: str
-    """What to change."""
+    hint: str
+    """The change to make, 'In conda.yaml: add "scikit-learn" under pip:'."""
 
 
 def explain_import_error(output: str) -> ImportFailure:
-    """From the traceback of an import that failed."""
-    return ImportFailure(_error(output), _remedy(output))
+    """Explain the traceback of an import that failed."""
+    return ImportFailure(_error(output), _hint(output))
 
 
 def _error(output: str) -> str:
@@ -86,20 +89,20 @@ def _error(output: str) -> str:
     return str(found[-1] if found else lines[-1] if lines else "the interpreter ended without a message")[:500]
 
 
-def _remedy(output: str) -> str:
-    for pattern, remedy in _KNOWN:
-        if re.search(pattern, output):
-            return remedy
+def _hint(output: str) -> str:
     library = _MISSING_LIBRARY.search(output)
     if library:
-        return f"install the system library that has {library[1]} on this machine; no line of conda.yaml brings it"
+        return (
+            f"Install the system library that has {library[1]} on this machine: no package of conda.yaml has the file"
+        )
+    known = next((hint for pattern, hint in _KNOWN if re.search(pattern, output)), None)
     modules = _MISSING_MODULE.findall(output)
-    return (
-        _add(modules[-1]) if modules else "pin the package named above to the version that the model was trained with"
-    )
+    return f"In conda.yaml: {known or _hint_for_module(modules[-1] if modules else None)}"
 
 
-def _add(module: str) -> str:
+def _hint_for_module(module: str | None) -> str:
+    if module is None:
+        return "pin the package of the failing import to the version that the model was trained with"
     top = module.partition(".")[0]
     if top in _REMOVED:
         return f"write python={_REMOVED[top]}, the last version that has the module {top!r}"

@@ -1,25 +1,26 @@
-"""Ends a build's programs when its lease is lost: what they make would count for nothing."""
+"""Cancel a build whose lease is lost: another builder's result counts from then on."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from builder.supervised_process import CancellationToken
+from builder.build_run import CancellationToken
 from modelyard.core.db.leases import Heartbeat, LeaseLost
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 
 @contextmanager
-def cancel_when_lease_lost(beating: Heartbeat, alive: CancellationToken) -> Iterator[None]:
+def cancel_when_lease_lost(beating: Heartbeat, token: CancellationToken) -> Iterator[None]:
+    """Watch the lease for the length of the block."""
     ended = threading.Event()
 
     def watch() -> None:
-        while not ended.wait(_LOOK_SECONDS):
+        while not ended.wait(_POLL_SECONDS):
             try:
                 beating.check()
             except LeaseLost:
-                alive.cancel()
+                token.cancel()
                 return
 
     watching = threading.Thread(target=watch, name="lease-watch", daemon=True)

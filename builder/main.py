@@ -1,6 +1,6 @@
 """A builder process: `python -m builder.main [--data-dir DIR] [--lifeline-fd N]`. The supervisor runs several.
 
-It ends when its lifeline does; the keepers of what it runs then end that too.
+The builder ends when its lifeline is closed; the process shims then end the programs of the build.
 """
 
 import argparse
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from celery.signals import worker_ready
 
+from builder.composition import open_toolchain
 from builder.generation import BuildContext
 from builder.tasks import QUEUE, create_app, register_tasks
-from builder.toolchain import open_toolchain
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
@@ -48,7 +48,7 @@ def _work(settings: PlatformSettings) -> None:
     register_tasks(app, BuildContext(sessions, open_store(settings.storage_url), data_dir.models, toolchain), data_dir)
     # The builder that claims an interrupted build next resumes it.
     worker_ready.connect(exit_on_stop_signals)
-    # One task at a time, in the main thread: a build keeps two cores busy as it is.
+    # One task at a time, in the main thread: one build keeps two cores busy.
     options = ["--pool=solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO"]
     app.worker_main(["worker", *options, f"--queues={QUEUE}", f"--hostname=builder-{os.getpid()}@%h"])
 

@@ -1,53 +1,37 @@
-"""An environment's folder with packages in it, whether they come from an index or from the object store."""
+"""Populate an environment's folder: packages by an installer, bytecode, and read access for model workers."""
 
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from builder.installers.virtual_environment import create_environment
-from builder.interpreters.probe import Interpreter
-from builder.supervised_process import CancellationToken, run
-from builder.toolchain import BuildToolchain
+from builder.build_run import BuildRun
+from builder.supervised_process import run_supervised
 from modelyard.core.adapters.file_access import make_readable
 
 _TESTS = r"/tests/"
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentPlace:
-    folder: Path
-    interpreter: Interpreter
-    alive: CancellationToken
-    say: Callable[[str], None]
-
-
-def populate_environment(toolchain: BuildToolchain, place: EnvironmentPlace, install: Callable[[], None]) -> None:
-    """Make the environment, have `install` put its packages in, and make all of it fit for workers."""
+def populate_environment(folder: Path, install: Callable[[], None], *, worker_user: int | None, run: BuildRun) -> None:
+    """Run `install`, which makes the environment in `folder`; then compile the packages and make them readable."""
     started = time.monotonic()
-    create_environment(
-        place.folder,
-        place.interpreter,
-        app_data=toolchain.virtualenv_data,
-        environ=toolchain.environ,
-        alive=place.alive,
-        say=place.say,
-    )
     install()
-    compile_bytecode(place.folder, alive=place.alive, say=place.say)
-    if toolchain.worker_user is not None:
-        make_readable(place.folder)
-    place.say(f"installed in {time.monotonic() - started:.1f} s")
+    _compile_bytecode(folder, run)
+    if worker_user is not None:
+        make_readable(folder)
+    run.log.line(f"installed in {time.monotonic() - started:.1f} s")
 
 
-def compile_bytecode(environment: Path, *, alive: CancellationToken, say: Callable[[str], None]) -> None:
-    """Files that do not compile (templates, Python 2) are left as they are."""
+def _compile_bytecode(environment: Path, run: BuildRun) -> None:
+    """Compile what model workers import: they cannot write into the environment, and each start would compile anew.
+
+    uv could compile, but includes the packages' tests, a quarter of all files. Files that do not compile (templates,
+    Python 2) stay uncompiled.
+    """
     packages = environment.glob("lib/python3.*/site-packages")
-    run(
+    run_supervised(
         [environment / "bin" / "python", "-I", "-m", "compileall", "-qq", "-j", "0", "-x", _TESTS, *packages],
         environ={"PATH": os.defpath, "LANG": "C.UTF-8"},
         cwd=environment,
-        alive=alive,
-        on_line=say,
+        run=run,
     )

@@ -1,4 +1,4 @@
-"""What the builder reads and writes in the database. Each function is part of its caller's transaction."""
+"""The builder's rows in the database. Each function is part of its caller's transaction."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from builder.installers.uv_errors import redacted
+from builder.build_run import mask_credentials
 from modelyard.core.db.leases import Claim, claim, finish, still_ours
 from modelyard.core.db.lifecycle import generation_building
 from modelyard.core.db.rows import (
@@ -32,26 +32,26 @@ _IN_USE = (GenerationState.QUEUED, GenerationState.BUILDING, GenerationState.BUI
 
 @dataclass(frozen=True, slots=True)
 class GenerationOrder:
-    """One generation of a deployment, as its builder needs to know it."""
+    """One generation of a deployment, with all that a build needs."""
 
     generation_id: int
     number: int
     endpoint: str
     deployment: str
     log: LogName
-    """Where the build's lines go."""
+    """The log that gets the build's lines."""
     model_name: str
     model_version: str
     manifest: ModelManifest
     folder_name: str
     environment_variables: dict[str, str]
     conda_file: str | None
-    """Of the environment that the deployment names; None: the model's own files count."""
+    """The conda file of the environment that the deployment names. None: the model's own files count."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeenBuild:
-    """The build of a spec's environment, as it is now."""
+    """The last build of a spec's environment."""
 
     state: BuildState
     attempt: int
@@ -60,7 +60,7 @@ class SeenBuild:
 
 
 def take_generation(session: Session, generation_id: int) -> tuple[Claim, GenerationOrder] | None:
-    """Claim a generation that is to be built. None: somebody builds it, or nothing is left to do."""
+    """Claim a generation for building. None: another builder holds the generation, or it is built already."""
     held = claim(session, GenerationRow, generation_id, states=_TO_BUILD)
     if held is None:
         return None
@@ -97,7 +97,7 @@ def record_step(session: Session, held: Claim, step: OperationStep) -> None:
 
 
 def see_build(session: Session, spec_hash: str, spec: EnvironmentSpec) -> SeenBuild:
-    """The build of this spec, recorded now if nobody asked for it before."""
+    """Return the build of this spec; the first request records the build."""
     session.execute(
         insert(EnvironmentBuildRow)
         .values(spec_hash=spec_hash, spec=_document(spec), state=BuildState.QUEUED)
@@ -108,7 +108,7 @@ def see_build(session: Session, spec_hash: str, spec: EnvironmentSpec) -> SeenBu
 
 
 def take_build(session: Session, spec_hash: str) -> Claim | None:
-    """Claim the build of an environment, in whatever state the last one ended. None: it is being built."""
+    """Claim the build of an environment, whatever the outcome of the last build. None: another builder holds it."""
     held = claim(session, EnvironmentBuildRow, spec_hash)
     if held is not None:
         row = session.get_one(EnvironmentBuildRow, spec_hash, populate_existing=True)
@@ -120,7 +120,7 @@ def take_build(session: Session, spec_hash: str) -> Claim | None:
 
 
 def record_environment(session: Session, held: Claim, built: BuiltEnvironment, *, size_bytes: int) -> bool:
-    """Publish an environment and the answer to its spec. False: the lease had passed to another."""
+    """Publish an environment and record the lock of its spec. False: another builder holds the lease."""
     values = {
         "folder": built.folder.name,
         "python_version": built.lock.python,
@@ -143,14 +143,14 @@ def record_build_failure(session: Session, held: Claim, message: str) -> None:
 
 
 def published_environment(session: Session, lock_hash: str) -> BuiltEnvironmentRow | None:
-    """The published environment of a lock; nobody unpublishes it before this transaction has ended."""
+    """The published environment of a lock, locked against unpublishing until this transaction ends."""
     return session.scalar(
         select(BuiltEnvironmentRow).where(BuiltEnvironmentRow.lock_hash == lock_hash).with_for_update(read=True)
     )
 
 
 def resolved_lock(session: Session, spec_hash: str) -> tuple[str, str] | None:
-    """The lock hash and lock that a spec came to."""
+    """The lock hash and the lock text that a spec resolved to."""
     row = session.get(EnvironmentBuildRow, spec_hash)
     if row is None or row.state != BuildState.SUCCEEDED or row.lock_hash is None or row.lock is None:
         return None
@@ -158,7 +158,7 @@ def resolved_lock(session: Session, spec_hash: str) -> tuple[str, str] | None:
 
 
 def use_environment(session: Session, held: Claim, *, spec_hash: str, lock_hash: str) -> bool:
-    """From now on the generation counts as a user of the environment."""
+    """Record the generation as a user of the environment. False: another builder holds the generation."""
     if not still_ours(session, held):
         return False
     session.execute(
@@ -168,16 +168,16 @@ def use_environment(session: Session, held: Claim, *, spec_hash: str, lock_hash:
 
 
 def forget_environment(session: Session, lock_hash: str) -> None:
-    """It is gone, from every machine and from the object store."""
+    """Unpublish an environment that no machine and no object store has any more."""
     row = session.get(BuiltEnvironmentRow, lock_hash)
     if row is not None:
         session.delete(row)
 
 
 def forget_unused_environments(session: Session) -> None:
-    """Unpublish what no generation and no job uses. Whoever wants one from now on builds it anew."""
+    """Unpublish the environments that no generation and no job uses; a later deployment builds them anew."""
     rows = session.scalars(select(BuiltEnvironmentRow).with_for_update()).all()
-    # Read after the lock: a generation that took one of them before is seen, and none can take one now.
+    # Read after the rows are locked: every earlier user is visible, and no later user can appear.
     used = set(session.scalars(select(GenerationRow.lock_hash).where(GenerationRow.state.in_(_IN_USE))))
     used |= set(session.scalars(select(JobRow.lock_hash).where(JobRow.state.not_in(ENDED_JOBS))))
     for row in rows:
@@ -186,14 +186,14 @@ def forget_unused_environments(session: Session) -> None:
 
 
 def _document(spec: EnvironmentSpec) -> dict[str, Any]:
-    """The spec as a record for people, without the passwords of its index URLs."""
-    sources = PackageSources(**{name: _redacted(value) for name, value in asdict(spec.sources).items()})
-    document = asdict(replace(spec, sources=sources, requirements=tuple(map(redacted, spec.requirements))))
+    """The spec as a document for people, without the credentials of index URLs."""
+    sources = PackageSources(**{name: _masked(value) for name, value in asdict(spec.sources).items()})
+    document = asdict(replace(spec, sources=sources, requirements=tuple(map(mask_credentials, spec.requirements))))
     document["exclude_newer"] = spec.exclude_newer.isoformat() if spec.exclude_newer else None
     return document
 
 
-def _redacted(value: Any) -> Any:
+def _masked(value: Any) -> Any:
     if isinstance(value, str):
-        return redacted(value)
-    return tuple(map(redacted, value)) if isinstance(value, tuple) else value
+        return mask_credentials(value)
+    return tuple(map(mask_credentials, value)) if isinstance(value, tuple) else value

@@ -1,27 +1,29 @@
-"""Finds or makes an environment on this machine: `python -m builder.restore --lock-hash HASH [--lifeline-fd N]`.
+"""Find or restore an environment on this machine: `python -m builder.restore --lock-hash HASH [--lifeline-fd N]`.
 
-For hosts and batch workers, which start it as a program. It reads MODELYARD_DATA_DIR, MODELYARD_STORAGE_URL and
-MODELYARD_WORKER_UID, and asks no database and no package index. On standard output it prints how far it is and, as the
-last line, the name of the environment's folder. If it fails, standard error has one line that says why, and the exit
-code is 1; or 75, when the same may go well another time.
+Hosts and batch workers start this program. An environment that another machine built is installed offline, from its
+lock and wheels in the object store; no database and no package index is asked.
+
+Settings: MODELYARD_DATA_DIR, MODELYARD_STORAGE_URL, MODELYARD_WORKER_UID. Standard output has the log and, as its last
+line, the name of the environment's folder. On failure standard error has one line with the reason, and the exit code
+is 1, or 75 when a retry may succeed. A restore that is killed leaves no complete environment; the next restore removes
+the rest.
 """
 
 import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from builder.build_run import BuildLog, BuildRun, cancellation_token
+from builder.composition import open_toolchain
 from builder.errors import NotInTheStore, OtherPlatform
-from builder.populate_environment import EnvironmentPlace, populate_environment
-from builder.supervised_process import CancellationToken, cancellation_token
-from builder.toolchain import BuildToolchain, open_toolchain
+from builder.populate_environment import populate_environment
+from builder.toolchain import BuildToolchain
 from builder.wheels.packed_environment import PackedEnvironment, document_key
 from builder.wheels.wheel_store import WheelStore
 from modelyard.core.adapters.object_stores import open_store
@@ -29,17 +31,17 @@ from modelyard.core.data_dir import DataDir
 from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.errors import PlatformError, Unavailable
 from modelyard.core.model_files import ContentMismatch
-from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
+from modelyard.core.ports.object_store import ObjectMissing
 from modelyard.core.worker_user import DEFAULT_WORKER_UID
 from modelyard.process.file_lock import locked_file
 from modelyard.process.lifeline import when_cut
 
-_REFUSED = 1
+_PERMANENT_FAILURE = 1
 _GLIBC = re.compile(r"^(?P<kind>.*-glibc)(?P<version>\d+(?:\.\d+)*)$")
 
 
 class RestoreSettings(BaseSettings):
-    """No secret is among them."""
+    """The settings of a restore. None of them is secret."""
 
     model_config = SettingsConfigDict(env_prefix="MODELYARD_", frozen=True, extra="ignore")
 
@@ -55,34 +57,36 @@ class RestoreSettings(BaseSettings):
 def main(arguments: list[str]) -> int:
     options = _parse(arguments)
     if options.lifeline_fd is not None:
-        when_cut(options.lifeline_fd, lambda: os._exit(_REFUSED))
+        when_cut(options.lifeline_fd, lambda: os._exit(_PERMANENT_FAILURE))
     settings = RestoreSettings()  # type: ignore[call-arg] # from the environment
     try:
         print(_restore(settings, options.lock_hash), flush=True)
-    except Unavailable as away:
-        return _failed(away.message, os.EX_TEMPFAIL)
-    except PlatformError as refusal:
-        return _failed(refusal.message, _REFUSED)
+    except Unavailable as unavailable:
+        return _failed(unavailable.message, os.EX_TEMPFAIL)
+    except PlatformError as failure:
+        return _failed(failure.message, _PERMANENT_FAILURE)
     except ContentMismatch as mismatch:
-        return _failed(str(mismatch), _REFUSED)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it takes one line to say
-        return _failed(f"the environment cannot be made on this machine now: {error}", os.EX_TEMPFAIL)
+        return _failed(str(mismatch), _PERMANENT_FAILURE)
+    except Exception as error:  # noqa: BLE001 - the caller shows one line, whatever the error
+        return _failed(f"the environment cannot be restored on this machine now: {error}", os.EX_TEMPFAIL)
     return 0
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m builder.restore", description=__doc__)
     parser.add_argument("--lock-hash", required=True)
-    parser.add_argument("--lifeline-fd", type=int, help="read end of a pipe: the program ends when it is closed")
+    parser.add_argument("--lifeline-fd", type=int, help="read end of a pipe: the program ends when the pipe is closed")
     return parser.parse_args(arguments)
 
 
 def _restore(settings: RestoreSettings, lock_hash: str) -> str:
-    data_dir = DataDir(settings.data_path)
-    toolchain = open_toolchain(data_dir, environ=os.environ, home=Path.home(), worker_user=settings.worker_user)
-    with cancellation_token() as alive:
-        restoring = Restoring(toolchain, open_store(settings.storage_url), alive, lambda line: print(line, flush=True))
-        return restoring.get(lock_hash).name
+    toolchain = open_toolchain(
+        DataDir(settings.data_path), environ=os.environ, home=Path.home(), worker_user=settings.worker_user
+    )
+    wheels = WheelStore(open_store(settings.storage_url), work=toolchain.work, fetched=toolchain.wheels)
+    log = BuildLog(lambda line: print(line, flush=True))
+    with cancellation_token() as token:
+        return EnvironmentRestorer(toolchain, wheels, BuildRun(log, token)).get(lock_hash).name
 
 
 def _failed(sentence: str, code: int) -> int:
@@ -91,60 +95,53 @@ def _failed(sentence: str, code: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Restoring:
+class EnvironmentRestorer:
     toolchain: BuildToolchain
-    store: ObjectStore
-    alive: CancellationToken
-    say: Callable[[str], None]
+    wheels: WheelStore
+    run: BuildRun
 
     def get(self, lock_hash: str) -> BuiltEnvironment:
-        """Find or make it; of several processes that ask at once, one makes it.
+        """Find the environment or restore it; of several processes that ask at once, one restores.
 
-        Raises BuildFailed and ContentMismatch, and what the object store raises when it is away.
+        Raises BuildFailed, ContentMismatch and the object store's Unavailable.
         """
-        found = self.toolchain.environments.find(lock_hash)
+        environments = self.toolchain.environments
+        found = environments.find(lock_hash)
         if found is not None:
             return found
-        with self._only_one(lock_hash):
+        locks = self.toolchain.wheels.parent / "restoring"
+        locks.mkdir(parents=True, exist_ok=True)
+        message = "another process on this machine is restoring this environment; waiting for its result"
+        with locked_file(locks / lock_hash, on_wait=lambda: self.run.log.line(message)):
             self.toolchain.remove_abandoned()
-            return self.toolchain.environments.find(lock_hash) or self._make(lock_hash)
+            return environments.find(lock_hash) or self._restore(lock_hash)
 
-    @contextmanager
-    def _only_one(self, lock_hash: str) -> Iterator[None]:
-        folder = self.toolchain.wheels.parent / "restoring"
-        folder.mkdir(parents=True, exist_ok=True)
-        message = "another process on this machine makes this environment; waiting for it"
-        with locked_file(folder / lock_hash, on_wait=lambda: self.say(message)):
-            yield
-
-    def _make(self, lock_hash: str) -> BuiltEnvironment:
-        wheels = WheelStore(self.store, work=self.toolchain.work, fetched=self.toolchain.wheels)
+    def _restore(self, lock_hash: str) -> BuiltEnvironment:
         try:
-            packed = wheels.read(lock_hash)
+            packed = self.wheels.read(lock_hash)
             if packed.lock.digest != lock_hash:
-                raise ContentMismatch(f"{document_key(lock_hash)} in the object store is damaged; delete it there")
+                raise ContentMismatch(
+                    f"{document_key(lock_hash)} in the object store is damaged: delete the object and update the "
+                    "deployment, which packs its environment again"
+                )
             _check_platform(packed.lock.platform, self.toolchain.platform)
-            self.say(f"fetching {len(packed.wheels)} packages, {packed.size >> 20} MB, from the object store")
-            return self._install(packed, wheels)
+            self.run.log.line(f"fetching {len(packed.wheels)} packages, {packed.size >> 20} MB, from the object store")
+            return self._install(packed)
         except ObjectMissing as missing:
             raise NotInTheStore(
-                f"{missing.args[0]} is not in the object store, so this machine cannot have the deployment's Python "
-                "environment: update the deployment to have it packed or built again"
+                f"{missing.args[0]} is not in the object store, so this machine cannot restore the deployment's "
+                "Python environment: update the deployment, which packs or builds its environment again"
             ) from None
 
-    def _install(self, packed: PackedEnvironment, wheels: WheelStore) -> BuiltEnvironment:
-        toolchain, alive, say, lock = self.toolchain, self.alive, self.say, packed.lock
-        interpreter = toolchain.interpreters.get(
-            lock.python.rpartition(".")[0],
-            lock.python,
-            say=say,
-            fetch=lambda minor: toolchain.uv.fetch_interpreter(minor, alive=alive, say=say),
-        )
-        files = wheels.fetch_all(packed)
+    def _install(self, packed: PackedEnvironment) -> BuiltEnvironment:
+        toolchain, lock = self.toolchain, packed.lock
+        files = self.wheels.fetch_all(packed)
         with toolchain.environments.attempt(lock) as attempt:
-            place = EnvironmentPlace(attempt.folder, interpreter, alive, say)
             populate_environment(
-                toolchain, place, lambda: toolchain.uv.install_wheels(files, attempt.folder, alive=alive, say=say)
+                attempt.folder,
+                lambda: toolchain.installer.install_files(lock, files, attempt.folder, self.run),
+                worker_user=toolchain.worker_user,
+                run=self.run,
             )
             built = attempt.complete(lock)
             attempt.keep()
@@ -152,7 +149,7 @@ class Restoring:
 
 
 def _check_platform(built_on: str, here: str) -> None:
-    """Compiled packages run on the same kind of machine, with the same C library or a newer one."""
+    """Compiled packages run on the kind of machine that they were built on, with the same or a newer C library."""
     theirs, ours = _GLIBC.match(built_on), _GLIBC.match(here)
     if theirs and ours and theirs["kind"] == ours["kind"]:
         if _release(theirs["version"]) <= _release(ours["version"]):
@@ -161,7 +158,7 @@ def _check_platform(built_on: str, here: str) -> None:
         return
     raise OtherPlatform(
         f"the environment was built on {built_on} and cannot run on this machine, which is {here}: run the builders "
-        "on machines of the kind that serve, with the same C library or an older one, and deploy again"
+        "on machines of the serving kind, with the same C library or an older one, and deploy again"
     )
 
 

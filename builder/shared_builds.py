@@ -1,13 +1,12 @@
-"""One build for everybody who asks for the same environment at the same time.
+"""Build each environment once, however many deployments ask for it at the same time.
 
-The row of the spec hash is the place to queue: whoever claims it builds, and the others wait for what comes of it, be
-it an environment or a failure.
+The row of the spec hash is leased. The builder with the lease builds; the other builders wait for the outcome, an
+environment or a failure, and take it over.
 """
 
 import os
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,9 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from builder import repository
-from builder.environment_build import BuildOrder, Progress, build_environment
+from builder.build_run import BuildRun
+from builder.environment_build import BuildOrder, build_environment
+from builder.installers.port import format_pins
 from builder.lease_watch import cancel_when_lease_lost
-from builder.supervised_process import CancellationToken
 from builder.toolchain import BuildToolchain
 from builder.wheels.wheel_store import WheelStore
 from modelyard.core.db.leases import Claim, LeaseLost, finish, heartbeat
@@ -34,15 +34,12 @@ _POLL_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentRequest:
-    """A generation that needs an environment."""
+    """The environment that one generation needs."""
 
     generation: Claim
     order: BuildOrder
     spec_hash: str
-    progress: Progress
-    alive: CancellationToken
-    check: Callable[[], None]
-    """Raises LeaseLost once the generation is no longer ours to build."""
+    run: BuildRun
 
 
 class SharedBuilds:
@@ -52,123 +49,137 @@ class SharedBuilds:
         self._wheels = WheelStore(store, work=toolchain.work, fetched=toolchain.wheels)
 
     def get(self, request: EnvironmentRequest) -> BuiltEnvironment:
-        """The environment, used by the generation from then on. Raises BuildFailed."""
-        waited_for: int | None = None
+        """Return the environment, recorded as used by the generation.
+
+        Raises BuildFailed, BuildCancelled, and LeaseLost when another builder holds the generation.
+        """
+        log, waited_for = request.run.log, None
         while True:
-            request.check()
+            request.run.cancellation.raise_if_cancelled()
             ready = self._ready(request)
             if ready is not None:
-                request.progress.say(f"using the environment {ready.folder.name}, which is there already")
-                request.progress.say(ready.lock.pins)
+                log.line(f"using the environment {ready.folder.name}, which is already built")
+                log.line(format_pins(self._toolchain.installer.describe(ready.lock)))
                 return ready
             held, seen = self._claim(request, waited_for)
             if held is not None:
-                return self._build(request, held, known_lock=_known_lock(seen))
+                return self._build(request, held, seen)
             if waited_for is None:
-                request.progress.step(OperationStep.WAITING)
-                request.progress.say("another deployment is building the same environment; waiting for it")
+                log.begin(OperationStep.WAITING)
+                log.line("another deployment is building the same environment; waiting for its result")
             waited_for = seen.attempt
             time.sleep(_POLL_SECONDS)
 
     def _ready(self, request: EnvironmentRequest) -> BuiltEnvironment | None:
+        """The published environment that the spec resolved to, recorded as used by the generation."""
         with transaction(self._sessions) as work:
-            answer = repository.resolved_lock(work.session, request.spec_hash)
-            row = repository.published_environment(work.session, answer[0]) if answer else None
-            if answer is None or row is None:
+            resolved = repository.resolved_lock(work.session, request.spec_hash)
+            row = repository.published_environment(work.session, resolved[0]) if resolved else None
+            if resolved is None or row is None:
                 return None
-            name, lock = row.folder, EnvironmentLock(answer[1], row.python_version, self._toolchain.platform)
-        built = self._usable(name, lock, request)
+            name, lock = row.folder, EnvironmentLock(resolved[1], row.python_version, self._toolchain.platform)
+        built = self.find(name, lock, request.run)
         if built is None:
             return None
         with transaction(self._sessions) as work:
             if repository.published_environment(work.session, lock.digest) is None:
                 return None
-            _use(work.session, request, lock.digest)
+            use_environment(work.session, request, lock.digest)
         return built
 
-    def _usable(self, name: str, lock: EnvironmentLock, request: EnvironmentRequest) -> BuiltEnvironment | None:
-        """What was published, if every machine can have it: from the object store, where it is put if it is here."""
+    def find(self, name: str, lock: EnvironmentLock, run: BuildRun) -> BuiltEnvironment | None:
+        """The published environment, if every machine can get it from the object store.
+
+        An environment that only this machine has is packed first; an environment that is lost is unpublished.
+        """
         here = self._toolchain.environments.find(lock.digest)
         if self._wheels.has(lock.digest):
             return here or self._toolchain.environments.elsewhere(name, lock)
         if here is not None:
-            request.progress.say(f"the environment {here.name} is not in the object store yet; packing it")
-            with self._wheels.packing(here, request.progress.say):
+            run.log.line(f"the environment {here.name} is not in the object store yet; packing it")
+            with self._wheels.packing(here, run.log):
                 return here
         with transaction(self._sessions) as work:
             repository.forget_environment(work.session, lock.digest)
         return None
 
     def _claim(self, request: EnvironmentRequest, waited_for: int | None) -> tuple[Claim | None, repository.SeenBuild]:
-        """The right to build, and how the last build ended. A failure that we waited for is ours too."""
+        """Claim the build, and return the outcome of the last build. Raises BuildFailed if the awaited build failed."""
         with transaction(self._sessions) as work:
             seen = repository.see_build(work.session, request.spec_hash, request.order.spec)
             if seen.state is BuildState.FAILED and seen.attempt == waited_for:
-                raise BuildFailed(seen.error or "the build that this one waited for failed")
+                raise BuildFailed(seen.error or "the other deployment's build of this environment failed")
             return repository.take_build(work.session, request.spec_hash), seen
 
-    def _build(self, request: EnvironmentRequest, held: Claim, *, known_lock: str | None) -> BuiltEnvironment:
-        order = replace(request.order, known_lock=known_lock)
-        with heartbeat(self._sessions, held) as beating, cancel_when_lease_lost(beating, request.alive):
+    def _build(self, request: EnvironmentRequest, held: Claim, seen: repository.SeenBuild) -> BuiltEnvironment:
+        # The lock of an environment that was removed still counts. After a failure the spec is resolved anew.
+        order = replace(request.order, known_lock=seen.lock if seen.state is BuildState.SUCCEEDED else None)
+        registry = _HeldBuild(self, self._sessions, self._wheels, request, held)
+        with (
+            heartbeat(self._sessions, held) as beating,
+            cancel_when_lease_lost(beating, request.run.cancellation),
+        ):
             try:
-                return build_environment(
-                    self._toolchain,
-                    order,
-                    already_built=lambda lock: self._adopt(request, held, lock),
-                    packing=self._wheels.packing,
-                    publish=lambda built: self._publish(request, held, built),
-                    progress=request.progress,
-                    alive=request.alive,
-                )
+                return build_environment(self._toolchain, order, registry, request.run)
             except Unavailable:
-                self._give_back(held)
+                self._release(held)
                 raise
             except PlatformError as failure:
                 with transaction(self._sessions) as work:
                     repository.record_build_failure(work.session, held, failure.message)
                 raise
             except BaseException:
-                self._give_back(held)
+                self._release(held)
                 raise
 
-    def _adopt(self, request: EnvironmentRequest, held: Claim, lock: EnvironmentLock) -> BuiltEnvironment | None:
-        """The published environment of this lock, recorded as the answer to this spec too."""
-        with transaction(self._sessions) as work:
-            row = repository.published_environment(work.session, lock.digest)
-            name = row.folder if row is not None else None
-        built = self._usable(name, lock, request) if name is not None else None
-        if built is None:
-            return None
-        with transaction(self._sessions) as work:
-            if repository.published_environment(work.session, lock.digest) is None:
-                return None
-            if not repository.record_resolution(work.session, held, lock_hash=lock.digest, lock=lock.text):
-                raise LeaseLost
-            _use(work.session, request, lock.digest)
-        return built
-
-    def _publish(self, request: EnvironmentRequest, held: Claim, built: BuiltEnvironment) -> None:
-        size = _size(built.folder)
-        with transaction(self._sessions) as work:
-            if not repository.record_environment(work.session, held, built, size_bytes=size):
-                raise LeaseLost
-            _use(work.session, request, built.lock.digest)
-
-    def _give_back(self, held: Claim) -> None:
-        """Others need not wait for the lease to run out. Where the database is away, they do."""
+    def _release(self, held: Claim) -> None:
+        """Give up the lease, so that waiting builders need not wait for its end. Without a database they do wait."""
         with suppress(SQLAlchemyError), transaction(self._sessions) as work:
             finish(work.session, held)
 
 
-def _known_lock(seen: repository.SeenBuild) -> str | None:
-    """Of an environment that was removed. After a failure everything is resolved anew."""
-    return seen.lock if seen.state is BuildState.SUCCEEDED else None
+@dataclass(frozen=True, slots=True)
+class _HeldBuild:
+    """The environment registry of a build whose lease this builder holds."""
+
+    shared: SharedBuilds
+    sessions: Sessions
+    wheels: WheelStore
+    request: EnvironmentRequest
+    held: Claim
+
+    def adopt(self, lock: EnvironmentLock) -> BuiltEnvironment | None:
+        """Also records the lock as the resolution of this spec."""
+        with transaction(self.sessions) as work:
+            row = repository.published_environment(work.session, lock.digest)
+            name = row.folder if row is not None else None
+        built = self.shared.find(name, lock, self.request.run) if name is not None else None
+        if built is None:
+            return None
+        with transaction(self.sessions) as work:
+            if repository.published_environment(work.session, lock.digest) is None:
+                return None
+            if not repository.record_resolution(work.session, self.held, lock_hash=lock.digest, lock=lock.text):
+                raise LeaseLost
+            use_environment(work.session, self.request, lock.digest)
+        return built
+
+    def packing(self, built: BuiltEnvironment) -> AbstractContextManager[None]:
+        return self.wheels.packing(built, self.request.run.log)
+
+    def publish(self, built: BuiltEnvironment) -> None:
+        size = _size_bytes(built.folder)
+        with transaction(self.sessions) as work:
+            if not repository.record_environment(work.session, self.held, built, size_bytes=size):
+                raise LeaseLost
+            use_environment(work.session, self.request, built.lock.digest)
 
 
-def _use(session: Session, request: EnvironmentRequest, lock_hash: str) -> None:
+def use_environment(session: Session, request: EnvironmentRequest, lock_hash: str) -> None:
+    """Record the generation as a user of the environment. Raises LeaseLost."""
     if not repository.use_environment(session, request.generation, spec_hash=request.spec_hash, lock_hash=lock_hash):
         raise LeaseLost
 
 
-def _size(folder: Path) -> int:
+def _size_bytes(folder: Path) -> int:
     return sum((Path(parent) / name).lstat().st_size for parent, _, names in os.walk(folder) for name in names)

@@ -1,26 +1,25 @@
-"""Programs that a build runs: under a keeper, at lower priority, their output line by line.
+"""Run one program of a build under a process shim, at low priority, with its output in the build log.
 
-The builder holds the write end of a build's lifeline. When the builder dies, however it dies, the keeper ends the
-program with its whole process group; and `cut` ends a build that has become somebody else's.
+The shim ends the program and its process group when the build is cancelled, and when the builder dies.
 """
 
-import os
 import re
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.build_run import BuildLog, BuildRun
 from modelyard.process.shim_command import shim_command
 
 _NICENESS = 10
-_LONGEST_SECONDS = 3600.0
-_LINES_KEPT = 2000
+_TIMEOUT_SECONDS = 3600.0
+_MAX_OUTPUT_LINES = 2000
 
-_ALLOWED = re.compile(
+# The platform account's own settings for fetching and compiling packages. No platform secret has such a name.
+_INSTALLER_VARIABLES = re.compile(
     r"^(PATH|HOME|USER|LANG|LC_[A-Z]+|TZ|TMPDIR|NETRC"
     r"|(https?|all|no)_proxy|SSL_CERT_(FILE|DIR)|SSL_CLIENT_CERT|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|GIT_SSL_CAINFO"
     r"|UV_[A-Z_]+|PIP_[A-Z_]+|XDG_[A-Z_]+"
@@ -29,126 +28,78 @@ _ALLOWED = re.compile(
     re.IGNORECASE,
 )
 
-OnLine = Callable[[str], None]
-
-
-class BuildCancelled(Exception):
-    """The build was told to stop: what it was doing is undone and counts for nothing."""
-
-
-class CancellationToken:
-    """One pipe for all the programs of one build."""
-
-    def __init__(self) -> None:
-        self.read_end, self._write_end = os.pipe()
-        self._lock = threading.Lock()
-        self._closed = False
-        self.is_cancelled = False
-
-    def cancel(self) -> None:
-        """End every program of the build. Callable from any thread, any number of times."""
-        self.is_cancelled = True
-        self._close_write_end()
-
-    def close(self) -> None:
-        self._close_write_end()
-        os.close(self.read_end)
-
-    def _close_write_end(self) -> None:
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                os.close(self._write_end)
-
-
-@contextmanager
-def cancellation_token() -> Iterator[CancellationToken]:
-    held = CancellationToken()
-    try:
-        yield held
-    finally:
-        held.close()
-
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedProcess:
     exit_code: int
     output: str
-    """The last lines of standard output and error together."""
+    """The last 2,000 lines of standard output and standard error."""
 
     @property
     def succeeded(self) -> bool:
         return self.exit_code == 0
 
 
-def run(
+def run_supervised(
     command: Sequence[str | Path],
     *,
     environ: Mapping[str, str],
     cwd: Path,
-    alive: CancellationToken,
-    on_line: OnLine,
+    run: BuildRun,
     user: int | None = None,
     drop_output: bool = False,
-    timeout: float = _LONGEST_SECONDS,
-) -> Finished:
-    """Run a program to its end. Raises BuildCancelled when the lifeline was cut meanwhile.
+    timeout: float = _TIMEOUT_SECONDS,
+) -> FinishedProcess:
+    """Run a program to its end. Raises BuildCancelled when the build was cancelled before or meanwhile.
 
-    With `drop_output` only standard error is read.
+    `user` is the user id that the program runs as (default: the builder's own). With `drop_output` the log gets
+    standard error alone. After `timeout` seconds the program is ended.
     """
-    if alive.is_cancelled:
-        raise BuildCancelled
+    run.cancellation.raise_if_cancelled()
     with subprocess.Popen(
-        [*_shim_command(alive, cwd, user), "--", *map(str, command)],
+        [*_shim_command(run.cancellation.read_end, cwd, user), "--", *map(str, command)],
         env=dict(environ),
-        pass_fds=(alive.read_end,),
+        pass_fds=(run.cancellation.read_end,),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL if drop_output else subprocess.PIPE,
         stderr=subprocess.PIPE if drop_output else subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
     ) as process:
-        # Nothing before `try`: a builder that is told to stop unwinds from wherever it is, and Popen waits on the
-        # way out for a program that nobody has ended.
+        # No statement before `try`: SIGTERM raises SystemExit at any line, and the exit of Popen's block then waits
+        # for a program that has not been ended.
         try:
-            output = _read_within(timeout, process, on_line)
+            output = _read_within(timeout, process, run.log)
             exit_code = process.wait()
         finally:
             process.terminate()
-    if alive.is_cancelled:
-        raise BuildCancelled
-    return Finished(exit_code, "\n".join(output))
-
-
-def _read_within(timeout: float, process: subprocess.Popen[str], on_line: OnLine) -> deque[str]:
-    limit = threading.Timer(timeout, _end, (process, timeout, on_line))
-    limit.start()
-    try:
-        return _read(process, on_line)
-    finally:
-        limit.cancel()
-
-
-def _end(process: subprocess.Popen[str], timeout: float, on_line: OnLine) -> None:
-    on_line(f"it took longer than {timeout:g} s and was ended")
-    process.terminate()
-
-
-def _shim_command(alive: CancellationToken, cwd: Path, user: int | None) -> list[str]:
-    identity = [] if user is None else ["--uid", str(user), "--gid", str(user)]
-    priority = ("--umask", "022", "--nice", str(_NICENESS))
-    return shim_command(alive.read_end, *priority, "--cwd", str(cwd), *identity)
-
-
-def _read(process: subprocess.Popen[str], on_line: OnLine) -> deque[str]:
-    kept: deque[str] = deque(maxlen=_LINES_KEPT)
-    for raw in process.stderr or process.stdout or ():
-        line = raw.rstrip()
-        kept.append(line)
-        on_line(line)
-    return kept
+    run.cancellation.raise_if_cancelled()
+    return FinishedProcess(exit_code, "\n".join(output))
 
 
 def installer_environ(environ: Mapping[str, str], **extra: str) -> dict[str, str]:
-    """What of `environ` an installer may see, with `extra` on top."""
-    return {**{name: value for name, value in environ.items() if _ALLOWED.match(name)}, **extra}
+    """The variables of `environ` that an installer may see, and `extra`."""
+    allowed = {name: value for name, value in environ.items() if _INSTALLER_VARIABLES.match(name)}
+    return {**allowed, **extra}
+
+
+def _shim_command(read_end: int, cwd: Path, user: int | None) -> list[str]:
+    identity = [] if user is None else ["--uid", str(user), "--gid", str(user)]
+    return shim_command(read_end, "--umask", "022", "--nice", str(_NICENESS), "--cwd", str(cwd), *identity)
+
+
+def _read_within(timeout: float, process: subprocess.Popen[str], log: BuildLog) -> deque[str]:
+    def end() -> None:
+        log.line(f"the program ran longer than {timeout:g} s and was ended")
+        process.terminate()
+
+    timer = threading.Timer(timeout, end)
+    timer.start()
+    lines: deque[str] = deque(maxlen=_MAX_OUTPUT_LINES)
+    try:
+        for raw in process.stderr or process.stdout or ():
+            lines.append(raw.rstrip())
+            log.line(lines[-1])
+    finally:
+        timer.cancel()
+    return lines

@@ -1,4 +1,7 @@
-"""What builders do when a message arrives. Delivered twice or too late, each does nothing the second time."""
+"""The Celery application of the builders, and its tasks.
+
+A message carries an id; the state is in Postgres. A message that arrives twice or late has no further effect.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +21,8 @@ QUEUE = "builder"
 BUILD_DEPLOYMENT = "builder.build_deployment"
 PRUNE_ENVIRONMENTS = "builder.prune_environments"
 
-# Redis hands a message out again after this time even while its task runs. Longer than any build twice over; what
-# recovery relies on is the lease on the row and the sweep that sends again.
+# Redis delivers a message again after this time even while its task runs: twice the longest build. Recovery relies on
+# the lease of the row and on the sweep that sends messages again.
 _VISIBILITY_SECONDS = 4 * 3600
 
 
@@ -58,9 +61,10 @@ def register_tasks(app: Celery, context: BuildContext, data_dir: DataDir) -> Non
 
 
 def prune_environments(sessions: Sessions, environments: Environments, worker_run_files: Path) -> list[str]:
-    """Returns the names of those that were removed here; other machines follow within a minute.
+    """Remove the environments that no deployment, job or running worker uses; return the names removed here.
 
-    First they are unpublished, so that no build takes one up; then the folders go that nobody has published.
+    Unpublishing comes first, so that no build adopts an environment that is about to go. Other machines remove their
+    copies within a minute.
     """
     with transaction(sessions) as work:
         repository.forget_unused_environments(work.session)

@@ -1,4 +1,4 @@
-"""Short-lived folders for what a program reads and writes. Those of a builder that died are removed by the next one."""
+"""Short-lived folders for the input and output of programs; folders of a builder that died are removed."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modelyard.process.file_lock import try_lock
 
-# Between making a folder and locking it lies a moment in which it looks abandoned.
+# A folder is unlocked for a moment after its creation, and looks abandoned then.
 _YOUNG_SECONDS = 30.0
 
 
@@ -22,7 +22,7 @@ def work_folder(root: Path) -> Iterator[Path]:
 
 
 def remove_abandoned(root: Path) -> None:
-    """Remove the folders whose makers no longer live."""
+    """Remove the folders of builders that died."""
     for folder in root.glob("*"):
         try:
             if time.time() - folder.stat().st_mtime > _YOUNG_SECONDS:

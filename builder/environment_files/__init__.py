@@ -1,1 +1,1 @@
-"""Reading what a model declares about its environment. Pure: model files in, values out, nothing installed."""
+"""Read a model's environment files. Pure: model files in, an environment spec out, no package installed."""

@@ -1,4 +1,4 @@
-"""conda.yaml: the Python version and the lines of its pip section. Real conda packages are refused by name."""
+"""conda.yaml: the Python version and the lines of the pip section. Conda packages are refused by name."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from builder.environment_files.yaml_nodes import compose, described, entries, en
 from builder.errors import CondaPackagesNotSupported, InvalidCondaFile
 
 _CONDA_PACKAGE = re.compile(r"^(?:[\w./-]+::)?([A-Za-z0-9_][\w.-]*)\s*(.*)$", re.DOTALL)
-# What conda.yaml lists to have pip at all; uv installs, so their versions say nothing about the model.
+# conda.yaml lists these to have pip at all. The platform installs without them.
 _INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
 
 
@@ -46,9 +46,9 @@ def parse_conda_file(text: str, *, name: str = "conda.yaml") -> CondaFile:
 def _dependencies(document: MappingNode, name: str) -> list[Node]:
     node = entry(document, "dependencies")
     if not isinstance(node, SequenceNode):
-        found = "there is none" if node is None else f"line {line(node)} has {described(node)}"
+        found = "no such entry" if node is None else f"line {line(node)} has {described(node)}"
         raise InvalidCondaFile(
-            f"{name} needs a list 'dependencies' with python and a pip section; {found}",
+            f"{name} has no list 'dependencies' with python and a pip section: {found}",
             target="dependencies",
         )
     return list(entries(node))
@@ -65,7 +65,8 @@ def _package(node: Node, name: str) -> _CondaPackage:
 
 
 def _refuse_conda_packages(packages: list[_CondaPackage], name: str) -> None:
-    real = [package.written for package in packages if package.name not in _INSTALLERS | {"python"}]
+    allowed = _INSTALLERS | {"python"}
+    real = [f"{package.written} (line {package.line})" for package in packages if package.name not in allowed]
     if real:
         raise CondaPackagesNotSupported(real, name)
 
@@ -73,14 +74,16 @@ def _refuse_conda_packages(packages: list[_CondaPackage], name: str) -> None:
 def _python(packages: list[_CondaPackage], name: str) -> PythonRequest:
     asked = [package for package in packages if package.name == "python"]
     if len(asked) > 1:
-        raise InvalidCondaFile(f"{name}, line {asked[1].line}: python is listed twice; keep one")
+        raise InvalidCondaFile(f"{name}, line {asked[1].line}: python is listed twice; remove one of the two lines")
     return conda_version(asked[0].version, where=f"{name}, line {asked[0].line}") if asked else PythonRequest()
 
 
 def _pip_section(section: MappingNode, name: str) -> list[PipLine]:
     for key, _ in section.value:
         if text_of(key) != "pip":
-            raise InvalidCondaFile(f"{name}, line {line(key)}: {described(key)} is no section; only 'pip:' is")
+            raise InvalidCondaFile(
+                f"{name}, line {line(key)}: {described(key)} is not a section that this platform reads; use 'pip:'"
+            )
     node = entry(section, "pip")
     if text_of(node) is None and not isinstance(node, (SequenceNode, MappingNode)):
         return []
@@ -103,4 +106,4 @@ def _pip_line(node: Node, name: str) -> PipLine:
 
 
 def _ignored(package: _CondaPackage, name: str) -> str:
-    return f"{name} asks for {package.written}: ignored, because uv installs the packages"
+    return f"{name}, line {package.line}: {package.written} is ignored; the platform installs without {package.name}"

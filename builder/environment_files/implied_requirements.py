@@ -1,21 +1,20 @@
-"""What every model needs to be loaded by `mlflow.pyfunc`, added where its own files do not list it."""
+"""Requirements of `mlflow.pyfunc` itself, added where a model's files do not list them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from builder.environment_files.requirements import distribution_name, parsed
-from modelyard.core.domain.environment_spec import EnvironmentLock
+from builder.environment_files.requirements import distribution_name, parse_requirement
 
 _MLFLOW = ("mlflow", "mlflow-skinny")
 SETUPTOOLS_WITH_PKG_RESOURCES = "setuptools<81"
-# Up to 2.15 MLflow imports pkg_resources, of setuptools, without asking for it.
+# Up to 2.15 MLflow imports pkg_resources without a requirement on setuptools.
 _FIRST_MLFLOW_WITHOUT_PKG_RESOURCES = Version("2.16.0")
 
-# mlflow-skinny names no bounds for these two, which it cannot load a model without; they are those of the full
-# mlflow of that version: below the version in front, the requirements behind.
+# mlflow-skinny requires neither pandas nor numpy, and loads no model without them. Each pair is an MLflow version and
+# the bounds that the full mlflow has below that version.
 _BOUNDS = (
     (Version("2.3.0"), ("pandas<2", "numpy<2")),
     (Version("2.16.0"), ("pandas<3", "numpy<2")),
@@ -35,30 +34,32 @@ class ImpliedRequirement:
 
 
 def implied_requirements(requirements: Sequence[str], *, mlflow_version: str | None) -> list[ImpliedRequirement]:
-    """`mlflow_version` is the one that MLmodel names."""
+    """The requirements to add to those of the model; `mlflow_version` is MLmodel's."""
     listed = {distribution_name(line) for line in requirements}
-    needs = [] if listed.intersection(_MLFLOW) else [_mlflow(mlflow_version)]
-    mlflow = _listed_mlflow(requirements) or (_release(mlflow_version) if needs else None)
-    frames = (frame for frame in _frame_needs(mlflow) if distribution_name(frame) not in listed)
-    needs.extend(ImpliedRequirement(frame, "MLflow loads no model without it") for frame in frames)
+    implied = [] if listed.intersection(_MLFLOW) else [_mlflow(mlflow_version)]
+    mlflow = _listed_mlflow(requirements) or (_release(mlflow_version) if implied else None)
+    frames = (frame for frame in _data_frame_requirements(mlflow) if distribution_name(frame) not in listed)
+    implied.extend(ImpliedRequirement(frame, "MLflow needs the package to load a model") for frame in frames)
     if mlflow is not None and mlflow < _FIRST_MLFLOW_WITHOUT_PKG_RESOURCES and _setuptools_is_free(requirements):
-        needs.append(_setuptools(str(mlflow)))
-    return needs
+        implied.append(_setuptools(str(mlflow)))
+    return implied
 
 
-def requirements_implied_by_lock(lock: EnvironmentLock, requirements: Sequence[str]) -> list[ImpliedRequirement]:
-    """What shows only once MLflow's version is resolved."""
-    mlflow = _release(lock.versions.get("mlflow-skinny") or lock.versions.get("mlflow"))
+def requirements_implied_by_versions(
+    versions: Mapping[str, str], requirements: Sequence[str]
+) -> list[ImpliedRequirement]:
+    """The requirements to add once MLflow's version is resolved; `versions` are the resolved versions by name."""
+    mlflow = _release(versions.get("mlflow-skinny") or versions.get("mlflow"))
     if mlflow is None or mlflow >= _FIRST_MLFLOW_WITHOUT_PKG_RESOURCES:
         return []
-    setuptools = _release(lock.versions.get("setuptools"))
+    setuptools = _release(versions.get("setuptools"))
     if not _setuptools_is_free(requirements) or (setuptools is not None and setuptools < Version("81")):
         return []
     return [_setuptools(str(mlflow))]
 
 
 def _mlflow(version: str | None) -> ImpliedRequirement:
-    reason = "the model lists no mlflow, and a scoring script loads it with mlflow.pyfunc"
+    reason = "the model lists no mlflow, and the scoring script loads the model with mlflow.pyfunc"
     if version is None:
         return ImpliedRequirement("mlflow-skinny", f"{reason}; MLmodel names no version")
     if _release(version) is None:
@@ -68,7 +69,7 @@ def _mlflow(version: str | None) -> ImpliedRequirement:
     return ImpliedRequirement(f"mlflow-skinny=={version}", reason)
 
 
-def _frame_needs(mlflow: Version | None) -> tuple[str, ...]:
+def _data_frame_requirements(mlflow: Version | None) -> tuple[str, ...]:
     if mlflow is None:
         return _NO_BOUNDS
     return next((needs for below, needs in _BOUNDS if mlflow < below), _NO_BOUNDS)
@@ -76,14 +77,14 @@ def _frame_needs(mlflow: Version | None) -> tuple[str, ...]:
 
 def _setuptools(mlflow: str) -> ImpliedRequirement:
     return ImpliedRequirement(
-        SETUPTOOLS_WITH_PKG_RESOURCES, f"MLflow {mlflow} imports pkg_resources, which later ones do not have"
+        SETUPTOOLS_WITH_PKG_RESOURCES, f"MLflow {mlflow} imports pkg_resources, which later setuptools lack"
     )
 
 
 def _listed_mlflow(requirements: Sequence[str]) -> Version | None:
-    """MLflow's version where a line pins it."""
+    """The version of MLflow that a requirement pins."""
     for line in requirements:
-        requirement = parsed(line)
+        requirement = parse_requirement(line)
         if requirement is not None and distribution_name(line) in _MLFLOW:
             pinned = _pinned(requirement.specifier)
             if pinned is not None:
@@ -97,13 +98,13 @@ def _pinned(specifier: SpecifierSet) -> Version | None:
 
 
 def _setuptools_is_free(requirements: Sequence[str]) -> bool:
-    """The model leaves the version of setuptools to us."""
-    listed = [parsed(line) for line in requirements if distribution_name(line) == "setuptools"]
+    """Whether no requirement restricts the version of setuptools."""
+    listed = [parse_requirement(line) for line in requirements if distribution_name(line) == "setuptools"]
     return all(requirement is not None and not requirement.specifier for requirement in listed)
 
 
 def _release(version: str | None) -> Version | None:
-    """A version that an index can have: no development build, no local label."""
+    """The version, if an index can have it: neither a development build nor a local label."""
     try:
         parsed_version = Version(version or "")
     except InvalidVersion:

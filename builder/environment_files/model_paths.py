@@ -1,14 +1,17 @@
-"""Files that a model's environment files name: always inside the model folder, also after following links."""
+"""Paths in environment files. Every path must stay inside the model folder, also after links are followed."""
 
 from pathlib import Path
 
 from builder.errors import InvalidRequirement, PathLeavesModelFolder
 
-_LONGEST_TEXT = 1 << 20
+_MAX_BYTES = 1 << 20
 
 
 def path_in_model(model_folder: Path, base: Path, name: str, *, where: str) -> Path:
-    """The file or folder that `name`, written in a file that lies in `base`, points at."""
+    """Resolve the path `name`, written in a file of the folder `base`, to a file or folder of the model.
+
+    Raises PathLeavesModelFolder and InvalidRequirement.
+    """
     root = model_folder.resolve()
     if "\0" in name or Path(name).is_absolute():
         raise PathLeavesModelFolder(name, where)
@@ -21,10 +24,10 @@ def path_in_model(model_folder: Path, base: Path, name: str, *, where: str) -> P
 
 
 def read_text(path: Path, *, name: str) -> str:
-    """A text file of the model, in any encoding that pip reads."""
+    """Read a text file of the model, in any encoding that pip reads. Raises InvalidRequirement."""
     content = path.read_bytes()
-    if len(content) > _LONGEST_TEXT:
-        raise InvalidRequirement(f"{name} is larger than 1 MB; it cannot be a list of requirements", target=name)
+    if len(content) > _MAX_BYTES:
+        raise InvalidRequirement(f"{name} is larger than 1 MB, too large for a list of requirements", target=name)
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return content.decode(encoding)

@@ -1,4 +1,4 @@
-"""Option lines of requirements files (`-r other.txt`, `--index-url=...`), split as pip splits them."""
+"""Lines of requirements files and pip sections, joined and split into options (`-r other.txt`) as pip does."""
 
 import re
 import shlex
@@ -22,19 +22,19 @@ _WITH_VALUE = frozenset(
         "use-feature",
     }
 )
-_ALONE = frozenset({"no-index", "pre", "prefer-binary", "require-hashes"})
-_OTHER_NAMES = {"pypi-url": "index-url"}
+_FLAGS = frozenset({"no-index", "pre", "prefer-binary", "require-hashes"})
+_ALIASES = {"pypi-url": "index-url"}
 
 
 @dataclass(frozen=True, slots=True)
 class PipLine:
     text: str
     where: str
-    """What the user is pointed at: "conda.yaml, line 7"."""
+    """The place for messages: "conda.yaml, line 7"."""
 
 
 def lines_of(text: str, *, name: str) -> Iterator[PipLine]:
-    """The lines of a requirements file: comments gone, continuations joined."""
+    """The lines of a requirements file, without comments and with continuations joined."""
     joined, started = "", 0
     for number, raw in enumerate(text.splitlines(), 1):
         started = started or number
@@ -50,18 +50,18 @@ def lines_of(text: str, *, name: str) -> Iterator[PipLine]:
 
 
 def split_options(line: PipLine) -> Iterator[tuple[str, str]]:
-    """Each option of the line with its value, by long name; options without one have an empty value."""
+    """Each option of the line by its long name, with its value; the value of a flag is empty."""
     words = _words(line)
     while words:
         option, glued = _option(words.pop(0), line)
-        if option in _ALONE:
+        if option in _FLAGS:
             yield option, ""
         elif glued is not None:
             yield option, glued
         elif words:
             yield option, words.pop(0)
         else:
-            raise InvalidRequirement(f"{line.where}: {line.text!r} lacks the value of --{option}")
+            raise InvalidRequirement(f"{line.where}: {line.text!r} gives no value for --{option}")
 
 
 def _words(line: PipLine) -> list[str]:
@@ -74,12 +74,12 @@ def _words(line: PipLine) -> list[str]:
 def _option(word: str, line: PipLine) -> tuple[str, str | None]:
     found = re.match(r"^--([a-z-]+)(?:=(.*))?$", word, re.DOTALL)
     if found is not None:
-        name = _OTHER_NAMES.get(found[1], found[1])
-        if name in _WITH_VALUE | _ALONE:
+        name = _ALIASES.get(found[1], found[1])
+        if name in _WITH_VALUE | _FLAGS:
             return name, found[2]
     if word[:2] in _SHORT:
         return _SHORT[word[:2]], word[2:].removeprefix("=") or None
     raise InvalidRequirement(
-        f"{line.where}: the option {word!r} is not known; known are -r, -c, -f, --index-url, --extra-index-url, "
-        "--no-index, --pre, --no-binary, --only-binary and --trusted-host"
+        f"{line.where}: unknown option {word!r}; use -r, -c, -f, --index-url, --extra-index-url, --no-index, "
+        "--pre, --no-binary, --only-binary or --trusted-host"
     )

@@ -1,7 +1,7 @@
-"""From a model folder to the spec of its environment. Pure: reads the folder, installs nothing, asks no index.
+"""Plan the environment of a model folder. Pure: the plan reads files, installs no package and asks no index.
 
-conda.yaml counts, else python_env.yaml, else requirements.txt. What inference needs and the files forgot is added, and
-everything that was ignored, added or chosen is said in a note for the build log.
+conda.yaml counts, else python_env.yaml, else requirements.txt. Requirements of MLflow that the file lacks are added.
+Everything ignored, added or chosen is a note for the build log.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from builder.environment_files.python_version import (
     choose_python,
     exact_version,
 )
-from builder.environment_files.requirements import collect
+from builder.environment_files.requirements import collect_requirements
 from builder.errors import NoEnvironmentFile
 from modelyard.core.domain.environment_spec import EnvironmentSpec
 from modelyard.core.domain.mlmodel import MLModel
@@ -33,7 +33,7 @@ _MLMODEL = "MLmodel"
 
 @dataclass(frozen=True, slots=True)
 class AvailablePythons:
-    """What a choice that the model leaves open is made from."""
+    """The Pythons for a model that leaves the version open."""
 
     default: str = "3.11"
     minors: Sequence[str] = KNOWN_MINORS
@@ -46,8 +46,8 @@ class EnvironmentPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Declared:
-    """One environment file, read."""
+class _EnvironmentFile:
+    """The content of one environment file."""
 
     name: str
     folder: Path
@@ -57,66 +57,66 @@ class _Declared:
 
 
 def plan_environment(model_folder: Path, mlmodel: MLModel, pythons: AvailablePythons) -> EnvironmentPlan:
-    """The environment that the model's own files ask for."""
-    declared = _declared(model_folder, mlmodel)
-    return _plan(declared, model_folder, mlmodel, pythons)
+    """Plan the environment of the model's own files. Raises InvalidEnvironment."""
+    file = _read_environment_file(model_folder, mlmodel)
+    return _plan(file, model_folder, mlmodel, pythons)
 
 
 def plan_from_conda_file(text: str, model_folder: Path, mlmodel: MLModel, pythons: AvailablePythons) -> EnvironmentPlan:
-    """The environment of a registered Environment, of which `text` is the conda file."""
+    """Plan the environment of a registered Environment, whose conda file is `text`. Raises InvalidEnvironment."""
     return _plan(_conda(text, model_folder, _CONDA_FILE), model_folder, mlmodel, pythons)
 
 
-def _plan(declared: _Declared, folder: Path, mlmodel: MLModel, pythons: AvailablePythons) -> EnvironmentPlan:
-    python = _python(declared, mlmodel, pythons)
-    asked = collect(folder, declared.folder, declared.lines)
-    needs = implied_requirements(asked.lines, mlflow_version=mlmodel.mlflow_version)
+def _plan(file: _EnvironmentFile, folder: Path, mlmodel: MLModel, pythons: AvailablePythons) -> EnvironmentPlan:
+    python = _python(file, mlmodel, pythons)
+    asked = collect_requirements(folder, file.folder, file.lines)
+    implied = implied_requirements(asked.lines, mlflow_version=mlmodel.mlflow_version)
     spec = EnvironmentSpec(
         python=python.minor,
         asked_patch=python.patch,
-        requirements=(*asked.lines, *(need.requirement for need in needs)),
+        requirements=(*asked.lines, *(each.requirement for each in implied)),
         constraints=asked.constraints,
         sources=asked.sources,
         local_files=asked.local_files,
     )
     notes = (
-        f"environment of {declared.name}, Python {python.patch or python.minor}",
+        f"environment of {file.name}, Python {python.patch or python.minor}",
         python.note,
-        *declared.notes,
+        *file.notes,
     )
-    return EnvironmentPlan(spec, _said((*notes, *asked.notes, *(need.note for need in needs))))
+    return EnvironmentPlan(spec, _without_gaps((*notes, *asked.notes, *(each.note for each in implied))))
 
 
-def _declared(folder: Path, mlmodel: MLModel) -> _Declared:
+def _read_environment_file(folder: Path, mlmodel: MLModel) -> _EnvironmentFile:
     conda = mlmodel.conda_env or _CONDA_FILE
     if _present(folder, conda):
         return _conda(read_text(folder / conda, name=conda), (folder / conda).parent, conda)
     python_env = mlmodel.python_env or _PYTHON_ENV_FILE
     if _present(folder, python_env):
         parsed = parse_python_env_file(read_text(folder / python_env, name=python_env), name=python_env)
-        return _Declared(python_env, (folder / python_env).parent, parsed.python, parsed.pip_lines)
+        return _EnvironmentFile(python_env, (folder / python_env).parent, parsed.python, parsed.pip_lines)
     if _present(folder, _REQUIREMENTS_FILE):
         line = PipLine(f"-r {_REQUIREMENTS_FILE}", "the model folder")
-        return _Declared(_REQUIREMENTS_FILE, folder, PythonRequest(), (line,))
+        return _EnvironmentFile(_REQUIREMENTS_FILE, folder, PythonRequest(), (line,))
     raise NoEnvironmentFile
 
 
 def _present(folder: Path, name: str) -> bool:
-    """Whether the folder has the file; one that is a way out of the folder is refused."""
+    """Whether the folder has the file. Raises PathLeavesModelFolder."""
     if not (folder / name).exists() and not Path(name).is_absolute() and ".." not in Path(name).parts:
         return False
     return path_in_model(folder, folder, name, where=_MLMODEL).is_file()
 
 
-def _conda(text: str, folder: Path, name: str) -> _Declared:
+def _conda(text: str, folder: Path, name: str) -> _EnvironmentFile:
     parsed = parse_conda_file(text, name=name)
-    return _Declared(name, folder, parsed.python, parsed.pip_lines, parsed.notes)
+    return _EnvironmentFile(name, folder, parsed.python, parsed.pip_lines, parsed.notes)
 
 
-def _python(declared: _Declared, mlmodel: MLModel, pythons: AvailablePythons) -> ChosenPython:
+def _python(file: _EnvironmentFile, mlmodel: MLModel, pythons: AvailablePythons) -> ChosenPython:
     trained_with = exact_version(mlmodel.python_version, where=_MLMODEL) if mlmodel.python_version else None
-    return choose_python(declared.python, trained_with=trained_with, minors=pythons.minors, default=pythons.default)
+    return choose_python(file.python, trained_with=trained_with, minors=pythons.minors, default=pythons.default)
 
 
-def _said(notes: Iterable[str | None]) -> tuple[str, ...]:
+def _without_gaps(notes: Iterable[str | None]) -> tuple[str, ...]:
     return tuple(note for note in notes if note)

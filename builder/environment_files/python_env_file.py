@@ -1,4 +1,4 @@
-"""python_env.yaml: MLflow's own file for virtualenv environments."""
+"""python_env.yaml: MLflow's environment file for virtualenv."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,10 @@ class PythonEnvFile:
 
 
 def parse_python_env_file(text: str, *, name: str = "python_env.yaml") -> PythonEnvFile:
-    """Raises InvalidPythonEnvFile with the line to change. `build_dependencies` (pip, setuptools, wheel) are uv's."""
+    """Raises InvalidPythonEnvFile with the line to change.
+
+    `build_dependencies` (pip, setuptools, wheel) are ignored: the platform installs without them.
+    """
     document = compose(text, InvalidPythonEnvFile, name=name)
     python = text_of(entry(document, "python"))
     node = entry(document, "dependencies")

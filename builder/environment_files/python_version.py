@@ -1,4 +1,4 @@
-"""Which Python a model asks for, in the notations that conda, MLflow and people use."""
+"""The Python version that a model asks for, in the notations of conda, MLflow and users."""
 
 import re
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from builder.errors import UnsupportedPython
 # Model workers are written in the grammar of 3.8.
 OLDEST = (3, 8)
 KNOWN_MINORS = ("3.13", "3.12", "3.11", "3.10", "3.9", "3.8")
-"""What a range is chosen from when nothing on the machine satisfies it; newest first."""
+"""The minor versions, newest first, for a range that no Python of the machine satisfies."""
 
 _EXACT = re.compile(r"^(\d+)\.(\d+)(?:\.(\d+)\S*)?$")
 
 
 @dataclass(frozen=True, slots=True)
 class PythonRequest:
-    """One version, of which the patch is a preference; or a range to choose a minor version from."""
+    """One version, whose patch is a preference, or a range that allows several minor versions."""
 
     minor: str | None = None
     patch: str | None = None
@@ -39,7 +39,7 @@ class ChosenPython:
 
 
 def exact_version(text: str, *, where: str) -> PythonRequest:
-    """A version as MLmodel and python_env.yaml write it: "3.10.11" or "3.10"."""
+    """Parse a version of MLmodel or python_env.yaml: "3.10.11" or "3.10"."""
     found = _EXACT.match(text.strip())
     if found is None:
         raise UnsupportedPython(f"{where} asks for Python {text!r}; write a version like 3.10 or 3.10.11")
@@ -47,7 +47,7 @@ def exact_version(text: str, *, where: str) -> PythonRequest:
 
 
 def conda_version(text: str, *, where: str) -> PythonRequest:
-    """What follows the name in a conda dependency: "=3.10.11", "==3.10", ">=3.8,<3.12", " 3.10.*", "=3.8.5=h12_0"."""
+    """Parse the text after the name of a conda dependency: "=3.10.11", "==3.10", ">=3.8,<3.12", "=3.8.5=h12_0"."""
     wanted = _without_build_string(text.strip())
     if wanted.lstrip("=").strip() in {"", "*"}:
         return PythonRequest()
@@ -58,25 +58,25 @@ def conda_version(text: str, *, where: str) -> PythonRequest:
         return PythonRequest(within=SpecifierSet(_pep440(wanted)))
     except InvalidSpecifier:
         raise UnsupportedPython(
-            f"{where}: python{text!s} is not a version; write python=3.10, python=3.10.11 or python>=3.9,<3.12"
+            f"{where}: python{text!s} is not a Python version; write python=3.10, python=3.10.11 or python>=3.9,<3.12"
         ) from None
 
 
 def choose_python(
     asked: PythonRequest, *, trained_with: PythonRequest | None, minors: Sequence[str], default: str
 ) -> ChosenPython:
-    """The minor version to build with: the one named; else within the range the one the model was trained with; else
-    the newest of `minors`."""
+    """Choose the minor version: the named version, else the training version if the range allows it, else the newest
+    version of `minors` in the range. Raises UnsupportedPython."""
     if asked.minor is not None:
         return _supported(ChosenPython(asked.minor, asked.patch))
     if trained_with is not None and trained_with.minor is not None and asked.allows(trained_with.minor):
         return _supported(ChosenPython(trained_with.minor, _patch_within(trained_with, asked)))
     if asked.within is None:
-        return ChosenPython(default, None, f"the model names no Python version; using {default}, the platform's own")
+        return ChosenPython(default, None, f"the model names no Python version; using the platform's, {default}")
     for minor in (*minors, *KNOWN_MINORS):
         if asked.allows(minor):
             return _supported(ChosenPython(minor, None, f"the model asks for Python {asked.within}; using {minor}"))
-    raise UnsupportedPython(f"no supported version of Python is {asked.within}; supported are 3.8 to 3.13")
+    raise UnsupportedPython(f"no supported Python version satisfies {asked.within}; write a version from 3.8 to 3.13")
 
 
 def _exact(found: re.Match[str]) -> PythonRequest:
@@ -86,7 +86,7 @@ def _exact(found: re.Match[str]) -> PythonRequest:
 
 
 def _without_build_string(text: str) -> str:
-    """conda allows a build after the version: "3.8.5=h7579374_1", or separated by a blank."""
+    """Remove the build that conda allows after the version: "3.8.5=h7579374_1", "3.8.5 h7579374_1"."""
     version = re.sub(r"^(={0,2}\s*[\d.*]+)\s*[=\s]\s*\w+$", r"\1", text)
     return version.strip()
 
@@ -97,7 +97,7 @@ def _pep440(text: str) -> str:
 
 
 def _is_fuzzy(part: str) -> bool:
-    """conda's single "=" (and a bare version) means any version that begins so."""
+    """conda's single "=", or a version without an operator, means any version with that prefix."""
     return bool(re.match(r"^=?\s*\d", part))
 
 

@@ -1,7 +1,7 @@
-"""Lines for pip, as conda.yaml and requirements files hold them, turned into requirements that depend on no path.
+"""Turn pip lines of conda.yaml and requirements files into requirements that depend on no path of a machine.
 
-`-r` and `-c` files are read in place, index options are gathered, and a wheel or source archive of the model becomes
-`${MODELYARD_WHEELS}/<sha256>/<file name>`. What would need the machine that the model was trained on is refused.
+`-r` and `-c` files are read in place, index options are collected, and a wheel or source archive of the model becomes
+`${MODELYARD_WHEELS}/<sha256>/<file name>`. A line that needs a file of the training machine is refused.
 """
 
 import hashlib
@@ -34,16 +34,16 @@ class DeclaredRequirements:
     notes: tuple[str, ...]
 
 
-def collect(model_folder: Path, base: Path, declared: Iterable[PipLine]) -> DeclaredRequirements:
-    """Read the lines, which stand in a file of the folder `base`."""
-    reading = _Reading(model_folder)
+def collect_requirements(model_folder: Path, base: Path, declared: Iterable[PipLine]) -> DeclaredRequirements:
+    """Read the lines of a file in the folder `base`. Raises InvalidRequirement and PathLeavesModelFolder."""
+    reader = _Reader(model_folder)
     for line in declared:
-        reading.read(line, base)
-    return reading.result()
+        reader.read(line, base)
+    return reader.result()
 
 
-def parsed(line: str) -> Requirement | None:
-    """A requirement by name, or None for one by path or URL alone."""
+def parse_requirement(line: str) -> Requirement | None:
+    """Parse a requirement by name. None: the line is a path or URL without a name."""
     try:
         return Requirement(_PER_REQUIREMENT_OPTIONS.sub("", line))
     except UnreadableRequirement:
@@ -51,8 +51,8 @@ def parsed(line: str) -> Requirement | None:
 
 
 def distribution_name(line: str) -> str | None:
-    """The normalised name of what a line installs, as far as the line says it."""
-    requirement = parsed(line)
+    """The normalised name of the distribution that a line installs. None: the line does not tell the name."""
+    requirement = parse_requirement(line)
     if requirement is not None:
         return normalised(requirement.name)
     egg = re.search(r"#(?:.*&)?egg=([A-Za-z0-9._-]+)", line)
@@ -63,7 +63,7 @@ def distribution_name(line: str) -> str | None:
 
 
 @dataclass(slots=True)
-class _Reading:
+class _Reader:
     model_folder: Path
     lines: list[str] = field(default_factory=list)
     constraints: list[str] = field(default_factory=list)
@@ -114,11 +114,11 @@ class _Reading:
     def _file(self, name: str, line: PipLine, base: Path, *, constraint: bool) -> None:
         if _URL.match(name):
             raise InvalidRequirement(
-                f"{line.where} reads {name!r} from the network; put the file into the model folder"
+                f"{line.where} reads {name!r} from the network; put the file into the model folder and write its path"
             )
         path = path_in_model(self.model_folder, base, name, where=line.where)
         if path in self.open_files:
-            raise InvalidRequirement(f"{line.where} reads {name!r}, which is being read already; remove this line")
+            raise InvalidRequirement(f"{line.where} reads {name!r}, which includes this file; remove the line")
         self.open_files.append(path)
         shown = path.relative_to(self.model_folder.resolve()).as_posix()
         for inner in lines_of(read_text(path, name=shown), name=shown):
@@ -137,21 +137,21 @@ class _Reading:
 
     def _refuse_editable(self, line: PipLine) -> None:
         raise InvalidRequirement(
-            f"{line.where} asks for an editable install ({line.text!r}); build a wheel of it, put the wheel into the "
-            "model folder and name its path"
+            f"{line.where} asks for an editable install ({line.text!r}); build a wheel of the project, put the "
+            "wheel into the model folder and write its path"
         )
 
     def _ignore(self, line: PipLine) -> None:
-        self.notes.append(f"{line.where}: {line.text} is ignored; uv decides this by itself")
+        self.notes.append(f"{line.where}: {line.text} is ignored; the option has no effect on this platform")
 
     def _requirement(self, text: str, line: PipLine, base: Path) -> str:
-        requirement = parsed(text)
+        requirement = parse_requirement(text)
         if requirement is not None and requirement.url is None and not _looks_like_path(text):
             return text
         url = requirement.url if requirement is not None else None
         if _is_file_url(url or text):
             raise InvalidRequirement(
-                f"{line.where}: {text!r} is a file of the machine that the model was trained on; "
+                f"{line.where}: {text!r} is a file of the machine on which the model was trained; "
                 f"write {_pin_instead(requirement, url or text)} instead"
             )
         if url is not None or _URL.match(text):
@@ -161,12 +161,12 @@ class _Reading:
     def _local_requirement(self, text: str, line: PipLine, base: Path) -> str:
         found = _EXTRAS_OR_MARKER.match(text)
         if found is None or not _looks_like_path(text):
-            raise InvalidRequirement(f"{line.where}: {text!r} is not a requirement that pip reads; write name==version")
+            raise InvalidRequirement(f"{line.where}: {text!r} is not a valid requirement; write name==version")
         path = path_in_model(self.model_folder, base, found["path"].strip(), where=line.where)
         if not path.is_file() or not path.name.endswith(_ARCHIVES):
             raise InvalidRequirement(
-                f"{line.where}: {found['path']!r} is neither a wheel nor a source archive; build a wheel of it, put "
-                "the wheel into the model folder and name its path"
+                f"{line.where}: {found['path']!r} is neither a wheel nor a source archive; build a wheel of the "
+                "project, put the wheel into the model folder and write its path"
             )
         return self._local_file(path).requirement + found["rest"]
 

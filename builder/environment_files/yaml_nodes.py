@@ -9,7 +9,7 @@ from modelyard.core.errors import InvalidEnvironment
 
 
 def compose(text: str, refuse: type[InvalidEnvironment], *, name: str) -> MappingNode:
-    """The document's top mapping."""
+    """Parse the document and return its top mapping; raise `refuse` for any other text."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:

@@ -1,1 +1,1 @@
-"""Resolving, installing and checking: the programs that make an environment, and how they are told."""
+"""Installers: resolve an environment spec to an exact lock, and install a lock into a folder."""

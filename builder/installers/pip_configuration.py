@@ -1,6 +1,6 @@
-"""pip's own configuration (pip.conf and PIP_* variables), read as pip reads it and said in uv's terms.
+"""Read pip's own configuration (pip.conf and PIP_* variables) in pip's order of precedence.
 
-Users have told pip where their packages come from; they should not have to tell the platform again.
+A user who has told pip where packages come from need not tell the platform again.
 Source: pip's configuration documentation and pip/_internal/configuration.py.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from modelyard.core.domain.environment_spec import PackageSources
 
-# Later sections win over earlier ones, and variables over both.
+# Later sections win over earlier ones, and variables win over both.
 _SECTIONS = ("global", "install")
 _NOT_OPTIONS = frozenset({"PIP_CONFIG_FILE", "PIP_VERSION", "PIP_HELP"})
 _TRUE = frozenset({"1", "y", "yes", "true", "t", "on"})
@@ -22,13 +22,20 @@ _TRUE = frozenset({"1", "y", "yes", "true", "t", "on"})
 class PipConfiguration:
     sources: PackageSources = field(default_factory=PackageSources)
     constraint_files: tuple[str, ...] = ()
-    variables: Mapping[str, str] = field(default_factory=dict)
-    """What uv is told through its environment: certificates, time limits, proxies."""
+    certificates: str | None = None
+    """A file of CA certificates, or a folder of such files."""
+    client_certificate: str | None = None
+    timeout_seconds: str | None = None
+    """Whole seconds."""
+    retries: str | None = None
+    proxy: str | None = None
+    uses_keyring: bool = False
     notes: tuple[str, ...] = ()
+    """Configuration files that cannot be read, with the reason."""
 
 
 def read_pip_configuration(environ: Mapping[str, str], *, home: Path, prefix: Path) -> PipConfiguration:
-    """`prefix` is that of the platform's own Python, whose site-wide pip.conf counts too."""
+    """`prefix` is the prefix of the platform's Python, which may have a pip.conf too."""
     files, notes = _files(environ, home, prefix), list[str]()
     options: dict[str, str] = {}
     sections = [_sections(file, notes) for file in files]
@@ -36,20 +43,30 @@ def read_pip_configuration(environ: Mapping[str, str], *, home: Path, prefix: Pa
         for read in sections:
             options.update(read.get(name, {}))
     options.update(_from_variables(environ))
-    return PipConfiguration(_sources(options), _words(options, "constraint"), _variables(options), tuple(notes))
+    return PipConfiguration(
+        sources=_sources(options),
+        constraint_files=_words(options, "constraint"),
+        certificates=options.get("cert"),
+        client_certificate=options.get("client-cert"),
+        timeout_seconds=options.get("default-timeout", "").partition(".")[0] or None,
+        retries=options.get("retries"),
+        proxy=options.get("proxy"),
+        uses_keyring=options.get("keyring-provider") in {"subprocess", "import"},
+        notes=tuple(notes),
+    )
 
 
 def _files(environ: Mapping[str, str], home: Path, prefix: Path) -> list[Path]:
-    """Lowest priority first."""
+    """The configuration files that exist, lowest precedence first."""
     named = environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return []
     shared = environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
     own = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-    everybody = [Path(folder) / "pip" / "pip.conf" for folder in reversed(shared.split(":"))]
+    site = [Path(folder) / "pip" / "pip.conf" for folder in reversed(shared.split(":"))]
     user = [] if named and Path(named).exists() else [home / ".pip" / "pip.conf", own / "pip" / "pip.conf"]
-    mine = [Path(named)] if named else []
-    return [file for file in (*everybody, Path("/etc/pip.conf"), *user, prefix / "pip.conf", *mine) if file.is_file()]
+    explicit = [Path(named)] if named else []
+    return [file for file in (*site, Path("/etc/pip.conf"), *user, prefix / "pip.conf", *explicit) if file.is_file()]
 
 
 def _sections(file: Path, notes: list[str]) -> dict[str, dict[str, str]]:
@@ -57,7 +74,7 @@ def _sections(file: Path, notes: list[str]) -> dict[str, dict[str, str]]:
     try:
         parser.read(file, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError, OSError) as error:
-        notes.append(f"{file} is left out: {' '.join(str(error).split())}")
+        notes.append(f"{file} is ignored: {' '.join(str(error).split())}")
         return {}
     return {name: {_option(key): value for key, value in parser.items(name)} for name in parser.sections()}
 
@@ -84,20 +101,6 @@ def _sources(options: Mapping[str, str]) -> PackageSources:
         no_binary=tuple(options.get("no-binary", "").replace(",", " ").split()),
         only_binary=tuple(options.get("only-binary", "").replace(",", " ").split()),
     )
-
-
-def _variables(options: Mapping[str, str]) -> dict[str, str]:
-    certificates = options.get("cert")
-    certificate_variable = "SSL_CERT_DIR" if certificates and Path(certificates).is_dir() else "SSL_CERT_FILE"
-    said = {
-        certificate_variable: certificates,
-        "SSL_CLIENT_CERT": options.get("client-cert"),
-        "UV_HTTP_TIMEOUT": options.get("default-timeout", "").partition(".")[0],
-        "UV_HTTP_RETRIES": options.get("retries"),
-        "ALL_PROXY": options.get("proxy"),
-        "UV_KEYRING_PROVIDER": "subprocess" if options.get("keyring-provider") in {"subprocess", "import"} else None,
-    }
-    return {name: value for name, value in said.items() if value}
 
 
 def _words(options: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""Pythons for models: found on the machine, fetched by uv, and readable by the user that workers run as."""
+"""Pythons for model environments: found on the machine or fetched, and readable by the user of model workers."""

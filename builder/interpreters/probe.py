@@ -1,4 +1,4 @@
-"""What an executable that calls itself Python really is: asked by running it, as a pyenv shim may just refuse."""
+"""Probe an executable by running it: a file named python may be a shim that starts no interpreter."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-_QUESTION = """
+_SCRIPT = """
 import json, os, sys, sysconfig
 print(json.dumps({
     "version": "%d.%d.%d" % sys.version_info[:3],
@@ -17,13 +17,13 @@ print(json.dumps({
     "prefix": os.path.realpath(sys.base_prefix),
 }))
 """
-_PATIENCE_SECONDS = 20
+_TIMEOUT_SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
     executable: Path
-    """Absolute and real: no link, no shim, no virtual environment."""
+    """Absolute, and resolved through links, shims and virtual environments."""
     version: str
     """Full version, "3.10.13"."""
     prefix: Path
@@ -38,15 +38,15 @@ class Interpreter:
 
 
 def probe(executable: Path, *, user: int | None = None) -> Interpreter | None:
-    """The interpreter behind `executable`, asked as `user`; None when it is no CPython that runs."""
+    """Run `executable` as the user id `user` and return its interpreter. None: not a released CPython that runs."""
     try:
         answer = subprocess.run(
-            [executable, "-I", "-c", _QUESTION],
+            [executable, "-I", "-c", _SCRIPT],
             env={"PATH": os.defpath, "HOME": str(Path.home()), "LANG": "C.UTF-8"},
             cwd="/",
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=_PATIENCE_SECONDS,
+            timeout=_TIMEOUT_SECONDS,
             check=True,
             user=user,
             group=user,
@@ -64,7 +64,7 @@ def _interpreter(answer: dict[str, str]) -> Interpreter | None:
 
 
 class ProbeCache:
-    """Remembers answers for as long as the file does not change."""
+    """Keeps the result of each probe until the file changes."""
 
     def __init__(self) -> None:
         self._answers: dict[tuple[Path, int], Interpreter | None] = {}

@@ -1,13 +1,11 @@
-"""A copy of an interpreter where workers can reach it, made once per interpreter.
+"""Copy an interpreter to a folder that model workers can reach, once per interpreter.
 
-Needed when the platform runs as root and the interpreter lies in root's home. Files are linked where that changes
-nothing about the original, and copied otherwise. CPython finds its prefix from where its executable lies; that the
-copy does so too is checked by running it as the user that workers run as.
+A copy is needed when the platform runs as root and the interpreter lies in root's home. Files are hard links where a
+link leaves the original unchanged. CPython derives its prefix from the place of its executable; a probe as the user
+of model workers checks that the copy does so too.
 """
 
-import contextlib
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from builder.errors import NoInterpreter
@@ -21,13 +19,15 @@ _NOT_NEEDED = frozenset({"test", "idlelib", "turtledemo", "__pycache__", "site-p
 
 
 def reachable_interpreter(interpreter: Interpreter, *, user: int | None, copies: Path) -> Interpreter:
-    """The interpreter itself when `user` can run it, else its copy below `copies`."""
+    """Return the interpreter if the user id `user` can run it, else its copy below `copies`. Raises NoInterpreter."""
     if user is None or _can_run(interpreter, user):
         return interpreter
     if interpreter.prefix in {Path("/"), Path("/usr"), Path("/usr/local")}:
         raise NoInterpreter(f"user {user} cannot run {interpreter.executable}; make it readable for everybody")
     target = copies / f"{interpreter.version}-{_identity(interpreter)}"
-    with _only_one(copies):
+    copies.mkdir(parents=True, exist_ok=True)
+    copies.chmod(0o755)
+    with locked_file(copies / ".lock"):
         _copy(interpreter, target)
     return _checked(interpreter, target, user)
 
@@ -47,18 +47,10 @@ def _checked(interpreter: Interpreter, target: Path, user: int) -> Interpreter:
     copy = probe(executable, user=user)
     if copy is None or copy.prefix != target.resolve() or copy.version != interpreter.version:
         raise NoInterpreter(
-            f"{interpreter.executable} lies where user {user} cannot reach it, and a copy of it does not run; "
+            f"user {user} cannot reach {interpreter.executable}, and a copy of the interpreter does not run; "
             f"install Python {interpreter.minor} outside of {Path.home()}"
         )
     return copy
-
-
-@contextlib.contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o755)
-    with locked_file(folder / ".lock"):
-        yield
 
 
 def _copy(interpreter: Interpreter, target: Path) -> None:
@@ -75,7 +67,11 @@ def _skipped(_: str, names: list[str]) -> list[str]:
 
 
 def point_at_own_library(executable: Path, *, original_prefix: Path) -> None:
-    """Change a copy, which must not be a link to the original. Without a library folder of its own nothing changes."""
+    """Make a copied executable find the libpython of its own copy.
+
+    A CPython with a shared library has the absolute folder of the library in its ELF file. The folder is replaced, in
+    place, by a folder relative to the executable. An executable without such a folder stays unchanged.
+    """
     content = executable.read_bytes()
     absolute = b"\0" + str(original_prefix / "lib").encode() + b"\0"
     if content.startswith(_ELF) and absolute in content and len(_RELATIVE) + 2 <= len(absolute):

@@ -1,4 +1,4 @@
-"""Where Pythons lie on a machine: pyenv, uv, PATH, and the one that the platform itself runs on."""
+"""The places that have Pythons on a machine: pyenv, uv, PATH, and the platform's own interpreter."""
 
 import re
 import sys
@@ -16,13 +16,13 @@ class SearchPlaces:
     uv_installs: tuple[Path, ...]
     path_folders: tuple[Path, ...]
     own: Path
-    """The interpreter of the platform."""
+    """The platform's interpreter."""
     remedy: str | None = None
-    """Where Pythons are not fetched when one is missing, as in a container's image: how to add one."""
+    """How to add a Python to a container image, where none can be fetched. None: missing Pythons are fetched."""
 
     @classmethod
     def of(cls, environ: Mapping[str, str], *, home: Path, fetched: Path) -> "SearchPlaces":
-        """The places that this account's variables name; `fetched` is where we let uv install to."""
+        """The places that the account's variables name. `fetched` is the folder of fetched interpreters."""
         share = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
         uv_installs = Path(environ.get("UV_PYTHON_INSTALL_DIR") or share / "uv" / "python")
         folders = [*environ.get("PATH", "").split(":"), *_USUAL_FOLDERS]
@@ -35,7 +35,7 @@ class SearchPlaces:
         )
 
     def candidates(self) -> Iterator[Path]:
-        """Executables that may be Pythons, each file once."""
+        """Yield the executables that may be Pythons, each file once."""
         seen: set[Path] = set()
         for candidate in self._all():
             if candidate not in seen:
@@ -56,6 +56,6 @@ def _pythons_in(folder: Path) -> Iterator[Path]:
         names = sorted(entry.name for entry in folder.iterdir() if _NAME.match(entry.name))
     except OSError:
         return
-    # A shim starts whichever version is selected, or prints that it cannot; the versions themselves were listed.
+    # A shim starts the selected version or fails. pyenv's versions have been yielded already.
     if folder.name != "shims":
         yield from (folder / name for name in names)

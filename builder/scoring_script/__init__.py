@@ -1,1 +1,1 @@
-"""The no-code scoring script: written for one model, readable, and the user's to take and change."""
+"""The generated scoring script of a deployment without code: readable, and free for the user to save and change."""

@@ -1,7 +1,7 @@
-"""Generates a deployment's `score.py` for its model's flavor and signature.
+"""Generate a deployment's `score.py` for its model's flavor and signature.
 
-The gateway has enforced the signature before a worker hears of a request, so the script calls the function that the
-loaded model itself would call after enforcing. Where that is not the same thing it calls `predict`.
+The gateway enforces the signature before a worker gets a request. The script therefore calls the function that the
+loaded model's `predict` calls after enforcing, and calls `predict` where `predict` does more.
 """
 
 import json
@@ -12,8 +12,8 @@ from string import Template
 from builder.scoring_script.signature_text import describe_inputs, describe_params, input_kind
 from modelyard.core.domain.mlmodel import MLModel
 
-# Flavors whose pyfunc `predict` does nothing but enforce the signature and call the loaded implementation, in every
-# MLflow from 1.x on. The others (language models, agents) set up contexts and retries around the call.
+# Flavors whose pyfunc `predict` only enforces the signature and calls the loaded implementation, in every MLflow from
+# 1.x on. Other flavors (language models, agents) set up contexts and retries around the call.
 _ONLY_ENFORCE = frozenset(
     {
         "sklearn",
@@ -36,15 +36,15 @@ _ONLY_ENFORCE = frozenset(
 _CUSTOM_LOADER = "mlflow.pyfunc.model"
 
 _FIND_PREDICT = '''def inner_predict(loaded):
-    """The function that loaded.predict() calls once it has enforced the signature; None if this MLflow has no such."""
+    """The function that loaded.predict() calls after enforcing the signature, or None in an MLflow without one."""
     if "openai" in sys.modules:
-        # MLflow 2 asks OpenAI again around it, when it is busy.
+        # MLflow 2 retries calls to OpenAI in predict().
         return None
     return getattr(getattr(loaded, "_model_impl", None), PREDICT_FUNCTION, None)
 
 
 def accepts_params(function):
-    """Models of MLflow before 2.6 know no params."""
+    """Models of MLflow before 2.6 take no params."""
     try:
         found = inspect.signature(function).parameters.get("params")
     except (TypeError, ValueError):
@@ -100,7 +100,7 @@ def generate_scoring_script(subject: ScriptSubject) -> str:
 
 
 def calls_inner_predict(model: MLModel) -> bool:
-    """Whether what `predict` adds to enforcing is nothing, for this model."""
+    """Whether the model's `predict` does no more than enforce the signature and call the inner function."""
     if model.type_hints:
         return False
     is_own_loader = not model.loader_module.startswith("mlflow.")
@@ -114,7 +114,7 @@ def _constants(subject: ScriptSubject, direct: bool) -> str:
     ]
     if direct:
         lines += [
-            "# What the model was logged to be called by (pyfunc_predict_fn).",
+            "# The predict function that the model was logged with (pyfunc_predict_fn).",
             f"PREDICT_FUNCTION = {_quoted(subject.mlmodel.predict_fn)}",
         ]
     return "\n".join(lines) + "\n"
@@ -124,9 +124,9 @@ def _description(subject: ScriptSubject, direct: bool) -> str:
     model = subject.mlmodel
     logged_with = f", logged with MLflow {model.mlflow_version}" if model.mlflow_version else ""
     how = (
-        f"When run() is called the signature has been enforced: it goes straight to the model's {model.predict_fn}()."
+        f"Modelyard enforces the signature before run(), which calls the model's {model.predict_fn}() directly."
         if direct
-        else "run() goes through the model's predict(), which does more for it than to enforce a signature."
+        else "run() calls the model's predict(), which does more for this model than enforce a signature."
     )
     lines = [f"Flavor {model.flavor}, loaded by {model.loader_module}{logged_with}.", how]
     lines += _listed("Inputs", describe_inputs(model.signature))
@@ -144,5 +144,5 @@ def _quoted(text: str) -> str:
 
 
 def _in_docstring(text: str) -> str:
-    """Names are the user's: none ends the docstring or starts an escape."""
+    """Escape text of the user, which must neither end the docstring nor start an escape."""
     return text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')

@@ -1,4 +1,4 @@
-"""A model's signature as a person reads it, for the comment at the top of the script."""
+"""A model's signature in readable text, for the docstring of the script."""
 
 import json
 from collections.abc import Iterator
@@ -6,11 +6,11 @@ from typing import Any
 
 from modelyard.core.domain.mlmodel import RawSignature
 
-_MOST_LINES = 60
+_MAX_LINES = 60
 
 
 def describe_inputs(signature: RawSignature | None) -> list[str]:
-    """One line per input; none without a signature, or with one that is not understood here."""
+    """One line per input; no lines without a signature or with an unreadable signature."""
     return _described(signature.inputs) if signature and signature.inputs else []
 
 
@@ -19,10 +19,10 @@ def describe_params(signature: RawSignature | None) -> list[str]:
 
 
 def input_kind(signature: RawSignature | None) -> str:
-    """What run() receives."""
+    """The kind of value that run() receives."""
     entries = _entries(signature.inputs) if signature and signature.inputs else []
     if not entries:
-        return "what the request had, because the model has no signature"
+        return "the value of the request, because the model has no signature"
     if entries[0].get("type") != "tensor":
         return "a pandas DataFrame with the signature's columns"
     return "a numpy array" if entries[0].get("name") is None else "a dict of numpy arrays"
@@ -30,8 +30,8 @@ def input_kind(signature: RawSignature | None) -> str:
 
 def _described(text: str) -> list[str]:
     lines = list(_lines(_entries(text)))
-    surplus = len(lines) - _MOST_LINES
-    return [*lines[:_MOST_LINES], f"... and {surplus} more"] if surplus > 0 else lines
+    surplus = len(lines) - _MAX_LINES
+    return [*lines[:_MAX_LINES], f"... and {surplus} more"] if surplus > 0 else lines
 
 
 def _entries(text: str) -> list[dict[str, Any]]:

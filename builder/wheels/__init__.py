@@ -1,1 +1,1 @@
-"""The packages of an environment as wheels in the object store, to make it again from on any machine."""
+"""The packages of an environment as wheels in the object store, from which any machine restores the environment."""

@@ -1,6 +1,6 @@
-"""Wheels with the same bytes whoever packs them: sorted, without times, not compressed.
+"""Write reproducible wheels: entries are sorted, and have neither times nor compression.
 
-Compressing would take three times as long as all the rest, while a model waits to be deployed (docs/environments.md).
+Compression would take three times as long as the rest of the packing, during a deployment (docs/environments.md).
 """
 
 import base64
@@ -22,13 +22,13 @@ RecordLine = tuple[str, str, int]
 
 
 def content_hash(distribution: Distribution) -> str:
-    """The hash of the RECORD that its wheel has: known without reading what RECORD knows already."""
+    """The hash of the RECORD of the distribution's wheel. Reads only the files that the installed RECORD lacks."""
     lines = [(content.path, *(content.recorded or _described(content))) for content in _sorted(distribution)]
     return hashlib.sha256(_record(distribution, lines)).hexdigest()
 
 
 def write_wheel(distribution: Distribution, target: Path) -> str:
-    """Returns the hash of its content, as it really is."""
+    """Write the wheel and return the hash of its RECORD, of the bytes written."""
     with zipfile.ZipFile(target, "w") as archive:
         lines = [_add(archive, content) for content in _sorted(distribution)]
         record = _record(distribution, lines)
@@ -37,7 +37,7 @@ def write_wheel(distribution: Distribution, target: Path) -> str:
 
 
 def _sorted(distribution: Distribution) -> Sequence[Content]:
-    """The .dist-info folder last, as wheels should have it."""
+    """The .dist-info folder comes last, as the wheel format recommends."""
     information = f"{distribution.information}/"
     return sorted(distribution.contents, key=lambda content: (content.path.startswith(information), content.path))
 
@@ -45,7 +45,7 @@ def _sorted(distribution: Distribution) -> Sequence[Content]:
 def _add(archive: zipfile.ZipFile, content: Content) -> RecordLine:
     status = content.file.stat()
     entry = _entry(content.path, _PROGRAM if status.st_mode & stat.S_IXUSR else _FILE)
-    entry.file_size = status.st_size  # from which zipfile knows whether it needs the format for large files
+    entry.file_size = status.st_size  # zipfile chooses the format for large files by this size
     digest, size = hashlib.sha256(), 0
     with archive.open(entry, "w") as packed:
         for chunk in _chunks(content):

@@ -1,7 +1,7 @@
-"""What an environment's installed distributions consist of, as the wheels that they were: uv keeps no .whl files.
+"""Read installed distributions back as the content of wheels: uv keeps no .whl files.
 
-RECORD says what belongs to a distribution. Scripts that are made of its entry points are left out, as installing makes
-them anew; other scripts, headers and data lie outside of site-packages and go back below `<name>-<version>.data/`.
+RECORD lists the files of a distribution. Scripts of entry points are left out: an installer generates them again.
+Other scripts, headers and data lie outside of site-packages and go below `<name>-<version>.data/` in the wheel.
 """
 
 import csv
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PathDistribution
 from pathlib import Path, PurePosixPath
 
-# What installers write beside what the wheel had.
+# Files that an installer adds to those of the wheel.
 _INSTALLERS_OWN = frozenset(
     {
         "RECORD",
@@ -35,12 +35,12 @@ class Content:
     """A file of a wheel."""
 
     path: str
-    """In the wheel."""
+    """The path in the wheel."""
     file: Path
     recorded: tuple[str, int] | None = None
-    """The hash as RECORD has it, and the size. None where the file is not as RECORD says, or RECORD says nothing."""
+    """Hash and size of RECORD. None: RECORD has no hash, or the file's size differs from RECORD."""
     text: bytes | None = None
-    """What is in it, where that is not what lies in the file."""
+    """The content in the wheel, where it differs from the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ class Distribution:
     name: str
     version: str
     information: str
-    """The .dist-info folder's name."""
+    """The name of the .dist-info folder."""
     contents: tuple[Content, ...]
 
     @property
     def wheel_name(self) -> str:
-        """For every machine, as far as installers look: what it really runs on, the environment's platform says."""
+        """Tagged for every platform. The platform of the environment is checked on restore instead."""
         return f"{re.sub(r'[-_.]+', '_', self.name)}-{self.version.replace('-', '_')}-py3-none-any.whl"
 
 
@@ -89,7 +89,7 @@ class _Reader:
                     yield from self._content(place, digest, size)
 
     def _place(self, written: str) -> PurePosixPath | None:
-        """Below the environment. None: outside, where nothing is an environment's."""
+        """The path below the environment. None: the file lies outside the environment."""
         path = os.path.normpath(self._site / written)
         relative = os.path.relpath(path, self._environment)
         return None if relative.startswith("..") else PurePosixPath(re.sub("^lib64/", "lib/", relative))
@@ -102,7 +102,7 @@ class _Reader:
     def _content(self, place: PurePosixPath, digest: str, size: str) -> Iterator[Content]:
         file = self._environment / place
         if not file.is_file():
-            return  # Somebody removed it; whoever runs in this environment does without it too.
+            return  # removed after the installation; the restored environment lacks the file too
         if place.parts[0] == "bin":
             text = _for_any_interpreter(file, self._environment)
             if text is not None:
@@ -127,7 +127,7 @@ class _Reader:
 
 
 def _for_any_interpreter(script: Path, environment: Path) -> bytes | None:
-    """A script that names this environment's interpreter, with `#!python` in its place. None: it names none."""
+    """A script with `#!python` in place of this environment's interpreter. None: the file names no such interpreter."""
     with script.open("rb") as file:
         if file.read(2) != b"#!":
             return None
@@ -140,21 +140,21 @@ def _for_any_interpreter(script: Path, environment: Path) -> bytes | None:
 
 
 def _with_unrecorded(found: list[Distribution], site: Path) -> list[Distribution]:
-    """With what lies in site-packages though no RECORD has it: some wheels' own RECORD is not complete.
+    """Add the files of site-packages that no RECORD lists: the RECORD of some wheels is incomplete.
 
-    It goes to a wheel that has the nearest folder above it. Any wheel would do, as they are installed together.
+    A file goes to the wheel that has the nearest folder above the file. Any wheel would do: all are installed together.
     """
     owners = _owners_of_folders(found)
-    forgotten: dict[str, list[Content]] = {}
+    unrecorded: dict[str, list[Content]] = {}
     for path in _unrecorded(found, site):
         above = PurePosixPath(path).parents
         owner = next((owners[folder] for folder in above if folder in owners), found[0].information)
-        forgotten.setdefault(owner, []).append(Content(path, site / path))
-    return [replace(each, contents=(*each.contents, *forgotten.get(each.information, ()))) for each in found]
+        unrecorded.setdefault(owner, []).append(Content(path, site / path))
+    return [replace(each, contents=(*each.contents, *unrecorded.get(each.information, ()))) for each in found]
 
 
 def _owners_of_folders(found: Iterable[Distribution]) -> dict[PurePosixPath, str]:
-    """The first distribution that has something below the folder."""
+    """The first distribution with a file below each folder."""
     owners: dict[PurePosixPath, str] = {}
     for each in found:
         for content in each.contents:

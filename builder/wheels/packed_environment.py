@@ -1,4 +1,4 @@
-"""The document that says what an environment is made of again: `environments/<lock hash>.json`."""
+"""The document of a packed environment, `environments/<lock hash>.json`: its lock and the keys of its wheels."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ _FORMAT = 1
 @dataclass(frozen=True, slots=True)
 class PackedWheel:
     key: str
-    """`wheels/<hash of its content>/<sha256>/<file>`: found by its content, and checked by its hash."""
+    """`wheels/<content hash>/<sha256>/<file name>`: found by content, and checked by hash."""
     size: int
 
     @property

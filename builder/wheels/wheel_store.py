@@ -1,18 +1,19 @@
-"""Puts the packages of an environment into the object store, and brings them from there.
+"""Store the packages of environments in the object store as wheels, and fetch them.
 
-A wheel's key has the hash of what is in it, which RECORD tells without packing: one that is there is not packed again.
-The environment's document is written last, so where it is, all wheels are.
+A wheel's key has the hash of its content, which RECORD tells before packing: a stored wheel is not packed again.
+The environment's document is written after its wheels, so a document implies its wheels.
 """
 
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 
+from builder.build_run import BuildLog
 from builder.wheels.archive import content_hash, write_wheel
 from builder.wheels.installed import Distribution, installed_distributions
 from builder.wheels.packed_environment import PackedEnvironment, PackedWheel, document_key, wheels_prefix
@@ -21,16 +22,14 @@ from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.model_files import ContentMismatch
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
 
-_PACKED_AT_A_TIME = 2
-_FETCHED_AT_A_TIME = 4
-_LOOKED_FOR_AT_A_TIME = 16
+_PACKING_THREADS = 2
+_FETCHING_THREADS = 4
+_LOOKUP_THREADS = 16
 _CHUNK = 1 << 20
-
-Say = Callable[[str], None]
 
 
 class PackingInterrupted(Exception):
-    """The environment is no longer wanted."""
+    """The build of the environment failed while its packages were being packed."""
 
 
 class WheelStore:
@@ -44,33 +43,36 @@ class WheelStore:
         return PackedEnvironment.from_json(b"".join(self._store.get(document_key(lock_hash))))
 
     def has(self, lock_hash: str) -> bool:
-        """Whether the environment can be made from what is in the store."""
+        """Whether the store has the environment's document and all its wheels."""
         try:
             packed = self.read(lock_hash)
         except ObjectMissing:
             return False
-        with ThreadPoolExecutor(_LOOKED_FOR_AT_A_TIME) as pool:
+        with ThreadPoolExecutor(_LOOKUP_THREADS) as pool:
             return all(pool.map(self._store.exists, [wheel.key for wheel in packed.wheels]))
 
     @contextmanager
-    def packing(self, built: BuiltEnvironment, say: Say) -> Iterator[None]:
-        """Pack during the block. When it ends well, the environment can be made from the store from then on."""
+    def packing(self, built: BuiltEnvironment, log: BuildLog) -> Iterator[None]:
+        """Pack the installed packages while the block runs.
+
+        When the block ends well, other machines can restore the environment; when the block raises, they cannot.
+        """
         distributions = installed_distributions(built.folder)
         stopped = Event()
-        with work_folder(self._work) as folder, ThreadPoolExecutor(_PACKED_AT_A_TIME) as pool:
-            packed = [pool.submit(self._packed, each, folder, stopped) for each in distributions]
+        with work_folder(self._work) as folder, ThreadPoolExecutor(_PACKING_THREADS) as pool:
+            packing = [pool.submit(self._pack, each, folder, stopped) for each in distributions]
             try:
                 yield
-                wheels = tuple(each.result() for each in packed)
+                wheels = tuple(each.result() for each in packing)
             except BaseException:
                 stopped.set()
                 raise
         document = PackedEnvironment(built.lock, wheels)
         self._store.put(document_key(built.lock.digest), [document.to_json()])
-        say(f"{len(wheels)} packages, {document.size >> 20} MB, are in the object store for other machines")
+        log.line(f"{len(wheels)} packages, {document.size >> 20} MB, are in the object store for other machines")
 
     def fetch(self, wheel: PackedWheel) -> Path:
-        """The wheel on this machine, checked. Raises ContentMismatch and ObjectMissing."""
+        """Return the wheel's file on this machine, checked by hash. Raises ContentMismatch and ObjectMissing."""
         target = self._fetched / wheel.sha256 / wheel.file_name
         if target.exists():
             return target
@@ -79,14 +81,14 @@ class WheelStore:
             unfinished = folder / wheel.file_name
             if self._download(wheel, unfinished) != wheel.sha256:
                 raise ContentMismatch(
-                    f"the package {wheel.key} in the object store is damaged: delete it there and update the "
-                    "deployment, which has its environment packed again"
+                    f"the package {wheel.key} in the object store is damaged: delete the object and update the "
+                    "deployment, which packs its environment again"
                 )
             os.replace(unfinished, target)
         return target
 
     def fetch_all(self, packed: PackedEnvironment) -> list[Path]:
-        with ThreadPoolExecutor(_FETCHED_AT_A_TIME) as pool:
+        with ThreadPoolExecutor(_FETCHING_THREADS) as pool:
             return list(pool.map(self.fetch, packed.wheels))
 
     def _download(self, wheel: PackedWheel, target: Path) -> str:
@@ -97,13 +99,13 @@ class WheelStore:
                 file.write(chunk)
         return digest.hexdigest()
 
-    def _packed(self, distribution: Distribution, folder: Path, stopped: Event) -> PackedWheel:
+    def _pack(self, distribution: Distribution, folder: Path, stopped: Event) -> PackedWheel:
         if stopped.is_set():
             raise PackingInterrupted
-        there = self._there(content_hash(distribution), distribution.wheel_name)
-        return there or self._put(distribution, folder)
+        stored = self._stored(content_hash(distribution), distribution.wheel_name)
+        return stored or self._put(distribution, folder)
 
-    def _there(self, content: str, name: str) -> PackedWheel | None:
+    def _stored(self, content: str, name: str) -> PackedWheel | None:
         for key in self._store.list(wheels_prefix(content)):
             if key.endswith(f"/{name}"):
                 return PackedWheel(key, self._store.size(key))

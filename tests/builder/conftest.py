@@ -2,17 +2,20 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from builder.environment_build import BuildOrder, Packing, build_environment
-from builder.supervised_process import cancellation_token
-from builder.toolchain import BuildToolchain, open_toolchain
+from builder.build_run import BuildLog, BuildRun, cancellation_token
+from builder.composition import open_toolchain
+from builder.environment_build import BuildOrder, build_environment
+from builder.installers.port import index_versions
+from builder.installers.uv import UvInstaller
+from builder.toolchain import BuildToolchain
 from modelyard.core.data_dir import DataDir
-from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
+from modelyard.core.domain.environment_spec import EnvironmentLock, EnvironmentSpec, PackageSources
 from modelyard.core.environments.folder import BuiltEnvironment
 from tests.builder.packages import PackageIndex, served
 
@@ -39,20 +42,37 @@ utc_time_created: '2023-11-20 10:00:00.000000'
 
 @dataclass
 class Recorder:
-    """The progress of a build, kept."""
+    """The steps and log lines of a build."""
 
     steps: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
-    def step(self, name: str) -> None:
-        self.steps.append(name)
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
+    def build_log(self) -> BuildLog:
+        return BuildLog(self.lines.append, self.steps.append)
 
     @property
     def log(self) -> str:
         return "\n".join(self.lines)
+
+
+Packing = Callable[[BuiltEnvironment, BuildLog], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class DiskRegistry:
+    """An environment registry without a database: a complete environment on disk counts as published."""
+
+    toolchain: BuildToolchain
+    log: BuildLog
+    pack: Packing = lambda built, log: nullcontext()
+
+    def adopt(self, lock: EnvironmentLock) -> BuiltEnvironment | None:
+        return self.toolchain.environments.find(lock.digest)
+
+    def packing(self, built: BuiltEnvironment) -> AbstractContextManager[None]:
+        return self.pack(built, self.log)
+
+    def publish(self, built: BuiltEnvironment) -> None: ...
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +90,9 @@ def isolated_toolchain(
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
     environ["PIP_CONFIG_FILE"] = os.devnull
     isolated = open_toolchain(own, environ=environ, home=Path.home(), worker_user=WORKER_USER)
-    return replace(isolated, interpreters=toolchain.interpreters)
+    assert isinstance(isolated.installer, UvInstaller)
+    installer = replace(isolated.installer, interpreters=toolchain.interpreters)
+    return replace(isolated, installer=installer, interpreters=toolchain.interpreters)
 
 
 @pytest.fixture
@@ -111,6 +133,11 @@ def spec_from(index: PackageIndex, *requirements: str, python: str = "3.11", **o
     )
 
 
+def versions(toolchain: BuildToolchain, built: BuiltEnvironment) -> dict[str, str]:
+    """The version of each package in the environment's lock, by name."""
+    return index_versions(toolchain.installer.describe(built.lock))
+
+
 def build(
     toolchain: BuildToolchain,
     spec: EnvironmentSpec,
@@ -118,17 +145,12 @@ def build(
     *,
     modules: tuple[str, ...] = (),
     folder: Path = Path("/nonexistent"),
-    packing: Packing = lambda built, say: nullcontext(),
+    packing: Packing = lambda built, log: nullcontext(),
     **options,
 ) -> BuiltEnvironment:
-    """Build without a database: what is complete on disk counts as published."""
-    with cancellation_token() as alive:
+    log = progress.build_log()
+    registry = DiskRegistry(toolchain, log, packing)
+    with cancellation_token() as token:
         return build_environment(
-            toolchain,
-            BuildOrder(spec, folder, modules, **options),
-            already_built=lambda lock: toolchain.environments.find(lock.digest),
-            packing=packing,
-            publish=lambda built: None,
-            progress=progress,
-            alive=alive,
+            toolchain, BuildOrder(spec, folder, modules, **options), registry, BuildRun(log, token)
         )

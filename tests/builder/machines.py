@@ -1,4 +1,4 @@
-"""Other machines: a data dir of their own, the same object store, and no package index that answers."""
+"""Other machines: each has its own data dir, the same object store, and no package index that answers."""
 
 import os
 import subprocess
@@ -6,7 +6,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.toolchain import BuildToolchain
 from modelyard.core.data_dir import DataDir
 from modelyard.core.environments.folder import BuiltEnvironment, Environments
 from tests.builder.conftest import WORKER_USER
@@ -43,7 +42,7 @@ class Machine:
         return built
 
     def refusal(self, lock_hash: str) -> str:
-        """The line that says why not. Nothing is left of the attempt."""
+        """The reason that a restore fails with. The failed restore leaves no files."""
         program = self.start(lock_hash)
         _, errors = program.communicate()
         assert (program.returncode, errors.count("\n")) == (1, 1), errors
@@ -70,13 +69,13 @@ class Machine:
         }
 
 
-def other_machine(folder: Path, toolchain: BuildToolchain) -> Machine:
+def other_machine(folder: Path, session_data_dir: DataDir) -> Machine:
     data_dir = DataDir(folder / "other")
     data_dir.prepare()
-    # One copy of an interpreter is enough for all machines, and virtualenv unpacks its own files once.
-    (data_dir.runtime / "python").symlink_to(toolchain.interpreters._copies)
-    toolchain.virtualenv_data.mkdir(exist_ok=True)
-    (data_dir.package_cache / "virtualenv").symlink_to(toolchain.virtualenv_data)
+    # For speed, all machines share the copied interpreters and the files that virtualenv unpacks.
+    for shared in (Path("runtime") / "python", Path("cache") / "virtualenv"):
+        (session_data_dir.root / shared).mkdir(exist_ok=True)
+        (data_dir.root / shared).symlink_to(session_data_dir.root / shared)
     return Machine(data_dir, folder / "objects")
 
 
@@ -85,7 +84,7 @@ def distributions(environment: BuiltEnvironment) -> str:
 
 
 def files(environment: BuiltEnvironment) -> dict[str, tuple[bytes, bool]]:
-    """What is in the environment but for what names its place, is compiled, or installers note for themselves."""
+    """The content and executable bit of each file, without bytecode, installers' notes and the folder's own path."""
     noted = {
         "RECORD",
         "REQUESTED",

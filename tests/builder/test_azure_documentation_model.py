@@ -1,4 +1,4 @@
-"""The conda.yaml that Azure's documentation prints, and a model that was really logged with it."""
+"""Build the conda.yaml of Azure's documentation, and score a model that was logged in the environment."""
 
 import json
 import subprocess
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.build_run import BuildLog
 from builder.environment_files.plan import plan_environment
 from builder.import_check import modules_to_import
 from builder.scoring_script.generate import ScriptSubject, generate_scoring_script
@@ -13,7 +14,7 @@ from builder.wheels.wheel_store import WheelStore
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.domain.mlmodel import parse_mlmodel
 from modelyard.core.environments.folder import BuiltEnvironment
-from tests.builder.conftest import WORKER_USER, Recorder, build
+from tests.builder.conftest import WORKER_USER, Recorder, build, versions
 from tests.builder.machines import distributions, files, other_machine
 
 CONDA = """\
@@ -37,7 +38,7 @@ dependencies:
 name: mlflow-env
 """
 
-# Python 3.8 and an MLflow 1, of which the model says nothing but its version.
+# Python 3.8 and MLflow 1, which the conda.yaml does not list.
 OLD_CONDA = "dependencies:\n- python=3.8.5\n- pip:\n  - scikit-learn==1.0.2\n  - scipy==1.7.3\n"
 OLD_MLMODEL = """\
 flavors:
@@ -120,34 +121,34 @@ print(mlflow.pyfunc.load_model(sys.argv[1]).predict(pandas.DataFrame({"a": [0.5,
 
 
 @pytest.mark.long
-def test_on_another_machine_it_is_made_again_without_an_index_and_predicts_the_same(
-    documented, toolchain, passable_folder, tmp_path
+def test_documented_environment_restored_without_an_index_predicts_the_same(
+    documented, toolchain, passable_folder, session_data_dir, tmp_path
 ):
     environment, _ = documented
     objects = FolderStore(passable_folder / "objects")
-    with WheelStore(objects, work=toolchain.work, fetched=toolchain.wheels).packing(environment, print):
+    with WheelStore(objects, work=toolchain.work, fetched=toolchain.wheels).packing(environment, BuildLog(print)):
         pass
-    again = other_machine(passable_folder, toolchain).restore(environment.lock.digest)
+    again = other_machine(passable_folder, session_data_dir).restore(environment.lock.digest)
     assert distributions(again) == distributions(environment)
     assert files(again) == files(environment)
     run(environment, _TRAIN, tmp_path / "model")
     assert run(again, _PREDICT, tmp_path / "model") == run(environment, _PREDICT, tmp_path / "model")
 
 
-class TestTheDocumentedEnvironment:
-    def test_builds_with_the_pins_as_they_are(self, documented):
+class TestDocumentedEnvironment:
+    def test_pinned_versions_are_installed_unchanged(self, documented, toolchain):
         environment, progress = documented
         expected = {"mlflow": "2.7.1", "numpy": "1.23.5", "scikit-learn": "1.1.2", "uuid": "1.30"}
-        assert expected.items() <= environment.lock.versions.items()
+        assert expected.items() <= versions(toolchain, environment).items()
         assert environment.lock.python.startswith("3.10.")
-        assert "asks for pip<=23.1.2: ignored" in progress.log
+        assert "pip<=23.1.2 is ignored" in progress.log
 
-    def test_has_the_setuptools_that_mlflow_needs_and_does_not_ask_for(self, documented):
+    def test_setuptools_that_mlflow_2_7_needs_is_added(self, documented, toolchain):
         environment, progress = documented
-        assert int(environment.lock.versions["setuptools"].partition(".")[0]) < 81
+        assert int(versions(toolchain, environment)["setuptools"].partition(".")[0]) < 81
         assert "added setuptools<81: MLflow 2.7.1 imports pkg_resources" in progress.log
 
-    def test_imports_as_the_workers_user_although_a_package_shadows_the_standard_library(self, documented):
+    def test_worker_user_imports_mlflow_beside_a_package_that_shadows_uuid(self, documented):
         environment, _ = documented
         answer = subprocess.run(
             [environment.python, "-W", "ignore", "-c", "import mlflow.sklearn, uuid; uuid.uuid4()"],
@@ -160,11 +161,11 @@ class TestTheDocumentedEnvironment:
         )
         assert answer.returncode == 0, answer.stderr
 
-    def test_its_generated_script_answers_as_the_model_does(self, documented, tmp_path):
+    def test_generated_script_predicts_as_the_model_does(self, documented, tmp_path):
         answers = scored(documented[0], tmp_path)
         assert answers == {"mlflow": "2.7.1", "run": [0, 1], "body": [0, 1], "pyfunc": [0, 1], "direct": True}
 
-    def test_a_model_logged_with_another_predict_function_is_called_by_it(self, documented, tmp_path):
+    def test_generated_script_calls_the_logged_predict_function(self, documented, tmp_path):
         answers = scored(documented[0], tmp_path, "predict_proba")
         assert len(answers["run"][0]) == 2
         assert answers["run"] == answers["pyfunc"] == answers["body"]
@@ -172,13 +173,13 @@ class TestTheDocumentedEnvironment:
 
 
 class TestMlflow1OnPython38:
-    def test_builds_with_mlflow_skinny_of_the_models_version(self, old):
+    def test_mlflow_skinny_of_the_model_version_is_added(self, old, toolchain):
         environment, progress = old
-        assert environment.lock.versions["mlflow-skinny"] == "1.30.0"
+        assert versions(toolchain, environment)["mlflow-skinny"] == "1.30.0"
         assert environment.lock.python.startswith("3.8.")
         assert "added mlflow-skinny==1.30.0" in progress.log
 
-    def test_its_generated_script_answers_as_the_model_does(self, old, tmp_path):
+    def test_generated_script_predicts_as_the_model_does(self, old, tmp_path):
         answers = scored(old[0], tmp_path)
         assert answers["mlflow"] == "1.30.0"
         assert answers["run"] == answers["pyfunc"] == answers["body"] == [0, 1]

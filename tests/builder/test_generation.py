@@ -78,7 +78,7 @@ def log_of(deployments: Deployments, generation_id: int) -> str:
 
 
 class TestBuiltGenerations:
-    def test_have_an_environment_a_bundle_and_a_script(self, deployments, context, folder):
+    def test_built_generation_has_environment_bundle_and_script(self, deployments, context, folder):
         generation_id = deployments.create(folder, variables={"COLOUR": "blue"})
         build_generation(context, generation_id)
         row = deployments.generation(generation_id)
@@ -92,22 +92,22 @@ class TestBuiltGenerations:
         assert bundle.digest(script) == row.bundle_hash
         assert b'"a": double' in script
 
-    def test_carry_the_input_example(self, deployments, context, folder):
+    def test_bundle_has_the_input_example(self, deployments, context, folder):
         assert self.example_of(deployments, context, folder, b'{"inputs": [[1.5]], "params": {"k": 2}}') == {
             "input_data": [[1.5]],
             "params": {"k": 2},
         }
 
-    def test_carry_one_row_of_a_large_one(self, deployments, context, folder):
+    def test_bundle_has_one_row_of_a_large_input_example(self, deployments, context, folder):
         rows = [[float(row)] for row in range(10_000)]
         assert self.example_of(deployments, context, folder, json.dumps(rows).encode()) == {"input_data": [[0.0]]}
 
     @pytest.mark.parametrize("content", [b"{", json.dumps("x" * 20_000).encode()])
-    def test_carry_none_that_is_damaged_or_too_large(self, deployments, context, folder, content):
+    def test_damaged_or_too_large_input_example_is_left_out(self, deployments, context, folder, content):
         assert self.example_of(deployments, context, folder, content) is None
 
     @pytest.mark.parametrize("name", ["../../../etc/hostname", "/etc/hostname", "missing.json", '"\\0"', "."])
-    def test_carry_none_that_is_no_file_of_the_model(self, deployments, context, folder, name):
+    def test_input_example_outside_the_model_folder_is_left_out(self, deployments, context, folder, name):
         assert self.example_of(deployments, context, folder, b"[1]", name) is None
 
     def example_of(self, deployments, context, folder, content, name="example.json"):
@@ -119,7 +119,7 @@ class TestBuiltGenerations:
         bundle_hash = deployments.generation(generation_id).bundle_hash
         return Bundle.from_json(b"".join(context.store.get(f"bundles/{bundle_hash}/bundle.json"))).input_example
 
-    def test_keep_their_build_log(self, deployments, context, folder):
+    def test_build_log_has_the_steps_with_times(self, deployments, context, folder):
         generation_id = deployments.create(folder)
         build_generation(context, generation_id)
         log = log_of(deployments, generation_id)
@@ -132,14 +132,14 @@ class TestBuiltGenerations:
             assert part in log
         assert all(line[:4].isdigit() for line in log.splitlines())
 
-    def test_are_not_built_again_when_the_message_comes_twice(self, deployments, context, folder):
+    def test_second_message_does_not_build_again(self, deployments, context, folder):
         generation_id = deployments.create(folder)
         build_generation(context, generation_id)
         before = deployments.generation(generation_id).attempt
         build_generation(context, generation_id)
         assert deployments.generation(generation_id).attempt == before
 
-    def test_of_a_registered_environment_use_its_conda_file(self, deployments, context, folder, conda, packages):
+    def test_conda_file_of_a_registered_environment_is_used(self, deployments, context, folder, conda, packages):
         packages.add("alpha")
         generation_id = deployments.create(folder, conda_file=conda("alpha"))
         build_generation(context, generation_id)
@@ -150,16 +150,16 @@ class TestBuiltGenerations:
 
 
 class TestSharedEnvironments:
-    def test_a_second_deployment_of_the_same_environment_builds_nothing(self, deployments, context, folder):
+    def test_second_deployment_of_the_same_environment_builds_nothing(self, deployments, context, folder):
         first, second = deployments.create(folder), deployments.create(folder)
         build_generation(context, first)
         build_generation(context, second)
-        assert "which is there already" in log_of(deployments, second)
+        assert "which is already built" in log_of(deployments, second)
         assert "mlflow-skinny==99.0 numpy==1.0" in log_of(deployments, second)
         assert "step:" not in log_of(deployments, second)
         assert deployments.generation(first).lock_hash == deployments.generation(second).lock_hash
 
-    def test_two_at_the_same_time_build_once(self, deployments, context, folder):
+    def test_deployments_at_the_same_time_build_one_environment(self, deployments, context, folder):
         generations = [deployments.create(folder) for _ in range(3)]
         at_once(lambda generation_id: build_generation(context, generation_id), generations)
         assert {deployments.generation(each).state for each in generations} == {GenerationState.BUILT}
@@ -168,7 +168,7 @@ class TestSharedEnvironments:
         with deployments.sessions() as session:
             assert session.scalar(select(EnvironmentBuildRow.attempt)) == 1
 
-    def test_those_that_wait_for_a_build_share_its_failure(self, deployments, context, folder, conda):
+    def test_waiting_deployment_fails_with_the_awaited_build(self, deployments, context, folder, conda):
         (folder / "conda.yaml").write_text(conda("nosuchpackage"))
         generations = [deployments.create(folder) for _ in range(2)]
         at_once(lambda generation_id: build_generation(context, generation_id), generations)
@@ -176,7 +176,7 @@ class TestSharedEnvironments:
         assert len(messages) == 1
         assert "nosuchpackage was not found" in messages.pop()
 
-    def test_a_failure_of_the_past_is_tried_again(self, deployments, context, folder, conda, packages):
+    def test_earlier_failure_is_built_anew(self, deployments, context, folder, conda, packages):
         (folder / "conda.yaml").write_text(conda("alpha", "--no-binary zeta"))
         failed = deployments.create(folder)
         build_generation(context, failed)
@@ -187,7 +187,7 @@ class TestSharedEnvironments:
         build_generation(context, later)
         assert deployments.generation(later).state == GenerationState.BUILT
 
-    def test_an_environment_that_vanished_everywhere_is_made_again_from_its_lock(self, deployments, context, folder):
+    def test_lost_environment_is_rebuilt_from_its_lock(self, deployments, context, folder):
         first, second = deployments.create(folder), deployments.create(folder)
         build_generation(context, first)
         (built,) = context.toolchain.environments.all()
@@ -199,18 +199,20 @@ class TestSharedEnvironments:
         assert "mlflow-skinny==99.0 numpy==1.0" in log_of(deployments, second)
         assert deployments.generation(first).lock_hash == deployments.generation(second).lock_hash
 
-    def test_an_environment_of_another_machine_is_not_built_again(self, deployments, context, folder):
+    def test_environment_of_another_machine_is_not_built_again(self, deployments, context, folder):
         first, second = deployments.create(folder), deployments.create(folder)
         build_generation(context, first)
         (built,) = context.toolchain.environments.all()
         shutil.rmtree(built.folder)
         build_generation(context, second)
-        assert f"using the environment {built.name}, which is there already" in log_of(deployments, second)
+        assert f"using the environment {built.name}, which is already built" in log_of(deployments, second)
         assert context.toolchain.environments.all() == []
         assert deployments.generation(first).lock_hash == deployments.generation(second).lock_hash
 
     @pytest.mark.parametrize("missing", ["environments/", "wheels/"])
-    def test_what_the_object_store_lacks_is_packed_when_it_is_used_next(self, deployments, context, folder, missing):
+    def test_environment_missing_in_the_object_store_is_packed_at_its_next_use(
+        self, deployments, context, folder, missing
+    ):
         first, second = deployments.create(folder), deployments.create(folder)
         build_generation(context, first)
         before = {key: context.store.size(key) for key in context.store.list("")}
@@ -221,7 +223,7 @@ class TestSharedEnvironments:
         stored = {key for key in context.store.list("") if key.startswith(("environments/", "wheels/"))}
         assert stored == {key for key in before if key.startswith(("environments/", "wheels/"))}
 
-    def test_specs_that_resolve_to_the_same_lock_share_an_environment(self, deployments, context, folder, conda):
+    def test_specs_with_the_same_lock_share_an_environment(self, deployments, context, folder, conda):
         first = deployments.create(folder)
         (folder / "conda.yaml").write_text(conda("pandas==1.0"))
         second = deployments.create(folder)
@@ -232,7 +234,7 @@ class TestSharedEnvironments:
 
 
 class TestFailedGenerations:
-    def test_show_the_resolvers_sentence_in_the_operation(self, deployments, context, folder, conda):
+    def test_operation_shows_the_resolver_sentence(self, deployments, context, folder, conda):
         (folder / "conda.yaml").write_text(conda("pandas==2.0"))
         generation_id = deployments.create(folder)
         build_generation(context, generation_id)
@@ -253,20 +255,22 @@ class TestFailedGenerations:
             ("MLmodel", "flavors: 3", "InvalidModel"),
         ],
     )
-    def test_of_a_bad_model_folder_say_which_file_and_why(self, deployments, context, folder, file, text, code):
+    def test_malformed_model_folder_fails_with_code_and_logged_message(
+        self, deployments, context, folder, file, text, code
+    ):
         (folder / file).write_text(text)
         generation_id = deployments.create(folder)
         build_generation(context, generation_id)
         assert deployments.deployment(generation_id).failure_code == code
         assert deployments.deployment(generation_id).failure_message in log_of(deployments, generation_id)
 
-    def test_without_an_mlmodel_file_say_so(self, deployments, context, folder):
+    def test_missing_mlmodel_file_fails_the_generation(self, deployments, context, folder):
         (folder / "MLmodel").unlink()
         generation_id = deployments.create(folder)
         build_generation(context, generation_id)
         assert "has no MLmodel file" in deployments.deployment(generation_id).failure_message
 
-    def test_a_failure_that_is_nobodys_fault_is_left_to_be_tried_again(self, deployments, context, folder):
+    def test_unavailable_object_store_leaves_the_generation_for_a_retry(self, deployments, context, folder):
         generation_id = deployments.create(folder)
         blobs = Path(context.store._root) / "blobs"
         blobs.rename(blobs.with_name("away"))
@@ -278,7 +282,7 @@ class TestFailedGenerations:
         assert deployments.generation(generation_id).state == GenerationState.BUILT
 
 
-class TestAnObjectStoreThatTakesNoPackages:
+class TestFailedPacking:
     def build(self, deployments, context, folder, error: Exception) -> int:
         class Refusing(FolderStore):
             def put(self, key, chunks):
@@ -292,15 +296,15 @@ class TestAnObjectStoreThatTakesNoPackages:
         assert list(context.store.list("environments/")) == []
         return generation_id
 
-    def test_because_it_is_away_leaves_the_build_to_be_tried_again(self, deployments, context, folder):
+    def test_unavailable_object_store_leaves_the_build_for_a_retry(self, deployments, context, folder):
         away = StoreUnavailable("the object store does not answer")
         generation_id = self.build(deployments, context, folder, away)
         assert deployments.generation(generation_id).state == GenerationState.BUILDING
-        assert "the object store does not answer); it will be tried again" in log_of(deployments, generation_id)
+        assert "the object store does not answer) and will be retried" in log_of(deployments, generation_id)
         build_generation(context, generation_id)
         assert deployments.generation(generation_id).state == GenerationState.BUILT
 
-    def test_because_the_disk_is_full_fails_the_build_with_what_to_do(self, deployments, context, folder):
+    def test_full_disk_fails_the_build_with_the_folder_to_free(self, deployments, context, folder):
         full = OSError(errno.ENOSPC, "No space left on device", "/data/objects")
         generation_id = self.build(deployments, context, folder, full)
         failed = deployments.deployment(generation_id)
@@ -308,7 +312,7 @@ class TestAnObjectStoreThatTakesNoPackages:
 
 
 class TestLostLeases:
-    def test_a_builder_that_lost_its_generation_stops_and_leaves_nothing(
+    def test_builder_that_lost_its_lease_stops_and_removes_its_environment(
         self, deployments, context, folder, conda, packages, tmp_path
     ):
         packages.add("pandas", "2.0", code="import time\ntime.sleep(600)\n")
@@ -330,9 +334,7 @@ class TestPruning:
     def prune(self, context, tmp_path) -> list[str]:
         return prune_environments(context.sessions, context.toolchain.environments, tmp_path / "workers")
 
-    def test_removes_what_no_deployment_uses_and_nothing_else(
-        self, deployments, context, folder, conda, packages, tmp_path
-    ):
+    def test_prune_removes_only_unused_environments(self, deployments, context, folder, conda, packages, tmp_path):
         packages.add("alpha")
         used = deployments.create(folder)
         (folder / "conda.yaml").write_text(conda("alpha"))
@@ -349,7 +351,7 @@ class TestPruning:
         build_generation(context, again)
         assert "known from an earlier build" in log_of(deployments, again)
 
-    def test_spares_the_environment_of_a_running_worker(self, deployments, context, folder, tmp_path):
+    def test_prune_spares_the_environment_of_a_running_worker(self, deployments, context, folder, tmp_path):
         generation_id = deployments.create(folder)
         build_generation(context, generation_id)
         deployments.change(generation_id, state=GenerationState.RETIRED)

@@ -5,9 +5,9 @@ import pytest
 from builder.import_error_hints import explain_import_error
 
 
-class TestRemedies:
+class TestHints:
     @pytest.mark.parametrize(
-        ("last_line", "remedy"),
+        ("last_line", "hint"),
         [
             ("ModuleNotFoundError: No module named 'sklearn'", 'add "scikit-learn" under pip:'),
             ("ModuleNotFoundError: No module named 'pkg_resources'", 'add "setuptools<81" under pip:'),
@@ -24,13 +24,13 @@ class TestRemedies:
                 "ImportError: libgomp.so.1: cannot open shared object file: No such file",
                 "system library that has libgomp",
             ),
-            ("RuntimeError: something else", "pin the package named above"),
+            ("RuntimeError: something else", "pin the package of the failing import"),
         ],
     )
-    def test_name_the_line_to_change(self, last_line, remedy):
+    def test_import_error_names_the_line_to_change(self, last_line, hint):
         failure = explain_import_error(f'Traceback (most recent call last):\n  File "x.py", line 1\n{last_line}\n')
-        assert remedy in failure.remedy
+        assert hint in failure.hint
         assert failure.error == last_line
 
-    def test_an_interpreter_that_dies_without_a_word_is_said_so(self):
+    def test_interpreter_without_output_is_reported_as_such(self):
         assert "without a message" in explain_import_error("").error

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.build_run import BuildLog
 from builder.errors import NoInterpreter
 from builder.interpreters.find import Interpreters
 from builder.interpreters.probe import probe
@@ -39,16 +40,16 @@ def search(tmp_path: Path, *, own: Path = Path("/nonexistent"), path_folders: tu
 
 
 class TestProbe:
-    def test_a_virtual_environment_is_seen_through_to_its_interpreter(self, own):
+    def test_virtual_environment_resolves_to_its_interpreter(self, own):
         assert own.version == ".".join(map(str, sys.version_info[:3]))
         assert own.executable == own.executable.resolve()
         assert own.prefix == Path(sys.base_prefix).resolve()
 
     @pytest.mark.parametrize("text", ["#!/bin/sh\necho 'python3.9: command not found' >&2\nexit 127\n", "no program"])
-    def test_a_shim_that_cannot_start_is_no_interpreter(self, tmp_path, text):
+    def test_failing_shim_is_no_interpreter(self, tmp_path, text):
         assert probe(script(tmp_path / "python3.9", text)) is None
 
-    def test_a_program_that_answers_something_else_is_none_either(self, tmp_path):
+    def test_program_with_other_output_is_no_interpreter(self, tmp_path):
         assert probe(script(tmp_path / "python3.9", "#!/bin/sh\necho hello\n")) is None
 
 
@@ -56,60 +57,60 @@ class TestInterpreters:
     def interpreters(self, places: SearchPlaces, tmp_path: Path) -> Interpreters:
         return Interpreters(places, user=None, copies=tmp_path / "copies")
 
-    def test_are_found_in_pyenv_uvs_folder_and_on_path(self, tmp_path, own):
+    def test_interpreters_of_pyenv_uv_and_path_are_found_once(self, tmp_path, own):
         for place in ("pyenv/versions/3.11.7/bin/python", "uv/cpython-3.11.7-linux/bin/python3", "bin/python3"):
             script(tmp_path / place, f'#!/bin/sh\nexec {own.executable} "$@"\n')
         places = search(tmp_path, path_folders=(tmp_path / "bin",))
         assert len(list(places.candidates())) == 4
-        # They are one and the same program.
+        # All three start the same interpreter.
         assert self.interpreters(places, tmp_path).found() == [own]
 
-    def test_shims_are_not_even_asked(self, tmp_path):
+    def test_pyenv_shims_are_not_candidates(self, tmp_path):
         script(tmp_path / "shims" / "python3", "#!/bin/sh\nexit 1\n")
         places = search(tmp_path, path_folders=(tmp_path / "shims",))
         assert list(places.candidates()) == [Path("/nonexistent")]
 
-    def test_another_patch_is_taken_and_said(self, tmp_path, own):
-        said: list[str] = []
+    def test_other_patch_version_is_used_and_logged(self, tmp_path, own):
+        lines: list[str] = []
         places = search(tmp_path, own=own.executable)
-        found = self.interpreters(places, tmp_path).get(OWN, f"{OWN}.99", say=said.append, fetch=lambda minor: None)
+        found = self.interpreters(places, tmp_path).get(
+            OWN, f"{OWN}.99", log=BuildLog(lines.append), fetch=lambda minor: None
+        )
         assert found == own
-        assert said == [f"asked for Python {OWN}.99, using {own.version}"]
+        assert lines == [f"asked for Python {OWN}.99, using {own.version}"]
 
-    def test_the_patch_itself_needs_no_words(self, tmp_path, own):
-        said: list[str] = []
+    def test_exact_patch_version_logs_no_line(self, tmp_path, own):
+        lines: list[str] = []
         places = search(tmp_path, own=own.executable)
-        self.interpreters(places, tmp_path).get(OWN, own.version, say=said.append, fetch=lambda minor: None)
-        assert said == []
+        self.interpreters(places, tmp_path).get(OWN, own.version, log=BuildLog(lines.append), fetch=lambda minor: None)
+        assert lines == []
 
-    def test_none_is_a_failure_that_lists_those_found(self, tmp_path, own):
+    def test_missing_version_error_lists_the_versions_found(self, tmp_path, own):
         places = search(tmp_path, own=own.executable)
         with pytest.raises(NoInterpreter) as refusal:
-            self.interpreters(places, tmp_path).get(
-                "3.5", None, say=lambda line: None, fetch=lambda minor: "no network"
-            )
+            self.interpreters(places, tmp_path).get("3.5", None, log=BuildLog(print), fetch=lambda minor: "no network")
         assert "no Python 3.5 on this machine" in refusal.value.message
         assert "(no network)" in refusal.value.message
         assert f"{own.version} ({own.executable})" in refusal.value.message
 
-    def test_where_none_is_fetched_the_failure_says_how_to_add_one(self, tmp_path, own):
+    def test_missing_version_in_an_image_error_tells_how_to_add_a_python(self, tmp_path, own):
         places = replace(search(tmp_path, own=own.executable), remedy="build the image again")
         fetched: list[str] = []
         with pytest.raises(NoInterpreter) as refusal:
-            self.interpreters(places, tmp_path).get("3.5", None, say=lambda line: None, fetch=fetched.append)
+            self.interpreters(places, tmp_path).get("3.5", None, log=BuildLog(print), fetch=fetched.append)
         assert refusal.value.message.startswith("no Python 3.5 is in this image; build the image again, or change")
         assert not fetched
 
-    def test_one_that_was_fetched_is_used(self, tmp_path, own):
+    def test_fetched_interpreter_is_used(self, tmp_path, own):
         def fetch(minor: str) -> None:
             script(tmp_path / f"uv/cpython-{minor}/bin/python3", f'#!/bin/sh\nexec {own.executable} "$@"\n')
 
-        found = self.interpreters(search(tmp_path), tmp_path).get(OWN, None, say=lambda line: None, fetch=fetch)
+        found = self.interpreters(search(tmp_path), tmp_path).get(OWN, None, log=BuildLog(print), fetch=fetch)
         assert found == own
 
 
 class TestReachable:
-    def test_follows_the_permissions_of_every_folder_on_the_way(self, passable_folder):
+    def test_reachable_checks_the_permissions_of_every_parent_folder(self, passable_folder):
         file = passable_folder / "inner" / "file"
         file.parent.mkdir(mode=0o755)
         file.write_text("")
@@ -121,7 +122,7 @@ class TestReachable:
         file.chmod(0o600)
         assert not reachable(file, 64042)
 
-    def test_make_readable_opens_what_was_closed_and_keeps_what_is_executable(self, tmp_path):
+    def test_make_readable_opens_private_files_and_keeps_executable_bits(self, tmp_path):
         (tmp_path / "closed").mkdir(mode=0o700)
         for name, mode in (("data", 0o600), ("program", 0o700)):
             (tmp_path / "closed" / name).write_text("")
@@ -133,10 +134,10 @@ class TestReachable:
 
 
 class TestRuntimeCopies:
-    def test_an_interpreter_that_the_worker_reaches_is_used_in_place(self, own, tmp_path):
+    def test_reachable_interpreter_is_not_copied(self, own, tmp_path):
         assert reachable_interpreter(own, user=None, copies=tmp_path) is own
 
-    def test_one_in_a_private_folder_is_copied_once_and_runs_as_the_worker(self, own, session_data_dir):
+    def test_interpreter_in_a_private_folder_is_copied_once_and_runs_as_the_worker_user(self, own, session_data_dir):
         user = WORKER_USER if WORKER_USER is not None else os.getuid()
         copies = session_data_dir.runtime / "python"
         copy = reachable_interpreter(own, user=user, copies=copies)
@@ -147,7 +148,7 @@ class TestRuntimeCopies:
         assert asked is not None
         assert asked.prefix == copy.prefix
 
-    def test_the_copy_finds_its_own_library_and_the_original_stays_as_it_is(self, tmp_path):
+    def test_copied_executable_finds_its_own_libpython_and_the_original_is_unchanged(self, tmp_path):
         original = b"\x7fELF..\0/home/me/.pyenv/versions/3.12.1/lib\0.."
         executable = tmp_path / "python3.12"
         executable.write_bytes(original)

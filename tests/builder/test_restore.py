@@ -16,8 +16,9 @@ from platform import python_version
 
 import pytest
 
+from builder.build_run import BuildLog
 from builder.environment_files.pip_lines import PipLine
-from builder.environment_files.requirements import collect
+from builder.environment_files.requirements import collect_requirements
 from builder.toolchain import this_platform
 from builder.wheels.installed import _for_any_interpreter
 from builder.wheels.wheel_store import WheelStore
@@ -69,8 +70,8 @@ def store(passable_folder) -> FolderStore:
 
 
 @pytest.fixture
-def machine(passable_folder, toolchain) -> Machine:
-    return other_machine(passable_folder, toolchain)
+def machine(passable_folder, session_data_dir) -> Machine:
+    return other_machine(passable_folder, session_data_dir)
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def pair(session_data_dir, toolchain, tmp_path_factory) -> Pair:
         spec = spec_of_every_kind(index, tmp_path_factory.mktemp("model"))
         model = tmp_path_factory.getbasetemp() / "model0"
         built = build(toolchain, spec, Recorder(), packing=wheels.packing, folder=model)
-    return Pair(built, other_machine(folder, toolchain).restore(built.lock.digest))
+    return Pair(built, other_machine(folder, session_data_dir).restore(built.lock.digest))
 
 
 def spec_of_every_kind(index: PackageIndex, model: Path) -> EnvironmentSpec:
@@ -111,7 +112,7 @@ def spec_of_every_kind(index: PackageIndex, model: Path) -> EnvironmentSpec:
     index.add("two", modules={"space/two.py": ""}, unrecorded={"space/deep/three.py": "", "four.py": ""})
     make_wheel(model, "ours", code="WORD = 'ours'")
     make_source_archive(model / "source")
-    asked = collect(model, model, (PipLine("ours-1.0-py3-none-any.whl", "conda.yaml"),))
+    asked = collect_requirements(model, model, (PipLine("ours-1.0-py3-none-any.whl", "conda.yaml"),))
     return EnvironmentSpec(
         "3.11",
         ("alpha", "furnished", "one", "two", "fromsource", *asked.lines),
@@ -129,18 +130,18 @@ def make_source_archive(folder: Path) -> None:
             archive.addfile(member, io.BytesIO(text.encode()))
 
 
-class TestAnEnvironmentMadeAgain:
-    def test_has_the_same_lock_distributions_and_files(self, pair):
+class TestRestoredEnvironment:
+    def test_restored_environment_has_the_same_lock_distributions_and_files(self, pair):
         assert pair.again.lock == pair.built.lock
         assert pair.again.folder != pair.built.folder
         assert distributions(pair.again) == distributions(pair.built)
         assert files(pair.again) == files(pair.built)
 
-    def test_has_console_scripts_of_its_own(self, pair):
+    def test_console_scripts_name_the_restored_interpreter(self, pair):
         assert run(pair.again, program="alpha-says") == "hello\n"
         assert str(pair.again.folder) in (pair.again.folder / "bin" / "alpha-says").read_text()
 
-    def test_has_other_scripts_headers_and_data_where_they_were(self, pair):
+    def test_scripts_headers_and_data_files_keep_their_places(self, pair):
         again = pair.again
         assert run(again, program="own-tool").strip() == str(again.folder)
         assert run(again, program="shell-tool") == "shell\n"
@@ -148,24 +149,24 @@ class TestAnEnvironmentMadeAgain:
         assert [path.name for path in again.folder.rglob("*.h")] == ["furnished.h"]
         assert run(again, "-c", "import beside; print(beside.BESIDE)") == "1\n"
 
-    def test_has_namespace_packages_and_paths_and_what_no_record_knows(self, pair):
+    def test_namespace_packages_pth_files_and_unrecorded_files_are_restored(self, pair):
         code = "import sys, four, space.one, space.two, space.deep.three; print(sys.from_a_path_file)"
         assert run(pair.again, "-c", code) == "True\n"
 
-    def test_has_a_package_that_was_built_from_source(self, pair):
+    def test_package_built_from_source_is_restored(self, pair):
         assert run(pair.again, "-c", "import fromsource; print(fromsource.WORD)") == "built\n"
 
-    def test_has_a_wheel_that_the_model_brought(self, pair):
+    def test_wheel_of_the_model_is_restored(self, pair):
         assert run(pair.again, "-c", "import ours; print(ours.WORD)") == "ours\n"
 
-    def test_is_compiled_and_readable_for_workers_but_not_writable(self, pair):
+    def test_restored_packages_are_compiled_and_read_only_for_workers(self, pair):
         (module,) = pair.again.folder.rglob("ours/__init__.py")
         assert module.stat().st_mode & 0o777 == 0o644
         assert list(module.parent.glob("__pycache__/*.pyc"))
 
 
 class TestPacking:
-    def test_a_wheel_that_is_there_is_not_packed_again(self, packed, store, index):
+    def test_stored_wheel_is_not_packed_again(self, packed, store, index):
         for name in ("alpha", "beta"):
             index.add(name)
         packed(spec_from(index, "alpha"))
@@ -175,7 +176,7 @@ class TestPacking:
         assert len(after) == 2
         assert before.items() <= after.items()
 
-    def test_gives_the_same_bytes_whenever_and_wherever_it_is_done(
+    def test_packing_the_same_package_twice_gives_the_same_bytes(
         self, packed, isolated_toolchain, store, index, tmp_path
     ):
         index.add("furnished", modules=FURNISHED)
@@ -183,20 +184,20 @@ class TestPacking:
         other = FolderStore(tmp_path / "other-objects")
         for content in built.folder.rglob("furnished*"):
             os.utime(content, (1, 1))
-        with WheelStore(other, work=isolated_toolchain.work, fetched=isolated_toolchain.wheels).packing(built, print):
+        with WheelStore(other, work=isolated_toolchain.work, fetched=isolated_toolchain.wheels).packing(
+            built, BuildLog(print)
+        ):
             pass
         assert {key: b"".join(other.get(key)) for key in other.list("")} == {
             key: b"".join(store.get(key)) for key in store.list("")
         }
 
-    def test_of_an_environment_that_is_not_to_be_leaves_no_document(
-        self, packed, isolated_toolchain, store, index, tmp_path
-    ):
+    def test_failed_build_stores_no_environment_document(self, packed, isolated_toolchain, store, index, tmp_path):
         index.add("alpha")
         built = packed(spec_from(index, "alpha"))
         other = FolderStore(tmp_path / "other-objects")
         wheels = WheelStore(other, work=isolated_toolchain.work, fetched=isolated_toolchain.wheels)
-        with pytest.raises(ZeroDivisionError), wheels.packing(built, print):
+        with pytest.raises(ZeroDivisionError), wheels.packing(built, BuildLog(print)):
             raise ZeroDivisionError
         assert not wheels.has(built.lock.digest)
         assert list(other.list("environments/")) == []
@@ -209,13 +210,13 @@ class TestPacking:
             "#!/bin/sh\n'''exec' '{python}' \"$0\" \"$@\"\n' '''\n",
         ],
     )
-    def test_takes_the_interpreter_out_of_a_script(self, tmp_path, shebang):
+    def test_packed_script_names_no_interpreter_path(self, tmp_path, shebang):
         script = tmp_path / "tool"
         script.write_text(shebang.format(python=tmp_path / "bin" / "python") + "print()\n")
         assert _for_any_interpreter(script, tmp_path) == b"#!python\nprint()\n"
 
     @pytest.mark.parametrize("content", [b"#!/bin/sh\necho\n", b"\x7fELF", b""])
-    def test_leaves_other_programs_as_they_are(self, tmp_path, content):
+    def test_other_programs_are_packed_unchanged(self, tmp_path, content):
         script = tmp_path / "tool"
         script.write_bytes(content)
         assert _for_any_interpreter(script, tmp_path) is None
@@ -229,8 +230,8 @@ def lock_hash(store, tmp_path) -> str:
     return lock.digest
 
 
-class TestWhatCannotBeMade:
-    def test_a_damaged_wheel_is_refused_by_its_hash(self, machine, store, lock_hash):
+class TestFailedRestore:
+    def test_damaged_wheel_fails_the_restore_by_its_hash(self, machine, store, lock_hash):
         (key,) = store.list("wheels/")
         whole = b"".join(store.get(key))
         store.put(key, [whole[:-1], b"x"])
@@ -238,12 +239,12 @@ class TestWhatCannotBeMade:
         store.put(key, [whole])
         machine.restore(lock_hash)
 
-    def test_a_missing_wheel_is_named(self, machine, store, lock_hash):
+    def test_missing_wheel_is_named_in_the_error(self, machine, store, lock_hash):
         (key,) = store.list("wheels/")
         store.delete(key)
         assert f"{key} is not in the object store" in machine.refusal(lock_hash)
 
-    def test_a_document_of_another_environment_is_refused(self, machine, store):
+    def test_document_of_another_environment_fails_the_restore(self, machine, store):
         lock = EnvironmentLock("", python_version(), this_platform())
         store_packed(store, lock, [])
         document = json.loads(b"".join(store.get(f"environments/{lock.digest}.json")))
@@ -251,7 +252,7 @@ class TestWhatCannotBeMade:
         assert "is damaged" in machine.refusal(lock.digest)
 
     @pytest.mark.parametrize("platform", ["linux-riscv-glibc2.1", "darwin-arm64", "linux-x86_64-musl1.2", "future"])
-    def test_an_environment_of_another_kind_of_machine_is_refused(self, machine, store, platform):
+    def test_environment_of_another_platform_is_refused(self, machine, store, platform):
         if platform == "future":
             platform = f"{this_platform().rpartition('glibc')[0]}glibc99.1"
         lock = EnvironmentLock("", python_version(), platform)
@@ -259,12 +260,12 @@ class TestWhatCannotBeMade:
         refusal = machine.refusal(lock.digest)
         assert f"built on {platform} and cannot run on this machine, which is {this_platform()}" in refusal
 
-    def test_one_of_an_older_c_library_runs_here(self, machine, store):
+    def test_environment_of_an_older_c_library_is_restored(self, machine, store):
         lock = EnvironmentLock("", python_version(), f"{this_platform().rpartition('glibc')[0]}glibc2.2")
         store_packed(store, lock, [])
         assert machine.restore(lock.digest).lock == lock
 
-    def test_without_its_interpreter_the_refusal_says_what_to_install(self, machine, store):
+    def test_missing_interpreter_is_named_with_the_version_to_install(self, machine, store):
         lock = EnvironmentLock("", "3.5.1", this_platform())
         store_packed(store, lock, [])
         assert "no Python 3.5 on this machine" in (refusal := machine.refusal(lock.digest))
@@ -272,7 +273,7 @@ class TestWhatCannotBeMade:
 
 
 class TestInterruption:
-    def test_killed_in_the_middle_it_leaves_nothing_and_the_next_one_completes(self, machine, lock_hash):
+    def test_killed_restore_leaves_no_environment_and_the_next_restore_completes(self, machine, lock_hash):
         program = machine.start(lock_hash)
         waiting = threading.Event()
         while not list(machine.data_dir.environments.glob("*-*/bin/python")):
@@ -285,11 +286,11 @@ class TestInterruption:
         assert machine.start(lock_hash).communicate()[0] == f"{again.name}\n"
         assert list(machine.data_dir.environments.iterdir()) == [again.folder]
 
-    def test_several_at_once_make_one(self, machine, lock_hash):
+    def test_restores_at_the_same_time_make_one_environment(self, machine, lock_hash):
         with at_work_on(machine, lock_hash):
             programs = [machine.start(lock_hash) for _ in range(3)]
             for program in programs:
-                assert "another process on this machine makes this environment" in line_of(program)
+                assert "another process on this machine is restoring this environment" in line_of(program)
         outputs = [program.communicate()[0].splitlines() for program in programs]
         (made,) = machine.environments.all()
         assert [output[-1] for output in outputs] == [made.name] * 3

@@ -150,9 +150,7 @@ def mlflows(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_script_answers_as_predict_does_and_enforces_nothing_twice(
-    version: str, mlflows: dict[str, Subjects]
-) -> None:
+def test_script_predicts_as_pyfunc_does_without_enforcing_twice(version: str, mlflows: dict[str, Subjects]) -> None:
     unequal, enforced_here, not_enforced_there = [], set(), set()
     for name in mlflows[version].saved:
         for answer in mlflows[version].answers(name):
@@ -168,7 +166,7 @@ def test_the_script_answers_as_predict_does_and_enforces_nothing_twice(
     assert not_enforced_there <= VALIDATE_THEMSELVES | {"unsigned"}
 
 
-def test_every_model_is_asked_in_some_version(mlflows: dict[str, Subjects]) -> None:
+def test_every_model_is_scored_in_some_mlflow_version(mlflows: dict[str, Subjects]) -> None:
     assert {name for each in mlflows.values() for name in each.saved} == set(REQUESTS)
     assert {"houses", "matrix", "witness", "unsigned"} <= set.intersection(
         *(set(each.saved) for each in mlflows.values())

@@ -89,7 +89,7 @@ def state_of(deployments: Deployments, generation_id: int, state: GenerationStat
 
 
 class TestBuilderProcess:
-    def test_builds_what_a_message_names_and_ends_with_its_lifeline(
+    def test_builder_builds_the_generation_of_a_message_and_ends_with_its_lifeline(
         self, start, send, deployments, model_folder, conda
     ):
         generation_id = deployments.create(model_folder({"conda.yaml": conda()}, mlmodel=MLMODEL))
@@ -99,7 +99,7 @@ class TestBuilderProcess:
             os.close(lifeline)
             assert process.wait(10) is not None
 
-    def test_prunes_and_ends_the_operation(self, start, send, deployments, data_dir):
+    def test_prune_task_ends_its_operation(self, start, send, deployments, data_dir):
         with transaction(deployments.sessions) as work:
             operation = begin_operation(work.session, subscription="0", kind="prune", resource_id="environments")
         with start():
@@ -111,7 +111,7 @@ class TestBuilderProcess:
 
             assert wait_until(ended)
 
-    def test_told_to_stop_it_undoes_its_build_and_the_next_one_resumes_it(
+    def test_stopped_builder_removes_its_build_and_the_next_builder_resumes(
         self, start, send, deployments, model_folder, conda, packages, data_dir, passable_folder
     ):
         gate = passable_folder / "gate"
@@ -132,7 +132,7 @@ class TestBuilderProcess:
             send(BUILD_DEPLOYMENT, args=[generation_id])
             assert state_of(deployments, generation_id, GenerationState.BUILT)
 
-    def test_killed_in_the_middle_it_leaves_nothing_to_the_next_one(
+    def test_unfinished_environment_of_a_killed_builder_is_removed_by_the_next(
         self, start, send, deployments, model_folder, conda, packages, data_dir
     ):
         packages.add("pandas", "2.0", code="import time\ntime.sleep(600)\n")
@@ -145,7 +145,7 @@ class TestBuilderProcess:
         with start():
             assert wait_until(lambda: not any(data_dir.environments.iterdir()))
 
-    def test_no_secret_of_the_platform_reaches_what_it_runs(
+    def test_programs_of_a_build_get_no_platform_secret(
         self, start, send, deployments, model_folder, conda, packages, data_dir, database_url, tmp_path
     ):
         code = "import os\nprint('seen', sorted(os.environ.items()))\n"

@@ -7,15 +7,12 @@ machine in it, so that the same model gives the same hashes everywhere.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
 
 LOCAL_FILES_VARIABLE = "MODELYARD_WHEELS"
 """In requirements and locks a file of the model is `${MODELYARD_WHEELS}/<sha256>/<file name>`."""
-
-_PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +93,10 @@ class EnvironmentSpec:
 
 @dataclass(frozen=True)
 class EnvironmentLock:
-    """Every package of an environment at one version, in requirements format, for one interpreter version."""
+    """Every package of an environment at one version, for one interpreter version and one platform."""
 
     text: str
+    """In the format of the installer that resolved the lock; only that installer reads the text."""
     python: str
     """Full version, "3.10.13"."""
     platform: str
@@ -106,16 +104,6 @@ class EnvironmentLock:
     @cached_property
     def digest(self) -> str:
         return _sha256(f"{self.python}\n{self.platform}\n{self.text}")
-
-    @cached_property
-    def versions(self) -> Mapping[str, str]:
-        """Version by normalised name, of what was resolved by name."""
-        return {normalised(name): version for name, version in _PINNED.findall(self.text)}
-
-    @property
-    def pins(self) -> str:
-        """The same for a log, in one line: "numpy==2.5.5 pandas==3.1.1"."""
-        return " ".join(f"{name}=={version}" for name, version in sorted(self.versions.items()))
 
 
 def normalised(name: str) -> str:

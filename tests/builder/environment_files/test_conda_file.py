@@ -1,4 +1,4 @@
-"""conda.yaml: what is read, and what each mistake is answered with."""
+"""conda.yaml: the values read, and the error for each mistake."""
 
 import pytest
 
@@ -11,34 +11,34 @@ def pip_lines(text: str) -> list[str]:
 
 
 class TestReading:
-    def test_the_file_of_azures_documentation_is_read(self):
+    def test_conda_file_of_azure_documentation_is_read(self):
         read = parse_conda_file(
             "channels:\n- conda-forge\ndependencies:\n- python=3.10.11\n- pip<=23.1.2\n"
             "- pip:\n  - mlflow==2.7.1\n  - cloudpickle==1.6.0\nname: mlflow-env\n"
         )
         assert (read.python.minor, read.python.patch) == ("3.10", "3.10.11")
         assert [line.text for line in read.pip_lines] == ["mlflow==2.7.1", "cloudpickle==1.6.0"]
-        assert read.notes == ("conda.yaml asks for pip<=23.1.2: ignored, because uv installs the packages",)
+        assert read.notes == ("conda.yaml, line 5: pip<=23.1.2 is ignored; the platform installs without pip",)
 
-    def test_a_pip_line_knows_where_it_stands(self):
+    def test_pip_line_has_its_file_and_line_number(self):
         read = parse_conda_file("dependencies:\n- pip:\n  - numpy\n  - pandas\n")
         assert [line.where for line in read.pip_lines] == ["conda.yaml, line 3", "conda.yaml, line 4"]
 
-    def test_a_version_that_looks_like_a_number_stays_as_written(self):
+    def test_python_3_10_is_not_read_as_3_1(self):
         assert parse_conda_file("dependencies:\n- python=3.10\n").python.minor == "3.10"
 
-    def test_installers_with_and_without_versions_are_no_conda_packages(self):
+    def test_pip_setuptools_and_wheel_are_not_refused(self):
         text = "dependencies:\n- conda-forge::python=3.9\n- pip\n- setuptools=65\n- wheel\n- pip:\n  - numpy\n"
         assert pip_lines(text) == ["numpy"]
 
-    def test_an_empty_pip_section_is_no_requirement(self):
+    def test_empty_pip_section_has_no_requirements(self):
         assert pip_lines("dependencies:\n- python=3.9\n- pip:\n") == []
 
-    def test_anchors_are_followed(self):
+    def test_yaml_anchors_are_followed(self):
         assert pip_lines("x: &common\n- numpy\ndependencies:\n- pip: *common\n") == ["numpy"]
 
 
-class TestMistakes:
+class TestErrors:
     @pytest.mark.parametrize(
         ("text", "sentence"),
         [
@@ -46,24 +46,24 @@ class TestMistakes:
             ("dependencies:\n- python=3.9\n\t- pip\n", "line 3, column 1"),
             ("- python=3.9\n", "must be a mapping with 'dependencies'; it is a list"),
             ("", "must be a mapping"),
-            ("name: x\n", "needs a list 'dependencies'.*there is none"),
+            ("name: x\n", "has no list 'dependencies'.*no such entry"),
             ("dependencies: python=3.9\n", "line 1 has the text 'python=3.9'"),
             ("dependencies:\n- python=3.9\n- [a]\n", "line 3: a dependency must be text.*not a list"),
             ("dependencies:\n-\n", "a dependency must be text.*not empty"),
             ("dependencies:\n- pip: numpy\n", "line 2: 'pip:' must be a list.*not the text 'numpy'"),
             ("dependencies:\n- pip:\n  - {numpy: 1}\n", "line 3: a pip requirement must be text.*a mapping"),
             ("dependencies:\n- pip:\n  -\n", "line 3: a pip requirement must be text.*empty"),
-            ("dependencies:\n- npm:\n  - left-pad\n", "line 2.*'npm' is no section; only 'pip:' is"),
+            ("dependencies:\n- npm:\n  - left-pad\n", "line 2.*'npm' is not a section that this platform reads"),
             ("dependencies:\n- python=3.9\n- python=3.10\n", "line 3: python is listed twice"),
-            ("a: !!python/object:os.system x\ndependencies: 1\n", "needs a list"),
+            ("a: !!python/object:os.system x\ndependencies: 1\n", "has no list"),
         ],
     )
-    def test_each_is_answered_with_the_line_and_what_to_write(self, text, sentence):
+    def test_error_names_the_line_and_what_to_write(self, text, sentence):
         with pytest.raises(InvalidCondaFile, match=sentence):
             parse_conda_file(text)
 
-    def test_conda_packages_are_refused_by_name(self):
+    def test_conda_packages_are_refused_with_name_and_line(self):
         with pytest.raises(CondaPackagesNotSupported) as refusal:
             parse_conda_file("dependencies:\n- python=3.9\n- libgdal=3.4\n- conda-forge::cudatoolkit\n- pip\n")
-        assert "libgdal=3.4, conda-forge::cudatoolkit" in refusal.value.message
-        assert "under 'pip:'" in refusal.value.message
+        assert "libgdal=3.4 (line 3), conda-forge::cudatoolkit (line 4)" in refusal.value.message
+        assert "to 'pip:' under its name" in refusal.value.message

@@ -1,16 +1,15 @@
-"""What is added so that MLflow can load the model."""
+"""The requirements that are added so that MLflow can load the model."""
 
 import pytest
 
-from builder.environment_files.implied_requirements import implied_requirements, requirements_implied_by_lock
-from modelyard.core.domain.environment_spec import EnvironmentLock
+from builder.environment_files.implied_requirements import implied_requirements, requirements_implied_by_versions
 
 
 def added(*requirements: str, mlflow: str | None = None) -> list[str]:
-    return [need.requirement for need in implied_requirements(requirements, mlflow_version=mlflow)]
+    return [each.requirement for each in implied_requirements(requirements, mlflow_version=mlflow)]
 
 
-class TestMissingNeeds:
+class TestImpliedRequirements:
     @pytest.mark.parametrize(
         ("requirements", "mlflow", "expected"),
         [
@@ -28,27 +27,27 @@ class TestMissingNeeds:
             (["mlflow==2.15.*", "pandas", "numpy"], None, ["setuptools<81"]),
         ],
     )
-    def test_are_added_and_nothing_else(self, requirements, mlflow, expected):
+    def test_missing_requirements_of_mlflow_are_added(self, requirements, mlflow, expected):
         assert added(*requirements, mlflow=mlflow) == expected
 
-    def test_each_says_why(self):
-        notes = [need.note for need in implied_requirements(["scikit-learn"], mlflow_version="2.7.1")]
+    def test_each_note_has_a_reason(self):
+        notes = [each.note for each in implied_requirements(["scikit-learn"], mlflow_version="2.7.1")]
         assert notes[0].startswith("added mlflow-skinny==2.7.1: the model lists no mlflow")
         assert "pkg_resources" in notes[-1]
 
 
-class TestNeedsOfLock:
+class TestRequirementsImpliedByVersions:
     @pytest.mark.parametrize(
-        ("lock", "requirements", "expected"),
+        ("versions", "requirements", "expected"),
         [
-            ("mlflow==2.10.0\n", ["mlflow"], ["setuptools<81"]),
-            ("mlflow==2.17.2\nmlflow-skinny==2.17.2\n", ["mlflow"], []),
-            ("mlflow-skinny==2.10.0\nsetuptools==80.1\n", ["mlflow-skinny"], []),
-            ("mlflow-skinny==2.10.0\nsetuptools==82.0\n", ["mlflow-skinny"], ["setuptools<81"]),
-            ("mlflow-skinny==2.10.0\nsetuptools==82.0\n", ["mlflow-skinny", "setuptools==82.0"], []),
-            ("numpy==1.0\n", ["numpy"], []),
+            ({"mlflow": "2.10.0"}, ["mlflow"], ["setuptools<81"]),
+            ({"mlflow": "2.17.2", "mlflow-skinny": "2.17.2"}, ["mlflow"], []),
+            ({"mlflow-skinny": "2.10.0", "setuptools": "80.1"}, ["mlflow-skinny"], []),
+            ({"mlflow-skinny": "2.10.0", "setuptools": "82.0"}, ["mlflow-skinny"], ["setuptools<81"]),
+            ({"mlflow-skinny": "2.10.0", "setuptools": "82.0"}, ["mlflow-skinny", "setuptools==82.0"], []),
+            ({"numpy": "1.0"}, ["numpy"], []),
         ],
     )
-    def test_show_once_mlflow_is_resolved(self, lock, requirements, expected):
-        needs = requirements_implied_by_lock(EnvironmentLock(lock, "3.10.13", "linux"), requirements)
-        assert [need.requirement for need in needs] == expected
+    def test_setuptools_is_added_for_a_resolved_mlflow_with_pkg_resources(self, versions, requirements, expected):
+        implied = requirements_implied_by_versions(versions, requirements)
+        assert [each.requirement for each in implied] == expected

@@ -18,35 +18,35 @@ def plan(folder) -> EnvironmentPlan:
     return plan_environment(folder, parse_mlmodel((folder / "MLmodel").read_bytes()), AvailablePythons())
 
 
-class TestWhichFileCounts:
-    def test_conda_yaml_comes_first(self, model_folder):
+class TestEnvironmentFile:
+    def test_conda_yaml_wins_over_the_other_files(self, model_folder):
         folder = model_folder({"conda.yaml": CONDA, "python_env.yaml": PYTHON_ENV, "requirements.txt": "scipy"})
         spec = plan(folder).spec
         assert (spec.python, spec.asked_patch) == ("3.10", "3.10.11")
         assert spec.requirements == ("mlflow==2.7.1", "numpy==1.23.5", "pandas<3", "setuptools<81")
 
-    def test_else_python_env_yaml(self, model_folder):
+    def test_python_env_yaml_wins_over_requirements_txt(self, model_folder):
         spec = plan(model_folder({"python_env.yaml": PYTHON_ENV, "requirements.txt": "scipy"})).spec
         assert (spec.python, spec.asked_patch, spec.requirements[0]) == ("3.9", "3.9.1", "scipy")
 
-    def test_else_requirements_txt_with_the_python_of_mlmodel(self, model_folder):
+    def test_requirements_txt_is_used_with_the_python_of_mlmodel(self, model_folder):
         spec = plan(model_folder({"requirements.txt": "scipy"})).spec
         assert (spec.python, spec.asked_patch, spec.requirements[0]) == ("3.10", "3.10.4", "scipy")
 
-    def test_none_of_them_is_an_error_that_says_what_to_add(self, model_folder):
+    def test_folder_without_environment_file_error_tells_what_to_add(self, model_folder):
         with pytest.raises(NoEnvironmentFile, match=r"add a conda\.yaml"):
             plan(model_folder())
 
-    def test_mlmodel_names_the_conda_file(self, model_folder):
+    def test_conda_file_named_by_mlmodel_is_read(self, model_folder):
         mlmodel = MLMODEL.replace("conda: conda.yaml", "conda: envs/mine.yaml")
         folder = model_folder({"envs/mine.yaml": CONDA}, mlmodel=mlmodel)
         assert plan(folder).notes[0] == "environment of envs/mine.yaml, Python 3.10.11"
 
-    def test_the_env_of_mlflow_1_is_a_file_name_alone(self, model_folder):
+    def test_env_of_mlflow_1_is_read_as_a_file_name(self, model_folder):
         old = "flavors:\n  python_function:\n    env: other.yaml\n    loader_module: mlflow.sklearn\n"
         assert plan(model_folder({"other.yaml": CONDA}, mlmodel=old)).spec.asked_patch == "3.10.11"
 
-    def test_a_registered_environment_replaces_the_models_own(self, model_folder):
+    def test_registered_environment_replaces_the_files_of_the_model(self, model_folder):
         folder = model_folder({"conda.yaml": CONDA})
         mlmodel = parse_mlmodel((folder / "MLmodel").read_bytes())
         made = plan_from_conda_file("dependencies:\n- python=3.12\n", folder, mlmodel, AvailablePythons())
@@ -54,28 +54,28 @@ class TestWhichFileCounts:
         assert made.spec.requirements[0] == "mlflow-skinny==2.7.1"
 
     @pytest.mark.parametrize("name", ["../conda.yaml", "/etc/passwd"])
-    def test_a_conda_file_outside_of_the_folder_is_refused(self, model_folder, name):
+    def test_conda_file_outside_the_model_folder_is_refused(self, model_folder, name):
         folder = model_folder(mlmodel=MLMODEL.replace("conda: conda.yaml", f"conda: {name}"))
         (folder.parent / "conda.yaml").write_text(CONDA)
         with pytest.raises(PathLeavesModelFolder):
             plan(folder)
 
-    def test_a_conda_file_that_is_a_link_out_of_the_folder_is_refused(self, model_folder):
+    def test_conda_file_that_links_out_of_the_model_folder_is_refused(self, model_folder):
         folder = model_folder()
         (folder.parent / "conda.yaml").write_text(CONDA)
         (folder / "conda.yaml").symlink_to("../conda.yaml")
         with pytest.raises(PathLeavesModelFolder):
             plan(folder)
 
-    def test_a_python_env_file_of_the_wrong_shape_is_told_by_line(self, model_folder):
+    def test_malformed_python_env_file_error_names_the_line(self, model_folder):
         with pytest.raises(InvalidPythonEnvFile, match="line 2: 'dependencies' must be a list"):
             plan(model_folder({"python_env.yaml": "python: 3.10.4\ndependencies: numpy\n"}))
 
 
-class TestWhatIsSaid:
-    def test_everything_ignored_or_added_is_noted(self, model_folder):
+class TestNotes:
+    def test_ignored_and_added_requirements_are_noted(self, model_folder):
         notes = "\n".join(plan(model_folder({"conda.yaml": CONDA})).notes)
-        assert "asks for pip<=23.1.2: ignored" in notes
+        assert "pip<=23.1.2 is ignored" in notes
         assert "added pandas<3" in notes
         assert "added setuptools<81" in notes
 
@@ -86,7 +86,7 @@ class TestSpecHash:
     def digest(self, spec: EnvironmentSpec, platform: str = "linux", **machine) -> str:
         return spec.digest(platform=platform, machine_sources=PackageSources(**machine))
 
-    def test_the_same_wishes_give_the_same_hash(self):
+    def test_equal_specs_have_equal_hashes(self):
         assert self.digest(self.SPEC) == self.digest(EnvironmentSpec("3.10", ("numpy",)))
 
     @pytest.mark.parametrize(
@@ -99,14 +99,14 @@ class TestSpecHash:
             {"sources": PackageSources(pre=True)},
         ],
     )
-    def test_another_wish_gives_another(self, change):
+    def test_changed_spec_has_another_hash(self, change):
         assert self.digest(replace(self.SPEC, **change)) != self.digest(self.SPEC)
 
-    def test_so_do_another_platform_and_another_index(self):
+    def test_another_platform_or_machine_index_gives_another_hash(self):
         assert self.digest(self.SPEC, platform="darwin") != self.digest(self.SPEC)
         assert self.digest(self.SPEC, index_url="https://a.example") != self.digest(self.SPEC)
 
-    def test_a_models_options_come_over_those_of_the_machine_as_in_pip(self):
+    def test_model_options_win_over_machine_options_as_in_pip(self):
         mine = PackageSources(index_url="https://mine.example", extra_index_urls=("https://c.example",))
         machine = PackageSources(index_url="https://corp.example", extra_index_urls=("https://b.example",))
         both = mine.over(machine)

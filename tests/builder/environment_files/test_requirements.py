@@ -1,4 +1,4 @@
-"""Lines for pip: what they become, and which are refused."""
+"""Pip lines: the requirements that they become, and the lines that are refused."""
 
 import hashlib
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder.environment_files.pip_lines import PipLine, lines_of
-from builder.environment_files.requirements import DeclaredRequirements, collect, distribution_name
+from builder.environment_files.requirements import DeclaredRequirements, collect_requirements, distribution_name
 from builder.errors import InvalidRequirement, PathLeavesModelFolder
 from tests.builder.packages import make_wheel
 
@@ -26,7 +26,7 @@ def read(folder: Path) -> Read:
         for name, text in files.items():
             (folder / f"{name}.txt").write_text(text)
         declared = [PipLine(line, f"conda.yaml, line {number}") for number, line in enumerate(lines, 5)]
-        return collect(folder, folder, declared)
+        return collect_requirements(folder, folder, declared)
 
     return collected
 
@@ -46,10 +46,10 @@ class TestRequirements:
             "numpy==1.23.5 --hash=sha256:00",
         ],
     )
-    def test_pass_as_they_are_written(self, read, line):
+    def test_requirement_is_kept_as_written(self, read, line):
         assert read(line).lines == (line,)
 
-    def test_lose_their_comments(self, read):
+    def test_comments_are_removed(self, read):
         assert read("numpy==1.23.5  # as in training", "# nothing").lines == ("numpy==1.23.5",)
 
     @pytest.mark.parametrize(
@@ -60,44 +60,46 @@ class TestRequirements:
             ("file:///tmp/numpy-1.23.5-cp310-cp310-linux_x86_64.whl", "write numpy==1.23.5 instead"),
         ],
     )
-    def test_of_the_training_machine_are_refused_with_the_pin_to_write(self, read, line, advice):
+    def test_file_of_the_training_machine_is_refused_with_the_pin_to_write(self, read, line, advice):
         with pytest.raises(InvalidRequirement, match=advice):
             read(line)
 
     @pytest.mark.parametrize("line", ["numpy=1.23.5", "numpy = = 1", "!numpy"])
-    def test_that_pip_does_not_read_are_refused_with_their_place(self, read, line):
-        with pytest.raises(InvalidRequirement, match=r"conda\.yaml, line 5.*write name==version"):
+    def test_malformed_requirement_is_refused_with_file_and_line(self, read, line):
+        with pytest.raises(
+            InvalidRequirement, match=r"conda\.yaml, line 5.*not a valid requirement; write name==version"
+        ):
             read(line)
 
     @pytest.mark.parametrize("line", ["-e .", "--editable=./src"])
-    def test_cannot_be_editable(self, read, line):
+    def test_editable_install_is_refused(self, read, line):
         with pytest.raises(InvalidRequirement, match="build a wheel"):
             read(line)
 
 
 class TestFilesNamedByOptions:
-    def test_a_requirements_file_is_read_in_place(self, read):
+    def test_requirements_file_is_read_in_place(self, read):
         found = read("scipy", "-r requirements.txt", requirements="numpy==1.23.5\n\n# a comment\npandas \\\n  >=1\n")
         assert found.lines == ("scipy", "numpy==1.23.5", "pandas   >=1")
 
-    def test_a_file_may_name_another_beside_it(self, folder):
+    def test_nested_file_is_found_beside_its_parent(self, folder):
         (folder / "sub").mkdir()
         (folder / "sub" / "a.txt").write_text("-r b.txt\n")
         (folder / "sub" / "b.txt").write_text("numpy\n")
-        assert collect(folder, folder, [PipLine("--requirement=sub/a.txt", "x")]).lines == ("numpy",)
+        assert collect_requirements(folder, folder, [PipLine("--requirement=sub/a.txt", "x")]).lines == ("numpy",)
 
-    def test_constraints_stay_constraints(self, read):
+    def test_constraints_file_adds_constraints_only(self, read):
         found = read("-c constraints.txt", "numpy", constraints="scipy<2\n")
         assert (found.lines, found.constraints) == (("numpy",), ("scipy<2",))
 
-    def test_files_in_a_circle_are_refused(self, read):
-        with pytest.raises(InvalidRequirement, match="being read already"):
+    def test_circular_files_are_refused(self, read):
+        with pytest.raises(InvalidRequirement, match="includes this file"):
             read("-r a.txt", a="-r b.txt", b="-r a.txt")
 
-    def test_the_same_file_twice_is_no_circle(self, read):
+    def test_same_file_twice_is_not_circular(self, read):
         assert read("-r a.txt", "-c a.txt", a="numpy==1").constraints == ("numpy==1",)
 
-    def test_mistakes_in_them_are_told_by_their_own_line(self, read):
+    def test_error_in_a_requirements_file_names_its_line(self, read):
         with pytest.raises(InvalidRequirement, match=r"requirements\.txt, line 2"):
             read("-r requirements.txt", requirements="numpy\n!\n")
 
@@ -105,14 +107,14 @@ class TestFilesNamedByOptions:
         (folder / "r.txt").write_bytes("﻿numpy\n".encode())
         (folder / "s.txt").write_bytes("pandas\n".encode("utf-16"))
         lines = [PipLine("-r r.txt", "x"), PipLine("-r s.txt", "x")]
-        assert collect(folder, folder, lines).lines == ("numpy", "pandas")
+        assert collect_requirements(folder, folder, lines).lines == ("numpy", "pandas")
 
-    def test_files_that_are_no_text_are_refused(self, folder):
+    def test_binary_requirements_file_is_refused(self, folder):
         (folder / "r.txt").write_bytes(b"\x80\x81")
         with pytest.raises(InvalidRequirement, match="not UTF-8 text"):
-            collect(folder, folder, [PipLine("-r r.txt", "x")])
+            collect_requirements(folder, folder, [PipLine("-r r.txt", "x")])
 
-    def test_a_file_from_the_network_is_refused(self, read):
+    def test_requirements_file_from_the_network_is_refused(self, read):
         with pytest.raises(InvalidRequirement, match="put the file into the model folder"):
             read("-r https://example.com/requirements.txt")
 
@@ -122,36 +124,36 @@ class TestPathsStayInTheModelFolder:
         "line",
         ["-r ../secret.txt", "-c /etc/passwd", "-r sub/../../secret.txt", "../secret.whl", "/etc/secret.whl", "-f .."],
     )
-    def test_a_way_out_is_refused(self, read, folder, line):
+    def test_path_out_of_the_model_folder_is_refused(self, read, folder, line):
         (folder / "sub").mkdir()
         (folder.parent / "secret.txt").write_text("numpy\n")
         with pytest.raises(PathLeavesModelFolder, match=r"conda\.yaml, line 5.*leaves the model folder"):
             read(line)
 
-    def test_a_link_out_is_refused(self, read, folder):
+    def test_link_out_of_the_model_folder_is_refused(self, read, folder):
         (folder.parent / "secret.txt").write_text("numpy\n")
         (folder / "requirements.txt").symlink_to("../secret.txt")
         with pytest.raises(PathLeavesModelFolder):
             read("-r requirements.txt")
 
-    def test_a_link_to_a_wheel_outside_is_refused(self, read, folder):
+    def test_link_to_a_wheel_outside_is_refused(self, read, folder):
         wheel = make_wheel(folder.parent / "outside", "secret")
         (folder / wheel.name).symlink_to(wheel)
         with pytest.raises(PathLeavesModelFolder):
             read(f"./{wheel.name}")
 
-    def test_a_link_within_the_folder_is_fine(self, read, folder):
+    def test_link_within_the_model_folder_is_followed(self, read, folder):
         (folder / "real.txt").write_text("numpy\n")
         (folder / "requirements.txt").symlink_to("real.txt")
         assert read("-r requirements.txt").lines == ("numpy",)
 
-    def test_a_file_that_is_not_there_is_told_by_name(self, read):
+    def test_missing_requirements_file_is_named_in_the_error(self, read):
         with pytest.raises(InvalidRequirement, match=r"'requirements\.txt', which is not in the model folder"):
             read("-r requirements.txt")
 
 
 class TestLocalWheels:
-    def test_become_requirements_by_content(self, read, folder):
+    def test_local_wheel_becomes_a_requirement_by_content(self, read, folder):
         wheel = make_wheel(folder / "wheels", "mine")
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         found = read(f"./wheels/{wheel.name} ; python_version > '3.0'", f"code/../wheels/{wheel.name}[extra]")
@@ -159,16 +161,16 @@ class TestLocalWheels:
         assert found.lines == (f"{place} ; python_version > '3.0'", f"{place}[extra]")
         assert [(file.path, file.sha256) for file in found.local_files] == [(f"wheels/{wheel.name}", digest)]
 
-    def test_without_a_dot_in_front_too(self, read, folder):
+    def test_local_wheel_is_found_without_leading_dot(self, read, folder):
         wheel = make_wheel(folder, "mine")
         assert read(wheel.name).local_files[0].name == wheel.name
 
-    def test_a_source_folder_is_refused(self, read, folder):
+    def test_source_folder_is_refused(self, read, folder):
         (folder / "src").mkdir()
         with pytest.raises(InvalidRequirement, match="neither a wheel nor a source archive"):
             read("./src")
 
-    def test_a_folder_of_wheels_is_searched_wheel_by_wheel(self, read, folder):
+    def test_find_links_folder_is_read_wheel_by_wheel(self, read, folder):
         for name in ("one", "two"):
             make_wheel(folder / "wheels", name)
         found = read("--find-links wheels")
@@ -177,7 +179,7 @@ class TestLocalWheels:
 
 
 class TestIndexOptions:
-    def test_are_gathered_in_pips_words(self, read):
+    def test_index_options_are_collected(self, read):
         sources = read(
             "--index-url https://a.example/simple --extra-index-url=https://b.example/simple",
             "--extra-index-url https://c.example/simple",
@@ -193,11 +195,11 @@ class TestIndexOptions:
         assert sources.trusted_hosts == ("b.example",)
         assert (sources.pre, sources.only_binary, sources.no_binary) == (True, ("numpy", "scipy"), (":all:",))
 
-    def test_without_meaning_for_uv_are_noted(self, read):
+    def test_option_without_effect_is_noted(self, read):
         assert "--prefer-binary is ignored" in read("--prefer-binary").notes[0]
 
     @pytest.mark.parametrize("line", ["--index", "-i", "--target x", "--index-url", "-r 'unclosed"])
-    def test_unknown_or_incomplete_ones_are_refused(self, read, line):
+    def test_unknown_or_incomplete_option_is_refused(self, read, line):
         with pytest.raises(InvalidRequirement, match=r"conda\.yaml, line 5"):
             read(line)
 
@@ -214,9 +216,9 @@ class TestNames:
             ("https://example.com/archive.zip", None),
         ],
     )
-    def test_are_known_as_far_as_the_line_says_them(self, line, name):
+    def test_distribution_name_is_read_from_the_line(self, line, name):
         assert distribution_name(line) == name
 
 
-def test_a_last_line_that_continues_nowhere_still_counts():
+def test_continued_last_line_of_a_file_is_read():
     assert [line.text for line in lines_of("numpy \\", name="r.txt")] == ["numpy"]

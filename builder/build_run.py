@@ -1,0 +1,97 @@
+"""The context that every step of one build shares: its log and its cancellation."""
+
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from modelyard.core.domain.operation_step import OperationStep
+
+_URL_CREDENTIALS = re.compile(r"(\w+://)[^/\s@]+@")
+
+
+class BuildCancelled(Exception):
+    """The build was cancelled. Its programs have ended and its unfinished results are removed."""
+
+
+class CancellationToken:
+    """Cancels one build, from any thread.
+
+    The token is a pipe. The programs of the build run under process shims that read `read_end`; the builder alone
+    holds the write end. The programs therefore end when the build is cancelled, and also when the builder dies.
+    """
+
+    def __init__(self) -> None:
+        self.read_end, self._write_end = os.pipe()
+        self._lock = threading.Lock()
+        self._write_end_is_closed = False
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """End every program of the build. Further calls have no effect."""
+        self.is_cancelled = True
+        self._close_write_end()
+
+    def raise_if_cancelled(self) -> None:
+        if self.is_cancelled:
+            raise BuildCancelled
+
+    def close(self) -> None:
+        self._close_write_end()
+        os.close(self.read_end)
+
+    def _close_write_end(self) -> None:
+        with self._lock:
+            if not self._write_end_is_closed:
+                self._write_end_is_closed = True
+                os.close(self._write_end)
+
+
+@contextmanager
+def cancellation_token() -> Iterator[CancellationToken]:
+    """A token for the length of the block; the programs of the build end with the block."""
+    token = CancellationToken()
+    try:
+        yield token
+    finally:
+        token.close()
+
+
+class BuildLog:
+    """The lines and steps of one build. User names and passwords in URLs are masked."""
+
+    def __init__(
+        self, write: Callable[[str], None], record_step: Callable[[OperationStep], None] = lambda step: None
+    ) -> None:
+        """`write` takes one line; `record_step` takes each step when the step begins."""
+        self._write = write
+        self._record_step = record_step
+        self._notes: set[str] = set()
+
+    def line(self, text: str) -> None:
+        self._write(mask_credentials(text))
+
+    def note(self, text: str) -> None:
+        """Write a line that holds for the whole build, once however often a step repeats the line."""
+        if text not in self._notes:
+            self._notes.add(text)
+            self.line(text)
+
+    def begin(self, step: OperationStep) -> None:
+        self.line(f"step: {step}")
+        self._record_step(step)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRun:
+    """One attempt to build or restore an environment."""
+
+    log: BuildLog
+    cancellation: CancellationToken
+
+
+def mask_credentials(text: str) -> str:
+    """The text without the user names and passwords of its URLs."""
+    return _URL_CREDENTIALS.sub(r"\1****@", text)

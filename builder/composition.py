@@ -1,0 +1,44 @@
+"""Wire the toolchain of the two builder programs. Only this module knows which installer is in use."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from builder.installers.pip_configuration import read_pip_configuration
+from builder.installers.uv import UvInstaller
+from builder.installers.uv_program import UvFolders, UvProgram
+from builder.interpreters.find import Interpreters
+from builder.interpreters.search import SearchPlaces
+from builder.toolchain import BuildToolchain, this_platform
+from modelyard.core.data_dir import DataDir
+from modelyard.core.environments.folder import Environments
+
+
+def open_toolchain(
+    data_dir: DataDir, *, environ: Mapping[str, str], home: Path, worker_user: int | None
+) -> BuildToolchain:
+    """`environ` and `home` are the platform account's: pip configuration, interpreters and proxies are read there."""
+    pip = read_pip_configuration(environ, home=home, prefix=Path(sys.prefix))
+    cache, fetched = data_dir.package_cache, data_dir.runtime / "python"
+    work, local_files = cache / "work", cache / "local-files"
+    places = SearchPlaces.of(environ, home=home, fetched=fetched)
+    interpreters = Interpreters(places, user=worker_user, copies=fetched)
+    folders = UvFolders(cache / "uv", work=work, local_files=local_files, interpreters=fetched)
+    installer = UvInstaller(
+        uv=UvProgram(folders, environ=environ, pip=pip),
+        interpreters=interpreters,
+        virtualenv_data=cache / "virtualenv",
+        environ=environ,
+        platform=this_platform(),
+    )
+    return BuildToolchain(
+        environments=Environments(data_dir.environments),
+        installer=installer,
+        interpreters=interpreters,
+        machine_sources=pip.sources,
+        work=work,
+        local_files=local_files,
+        wheels=cache / "wheels",
+        platform=installer.platform,
+        worker_user=worker_user,
+    )

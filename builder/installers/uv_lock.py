@@ -1,0 +1,49 @@
+"""uv's lock: a requirements file with one exact version and the hashes of every package."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+
+from builder.installers.port import LockedPackage
+from modelyard.core.domain.environment_spec import normalised
+
+_CONTINUATION = re.compile(r"\\\n\s*")
+_HASH = re.compile(r"\s--hash=(\S+)")
+_MARKER = re.compile(r"\s;.*$")
+_PINNED = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>\S+)$")
+_NAMED_SOURCE = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s+@\s+(?P<source>\S+)$")
+
+
+def locked_packages(text: str) -> tuple[LockedPackage, ...]:
+    """The packages of a lock, by name."""
+    lines = (line.strip() for line in _CONTINUATION.sub(" ", text).splitlines())
+    packages = (_package(line) for line in lines if line and not line.startswith(("#", "-")))
+    return tuple(sorted(packages, key=lambda package: package.name))
+
+
+def _package(line: str) -> LockedPackage:
+    hashes = tuple(_HASH.findall(line))
+    requirement = _MARKER.sub("", _HASH.sub("", line)).strip()
+    pinned = _PINNED.match(requirement)
+    if pinned:
+        return LockedPackage(normalised(pinned["name"]), pinned["version"], hashes, None)
+    named = _NAMED_SOURCE.match(requirement)
+    source = named["source"] if named else requirement
+    name, version = next(_named_by_file(source), (source, None))
+    return LockedPackage(normalised(named["name"]) if named else name, version, hashes, source)
+
+
+def _named_by_file(source: str) -> Iterator[tuple[str, str]]:
+    """The name and version in the file name of a wheel or source archive, if the source ends with one."""
+    file = unquote(re.split(r"[\[#?]", source)[0].rpartition("/")[2])
+    try:
+        if file.endswith(".whl"):
+            name, version, _, _ = parse_wheel_filename(file)
+            yield name, str(version)
+        else:
+            name, version = parse_sdist_filename(file)
+            yield name, str(version)
+    except (InvalidWheelFilename, InvalidSdistFilename):
+        return
