@@ -19,6 +19,7 @@ from modelyard.process.shim_command import shim_command
 from modelyard.supervisor.postgres import EmbeddedPostgres
 from modelyard.supervisor.prepare_database import wait_for
 from modelyard.supervisor.valkey import EmbeddedValkey
+from tests.cached_environments import CACHE
 from tests.scheduling import (  # noqa: F401 - pytest finds hooks by name
     pytest_addoption,
     pytest_collection_modifyitems,
@@ -28,7 +29,6 @@ from tests.scheduling import (  # noqa: F401 - pytest finds hooks by name
 
 _TEMPLATE = "modelyard_template"
 _MEMORY = Path("/dev/shm")
-_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modelyard-tests"
 _database_numbers = count(1)
 
 # The processes that tests start compile our sources once, even where the account's setting is to write no bytecode.
@@ -36,7 +36,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 # uv fetches and unpacks each package once; the packages stay for the next run, in this checkout or another.
-os.environ["UV_CACHE_DIR"] = str(_CACHE / "packages")
+os.environ["UV_CACHE_DIR"] = str(CACHE / "packages")
 
 
 @contextmanager

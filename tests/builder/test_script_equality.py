@@ -17,7 +17,7 @@ from builder.scoring_script.generate import ScriptSubject, generate_scoring_scri
 from data_plane.scoring.signature import compile_signature
 from data_plane.scoring.wire.encode import encode_score
 from modelyard.core.domain.mlmodel import MLModel, parse_mlmodel
-from tests.data_plane.scoring.signature.differential.mlflows import FOLDER, environment
+from tests.data_plane.scoring.signature.differential.mlflows import environment
 
 VERSIONS = ("1.30.1", "2.9.2", "2.22.5", "3.17.2")
 PROGRAM = Path(__file__).parent / "mlflow_models" / "program.py"
@@ -137,14 +137,11 @@ def subjects(python: Path, folder: Path) -> Iterator[Subjects]:
 
 
 @pytest.fixture(scope="module")
-def mlflows(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Subjects]]:
-    """All of them begin at the same time."""
-    environments = request.config.cache.mkdir(FOLDER)
+def mlflows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Subjects]]:
+    """The models of each MLflow; all processes start at the same time."""
     with ExitStack() as stack:
         yield {
-            version: stack.enter_context(
-                subjects(environment(version, environments / version), tmp_path_factory.mktemp("models"))
-            )
+            version: stack.enter_context(subjects(environment(version), tmp_path_factory.mktemp("models")))
             for version in VERSIONS
         }
 

@@ -1,14 +1,13 @@
-"""The conda.yaml that Azure's documentation prints, with a model that was logged under it."""
+"""The conda.yaml that Azure's documentation prints, and a model that was logged in its environment."""
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
-from uv import find_uv_bin
 
-from builder.interpreters.search import SearchPlaces
+from tests.cached_environments import cached_environment
+from tests.data_plane.replicas.interpreters import interpreters
 
 PINS = (
     *("pip<=23.1.2", "mlflow==2.7.1", "cloudpickle==1.6.0", "dataclasses==0.6", "lz4==4.0.0", "numpy==1.23.5"),
@@ -35,20 +34,13 @@ print(model.predict(frame).tolist())
 
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory) -> tuple[Path, list[float]]:
-    """The model folder, and what the model predicts where it was trained."""
+    """The model folder, and the model's predictions in the environment of its training."""
     folder = tmp_path_factory.mktemp("documented")
     (folder / "conda.yaml").write_text(yaml.safe_dump(CONDA))
-    environment = folder / "environment"
-    places = SearchPlaces.of(os.environ, home=Path.home(), fetched=folder)
-    # A machine without one has uv fetch it.
-    python = next((path for path in places.candidates() if "3.10" in str(path)), "3.10")
-    uv = find_uv_bin()
-    subprocess.run([uv, "venv", "-q", "--python", python, environment], check=True)
-    # As a user's own environment would be: setuptools comes with pip there.
-    wanted = [*PINS[1:], "setuptools<81"]
-    subprocess.run([uv, "pip", "install", "-q", "--python", environment / "bin" / "python", *wanted], check=True)
+    # setuptools comes with pip in a user's own environment.
+    python = cached_environment(interpreters().get("3.10", "3.10"), [*PINS[1:], "setuptools<81"])
     done = subprocess.run(
-        [environment / "bin" / "python", "-c", TRAINING, folder / "model", folder / "conda.yaml"],
+        [python, "-c", TRAINING, folder / "model", folder / "conda.yaml"],
         check=True,
         capture_output=True,
         text=True,
@@ -56,7 +48,7 @@ def logged(tmp_path_factory) -> tuple[Path, list[float]]:
     return folder / "model", yaml.safe_load(done.stdout.splitlines()[-1])
 
 
-def test_it_builds_and_serves_the_model_as_it_was_logged(platform, logged):
+def test_documented_environment_builds_and_serves_the_predictions_of_training(platform, logged):
     folder, predictions = logged
     platform.cli("deploy", folder, "--endpoint-name", "documented")
     body = {"input_data": {"columns": ["a", "b"], "data": [[1.0, 0.5], [2.0, 1.5], [3.0, 2.5], [4.0, 0.0]]}}
@@ -65,7 +57,7 @@ def test_it_builds_and_serves_the_model_as_it_was_logged(platform, logged):
     assert answer.json() == predictions
 
 
-def test_the_log_says_which_patch_version_was_taken_and_what_was_added(platform, logged):
+def test_build_log_names_the_patch_version_and_the_added_requirement(platform, logged):
     name = platform.list("/onlineEndpoints/documented/deployments")[0]["name"]
     arguments = ("-e", "documented", "-n", name, "--container", "storage-initializer", "--lines", "5000")
     log = platform.cli("online-deployment", "get-logs", *arguments).stdout

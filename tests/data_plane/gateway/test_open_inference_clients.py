@@ -13,6 +13,7 @@ import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
+from tests.cached_environments import cached_environment
 from tests.data_plane.gateway.gateway_process import DOUBLES, KEY, FrontDoor
 from tests.data_plane.replicas.worker_harness import PATIENCE
 
@@ -207,16 +208,9 @@ print(json.dumps(seen))
 
 
 @pytest.fixture(scope="module")
-def mlserver_python(request: pytest.FixtureRequest) -> Path:
-    """An interpreter with MLServer, made once and kept in pytest's cache folder."""
-    folder: Path = request.config.cache.mkdir("-".join(MLSERVER))
-    complete, python = folder / "complete", folder / "bin" / "python"
-    if not complete.exists():
-        uv = [sys.executable, "-m", "uv", "--no-progress"]
-        subprocess.run([*uv, "venv", "--clear", "--python", sys.executable, folder], check=True)
-        subprocess.run([*uv, "pip", "install", "--python", python, *MLSERVER], check=True)
-        complete.touch()
-    return python
+def mlserver_python() -> Path:
+    """The python of an environment with MLServer."""
+    return cached_environment(sys.executable, MLSERVER)
 
 
 class TestMlserversTypes:

@@ -1,7 +1,6 @@
 """The same frames in environments with another pandas and numpy: dtypes as MLflow enforces them there."""
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 
 from data_plane.scoring.payload.result_json import result_to_json
 from data_plane.scoring.payload.values import ArrayPayload, ArraysPayload, Column, FramePayload, FrameResult, Payload
+from tests.cached_environments import cached_environment
 from tests.data_plane.replicas.interpreters import interpreters
 from tests.data_plane.replicas.worker_harness import PATIENCE, WorkerHarness
 
@@ -94,26 +94,14 @@ MISSING = {
 }
 
 
-def environment(version: str, folder: Path) -> Path:
-    python = folder / "bin" / "python"
-    complete = folder / "complete"
-    if not complete.exists():
-        uv = [sys.executable, "-m", "uv", "--no-progress"]
-        subprocess.run([*uv, "venv", "--clear", "--python", interpreters()[version], folder], check=True)
-        subprocess.run([*uv, "pip", "install", "--python", python, *REQUIREMENTS[version]], check=True)
-        complete.touch()
-    return python
-
-
 @pytest.fixture(scope="module", params=[*MADE_FOR_TESTS, "ours"])
 def worker(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any]]:
     """(what the environment calls text, a question to a worker in it)"""
     if request.param == "ours":
         python, text = Path(sys.executable), "str"
     else:
-        requirements = "-".join(REQUIREMENTS[request.param])
-        folder = request.config.cache.mkdir(f"worker-{request.param}-{requirements}")
-        python, text = environment(request.param, folder), "object"
+        python = cached_environment(interpreters()[request.param], REQUIREMENTS[request.param])
+        text = "object"
     with tempfile.TemporaryDirectory(prefix="my-yard-") as root:
         yard = WorkerHarness(Path(root), python)
         _, connection = yard.ready(SCRIPT)

@@ -14,7 +14,7 @@ from tests.data_plane.scoring.signature.differential import differences
 from tests.data_plane.scoring.signature.differential.cases import Case, cases
 from tests.data_plane.scoring.signature.differential.comparison import enforce, explained, explained_as_a_whole
 from tests.data_plane.scoring.signature.differential.examples import BY_NAME, REFUSED_BY_MLFLOW
-from tests.data_plane.scoring.signature.differential.mlflows import FOLDER, VERSIONS, Oracle, environment, oracle
+from tests.data_plane.scoring.signature.differential.mlflows import VERSIONS, Oracle, environment, oracle
 from tests.data_plane.scoring.signature.differential.more_cases import (
     param_cases,
     tensor_cases,
@@ -26,11 +26,10 @@ SEED = 20_240_531
 
 
 @pytest.fixture(scope="module")
-def oracles(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Oracle]]:
-    folder = request.config.cache.mkdir(FOLDER)
+def oracles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Oracle]]:
     logs = tmp_path_factory.mktemp("oracles")
     with ExitStack() as stack:
-        yield [stack.enter_context(oracle(v, environment(v, folder / v), logs / f"{v}.log")) for v in VERSIONS]
+        yield [stack.enter_context(oracle(v, environment(v), logs / f"{v}.log")) for v in VERSIONS]
 
 
 def generate(examples: int, chosen: int, generated: SearchStrategy[Case], look: Callable[[Case], object]) -> None:

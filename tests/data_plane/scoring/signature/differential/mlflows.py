@@ -1,7 +1,6 @@
 """Several versions of MLflow, each in an environment of its own and asked through one long-lived process."""
 
 import base64
-import fcntl
 import json
 import subprocess
 import sys
@@ -12,11 +11,10 @@ from typing import Any
 
 from data_plane.scoring.signature import Enforced
 from data_plane.scoring.wire.encode import encode_score
+from tests.cached_environments import cached_environment
 from tests.data_plane.replicas.interpreters import interpreters
 from tests.data_plane.scoring.signature.differential.cases import Case
 
-# In pytest's cache.
-FOLDER = "mlflow-environments"
 # With the pandas, numpy and scikit-learn of its time.
 ENVIRONMENTS = {
     "1.30.1": ("3.9", ["pandas==1.5.3", "numpy==1.23.5", "scikit-learn==1.2.2", "setuptools<81"]),
@@ -29,20 +27,10 @@ VERSIONS = ("2.9.2", "2.22.5", "3.17.2")
 _REPOSITORY = Path(__file__).parents[5]
 
 
-def environment(version: str, folder: Path) -> Path:
-    """Made once; several test processes may ask for it at the same time."""
-    python, complete = folder / "bin" / "python", folder / "complete"
+def environment(version: str) -> Path:
+    """The python of an environment with that MLflow."""
     minor, beside = ENVIRONMENTS[version]
-    with (folder.parent / f"{version}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not complete.exists():
-            uv = [sys.executable, "-m", "uv", "--no-progress", "-q"]
-            interpreter = interpreters().get(minor, sys.executable)
-            subprocess.run([*uv, "venv", "--clear", "--python", interpreter, folder], check=True)
-            wanted = [f"mlflow-skinny=={version}", *beside]
-            subprocess.run([*uv, "pip", "install", "--python", python, *wanted], check=True)
-            complete.touch()
-    return python
+    return cached_environment(interpreters().get(minor, sys.executable), [f"mlflow-skinny=={version}", *beside])
 
 
 class Oracle:
