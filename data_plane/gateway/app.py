@@ -1,28 +1,24 @@
-"""The ASGI application: from a request to its handler, and from whatever happens to a response."""
+"""The ASGI application: from a request to its handler, and from a result or an error to a response."""
 
 import asyncio
 import logging
 import time
 from http import HTTPStatus
 
-from data_plane.gateway.content_coding import packed
-from data_plane.gateway.envelope import Refuse
+from data_plane.gateway.content_coding import compressed
+from data_plane.gateway.errors import BadCredentials, GatewayStops, MethodNotAllowed, UnknownPath, error_response
 from data_plane.gateway.health import HEALTHY
 from data_plane.gateway.limits import Limits
-from data_plane.gateway.messages import (
-    ClientGone,
-    Receive,
-    Request,
-    Response,
-    Scope,
-    Send,
-    refusal_response,
-)
-from data_plane.gateway.routes import GATEWAY_HEALTH_PATHS, Route, Routes, split_path
+from data_plane.gateway.request import ClientGone, Receive, Request, Scope, Send
+from data_plane.gateway.response import Response
+from data_plane.gateway.routes import GATEWAY_HEALTH_PATHS, Route, Routes
 from data_plane.gateway.routing_table import RoutingTable
-from data_plane.scoring.errors import BadCredentials, GatewayStops, MethodNotAllowed, ScoringError, UnknownPath
+from data_plane.scoring.codecs.azure import AzureCodec
+from data_plane.scoring.errors import ScoringError
 
 _log = logging.getLogger(__name__)
+
+_AZURE = AzureCodec()
 
 
 class GatewayApp:
@@ -33,7 +29,7 @@ class GatewayApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            response = await packed(await self._response(request), request)
+            response = await compressed(await self._response(request), request)
         except ClientGone:
             return
         headers = [
@@ -47,26 +43,26 @@ class GatewayApp:
     async def _response(self, request: Request) -> Response:
         if request.path in GATEWAY_HEALTH_PATHS:
             return _gateway_health(request)
-        name, below = split_path(request.path)
-        route = self._routes.find(below)
-        refuse: Refuse = refusal_response if route is None else route.refuse
+        route = self._routes.find(request.path_below)
+        codec = _AZURE if route is None else route.codec
         try:
-            return await self._handled(request, name, route)
-        except ScoringError as refusal:
-            return refuse(refusal)
+            return await self._handled(request, route)
+        except ScoringError as error:
+            return error_response(error, codec)
         except asyncio.CancelledError:
-            # Either the caller is gone, and does not see this, or the gateway's time is up.
-            return refuse(GatewayStops())
-        except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log the rest
+            # The caller is gone and does not see the response, or the gateway stops.
+            return error_response(GatewayStops(), codec)
+        except Exception:  # noqa: BLE001 - the caller gets an answer, and the log the traceback
             _log.exception("Request %s to %s failed", request.id, request.path)
-            return refuse(ScoringError(f"the gateway failed; its log says why under request {request.id}"))
+            failure = ScoringError(f"the gateway failed; its log says why under request {request.id}")
+            return error_response(failure, codec)
 
-    async def _handled(self, request: Request, name: str, route: Route | None) -> Response:
+    async def _handled(self, request: Request, route: Route | None) -> Response:
         if route is None:
             raise UnknownPath
         if request.method == "OPTIONS":
             return _options(route.allowed)
-        endpoint = self._table.endpoint(name)
+        endpoint = self._table.endpoint(request.endpoint)
         if not endpoint.credentials.accept(request.header(b"authorization"), time.time()):
             raise BadCredentials
         handler = route.handler(request.method)
@@ -82,7 +78,7 @@ def _gateway_health(request: Request) -> Response:
         case "OPTIONS":
             return _options("GET, HEAD, OPTIONS")
         case _:
-            return refusal_response(MethodNotAllowed("GET, HEAD, OPTIONS"))
+            return error_response(MethodNotAllowed("GET, HEAD, OPTIONS"), _AZURE)
 
 
 def _options(methods: str) -> Response:

@@ -8,12 +8,13 @@ import asyncio
 import re
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
-from data_plane.gateway.messages import Request, Response
-from data_plane.scoring.errors import BodyTooLarge, InvalidBody, UnsupportedCoding
+from data_plane.gateway.errors import BodyTooLarge, UnsupportedCoding
+from data_plane.gateway.request import Request
+from data_plane.gateway.response import Response
+from data_plane.scoring.errors import InvalidBody
 
 # By zlib's `wbits`.
 _GZIP, _ZLIB, _RAW = 31, 15, -15
@@ -43,7 +44,7 @@ _VARY = (b"vary", b"accept-encoding")
 
 def codings_of(request: Request) -> Sequence[bytes]:
     """How the body is packed, in the order in which that was done. Raises UnsupportedCoding."""
-    header = request.listed(b"content-encoding")
+    header = request.list_header(b"content-encoding")
     if header is None:
         return ()
     named = [name.strip() for name in header.lower().split(b",")]
@@ -56,7 +57,7 @@ def codings_of(request: Request) -> Sequence[bytes]:
     return codings
 
 
-async def unpacked(body: bytes, codings: Sequence[bytes], largest: int) -> bytes:
+async def decompressed(body: bytes, codings: Sequence[bytes], largest: int) -> bytes:
     """The body as it was before it was packed. Raises BodyTooLarge and InvalidBody."""
     if not codings or not body:
         return body
@@ -132,10 +133,10 @@ class _Accepted(NamedTuple):
     must_be_packed: bool = False
 
 
-async def packed(response: Response, request: Request) -> Response:
+async def compressed(response: Response, request: Request) -> Response:
     """The response, packed where that pays and the caller accepts it."""
     is_large = len(response.body) >= _SMALLEST_TO_PACK
-    header = request.listed(b"accept-encoding")
+    header = request.list_header(b"accept-encoding")
     if header is None:
         return _varying(response) if is_large else response
     accepted = _accepted(header)
@@ -147,11 +148,11 @@ async def packed(response: Response, request: Request) -> Response:
         body = _pack(response.body, accepted.coding)
     if len(body) > _WORTH_IT * len(response.body) and not accepted.must_be_packed:
         return _varying(response)
-    return replace(response, body=body, headers=[*response.headers, (b"content-encoding", accepted.coding), _VARY])
+    return response._replace(body=body, headers=[*response.headers, (b"content-encoding", accepted.coding), _VARY])
 
 
 def _varying(response: Response) -> Response:
-    return replace(response, headers=[*response.headers, _VARY])
+    return response._replace(headers=[*response.headers, _VARY])
 
 
 def _pack(body: bytes, coding: bytes) -> bytes:

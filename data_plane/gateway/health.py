@@ -1,6 +1,7 @@
-"""`GET /{endpoint}/`: whether a request would find a worker."""
+"""`GET /{endpoint}/`: whether a worker is ready for a request."""
 
-from data_plane.gateway.messages import Request, Response
+from data_plane.gateway.request import Request
+from data_plane.gateway.response import Response
 from data_plane.gateway.routing_table import LiveEndpoint
 from data_plane.scoring.errors import NoReadyWorker
 
@@ -12,7 +13,7 @@ HEALTHY = Response(200, b"Healthy", [_TEXT])
 async def health(request: Request, endpoint: LiveEndpoint) -> Response:
     named = request.named_deployment
     chosen = endpoint.choose(named)
-    ready = chosen.replica.is_ready if named is not None else endpoint.is_ready
+    ready = chosen.upstream.is_ready if named is not None else endpoint.is_ready
     if not ready:
         raise NoReadyWorker(chosen.route.name)
     return HEALTHY

@@ -18,11 +18,13 @@ import uvloop
 from data_plane.gateway.admission import PendingRequests
 from data_plane.gateway.app import GatewayApp
 from data_plane.gateway.limits import Limits
-from data_plane.gateway.routing_table import LoadedBundle, MakeReplica, RoutingTable
+from data_plane.gateway.routing_table import MakeUpstream, RoutingTable
 from data_plane.gateway.server import GatewayServer
 from data_plane.gateway.snapshot_watcher import SnapshotWatcher
+from data_plane.gateway.upstream import Local
 from data_plane.replicas.local.batching import Batching
 from data_plane.replicas.local.local_replica import LocalReplica
+from data_plane.scoring.loaded_bundle import LoadedBundle
 from data_plane.scoring.signature.row_by_row import answers_row_by_row
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.routing import DeploymentRoute
@@ -64,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _serve(options: argparse.Namespace, limits: Limits) -> None:
     data_dir = DataDir(options.data_dir)
-    table = RoutingTable(_local_replicas(PendingRequests(data_dir.run, options.index, options.gateways)))
+    table = RoutingTable(_local_upstreams(PendingRequests(data_dir.run, options.index, options.gateways)))
     watcher = SnapshotWatcher(data_dir.routing_file, data_dir.run / f"gateway-{options.index}.applied", table.apply)
     # Before the first request: a gateway that starts again must not answer 404 for what it is about to learn.
     watcher.look()
@@ -86,13 +88,13 @@ def _collect_garbage_seldom() -> None:
     gc.set_threshold(_OBJECTS_PER_COLLECTION, 10, 10)
 
 
-def _local_replicas(pending: PendingRequests) -> MakeReplica:
-    def local_replica(route: DeploymentRoute, contents: LoadedBundle | str) -> LocalReplica:
-        by_nature = isinstance(contents, LoadedBundle) and answers_row_by_row(contents.bundle, contents.signature)
+def _local_upstreams(pending: PendingRequests) -> MakeUpstream:
+    def local_upstream(route: DeploymentRoute, loaded: LoadedBundle) -> Local:
         slot = pending.slot(route.bundle_dir, route.name, route.generation)
-        return LocalReplica(route, Batching(by_nature=by_nature), slot)
+        batching = Batching(by_nature=answers_row_by_row(loaded.bundle, loaded.signature))
+        return Local(LocalReplica(route, batching, slot), loaded)
 
-    return local_replica
+    return local_upstream
 
 
 if __name__ == "__main__":

@@ -1,20 +1,17 @@
-"""Mirrored traffic: a copy of a share of the requests goes to one more deployment, and nobody waits for its answer.
+"""Mirrored traffic: one more deployment gets a copy of a share of the requests, and no caller waits for its answer.
 
-A copy is made once the caller's own request has been answered, so that it never delays it, and whatever becomes of it
-is the mirror's alone. What waits for the mirror is bounded: a slow mirror misses copies.
+A copy is sent after the caller's own request has been answered, so that a copy never delays a caller. The number of
+copies under way is bounded: a slow mirror misses some.
 """
 
 import asyncio
 import logging
 import random
 
-from data_plane.gateway.envelope import Envelope
-from data_plane.gateway.messages import Request
-from data_plane.gateway.reading import read
 from data_plane.gateway.routing_table import LiveDeployment, LiveEndpoint
-from data_plane.replicas.port import ReplicaRetired, ScoreRequest
+from data_plane.gateway.upstream import ScoringRequest
+from data_plane.replicas.port import ReplicaRetired
 from data_plane.scoring.errors import ScoringError
-from data_plane.scoring.signature import SignatureViolations
 
 _log = logging.getLogger(__name__)
 
@@ -25,24 +22,24 @@ class Mirror:
     def __init__(self) -> None:
         self._copies: set[asyncio.Task[None]] = set()
 
-    def send_copy(self, envelope: Envelope, request: Request, body: bytes, endpoint: LiveEndpoint) -> None:
-        """For one in so many requests that did not name their deployment."""
+    def send_copy(self, request: ScoringRequest, endpoint: LiveEndpoint) -> None:
+        """Copy the endpoint's share of the requests. A request that names its deployment is not copied."""
         mirror = endpoint.mirror
-        if mirror is None or request.named_deployment is not None or len(self._copies) >= _MOST_COPIES:
+        if mirror is None or request.http.named_deployment is not None or len(self._copies) >= _MOST_COPIES:
             return
         deployment, percent = mirror
         if random.uniform(0, 100) < percent:
-            copy = asyncio.get_running_loop().create_task(_score(envelope, request, body, deployment))
+            copy = asyncio.get_running_loop().create_task(_score(request, deployment))
             self._copies.add(copy)
             copy.add_done_callback(self._copies.discard)
 
 
-async def _score(envelope: Envelope, request: Request, body: bytes, deployment: LiveDeployment) -> None:
+async def _score(request: ScoringRequest, deployment: LiveDeployment) -> None:
     deadline = asyncio.get_running_loop().time() + deployment.route.request_timeout_seconds
+    request_id, name = request.http.id, deployment.route.name
     try:
-        enforced = await read(envelope, request, body, deployment)
-        await deployment.replica.score(ScoreRequest(request.id, enforced.payload, enforced.params), deadline)
-    except (ScoringError, SignatureViolations, ReplicaRetired) as refusal:
-        _log.info("Mirrored request %s to %s: %s", request.id, deployment.route.name, refusal)
-    except Exception:  # noqa: BLE001 - a mirror's failure is nobody's
-        _log.exception("Mirrored request %s to %s failed", request.id, deployment.route.name)
+        await deployment.upstream.forward_copy(request, deadline)
+    except (ScoringError, ReplicaRetired) as error:
+        _log.info("Mirrored request %s to %s: %s", request_id, name, error)
+    except Exception:  # noqa: BLE001 - a failure of the mirror reaches no caller
+        _log.exception("Mirrored request %s to %s failed", request_id, name)

@@ -1,23 +1,23 @@
-"""Which handler answers what. All but the gateway's own health lies below an endpoint's name."""
+"""The handler of each path and method. Every path but the gateway's own health lies below an endpoint's name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from data_plane.gateway import model_choice
-from data_plane.gateway.envelope import Envelope, Handler, Refuse
 from data_plane.gateway.health import health
 from data_plane.gateway.limits import Limits
-from data_plane.gateway.messages import refusal_response
 from data_plane.gateway.metadata import open_inference
 from data_plane.gateway.metadata.mlflow import ping, version
 from data_plane.gateway.mirroring import Mirror
-from data_plane.gateway.scoring import Choose, choose_by_header, score_with
+from data_plane.gateway.parquet_process import ParquetProcess
+from data_plane.gateway.score_request import Choose, Handler, choose_by_header, scoring_handler
 from data_plane.gateway.swagger.serving import Swagger
-from data_plane.scoring.codecs.azure import AzureEnvelope
-from data_plane.scoring.codecs.mlflow.envelope import MlflowEnvelope
-from data_plane.scoring.codecs.mlflow.errors import error_response
-from data_plane.scoring.codecs.open_inference import errors, paths
-from data_plane.scoring.codecs.open_inference.envelope import OpenInferenceEnvelope
+from data_plane.scoring.codecs.azure import AzureCodec
+from data_plane.scoring.codecs.mlflow.codec import MlflowCodec
+from data_plane.scoring.codecs.open_inference import paths
+from data_plane.scoring.codecs.open_inference.codec import OpenInferenceCodec
+from data_plane.scoring.codecs.port import RequestCodec
 
 GATEWAY_HEALTH_PATHS = frozenset({"/", "/health"})
 
@@ -26,7 +26,8 @@ GATEWAY_HEALTH_PATHS = frozenset({"/", "/health"})
 class Route:
     handlers: Mapping[str, Handler]
     """By method. A GET answers HEAD too."""
-    refuse: Refuse = refusal_response
+    codec: RequestCodec[Any]
+    """The protocol that the route belongs to: errors are written by it."""
 
     @property
     def allowed(self) -> str:
@@ -40,34 +41,29 @@ class Route:
 class Routes:
     def __init__(self, limits: Limits) -> None:
         mirror = Mirror()
+        azure, mlflow, v2 = AzureCodec(), MlflowCodec(ParquetProcess()), OpenInferenceCodec()
 
-        def scored(envelope: Envelope, choose: Choose = choose_by_header) -> Route:
-            return Route({"POST": score_with(envelope, limits, mirror, choose)}, envelope.refuse)
+        def scored(codec: RequestCodec[Any], choose: Choose = choose_by_header) -> Route:
+            return Route({"POST": scoring_handler(codec, limits, mirror, choose)}, codec)
 
         self._by_path: Mapping[str, Route] = {
-            "": Route({"GET": health}),
-            "score": scored(AzureEnvelope()),
-            "invocations": scored(MlflowEnvelope()),
-            "ping": Route({"GET": ping}, error_response),
-            "health": Route({"GET": ping}, error_response),
-            "version": Route({"GET": version}, error_response),
-            "swagger.json": Route({"GET": Swagger().answer}),
-            "v2": Route({"GET": open_inference.server_metadata}, errors.error_response),
-            "v2/health/live": Route({"GET": open_inference.server_live}, errors.error_response),
-            "v2/health/ready": Route({"GET": open_inference.server_ready}, errors.error_response),
-            "v2/models/{name}": Route({"GET": open_inference.model_metadata}, errors.error_response),
-            "v2/models/{name}/ready": Route({"GET": open_inference.model_ready}, errors.error_response),
-            "v2/models/{name}/infer": scored(OpenInferenceEnvelope(), model_choice.choose),
-            "v2/repository/index": Route({"POST": open_inference.repository_index}, errors.error_response),
-            paths.UNKNOWN: Route(dict.fromkeys(["GET", "POST"], open_inference.nothing_here), errors.error_response),
+            "": Route({"GET": health}, azure),
+            "score": scored(azure),
+            "swagger.json": Route({"GET": Swagger().answer}, azure),
+            "invocations": scored(mlflow),
+            "ping": Route({"GET": ping}, mlflow),
+            "health": Route({"GET": ping}, mlflow),
+            "version": Route({"GET": version}, mlflow),
+            "v2": Route({"GET": open_inference.server_metadata}, v2),
+            "v2/health/live": Route({"GET": open_inference.server_live}, v2),
+            "v2/health/ready": Route({"GET": open_inference.server_ready}, v2),
+            "v2/models/{name}": Route({"GET": open_inference.model_metadata}, v2),
+            "v2/models/{name}/ready": Route({"GET": open_inference.model_ready}, v2),
+            "v2/models/{name}/infer": scored(v2, model_choice.choose),
+            "v2/repository/index": Route({"POST": open_inference.repository_index}, v2),
+            paths.UNKNOWN: Route(dict.fromkeys(["GET", "POST"], open_inference.unknown_path), v2),
         }
 
-    def find(self, below: str) -> Route | None:
-        """By the path below the endpoint."""
-        return self._by_path.get(below) or self._by_path.get(paths.route_of(below))
-
-
-def split_path(path: str) -> tuple[str, str]:
-    """(endpoint, the path below it)"""
-    endpoint, _, below = path[1:].partition("/")
-    return endpoint, below
+    def find(self, path_below: str) -> Route | None:
+        """Return the route of a path below the endpoint."""
+        return self._by_path.get(path_below) or self._by_path.get(paths.route_of(path_below))

@@ -1,7 +1,7 @@
-"""What the gateway routes by: the latest snapshot, made ready for use.
+"""The latest routing snapshot, made ready for use.
 
-A deployment's generation is compiled once and kept from snapshot to snapshot; one that is replaced or gone answers
-what it has taken before it lets go of its workers.
+A generation of a deployment is loaded once and kept from snapshot to snapshot. A generation that is replaced or gone
+answers the requests that it has before it closes the connections to its workers.
 """
 
 import logging
@@ -11,50 +11,39 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_plane.gateway.credentials import Credentials
-from data_plane.replicas.port import Replica
-from data_plane.scoring.errors import DeploymentBroken, NoTraffic, UnknownDeployment, UnknownEndpoint
-from data_plane.scoring.signature import CompiledSignature, InvalidSignature, compile_signature
-from modelyard.core.domain.bundle import BUNDLE_FILE, Bundle
+from data_plane.gateway.errors import DeploymentBroken, NoTraffic, UnknownDeployment, UnknownEndpoint
+from data_plane.gateway.upstream import Broken, Upstream
+from data_plane.scoring.loaded_bundle import LoadedBundle, UnusableBundle, load_bundle
+from modelyard.core.domain.bundle import Bundle
 from modelyard.core.domain.routing import DeploymentRoute, EndpointRoute, RoutingSnapshot
 
 _log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class LoadedBundle:
-    """What a generation's bundle says, made ready for use."""
-
-    bundle: Bundle
-    signature: CompiledSignature
-
-
-MakeReplica = Callable[[DeploymentRoute, LoadedBundle | str], Replica]
+MakeUpstream = Callable[[DeploymentRoute, LoadedBundle], Upstream]
 
 
 @dataclass(frozen=True, slots=True)
 class LiveDeployment:
     route: DeploymentRoute
-    replica: Replica
-    contents: LoadedBundle | str
+    upstream: Upstream
+    loaded: LoadedBundle | str
     """Or why the bundle cannot be used."""
 
     @property
-    def signature(self) -> CompiledSignature:
-        return self.readable.signature
+    def is_usable(self) -> bool:
+        return not isinstance(self.loaded, str)
+
+    @property
+    def loaded_bundle(self) -> LoadedBundle:
+        """Raises DeploymentBroken."""
+        if isinstance(self.loaded, str):
+            raise DeploymentBroken(self.route.name, self.loaded)
+        return self.loaded
 
     @property
     def bundle(self) -> Bundle:
-        return self.readable.bundle
-
-    @property
-    def is_readable(self) -> bool:
-        return not isinstance(self.contents, str)
-
-    @property
-    def readable(self) -> LoadedBundle:
-        if isinstance(self.contents, str):
-            raise DeploymentBroken(self.route.name, self.contents)
-        return self.contents
+        """Raises DeploymentBroken."""
+        return self.loaded_bundle.bundle
 
     def serves(self, route: DeploymentRoute) -> bool:
         """Whether a newer route is of the same generation."""
@@ -62,7 +51,7 @@ class LiveDeployment:
 
 
 class LiveEndpoint:
-    """One endpoint as the latest snapshot has it: whoever holds on to it while a body arrives sees what has changed."""
+    """One endpoint of the latest snapshot. A request that holds the object while its body arrives sees every change."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -78,18 +67,18 @@ class LiveEndpoint:
         self.mirror = self._mirror(route.mirror_traffic)
 
     def close(self) -> None:
-        """It is gone from the snapshot."""
+        """Serve nothing more: the latest snapshot has no such endpoint."""
         self.deployments, self._weighted, self.mirror = {}, ((), ()), None
 
     def _mirror(self, percent_by_name: Mapping[str, int]) -> tuple[LiveDeployment, int] | None:
-        """The deployment that gets copies of so many percent of the requests. There is one at most."""
+        """Return the deployment that gets copies, and the percent of requests that are copied."""
         for name, percent in percent_by_name.items():
             if percent > 0 and name in self.deployments:
                 return self.deployments[name], percent
         return None
 
     def choose(self, named: str | None) -> LiveDeployment:
-        """The deployment a caller names, whatever its weight; else one by the weights."""
+        """Return the deployment that a caller names, whatever its weight; without a name draw by the weights."""
         if named is not None:
             deployment = self.deployments.get(named) or self.deployments.get(named.lower())
             if deployment is None:
@@ -101,21 +90,23 @@ class LiveEndpoint:
         name = names[0] if len(names) == 1 else random.choices(names, weights)[0]
         return self.deployments[name]
 
-    def choose_among(self, suits: Callable[[LiveDeployment], bool]) -> LiveDeployment | None:
-        """One by the weights of those that suit."""
-        weights = {name: weight for name, weight in zip(*self._weighted, strict=True) if suits(self.deployments[name])}
+    def choose_among(self, is_candidate: Callable[[LiveDeployment], bool]) -> LiveDeployment | None:
+        """Draw by the weights among the candidates. Returns None without a candidate."""
+        weights = {
+            name: weight for name, weight in zip(*self._weighted, strict=True) if is_candidate(self.deployments[name])
+        }
         if not weights:
             return None
         return self.deployments[random.choices(tuple(weights), tuple(weights.values()))[0]]
 
     @property
     def is_ready(self) -> bool:
-        return any(self.deployments[name].replica.is_ready for name in self._weighted[0])
+        return any(self.deployments[name].upstream.is_ready for name in self._weighted[0])
 
 
 class RoutingTable:
-    def __init__(self, make_replica: MakeReplica) -> None:
-        self._make_replica = make_replica
+    def __init__(self, make_upstream: MakeUpstream) -> None:
+        self._make_upstream = make_upstream
         self._endpoints: dict[str, LiveEndpoint] = {}
 
     def endpoint(self, name: str) -> LiveEndpoint:
@@ -125,23 +116,22 @@ class RoutingTable:
         return endpoint
 
     def apply(self, snapshot: RoutingSnapshot) -> None:
-        before = self._replicas()
+        before = self._upstreams()
         for name in self._endpoints.keys() - snapshot.endpoints.keys():
             self._endpoints.pop(name).close()
         for route in snapshot.endpoints.values():
             self._update(route)
-        kept = self._replicas()
-        for identity, replica in before.items():
+        kept = self._upstreams()
+        for identity, upstream in before.items():
             if identity not in kept:
-                replica.retire()
+                upstream.retire()
 
     def close(self) -> None:
         self.apply(RoutingSnapshot(0, 0))
 
-    def _replicas(self) -> dict[int, Replica]:
-        return {
-            id(live.replica): live.replica for each in self._endpoints.values() for live in each.deployments.values()
-        }
+    def _upstreams(self) -> dict[int, Upstream]:
+        deployments = [live for endpoint in self._endpoints.values() for live in endpoint.deployments.values()]
+        return {id(live.upstream): live.upstream for live in deployments}
 
     def _update(self, route: EndpointRoute) -> None:
         endpoint = self._endpoints.setdefault(route.name, LiveEndpoint(route.name))
@@ -150,22 +140,17 @@ class RoutingTable:
         endpoint.update(route, deployments)
 
     def _deployment(self, route: DeploymentRoute, serving: LiveDeployment | None) -> LiveDeployment:
-        if serving is None or not serving.serves(route):
-            contents = _contents(route)
-            return LiveDeployment(route, self._make_replica(route, contents), contents)
-        serving.replica.update(route)
-        contents = _contents(route) if isinstance(serving.contents, str) else serving.contents
-        return LiveDeployment(route, serving.replica, contents)
+        if serving is None or not serving.serves(route) or not serving.is_usable:
+            return self._loaded(route)
+        serving.upstream.update(route)
+        return LiveDeployment(route, serving.upstream, serving.loaded)
 
-
-def _contents(route: DeploymentRoute) -> LoadedBundle | str:
-    """One broken deployment must not keep the others from being routed to."""
-    try:
-        bundle = Bundle.from_json((Path(route.bundle_dir) / BUNDLE_FILE).read_bytes())
-        return LoadedBundle(bundle, compile_signature(bundle.signature, type_hints=bundle.type_hints))
-    except InvalidSignature as error:
-        fault = str(error)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        fault = f"its bundle cannot be read: {error!r}"
-    _log.error("Deployment %s, generation %s: %s", route.name, route.generation, fault)
-    return fault
+    def _loaded(self, route: DeploymentRoute) -> LiveDeployment:
+        """A deployment whose bundle is unusable must not keep the other deployments from being routed to."""
+        try:
+            loaded = load_bundle(Path(route.bundle_dir))
+        except UnusableBundle as unusable:
+            reason = str(unusable)
+            _log.error("Deployment %s, generation %s: %s", route.name, route.generation, reason)
+            return LiveDeployment(route, Broken(route.name, reason), reason)
+        return LiveDeployment(route, self._make_upstream(route, loaded), loaded)

@@ -1,23 +1,20 @@
 """The port to a replica: the model workers of one generation of a deployment, wherever they run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from data_plane.scoring.payload.values import Payload, Result
 from modelyard.core.domain.routing import DeploymentRoute
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreRequest:
+class ScoreRequest(NamedTuple):
     id: str
     payload: Payload
     params: Mapping[str, Any] | None
     """None for a model that declares no params."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreResponse:
+class ScoreResponse(NamedTuple):
     result: Result
     model_seconds: float
     """Seconds that the model's predict call took."""

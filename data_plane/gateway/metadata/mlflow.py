@@ -1,15 +1,16 @@
 """`GET /ping`, `/health` and `/version` of MLflow's scoring server."""
 
+from data_plane.gateway.errors import UnknownMlflowVersion
 from data_plane.gateway.health import health
-from data_plane.gateway.messages import Request, Response, json_response
+from data_plane.gateway.request import Request
+from data_plane.gateway.response import Response, json_response
 from data_plane.gateway.routing_table import LiveEndpoint
-from data_plane.scoring.errors import UnknownMlflowVersion
 
 
 async def ping(request: Request, endpoint: LiveEndpoint) -> Response:
     """200 when a request would find a worker."""
     await health(request, endpoint)
-    return json_response(b"\n", [])
+    return json_response(b"\n")
 
 
 async def version(request: Request, endpoint: LiveEndpoint) -> Response:
@@ -18,4 +19,4 @@ async def version(request: Request, endpoint: LiveEndpoint) -> Response:
     logged_with = deployment.bundle.mlflow_version
     if logged_with is None:
         raise UnknownMlflowVersion(deployment.route.name)
-    return json_response(logged_with.encode(), [])
+    return json_response(logged_with.encode())

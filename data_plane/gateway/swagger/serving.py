@@ -4,11 +4,13 @@ import json
 from urllib.parse import parse_qs
 from weakref import WeakKeyDictionary
 
-from data_plane.gateway.messages import Request, Response, json_response
-from data_plane.gateway.routing_table import LiveEndpoint, LoadedBundle
+from data_plane.gateway.errors import InvalidQuery
+from data_plane.gateway.request import Request
+from data_plane.gateway.response import Response, json_response
+from data_plane.gateway.routing_table import LiveEndpoint
 from data_plane.gateway.swagger.dialect import DIALECTS, USUAL, Dialect
 from data_plane.gateway.swagger.document import document
-from data_plane.scoring.errors import InvalidQuery
+from data_plane.scoring.loaded_bundle import LoadedBundle
 
 
 class Swagger:
@@ -21,12 +23,12 @@ class Swagger:
         dialect = _dialect(request.query)
         deployment = endpoint.choose(request.named_deployment)
         request.deployment = deployment.route.name
-        return json_response(self._document(endpoint.name, deployment.readable, dialect), [])
+        return json_response(self._document(endpoint.name, deployment.loaded_bundle, dialect))
 
-    def _document(self, endpoint: str, contents: LoadedBundle, dialect: Dialect) -> bytes:
-        made = self._made.setdefault(contents, {})
+    def _document(self, endpoint: str, loaded: LoadedBundle, dialect: Dialect) -> bytes:
+        made = self._made.setdefault(loaded, {})
         if dialect.version not in made:
-            described = document(endpoint, contents.bundle, contents.signature, dialect)
+            described = document(endpoint, loaded.bundle, loaded.signature, dialect)
             made[dialect.version] = json.dumps(described, allow_nan=False).encode()
         return made[dialect.version]
 

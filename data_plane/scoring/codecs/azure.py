@@ -1,39 +1,44 @@
-"""`POST /{endpoint}/score`: Azure's envelope in, the bare result out."""
+"""`POST /{endpoint}/score`: Azure's JSON object in, the bare result out."""
 
 from typing import Any
 
 import orjson
 
-from data_plane.gateway.messages import Request, Response, json_response, refusal_response
-from data_plane.gateway.routing_table import LiveDeployment
-from data_plane.replicas.port import ScoreResponse
+from data_plane.scoring.codecs.port import Decoded, Encoded, RequestContent, encoded_json
 from data_plane.scoring.errors import InvalidBody, ScoringError, UnsupportedMediaType
+from data_plane.scoring.loaded_bundle import LoadedBundle
 from data_plane.scoring.payload.result_json import result_to_json
-from data_plane.scoring.signature import Enforced, parse_json
+from data_plane.scoring.payload.values import Result
+from data_plane.scoring.signature import parse_json
 
 _JSON = b"application/json"
+_SUCCEEDED = (b"x-ms-run-function-failed", b"False")
 
 
-class AzureEnvelope:
-    def read(self, request: Request, body: bytes, deployment: LiveDeployment) -> Enforced:
-        _check_media_type(request)
-        document = _document(body)
-        return deployment.signature.enforce(document["input_data"], document.get("params"))
+class AzureCodec:
+    """A RequestCodec whose answers depend on nothing in the request."""
 
-    def write(self, request: Request, body: bytes, deployment: LiveDeployment, answer: ScoreResponse) -> Response:
-        headers = [
-            (b"x-ms-run-function-failed", b"False"),
-            (b"x-ms-run-fn-exec-ms", b"%.3f" % (answer.model_seconds * 1000)),
-        ]
-        return json_response(result_to_json(answer.result), headers)
+    def decode(self, content: RequestContent, bundle: LoadedBundle) -> Decoded[None]:
+        _check_media_type(content.content_type)
+        document = _document(content.body)
+        enforced = bundle.signature.enforce(document["input_data"], document.get("params"))
+        return Decoded(enforced.payload, enforced.params, enforced.extra_columns, None)
 
-    def refuse(self, refusal: ScoringError) -> Response:
-        return refusal_response(refusal)
+    def encode(self, result: Result, reply_context: None) -> Encoded:
+        encoded = encoded_json(result_to_json(result))
+        encoded.headers.append(_SUCCEEDED)
+        return encoded
+
+    def encode_error(self, error: ScoringError) -> Encoded:
+        """Write the error object, and beside it the `message` that Azure's inference server has at the top."""
+        described: dict[str, Any] = {"code": error.code, "message": error.message, "details": error.details}
+        if error.target is not None:
+            described["target"] = error.target
+        return encoded_json(orjson.dumps({"error": described, "message": error.message}))
 
 
-def _check_media_type(request: Request) -> None:
-    media_type = request.header(b"content-type") or b""
-    if media_type != _JSON and media_type.partition(b";")[0].strip().lower() != _JSON:
+def _check_media_type(content_type: bytes | None) -> None:
+    if content_type != _JSON and (content_type or b"").partition(b";")[0].strip().lower() != _JSON:
         raise UnsupportedMediaType("send JSON, with the header 'Content-Type: application/json'")
 
 
@@ -45,5 +50,5 @@ def _document(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise InvalidBody(f"the body is not JSON: {error}") from None
     if not isinstance(document, dict) or "input_data" not in document:
-        raise InvalidBody("the body must be a JSON object with 'input_data' (and, if the model takes any, 'params')")
+        raise InvalidBody("the body must be a JSON object with 'input_data' (and 'params', for a model with params)")
     return document

@@ -36,7 +36,7 @@ class Enforced(NamedTuple):
     """What the model worker is given."""
     params: dict[str, Any] | None
     """None for a model that declares none."""
-    surplus: tuple[str, ...] = ()
+    extra_columns: tuple[str, ...] = ()
     """Columns of the body that the signature does not declare, and that were left out."""
 
 
@@ -69,7 +69,7 @@ class CompiledSignature:
         held_params = self._params.enforce(params, findings)
         findings.raise_if_any()
         assert payload is not None, "a payload is missing only where a violation says why"
-        return Enforced(payload, held_params, tuple(map(sendable, findings.surplus)))
+        return Enforced(payload, held_params, tuple(map(sendable, findings.extra_columns)))
 
 
 def compile_signature(signature: RawSignature | None, *, type_hints: bool) -> CompiledSignature:

@@ -99,7 +99,7 @@ class Layouts:
         """Where each declared column stands among `names`."""
         labels = [str(name) for name in names]
         places = {label: place for place, label in enumerate(labels)}
-        findings.surplus = tuple(label for label in places if label not in self._declared)
+        findings.extra_columns = tuple(label for label in places if label not in self._declared)
         if len(places) < len(labels):
             for label, count in Counter(labels).items():
                 if count > 1 and label in self._declared:
@@ -133,7 +133,7 @@ class Layouts:
         if columns is None:
             return None
         if names is not None:
-            findings.surplus = tuple(map(str, names[self._width :]))
+            findings.extra_columns = tuple(map(str, names[self._width :]))
             names = names[: self._width] if len(names) >= self._width and len(set(names)) == len(names) else None
         absent = [None] * (self._width - len(columns))
         return Found([*columns[: self._width], *absent], len(rows), names)
@@ -148,7 +148,7 @@ class Layouts:
                 else None
             )
         present = dict.fromkeys(chain.from_iterable(records))
-        findings.surplus = tuple(key for key in present if key not in self._declared)
+        findings.extra_columns = tuple(key for key in present if key not in self._declared)
         columns = [
             [record.get(label) for record in records] if label in present else None
             for label in self._labels
@@ -162,7 +162,7 @@ class Layouts:
             return None
         if self._is_record(body):
             return self._records([body], findings)
-        findings.surplus = tuple(key for key in body if key not in self._declared)
+        findings.extra_columns = tuple(key for key in body if key not in self._declared)
         columns = [body.get(label) for label in self._labels if label is not None]
         present = [body[label] for label in self._labels if label in body]
         lengths = {len(column) if isinstance(column, list) else -1 for column in present}

@@ -71,7 +71,7 @@ class NamedTensorInputs:
         return self._read(input_data, findings)
 
     def _read(self, input_data: dict[str, Any], findings: Findings) -> Payload | None:
-        findings.surplus = tuple(name for name in input_data if name not in self._specs)
+        findings.extra_columns = tuple(name for name in input_data if name not in self._specs)
         arrays = {name: self._named(name, spec, input_data, findings) for name, spec in self._specs.items()}
         return ArraysPayload({name: array for name, array in arrays.items() if array is not None})
 
@@ -87,7 +87,7 @@ class NamedTensorInputs:
         return self._read(parts, findings)
 
     def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], findings: Findings) -> Payload | None:
-        findings.surplus = tuple(name for name in arrays if name not in self._specs)
+        findings.extra_columns = tuple(name for name in arrays if name not in self._specs)
         held = {}
         for name, spec in self._specs.items():
             if name not in arrays:

@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from data_plane.scoring.errors import InvalidRequest
+
 _MOST_LISTED = 50
 _LONGEST_ECHO = 40
 
@@ -27,21 +29,38 @@ class Violation:
         return f"{where}: expected {self.expected}, got {self.got}"
 
 
-class SignatureViolations(Exception):
+class SignatureViolations(InvalidRequest):
     """The request does not fit the model's signature."""
 
+    code = "SignatureViolation"
+
     def __init__(self, violations: tuple[Violation, ...], more: int) -> None:
-        super().__init__("; ".join(violation.message for violation in violations))
+        super().__init__(_summary(violations, more))
         self.violations = violations
         self.more = more
-        """How many there are beyond those listed."""
+        """Number of violations beyond those listed."""
+        self.details = [
+            {"code": self.code, "message": violation.message, "target": violation.column or "input_data"}
+            for violation in violations
+        ]
+
+    @property
+    def listing(self) -> str:
+        return "; ".join(violation.message for violation in self.violations)
+
+
+def _summary(violations: tuple[Violation, ...], more: int) -> str:
+    count = len(violations) + more
+    number = f"{count} violations" if count > 1 else "a violation"
+    where = f"the first {len(violations)} are listed" if more else "see details"
+    return f"the input does not fit the model's signature, {number} ({where}): {violations[0].message}"
 
 
 class Findings:
     """Collects the violations of one request, and the columns that it has beyond the declared ones."""
 
     def __init__(self) -> None:
-        self.surplus: tuple[str, ...] = ()
+        self.extra_columns: tuple[str, ...] = ()
         self._listed: list[Violation] = []
         self._count = 0
 

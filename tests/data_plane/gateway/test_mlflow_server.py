@@ -129,7 +129,7 @@ class TestErrorsInMlflowsShape:
     def test_what_the_model_was_not_given_is_named_in_a_header(self, door: FrontDoor) -> None:
         reply = invoke(door, "alcohol,color,acidity\n1,red,2\n", Content_Type=CSV)
         assert reply.status == 200
-        assert reply.headers["modelyard-surplus-columns"] == "color"
+        assert reply.headers["modelyard-extra-columns"] == "color"
 
 
 def refused_as_too_many(door: FrontDoor) -> Reply | None:

@@ -281,7 +281,7 @@ class TestAColumnSignature:
 
     def test_ignores_and_names_surplus_columns(self, door: FrontDoor) -> None:
         reply = post(door, "text", [tensor("text", "BYTES", ["a"]), tensor("more of it", "FP64", [1])])
-        assert (reply.status, reply.headers["modelyard-surplus-columns"]) == (200, "more%20of%20it")
+        assert (reply.status, reply.headers["modelyard-extra-columns"]) == (200, "more%20of%20it")
 
     def test_takes_columns_without_rows(self, door: FrontDoor) -> None:
         frame = given(door, "mixed", *(tensor(name, "FP16", [], [0, 1]) for name in "dfli"))

@@ -1,5 +1,5 @@
-"""MLflow's scoring server below each endpoint: `/invocations`, `/ping`, `/health` and `/version`.
+"""MLflow's scoring protocol, `POST /{endpoint}/invocations`.
 
-`envelope.py` takes a request to the reader of its media type (`json_body.py`, `csv_body.py`, `parquet_body.py`) and
-writes the answer; `errors.py` has the bodies of refusals; `server_facts.py` answers what is no scoring.
+`codec.py` takes a request to the reader of its media type: `json_body.py` here, `csv_body.py` and `parquet_body.py` in
+`scoring/tables/`. `errors.py` writes the bodies of errors.
 """

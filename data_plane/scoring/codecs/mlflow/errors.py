@@ -1,60 +1,65 @@
-"""MLflow's error bodies: `error_code` and `message`, and the status that MLflow maps the code to."""
+"""MLflow's error bodies: `error_code`, `message`, `sqlstate` and `error_class`, and `details` where there are any."""
 
-from http import HTTPStatus
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
 
-from data_plane.gateway.messages import Response, json_response
-from data_plane.scoring.errors import InputRefused, ScoringError
+from data_plane.scoring.codecs.port import Encoded, encoded_json
+from data_plane.scoring.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    ModelFault,
+    NotFound,
+    ScoringError,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from data_plane.scoring.signature import SignatureViolations
 
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
 
-class MlflowError(NamedTuple):
-    status: int
+class _MlflowError(NamedTuple):
     error_code: str
     sqlstate: str = "KAM00"
     error_class: str = "INVALID_PARAMETER_VALUE"
 
 
-_INTERNAL = MlflowError(500, "INTERNAL_ERROR", "XXM00", "CLIENT_INTERNAL_ERROR")
-_BAD_REQUEST = MlflowError(400, "BAD_REQUEST")
-_SCHEMA = MlflowError(400, "INVALID_PARAMETER_VALUE", "KAM01", "SCHEMA_ENFORCEMENT_FAILED")
-
-# By our own status. MLflow has no code for 405 and 413.
-_ERRORS = {
-    HTTPStatus.BAD_REQUEST: _BAD_REQUEST,
-    HTTPStatus.UNAUTHORIZED: MlflowError(401, "UNAUTHENTICATED", error_class="PERMISSION_DENIED"),
-    HTTPStatus.NOT_FOUND: MlflowError(404, "RESOURCE_DOES_NOT_EXIST", error_class="RESOURCE_NOT_FOUND"),
-    HTTPStatus.METHOD_NOT_ALLOWED: _BAD_REQUEST._replace(status=405),
-    HTTPStatus.REQUEST_TIMEOUT: MlflowError(504, "DEADLINE_EXCEEDED", "XXM00", "CLIENT_INTERNAL_ERROR"),
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: _BAD_REQUEST._replace(status=413),
-    # The model raised, which MLflow takes for the caller's fault.
-    HTTPStatus.FAILED_DEPENDENCY: MlflowError(400, "BAD_REQUEST", "KAM02", "PREDICTION_FUNCTION_FAILED"),
-    HTTPStatus.TOO_MANY_REQUESTS: MlflowError(429, "RESOURCE_EXHAUSTED"),
-    HTTPStatus.SERVICE_UNAVAILABLE: MlflowError(503, "TEMPORARILY_UNAVAILABLE", "XXM00", "CLIENT_INTERNAL_ERROR"),
+# A class without an entry has its base class's. MLflow has no code of its own for another method or a large body.
+_ERRORS: Mapping[type[ScoringError], _MlflowError] = {
+    ScoringError: _MlflowError("INTERNAL_ERROR", "XXM00", "CLIENT_INTERNAL_ERROR"),
+    InvalidRequest: _MlflowError("BAD_REQUEST"),
+    SignatureViolations: _MlflowError("INVALID_PARAMETER_VALUE", "KAM01", "SCHEMA_ENFORCEMENT_FAILED"),
+    Unauthenticated: _MlflowError("UNAUTHENTICATED", error_class="PERMISSION_DENIED"),
+    NotFound: _MlflowError("RESOURCE_DOES_NOT_EXIST", error_class="RESOURCE_NOT_FOUND"),
+    DeadlineExceeded: _MlflowError("DEADLINE_EXCEEDED", "XXM00", "CLIENT_INTERNAL_ERROR"),
+    # MLflow takes an exception of the model for the caller's fault.
+    ModelFault: _MlflowError("BAD_REQUEST", "KAM02", "PREDICTION_FUNCTION_FAILED"),
+    TooManyRequests: _MlflowError("RESOURCE_EXHAUSTED"),
+    Unavailable: _MlflowError("TEMPORARILY_UNAVAILABLE", "XXM00", "CLIENT_INTERNAL_ERROR"),
 }
 
 
-def error_response(refusal: ScoringError) -> Response:
-    if refusal.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
-        return Response(415, refusal.message.encode(), [_TEXT, *refusal.headers])
-    error = _SCHEMA if isinstance(refusal, InputRefused) else _ERRORS.get(refusal.status, _INTERNAL)
+def error_body(error: ScoringError) -> Encoded:
+    if isinstance(error, UnsupportedMediaType):
+        return Encoded(error.message.encode(), [_TEXT])
+    described = next(_ERRORS[base] for base in type(error).__mro__ if base in _ERRORS)
     document: dict[str, Any] = {
-        "error_code": error.error_code,
-        "message": _message(refusal),
-        "sqlstate": error.sqlstate,
-        "error_class": error.error_class,
+        "error_code": described.error_code,
+        "message": _message(error),
+        "sqlstate": described.sqlstate,
+        "error_class": described.error_class,
     }
-    if refusal.details:
-        document["details"] = refusal.details
-    return json_response(orjson.dumps(document), refusal.headers, error.status)
+    if error.details:
+        document["details"] = error.details
+    return encoded_json(orjson.dumps(document))
 
 
-def _message(refusal: ScoringError) -> str:
-    """MLflow's clients show the message alone, so that it must name every violation."""
-    if not isinstance(refusal, InputRefused):
-        return refusal.message
-    listed = "; ".join(each["message"] for each in refusal.details)
-    return f"Failed to enforce schema of the model's input. Violations: {listed}"
+def _message(error: ScoringError) -> str:
+    """MLflow's clients show the message alone, so the message names every violation."""
+    if not isinstance(error, SignatureViolations):
+        return error.message
+    return f"Failed to enforce schema of the model's input. Violations: {error.listing}"

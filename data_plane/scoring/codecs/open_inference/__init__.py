@@ -1,6 +1,6 @@
-"""The Open Inference Protocol, version 2, below each endpoint: what MLServer's, KServe's and Triton's clients speak.
+"""The Open Inference Protocol, version 2, below each endpoint, for clients of MLServer, KServe and Triton.
 
-`paths.py` and `choosing.py` find the deployment that a path means; `server_facts.py` answers what is no scoring;
-`envelope.py` takes an infer request through `infer_request.py` (tensors from JSON and from binary data) and
-`model_input.py` (what the signature makes of them), and its answer through `outputs.py` and `infer_response.py`.
+`paths.py` reads the model that a path names. `codec.py` takes an infer request through `infer_request.py` (tensors from
+JSON and from binary data) and `model_input.py` (tensors by the signature), and a result through `outputs.py` and
+`infer_response.py`.
 """

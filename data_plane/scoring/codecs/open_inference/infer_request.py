@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy.typing as npt
 
-from data_plane.gateway.messages import Request
 from data_plane.scoring.codecs.open_inference.datatypes import fixed_width
 from data_plane.scoring.codecs.open_inference.lenient_json import parse
 from data_plane.scoring.codecs.open_inference.tensor_data import from_binary, from_json, read_shape
 from data_plane.scoring.errors import InvalidBody
 
-_HEADER_LENGTH = b"inference-header-content-length"
+_MOST_DIGITS = 18
 _NOT_FOR_THE_MODEL = frozenset({"content_type", "headers", "binary_data_output"})
 _UNSUPPORTED = ("shared_memory_region", "classification")
 
@@ -26,17 +25,16 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class AskedAnswer:
-    """What the caller wants to get."""
+class RequestedOutputs:
+    """The outputs that a caller selects, and their form."""
 
-    id: str | None
-    outputs: dict[str, bool | None] | None
-    """By name, whether as binary data. None asks for all there are."""
+    names: dict[str, bool | None] | None
+    """Whether each selected output is to come as binary data; None follows `is_binary`. Without names, every output."""
     is_binary: bool
 
-    def wants_binary(self, output: str) -> bool:
-        asked = (self.outputs or {}).get(output)
-        return self.is_binary if asked is None else asked
+    def is_output_binary(self, name: str) -> bool:
+        requested = (self.names or {}).get(name)
+        return self.is_binary if requested is None else requested
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +42,13 @@ class InferRequest:
     tensors: tuple[Tensor, ...]
     params: dict[str, Any]
     content_type: str | None
-    answer: AskedAnswer
+    id: str | None
+    outputs: RequestedOutputs
 
 
-def read_infer_request(request: Request, body: bytes) -> InferRequest:
-    header, binary = _split(request, body)
+def read_infer_request(body: bytes, json_length: bytes | None) -> InferRequest:
+    """`json_length`: bytes of JSON at the beginning of the body, as the header says. Raises InvalidBody."""
+    header, binary = _split(body, json_length)
     document = parse(header)
     if not isinstance(document, dict):
         raise InvalidBody("the body must be a JSON object with 'inputs'")
@@ -57,17 +57,17 @@ def read_infer_request(request: Request, body: bytes) -> InferRequest:
         tensors=_tensors(document.get("inputs"), binary),
         params={name: value for name, value in parameters.items() if name not in _NOT_FOR_THE_MODEL},
         content_type=_content_type(parameters),
-        answer=AskedAnswer(_id(document), _outputs(document), _flag(parameters, "binary_data_output") is True),
+        id=_id(document),
+        outputs=RequestedOutputs(_outputs(document), _flag(parameters, "binary_data_output") is True),
     )
 
 
-def _split(request: Request, body: bytes) -> tuple[bytes, memoryview]:
-    announced = request.header(_HEADER_LENGTH)
-    if announced is None:
+def _split(body: bytes, json_length: bytes | None) -> tuple[bytes, memoryview]:
+    if json_length is None:
         return body, memoryview(b"")
-    if not announced.isdigit() or len(announced) > 18 or int(announced) > len(body):
+    if not json_length.isdigit() or len(json_length) > _MOST_DIGITS or int(json_length) > len(body):
         raise InvalidBody("Inference-Header-Content-Length must be the length of the JSON at the body's beginning")
-    return body[: int(announced)], memoryview(body)[int(announced) :]
+    return body[: int(json_length)], memoryview(body)[int(json_length) :]
 
 
 def _tensors(inputs: object, binary: memoryview) -> tuple[Tensor, ...]:

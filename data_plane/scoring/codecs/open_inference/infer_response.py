@@ -7,43 +7,43 @@ from typing import Any
 import numpy as np
 import orjson
 
-from data_plane.gateway.messages import Response, json_response
 from data_plane.scoring.codecs.open_inference.byte_strings import write_elements
-from data_plane.scoring.codecs.open_inference.infer_request import AskedAnswer
+from data_plane.scoring.codecs.open_inference.infer_request import RequestedOutputs
 from data_plane.scoring.codecs.open_inference.outputs import Output
-from data_plane.scoring.errors import Headers, InvalidBody
+from data_plane.scoring.codecs.port import Encoded, encoded_json
+from data_plane.scoring.errors import InvalidBody
 from data_plane.scoring.payload.json_pieces import array_to_json, values_to_json
 from data_plane.worker.frames import Buffer
 
 _BINARY = (b"content-type", b"application/octet-stream")
 
 
-def selected(outputs: Sequence[Output], asked: AskedAnswer) -> list[Output]:
-    """Those that the caller names, in that order; all without a choice."""
-    if asked.outputs is None:
+def selected(outputs: Sequence[Output], requested: RequestedOutputs) -> list[Output]:
+    """Return the outputs that the caller names, in the caller's order, or all outputs. Raises InvalidBody."""
+    if requested.names is None:
         return list(outputs)
     by_name = {output.name: output for output in outputs}
-    for name in asked.outputs:
+    for name in requested.names:
         if name not in by_name:
             raise InvalidBody(f"the model has no output {name[:64]!r}; it has {', '.join(map(repr, by_name))}")
-    return [by_name[name] for name in asked.outputs]
+    return [by_name[name] for name in requested.names]
 
 
-def infer_response(about: dict[str, Any], outputs: Sequence[Output], asked: AskedAnswer, headers: Headers) -> Response:
+def infer_response(header: dict[str, Any], outputs: Sequence[Output], requested: RequestedOutputs) -> Encoded:
     described: list[dict[str, Any]] = []
     binary: list[Buffer] = []
     for output in outputs:
-        if asked.wants_binary(output.name) and output.has_binary_form:
+        if requested.is_output_binary(output.name) and output.has_binary_form:
             content = _binary(output)
             binary.append(content)
             described.append(_described(output, binary_data_size=len(content)))
         else:
             described.append(_described(output, content_type=output.content_type) | {"data": _data(output)})
-    header = orjson.dumps(about | {"outputs": described})
+    text = orjson.dumps(header | {"outputs": described})
     if not binary:
-        return json_response(header, headers)
-    length = (b"inference-header-content-length", b"%d" % len(header))
-    return Response(200, b"".join([header, *binary]), [_BINARY, length, *headers])
+        return encoded_json(text)
+    length = (b"inference-header-content-length", b"%d" % len(text))
+    return Encoded(b"".join([text, *binary]), [_BINARY, length])
 
 
 def _described(output: Output, **parameters: Any) -> dict[str, Any]:

@@ -28,12 +28,12 @@ _FRAME, _ARRAY, _ARRAYS, _TEXTS = "pd", "np", "dict", "str"
 _LARGEST_FIXED_WIDTH = 64 << 20
 
 
-def enforce(asked: InferRequest, signature: CompiledSignature) -> Enforced:
+def enforce(request: InferRequest, signature: CompiledSignature) -> Enforced:
     if signature.is_raw:
-        return signature.enforce(_raw_value(asked.tensors), asked.params)
+        return signature.enforce(_raw_value(request.tensors), request.params)
     if not signature.inputs:
-        return _unsigned(asked, signature)
-    return signature.enforce_tensors(_declared_arrays(asked.tensors, signature), asked.params)
+        return _unsigned(request, signature)
+    return signature.enforce_tensors(_declared_arrays(request.tensors, signature), request.params)
 
 
 # By the signature.
@@ -79,18 +79,18 @@ def _length(value: Any) -> int:
 # Without a signature.
 
 
-def _unsigned(asked: InferRequest, signature: CompiledSignature) -> Enforced:
-    arrays = {tensor.name: _plain(tensor) for tensor in asked.tensors}
-    wanted = asked.content_type
+def _unsigned(request: InferRequest, signature: CompiledSignature) -> Enforced:
+    arrays = {tensor.name: _plain(tensor) for tensor in request.tensors}
+    wanted = request.content_type
     if wanted == _FRAME or (wanted not in (_ARRAY, _ARRAYS, _TEXTS) and _make_a_frame(arrays)):
-        return signature.enforce_table(_table(asked.tensors, arrays), asked.params)
+        return signature.enforce_table(_table(request.tensors, arrays), request.params)
     if wanted in (_ARRAY, _TEXTS) and len(arrays) > 1:
         raise InvalidBody(f"the content type {wanted!r} is that of a single input")
-    if wanted == _TEXTS and asked.tensors[0].is_bytes:
-        texts = as_texts(asked.tensors[0]).reshape(-1).tolist()
-        return signature.enforce(texts, asked.params)._replace(payload=JsonPayload(texts))
-    typed = {tensor.name: _without_objects(tensor, arrays[tensor.name]) for tensor in asked.tensors}
-    enforced = signature.enforce_tensors(typed, asked.params)
+    if wanted == _TEXTS and request.tensors[0].is_bytes:
+        texts = as_texts(request.tensors[0]).reshape(-1).tolist()
+        return signature.enforce(texts, request.params)._replace(payload=JsonPayload(texts))
+    typed = {tensor.name: _without_objects(tensor, arrays[tensor.name]) for tensor in request.tensors}
+    enforced = signature.enforce_tensors(typed, request.params)
     return enforced._replace(payload=ArraysPayload(typed)) if wanted == _ARRAYS else enforced
 
 
@@ -131,7 +131,7 @@ def _datetimes(name: str, texts: list[Any]) -> TypedColumn:
     try:
         findings.raise_if_any()
     except SignatureViolations as violations:
-        raise InvalidBody(f"the data does not fit its content type: {violations}") from None
+        raise InvalidBody(f"the data does not fit its content type: {violations.listing}") from None
     return TypedColumn(held, nulls)
 
 

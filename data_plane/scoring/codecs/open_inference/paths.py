@@ -1,4 +1,4 @@
-"""Paths below `v2`: the route each one is, and the model that it names."""
+"""Paths below an endpoint that begin with `v2`: the route of each, and the model in it."""
 
 import re
 from typing import NamedTuple
@@ -9,13 +9,13 @@ _PREFIX = "v2"
 _PLAIN = frozenset({"v2", "v2/health/live", "v2/health/ready", "v2/repository/index"})
 
 
-class AskedModel(NamedTuple):
+class RequestedModel(NamedTuple):
     name: str
     version: str | None
 
 
 def route_of(below: str) -> str:
-    """The path with a model's name and version left out; UNKNOWN for one below v2 that is no route's."""
+    """Return the path without a model's name and version, or UNKNOWN for a path below v2 without a route."""
     path = below.removesuffix("/")
     if path != _PREFIX and not path.startswith(_PREFIX + "/"):
         return below
@@ -25,9 +25,8 @@ def route_of(below: str) -> str:
     return path if path in _PLAIN else UNKNOWN
 
 
-def asked_model(path: str) -> AskedModel:
-    """Of a request's path, which begins with the endpoint."""
-    _, _, below = path[1:].partition("/")
+def requested_model(below: str) -> RequestedModel:
+    """Return the model that the path below the endpoint names. The path is one of a route with a model."""
     model = _MODEL.fullmatch(below.removesuffix("/"))
-    assert model is not None, "only routes with a model ask for it"
-    return AskedModel(model["name"], model["version"])
+    assert model is not None, "the path of a route with a model names one"
+    return RequestedModel(model["name"], model["version"])

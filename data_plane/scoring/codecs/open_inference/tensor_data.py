@@ -85,7 +85,7 @@ def _numbers(name: str, datatype: Datatype, flat: list[Any]) -> npt.NDArray[Any]
     try:
         findings.raise_if_any()
     except SignatureViolations as violations:
-        raise InvalidBody(f"the data does not fit its datatype: {violations}") from None
+        raise InvalidBody(f"the data does not fit its datatype: {violations.listing}") from None
     array = np.asarray(held)
     if nulls is not None:
         array = array.astype(object)

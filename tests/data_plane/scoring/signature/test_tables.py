@@ -141,7 +141,7 @@ class TestColumns:
     def test_are_found_by_name_and_surplus_ones_named(self) -> None:
         given = table(z=[1], b=["x"], a=[1])
         enforced = columns(a="long", b="string").enforce_table(given, None)
-        assert enforced.surplus == ("z",)
+        assert enforced.extra_columns == ("z",)
         assert held(columns(a="long", b="string"), given) == {"a": [1], "b": ["x"]}
 
     def test_that_are_missing_are_all_named(self) -> None:
@@ -162,7 +162,7 @@ class TestTensors:
         enforced = columns(a="double", b="long").enforce_tensors(arrays, None)
         assert isinstance(enforced.payload, FramePayload | BlockPayload)
         assert [values(column) for column in enforced.payload.columns] == [[0.5, 1.5], [1, 2]]
-        assert enforced.surplus == ("z",)
+        assert enforced.extra_columns == ("z",)
 
     def test_a_single_one_is_the_whole_table(self) -> None:
         enforced = columns(a="double", b="double").enforce_tensors({"predict": np.array([[1, 2], [3, 4]])}, None)
@@ -181,7 +181,7 @@ class TestTensors:
         )
         assert isinstance(enforced.payload, ArraysPayload)
         assert {name: array.tolist() for name, array in enforced.payload.arrays.items()} == {"x": [1], "y": ["a"]}
-        assert enforced.surplus == ("z",)
+        assert enforced.extra_columns == ("z",)
 
     @pytest.mark.parametrize("array", [np.array([1.5]), np.array([[1, 2, 3]]), np.array([[1.5, 2]]), np.array(1)])
     def test_of_another_shape_or_with_other_values_are_refused(self, array: Any) -> None:

@@ -1,29 +1,26 @@
-"""One HTTP request and its response, as handlers see them."""
+"""One HTTP request, as handlers see it."""
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from data_plane.scoring.errors import BodyTooLarge, Headers, ScoringError
+from data_plane.gateway.errors import BodyTooLarge
+from data_plane.scoring.codecs.port import Headers
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 
 _CLIENT_REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]+")
 _LONGEST_CLIENT_REQUEST_ID = 40
-_JSON = (b"content-type", b"application/json")
 
-
-# Random bytes are asked for so many ids at a time: each call is a system call.
+# Random bytes are read for so many ids at a time, because each read is a system call.
 _IDS_AT_ONCE = 256
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
 
 class ClientGone(Exception):
-    """The caller closed the connection; there is nobody to answer."""
+    """The caller closed the connection: an answer would reach no reader."""
 
 
 class Receive(Protocol):
@@ -34,23 +31,18 @@ class Send(Protocol):
     async def __call__(self, message: Message) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    status: int
-    body: bytes = b""
-    headers: Headers = field(default_factory=list)
-
-
 class Request:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.endpoint, _, self.path_below = self.path[1:].partition("/")
+        """The endpoint's name, and the path below the endpoint."""
         self.query: bytes = scope["query_string"]
         self.id = next(_ids)
         self.deployment_in_path: str | None = None
-        """The deployment that the path names, where its protocol's paths can."""
+        """The deployment that the path names, in a protocol whose paths can."""
         self.deployment: str | None = None
-        """Whose answer it is, once that is chosen."""
+        """The deployment that answers, once it is chosen."""
         self._header_lines: list[tuple[bytes, bytes]] = scope["headers"]
         self._headers: Mapping[bytes, bytes] = dict(self._header_lines)
         self._receive = receive
@@ -58,8 +50,8 @@ class Request:
     def header(self, name: bytes) -> bytes | None:
         return self._headers.get(name)
 
-    def listed(self, name: bytes) -> bytes | None:
-        """A header whose value is a list, which may come in several lines."""
+    def list_header(self, name: bytes) -> bytes | None:
+        """Return a header whose value is a list, which may arrive in several lines, as one list."""
         if name not in self._headers:
             return None
         return b",".join(value for line, value in self._header_lines if line == name)
@@ -79,7 +71,7 @@ class Request:
         return headers
 
     async def body(self, largest: int) -> bytes:
-        """The whole body; one that is too large is refused as soon as that is known."""
+        """Return the whole body. Raises BodyTooLarge beyond `largest` bytes, as early as the size is known."""
         announced = self.header(b"content-length")
         if announced is not None and int(announced) > largest:
             raise BodyTooLarge(largest)
@@ -99,7 +91,7 @@ class Request:
 
 
 def _random_ids() -> Iterator[str]:
-    """Random UUIDs (version 4), for ever."""
+    """Yield random UUIDs (version 4) without end."""
     while True:
         digits = os.urandom(16 * _IDS_AT_ONCE).hex()
         for start in range(0, len(digits), 32):
@@ -108,16 +100,3 @@ def _random_ids() -> Iterator[str]:
 
 
 _ids = _random_ids()
-
-
-def json_response(body: bytes, headers: Headers, status: int = 200) -> Response:
-    return Response(status, body, [_JSON, *headers])
-
-
-def refusal_response(refusal: ScoringError) -> Response:
-    """The canonical error body, and beside it the `message` that Azure's inference server has at the top."""
-    error: dict[str, Any] = {"code": refusal.code, "message": refusal.message, "details": refusal.details}
-    if refusal.target is not None:
-        error["target"] = refusal.target
-    body = json.dumps({"error": error, "message": refusal.message}, ensure_ascii=False).encode()
-    return json_response(body, refusal.headers, refusal.status)

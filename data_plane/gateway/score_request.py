@@ -1,0 +1,45 @@
+"""A scoring request of any protocol: read the body, choose a deployment, forward, mirror."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from data_plane.gateway.content_coding import codings_of, decompressed
+from data_plane.gateway.limits import Limits
+from data_plane.gateway.mirroring import Mirror
+from data_plane.gateway.request import Request
+from data_plane.gateway.response import Response
+from data_plane.gateway.routing_table import LiveDeployment, LiveEndpoint
+from data_plane.gateway.upstream import ScoringRequest
+from data_plane.replicas.port import ReplicaRetired
+from data_plane.scoring.codecs.port import RequestCodec
+
+Handler = Callable[[Request, LiveEndpoint], Coroutine[Any, Any, Response]]
+Choose = Callable[[Request, LiveEndpoint], LiveDeployment]
+
+
+def choose_by_header(request: Request, endpoint: LiveEndpoint) -> LiveDeployment:
+    return endpoint.choose(request.named_deployment)
+
+
+def scoring_handler(
+    codec: RequestCodec[Any], limits: Limits, mirror: Mirror, choose: Choose = choose_by_header
+) -> Handler:
+    async def score(request: Request, endpoint: LiveEndpoint) -> Response:
+        codings = codings_of(request)
+        body = await decompressed(await request.body(limits.largest_body), codings, limits.largest_body)
+        arrived = asyncio.get_running_loop().time()
+        scoring_request = ScoringRequest.of(request, body, codec)
+        while True:
+            deployment = choose(request, endpoint)
+            request.deployment = deployment.route.name
+            deadline = arrived + deployment.route.request_timeout_seconds
+            try:
+                response = await deployment.upstream.forward(scoring_request, deadline)
+            except ReplicaRetired:
+                # A newer generation, or another deployment, has taken over since.
+                continue
+            mirror.send_copy(scoring_request, endpoint)
+            return response
+
+    return score

@@ -1,0 +1,137 @@
+"""The port to whatever answers the requests of one deployment, given as they came.
+
+`Local` decodes a request here and has a replica score the payload. A pod that decodes requests itself would be one more
+Upstream, which sends the request on over HTTP.
+"""
+
+import asyncio
+from typing import Any, NamedTuple, Protocol
+
+from data_plane.gateway.errors import DeploymentBroken
+from data_plane.gateway.request import Request
+from data_plane.gateway.response import Response
+from data_plane.replicas.port import Replica, ScoreRequest, ScoreResponse
+from data_plane.scoring.codecs.port import RequestCodec, RequestContent
+from data_plane.scoring.loaded_bundle import LoadedBundle
+from data_plane.scoring.payload.values import ArrayResult, FrameResult, JsonResult, Result
+from data_plane.scoring.pipeline import ScoringContext, finish, prepare
+from modelyard.core.domain.routing import DeploymentRoute
+
+# Bytes of a body, and cells or bytes of a result, that are read or written on the event loop within a few milliseconds.
+# For a small request a thread would cost more than the work itself.
+_LARGEST_BODY_ON_THE_LOOP = 256 << 10
+_MOST_CELLS_ON_THE_LOOP = 1 << 14
+_LARGEST_JSON_ON_THE_LOOP = 256 << 10
+_PARQUET = b"parquet"
+
+
+class ScoringRequest(NamedTuple):
+    http: Request
+    content: RequestContent
+    """The whole body, decompressed, and the headers that protocols look at."""
+    codec: RequestCodec[Any]
+
+    @classmethod
+    def of(cls, http: Request, body: bytes, codec: RequestCodec[Any]) -> "ScoringRequest":
+        header = http.header
+        content = RequestContent(
+            body, header(b"content-type"), header(b"inference-header-content-length"), http.path_below, http.id
+        )
+        return cls(http, content, codec)
+
+
+class Upstream(Protocol):
+    @property
+    def is_ready(self) -> bool:
+        """Whether a new request would be scored without waiting for a worker to start."""
+
+    async def forward(self, request: ScoringRequest, deadline: float) -> Response:
+        """Answer the request before `deadline` (on the event loop's clock, in seconds).
+
+        Raises ScoringError, and ReplicaRetired when another upstream has to answer.
+        """
+
+    async def forward_copy(self, request: ScoringRequest, deadline: float) -> None:
+        """Score a copy of a request, whose answer is thrown away. Raises as `forward` does."""
+
+    def update(self, route: DeploymentRoute) -> None:
+        """Take over the workers and limits of a newer snapshot for the same generation."""
+
+    def retire(self) -> None:
+        """Answer the requests that are here, take no more, then close the connections."""
+
+
+class Local:
+    """Model workers that take decoded payloads."""
+
+    def __init__(self, replica: Replica, bundle: LoadedBundle) -> None:
+        self._replica = replica
+        self._bundle = bundle
+
+    @property
+    def is_ready(self) -> bool:
+        return self._replica.is_ready
+
+    def update(self, route: DeploymentRoute) -> None:
+        self._replica.update(route)
+
+    def retire(self) -> None:
+        self._replica.retire()
+
+    async def forward(self, request: ScoringRequest, deadline: float) -> Response:
+        (scored, model_seconds), context = await self._score(request, deadline)
+        if _is_large(scored):
+            body, headers = await asyncio.to_thread(finish, scored, context)
+        else:
+            body, headers = finish(scored, context)
+        headers.append((b"x-ms-run-fn-exec-ms", b"%.3f" % (model_seconds * 1000)))
+        return Response(200, body, headers)
+
+    async def forward_copy(self, request: ScoringRequest, deadline: float) -> None:
+        await self._score(request, deadline)
+
+    async def _score(self, request: ScoringRequest, deadline: float) -> tuple[ScoreResponse, ScoringContext]:
+        content = request.content
+        if len(content.body) > _LARGEST_BODY_ON_THE_LOOP or _is_parquet(content):
+            prepared = await asyncio.to_thread(prepare, request.codec, content, self._bundle)
+        else:
+            prepared = prepare(request.codec, content, self._bundle)
+        payload, params, context = prepared
+        return await self._replica.score(ScoreRequest(content.request_id, payload, params), deadline), context
+
+
+def _is_parquet(content: RequestContent) -> bool:
+    """A few bytes of Parquet can be millions of values, and a process apart reads them."""
+    return _PARQUET in (content.content_type or b"").lower()
+
+
+def _is_large(result: Result) -> bool:
+    match result:
+        case ArrayResult(array=array):
+            return array.size > _MOST_CELLS_ON_THE_LOOP
+        case FrameResult(columns=columns, rows=rows):
+            return rows * max(1, len(columns)) > _MOST_CELLS_ON_THE_LOOP
+        case JsonResult(text=text):
+            return len(text) > _LARGEST_JSON_ON_THE_LOOP
+
+
+class Broken:
+    """A deployment whose bundle cannot be used."""
+
+    def __init__(self, deployment: str, reason: str) -> None:
+        self._deployment = deployment
+        self._reason = reason
+
+    is_ready = False
+
+    def update(self, route: DeploymentRoute) -> None:
+        pass
+
+    def retire(self) -> None:
+        pass
+
+    async def forward(self, request: ScoringRequest, deadline: float) -> Response:
+        raise DeploymentBroken(self._deployment, self._reason)
+
+    async def forward_copy(self, request: ScoringRequest, deadline: float) -> None:
+        raise DeploymentBroken(self._deployment, self._reason)

@@ -1,0 +1,60 @@
+"""The port to a scoring protocol: bytes to a payload for the model, and the model's result to bytes again.
+
+A codec knows no HTTP status, no connection and no process, so that a gateway, a pod and a gRPC server can share it.
+"""
+
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from data_plane.scoring.errors import ScoringError
+from data_plane.scoring.loaded_bundle import LoadedBundle
+from data_plane.scoring.payload.values import Payload, Result
+
+Headers = list[tuple[bytes, bytes]]
+
+ReplyContext = TypeVar("ReplyContext")
+"""The part of a request that its answer depends on. Every codec has a type of its own for it."""
+
+
+class RequestContent(NamedTuple):
+    """One request, as far as a protocol looks at it."""
+
+    body: bytes
+    content_type: bytes | None
+    json_length: bytes | None
+    """Bytes of JSON at the beginning of the body (`Inference-Header-Content-Length`); binary data follows."""
+    path: str
+    """The path below the endpoint, without a leading slash."""
+    request_id: str
+
+
+class Decoded(NamedTuple, Generic[ReplyContext]):
+    payload: Payload
+    params: dict[str, Any] | None
+    """None for a model that declares no params."""
+    extra_columns: tuple[str, ...]
+    """Columns of the body that the signature does not declare: the model does not get them."""
+    reply_context: ReplyContext
+
+
+class Encoded(NamedTuple):
+    body: bytes
+    headers: Headers
+    """A new list, with `content-type` and headers that belong to the protocol; the caller may add more."""
+
+
+class RequestCodec(Protocol[ReplyContext]):
+    def decode(self, content: RequestContent, bundle: LoadedBundle) -> Decoded[ReplyContext]:
+        """Read the body and enforce the model's signature. Raises ScoringError."""
+
+    def encode(self, result: Result, reply_context: ReplyContext) -> Encoded:
+        """Write the result as callers of this protocol expect it. Raises ScoringError for an output that is unknown."""
+
+    def encode_error(self, error: ScoringError) -> Encoded:
+        """Write the error as callers of this protocol expect it. The status is the transport's business."""
+
+
+JSON = (b"content-type", b"application/json")
+
+
+def encoded_json(body: bytes) -> Encoded:
+    return Encoded(body, [JSON])
