@@ -9,7 +9,7 @@ from control_plane.features.batch_deployments.deployment import BatchDeployment,
 from control_plane.features.batch_endpoints.endpoint import Endpoint
 from control_plane.features.batch_endpoints.repository import forget_default, record_removal
 from control_plane.resources.deployments.failure import Failure
-from control_plane.resources.deployments.references import Resolved
+from control_plane.resources.deployments.references import ResolvedSpec
 from control_plane.resources.operations.operation import OperationKind
 from control_plane.resources.operations.repository import operation_of, start_operation
 from control_plane.resources.paging import Page
@@ -56,7 +56,7 @@ def list_deployments(session: Session, endpoint: Endpoint, page: Page) -> Sequen
 
 
 def add_deployment(
-    session: Session, endpoint: Endpoint, name: str, spec: BatchDeploymentSpec, resolved: Resolved
+    session: Session, endpoint: Endpoint, name: str, spec: BatchDeploymentSpec, resolved: ResolvedSpec
 ) -> tuple[BatchDeployment, int]:
     """The deployment and the id of its first generation."""
     row = BatchDeploymentRow(
@@ -82,7 +82,7 @@ def add_deployment(
 
 
 def replace_generation(
-    session: Session, endpoint: Endpoint, current: BatchDeployment, spec: BatchDeploymentSpec, resolved: Resolved
+    session: Session, endpoint: Endpoint, current: BatchDeployment, spec: BatchDeploymentSpec, resolved: ResolvedSpec
 ) -> tuple[BatchDeployment, int]:
     """A new generation is wanted; jobs run the old one until it is built. Returns its id too."""
     row = session.get_one(BatchDeploymentRow, current.key)
@@ -112,7 +112,7 @@ def remove(session: Session, endpoint: Endpoint, current: BatchDeployment) -> No
     session.flush()
 
 
-def _add_generation(session: Session, row: BatchDeploymentRow, resolved: Resolved) -> int:
+def _add_generation(session: Session, row: BatchDeploymentRow, resolved: ResolvedSpec) -> int:
     generation = GenerationRow(
         batch_deployment_id=row.id,
         number=row.wanted_generation,

@@ -1,8 +1,8 @@
 """From an upload's files to a data asset's content."""
 
 from control_plane.features.data.data_version import DataContent, DataType
-from control_plane.features.uploads.service import Uploads
 from control_plane.resources.datastore import check_place
+from control_plane.resources.uploads.port import UploadedFiles
 from control_plane.resources.uploads.upload import UploadReference, stored_uri
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.domain.batch import InputFile
@@ -12,7 +12,7 @@ _TARGET = "properties.dataUri"
 
 
 class DataReader:
-    def __init__(self, uploads: Uploads) -> None:
+    def __init__(self, uploads: UploadedFiles) -> None:
         self._uploads = uploads
 
     def take(self, workspace: WorkspacePath, uri: str, data_type: DataType) -> DataContent:

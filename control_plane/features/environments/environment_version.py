@@ -4,21 +4,18 @@ from dataclasses import dataclass
 
 import yaml
 
-from control_plane.resources.assets.asset import Description, VersionHead
+from control_plane.resources.assets.asset import VersionHead, VersionSpec
 from modelyard.core.errors import InvalidEnvironment
 
 
 @dataclass(frozen=True, slots=True)
-class EnvironmentVersionSpec:
+class EnvironmentVersionSpec(VersionSpec):
     conda_file: str | None
     image: str | None
-    is_anonymous: bool
-    described: Description
 
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentVersion:
-    key: int
     head: VersionHead
     conda_file: str
     image: str | None
@@ -26,7 +23,7 @@ class EnvironmentVersion:
 
 @dataclass(frozen=True, slots=True)
 class BuiltEnvironment:
-    """An environment as it lies on the disk, and the deployments that are served from it."""
+    """An environment on the disk, and the deployments that run from the environment."""
 
     lock_hash: str
     folder: str

@@ -5,45 +5,47 @@ from control_plane.features.environments.environment_version import (
     EnvironmentVersion,
     EnvironmentVersionSpec,
 )
-from control_plane.resources.arm_body import ArmBody, Document, Texts
-from control_plane.resources.assets.schemas import AssetProperties, version_id, version_type
-from control_plane.resources.resource import Resource, SystemData
+from control_plane.resources.arm_body import ArmBody, Document
+from control_plane.resources.assets.schemas import (
+    VersionProperties,
+    VersionRequestProperties,
+    version_properties,
+    version_resource,
+)
+from control_plane.resources.resource import Resource
 from modelyard.core.errors import InvalidEnvironment
 
-KIND = "environments"
 
-
-class EnvironmentVersionRequestProperties(AssetProperties):
+class EnvironmentVersionRequestProperties(VersionRequestProperties):
     conda_file: str | None = None
     image: str | None = None
     build: Document | None = None
-    is_anonymous: bool | None = None
 
 
 class EnvironmentVersionRequest(ArmBody):
     properties: EnvironmentVersionRequestProperties
 
     def to_spec(self) -> EnvironmentVersionSpec:
-        asked = self.properties
-        if asked.build is not None:
+        requested = self.properties
+        if requested.build is not None:
             raise InvalidEnvironment(
-                "build contexts cannot be used: nothing here builds images. Put the packages into condaFile",
+                "properties.build is not supported, because this platform builds no images: list the packages in "
+                "condaFile",
                 target="properties.build",
             )
-        return EnvironmentVersionSpec(asked.conda_file, asked.image, bool(asked.is_anonymous), asked.described())
+        return EnvironmentVersionSpec(
+            is_anonymous=bool(requested.is_anonymous),
+            description=requested.to_description(),
+            conda_file=requested.conda_file,
+            image=requested.image,
+        )
 
 
-class EnvironmentVersionProperties(ArmBody):
-    description: str | None = None
-    tags: Texts
-    properties: Texts
+class EnvironmentVersionProperties(VersionProperties):
     conda_file: str
     image: str | None = None
     environment_type: str = "UserCreated"
     os_type: str = "Linux"
-    is_archived: bool
-    is_anonymous: bool
-    provisioning_state: str = "Succeeded"
 
 
 class EnvironmentVersionBody(Resource):
@@ -51,20 +53,10 @@ class EnvironmentVersionBody(Resource):
 
     @classmethod
     def of(cls, found: EnvironmentVersion) -> "EnvironmentVersionBody":
-        head = found.head
         return cls(
-            id=version_id(head, KIND),
-            name=head.version,
-            type=version_type(KIND),
-            system_data=SystemData.of(head.created_at, head.modified_at),
+            **version_resource(found.head),
             properties=EnvironmentVersionProperties(
-                description=head.description,
-                tags=dict(head.tags),
-                properties=dict(head.properties),
-                conda_file=found.conda_file,
-                image=found.image,
-                is_archived=head.is_archived,
-                is_anonymous=head.is_anonymous,
+                **version_properties(found.head), conda_file=found.conda_file, image=found.image
             ),
         )
 

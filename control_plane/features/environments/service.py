@@ -1,7 +1,10 @@
-"""Registering environments; showing and pruning what was built."""
+"""Registering environments; listing and pruning built environments."""
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
+
+from sqlalchemy.orm import Session
 
 from control_plane.features.environments import repository
 from control_plane.features.environments.environment_version import (
@@ -10,66 +13,68 @@ from control_plane.features.environments.environment_version import (
     EnvironmentVersionSpec,
     check_conda_file,
 )
-from control_plane.resources.assets.asset import VersionQuery
+from control_plane.resources.assets.asset import VersionHead
 from control_plane.resources.assets.repository import ENVIRONMENTS
-from control_plane.resources.assets.service import Containers
+from control_plane.resources.assets.service import VersionedAssets
+from control_plane.resources.deployments.users import deployment_with
 from control_plane.resources.operations.operation import Operation, OperationKind
 from control_plane.resources.operations.repository import start_operation
-from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.workspaces.repository import get_workspace
-from control_plane.resources.workspaces.workspace import WorkspacePath
+from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from control_plane.workflows.dispatcher import Dispatcher
-from modelyard.core.db.rows import EnvironmentRow, EnvironmentVersionRow
+from modelyard.core.db.rows import EnvironmentRow, EnvironmentVersionRow, GenerationRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
-from modelyard.core.domain.names import check_asset_name, check_version
-from modelyard.core.errors import VersionImmutable
+from modelyard.core.domain.names import check_asset_name
+from modelyard.core.errors import Conflict, VersionImmutable
+
+CondaFile = str
 
 
-class Environments(Containers[EnvironmentRow, EnvironmentVersionRow]):
+class Environments(
+    VersionedAssets[EnvironmentRow, EnvironmentVersionRow, EnvironmentVersionSpec, CondaFile, EnvironmentVersion]
+):
     def __init__(self, sessions: Sessions, dispatcher: Dispatcher) -> None:
         super().__init__(sessions, ENVIRONMENTS)
         self._dispatcher = dispatcher
 
-    def delete(self, path: WorkspacePath, name: str) -> bool:
-        """With all its versions. False: it is not there."""
-        with transaction(self._sessions) as work:
-            return repository.remove_environment(work.session, get_workspace(work.session, path), name)
+    def to_version(self, head: VersionHead, row: EnvironmentVersionRow) -> EnvironmentVersion:
+        return EnvironmentVersion(head, row.conda_file, row.image)
 
-    # Versions.
+    def new_content(
+        self, workspace: Workspace, existing: EnvironmentVersion | None, spec: EnvironmentVersionSpec
+    ) -> CondaFile | None:
+        return check_conda_file(spec.conda_file) if existing is None else None
 
-    def list_versions(
-        self, path: WorkspacePath, name: str, query: VersionQuery, page: Page
-    ) -> PageResult[EnvironmentVersion]:
-        with transaction(self._sessions) as work:
-            workspace = get_workspace(work.session, path)
-            return PageResult.of(repository.list_versions(work.session, workspace, name, query, page), page)
+    def columns(self, spec: EnvironmentVersionSpec, content: CondaFile) -> dict[str, Any]:
+        return {"conda_file": content, "image": spec.image}
 
-    def get_version(self, path: WorkspacePath, name: str, version: str) -> EnvironmentVersion:
-        with transaction(self._sessions) as work:
-            return repository.get_version(work.session, get_workspace(work.session, path), name, version)
+    def check_unchanged(
+        self, existing: EnvironmentVersion, spec: EnvironmentVersionSpec, content: CondaFile | None
+    ) -> None:
+        is_other_file = spec.conda_file is not None and spec.conda_file != existing.conda_file
+        if is_other_file or (spec.image is not None and spec.image != existing.image):
+            raise VersionImmutable(
+                f"version {existing.head.version!r} of environment {existing.head.name!r} is registered with another "
+                "condaFile or image: register a new version",
+                target="properties.condaFile",
+            )
 
-    def put_version(
-        self, path: WorkspacePath, name: str, version: str, spec: EnvironmentVersionSpec
-    ) -> tuple[EnvironmentVersion, bool]:
-        """The version, and whether it is new."""
-        check_asset_name(name, noun=ENVIRONMENTS.noun)
-        _check_version_name(version, spec)
-        with transaction(self._sessions) as work:
-            workspace = get_workspace(work.session, path)
-            repository.lock_environment(work.session, workspace, name)
-            existing = repository.find_version(work.session, workspace, name, version)
-            if existing is not None:
-                _check_same(existing, spec)
-                return repository.describe_version(work.session, existing, spec), False
-            conda_file = check_conda_file(spec.conda_file)
-            return repository.add_version(work.session, workspace, name, version, spec, conda_file), True
+    def check_version_name(self, version: str, spec: EnvironmentVersionSpec) -> None:
+        if spec.is_anonymous:
+            # Azure's SDK names an anonymous version by a hash of the content, which is longer than a version may be.
+            check_asset_name(version, noun="environment version")
+        else:
+            super().check_version_name(version, spec)
 
-    def delete_version(self, path: WorkspacePath, name: str, version: str) -> bool:
-        """False: it is not there."""
-        with transaction(self._sessions) as work:
-            return repository.remove_version(work.session, get_workspace(work.session, path), name, version)
+    def check_unused(self, session: Session, rows: Sequence[EnvironmentVersionRow]) -> None:
+        user = deployment_with(session, GenerationRow.environment_version_id.in_([row.id for row in rows]))
+        if user is not None:
+            raise Conflict(
+                f"deployment {user.name!r} of endpoint {user.endpoint.name!r} uses or has used this environment: "
+                "delete the deployment first, or archive the environment instead"
+            )
 
-    # What was built.
+    # Built environments.
 
     def built(self, path: WorkspacePath) -> Sequence[BuiltEnvironment]:
         with transaction(self._sessions) as work:
@@ -77,27 +82,9 @@ class Environments(Containers[EnvironmentRow, EnvironmentVersionRow]):
             return repository.list_built(work.session)
 
     def prune(self, path: WorkspacePath) -> Operation:
-        """Have the environments removed that no deployment uses."""
+        """Begin to remove the built environments that no deployment uses."""
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
             operation = start_operation(work.session, workspace, OperationKind.PRUNE_ENVIRONMENTS, workspace.arm_id)
             work.after_commit(partial(self._dispatcher.prune_environments, operation.id))
             return operation
-
-
-def _check_version_name(version: str, spec: EnvironmentVersionSpec) -> None:
-    if spec.is_anonymous:
-        # Azure's SDK calls these by the hash of their content, which is longer than a version may be.
-        check_asset_name(version, noun="environment version")
-    else:
-        check_version(version, noun=ENVIRONMENTS.noun)
-
-
-def _check_same(existing: EnvironmentVersion, spec: EnvironmentVersionSpec) -> None:
-    is_other_file = spec.conda_file is not None and spec.conda_file != existing.conda_file
-    if is_other_file or (spec.image is not None and spec.image != existing.image):
-        raise VersionImmutable(
-            f"version {existing.head.version!r} of environment {existing.head.name!r} is registered with another "
-            "condaFile or image: register a new version",
-            target="properties.condaFile",
-        )

@@ -4,16 +4,19 @@ import re
 
 from sqlalchemy.orm import Session
 
-from control_plane.features.data import repository as data
 from control_plane.features.jobs.job import JobInput, JobSpec
 from control_plane.resources.assets.references import Reference, read_reference
+from control_plane.resources.assets.repository import DATA
 from control_plane.resources.datastore import StorePath, check_place
+from control_plane.resources.input_files import from_manifest
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.domain.batch import InputKind
 from modelyard.core.errors import InvalidRequest, ReferencedResourceMissing
 from modelyard.core.ports.object_store import ObjectStore
 
 TARGET = "properties.inputData"
+_INPUT_KINDS = {"uri_file": InputKind.URI_FILE, "uri_folder": InputKind.URI_FOLDER}
+"""By the type of a data asset."""
 # An ARM id or an azureml:// URI of a data asset, by version or by label.
 _DATA = re.compile(
     r"(?P<owner>.*/workspaces/(?P<workspace>[^/]+))/data/(?P<name>[^/]+)/(?:versions|labels)(?:/labels)?"
@@ -28,11 +31,10 @@ def resolve_input(session: Session, workspace: Workspace, spec: JobSpec) -> JobI
     if named is None:
         place = check_place(spec.input_uri, target=TARGET)
         return JobInput(spec.input_kind, place.uri, None, place.key)
-    found = data.resolve(session, workspace, named, target=TARGET)
-    content, head = found.content, found.head
-    uri = f"{workspace.arm_id}/data/{head.name}/versions/{head.version}"
-    key = None if content.files is not None else check_place(content.uri, target=TARGET).key
-    return JobInput(content.data_type.input_kind, uri, content.files, key)
+    row = DATA.resolve(session, workspace, named, target=TARGET)
+    files = from_manifest(row.manifest)
+    key = None if files is not None else check_place(row.data_uri, target=TARGET).key
+    return JobInput(_INPUT_KINDS[row.data_type], DATA.head_of(workspace, named.name, row).arm_id, files, key)
 
 
 def _asset(workspace: Workspace, uri: str) -> Reference | None:

@@ -6,8 +6,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Float, Select, cast, func, select
 from sqlalchemy.orm import Session
 
-from control_plane.features.data.data_version import to_manifest
 from control_plane.features.jobs.job import BusyWorker, Job, JobPatch, JobQuery, NewJob, Progress
+from control_plane.resources.input_files import to_manifest
 from control_plane.resources.paging import Page
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.db.rows import JobRow, MiniBatchRow

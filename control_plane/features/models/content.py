@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from control_plane.features.models.model_version import ModelContent, ModelType
-from control_plane.features.uploads.service import Uploads
+from control_plane.features.models.model_version import ModelContent
+from control_plane.resources.assets.model_type import ModelType
+from control_plane.resources.uploads.port import UploadedFiles
 from control_plane.resources.uploads.upload import UploadedFile, UploadReference
 from modelyard.core.domain.mlmodel import MLMODEL_FILE, parse_mlmodel
 from modelyard.core.domain.model_manifest import ModelManifest, check_relative_path
@@ -15,7 +16,7 @@ _LARGEST_MLMODEL_BYTES = 16 << 20
 
 
 class ContentReader:
-    def __init__(self, uploads: Uploads) -> None:
+    def __init__(self, uploads: UploadedFiles) -> None:
         self._uploads = uploads
 
     def take(self, reference: UploadReference, uri: str, model_type: ModelType) -> ModelContent:

@@ -1,38 +1,23 @@
-"""A registered model: its files, by content, and what its MLmodel file says."""
+"""A registered model: the files by content hash, and the flavors of the MLmodel file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from control_plane.resources.arm_body import ArmEnum
-from control_plane.resources.assets.asset import Description, VersionHead
+from control_plane.resources.assets.asset import VersionHead, VersionSpec
+from control_plane.resources.assets.model_type import ModelType
 from modelyard.core.domain.model_manifest import ModelManifest
 
 
-class ModelType(ArmEnum):
-    MLFLOW = "mlflow_model"
-    CUSTOM = "custom_model"
-    TRITON = "triton_model"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "ModelType | None":
-        spelled = str(value).replace("_", "").lower()
-        return next((member for member in cls if member.value.replace("_", "") == spelled), None)
-
-
 @dataclass(frozen=True, slots=True)
-class ModelVersionSpec:
-    """What a PUT asks for. Type, files and anonymity are settled by the first one."""
-
+class ModelVersionSpec(VersionSpec):
     model_type: ModelType | None
     model_uri: str | None
-    is_anonymous: bool
-    described: Description
 
 
 @dataclass(frozen=True, slots=True)
 class ModelContent:
-    """A model's files, kept, and read."""
+    """The files of an upload, stored under their hashes."""
 
     uri: str
     manifest: ModelManifest
@@ -42,7 +27,6 @@ class ModelContent:
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    key: int
     head: VersionHead
     model_type: str
     model_uri: str

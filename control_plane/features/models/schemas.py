@@ -1,42 +1,44 @@
 """Models as JSON."""
 
-from control_plane.features.models.model_version import ModelType, ModelVersion, ModelVersionSpec
-from control_plane.resources.arm_body import ArmBody, Document, Texts
-from control_plane.resources.assets.schemas import AssetProperties, version_id, version_type
-from control_plane.resources.resource import Resource, SystemData
+from control_plane.features.models.model_version import ModelVersion, ModelVersionSpec
+from control_plane.resources.arm_body import ArmBody, Document
+from control_plane.resources.assets.model_type import ModelType
+from control_plane.resources.assets.schemas import (
+    VersionProperties,
+    VersionRequestProperties,
+    version_properties,
+    version_resource,
+)
+from control_plane.resources.resource import Resource
 from modelyard.core.domain.model_manifest import ModelFile
 
-KIND = "models"
 
-
-class ModelVersionRequestProperties(AssetProperties):
+class ModelVersionRequestProperties(VersionRequestProperties):
     model_type: ModelType | None = None
     model_uri: str | None = None
-    is_anonymous: bool | None = None
 
 
 class ModelVersionRequest(ArmBody):
     properties: ModelVersionRequestProperties
 
     def to_spec(self) -> ModelVersionSpec:
-        asked = self.properties
-        return ModelVersionSpec(asked.model_type, asked.model_uri, bool(asked.is_anonymous), asked.described())
+        requested = self.properties
+        return ModelVersionSpec(
+            is_anonymous=bool(requested.is_anonymous),
+            description=requested.to_description(),
+            model_type=requested.model_type,
+            model_uri=requested.model_uri,
+        )
 
 
 class Flavor(ArmBody):
     data: Document
 
 
-class ModelVersionProperties(ArmBody):
-    description: str | None = None
-    tags: Texts
-    properties: Texts
+class ModelVersionProperties(VersionProperties):
     model_type: str
     model_uri: str
     flavors: dict[str, Flavor]
-    is_archived: bool
-    is_anonymous: bool
-    provisioning_state: str = "Succeeded"
 
 
 class ModelVersionBody(Resource):
@@ -44,21 +46,13 @@ class ModelVersionBody(Resource):
 
     @classmethod
     def of(cls, found: ModelVersion) -> "ModelVersionBody":
-        head = found.head
         return cls(
-            id=version_id(head, KIND),
-            name=head.version,
-            type=version_type(KIND),
-            system_data=SystemData.of(head.created_at, head.modified_at),
+            **version_resource(found.head),
             properties=ModelVersionProperties(
-                description=head.description,
-                tags=dict(head.tags),
-                properties=dict(head.properties),
+                **version_properties(found.head),
                 model_type=found.model_type,
                 model_uri=found.model_uri,
                 flavors={name: Flavor(data=dict(data)) for name, data in found.flavors.items()},
-                is_archived=head.is_archived,
-                is_anonymous=head.is_anonymous,
             ),
         )
 

@@ -1,130 +1,111 @@
-"""Registering models, describing them, and giving their files back."""
+"""Registering models, and downloading the files of models."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from control_plane.features.models import repository
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
 from control_plane.features.models.content import ContentReader
-from control_plane.features.models.model_version import ModelContent, ModelType, ModelVersion, ModelVersionSpec
-from control_plane.features.uploads.service import Uploads
-from control_plane.resources.assets.asset import VersionQuery
+from control_plane.features.models.model_version import ModelContent, ModelVersion, ModelVersionSpec
+from control_plane.resources.assets.asset import VersionHead
+from control_plane.resources.assets.model_type import ModelType
 from control_plane.resources.assets.repository import MODELS
-from control_plane.resources.assets.service import Containers
-from control_plane.resources.paging import Page, PageResult
+from control_plane.resources.assets.service import VersionedAssets
+from control_plane.resources.deployments.users import deployment_with
+from control_plane.resources.uploads.port import UploadedFiles
 from control_plane.resources.uploads.upload import UploadReference, stored_uri
-from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from control_plane.signed_urls import Grant, Permission, UrlSigner
-from modelyard.core.db.rows import ModelRow, ModelVersionRow
-from modelyard.core.db.unit_of_work import Sessions, transaction
-from modelyard.core.domain.model_manifest import ModelFile
-from modelyard.core.domain.names import check_asset_name, check_version
-from modelyard.core.errors import InvalidRequest, ResourceNotFound, VersionImmutable
+from modelyard.core.db.rows import GenerationRow, ModelRow, ModelVersionRow
+from modelyard.core.db.unit_of_work import Sessions, UnitOfWork
+from modelyard.core.domain.model_manifest import ModelFile, ModelManifest
+from modelyard.core.errors import Conflict, InvalidRequest, ResourceNotFound, VersionImmutable
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
 
 
-class Models(Containers[ModelRow, ModelVersionRow]):
-    def __init__(self, sessions: Sessions, store: ObjectStore, uploads: Uploads, signer: UrlSigner) -> None:
+class Models(VersionedAssets[ModelRow, ModelVersionRow, ModelVersionSpec, ModelContent, ModelVersion]):
+    def __init__(self, sessions: Sessions, store: ObjectStore, uploads: UploadedFiles, signer: UrlSigner) -> None:
         super().__init__(sessions, MODELS)
         self._store = store
         self._uploads = uploads
         self._signer = signer
         self._reader = ContentReader(uploads)
 
-    def delete(self, path: WorkspacePath, name: str) -> bool:
-        """With all its versions. False: it is not there."""
-        with transaction(self._sessions) as work:
-            return repository.remove_model(work.session, get_workspace(work.session, path), name)
+    def to_version(self, head: VersionHead, row: ModelVersionRow) -> ModelVersion:
+        return ModelVersion(head, row.model_type, row.model_uri, ModelManifest.from_list(row.manifest), row.flavors)
 
-    # Versions.
-
-    def list_versions(
-        self, path: WorkspacePath, name: str, query: VersionQuery, page: Page
-    ) -> PageResult[ModelVersion]:
-        with transaction(self._sessions) as work:
-            workspace = get_workspace(work.session, path)
-            return PageResult.of(repository.list_versions(work.session, workspace, name, query, page), page)
-
-    def get_version(self, path: WorkspacePath, name: str, version: str) -> ModelVersion:
-        with transaction(self._sessions) as work:
-            return repository.get_version(work.session, get_workspace(work.session, path), name, version)
-
-    def put_version(
-        self, path: WorkspacePath, name: str, version: str, spec: ModelVersionSpec
-    ) -> tuple[ModelVersion, bool]:
-        """The version, and whether it is new."""
-        check_asset_name(name, noun=MODELS.noun)
-        check_version(version, noun=MODELS.noun)
-        with transaction(self._sessions) as work:
-            workspace = get_workspace(work.session, path)
-            existing = repository.find_version(work.session, workspace, name, version)
-        # No transaction is open: files may be large.
-        content = self._new_content(workspace, existing, spec)
-        with transaction(self._sessions) as work:
-            repository.lock_model(work.session, workspace, name)
-            existing = repository.find_version(work.session, workspace, name, version)
-            if existing is not None:
-                _check_same(existing, spec, content)
-                found = repository.describe_version(work.session, existing, spec)
-            elif content is not None:
-                found = repository.add_version(work.session, workspace, name, version, spec, content)
-            else:
-                raise MODELS.missing(workspace, name, version)
-            reference = UploadReference.in_uri(spec.model_uri or "")
-            if content is not None and reference is not None:
-                self._uploads.end(work, reference.upload_id)
-        return found, existing is None
-
-    def delete_version(self, path: WorkspacePath, name: str, version: str) -> bool:
-        """False: it is not there."""
-        with transaction(self._sessions) as work:
-            return repository.remove_version(work.session, get_workspace(work.session, path), name, version)
-
-    def _new_content(
+    def new_content(
         self, workspace: Workspace, existing: ModelVersion | None, spec: ModelVersionSpec
     ) -> ModelContent | None:
-        """The files that the spec brings; None when it names those that the version already has."""
         uri = stored_uri(workspace.path, spec.model_uri or "")
         if existing is not None and (spec.model_uri is None or existing.model_uri == uri):
             return None
         reference = UploadReference.in_uri(spec.model_uri or "")
         if reference is None:
             raise InvalidRequest(
-                "modelUri must be the blobUri of an upload, with the uploaded folder behind it: "
+                "modelUri must be the blobUri of an upload followed by the uploaded folder's name: "
                 "POST …/startPendingUpload first",
                 target="properties.modelUri",
             )
         return self._reader.take(reference, uri, spec.model_type or ModelType.CUSTOM)
 
+    def columns(self, spec: ModelVersionSpec, content: ModelContent) -> dict[str, Any]:
+        return {
+            "model_type": spec.model_type or ModelType.CUSTOM,
+            "model_uri": content.uri,
+            "folder_name": content.folder_name,
+            "manifest": content.manifest.to_list(),
+            "manifest_hash": content.manifest.digest,
+            "flavors": dict(content.flavors),
+        }
+
+    def check_unchanged(self, existing: ModelVersion, spec: ModelVersionSpec, content: ModelContent | None) -> None:
+        name = f"version {existing.head.version!r} of model {existing.head.name!r}"
+        if content is not None and content.manifest.digest != existing.manifest.digest:
+            raise VersionImmutable(
+                f"{name} is registered with other content: register a new version", target="properties.modelUri"
+            )
+        if spec.model_type is not None and spec.model_type != existing.model_type:
+            raise VersionImmutable(
+                f"{name} is a {existing.model_type}, and a version's type cannot change: register a new version",
+                target="properties.modelType",
+            )
+
+    def check_unused(self, session: Session, rows: Sequence[ModelVersionRow]) -> None:
+        uses_model = GenerationRow.model_version_id.in_([row.id for row in rows])
+        user = deployment_with(session, uses_model, current_only=True)
+        if user is not None:
+            raise Conflict(
+                f"deployment {user.name!r} of endpoint {user.endpoint.name!r} uses this model: delete or update the "
+                "deployment first, or archive the model instead"
+            )
+        # Retired generations refer to the model, and are of no use without the model.
+        session.execute(delete(GenerationRow).where(uses_model))
+
+    def content_registered(self, work: UnitOfWork, spec: ModelVersionSpec) -> None:
+        reference = UploadReference.in_uri(spec.model_uri or "")
+        if reference is not None:
+            self._uploads.end(work, reference.upload_id)
+
     # Files.
 
     def files(self, path: WorkspacePath, name: str, version: str) -> Iterator[tuple[ModelFile, str]]:
-        """Every file, with the query that allows its content to be fetched."""
+        """Every file, with the signed query string that allows downloading the file."""
         found = self.get_version(path, name, version)
         now = datetime.now(UTC)
         return ((file, self._signer.query(_grant(file.sha256), now=now)) for file in found.manifest.files)
 
     def content(self, sha256: str, query: Mapping[str, str]) -> tuple[int, Iterator[bytes]]:
-        """Size and bytes of a file, for whoever has its signed URL."""
+        """Size in bytes and content of a file. Raises UploadUrlExpired unless `query` is signed for this file."""
         self._signer.check(_grant(sha256), query, now=datetime.now(UTC))
         key = ModelFile("-", sha256, 0).key
         try:
             return self._store.size(key), self._store.get(key)
         except ObjectMissing:
-            raise ResourceNotFound("this content is no longer here: its model was deleted") from None
+            raise ResourceNotFound("this content is no longer stored: the model was deleted") from None
 
 
 def _grant(sha256: str) -> Grant:
     return Grant(Permission.DOWNLOAD_BLOB, sha256)
-
-
-def _check_same(existing: ModelVersion, spec: ModelVersionSpec, content: ModelContent | None) -> None:
-    named = f"version {existing.head.version!r} of model {existing.head.name!r}"
-    if content is not None and content.manifest.digest != existing.manifest.digest:
-        raise VersionImmutable(
-            f"{named} is registered with other content: register a new version", target="properties.modelUri"
-        )
-    if spec.model_type is not None and spec.model_type != existing.model_type:
-        raise VersionImmutable(
-            f"{named} is a {existing.model_type} and stays one: register a new version", target="properties.modelType"
-        )

@@ -9,7 +9,7 @@ from control_plane.features.online_deployments.deployment import OnlineDeploymen
 from control_plane.features.online_endpoints.endpoint import Endpoint
 from control_plane.features.online_endpoints.repository import begin_deployment_deletion
 from control_plane.resources.deployments.failure import Failure
-from control_plane.resources.deployments.references import Resolved
+from control_plane.resources.deployments.references import ResolvedSpec
 from control_plane.resources.operations.operation import OperationKind
 from control_plane.resources.operations.repository import operation_of, start_operation
 from control_plane.resources.paging import Page
@@ -88,7 +88,7 @@ def bundle_hash(session: Session, deployment: OnlineDeployment) -> str | None:
 
 
 def add_deployment(
-    session: Session, endpoint: Endpoint, name: str, spec: OnlineDeploymentSpec, resolved: Resolved
+    session: Session, endpoint: Endpoint, name: str, spec: OnlineDeploymentSpec, resolved: ResolvedSpec
 ) -> tuple[OnlineDeployment, int]:
     """The deployment and the id of its first generation."""
     row = OnlineDeploymentRow(
@@ -112,7 +112,7 @@ def add_deployment(
 
 
 def replace_generation(
-    session: Session, endpoint: Endpoint, current: OnlineDeployment, spec: OnlineDeploymentSpec, resolved: Resolved
+    session: Session, endpoint: Endpoint, current: OnlineDeployment, spec: OnlineDeploymentSpec, resolved: ResolvedSpec
 ) -> tuple[OnlineDeployment, int]:
     """A new generation is wanted; what serves goes on until it is ready. Returns its id too."""
     row = session.get_one(OnlineDeploymentRow, current.key)
@@ -157,7 +157,7 @@ def _begin(
     begin(row, state, session.get_one(OperationRow, operation.id))
 
 
-def _add_generation(session: Session, row: OnlineDeploymentRow, resolved: Resolved) -> int:
+def _add_generation(session: Session, row: OnlineDeploymentRow, resolved: ResolvedSpec) -> int:
     generation = GenerationRow(
         deployment_id=row.id,
         number=row.wanted_generation,

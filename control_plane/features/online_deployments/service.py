@@ -17,7 +17,7 @@ from control_plane.features.online_deployments.deployment import (
 )
 from control_plane.features.online_endpoints.endpoint import Endpoint
 from control_plane.features.online_endpoints.repository import find_own_for_change, get_endpoint, lock_endpoint
-from control_plane.resources.deployments.references import Resolved, resolve
+from control_plane.resources.deployments.references import ResolvedSpec, resolve
 from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import WorkspacePath
@@ -80,7 +80,7 @@ class OnlineDeployments:
         owner: Endpoint,
         current: OnlineDeployment,
         spec: OnlineDeploymentSpec,
-        resolved: Resolved,
+        resolved: ResolvedSpec,
     ) -> OnlineDeployment:
         match next_step(current, resolved.spec, spec.instance_count):
             case Step.DESCRIBE:

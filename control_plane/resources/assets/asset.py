@@ -1,7 +1,7 @@
-"""What models, environments and data assets have in common: a container with a name, and versions in it."""
+"""Versioned assets: a container with a name, and versions in the container. Models, environments and data are such."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -15,8 +15,8 @@ class ListView(ArmEnum):
     ALL = "All"
 
 
-class Described(Protocol):
-    """The columns that a client may always change."""
+class DescribedRow(Protocol):
+    """The columns that a client may change at any time."""
 
     description: str | None
     tags: dict[str, str]
@@ -26,14 +26,14 @@ class Described(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a client may say of a container or version at any time. None: leave it as it is."""
+    """Fields that a client may change at any time. None: unchanged."""
 
     description: str | None = None
     tags: Mapping[str, str] | None = None
     properties: Mapping[str, str] | None = None
     is_archived: bool | None = None
 
-    def apply_to(self, row: Described) -> None:
+    def apply_to(self, row: DescribedRow) -> None:
         if self.description is not None:
             row.description = self.description
         if self.tags is not None:
@@ -45,8 +45,19 @@ class Description:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionSpec:
+    """A version as a PUT asks for it. The first PUT settles the content and `is_anonymous`."""
+
+    is_anonymous: bool
+    """The version was registered on the way, as part of a deployment or a job, and its container is not listed."""
+    description: Description
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     workspace: Workspace
+    collection: str
+    """Path segment of the noun, such as "models"."""
     name: str
     description: str | None
     tags: Mapping[str, str]
@@ -57,21 +68,32 @@ class Container:
     created_at: datetime
     modified_at: datetime
 
+    @property
+    def arm_id(self) -> str:
+        return f"{self.workspace.arm_id}/{self.collection}/{self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class VersionHead:
-    """What versions of every kind of asset have."""
+    """The part of a version that every noun has."""
 
+    key: int
     workspace: Workspace
+    collection: str
     name: str
+    """Name of the container."""
     version: str
     description: str | None
+    tags: Mapping[str, str]
+    properties: Mapping[str, str]
     is_archived: bool
     is_anonymous: bool
     created_at: datetime
     modified_at: datetime
-    tags: Mapping[str, str] = field(default_factory=dict)
-    properties: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def arm_id(self) -> str:
+        return f"{self.workspace.arm_id}/{self.collection}/{self.name}/versions/{self.version}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,20 @@
-"""Containers and versions in the database, written once for all kinds of assets."""
+"""Containers and versions in the database, written once for every noun."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, false, select, true
+from sqlalchemy import ColumnElement, delete, false, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from control_plane.resources.assets.asset import Container, Description, ListView, VersionHead, VersionQuery
+from control_plane.resources.assets.references import LATEST, Reference, not_registered
 from control_plane.resources.paging import Page
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.db.rows import (
+    AssetContainer,
+    AssetVersion,
     DataRow,
     DataVersionRow,
     EnvironmentRow,
@@ -21,49 +24,54 @@ from modelyard.core.db.rows import (
 )
 from modelyard.core.errors import Conflict, ResourceNotFound
 
-C = TypeVar("C", ModelRow, EnvironmentRow, DataRow)
-V = TypeVar("V", ModelVersionRow, EnvironmentVersionRow, DataVersionRow)
+C = TypeVar("C", bound=AssetContainer)
+V = TypeVar("V", bound=AssetVersion)
 
 
 @dataclass(frozen=True, slots=True)
-class Assets(Generic[C, V]):
-    """One kind of asset: its two tables and the column that joins them."""
+class AssetTables(Generic[C, V]):
+    """The two tables of a noun, and the column that joins the tables."""
 
     noun: str
+    """In messages, such as "data asset"."""
+    collection: str
+    """In paths and ids, such as "data"."""
     container: type[C]
     version: type[V]
     owner: InstrumentedAttribute[int]
 
     # Containers.
 
-    def container_of(self, session: Session, workspace: Workspace, name: str) -> Container:
+    def get_container(self, session: Session, workspace: Workspace, name: str) -> Container:
         row = session.scalar(select(self.container).where(*self._named(workspace, name)))
         if row is None:
             raise ResourceNotFound(f"there is no {self.noun} {name!r} in workspace {workspace.path.name!r}")
-        return self._described(session, workspace, row)
+        return self._to_container(session, workspace, row)
 
-    def containers(self, session: Session, workspace: Workspace, view: ListView, page: Page) -> Sequence[Container]:
+    def list_containers(
+        self, session: Session, workspace: Workspace, view: ListView, page: Page
+    ) -> Sequence[Container]:
         versions = select(self.version.id).where(self.owner == self.container.id)
-        # A container of none but anonymous versions is nobody's asset.
-        listed = versions.where(self.version.is_anonymous == false()).exists() | ~versions.exists()
-        query = select(self.container).where(self.container.workspace_id == workspace.key, listed)
+        # A container with anonymous versions only was made on the way, and is not listed.
+        is_listed = versions.where(self.version.is_anonymous == false()).exists() | ~versions.exists()
+        query = select(self.container).where(self.container.workspace_id == workspace.key, is_listed)
         if view != ListView.ALL:
             query = query.where(self.container.is_archived == (view == ListView.ARCHIVED_ONLY))
-        rows = session.scalars(query.order_by(self.container.name).offset(page.skip).limit(page.top + 1)).all()
-        return [self._described(session, workspace, row) for row in rows]
+        rows = session.scalars(page.of(query.order_by(self.container.name))).all()
+        return [self._to_container(session, workspace, row) for row in rows]
 
     def put_container(
-        self, session: Session, workspace: Workspace, name: str, described: Description
+        self, session: Session, workspace: Workspace, name: str, description: Description
     ) -> tuple[Container, bool]:
-        """The container, and whether it is new."""
+        """The container, and whether the container is new."""
         row, is_new = self.ensure_container(session, workspace, name)
-        described.apply_to(row)
+        description.apply_to(row)
         session.flush()
         session.refresh(row)
-        return self._described(session, workspace, row), is_new
+        return self._to_container(session, workspace, row), is_new
 
     def ensure_container(self, session: Session, workspace: Workspace, name: str) -> tuple[C, bool]:
-        """The row, locked for the rest of the transaction, and whether it was made now."""
+        """The row, and whether the row is new. Locked: no other transaction adds or removes versions meanwhile."""
         values: dict[str, Any] = {
             "workspace_id": workspace.key,
             "name": name,
@@ -76,18 +84,22 @@ class Assets(Generic[C, V]):
         )
         row = self.lock_container(session, workspace, name)
         if row is None:
-            raise Conflict(f"{self.noun} {name!r} was deleted at this moment; try again")
+            raise Conflict(f"{self.noun} {name!r} was deleted at the same time; try again")
         return row, made is not None
 
     def lock_container(self, session: Session, workspace: Workspace, name: str) -> C | None:
         return session.scalar(select(self.container).where(*self._named(workspace, name)).with_for_update())
 
-    def _described(self, session: Session, workspace: Workspace, row: C) -> Container:
-        newest = select(self.version.version).where(self.owner == row.id)
-        latest = session.scalar(newest.order_by(*self._newest_first()).limit(1))
-        numbers = [int(version) for version in session.scalars(newest) if version.isdecimal()]
+    def remove_container(self, session: Session, container: C) -> None:
+        session.execute(delete(self.container).where(self.container.id == container.id))
+
+    def _to_container(self, session: Session, workspace: Workspace, row: C) -> Container:
+        versions = select(self.version.version).where(self.owner == row.id)
+        latest = session.scalar(versions.order_by(*self._newest_first()).limit(1))
+        numbers = [int(version) for version in session.scalars(versions) if version.isdecimal()]
         return Container(
             workspace=workspace,
+            collection=self.collection,
             name=row.name,
             description=row.description,
             tags=row.tags,
@@ -99,7 +111,7 @@ class Assets(Generic[C, V]):
             modified_at=row.modified_at,
         )
 
-    # Versions: rows for the repositories of their kinds, which make values of them.
+    # Versions: the noun's own columns stay in the row, from which the noun makes its value.
 
     def find_version(self, session: Session, workspace: Workspace, name: str, version: str) -> V | None:
         return session.scalar(
@@ -108,10 +120,23 @@ class Assets(Generic[C, V]):
             .where(*self._named(workspace, name), self.version.version == version)
         )
 
-    def missing(self, workspace: Workspace, name: str, version: str) -> ResourceNotFound:
-        return ResourceNotFound(
-            f"there is no {self.noun} {name!r} version {version!r} in workspace {workspace.path.name!r}"
-        )
+    def get_version(self, session: Session, workspace: Workspace, name: str, version: str) -> V:
+        row = self.find_version(session, workspace, name, version)
+        if row is None:
+            raise ResourceNotFound(
+                f"there is no {self.noun} {name!r} version {version!r} in workspace {workspace.path.name!r}"
+            )
+        return row
+
+    def resolve(self, session: Session, workspace: Workspace, reference: Reference, *, target: str) -> V:
+        """The version that another resource names; `latest` is the newest version that is not archived."""
+        row = self.find_version(session, workspace, reference.name, reference.version)
+        if row is None and reference.version == LATEST:
+            newest = self.list_versions(session, workspace, reference.name, VersionQuery(), Page(0, 1))
+            row = next(iter(newest), None)
+        if row is None:
+            raise not_registered(self.noun, reference, target)
+        return row
 
     def list_versions(
         self, session: Session, workspace: Workspace, name: str, query: VersionQuery, page: Page
@@ -121,22 +146,44 @@ class Assets(Generic[C, V]):
             .join(self.container, self.owner == self.container.id)
             .where(*self._named(workspace, name), self._is_in_view(query.view))
         )
-        newest_first = self._newest_first()
-        order = (self.version.created_at, self.version.id) if query.oldest_first else newest_first
-        return session.scalars(rows.order_by(*order).offset(page.skip).limit(page.top + 1)).all()
+        order = (self.version.created_at, self.version.id) if query.oldest_first else self._newest_first()
+        return session.scalars(page.of(rows.order_by(*order))).all()
+
+    def versions_of(self, session: Session, container: C) -> Sequence[V]:
+        return session.scalars(select(self.version).where(self.owner == container.id)).all()
+
+    def add_version(
+        self, session: Session, container: C, version: str, description: Description, columns: dict[str, Any]
+    ) -> V:
+        """`columns` are the noun's own, and `is_anonymous`."""
+        common = {self.owner.key: container.id, "version": version, "tags": {}, "properties": {}, "is_archived": False}
+        row = self.version(**common, **columns)
+        session.add(row)
+        return self.describe_version(session, row, description)
+
+    def describe_version(self, session: Session, row: V, description: Description) -> V:
+        description.apply_to(row)
+        session.flush()
+        session.refresh(row)
+        return row
+
+    def remove_versions(self, session: Session, rows: Sequence[V]) -> None:
+        session.execute(delete(self.version).where(self.version.id.in_([row.id for row in rows])))
 
     def head_of(self, workspace: Workspace, name: str, row: V) -> VersionHead:
         return VersionHead(
+            key=row.id,
             workspace=workspace,
+            collection=self.collection,
             name=name,
             version=row.version,
             description=row.description,
+            tags=row.tags,
+            properties=row.properties,
             is_archived=row.is_archived,
             is_anonymous=row.is_anonymous,
             created_at=row.created_at,
             modified_at=row.modified_at,
-            tags=row.tags,
-            properties=row.properties,
         )
 
     def _named(self, workspace: Workspace, name: str) -> tuple[ColumnElement[bool], ...]:
@@ -150,6 +197,8 @@ class Assets(Generic[C, V]):
         return {ListView.ALL: true(), ListView.ARCHIVED_ONLY: archived, ListView.ACTIVE_ONLY: ~archived}[view]
 
 
-MODELS = Assets("model", ModelRow, ModelVersionRow, ModelVersionRow.model_id)
-ENVIRONMENTS = Assets("environment", EnvironmentRow, EnvironmentVersionRow, EnvironmentVersionRow.environment_id)
-DATA = Assets("data asset", DataRow, DataVersionRow, DataVersionRow.data_id)
+MODELS = AssetTables("model", "models", ModelRow, ModelVersionRow, ModelVersionRow.model_id)
+ENVIRONMENTS = AssetTables(
+    "environment", "environments", EnvironmentRow, EnvironmentVersionRow, EnvironmentVersionRow.environment_id
+)
+DATA = AssetTables("data asset", "data", DataRow, DataVersionRow, DataVersionRow.data_id)

@@ -1,4 +1,6 @@
-"""Containers as JSON, and what the bodies of versions share."""
+"""Containers as JSON, and the fields that the versions of every noun share."""
+
+from typing import Any
 
 from control_plane.resources.arm_body import ArmBody, Texts
 from control_plane.resources.assets.asset import Container, Description, VersionHead
@@ -6,19 +8,19 @@ from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
 
 
 class AssetProperties(ArmBody):
-    """None: not said."""
+    """None: the request leaves the field as it is."""
 
     description: str | None = None
     tags: Texts | None = None
     properties: Texts | None = None
     is_archived: bool | None = None
 
-    def described(self) -> Description:
-        said = self.model_fields_set
+    def to_description(self) -> Description:
+        sent = self.model_fields_set
         return Description(
             description=self.description,
-            tags=self.tags if "tags" in said else None,
-            properties=self.properties if "properties" in said else None,
+            tags=self.tags if "tags" in sent else None,
+            properties=self.properties if "properties" in sent else None,
             is_archived=self.is_archived,
         )
 
@@ -41,12 +43,11 @@ class ContainerBody(Resource):
     properties: ContainerProperties
 
     @classmethod
-    def of(cls, container: Container, kind: str) -> "ContainerBody":
-        """`kind` as in the path: "models"."""
+    def of(cls, container: Container) -> "ContainerBody":
         return cls(
-            id=f"{container.workspace.arm_id}/{kind}/{container.name}",
+            id=container.arm_id,
             name=container.name,
-            type=f"{TYPE_PREFIX}/workspaces/{kind}",
+            type=f"{TYPE_PREFIX}/workspaces/{container.collection}",
             system_data=SystemData.of(container.created_at, container.modified_at),
             properties=ContainerProperties(
                 description=container.description,
@@ -59,9 +60,35 @@ class ContainerBody(Resource):
         )
 
 
-def version_id(head: VersionHead, kind: str) -> str:
-    return f"{head.workspace.arm_id}/{kind}/{head.name}/versions/{head.version}"
+class VersionRequestProperties(AssetProperties):
+    is_anonymous: bool | None = None
 
 
-def version_type(kind: str) -> str:
-    return f"{TYPE_PREFIX}/workspaces/{kind}/versions"
+class VersionProperties(ArmBody):
+    description: str | None = None
+    tags: Texts
+    properties: Texts
+    is_archived: bool
+    is_anonymous: bool
+    provisioning_state: str = "Succeeded"
+
+
+def version_properties(head: VersionHead) -> dict[str, Any]:
+    """The fields of VersionProperties."""
+    return {
+        "description": head.description,
+        "tags": dict(head.tags),
+        "properties": dict(head.properties),
+        "is_archived": head.is_archived,
+        "is_anonymous": head.is_anonymous,
+    }
+
+
+def version_resource(head: VersionHead) -> dict[str, Any]:
+    """The fields of Resource for a version."""
+    return {
+        "id": head.arm_id,
+        "name": head.version,
+        "type": f"{TYPE_PREFIX}/workspaces/{head.collection}/versions",
+        "system_data": SystemData.of(head.created_at, head.modified_at),
+    }

@@ -6,6 +6,8 @@ where a query does.
 
 from modelyard.core.db.rows.assets import (
     Asset,
+    AssetContainer,
+    AssetVersion,
     DataRow,
     DataVersionRow,
     EnvironmentRow,
@@ -32,6 +34,8 @@ from modelyard.core.db.rows.workspaces import ComputeRow, WorkspaceRow
 __all__ = [
     "AdminTokenRow",
     "Asset",
+    "AssetContainer",
+    "AssetVersion",
     "AuditEventRow",
     "Authored",
     "Base",

@@ -1,0 +1,27 @@
+"""What asset nouns need of uploads: the files of an upload, moved to where a registered version keeps files."""
+
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+from control_plane.resources.uploads.upload import UploadedFile, UploadReference
+from control_plane.resources.workspaces.workspace import WorkspacePath
+from modelyard.core.db.unit_of_work import UnitOfWork
+from modelyard.core.domain.model_manifest import ModelFile
+
+
+class UploadedFiles(Protocol):
+    def start(self, workspace: WorkspacePath) -> tuple[UUID, str]:
+        """Id of a new upload, and the query string that allows writing to the upload for an hour."""
+
+    def files_of(self, reference: UploadReference) -> Sequence[UploadedFile]:
+        """The complete files of a folder, or a single file. Raises UploadIncomplete, naming the missing files."""
+
+    def content_of(self, file: UploadedFile) -> bytes:
+        """The content of a small file. Raises UploadIncomplete."""
+
+    def keep(self, file: UploadedFile) -> ModelFile:
+        """Store a file's content under its hash. Repeatable. Raises UploadIncomplete."""
+
+    def end(self, work: UnitOfWork, upload_id: UUID) -> None:
+        """Remove the upload once the transaction commits."""
