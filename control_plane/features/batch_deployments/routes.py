@@ -91,7 +91,7 @@ def patch_batch_deployment(
     deployments: Service,
 ) -> BatchDeploymentBody:
     """Tag, describe, or change settings."""
-    return BatchDeploymentBody.of(deployments.patch(path, endpoint, deployment, body.patch()), urls)
+    return BatchDeploymentBody.of(deployments.patch(path, endpoint, deployment, body.to_patch()), urls)
 
 
 @router.delete(DEPLOYMENT, response_class=Response, responses={204: {"description": "It was not there."}})
@@ -105,9 +105,9 @@ def get_build_log(
     path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service, body: BuildLogRequest | None = None
 ) -> BuildLogBody:
     """The log of its builds."""
-    asked = body or BuildLogRequest()
-    asked.check()
-    return BuildLogBody(content=deployments.build_log(path, endpoint, deployment, asked.tail))
+    requested = body or BuildLogRequest()
+    requested.check()
+    return BuildLogBody(content=deployments.build_log(path, endpoint, deployment, requested.tail))
 
 
 def _announced(deployment: BatchDeployment, response: Response, urls: ResourceUrls) -> BatchDeploymentBody:

@@ -1,6 +1,6 @@
 """Batch deployments as JSON."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -12,9 +12,10 @@ from control_plane.features.batch_deployments.deployment import (
 from control_plane.features.batch_deployments.settings_body import Resources, SettingsBody, settings_fields
 from control_plane.features.computes.compute import LOCAL, compute_name
 from control_plane.resources.arm_body import ArmBody, Document, Texts
-from control_plane.resources.endpoints.schemas import operation_uri, users_own
+from control_plane.resources.deployments.schemas import check_no_code, deployment_properties, deployment_resource
+from control_plane.resources.endpoints.schemas import user_properties
 from control_plane.resources.error_body import ErrorDetail
-from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.resource import Resource
 from control_plane.resources.urls import ResourceUrls
 from modelyard.core.domain.batch import BatchSettings
 from modelyard.core.domain.deployment import DeploymentSpec
@@ -51,21 +52,21 @@ class BatchDeploymentRequest(ArmBody):
     properties: BatchDeploymentRequestProperties
 
     def to_spec(self) -> BatchDeploymentSpec:
-        asked = self.properties
-        _check_supported(asked)
+        requested = self.properties
+        _check_supported(requested)
         generation = DeploymentSpec(
-            model_id=_model_id(asked.model),
-            environment_id=asked.environment_id,
-            environment_variables=asked.environment_variables,
+            model_id=_model_id(requested.model),
+            environment_id=requested.environment_id,
+            environment_variables=requested.environment_variables,
         )
-        compute = compute_name(asked.compute or LOCAL)
+        compute = compute_name(requested.compute or LOCAL)
         return BatchDeploymentSpec(
             generation=generation,
-            settings=BatchSettings().with_overrides(asked.overrides(asked.resources)),
+            settings=BatchSettings().with_overrides(requested.overrides(requested.resources)),
             location=self.location,
-            description=asked.description,
+            description=requested.description,
             tags=self.tags,
-            properties=users_own(asked.properties),
+            properties=user_properties(requested.properties),
             body={"compute": check_asset_name(compute, noun="compute")},
         )
 
@@ -73,25 +74,23 @@ class BatchDeploymentRequest(ArmBody):
 def _model_id(model: ModelReference | str | None) -> str:
     if isinstance(model, ModelReference) and model.reference_type.lower() != _BY_ID.lower():
         raise InvalidRequest(
-            f"referenceType {model.reference_type!r} cannot be used: register the model, and give its id as assetId",
+            f"referenceType {model.reference_type!r} is not supported: register the model, and send its id as assetId",
             target="properties.model.referenceType",
         )
     model_id = model.asset_id if isinstance(model, ModelReference) else model
     if not model_id:
-        raise InvalidRequest("the deployment names no model: give the id of one", target="properties.model")
+        raise InvalidRequest(
+            "the deployment names no model: set properties.model to the id of a model version",
+            target="properties.model",
+        )
     return model_id
 
 
-def _check_supported(asked: BatchDeploymentRequestProperties) -> None:
-    if asked.code_configuration is not None:
+def _check_supported(requested: BatchDeploymentRequestProperties) -> None:
+    check_no_code(requested.code_configuration)
+    if requested.deployment_configuration is not None:
         raise InvalidRequest(
-            "codeConfiguration cannot be used yet: custom scoring scripts come later. Leave it out, and a script is "
-            "generated for the model",
-            target="properties.codeConfiguration",
-        )
-    if asked.deployment_configuration is not None:
-        raise InvalidRequest(
-            "deploymentConfiguration is for pipelines, which cannot be deployed here: deploy a model",
+            "deploymentConfiguration applies to pipelines, which this platform does not run: deploy a model",
             target="properties.deploymentConfiguration",
         )
 
@@ -105,10 +104,10 @@ class BatchDeploymentPatchRequest(ArmBody):
     tags: Texts | None = None
     properties: BatchDeploymentPatchProperties = BatchDeploymentPatchProperties()
 
-    def patch(self) -> BatchDeploymentPatch:
-        asked = self.properties
+    def to_patch(self) -> BatchDeploymentPatch:
+        requested = self.properties
         tags = self.tags if "tags" in self.model_fields_set else None
-        return BatchDeploymentPatch(tags, asked.description, asked.overrides(asked.resources))
+        return BatchDeploymentPatch(tags, requested.description, requested.overrides(requested.resources))
 
 
 class BatchDeploymentProperties(SettingsBody):
@@ -119,7 +118,7 @@ class BatchDeploymentProperties(SettingsBody):
     resources: Resources
     description: str | None = None
     properties: Texts
-    """The user's own, and AzureAsyncOperationUri: where to ask after the last operation."""
+    """The user's properties, and AzureAsyncOperationUri, the URL of the last operation."""
     provisioning_state: str
     provisioning_error: ErrorDetail | None = None
     """Why the state is Failed. An extension of Modelyard."""
@@ -132,27 +131,16 @@ class BatchDeploymentBody(Resource):
 
     @classmethod
     def of(cls, deployment: BatchDeployment, urls: ResourceUrls) -> "BatchDeploymentBody":
-        spec, failure = deployment.spec, deployment.failure
-        settings: dict[str, Any] = settings_fields(deployment.settings)
         workspace_id = deployment.endpoint_id.rpartition("/batchEndpoints/")[0]
         return cls(
-            id=deployment.arm_id,
-            name=deployment.name,
-            type=f"{TYPE_PREFIX}/workspaces/batchEndpoints/deployments",
-            system_data=SystemData.of(deployment.created_at, deployment.modified_at),
-            location=deployment.location,
-            tags=dict(deployment.tags),
+            **deployment_resource(deployment),
             properties=BatchDeploymentProperties(
-                **settings,
-                model=ModelReference(asset_id=spec.model_id),
-                environment_id=spec.environment_id,
-                environment_variables=dict(spec.environment_variables),
+                **settings_fields(deployment.settings),
+                **deployment_properties(deployment, urls),
+                model=ModelReference(asset_id=deployment.spec.model_id),
                 compute=f"{workspace_id}/computes/{deployment.body.get('compute', LOCAL)}",
                 resources=Resources(instance_count=deployment.settings.instance_count),
                 description=deployment.description,
-                properties={**deployment.properties, **operation_uri(deployment.operation, urls)},
-                provisioning_state=deployment.state,
-                provisioning_error=ErrorDetail(code=failure.code, message=failure.message) if failure else None,
             ),
         )
 

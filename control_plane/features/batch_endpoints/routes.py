@@ -71,7 +71,7 @@ def patch_batch_endpoint(
     path: RequestedWorkspace, endpoint: str, body: BatchEndpointPatchRequest, urls: RequestUrls, endpoints: Service
 ) -> BatchEndpointBody:
     """Tag, describe, or name the default deployment."""
-    return BatchEndpointBody.of(endpoints.patch(path, endpoint, body.patch()), urls)
+    return BatchEndpointBody.of(endpoints.patch(path, endpoint, body.to_patch()), urls)
 
 
 @router.delete(ENDPOINT, response_class=Response, responses={204: {"description": "It was not there."}})

@@ -2,17 +2,24 @@
 
 from pydantic import Field
 
-from control_plane.features.batch_endpoints.endpoint import Endpoint, EndpointPatch, EndpointSpec
-from control_plane.resources.arm_body import ArmBody, Document, Texts
+from control_plane.features.batch_endpoints.endpoint import BatchEndpoint, BatchEndpointPatch, BatchEndpointSpec
+from control_plane.resources.arm_body import ArmBody, Texts
 from control_plane.resources.endpoints.credentials import AuthMode
-from control_plane.resources.endpoints.schemas import PresetKeys, operation_uri, users_own
-from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.endpoints.schemas import (
+    EndpointPatchFields,
+    EndpointRequestFields,
+    EndpointResource,
+    PresetKeys,
+    endpoint_resource,
+    operation_uri,
+    user_properties,
+)
 from control_plane.resources.urls import ResourceUrls
 
 
 class Defaults(ArmBody):
     deployment_name: str | None = None
-    """Scores what names no deployment."""
+    """The deployment of jobs that name no deployment."""
 
 
 class BatchEndpointRequestProperties(ArmBody):
@@ -21,28 +28,24 @@ class BatchEndpointRequestProperties(ArmBody):
     properties: Texts = Field(default_factory=dict)
     defaults: Defaults | None = None
     keys: PresetKeys | None = None
-    """Only read when the endpoint is created, and never given back."""
+    """Read only when the endpoint is created, and never returned."""
 
 
-class BatchEndpointRequest(ArmBody):
-    location: str | None = None
-    kind: str | None = None
-    identity: Document | None = None
-    tags: Texts = Field(default_factory=dict)
+class BatchEndpointRequest(EndpointRequestFields):
     properties: BatchEndpointRequestProperties = BatchEndpointRequestProperties()
 
-    def to_spec(self) -> EndpointSpec:
-        asked = self.properties
-        keys = asked.keys or PresetKeys()
-        return EndpointSpec(
+    def to_spec(self) -> BatchEndpointSpec:
+        requested = self.properties
+        keys = requested.keys or PresetKeys()
+        return BatchEndpointSpec(
             location=self.location,
             kind=self.kind,
             identity=self.identity,
             tags=self.tags,
-            properties=users_own(asked.properties),
-            description=asked.description,
-            auth_mode=asked.auth_mode,
-            default_deployment=(asked.defaults or Defaults()).deployment_name,
+            properties=user_properties(requested.properties),
+            description=requested.description,
+            auth_mode=requested.auth_mode,
+            default_deployment=(requested.defaults or Defaults()).deployment_name,
             primary_key=keys.primary_key,
             secondary_key=keys.secondary_key,
         )
@@ -53,18 +56,16 @@ class BatchEndpointPatchProperties(ArmBody):
     defaults: Defaults | None = None
 
 
-class BatchEndpointPatchRequest(ArmBody):
-    tags: Texts | None = None
-    identity: Document | None = None
+class BatchEndpointPatchRequest(EndpointPatchFields):
     properties: BatchEndpointPatchProperties = BatchEndpointPatchProperties()
 
-    def patch(self) -> EndpointPatch:
-        asked = self.properties
-        return EndpointPatch(
-            tags=self.tags if "tags" in self.model_fields_set else None,
+    def to_patch(self) -> BatchEndpointPatch:
+        requested = self.properties
+        return BatchEndpointPatch(
+            tags=self.changed_tags(),
             identity=self.identity,
-            description=asked.description,
-            default_deployment=(asked.defaults or Defaults()).deployment_name,
+            description=requested.description,
+            default_deployment=(requested.defaults or Defaults()).deployment_name,
         )
 
 
@@ -72,30 +73,19 @@ class BatchEndpointProperties(ArmBody):
     auth_mode: AuthMode
     description: str | None = None
     properties: Texts
-    """The user's own, and AzureAsyncOperationUri: where to ask after the last operation."""
+    """The user's properties, and AzureAsyncOperationUri, the URL of the last operation."""
     scoring_uri: str
     defaults: Defaults
     provisioning_state: str
 
 
-class BatchEndpointBody(Resource):
-    location: str
-    kind: str | None = None
-    identity: Document | None = None
-    tags: Texts
+class BatchEndpointBody(EndpointResource):
     properties: BatchEndpointProperties
 
     @classmethod
-    def of(cls, endpoint: Endpoint, urls: ResourceUrls) -> "BatchEndpointBody":
+    def of(cls, endpoint: BatchEndpoint, urls: ResourceUrls) -> "BatchEndpointBody":
         return cls(
-            id=endpoint.arm_id,
-            name=endpoint.name,
-            type=f"{TYPE_PREFIX}/workspaces/batchEndpoints",
-            system_data=SystemData.of(endpoint.created_at, endpoint.modified_at),
-            location=endpoint.location,
-            kind=endpoint.kind,
-            identity=None if endpoint.identity is None else dict(endpoint.identity),
-            tags=dict(endpoint.tags),
+            **endpoint_resource(endpoint),
             properties=BatchEndpointProperties(
                 auth_mode=endpoint.auth_mode,
                 description=endpoint.description,

@@ -29,7 +29,7 @@ class EnvironmentVersionRequest(ArmBody):
         requested = self.properties
         if requested.build is not None:
             raise InvalidEnvironment(
-                "properties.build is not supported, because this platform builds no images: list the packages in "
+                "build contexts are not supported, because this platform builds no images: list the packages in "
                 "condaFile",
                 target="properties.build",
             )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import PurePosixPath
 
-from control_plane.features.batch_endpoints.repository import get_endpoint
+from control_plane.features.batch_endpoints.repository import ENDPOINTS
 from control_plane.features.jobs import repository
 from control_plane.features.jobs.job import Job, JobFile, JobPatch, JobQuery, Progress
 from control_plane.resources.paging import Page, PageResult
@@ -44,7 +44,7 @@ class Jobs:
         """Also those of deployments that are gone."""
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
-            owner = get_endpoint(work.session, workspace, endpoint.lower())
+            owner = ENDPOINTS.get(work.session, workspace, endpoint.lower())
             query = JobQuery(archived=None, endpoint=owner.name, deployment=deployment and deployment.lower())
             return PageResult.of(repository.list_jobs(work.session, workspace, query, page), page)
 

@@ -8,9 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from control_plane.features.batch_deployments.deployment import BatchDeployment
-from control_plane.features.batch_deployments.repository import find_deployment
-from control_plane.features.batch_endpoints.endpoint import Endpoint
-from control_plane.features.batch_endpoints.repository import get_endpoint
+from control_plane.features.batch_deployments.repository import DEPLOYMENTS
+from control_plane.features.batch_endpoints.endpoint import BatchEndpoint
+from control_plane.features.batch_endpoints.repository import ENDPOINTS
 from control_plane.features.jobs import repository
 from control_plane.features.jobs.inputs import check_is_there, output_place, resolve_input
 from control_plane.features.jobs.job import Job, JobSpec, NewJob
@@ -81,16 +81,16 @@ class Submissions:
         return job
 
 
-def endpoint_named(session: Session, name: str) -> Endpoint:
+def endpoint_named(session: Session, name: str) -> BatchEndpoint:
     """Names of batch endpoints are unique on the whole platform."""
     row = session.scalar(select(BatchEndpointRow).where(BatchEndpointRow.name == name.lower()))
     if row is None:
         raise ResourceNotFound(f"there is no batch endpoint {name!r}; PUT it to create it")
-    return get_endpoint(session, workspace_of(session, row.workspace_id), row.name)
+    return ENDPOINTS.value(session, workspace_of(session, row.workspace_id), row)
 
 
 def _prepared(
-    session: Session, owner: Endpoint, deployment: str | None, spec: JobSpec, request_id: str | None
+    session: Session, owner: BatchEndpoint, deployment: str | None, spec: JobSpec, request_id: str | None
 ) -> NewJob:
     chosen = _deployment(session, owner, deployment)
     if chosen.build is None:
@@ -113,14 +113,14 @@ def _prepared(
     )
 
 
-def _deployment(session: Session, owner: Endpoint, name: str | None) -> BatchDeployment:
+def _deployment(session: Session, owner: BatchEndpoint, name: str | None) -> BatchDeployment:
     wanted = name or owner.default_deployment
     if not wanted:
         raise NoDefaultDeployment(
             f"endpoint {owner.name!r} has no default deployment: name one in the header azureml-model-deployment, or "
             "PATCH the endpoint with properties.defaults.deploymentName"
         )
-    found = find_deployment(session, owner, wanted.lower())
+    found = DEPLOYMENTS.find(session, owner, wanted.lower())
     if found is None:
         raise NoSuchDeployment(f"endpoint {owner.name!r} has no deployment {wanted!r}: create it, or name another one")
     return found

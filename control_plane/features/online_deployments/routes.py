@@ -108,7 +108,7 @@ def patch_online_deployment(
     deployments: Service,
 ) -> DeploymentBody:
     """Scale (sku.capacity) or tag."""
-    patched = deployments.patch(path, endpoint, deployment, body.patch())
+    patched = deployments.patch(path, endpoint, deployment, body.to_patch())
     response.status_code = 200 if patched.state.is_final else 202
     return _announced(patched, response, urls)
 
@@ -133,9 +133,9 @@ def delete_online_deployment(
 def get_logs(
     path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service, body: LogsRequest | None = None
 ) -> LogsBody:
-    asked = body or LogsRequest()
-    container = asked.container_type or ContainerType.INFERENCE_SERVER
-    return LogsBody(content=deployments.logs(path, endpoint, deployment, container, asked.tail))
+    requested = body or LogsRequest()
+    container = requested.container_type or ContainerType.INFERENCE_SERVER
+    return LogsBody(content=deployments.logs(path, endpoint, deployment, container, requested.tail))
 
 
 @router.get(_DEPLOYMENT + "/skus", response_model_exclude_none=True)

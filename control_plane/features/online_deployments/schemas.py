@@ -1,7 +1,7 @@
 """Online deployments as JSON."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -12,9 +12,10 @@ from control_plane.features.online_deployments.deployment import (
     Worker,
 )
 from control_plane.resources.arm_body import ArmBody, ArmEnum, Document, Duration, Moment, Texts
-from control_plane.resources.endpoints.schemas import operation_uri, users_own
+from control_plane.resources.deployments.schemas import check_no_code, deployment_properties, deployment_resource
+from control_plane.resources.endpoints.schemas import user_properties
 from control_plane.resources.error_body import ErrorDetail
-from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.resource import Resource
 from control_plane.resources.urls import ResourceUrls
 from modelyard.core.domain.deployment import DeploymentSpec, Probe, RequestSettings, check_worker_count
 from modelyard.core.errors import InvalidRequest
@@ -109,7 +110,7 @@ def _seconds(given: timedelta | None, usual: float) -> float:
 
 
 class PassthroughProperties(ArmBody):
-    """What is given back as it came and nothing here acts on."""
+    """Fields without an effect on this platform, returned as sent."""
 
     description: str | None = None
     instance_type: str | None = None
@@ -142,63 +143,63 @@ class DeploymentRequest(ArmBody):
     properties: DeploymentRequestProperties
 
     def to_spec(self) -> OnlineDeploymentSpec:
-        asked = self.properties
-        _check_supported(asked)
-        check_worker_count(asked.environment_variables)
+        requested = self.properties
+        _check_supported(requested)
+        check_worker_count(requested.environment_variables)
         sku = self.sku or Sku()
         generation = DeploymentSpec(
-            model_id=asked.model or "",
-            environment_id=asked.environment_id,
-            environment_variables=asked.environment_variables,
-            request_settings=(asked.request_settings or RequestSettingsBody()).value(),
-            liveness_probe=(asked.liveness_probe or ProbeBody()).value(),
-            readiness_probe=(asked.readiness_probe or ProbeBody()).value(),
+            model_id=requested.model or "",
+            environment_id=requested.environment_id,
+            environment_variables=requested.environment_variables,
+            request_settings=(requested.request_settings or RequestSettingsBody()).value(),
+            liveness_probe=(requested.liveness_probe or ProbeBody()).value(),
+            readiness_probe=(requested.readiness_probe or ProbeBody()).value(),
         )
         passthrough = {
-            name: value for name in PassthroughProperties.model_fields if (value := getattr(asked, name)) is not None
+            name: value
+            for name in PassthroughProperties.model_fields
+            if (value := getattr(requested, name)) is not None
         }
         return OnlineDeploymentSpec(
             generation=generation,
             instance_count=1 if sku.capacity is None else sku.capacity,
             location=self.location,
             tags=self.tags,
-            properties=users_own(asked.properties),
+            properties=user_properties(requested.properties),
             body={**passthrough, "sku": sku.model_dump(include={"name", "tier"}, exclude_none=True)},
         )
 
 
-def _check_supported(asked: DeploymentRequestProperties) -> None:
-    if asked.code_configuration is not None:
+def _check_supported(requested: DeploymentRequestProperties) -> None:
+    check_no_code(requested.code_configuration)
+    if requested.endpoint_compute_type not in (None, ComputeType.MANAGED):
         raise InvalidRequest(
-            "codeConfiguration cannot be used yet: custom scoring scripts come later. Leave it out, and a script is "
-            "generated for the model",
-            target="properties.codeConfiguration",
-        )
-    if asked.endpoint_compute_type not in (None, ComputeType.MANAGED):
-        raise InvalidRequest(
-            f"endpointComputeType {asked.endpoint_compute_type} cannot be used here: leave it out or say Managed",
+            f"endpointComputeType {requested.endpoint_compute_type} is not supported: leave it out or send Managed",
             target="properties.endpointComputeType",
         )
-    if asked.model_mount_path is not None:
+    if requested.model_mount_path is not None:
         raise InvalidRequest(
-            "modelMountPath is for containers of one's own, which cannot be used here: leave it out",
+            "modelMountPath applies to custom containers, which this platform does not run: leave it out",
             target="properties.modelMountPath",
         )
-    scale_type = asked.scale_settings.scale_type if asked.scale_settings else "Default"
+    scale_type = requested.scale_settings.scale_type if requested.scale_settings else "Default"
     if scale_type.lower() != "default":
         raise InvalidRequest(
-            f"scaleType {scale_type!r} cannot be used: say Default, and set sku.capacity to scale",
+            f"scaleType {scale_type!r} is not supported: send Default, and set sku.capacity to scale",
             target="properties.scaleSettings.scaleType",
         )
-    if not asked.model:
-        raise InvalidRequest("the deployment names no model: give the id of one", target="properties.model")
+    if not requested.model:
+        raise InvalidRequest(
+            "the deployment names no model: set properties.model to the id of a model version",
+            target="properties.model",
+        )
 
 
 class DeploymentPatchRequest(ArmBody):
     tags: Texts | None = None
     sku: Sku | None = None
 
-    def patch(self) -> OnlineDeploymentPatch:
+    def to_patch(self) -> OnlineDeploymentPatch:
         tags = self.tags if "tags" in self.model_fields_set else None
         return OnlineDeploymentPatch(self.sku.capacity if self.sku else None, tags)
 
@@ -213,7 +214,7 @@ class DeploymentProperties(PassthroughProperties):
     readiness_probe: ProbeBody
     scale_settings: ScaleSettings = ScaleSettings()
     properties: Texts
-    """The user's own, and AzureAsyncOperationUri: where to ask after the last operation."""
+    """The user's properties, and AzureAsyncOperationUri, the URL of the last operation."""
     provisioning_state: str
     provisioning_error: ErrorDetail | None = None
     """Why the state is Failed. An extension of Modelyard."""
@@ -227,29 +228,18 @@ class DeploymentBody(Resource):
 
     @classmethod
     def of(cls, deployment: OnlineDeployment, urls: ResourceUrls) -> "DeploymentBody":
-        passthrough: dict[str, Any] = {
-            k: v for k, v in deployment.body.items() if k in PassthroughProperties.model_fields
-        }
-        spec, failure = deployment.spec, deployment.failure
+        sent = {name: value for name, value in deployment.body.items() if name in PassthroughProperties.model_fields}
+        spec = deployment.spec
         return cls(
-            id=deployment.arm_id,
-            name=deployment.name,
-            type=f"{TYPE_PREFIX}/workspaces/onlineEndpoints/deployments",
-            system_data=SystemData.of(deployment.created_at, deployment.modified_at),
-            location=deployment.location,
-            tags=dict(deployment.tags),
+            **deployment_resource(deployment),
             sku=Sku(**{**deployment.body.get("sku", {}), "capacity": deployment.instance_count}),
             properties=DeploymentProperties(
-                **passthrough,
+                **sent,
+                **deployment_properties(deployment, urls),
                 model=spec.model_id,
-                environment_id=spec.environment_id,
-                environment_variables=dict(spec.environment_variables),
                 request_settings=RequestSettingsBody.of(spec.request_settings),
                 liveness_probe=ProbeBody.of(spec.liveness_probe),
                 readiness_probe=ProbeBody.of(spec.readiness_probe),
-                properties={**deployment.properties, **operation_uri(deployment.operation, urls)},
-                provisioning_state=deployment.state,
-                provisioning_error=ErrorDetail(code=failure.code, message=failure.message) if failure else None,
             ),
         )
 

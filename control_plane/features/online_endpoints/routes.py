@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from control_plane.features.online_endpoints.endpoint import Endpoint
+from control_plane.features.online_endpoints.endpoint import OnlineEndpoint
 from control_plane.features.online_endpoints.schemas import (
     EndpointBody,
     EndpointPatchRequest,
@@ -87,7 +87,7 @@ def patch_online_endpoint(
     urls: RequestUrls,
     endpoints: Service,
 ) -> EndpointBody:
-    return _announced(endpoints.patch(path, endpoint, body.patch()), response, urls)
+    return _announced(endpoints.patch(path, endpoint, body.to_patch()), response, urls)
 
 
 @router.delete(
@@ -129,7 +129,7 @@ def get_token(path: RequestedWorkspace, endpoint: str, endpoints: Service) -> To
     return TokenBody.of(endpoints.token(path, endpoint))
 
 
-def _announced(endpoint: Endpoint, response: Response, urls: ResourceUrls) -> EndpointBody:
+def _announced(endpoint: OnlineEndpoint, response: Response, urls: ResourceUrls) -> EndpointBody:
     if endpoint.operation is not None:
         announce(response, endpoint.operation, urls)
     return EndpointBody.of(endpoint, urls)

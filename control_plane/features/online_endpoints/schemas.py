@@ -6,23 +6,30 @@ from pydantic import BeforeValidator, Field
 
 from control_plane.features.online_endpoints.endpoint import (
     AccessToken,
-    Endpoint,
-    EndpointPatch,
-    EndpointSpec,
     NetworkAccess,
+    OnlineEndpoint,
+    OnlineEndpointSpec,
 )
-from control_plane.resources.arm_body import ArmBody, Document, Texts
+from control_plane.resources.arm_body import ArmBody, Texts
 from control_plane.resources.endpoints.credentials import AuthMode, KeyType
-from control_plane.resources.endpoints.schemas import PresetKeys, operation_uri, users_own
-from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.endpoints.endpoint import EndpointPatch
+from control_plane.resources.endpoints.schemas import (
+    EndpointPatchFields,
+    EndpointRequestFields,
+    EndpointResource,
+    PresetKeys,
+    endpoint_resource,
+    operation_uri,
+    user_properties,
+)
 from control_plane.resources.urls import ResourceUrls
 from modelyard.core.domain.traffic import TrafficSplit
 
 Percents = Annotated[dict[str, int], BeforeValidator(lambda value: {} if value is None else value)]
 
 
-def _named_in_lower_case(percents: dict[str, int]) -> dict[str, int]:
-    """Zero shares say nothing, not even that the deployment is there."""
+def _lower_case_names(percents: dict[str, int]) -> dict[str, int]:
+    """A share of zero is left out: the deployment need not exist."""
     return {name.lower(): percent for name, percent in percents.items() if percent}
 
 
@@ -34,47 +41,41 @@ class EndpointRequestProperties(ArmBody):
     mirror_traffic: Percents = Field(default_factory=dict)
     public_network_access: NetworkAccess | None = None
     keys: PresetKeys | None = None
-    """Only read when the endpoint is created, and never given back."""
+    """Read only when the endpoint is created, and never returned."""
 
 
-class EndpointRequest(ArmBody):
-    location: str | None = None
-    kind: str | None = None
-    identity: Document | None = None
-    tags: Texts = Field(default_factory=dict)
+class EndpointRequest(EndpointRequestFields):
     properties: EndpointRequestProperties
 
-    def to_spec(self) -> EndpointSpec:
-        asked = self.properties
-        keys = asked.keys or PresetKeys()
-        return EndpointSpec(
+    def to_spec(self) -> OnlineEndpointSpec:
+        requested = self.properties
+        keys = requested.keys or PresetKeys()
+        split = TrafficSplit(_lower_case_names(requested.traffic), _lower_case_names(requested.mirror_traffic))
+        return OnlineEndpointSpec(
             location=self.location,
             kind=self.kind,
             identity=self.identity,
             tags=self.tags,
-            properties=users_own(asked.properties),
-            description=asked.description,
-            auth_mode=asked.auth_mode,
-            public_network_access=asked.public_network_access or NetworkAccess.ENABLED,
-            split=TrafficSplit(_named_in_lower_case(asked.traffic), _named_in_lower_case(asked.mirror_traffic)),
+            properties=user_properties(requested.properties),
+            description=requested.description,
+            auth_mode=requested.auth_mode,
+            public_network_access=requested.public_network_access or NetworkAccess.ENABLED,
+            split=split,
             primary_key=keys.primary_key,
             secondary_key=keys.secondary_key,
         )
 
 
-class EndpointPatchRequest(ArmBody):
-    tags: Texts | None = None
-    identity: Document | None = None
-
-    def patch(self) -> EndpointPatch:
-        return EndpointPatch(self.tags if "tags" in self.model_fields_set else None, self.identity)
+class EndpointPatchRequest(EndpointPatchFields):
+    def to_patch(self) -> EndpointPatch:
+        return EndpointPatch(tags=self.changed_tags(), identity=self.identity)
 
 
 class EndpointProperties(ArmBody):
     auth_mode: AuthMode
     description: str | None = None
     properties: Texts
-    """The user's own, and AzureAsyncOperationUri: where to ask after the last operation."""
+    """The user's properties, and AzureAsyncOperationUri, the URL of the last operation."""
     scoring_uri: str
     swagger_uri: str
     traffic: dict[str, int]
@@ -83,24 +84,13 @@ class EndpointProperties(ArmBody):
     provisioning_state: str
 
 
-class EndpointBody(Resource):
-    location: str
-    kind: str | None = None
-    identity: Document | None = None
-    tags: Texts
+class EndpointBody(EndpointResource):
     properties: EndpointProperties
 
     @classmethod
-    def of(cls, endpoint: Endpoint, urls: ResourceUrls) -> "EndpointBody":
+    def of(cls, endpoint: OnlineEndpoint, urls: ResourceUrls) -> "EndpointBody":
         return cls(
-            id=endpoint.arm_id,
-            name=endpoint.name,
-            type=f"{TYPE_PREFIX}/workspaces/onlineEndpoints",
-            system_data=SystemData.of(endpoint.created_at, endpoint.modified_at),
-            location=endpoint.location,
-            kind=endpoint.kind,
-            identity=None if endpoint.identity is None else dict(endpoint.identity),
-            tags=dict(endpoint.tags),
+            **endpoint_resource(endpoint),
             properties=EndpointProperties(
                 auth_mode=endpoint.auth_mode,
                 description=endpoint.description,

@@ -1,21 +1,28 @@
-"""What endpoints and deployments, online or batch, have in common as JSON."""
+"""The fields that endpoints and deployments, online and batch, share as JSON."""
 
-from control_plane.resources.arm_body import ArmBody
+from typing import Any
+
+from pydantic import Field
+
+from control_plane.resources.arm_body import ArmBody, Document, Texts
 from control_plane.resources.endpoints.credentials import EndpointKeys
+from control_plane.resources.endpoints.endpoint import Endpoint
 from control_plane.resources.operations.operation import Operation
+from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
 from control_plane.resources.urls import ResourceUrls
 
 _OPERATION_URI = "AzureAsyncOperationUri"
-# A resource as it was read comes back in a PUT, with what reading had added.
+# Clients PUT a resource as read, together with the properties that reading had added.
 _ADDED_ON_READING = frozenset({"createdby", "createdat", "lastmodifiedat", "azureasyncoperationuri"})
 
 
-def users_own(properties: dict[str, str]) -> dict[str, str]:
+def user_properties(properties: dict[str, str]) -> dict[str, str]:
+    """The properties that the user has set."""
     return {name: value for name, value in properties.items() if name.lower() not in _ADDED_ON_READING}
 
 
 def operation_uri(operation: Operation | None, urls: ResourceUrls) -> dict[str, str]:
-    """Where to ask after the last operation, as one of the resource's properties."""
+    """URL of the last operation, as a property of the resource."""
     if operation is None:
         return {}
     return {_OPERATION_URI: urls.operation(operation.subscription, operation.location, operation.id)}
@@ -33,3 +40,44 @@ class EndpointKeysBody(ArmBody):
 class PresetKeys(ArmBody):
     primary_key: str | None = None
     secondary_key: str | None = None
+
+
+class EndpointRequestFields(ArmBody):
+    """The fields beside `properties`."""
+
+    location: str | None = None
+    kind: str | None = None
+    identity: Document | None = None
+    tags: Texts = Field(default_factory=dict)
+
+
+class EndpointPatchFields(ArmBody):
+    """The fields beside `properties`."""
+
+    tags: Texts | None = None
+    identity: Document | None = None
+
+    def changed_tags(self) -> dict[str, str] | None:
+        """`"tags": null` removes the tags; a PATCH without tags leaves the tags as they are."""
+        return self.tags if "tags" in self.model_fields_set else None
+
+
+class EndpointResource(Resource):
+    location: str
+    kind: str | None = None
+    identity: Document | None = None
+    tags: Texts
+
+
+def endpoint_resource(endpoint: Endpoint) -> dict[str, Any]:
+    """The fields of EndpointResource."""
+    return {
+        "id": endpoint.arm_id,
+        "name": endpoint.name,
+        "type": f"{TYPE_PREFIX}/workspaces/{endpoint.collection}",
+        "system_data": SystemData.of(endpoint.created_at, endpoint.modified_at),
+        "location": endpoint.location,
+        "kind": endpoint.kind,
+        "identity": None if endpoint.identity is None else dict(endpoint.identity),
+        "tags": dict(endpoint.tags),
+    }

@@ -13,13 +13,11 @@ from modelyard.core.domain.lifecycle import GenerationState, OperationStatus, Pr
 from modelyard.core.domain.operation_step import OperationStep, step_named
 from modelyard.core.errors import ResourceNotFound
 
-_ANYWHERE = "local"
-
 
 def start_operation(session: Session, workspace: Workspace, kind: OperationKind, resource_id: str) -> Operation:
     row = begin_operation(session, subscription=workspace.subscription, kind=kind, resource_id=resource_id)
     session.refresh(row)
-    return operation_of(row, workspace.location)
+    return _operation(row, workspace.location)
 
 
 def get_operation(session: Session, subscription: str, location: str, operation_id: UUID) -> Operation:
@@ -30,10 +28,16 @@ def get_operation(session: Session, subscription: str, location: str, operation_
     )
     if row is None:
         raise ResourceNotFound("there is no such operation; they are kept for 7 days after their end")
-    return operation_of(row, location, _step(session, row))
+    return _operation(row, location, _step(session, row))
 
 
-def operation_of(row: OperationRow, location: str = _ANYWHERE, step: OperationStep | None = None) -> Operation:
+def find_operation(session: Session, operation_id: UUID | None, location: str) -> Operation | None:
+    """An endpoint's or deployment's last operation. None: the retention has ended, or there was no operation."""
+    row = session.get(OperationRow, operation_id) if operation_id else None
+    return None if row is None else _operation(row, location)
+
+
+def _operation(row: OperationRow, location: str, step: OperationStep | None = None) -> Operation:
     return Operation(
         id=row.id,
         subscription=row.subscription,

@@ -20,6 +20,8 @@ from modelyard.core.db.rows.base import Authored, Base, Leased, Stamped
 from modelyard.core.db.rows.deployments import (
     BatchDeploymentRow,
     BatchEndpointRow,
+    Deployment,
+    Endpoint,
     GenerationRow,
     OnlineDeploymentRow,
     OnlineEndpointRow,
@@ -45,6 +47,8 @@ __all__ = [
     "ComputeRow",
     "DataRow",
     "DataVersionRow",
+    "Deployment",
+    "Endpoint",
     "EnvironmentBuildRow",
     "EnvironmentRow",
     "EnvironmentVersionRow",

@@ -11,13 +11,13 @@ from modelyard.core.db.rows.assets import ModelVersionRow
 from modelyard.core.db.rows.base import CASCADE, Authored, Base, Leased, Stamped
 
 
-class OnlineEndpointRow(Authored, Base):
-    __tablename__ = "online_endpoints"
+class Endpoint(Authored):
+    """Columns of online and batch endpoints."""
 
     id: Mapped[int] = mapped_column(primary_key=True)
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"), index=True)
     name: Mapped[str] = mapped_column(unique=True)
-    """As Azure's: unique on the whole platform, compared in lower case, which is how it is stored."""
+    """In lower case, and unique on the whole platform, as Azure's names are unique in a region."""
     location: Mapped[str] = mapped_column(default="local")
     kind: Mapped[str | None]
     identity: Mapped[dict[str, Any] | None]
@@ -25,52 +25,61 @@ class OnlineEndpointRow(Authored, Base):
     properties: Mapped[dict[str, str]] = mapped_column(default=dict)
     description: Mapped[str | None]
     auth_mode: Mapped[str]
-    public_network_access: Mapped[str] = mapped_column(default="Enabled")
-    traffic: Mapped[dict[str, int]] = mapped_column(default=dict)
-    mirror_traffic: Mapped[dict[str, int]] = mapped_column(default=dict)
     provisioning_state: Mapped[str]
-    awaits_revision: Mapped[int | None] = mapped_column(BigInteger)
-    """The change has taken effect when every gateway has applied this routing revision."""
     operation_id: Mapped[UUID | None]
-    """The operation under way, or the last one."""
+    """The operation under way, or the last operation."""
     primary_key_encrypted: Mapped[str]
     secondary_key_encrypted: Mapped[str]
     primary_key_digest: Mapped[str]
     secondary_key_digest: Mapped[str]
-    token_key_encrypted: Mapped[str]
-    token_public_key: Mapped[str]
-    deployments: Mapped[list["OnlineDeploymentRow"]] = relationship(back_populates="endpoint", cascade=CASCADE)
 
 
-class OnlineDeploymentRow(Authored, Base):
-    """A deployment keeps the wanted and the serving generation: a failed update leaves the serving one in place."""
-
-    __tablename__ = "online_deployments"
-    __table_args__ = (UniqueConstraint("endpoint_id", "name"),)
+class Deployment(Authored):
+    """Columns of online and batch deployments. A failed update leaves the serving generation in place."""
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    endpoint_id: Mapped[int] = mapped_column(ForeignKey("online_endpoints.id"), index=True)
     name: Mapped[str]
     location: Mapped[str] = mapped_column(default="local")
     tags: Mapped[dict[str, str]] = mapped_column(default=dict)
     properties: Mapped[dict[str, str]] = mapped_column(default=dict)
     body: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """What the PUT said and nothing here acts on, given back as it came (instanceType, appInsightsEnabled, ...)."""
-    instance_count: Mapped[int]
+    """Fields of the PUT without an effect on this platform (instanceType, compute), returned as sent."""
     provisioning_state: Mapped[str]
     failure_code: Mapped[str | None]
     failure_message: Mapped[str | None]
-    awaits_revision: Mapped[int | None] = mapped_column(BigInteger)
     operation_id: Mapped[UUID | None]
     wanted_generation: Mapped[int]
     serving_generation: Mapped[int | None]
+    """The newest generation that was built. Jobs of a batch deployment run this generation."""
+
+
+class OnlineEndpointRow(Endpoint, Base):
+    __tablename__ = "online_endpoints"
+
+    public_network_access: Mapped[str] = mapped_column(default="Enabled")
+    traffic: Mapped[dict[str, int]] = mapped_column(default=dict)
+    mirror_traffic: Mapped[dict[str, int]] = mapped_column(default=dict)
+    awaits_revision: Mapped[int | None] = mapped_column(BigInteger)
+    """The change has taken effect when every gateway has applied this routing revision."""
+    token_key_encrypted: Mapped[str]
+    token_public_key: Mapped[str]
+    deployments: Mapped[list["OnlineDeploymentRow"]] = relationship(back_populates="endpoint", cascade=CASCADE)
+
+
+class OnlineDeploymentRow(Deployment, Base):
+    __tablename__ = "online_deployments"
+    __table_args__ = (UniqueConstraint("endpoint_id", "name"),)
+
+    endpoint_id: Mapped[int] = mapped_column(ForeignKey("online_endpoints.id"), index=True)
+    instance_count: Mapped[int]
+    awaits_revision: Mapped[int | None] = mapped_column(BigInteger)
     endpoint: Mapped[OnlineEndpointRow] = relationship(back_populates="deployments")
     generations: Mapped[list["GenerationRow"]] = relationship(back_populates="deployment", cascade=CASCADE)
     workers: Mapped[list["WorkerRow"]] = relationship(back_populates="deployment", cascade=CASCADE)
 
 
 class GenerationRow(Leased, Stamped, Base):
-    """One wish of an online or a batch deployment, and what was built for it."""
+    """One spec of an online or a batch deployment, and the build of that spec."""
 
     __tablename__ = "deployment_generations"
     __table_args__ = (
@@ -100,7 +109,7 @@ class GenerationRow(Leased, Stamped, Base):
     @property
     def owner(self) -> "OnlineDeploymentRow | BatchDeploymentRow":
         owner = self.deployment or self.batch_deployment
-        assert owner is not None, "the table's constraint says so"
+        assert owner is not None, "the table's constraint"
         return owner
 
 
@@ -123,53 +132,22 @@ class WorkerRow(Base):
     deployment: Mapped[OnlineDeploymentRow] = relationship(back_populates="workers")
 
 
-class BatchEndpointRow(Authored, Base):
+class BatchEndpointRow(Endpoint, Base):
     __tablename__ = "batch_endpoints"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"), index=True)
-    name: Mapped[str] = mapped_column(unique=True)
-    """As an online endpoint's: unique on the whole platform, in lower case."""
-    location: Mapped[str] = mapped_column(default="local")
-    kind: Mapped[str | None]
-    identity: Mapped[dict[str, Any] | None]
-    tags: Mapped[dict[str, str]] = mapped_column(default=dict)
-    properties: Mapped[dict[str, str]] = mapped_column(default=dict)
-    description: Mapped[str | None]
-    auth_mode: Mapped[str]
     default_deployment: Mapped[str | None]
-    provisioning_state: Mapped[str]
-    operation_id: Mapped[UUID | None]
-    primary_key_encrypted: Mapped[str]
-    secondary_key_encrypted: Mapped[str]
-    primary_key_digest: Mapped[str]
-    secondary_key_digest: Mapped[str]
     deployments: Mapped[list["BatchDeploymentRow"]] = relationship(back_populates="endpoint", cascade=CASCADE)
 
 
-class BatchDeploymentRow(Authored, Base):
-    """Nothing runs for it until a job does: it has succeeded when its generation is built."""
+class BatchDeploymentRow(Deployment, Base):
+    """Nothing runs between jobs: the deployment has succeeded when its generation is built."""
 
     __tablename__ = "batch_deployments"
     __table_args__ = (UniqueConstraint("endpoint_id", "name"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     endpoint_id: Mapped[int] = mapped_column(ForeignKey("batch_endpoints.id"), index=True)
-    name: Mapped[str]
-    location: Mapped[str] = mapped_column(default="local")
     description: Mapped[str | None]
-    tags: Mapped[dict[str, str]] = mapped_column(default=dict)
-    properties: Mapped[dict[str, str]] = mapped_column(default=dict)
-    body: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """What the PUT said and nothing here acts on, given back as it came (compute, ...)."""
     settings: Mapped[dict[str, Any]]
-    """BatchSettings. They may change without a new generation."""
-    provisioning_state: Mapped[str]
-    failure_code: Mapped[str | None]
-    failure_message: Mapped[str | None]
-    operation_id: Mapped[UUID | None]
-    wanted_generation: Mapped[int]
-    serving_generation: Mapped[int | None]
-    """The one that jobs run: the newest that was built."""
+    """BatchSettings, which may change without a new generation."""
     endpoint: Mapped[BatchEndpointRow] = relationship(back_populates="deployments")
     generations: Mapped[list["GenerationRow"]] = relationship(back_populates="batch_deployment", cascade=CASCADE)

@@ -1,0 +1,152 @@
+"""Deployments in the database. A change holds the endpoint's lock, and then the lock of the deployment's row."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from control_plane.resources.deployments.deployment import CommonDeploymentSpec, Deployment, Failure
+from control_plane.resources.deployments.references import ResolvedSpec
+from control_plane.resources.endpoints.endpoint import Endpoint
+from control_plane.resources.operations.operation import OperationKind
+from control_plane.resources.operations.repository import find_operation, start_operation
+from control_plane.resources.paging import Page
+from modelyard.core.db import rows
+from modelyard.core.db.lifecycle import begin
+from modelyard.core.db.rows import BatchDeploymentRow, GenerationRow, OnlineDeploymentRow, OperationRow
+from modelyard.core.domain.deployment import DeploymentSpec
+from modelyard.core.domain.lifecycle import GenerationState, ProvisioningState
+from modelyard.core.errors import ResourceNotFound
+
+R = TypeVar("R", OnlineDeploymentRow, BatchDeploymentRow)
+D = TypeVar("D", bound=Deployment)
+
+_FIRST_GENERATION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentTable(Generic[R, D]):
+    endpoint_noun: str
+    """In messages, such as "batch endpoint"."""
+    row: type[R]
+    generation_owner: InstrumentedAttribute[int | None]
+    """The column by which a generation belongs to a deployment of this kind."""
+    to_value: Callable[[Session, dict[str, Any], R], D]
+    """Makes the value of the shared fields and the row."""
+
+    # Reading.
+
+    def find(self, session: Session, endpoint: Endpoint, name: str, *, lock: bool = False) -> D | None:
+        query = select(self.row).where(self.row.endpoint_id == endpoint.key, self.row.name == name)
+        row = session.scalar(query.with_for_update() if lock else query)
+        return None if row is None else self.value(session, endpoint, row)
+
+    def get(self, session: Session, endpoint: Endpoint, name: str, *, lock: bool = False) -> D:
+        found = self.find(session, endpoint, name, lock=lock)
+        if found is None:
+            raise ResourceNotFound(f"{self.endpoint_noun} {endpoint.name!r} has no deployment {name!r}")
+        return found
+
+    def list(self, session: Session, endpoint: Endpoint, page: Page) -> Sequence[D]:
+        query = select(self.row).where(self.row.endpoint_id == endpoint.key).order_by(self.row.name)
+        return [self.value(session, endpoint, row) for row in session.scalars(page.of(query))]
+
+    def row_of(self, session: Session, deployment: D) -> R:
+        return session.get_one(self.row, deployment.key)
+
+    def generation(self, session: Session, deployment_key: int, number: int) -> GenerationRow:
+        generations = select(GenerationRow).where(self.generation_owner == deployment_key)
+        return session.scalars(generations.where(GenerationRow.number == number)).one()
+
+    # Changing.
+
+    def add(
+        self,
+        session: Session,
+        endpoint: Endpoint,
+        name: str,
+        spec: CommonDeploymentSpec,
+        resolved: ResolvedSpec,
+        **own: Any,
+    ) -> tuple[D, int]:
+        """The deployment, and the id of its first generation. `own` are the noun's columns."""
+        row = self.row(
+            endpoint_id=endpoint.key,
+            name=name,
+            location=endpoint.location,
+            provisioning_state=ProvisioningState.CREATING,
+            wanted_generation=_FIRST_GENERATION,
+            **own,
+        )
+        apply_spec(row, spec)
+        session.add(row)
+        session.flush()
+        arm_id = f"{endpoint.arm_id}/deployments/{name}"
+        operation = start_operation(session, endpoint.workspace, OperationKind.PUT_DEPLOYMENT, arm_id)
+        row.operation_id = operation.id
+        generation_id = self._add_generation(session, row, resolved)
+        return self.refreshed(session, endpoint, row), generation_id
+
+    def begin_change(
+        self, session: Session, endpoint: Endpoint, row: R, state: ProvisioningState, kind: OperationKind
+    ) -> None:
+        arm_id = f"{endpoint.arm_id}/deployments/{row.name}"
+        operation = start_operation(session, endpoint.workspace, kind, arm_id)
+        begin(row, state, session.get_one(OperationRow, operation.id))
+
+    def replace_generation(self, session: Session, endpoint: Endpoint, row: R, resolved: ResolvedSpec) -> int:
+        """Ask for a new generation beside the serving generation. Returns the id of the new generation."""
+        state = ProvisioningState.CREATING if row.serving_generation is None else ProvisioningState.UPDATING
+        self.begin_change(session, endpoint, row, state, OperationKind.PUT_DEPLOYMENT)
+        row.wanted_generation += 1
+        return self._add_generation(session, row, resolved)
+
+    def _add_generation(self, session: Session, row: R, resolved: ResolvedSpec) -> int:
+        generation = GenerationRow(
+            **{self.generation_owner.key: row.id},
+            number=row.wanted_generation,
+            state=GenerationState.QUEUED,
+            spec=resolved.spec.to_dict(),
+            model_version_id=resolved.model_key,
+            environment_version_id=resolved.environment_key,
+        )
+        session.add(generation)
+        session.flush()
+        return generation.id
+
+    # Values.
+
+    def refreshed(self, session: Session, endpoint: Endpoint, row: R) -> D:
+        session.flush()
+        session.refresh(row)
+        return self.value(session, endpoint, row)
+
+    def value(self, session: Session, endpoint: Endpoint, row: R) -> D:
+        shared = {
+            "key": row.id,
+            "endpoint_id": endpoint.arm_id,
+            "endpoint": endpoint.name,
+            "name": row.name,
+            "location": row.location,
+            "tags": row.tags,
+            "properties": row.properties,
+            "body": row.body,
+            "spec": DeploymentSpec.from_dict(self.generation(session, row.id, row.wanted_generation).spec),
+            "state": ProvisioningState(row.provisioning_state),
+            "failure": Failure(row.failure_code, row.failure_message or "") if row.failure_code else None,
+            "wanted_generation": row.wanted_generation,
+            "serving_generation": row.serving_generation,
+            "operation": find_operation(session, row.operation_id, row.location),
+            "created_at": row.created_at,
+            "modified_at": row.modified_at,
+        }
+        return self.to_value(session, shared, row)
+
+
+def apply_spec(row: rows.Deployment, spec: CommonDeploymentSpec) -> None:
+    row.location = spec.location or row.location
+    row.tags = dict(spec.tags)
+    row.properties = dict(spec.properties)
+    row.body = dict(spec.body)
