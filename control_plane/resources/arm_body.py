@@ -54,8 +54,8 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
-def _in_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+def _in_utc(timestamp: datetime) -> datetime:
+    return timestamp.astimezone(UTC)
 
 
 def _duration(value: object) -> object:
@@ -65,7 +65,7 @@ def _duration(value: object) -> object:
 Texts = Annotated[dict[str, str], BeforeValidator(_texts)]
 """Tags and the like: null is empty, numbers become texts."""
 
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Timestamp = Annotated[datetime, AfterValidator(_in_utc)]
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 

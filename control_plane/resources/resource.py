@@ -1,29 +1,37 @@
-"""What every resource's body has."""
+"""The fields that the body of every resource has."""
 
-from datetime import datetime
-
-from control_plane.resources.arm_body import ArmBody, Moment
+from control_plane.resources.arm_body import ArmBody, Timestamp
+from control_plane.resources.authorship import Authorship
+from modelyard.core.domain.caller import CallerKind
 
 TYPE_PREFIX = "Microsoft.MachineLearningServices"
 
+_ARM_KINDS = {
+    CallerKind.USER: "User",
+    CallerKind.ENDPOINT_KEY: "Key",
+    CallerKind.SIGNED_URL: "Key",
+    CallerKind.SYSTEM: "Application",
+}
+
 
 class SystemData(ArmBody):
-    created_at: Moment
+    created_at: Timestamp
     created_by: str
     created_by_type: str
-    last_modified_at: Moment
+    """User, Application or Key."""
+    last_modified_at: Timestamp
     last_modified_by: str
     last_modified_by_type: str
 
     @classmethod
-    def of(cls, created_at: datetime, modified_at: datetime) -> "SystemData":
+    def of(cls, authorship: Authorship) -> "SystemData":
         return cls(
-            created_at=created_at,
-            created_by="admin",
-            created_by_type="User",
-            last_modified_at=modified_at,
-            last_modified_by="admin",
-            last_modified_by_type="User",
+            created_at=authorship.created_at,
+            created_by=authorship.created_by,
+            created_by_type=_ARM_KINDS[authorship.created_by_kind],
+            last_modified_at=authorship.modified_at,
+            last_modified_by=authorship.modified_by,
+            last_modified_by_type=_ARM_KINDS[authorship.modified_by_kind],
         )
 
 

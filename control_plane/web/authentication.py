@@ -1,6 +1,7 @@
-"""Who may come in: the bearer of an admin token, everywhere but at the few doors that are open to all.
+"""Authentication: from the credential of a request to the Caller that services, rows and audit events name.
 
-A batch endpoint's scoring URI also opens to the endpoint's own keys.
+The admin token opens every path. The keys of a batch endpoint open the endpoint's scoring URI. Public paths need no
+credential, and the URLs of signed paths carry a signature, which the service checks.
 """
 
 import hashlib
@@ -14,20 +15,26 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from control_plane.web.error_response import platform_error_response
 from modelyard.core.adapters.secret_box import token_matches
-from modelyard.core.db.rows import AdminTokenRow, BatchEndpointRow
+from modelyard.core.db.rows import AdminTokenRow, BatchEndpointRow, WorkspaceRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.caller import Caller, CallerKind
+from modelyard.core.domain.resource_ids import workspace_id
 from modelyard.core.errors import Unauthorized
 
-_OPEN = frozenset({"/health", "/ready", "/openapi.json", "/metadata/endpoints"})
-# Their URLs carry a signature instead.
-_SIGNED = ("/uploads/", "/blobs/", "/datastores/")
-_BATCH = "/batch/"
+_PUBLIC_PATHS = frozenset({"/health", "/ready", "/openapi.json", "/metadata/endpoints"})
+_SIGNED_PATHS = ("/uploads/", "/blobs/", "/datastores/")
+_BATCH_PATHS = "/batch/"
 _REREAD_SECONDS = 5.0
-_MOST_REMEMBERED = 256
+_CACHED_VERDICTS = 256
+
+_ADMIN = "admin"
 
 
 class TokenVerifier:
-    """Checks admin tokens. Slow digests are computed once for each token; a replaced token is out within seconds."""
+    """Compares tokens with the stored digests. A replaced admin token stops working within seconds.
+
+    A verdict on an admin token is cached, because the digest is slow by design.
+    """
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
@@ -35,31 +42,35 @@ class TokenVerifier:
         self._read_at = float("-inf")
         self._verdicts: OrderedDict[bytes, bool] = OrderedDict()
 
-    def verdict(self, token: str) -> bool | None:
-        """What is known without looking anything up; None: `check` must."""
+    def cached_verdict(self, token: str) -> bool | None:
+        """Whether the token is the admin token, without I/O. None: `is_admin_token` has to look."""
         if time.monotonic() - self._read_at > _REREAD_SECONDS:
             return None
         return self._verdicts.get(_fingerprint(token))
 
-    def check(self, token: str) -> bool:
-        self._reread()
-        known = self._verdicts.get(_fingerprint(token))
-        if known is None:
-            known = any(token_matches(token, digest) for digest in self._digests)
-            self._remember(token, known)
-        return known
+    def is_admin_token(self, token: str) -> bool:
+        self._reread_digests()
+        verdict = self._verdicts.get(_fingerprint(token))
+        if verdict is None:
+            verdict = any(token_matches(token, digest) for digest in self._digests)
+            self._cache(token, verdict)
+        return verdict
 
-    def has_key(self, path: str, token: str) -> bool:
-        """Whether the path is a batch endpoint's scoring URI, and the token one of the endpoint's keys."""
-        if not path.startswith(_BATCH):
-            return False
-        endpoint, digest = path.split("/")[2].lower(), _fingerprint(token).hex()
+    def workspace_of_key(self, endpoint: str, key: str) -> str | None:
+        """ARM id of the batch endpoint's workspace. None: the endpoint has no such key."""
+        digest = _fingerprint(key).hex()
         is_key = or_(BatchEndpointRow.primary_key_digest == digest, BatchEndpointRow.secondary_key_digest == digest)
         with transaction(self._sessions) as work:
-            found = work.session.scalar(select(BatchEndpointRow.id).where(BatchEndpointRow.name == endpoint, is_key))
-        return found is not None
+            workspace = work.session.scalar(
+                select(WorkspaceRow)
+                .join(BatchEndpointRow, BatchEndpointRow.workspace_id == WorkspaceRow.id)
+                .where(BatchEndpointRow.name == endpoint, is_key)
+            )
+        if workspace is None:
+            return None
+        return workspace_id(workspace.subscription, workspace.resource_group, workspace.name)
 
-    def _reread(self) -> None:
+    def _reread_digests(self) -> None:
         if time.monotonic() - self._read_at <= _REREAD_SECONDS:
             return
         with transaction(self._sessions) as work:
@@ -69,9 +80,9 @@ class TokenVerifier:
             self._verdicts.clear()
         self._read_at = time.monotonic()
 
-    def _remember(self, token: str, known: bool) -> None:
-        self._verdicts[_fingerprint(token)] = known
-        while len(self._verdicts) > _MOST_REMEMBERED:
+    def _cache(self, token: str, verdict: bool) -> None:
+        self._verdicts[_fingerprint(token)] = verdict
+        while len(self._verdicts) > _CACHED_VERDICTS:
             self._verdicts.popitem(last=False)
 
 
@@ -80,35 +91,47 @@ def _fingerprint(token: str) -> bytes:
 
 
 class AuthenticationMiddleware:
-    """The layer that asks the verifier, before a body is read or a route is looked up."""
+    """Sets `request.state.caller`, or answers 401, before a body is read or a route is looked up."""
 
     def __init__(self, app: ASGIApp, verifier: TokenVerifier) -> None:
         self._app = app
         self._verifier = verifier
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or _is_open(scope["path"]):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        token = _bearer(Headers(scope=scope))
+        try:
+            caller = await self._authenticate(scope)
+        except Unauthorized as error:
+            await platform_error_response(error)(scope, receive, send)
+            return
+        scope["state"]["caller"] = caller
+        await self._app(scope, receive, send)
+
+    async def _authenticate(self, scope: Scope) -> Caller:
+        path, request_id = scope["path"], scope["state"]["request_id"]
+        if path in _PUBLIC_PATHS:
+            return Caller("anonymous", CallerKind.ANONYMOUS, request_id=request_id)
+        if path.startswith(_SIGNED_PATHS):
+            return Caller(path.strip("/"), CallerKind.SIGNED_URL, request_id=request_id)
+        token = _bearer_token(Headers(scope=scope))
         if token is None:
-            reason = "no token was sent: put 'Authorization: Bearer <admin token>' into the request"
-        elif await self._admits(token) or await run_in_threadpool(self._verifier.has_key, scope["path"], token):
-            await self._app(scope, receive, send)
-            return
-        else:
-            reason = "the token is not this platform's admin token: check MODELYARD_TOKEN"
-        await platform_error_response(Unauthorized(reason))(scope, receive, send)
+            raise Unauthorized("no token was sent: send the header 'Authorization: Bearer <admin token>'")
+        if await self._is_admin_token(token):
+            return Caller(_ADMIN, CallerKind.USER, request_id=request_id)
+        if path.startswith(_BATCH_PATHS):
+            endpoint = path.split("/")[2].lower()
+            workspace = await run_in_threadpool(self._verifier.workspace_of_key, endpoint, token)
+            if workspace is not None:
+                return Caller(endpoint, CallerKind.ENDPOINT_KEY, workspace=workspace, request_id=request_id)
+        raise Unauthorized("the token is not this platform's admin token: check MODELYARD_TOKEN")
 
-    async def _admits(self, token: str) -> bool:
-        known = self._verifier.verdict(token)
-        return await run_in_threadpool(self._verifier.check, token) if known is None else known
-
-
-def _is_open(path: str) -> bool:
-    return path in _OPEN or path.startswith(_SIGNED)
+    async def _is_admin_token(self, token: str) -> bool:
+        verdict = self._verifier.cached_verdict(token)
+        return await run_in_threadpool(self._verifier.is_admin_token, token) if verdict is None else verdict
 
 
-def _bearer(headers: Headers) -> str | None:
+def _bearer_token(headers: Headers) -> str | None:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None

@@ -1,4 +1,4 @@
-"""Whatever goes wrong becomes a canonical error body; what is our own fault is logged in full and told in one line."""
+"""Every exception becomes a canonical error body. A fault of the platform is logged in full and answered in a line."""
 
 import logging
 from typing import Any
@@ -20,15 +20,15 @@ _log = logging.getLogger(__name__)
 
 _CODES = {404: "ResourceNotFound", 405: "MethodNotAllowed", 400: "InvalidRequestContent"}
 _SENTENCES = {
-    400: "the body is not JSON that can be read",
-    404: "nothing is at this path; GET /openapi.json lists what there is",
-    405: "this path does not take that method; GET /openapi.json lists what it takes",
+    400: "the body is not readable JSON",
+    404: "there is nothing at this path; GET /openapi.json lists the paths",
+    405: "this path does not take this method; GET /openapi.json lists the methods of each path",
 }
-_SERVER_FAULT = 500
+_INTERNAL_SERVER_ERROR = 500
 
 
 class ErrorMiddleware:
-    """The outermost layer: also gives every answer its x-ms-request-id."""
+    """The outermost layer. Sets `request.state.request_id`, and x-ms-request-id in every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -38,9 +38,10 @@ class ErrorMiddleware:
             await self._app(scope, receive, send)
             return
         request_id = str(uuid4())
+        scope = {**scope, "state": {**scope.get("state", {}), "request_id": request_id}}
         started = False
 
-        async def send_marked(message: Message) -> None:
+        async def send_with_request_id(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
@@ -48,43 +49,43 @@ class ErrorMiddleware:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_marked)
+            await self._app(scope, receive, send_with_request_id)
         except ClientDisconnect:
-            return  # nobody is left to answer
-        except Exception as error:  # noqa: BLE001 - the last place where anything can be answered
+            return
+        except Exception as error:  # noqa: BLE001 - the outermost layer answers every exception
             response = _response(error, scope, request_id)
             if not started:
-                await response(scope, receive, send_marked)
+                await response(scope, receive, send_with_request_id)
 
 
 def _response(error: Exception, scope: Scope, request_id: str) -> Response:
-    known = _known(error)
+    known = _as_platform_error(error)
     if known is not None:
-        if known.status >= _SERVER_FAULT:
+        if known.status >= _INTERNAL_SERVER_ERROR:
             _log.warning("%s %s: %s", scope["method"], scope["path"], error)
         return platform_error_response(known)
     _log.error("%s %s failed, request %s", scope["method"], scope["path"], request_id, exc_info=error)
-    sentence = f"something went wrong in the platform; its log has the details under {request_id}"
-    return error_response(_SERVER_FAULT, "InternalServerError", sentence)
+    sentence = f"the platform failed to handle the request; the log of the control plane has the details: {request_id}"
+    return error_response(_INTERNAL_SERVER_ERROR, "InternalServerError", sentence)
 
 
-def _known(error: Exception) -> PlatformError | None:
+def _as_platform_error(error: Exception) -> PlatformError | None:
     match error:
         case PlatformError():
             return error
         case OperationalError() | InterfaceError() | PoolTimeout():
             return Unavailable("the platform's database does not answer; try again in a moment")
         case DataError() | UnicodeEncodeError():
-            return InvalidRequest("the request holds a character or number that cannot be stored")
+            return InvalidRequest("the request contains a character or number that cannot be stored")
         case IntegrityError():
-            return Conflict("somebody changed the same thing at the same moment; look at it and try again")
+            return Conflict("another request changed the same resource at the same time; read it and try again")
         case DBAPIError() if error.connection_invalidated:
             return Unavailable("the connection to the platform's database broke; try again in a moment")
     return None
 
 
 async def answer_http_exception(_: Request, error: Exception) -> Response:
-    """A refusal by the web framework: an unknown route, a method that is not there, a body that is no JSON."""
+    """Answer an error of the web framework: an unknown route, an unknown method, a body that is not JSON."""
     assert isinstance(error, HTTPException)
     status = error.status_code
     code, sentence = _CODES.get(status, "InvalidRequest"), _SENTENCES.get(status, str(error.detail))
@@ -94,10 +95,10 @@ async def answer_http_exception(_: Request, error: Exception) -> Response:
 async def answer_invalid_body(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     details = [_detail(entry) for entry in error.errors()]
-    said = "; ".join(
+    sentences = "; ".join(
         f"{detail['target']}: {detail['message']}" if detail["target"] else detail["message"] for detail in details
     )
-    return error_response(400, "InvalidRequestContent", f"the request cannot be read: {said}", details=details)
+    return error_response(400, "InvalidRequestContent", f"the request is not valid: {sentences}", details=details)
 
 
 def _detail(entry: dict[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,11 @@ from control_plane.features.batch_endpoints.endpoint import BatchEndpoint
 from control_plane.features.batch_endpoints.repository import forget_default, record_removal
 from control_plane.resources.deployments.references import ResolvedSpec
 from control_plane.resources.deployments.repository import DeploymentTable, apply_spec
+from modelyard.core.db.audit import audited
 from modelyard.core.db.rows import BatchDeploymentRow, GenerationRow
+from modelyard.core.domain.audit import AuditAction, changed_fields
 from modelyard.core.domain.batch import BatchSettings
+from modelyard.core.domain.caller import Caller
 
 
 def _to_deployment(session: Session, shared: dict[str, Any], row: BatchDeploymentRow) -> BatchDeployment:
@@ -31,15 +34,23 @@ DEPLOYMENTS = DeploymentTable("batch endpoint", BatchDeploymentRow, GenerationRo
 
 
 def add(
-    session: Session, endpoint: BatchEndpoint, name: str, spec: BatchDeploymentSpec, resolved: ResolvedSpec
+    session: Session,
+    caller: Caller,
+    endpoint: BatchEndpoint,
+    name: str,
+    spec: BatchDeploymentSpec,
+    resolved: ResolvedSpec,
 ) -> tuple[BatchDeployment, int]:
     """The deployment, and the id of its first generation."""
     settings = spec.settings.to_dict()
-    return DEPLOYMENTS.add(session, endpoint, name, spec, resolved, description=spec.description, settings=settings)
+    return DEPLOYMENTS.add(
+        session, caller, endpoint, name, spec, resolved, description=spec.description, settings=settings
+    )
 
 
 def replace_generation(
     session: Session,
+    caller: Caller,
     endpoint: BatchEndpoint,
     current: BatchDeployment,
     spec: BatchDeploymentSpec,
@@ -47,24 +58,32 @@ def replace_generation(
 ) -> tuple[BatchDeployment, int]:
     """Ask for a new generation; jobs run the serving generation until then. Returns also the new generation's id."""
     row = DEPLOYMENTS.row_of(session, current)
-    generation_id = DEPLOYMENTS.replace_generation(session, endpoint, row, resolved)
-    return describe(session, endpoint, current, spec), generation_id
+    changes = changed_fields(current.spec.to_dict(), resolved.spec.to_dict())
+    with audited(session, caller, AuditAction.UPDATE, row, changes=changes):
+        generation_id = DEPLOYMENTS.replace_generation(session, endpoint, row, resolved)
+        _apply(row, spec)
+    return DEPLOYMENTS.refreshed(session, endpoint, row), generation_id
 
 
 def describe(
-    session: Session, endpoint: BatchEndpoint, current: BatchDeployment, spec: BatchDeploymentSpec
+    session: Session, caller: Caller, endpoint: BatchEndpoint, current: BatchDeployment, spec: BatchDeploymentSpec
 ) -> BatchDeployment:
     row = DEPLOYMENTS.row_of(session, current)
-    apply_spec(row, spec)
-    row.description = spec.description
-    row.settings = spec.settings.to_dict()
+    with audited(session, caller, AuditAction.UPDATE, row):
+        _apply(row, spec)
     return DEPLOYMENTS.refreshed(session, endpoint, row)
 
 
-def remove(session: Session, endpoint: BatchEndpoint, current: BatchDeployment) -> None:
+def _apply(row: BatchDeploymentRow, spec: BatchDeploymentSpec) -> None:
+    apply_spec(row, spec)
+    row.description = spec.description
+    row.settings = spec.settings.to_dict()
+
+
+def remove(session: Session, caller: Caller, endpoint: BatchEndpoint, current: BatchDeployment) -> None:
     """Remove the deployment. Jobs stay, and unfinished jobs go on: a job needs no deployment."""
     row = DEPLOYMENTS.row_of(session, current)
-    record_removal(session, endpoint, row)
+    record_removal(session, caller, endpoint, row)
     forget_default(session, endpoint, row.name)
     session.delete(row)
     session.flush()

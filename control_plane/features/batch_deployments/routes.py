@@ -16,6 +16,7 @@ from control_plane.features.batch_deployments.service import BatchDeployments
 from control_plane.features.batch_endpoints.routes import ENDPOINT
 from control_plane.resources.paging import ListBody
 from control_plane.resources.urls import ResourceUrls
+from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_HEADERS, announce
 from control_plane.web.paging import NextLink, RequestedPage
@@ -38,6 +39,7 @@ Service = Annotated[BatchDeployments, Depends(_service)]
 
 @router.get(_DEPLOYMENTS, response_model_exclude_none=True)
 def list_batch_deployments(
+    caller: RequestCaller,
     path: RequestedWorkspace,
     endpoint: str,
     page: RequestedPage,
@@ -45,16 +47,21 @@ def list_batch_deployments(
     urls: RequestUrls,
     deployments: Service,
 ) -> ListBody[BatchDeploymentBody]:
-    found = deployments.list(path, endpoint, page)
+    found = deployments.list(caller, path, endpoint, page)
     bodies = [BatchDeploymentBody.of(deployment, urls) for deployment in found.items]
     return ListBody(value=bodies, next_link=next_link if found.has_more else None)
 
 
 @router.get(DEPLOYMENT, response_model_exclude_none=True)
 def get_batch_deployment(
-    path: RequestedWorkspace, endpoint: str, deployment: str, urls: RequestUrls, deployments: Service
+    caller: RequestCaller,
+    path: RequestedWorkspace,
+    endpoint: str,
+    deployment: str,
+    urls: RequestUrls,
+    deployments: Service,
 ) -> BatchDeploymentBody:
-    return BatchDeploymentBody.of(deployments.get(path, endpoint, deployment), urls)
+    return BatchDeploymentBody.of(deployments.get(caller, path, endpoint, deployment), urls)
 
 
 @router.put(
@@ -67,6 +74,7 @@ def get_batch_deployment(
     },
 )
 def put_batch_deployment(
+    caller: RequestCaller,
     path: RequestedWorkspace,
     endpoint: str,
     deployment: str,
@@ -76,13 +84,14 @@ def put_batch_deployment(
     deployments: Service,
 ) -> BatchDeploymentBody:
     """Create or replace a deployment. Where only settings differ, the next job has them and nothing is built."""
-    put, is_new = deployments.put(path, endpoint, deployment, body.to_spec())
+    put, is_new = deployments.put(caller, path, endpoint, deployment, body.to_spec())
     response.status_code = 201 if is_new else 200
     return _announced(put, response, urls)
 
 
 @router.patch(DEPLOYMENT, response_model_exclude_none=True, responses=CONFLICT_ERRORS)
 def patch_batch_deployment(
+    caller: RequestCaller,
     path: RequestedWorkspace,
     endpoint: str,
     deployment: str,
@@ -91,23 +100,30 @@ def patch_batch_deployment(
     deployments: Service,
 ) -> BatchDeploymentBody:
     """Tag, describe, or change settings."""
-    return BatchDeploymentBody.of(deployments.patch(path, endpoint, deployment, body.to_patch()), urls)
+    return BatchDeploymentBody.of(deployments.patch(caller, path, endpoint, deployment, body.to_patch()), urls)
 
 
 @router.delete(DEPLOYMENT, response_class=Response, responses={204: {"description": "It was not there."}})
-def delete_batch_deployment(path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service) -> Response:
+def delete_batch_deployment(
+    caller: RequestCaller, path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service
+) -> Response:
     """Its jobs stay, and those under way go on to their end."""
-    return Response(status_code=200 if deployments.delete(path, endpoint, deployment) else 204)
+    return Response(status_code=200 if deployments.delete(caller, path, endpoint, deployment) else 204)
 
 
 @router.post(DEPLOYMENT + "/getLogs")
 def get_build_log(
-    path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service, body: BuildLogRequest | None = None
+    caller: RequestCaller,
+    path: RequestedWorkspace,
+    endpoint: str,
+    deployment: str,
+    deployments: Service,
+    body: BuildLogRequest | None = None,
 ) -> BuildLogBody:
     """The log of its builds."""
     requested = body or BuildLogRequest()
     requested.check()
-    return BuildLogBody(content=deployments.build_log(path, endpoint, deployment, requested.tail))
+    return BuildLogBody(content=deployments.build_log(caller, path, endpoint, deployment, requested.tail))
 
 
 def _announced(deployment: BatchDeployment, response: Response, urls: ResourceUrls) -> BatchDeploymentBody:

@@ -9,11 +9,13 @@ from sqlalchemy.orm import Session
 
 from control_plane.features.batch_endpoints.endpoint import BatchEndpoint, BatchEndpointPatch, BatchEndpointSpec
 from control_plane.resources.endpoints.repository import EndpointTable, apply_patch, apply_spec
-from control_plane.resources.operations.operation import OperationKind
+from control_plane.resources.operations.operation import Operation, OperationKind
 from control_plane.resources.operations.repository import start_operation
+from modelyard.core.db.audit import audited, record
 from modelyard.core.db.lifecycle import begin, cancel_operation, end_operation, succeed
 from modelyard.core.db.rows import BatchDeploymentRow, BatchEndpointRow, OperationRow
-from modelyard.core.domain.caller import Caller, CallerKind
+from modelyard.core.domain.audit import AuditAction
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.lifecycle import ProvisioningState
 from modelyard.core.errors import ReferencedResourceMissing
 
@@ -25,34 +27,50 @@ def _to_endpoint(shared: dict[str, Any], row: BatchEndpointRow) -> BatchEndpoint
 ENDPOINTS = EndpointTable("batch endpoint", "batchEndpoints", BatchEndpointRow, _to_endpoint)
 
 
-def put_endpoint(session: Session, endpoint: BatchEndpoint, spec: BatchEndpointSpec) -> BatchEndpoint:
+def put_endpoint(
+    session: Session, caller: Caller, endpoint: BatchEndpoint, spec: BatchEndpointSpec, *, is_new: bool
+) -> BatchEndpoint:
     row = ENDPOINTS.row_of(session, endpoint)
-    apply_spec(row, spec)
-    row.default_deployment = _checked_default(row, spec.default_deployment)
-    return _changed(session, endpoint, row, OperationKind.PUT_ENDPOINT)
+    if is_new:
+        _apply(row, spec)
+        row.operation_id = _start(session, endpoint, OperationKind.PUT_ENDPOINT).id
+        record(session, caller, AuditAction.CREATE, row, to_state=row.provisioning_state)
+    else:
+        with audited(session, caller, AuditAction.UPDATE, row):
+            _apply(row, spec)
+            _begin_update(session, endpoint, row, OperationKind.PUT_ENDPOINT)
+    succeed(session, caller, row)
+    return ENDPOINTS.refreshed(session, endpoint.workspace, row)
 
 
-def patch_endpoint(session: Session, endpoint: BatchEndpoint, patch: BatchEndpointPatch) -> BatchEndpoint:
+def patch_endpoint(
+    session: Session, caller: Caller, endpoint: BatchEndpoint, patch: BatchEndpointPatch
+) -> BatchEndpoint:
     row = ENDPOINTS.row_of(session, endpoint)
-    apply_patch(row, patch)
-    if patch.description is not None:
-        row.description = patch.description
-    if patch.default_deployment is not None:
-        row.default_deployment = _checked_default(row, patch.default_deployment)
-    return _changed(session, endpoint, row, OperationKind.PATCH_ENDPOINT)
+    with audited(session, caller, AuditAction.UPDATE, row):
+        apply_patch(row, patch)
+        if patch.description is not None:
+            row.description = patch.description
+        if patch.default_deployment is not None:
+            row.default_deployment = _checked_default(row, patch.default_deployment)
+        _begin_update(session, endpoint, row, OperationKind.PATCH_ENDPOINT)
+    succeed(session, caller, row)
+    return ENDPOINTS.refreshed(session, endpoint.workspace, row)
 
 
-def remove(session: Session, endpoint: BatchEndpoint) -> None:
+def remove(session: Session, caller: Caller, endpoint: BatchEndpoint) -> None:
     """Remove the endpoint with all deployments. Jobs stay, and unfinished jobs go on: a job needs no endpoint."""
     row = ENDPOINTS.row_of(session, endpoint)
     for deployment in row.deployments:
-        record_removal(session, endpoint, deployment)
+        record_removal(session, caller, endpoint, deployment)
+    record(session, caller, AuditAction.DELETE, row, from_state=row.provisioning_state)
     session.delete(row)
     session.flush()
 
 
-def record_removal(session: Session, endpoint: BatchEndpoint, deployment: BatchDeploymentRow) -> None:
+def record_removal(session: Session, caller: Caller, endpoint: BatchEndpoint, deployment: BatchDeploymentRow) -> None:
     """Cancel the deployment's operation, and record the deletion as an operation that has ended."""
+    record(session, caller, AuditAction.DELETE, deployment, from_state=deployment.provisioning_state)
     cancel_operation(session, deployment.operation_id, f"{deployment.name!r} was deleted meanwhile")
     arm_id = f"{endpoint.arm_id}/deployments/{deployment.name}"
     operation = start_operation(session, endpoint.workspace, OperationKind.DELETE_DEPLOYMENT, arm_id)
@@ -77,11 +95,15 @@ def _checked_default(row: BatchEndpointRow, name: str | None) -> str | None:
     return name
 
 
-def _changed(session: Session, endpoint: BatchEndpoint, row: BatchEndpointRow, kind: OperationKind) -> BatchEndpoint:
-    operation = start_operation(session, endpoint.workspace, kind, endpoint.arm_id)
-    if row.provisioning_state == ProvisioningState.CREATING:
-        row.operation_id = operation.id
-    else:
-        begin(row, ProvisioningState.UPDATING, session.get_one(OperationRow, operation.id))
-    succeed(session, Caller("admin", CallerKind.USER), row)
-    return ENDPOINTS.refreshed(session, endpoint.workspace, row)
+def _apply(row: BatchEndpointRow, spec: BatchEndpointSpec) -> None:
+    apply_spec(row, spec)
+    row.default_deployment = _checked_default(row, spec.default_deployment)
+
+
+def _begin_update(session: Session, endpoint: BatchEndpoint, row: BatchEndpointRow, kind: OperationKind) -> None:
+    operation = _start(session, endpoint, kind)
+    begin(row, ProvisioningState.UPDATING, session.get_one(OperationRow, operation.id))
+
+
+def _start(session: Session, endpoint: BatchEndpoint, kind: OperationKind) -> Operation:
+    return start_operation(session, endpoint.workspace, kind, endpoint.arm_id)

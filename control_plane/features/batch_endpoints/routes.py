@@ -12,6 +12,7 @@ from control_plane.features.batch_endpoints.schemas import (
 from control_plane.features.batch_endpoints.service import BatchEndpoints
 from control_plane.resources.endpoints.schemas import EndpointKeysBody
 from control_plane.resources.paging import ListBody
+from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.urls import RequestUrls
@@ -33,18 +34,23 @@ Service = Annotated[BatchEndpoints, Depends(_service)]
 
 @router.get(_ENDPOINTS, response_model_exclude_none=True)
 def list_batch_endpoints(
-    path: RequestedWorkspace, page: RequestedPage, next_link: NextLink, urls: RequestUrls, endpoints: Service
+    caller: RequestCaller,
+    path: RequestedWorkspace,
+    page: RequestedPage,
+    next_link: NextLink,
+    urls: RequestUrls,
+    endpoints: Service,
 ) -> ListBody[BatchEndpointBody]:
-    found = endpoints.list(path, page)
+    found = endpoints.list(caller, path, page)
     bodies = [BatchEndpointBody.of(endpoint, urls) for endpoint in found.items]
     return ListBody(value=bodies, next_link=next_link if found.has_more else None)
 
 
 @router.get(ENDPOINT, response_model_exclude_none=True)
 def get_batch_endpoint(
-    path: RequestedWorkspace, endpoint: str, urls: RequestUrls, endpoints: Service
+    caller: RequestCaller, path: RequestedWorkspace, endpoint: str, urls: RequestUrls, endpoints: Service
 ) -> BatchEndpointBody:
-    return BatchEndpointBody.of(endpoints.get(path, endpoint), urls)
+    return BatchEndpointBody.of(endpoints.get(caller, path, endpoint), urls)
 
 
 @router.put(
@@ -53,6 +59,7 @@ def get_batch_endpoint(
     responses={**CONFLICT_ERRORS, 201: {"model": BatchEndpointBody, "description": "Created."}},
 )
 def put_batch_endpoint(
+    caller: RequestCaller,
     path: RequestedWorkspace,
     endpoint: str,
     body: BatchEndpointRequest,
@@ -61,26 +68,35 @@ def put_batch_endpoint(
     endpoints: Service,
 ) -> BatchEndpointBody:
     """Create or replace an endpoint: what the body does not say goes back to its default, `defaults` included."""
-    put, is_new = endpoints.put(path, endpoint, body.to_spec())
+    put, is_new = endpoints.put(caller, path, endpoint, body.to_spec())
     response.status_code = 201 if is_new else 200
     return BatchEndpointBody.of(put, urls)
 
 
 @router.patch(ENDPOINT, response_model_exclude_none=True, responses=CONFLICT_ERRORS)
 def patch_batch_endpoint(
-    path: RequestedWorkspace, endpoint: str, body: BatchEndpointPatchRequest, urls: RequestUrls, endpoints: Service
+    caller: RequestCaller,
+    path: RequestedWorkspace,
+    endpoint: str,
+    body: BatchEndpointPatchRequest,
+    urls: RequestUrls,
+    endpoints: Service,
 ) -> BatchEndpointBody:
     """Tag, describe, or name the default deployment."""
-    return BatchEndpointBody.of(endpoints.patch(path, endpoint, body.to_patch()), urls)
+    return BatchEndpointBody.of(endpoints.patch(caller, path, endpoint, body.to_patch()), urls)
 
 
 @router.delete(ENDPOINT, response_class=Response, responses={204: {"description": "It was not there."}})
-def delete_batch_endpoint(path: RequestedWorkspace, endpoint: str, endpoints: Service) -> Response:
+def delete_batch_endpoint(
+    caller: RequestCaller, path: RequestedWorkspace, endpoint: str, endpoints: Service
+) -> Response:
     """Delete an endpoint with all its deployments. Its jobs stay, and those under way go on to their end."""
-    return Response(status_code=200 if endpoints.delete(path, endpoint) else 204)
+    return Response(status_code=200 if endpoints.delete(caller, path, endpoint) else 204)
 
 
 @router.post(ENDPOINT + "/listKeys")
-def list_batch_endpoint_keys(path: RequestedWorkspace, endpoint: str, endpoints: Service) -> EndpointKeysBody:
+def list_batch_endpoint_keys(
+    caller: RequestCaller, path: RequestedWorkspace, endpoint: str, endpoints: Service
+) -> EndpointKeysBody:
     """Each of them opens the scoring URI, like the admin token."""
-    return EndpointKeysBody.of(endpoints.keys(path, endpoint))
+    return EndpointKeysBody.of(endpoints.keys(caller, path, endpoint))

@@ -10,6 +10,7 @@ from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.adapters.secret_box import SecretBox
 from modelyard.core.db.rows import BatchEndpointRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.names import check_endpoint_name
 
 
@@ -17,30 +18,32 @@ class BatchEndpoints(Endpoints[BatchEndpointRow, BatchEndpoint]):
     def __init__(self, sessions: Sessions, box: SecretBox) -> None:
         super().__init__(sessions, box, ENDPOINTS)
 
-    def put(self, path: WorkspacePath, name: str, spec: BatchEndpointSpec) -> tuple[BatchEndpoint, bool]:
+    def put(
+        self, caller: Caller, path: WorkspacePath, name: str, spec: BatchEndpointSpec
+    ) -> tuple[BatchEndpoint, bool]:
         """The endpoint, and whether the endpoint is new."""
         name = check_endpoint_name(name).lower()
         keys = EndpointKeys.generate(spec.primary_key, spec.secondary_key)
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
             endpoint, is_new = ENDPOINTS.find_or_add(work.session, workspace, name, keys, self._box)
-            return repository.put_endpoint(work.session, endpoint, spec), is_new
+            return repository.put_endpoint(work.session, caller, endpoint, spec, is_new=is_new), is_new
 
-    def patch(self, path: WorkspacePath, name: str, patch: BatchEndpointPatch) -> BatchEndpoint:
+    def patch(self, caller: Caller, path: WorkspacePath, name: str, patch: BatchEndpointPatch) -> BatchEndpoint:
         with transaction(self._sessions) as work:
             endpoint = ENDPOINTS.get_for_change(work.session, get_workspace(work.session, path), name.lower())
-            return repository.patch_endpoint(work.session, endpoint, patch)
+            return repository.patch_endpoint(work.session, caller, endpoint, patch)
 
-    def delete(self, path: WorkspacePath, name: str) -> bool:
+    def delete(self, caller: Caller, path: WorkspacePath, name: str) -> bool:
         """Delete an endpoint with all deployments. Jobs stay. False: there is no such endpoint."""
         with transaction(self._sessions) as work:
             endpoint = ENDPOINTS.find_for_change(work.session, get_workspace(work.session, path), name.lower())
             if endpoint is None:
                 return False
-            repository.remove(work.session, endpoint)
+            repository.remove(work.session, caller, endpoint)
             return True
 
-    def keys(self, path: WorkspacePath, name: str) -> EndpointKeys:
+    def keys(self, caller: Caller, path: WorkspacePath, name: str) -> EndpointKeys:
         with transaction(self._sessions) as work:
             endpoint = ENDPOINTS.get(work.session, get_workspace(work.session, path), name.lower())
-            return ENDPOINTS.stored_keys(work.session, endpoint, self._box)
+            return ENDPOINTS.read_keys(work.session, caller, endpoint, self._box)

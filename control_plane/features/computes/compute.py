@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
+from control_plane.resources.authorship import Authorship
 from control_plane.resources.workspaces.workspace import Workspace
 
 LOCAL = "local"
@@ -18,8 +18,7 @@ class Compute:
     location: str
     body: Mapping[str, Any]
     """As it was sent."""
-    created_at: datetime
-    modified_at: datetime
+    authorship: Authorship
 
     @property
     def arm_id(self) -> str:
@@ -37,4 +36,4 @@ def compute_name(text: str) -> str:
 
 def local_compute(workspace: Workspace) -> Compute:
     body = {"properties": {"computeType": "Local", "description": "the workers of this platform"}}
-    return Compute(workspace, LOCAL, workspace.location, body, workspace.created_at, workspace.modified_at)
+    return Compute(workspace, LOCAL, workspace.location, body, workspace.authorship)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from control_plane.features.computes.schemas import ComputeBody, ComputeRequest
 from control_plane.features.computes.service import Computes
 from control_plane.resources.paging import ListBody
+from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.workspace_path import WORKSPACE, RequestedWorkspace
@@ -27,27 +28,32 @@ Service = Annotated[Computes, Depends(_service)]
 
 @router.get(_COMPUTES, response_model_exclude_none=True)
 def list_computes(
-    path: RequestedWorkspace, page: RequestedPage, next_link: NextLink, computes: Service
+    caller: RequestCaller, path: RequestedWorkspace, page: RequestedPage, next_link: NextLink, computes: Service
 ) -> ListBody[ComputeBody]:
-    found = computes.list(path, page)
+    found = computes.list(caller, path, page)
     bodies = [ComputeBody.of(compute) for compute in found.items]
     return ListBody(value=bodies, next_link=next_link if found.has_more else None)
 
 
 @router.get(_COMPUTE, response_model_exclude_none=True)
-def get_compute(path: RequestedWorkspace, name: str, computes: Service) -> ComputeBody:
+def get_compute(caller: RequestCaller, path: RequestedWorkspace, name: str, computes: Service) -> ComputeBody:
     """`local` is always there."""
-    return ComputeBody.of(computes.get(path, name))
+    return ComputeBody.of(computes.get(caller, path, name))
 
 
 @router.put(
     _COMPUTE, response_model_exclude_none=True, responses={201: {"model": ComputeBody, "description": "Recorded."}}
 )
 def put_compute(
-    path: RequestedWorkspace, name: str, body: ComputeRequest, response: Response, computes: Service
+    caller: RequestCaller,
+    path: RequestedWorkspace,
+    name: str,
+    body: ComputeRequest,
+    response: Response,
+    computes: Service,
 ) -> ComputeBody:
     """Record a compute. Whatever it says, this platform's workers do the work."""
-    compute, is_new = computes.put(path, name, body.location, body.body())
+    compute, is_new = computes.put(caller, path, name, body.location, body.body())
     response.status_code = 201 if is_new else 200
     return ComputeBody.of(compute)
 
@@ -55,5 +61,5 @@ def put_compute(
 @router.delete(
     _COMPUTE, response_class=Response, responses={**CONFLICT_ERRORS, 204: {"description": "It was not there."}}
 )
-def delete_compute(path: RequestedWorkspace, name: str, computes: Service) -> Response:
-    return Response(status_code=200 if computes.delete(path, name) else 204)
+def delete_compute(caller: RequestCaller, path: RequestedWorkspace, name: str, computes: Service) -> Response:
+    return Response(status_code=200 if computes.delete(caller, path, name) else 204)

@@ -35,7 +35,7 @@ class ComputeBody(Resource):
             id=compute.arm_id,
             name=compute.name,
             type=f"{TYPE_PREFIX}/workspaces/computes",
-            system_data=SystemData.of(compute.created_at, compute.modified_at),
+            system_data=SystemData.of(compute.authorship),
             location=compute.location,
             tags=compute.body.get("tags", {}),
             identity=compute.body.get("identity"),

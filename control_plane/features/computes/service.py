@@ -9,6 +9,7 @@ from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.names import check_asset_name
 from modelyard.core.errors import Conflict, ResourceNotFound
 
@@ -17,7 +18,7 @@ class Computes:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    def get(self, path: WorkspacePath, name: str) -> Compute:
+    def get(self, caller: Caller, path: WorkspacePath, name: str) -> Compute:
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
             found = repository.find_compute(work.session, workspace, name)
@@ -29,7 +30,7 @@ class Computes:
             )
         return found
 
-    def list(self, path: WorkspacePath, page: Page) -> PageResult[Compute]:
+    def list(self, caller: Caller, path: WorkspacePath, page: Page) -> PageResult[Compute]:
         """The recorded ones, and the one that is always there on the first page."""
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
@@ -40,17 +41,17 @@ class Computes:
         return PageResult([*always, *more.items], more.has_more)
 
     def put(
-        self, path: WorkspacePath, name: str, location: str | None, body: Mapping[str, Any]
+        self, caller: Caller, path: WorkspacePath, name: str, location: str | None, body: Mapping[str, Any]
     ) -> tuple[Compute, bool]:
         """The compute, and whether it is new."""
         check_asset_name(name, noun="compute")
         with transaction(self._sessions) as work:
-            return repository.put_compute(work.session, get_workspace(work.session, path), name, location, body)
+            return repository.put_compute(work.session, caller, get_workspace(work.session, path), name, location, body)
 
-    def delete(self, path: WorkspacePath, name: str) -> bool:
+    def delete(self, caller: Caller, path: WorkspacePath, name: str) -> bool:
         """False: it is not there."""
         with transaction(self._sessions) as work:
-            removed = repository.remove_compute(work.session, get_workspace(work.session, path), name)
+            removed = repository.remove_compute(work.session, caller, get_workspace(work.session, path), name)
         if not removed and name == LOCAL:
             raise Conflict("the compute 'local' is this platform itself and cannot be deleted")
         return removed

@@ -13,6 +13,7 @@ from control_plane.features.environments.schemas import (
 from control_plane.features.environments.service import Environments
 from control_plane.resources.assets.routes import AssetNames, asset_router
 from control_plane.resources.paging import ListBody
+from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_ACCEPTED, accepted
 from control_plane.web.urls import RequestUrls
@@ -42,14 +43,18 @@ router = asset_router(
 
 
 @router.get(WORKSPACE + "/builtEnvironments", response_model_exclude_none=True)
-def list_built_environments(path: RequestedWorkspace, environments: Service) -> ListBody[BuiltEnvironmentBody]:
+def list_built_environments(
+    caller: RequestCaller, path: RequestedWorkspace, environments: Service
+) -> ListBody[BuiltEnvironmentBody]:
     """The environments on the platform's disk, of every workspace. An extension of Modelyard."""
-    return ListBody(value=[BuiltEnvironmentBody.of(built) for built in environments.built(path)])
+    return ListBody(value=[BuiltEnvironmentBody.of(built) for built in environments.built(caller, path)])
 
 
 @router.post(
     WORKSPACE + "/pruneEnvironments", status_code=202, response_class=Response, responses={202: OPERATION_ACCEPTED}
 )
-def prune_environments(path: RequestedWorkspace, urls: RequestUrls, environments: Service) -> Response:
+def prune_environments(
+    caller: RequestCaller, path: RequestedWorkspace, urls: RequestUrls, environments: Service
+) -> Response:
     """Remove the built environments that no deployment uses. An extension of Modelyard."""
-    return accepted(environments.prune(path), urls)
+    return accepted(environments.prune(caller, path), urls)

@@ -22,8 +22,11 @@ from control_plane.resources.operations.repository import start_operation
 from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from control_plane.workflows.dispatcher import Dispatcher
-from modelyard.core.db.rows import EnvironmentRow, EnvironmentVersionRow, GenerationRow
+from modelyard.core.db.audit import record
+from modelyard.core.db.rows import EnvironmentRow, EnvironmentVersionRow, GenerationRow, WorkspaceRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.audit import AuditAction
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.names import check_asset_name
 from modelyard.core.errors import Conflict, VersionImmutable
 
@@ -76,15 +79,16 @@ class Environments(
 
     # Built environments.
 
-    def built(self, path: WorkspacePath) -> Sequence[BuiltEnvironment]:
+    def built(self, caller: Caller, path: WorkspacePath) -> Sequence[BuiltEnvironment]:
         with transaction(self._sessions) as work:
             get_workspace(work.session, path)
             return repository.list_built(work.session)
 
-    def prune(self, path: WorkspacePath) -> Operation:
+    def prune(self, caller: Caller, path: WorkspacePath) -> Operation:
         """Begin to remove the built environments that no deployment uses."""
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
             operation = start_operation(work.session, workspace, OperationKind.PRUNE_ENVIRONMENTS, workspace.arm_id)
+            record(work.session, caller, AuditAction.PRUNE, work.session.get_one(WorkspaceRow, workspace.key))
             work.after_commit(partial(self._dispatcher.prune_environments, operation.id))
             return operation

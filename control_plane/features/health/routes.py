@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Request
 
 from control_plane.features.health.schemas import CloudBody, HealthBody
 from control_plane.features.health.service import Health
+from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import PUBLIC_ERRORS
 from control_plane.web.urls import RequestUrls
 
@@ -24,9 +25,9 @@ async def get_health() -> HealthBody:
 
 
 @router.get("/ready")
-def get_readiness(health: Annotated[Health, Depends(_service)]) -> HealthBody:
+def get_readiness(caller: RequestCaller, health: Annotated[Health, Depends(_service)]) -> HealthBody:
     """200 while changes can be made; 503 while the database does not answer."""
-    health.check_database()
+    health.check_database(caller)
     return HealthBody(status="ready")
 
 

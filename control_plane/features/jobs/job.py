@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from control_plane.resources.authorship import Authorship
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.domain.batch import BatchSettings, InputFile, InputKind
 from modelyard.core.domain.lifecycle import JobState
@@ -73,8 +74,7 @@ class Job:
     files: int | None
     mini_batches: int | None
     rows: int | None
-    created_at: datetime
-    modified_at: datetime
+    authorship: Authorship
     started_at: datetime | None
     ended_at: datetime | None
 

@@ -1,18 +1,22 @@
 """Jobs in the database: submitted, listed, asked to stop. Whoever works on one is a batch worker."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from sqlalchemy import ColumnElement, Float, Select, cast, func, select
 from sqlalchemy.orm import Session
 
 from control_plane.features.jobs.job import BusyWorker, Job, JobPatch, JobQuery, NewJob, Progress
+from control_plane.resources.authorship import Authorship
 from control_plane.resources.input_files import to_manifest
 from control_plane.resources.paging import Page
 from control_plane.resources.workspaces.workspace import Workspace
+from modelyard.core.db.audit import audited, record
+from modelyard.core.db.lifecycle import end_job, move_job
 from modelyard.core.db.rows import JobRow, MiniBatchRow
+from modelyard.core.domain.audit import AuditAction
 from modelyard.core.domain.batch import BatchSettings, InputKind
-from modelyard.core.domain.lifecycle import ENDED_JOBS, JobState, MiniBatchState, check_transition
+from modelyard.core.domain.caller import Caller
+from modelyard.core.domain.lifecycle import ENDED_JOBS, JobState, MiniBatchState
 from modelyard.core.errors import ResourceNotFound
 
 # Reading.
@@ -125,7 +129,7 @@ def writer_of(session: Session, output_key: str) -> str | None:
     )
 
 
-def add_job(session: Session, workspace: Workspace, new: NewJob) -> Job:
+def add_job(session: Session, caller: Caller, workspace: Workspace, new: NewJob) -> Job:
     row = JobRow(
         workspace_id=workspace.key,
         name=new.name,
@@ -148,40 +152,39 @@ def add_job(session: Session, workspace: Workspace, new: NewJob) -> Job:
     )
     session.add(row)
     session.flush()
-    session.refresh(row)
-    return _job(workspace, row)
+    record(session, caller, AuditAction.SUBMIT, row, to_state=row.state)
+    return _refreshed(session, workspace, row)
 
 
 # Changing.
 
 
-def request_cancel(session: Session, job: Job) -> Job:
-    """Whoever works on it will notice. One that nobody has begun is over at once."""
+def request_cancel(session: Session, caller: Caller, job: Job) -> Job:
+    """Ask the batch workers to stop the job. A job that no worker has claimed is canceled at once."""
     row = session.get_one(JobRow, job.key, with_for_update=True)
-    check_transition(JobState(row.state), JobState.CANCEL_REQUESTED)
-    untouched = row.state == JobState.QUEUED and row.lease_token is None
-    row.state = JobState.CANCEL_REQUESTED
-    if untouched:
-        check_transition(JobState.CANCEL_REQUESTED, JobState.CANCELED)
-        row.state = JobState.CANCELED
-        row.ended_at = _now(session)
+    is_unclaimed = row.state == JobState.QUEUED and row.lease_token is None
+    move_job(session, caller, row, JobState.CANCEL_REQUESTED)
+    if is_unclaimed:
+        end_job(session, caller, row, JobState.CANCELED, None)
     return _refreshed(session, job.workspace, row)
 
 
-def apply_patch(session: Session, job: Job, patch: JobPatch) -> Job:
+def apply_patch(session: Session, caller: Caller, job: Job, patch: JobPatch) -> Job:
     row = session.get_one(JobRow, job.key)
-    if patch.display_name is not None:
-        row.display_name = patch.display_name
-    if patch.tags is not None:
-        row.tags = dict(patch.tags)
-    if patch.is_archived is not None:
-        row.is_archived = patch.is_archived
+    with audited(session, caller, _action(row, patch), row):
+        if patch.display_name is not None:
+            row.display_name = patch.display_name
+        if patch.tags is not None:
+            row.tags = dict(patch.tags)
+        if patch.is_archived is not None:
+            row.is_archived = patch.is_archived
     return _refreshed(session, job.workspace, row)
 
 
-def _now(session: Session) -> datetime:
-    now: datetime = session.scalars(select(func.clock_timestamp())).one()
-    return now
+def _action(row: JobRow, patch: JobPatch) -> AuditAction:
+    if patch.is_archived is None or patch.is_archived == row.is_archived:
+        return AuditAction.UPDATE
+    return AuditAction.ARCHIVE if patch.is_archived else AuditAction.RESTORE
 
 
 def _refreshed(session: Session, workspace: Workspace, row: JobRow) -> Job:
@@ -211,8 +214,7 @@ def _job(workspace: Workspace, row: JobRow) -> Job:
         files=row.files,
         mini_batches=row.mini_batches,
         rows=row.rows,
-        created_at=row.created_at,
-        modified_at=row.modified_at,
+        authorship=Authorship.of(row),
         started_at=row.started_at,
         ended_at=row.ended_at,
     )

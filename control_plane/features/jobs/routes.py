@@ -15,10 +15,12 @@ from control_plane.resources.assets.asset import ListView
 from control_plane.resources.assets.routes import RequestedView
 from control_plane.resources.paging import ListBody, PageResult
 from control_plane.resources.urls import ResourceUrls
+from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS, SIGNED_URL_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.urls import RequestUrls
 from control_plane.web.workspace_path import WORKSPACE, RequestedWorkspace
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.job_files import DATASTORES
 from modelyard.core.domain.lifecycle import JobState
 from modelyard.core.errors import InvalidRequest
@@ -52,6 +54,7 @@ SubmissionService = Annotated[Submissions, Depends(_submissions)]
     responses={**CONFLICT_ERRORS, 200: {"model": JobBody, "description": "The same request had begun it before."}},
 )
 def submit_job(
+    caller: RequestCaller,
     endpoint: str,
     body: SubmissionRequest,
     response: Response,
@@ -61,16 +64,16 @@ def submit_job(
     request_id: Annotated[str | None, Header(alias="repeatability_request-id")] = None,
 ) -> JobBody:
     """Begin a job. The bearer is the admin token or one of the endpoint's keys."""
-    job, is_new = submissions.submit(endpoint, deployment, body.to_spec(), request_id)
+    job, is_new = submissions.submit(caller, endpoint, deployment, body.to_spec(), request_id)
     response.status_code = 201 if is_new else 200
     return JobBody.of(job, urls)
 
 
 @router.get(_SCORING + "/{job}", response_model_exclude_none=True)
 def get_submitted_job(
-    endpoint: str, job: str, urls: RequestUrls, submissions: SubmissionService, jobs: Service
+    caller: RequestCaller, endpoint: str, job: str, urls: RequestUrls, submissions: SubmissionService, jobs: Service
 ) -> JobBody:
-    return _whole(submissions.get(endpoint, job), urls, jobs)
+    return _with_progress(caller, submissions.get(caller, endpoint, job), urls, jobs)
 
 
 def _query(
@@ -89,6 +92,7 @@ def _query(
 
 @router.get(_JOBS, response_model_exclude_none=True)
 def list_jobs(
+    caller: RequestCaller,
     path: RequestedWorkspace,
     query: Annotated[JobQuery, Depends(_query)],
     page: RequestedPage,
@@ -97,19 +101,26 @@ def list_jobs(
     jobs: Service,
 ) -> ListBody[JobBody]:
     """The newest first."""
-    return _listed(jobs.list(path, query, page), urls, next_link)
+    return _listed(jobs.list(caller, path, query, page), urls, next_link)
 
 
 @router.get(ENDPOINT + "/jobs", response_model_exclude_none=True)
 def list_jobs_of_endpoint(
-    path: RequestedWorkspace, endpoint: str, page: RequestedPage, next_link: NextLink, urls: RequestUrls, jobs: Service
+    caller: RequestCaller,
+    path: RequestedWorkspace,
+    endpoint: str,
+    page: RequestedPage,
+    next_link: NextLink,
+    urls: RequestUrls,
+    jobs: Service,
 ) -> ListBody[JobBody]:
     """The newest first."""
-    return _listed(jobs.of_endpoint(path, endpoint, None, page), urls, next_link)
+    return _listed(jobs.of_endpoint(caller, path, endpoint, None, page), urls, next_link)
 
 
 @router.get(DEPLOYMENT + "/jobs", response_model_exclude_none=True)
 def list_jobs_of_deployment(
+    caller: RequestCaller,
     path: RequestedWorkspace,
     endpoint: str,
     deployment: str,
@@ -119,30 +130,34 @@ def list_jobs_of_deployment(
     jobs: Service,
 ) -> ListBody[JobBody]:
     """The newest first."""
-    return _listed(jobs.of_endpoint(path, endpoint, deployment, page), urls, next_link)
+    return _listed(jobs.of_endpoint(caller, path, endpoint, deployment, page), urls, next_link)
 
 
 @router.get(_JOB, response_model_exclude_none=True)
-def get_job(path: RequestedWorkspace, job: str, urls: RequestUrls, jobs: Service) -> JobBody:
-    return _whole(jobs.get(path, job), urls, jobs)
+def get_job(caller: RequestCaller, path: RequestedWorkspace, job: str, urls: RequestUrls, jobs: Service) -> JobBody:
+    return _with_progress(caller, jobs.get(caller, path, job), urls, jobs)
 
 
 @router.patch(_JOB, response_model_exclude_none=True)
-def patch_job(path: RequestedWorkspace, job: str, body: JobPatchRequest, urls: RequestUrls, jobs: Service) -> JobBody:
+def patch_job(
+    caller: RequestCaller, path: RequestedWorkspace, job: str, body: JobPatchRequest, urls: RequestUrls, jobs: Service
+) -> JobBody:
     """Archive, tag, or name for display."""
-    return JobBody.of(jobs.patch(path, job, body.patch()), urls)
+    return JobBody.of(jobs.patch(caller, path, job, body.patch()), urls)
 
 
 @router.post(_JOB + "/cancel", response_model_exclude_none=True, responses=CONFLICT_ERRORS)
-def cancel_job(path: RequestedWorkspace, job: str, urls: RequestUrls, jobs: Service) -> JobBody:
+def cancel_job(caller: RequestCaller, path: RequestedWorkspace, job: str, urls: RequestUrls, jobs: Service) -> JobBody:
     """Ask it to stop. What was scored by then is kept."""
-    return JobBody.of(jobs.cancel(path, job), urls)
+    return JobBody.of(jobs.cancel(caller, path, job), urls)
 
 
 @router.get(_JOB + "/files", response_model_exclude_none=True)
-def list_job_files(path: RequestedWorkspace, job: str, urls: RequestUrls, jobs: Service) -> ListBody[JobFileBody]:
+def list_job_files(
+    caller: RequestCaller, path: RequestedWorkspace, job: str, urls: RequestUrls, jobs: Service
+) -> ListBody[JobFileBody]:
     """What it has written so far, each file with a URL that is good for an hour. An extension of Modelyard."""
-    found = jobs.files(path, job)
+    found = jobs.files(caller, path, job)
     return ListBody(value=[JobFileBody.of(file, urls.stored_file(file.key, query)) for file, query in found])
 
 
@@ -151,14 +166,14 @@ def list_job_files(path: RequestedWorkspace, job: str, urls: RequestUrls, jobs: 
     response_class=StreamingResponse,
     responses={200: {"description": "The content.", "content": {"application/octet-stream": {}}}},
 )
-def get_stored_file(path: str, request: Request, jobs: Service) -> StreamingResponse:
+def get_stored_file(caller: RequestCaller, path: str, request: Request, jobs: Service) -> StreamingResponse:
     """The content of a file in a data store."""
-    content = jobs.content(f"{DATASTORES}/{path}", request.query_params)
+    content = jobs.content(caller, f"{DATASTORES}/{path}", request.query_params)
     return StreamingResponse(content, media_type="application/octet-stream")
 
 
-def _whole(job: Job, urls: ResourceUrls, jobs: Jobs) -> JobBody:
-    return JobBody.of(job, urls, jobs.progress(job))
+def _with_progress(caller: Caller, job: Job, urls: ResourceUrls, jobs: Jobs) -> JobBody:
+    return JobBody.of(job, urls, jobs.progress(caller, job))
 
 
 def _listed(found: PageResult[Job], urls: ResourceUrls, next_link: str) -> ListBody[JobBody]:

@@ -8,7 +8,7 @@ from pydantic import Field
 from control_plane.features.batch_deployments.settings_body import Resources, SettingsBody
 from control_plane.features.jobs.inputs import TARGET
 from control_plane.features.jobs.job import Job, JobFile, JobPatch, JobSpec, Progress
-from control_plane.resources.arm_body import ArmBody, Document, Moment, Texts
+from control_plane.resources.arm_body import ArmBody, Document, Texts, Timestamp
 from control_plane.resources.datastore import StorePath
 from control_plane.resources.error_body import Error
 from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
@@ -177,8 +177,8 @@ class JobProperties(ArmBody):
     """URI of what it reads."""
     output: str
     """URI of the predictions' file, once it is there."""
-    started_at: Moment | None = None
-    ended_at: Moment | None = None
+    started_at: Timestamp | None = None
+    ended_at: Timestamp | None = None
     error: Error | None = None
     """Why it failed."""
     progress: ProgressBody | None = None
@@ -195,7 +195,7 @@ class JobBody(Resource):
             id=job.arm_id,
             name=job.name,
             type=f"{TYPE_PREFIX}/workspaces/jobs",
-            system_data=SystemData.of(job.created_at, job.modified_at),
+            system_data=SystemData.of(job.authorship),
             properties=JobProperties(
                 display_name=job.display_name,
                 experiment_name=job.experiment_name,

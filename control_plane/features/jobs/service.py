@@ -14,6 +14,7 @@ from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.signed_urls import Grant, Permission, UrlSigner
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.job_files import errors_key, logs_prefix
 from modelyard.core.domain.lifecycle import JobState
 from modelyard.core.errors import Conflict, ResourceNotFound
@@ -27,20 +28,22 @@ class Jobs:
         self._dispatcher = dispatcher
         self._signer = signer
 
-    def get(self, path: WorkspacePath, name: str) -> Job:
+    def get(self, caller: Caller, path: WorkspacePath, name: str) -> Job:
         with transaction(self._sessions) as work:
             return repository.get_job(work.session, get_workspace(work.session, path), name)
 
-    def progress(self, job: Job) -> Progress:
+    def progress(self, caller: Caller, job: Job) -> Progress:
         with transaction(self._sessions) as work:
             return repository.progress_of(work.session, job)
 
-    def list(self, path: WorkspacePath, query: JobQuery, page: Page) -> PageResult[Job]:
+    def list(self, caller: Caller, path: WorkspacePath, query: JobQuery, page: Page) -> PageResult[Job]:
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
             return PageResult.of(repository.list_jobs(work.session, workspace, query, page), page)
 
-    def of_endpoint(self, path: WorkspacePath, endpoint: str, deployment: str | None, page: Page) -> PageResult[Job]:
+    def of_endpoint(
+        self, caller: Caller, path: WorkspacePath, endpoint: str, deployment: str | None, page: Page
+    ) -> PageResult[Job]:
         """Also those of deployments that are gone."""
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
@@ -48,7 +51,7 @@ class Jobs:
             query = JobQuery(archived=None, endpoint=owner.name, deployment=deployment and deployment.lower())
             return PageResult.of(repository.list_jobs(work.session, workspace, query, page), page)
 
-    def cancel(self, path: WorkspacePath, name: str) -> Job:
+    def cancel(self, caller: Caller, path: WorkspacePath, name: str) -> Job:
         """Said twice, it is the same."""
         with transaction(self._sessions) as work:
             job = repository.get_job(work.session, get_workspace(work.session, path), name, lock=True)
@@ -56,21 +59,21 @@ class Jobs:
                 return job
             if job.state.is_final:
                 raise Conflict(f"job {name!r} has ended already: it is {job.state}")
-            canceled = repository.request_cancel(work.session, job)
+            canceled = repository.request_cancel(work.session, caller, job)
             if not canceled.state.is_final:
                 work.after_commit(partial(self._dispatcher.run_job, job.key))
             return canceled
 
-    def patch(self, path: WorkspacePath, name: str, patch: JobPatch) -> Job:
+    def patch(self, caller: Caller, path: WorkspacePath, name: str, patch: JobPatch) -> Job:
         with transaction(self._sessions) as work:
             job = repository.get_job(work.session, get_workspace(work.session, path), name, lock=True)
-            return repository.apply_patch(work.session, job, patch)
+            return repository.apply_patch(work.session, caller, job, patch)
 
     # Files.
 
-    def files(self, path: WorkspacePath, name: str) -> Sequence[tuple[JobFile, str]]:
+    def files(self, caller: Caller, path: WorkspacePath, name: str) -> Sequence[tuple[JobFile, str]]:
         """What a job has written so far, with the query that allows each to be fetched."""
-        job, now = self.get(path, name), datetime.now(UTC)
+        job, now = self.get(caller, path, name), datetime.now(UTC)
         return [(file, self._signer.query(_grant(file.key), now=now)) for file in self._written(job)]
 
     def _written(self, job: Job) -> Iterator[JobFile]:
@@ -83,7 +86,7 @@ class Jobs:
             except ObjectMissing:
                 continue  # not yet, or never: nothing failed
 
-    def content(self, key: str, query: Mapping[str, str]) -> Iterator[bytes]:
+    def content(self, caller: Caller, key: str, query: Mapping[str, str]) -> Iterator[bytes]:
         """A file's bytes, for whoever has its signed URL."""
         self._signer.check(_grant(key), query, now=datetime.now(UTC))
         try:

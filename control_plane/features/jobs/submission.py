@@ -18,6 +18,7 @@ from control_plane.resources.workspaces.repository import workspace_of
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.rows import BatchEndpointRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.job_files import default_output_key
 from modelyard.core.domain.names import check_asset_name
 from modelyard.core.errors import Conflict, InvalidRequest, ResourceNotFound
@@ -51,7 +52,9 @@ class Submissions:
         self._store = store
         self._dispatcher = dispatcher
 
-    def submit(self, endpoint: str, deployment: str | None, spec: JobSpec, request_id: str | None) -> tuple[Job, bool]:
+    def submit(
+        self, caller: Caller, endpoint: str, deployment: str | None, spec: JobSpec, request_id: str | None
+    ) -> tuple[Job, bool]:
         """The job, and whether it is new: the same request id on the same endpoint is the same job."""
         with transaction(self._sessions) as work:
             owner = endpoint_named(work.session, endpoint)
@@ -68,11 +71,11 @@ class Submissions:
             if known is not None:
                 return known, False
             _check_free(work.session, new, is_there=is_there)
-            job = repository.add_job(work.session, owner.workspace, new)
+            job = repository.add_job(work.session, caller, owner.workspace, new)
             work.after_commit(partial(self._dispatcher.run_job, job.key))
             return job, True
 
-    def get(self, endpoint: str, name: str) -> Job:
+    def get(self, caller: Caller, endpoint: str, name: str) -> Job:
         with transaction(self._sessions) as work:
             owner = endpoint_named(work.session, endpoint)
             job = repository.get_job(work.session, owner.workspace, name)

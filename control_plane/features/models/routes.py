@@ -10,6 +10,7 @@ from control_plane.features.models.schemas import ModelFileBody, ModelVersionBod
 from control_plane.features.models.service import Models
 from control_plane.resources.assets.routes import AssetNames, asset_router
 from control_plane.resources.paging import ListBody
+from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import CONFLICT_ERRORS, SIGNED_URL_ERRORS
 from control_plane.web.urls import RequestUrls
 from control_plane.web.workspace_path import WORKSPACE, RequestedWorkspace
@@ -40,10 +41,10 @@ downloads = APIRouter(tags=["models"], responses=SIGNED_URL_ERRORS)
 
 @router.get(WORKSPACE + "/models/{name}/versions/{version}/files", response_model_exclude_none=True)
 def list_model_files(
-    path: RequestedWorkspace, name: str, version: str, urls: RequestUrls, models: Service
+    caller: RequestCaller, path: RequestedWorkspace, name: str, version: str, urls: RequestUrls, models: Service
 ) -> ListBody[ModelFileBody]:
     """Every file with a URL from which it can be fetched for an hour. An extension of Modelyard."""
-    files = models.files(path, name, version)
+    files = models.files(caller, path, name, version)
     return ListBody(value=[ModelFileBody.of(file, urls.blob(file.sha256, query)) for file, query in files])
 
 
@@ -52,8 +53,8 @@ def list_model_files(
     response_class=StreamingResponse,
     responses={200: {"description": "The content.", "content": {"application/octet-stream": {}}}},
 )
-def get_blob(sha256: str, request: Request, models: Service) -> StreamingResponse:
+def get_blob(caller: RequestCaller, sha256: str, request: Request, models: Service) -> StreamingResponse:
     """The content of a registered file."""
-    size, content = models.content(sha256, request.query_params)
+    size, content = models.content(caller, sha256, request.query_params)
     headers = {"Content-Length": str(size), "ETag": f'"{sha256}"'}
     return StreamingResponse(content, media_type="application/octet-stream", headers=headers)

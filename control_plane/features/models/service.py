@@ -20,6 +20,7 @@ from control_plane.resources.workspaces.workspace import Workspace, WorkspacePat
 from control_plane.signed_urls import Grant, Permission, UrlSigner
 from modelyard.core.db.rows import GenerationRow, ModelRow, ModelVersionRow
 from modelyard.core.db.unit_of_work import Sessions, UnitOfWork
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.model_manifest import ModelFile, ModelManifest
 from modelyard.core.errors import Conflict, InvalidRequest, ResourceNotFound, VersionImmutable
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
@@ -91,13 +92,13 @@ class Models(VersionedAssets[ModelRow, ModelVersionRow, ModelVersionSpec, ModelC
 
     # Files.
 
-    def files(self, path: WorkspacePath, name: str, version: str) -> Iterator[tuple[ModelFile, str]]:
+    def files(self, caller: Caller, path: WorkspacePath, name: str, version: str) -> Iterator[tuple[ModelFile, str]]:
         """Every file, with the signed query string that allows downloading the file."""
-        found = self.get_version(path, name, version)
+        found = self.get_version(caller, path, name, version)
         now = datetime.now(UTC)
         return ((file, self._signer.query(_grant(file.sha256), now=now)) for file in found.manifest.files)
 
-    def content(self, sha256: str, query: Mapping[str, str]) -> tuple[int, Iterator[bytes]]:
+    def content(self, caller: Caller, sha256: str, query: Mapping[str, str]) -> tuple[int, Iterator[bytes]]:
         """Size in bytes and content of a file. Raises UploadUrlExpired unless `query` is signed for this file."""
         self._signer.check(_grant(sha256), query, now=datetime.now(UTC))
         key = ModelFile("-", sha256, 0).key

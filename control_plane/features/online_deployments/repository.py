@@ -12,8 +12,11 @@ from control_plane.features.online_endpoints.repository import begin_deployment_
 from control_plane.resources.deployments.references import ResolvedSpec
 from control_plane.resources.deployments.repository import DeploymentTable, apply_spec
 from control_plane.resources.operations.operation import OperationKind
+from modelyard.core.db.audit import audited
 from modelyard.core.db.lifecycle import next_routing_revision
 from modelyard.core.db.rows import GenerationRow, OnlineDeploymentRow, WorkerRow
+from modelyard.core.domain.audit import AuditAction, changed_fields
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.lifecycle import ProvisioningState
 
 
@@ -60,6 +63,7 @@ def bundle_hash(session: Session, deployment: OnlineDeployment) -> str | None:
 
 def replace_generation(
     session: Session,
+    caller: Caller,
     endpoint: OnlineEndpoint,
     current: OnlineDeployment,
     spec: OnlineDeploymentSpec,
@@ -67,32 +71,38 @@ def replace_generation(
 ) -> tuple[OnlineDeployment, int]:
     """Ask for a new generation; the serving generation goes on until the new one is ready. Returns also its id."""
     row = DEPLOYMENTS.row_of(session, current)
-    generation_id = DEPLOYMENTS.replace_generation(session, endpoint, row, resolved)
-    row.instance_count = spec.instance_count
-    apply_spec(row, spec)
+    changes = changed_fields(current.spec.to_dict(), resolved.spec.to_dict())
+    with audited(session, caller, AuditAction.UPDATE, row, changes=changes):
+        generation_id = DEPLOYMENTS.replace_generation(session, endpoint, row, resolved)
+        row.instance_count = spec.instance_count
+        apply_spec(row, spec)
     return DEPLOYMENTS.refreshed(session, endpoint, row), generation_id
 
 
 def scale(
-    session: Session, endpoint: OnlineEndpoint, current: OnlineDeployment, spec: OnlineDeploymentSpec
+    session: Session, caller: Caller, endpoint: OnlineEndpoint, current: OnlineDeployment, spec: OnlineDeploymentSpec
 ) -> OnlineDeployment:
     row = DEPLOYMENTS.row_of(session, current)
-    DEPLOYMENTS.begin_change(session, endpoint, row, ProvisioningState.SCALING, OperationKind.SCALE_DEPLOYMENT)
-    row.instance_count = spec.instance_count
-    apply_spec(row, spec)
+    with audited(session, caller, AuditAction.UPDATE, row):
+        DEPLOYMENTS.begin_change(session, endpoint, row, ProvisioningState.SCALING, OperationKind.SCALE_DEPLOYMENT)
+        row.instance_count = spec.instance_count
+        apply_spec(row, spec)
     return DEPLOYMENTS.refreshed(session, endpoint, row)
 
 
 def describe(
-    session: Session, endpoint: OnlineEndpoint, current: OnlineDeployment, spec: OnlineDeploymentSpec
+    session: Session, caller: Caller, endpoint: OnlineEndpoint, current: OnlineDeployment, spec: OnlineDeploymentSpec
 ) -> OnlineDeployment:
     row = DEPLOYMENTS.row_of(session, current)
-    apply_spec(row, spec)
+    with audited(session, caller, AuditAction.UPDATE, row):
+        apply_spec(row, spec)
     return DEPLOYMENTS.refreshed(session, endpoint, row)
 
 
-def begin_deletion(session: Session, endpoint: OnlineEndpoint, current: OnlineDeployment) -> OnlineDeployment:
+def begin_deletion(
+    session: Session, caller: Caller, endpoint: OnlineEndpoint, current: OnlineDeployment
+) -> OnlineDeployment:
     row = DEPLOYMENTS.row_of(session, current)
-    begin_deployment_deletion(session, endpoint, row)
+    begin_deployment_deletion(session, caller, endpoint, row)
     next_routing_revision(session)
     return DEPLOYMENTS.refreshed(session, endpoint, row)

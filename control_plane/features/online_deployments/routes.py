@@ -23,6 +23,7 @@ from control_plane.features.online_endpoints.routes import ENDPOINT
 from control_plane.resources.paging import ListBody
 from control_plane.resources.resource import TYPE_PREFIX
 from control_plane.resources.urls import ResourceUrls
+from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_ACCEPTED, OPERATION_HEADERS, accepted, announce
 from control_plane.web.paging import NextLink, RequestedPage
@@ -46,6 +47,7 @@ Service = Annotated[OnlineDeployments, Depends(_service)]
 
 @router.get(_DEPLOYMENTS, response_model_exclude_none=True)
 def list_online_deployments(
+    caller: RequestCaller,
     path: RequestedWorkspace,
     endpoint: str,
     page: RequestedPage,
@@ -53,16 +55,21 @@ def list_online_deployments(
     urls: RequestUrls,
     deployments: Service,
 ) -> ListBody[DeploymentBody]:
-    found = deployments.list(path, endpoint, page)
+    found = deployments.list(caller, path, endpoint, page)
     bodies = [DeploymentBody.of(deployment, urls) for deployment in found.items]
     return ListBody(value=bodies, next_link=next_link if found.has_more else None)
 
 
 @router.get(_DEPLOYMENT, response_model_exclude_none=True)
 def get_online_deployment(
-    path: RequestedWorkspace, endpoint: str, deployment: str, urls: RequestUrls, deployments: Service
+    caller: RequestCaller,
+    path: RequestedWorkspace,
+    endpoint: str,
+    deployment: str,
+    urls: RequestUrls,
+    deployments: Service,
 ) -> DeploymentBody:
-    return DeploymentBody.of(deployments.get(path, endpoint, deployment), urls)
+    return DeploymentBody.of(deployments.get(caller, path, endpoint, deployment), urls)
 
 
 @router.put(
@@ -75,6 +82,7 @@ def get_online_deployment(
     },
 )
 def put_online_deployment(
+    caller: RequestCaller,
     path: RequestedWorkspace,
     endpoint: str,
     deployment: str,
@@ -84,7 +92,7 @@ def put_online_deployment(
     deployments: Service,
 ) -> DeploymentBody:
     """Create or replace a deployment. One that says what already runs begins nothing."""
-    put, is_new = deployments.put(path, endpoint, deployment, body.to_spec())
+    put, is_new = deployments.put(caller, path, endpoint, deployment, body.to_spec())
     response.status_code = 201 if is_new else 200
     return _announced(put, response, urls)
 
@@ -99,6 +107,7 @@ def put_online_deployment(
     },
 )
 def patch_online_deployment(
+    caller: RequestCaller,
     path: RequestedWorkspace,
     endpoint: str,
     deployment: str,
@@ -108,7 +117,7 @@ def patch_online_deployment(
     deployments: Service,
 ) -> DeploymentBody:
     """Scale (sku.capacity) or tag."""
-    patched = deployments.patch(path, endpoint, deployment, body.to_patch())
+    patched = deployments.patch(caller, path, endpoint, deployment, body.to_patch())
     response.status_code = 200 if patched.state.is_final else 202
     return _announced(patched, response, urls)
 
@@ -120,10 +129,15 @@ def patch_online_deployment(
     responses={**CONFLICT_ERRORS, 202: OPERATION_ACCEPTED, 204: {"description": "It was not there."}},
 )
 def delete_online_deployment(
-    path: RequestedWorkspace, endpoint: str, deployment: str, urls: RequestUrls, deployments: Service
+    caller: RequestCaller,
+    path: RequestedWorkspace,
+    endpoint: str,
+    deployment: str,
+    urls: RequestUrls,
+    deployments: Service,
 ) -> Response:
     """Delete a deployment that receives no traffic."""
-    deleted = deployments.delete(path, endpoint, deployment)
+    deleted = deployments.delete(caller, path, endpoint, deployment)
     if deleted is None or deleted.operation is None:
         return Response(status_code=204)
     return accepted(deleted.operation, urls)
@@ -131,16 +145,23 @@ def delete_online_deployment(
 
 @router.post(_DEPLOYMENT + "/getLogs")
 def get_logs(
-    path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service, body: LogsRequest | None = None
+    caller: RequestCaller,
+    path: RequestedWorkspace,
+    endpoint: str,
+    deployment: str,
+    deployments: Service,
+    body: LogsRequest | None = None,
 ) -> LogsBody:
     requested = body or LogsRequest()
     container = requested.container_type or ContainerType.INFERENCE_SERVER
-    return LogsBody(content=deployments.logs(path, endpoint, deployment, container, requested.tail))
+    return LogsBody(content=deployments.logs(caller, path, endpoint, deployment, container, requested.tail))
 
 
 @router.get(_DEPLOYMENT + "/skus", response_model_exclude_none=True)
-def list_skus(path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service) -> ListBody[SkuResource]:
-    deployments.get(path, endpoint, deployment)
+def list_skus(
+    caller: RequestCaller, path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service
+) -> ListBody[SkuResource]:
+    deployments.get(caller, path, endpoint, deployment)
     sku = SkuResource(
         resource_type=f"{TYPE_PREFIX}/workspaces/onlineEndpoints/deployments",
         sku=Sku(name="Default", tier="Standard"),
@@ -151,18 +172,18 @@ def list_skus(path: RequestedWorkspace, endpoint: str, deployment: str, deployme
 
 @router.get(_DEPLOYMENT + "/scoringScript")
 def get_scoring_script(
-    path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service
+    caller: RequestCaller, path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service
 ) -> ScoringScriptBody:
     """The generated score.py. An extension of Modelyard."""
-    return ScoringScriptBody(content=deployments.scoring_script(path, endpoint, deployment))
+    return ScoringScriptBody(content=deployments.scoring_script(caller, path, endpoint, deployment))
 
 
 @router.get(_DEPLOYMENT + "/workers", response_model_exclude_none=True)
 def list_workers(
-    path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service
+    caller: RequestCaller, path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service
 ) -> ListBody[WorkerBody]:
     """The workers as the host last saw them. An extension of Modelyard."""
-    return ListBody(value=[WorkerBody.of(worker) for worker in deployments.workers(path, endpoint, deployment)])
+    return ListBody(value=[WorkerBody.of(worker) for worker in deployments.workers(caller, path, endpoint, deployment)])
 
 
 def _announced(deployment: OnlineDeployment, response: Response, urls: ResourceUrls) -> DeploymentBody:

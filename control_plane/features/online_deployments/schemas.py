@@ -11,7 +11,7 @@ from control_plane.features.online_deployments.deployment import (
     OnlineDeploymentSpec,
     Worker,
 )
-from control_plane.resources.arm_body import ArmBody, ArmEnum, Document, Duration, Moment, Texts
+from control_plane.resources.arm_body import ArmBody, ArmEnum, Document, Duration, Texts, Timestamp
 from control_plane.resources.deployments.schemas import check_no_code, deployment_properties, deployment_resource
 from control_plane.resources.endpoints.schemas import user_properties
 from control_plane.resources.error_body import ErrorDetail
@@ -281,8 +281,8 @@ class WorkerBody(ArmBody):
     pid: int | None = None
     restarts: int
     last_exit_reason: str | None = None
-    started_at: Moment | None = None
-    seen_at: Moment
+    started_at: Timestamp | None = None
+    seen_at: Timestamp
 
     @classmethod
     def of(cls, worker: Worker) -> "WorkerBody":

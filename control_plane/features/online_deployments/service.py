@@ -25,6 +25,7 @@ from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.rows import OnlineDeploymentRow, OnlineEndpointRow
 from modelyard.core.db.unit_of_work import Sessions, UnitOfWork, transaction
 from modelyard.core.domain.bundle import SCORING_SCRIPT
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.deployment import check_instance_count
 from modelyard.core.domain.lifecycle import ProvisioningState
 from modelyard.core.domain.names import check_deployment_name
@@ -38,7 +39,7 @@ class OnlineDeployments(Deployments[OnlineEndpointRow, OnlineEndpoint, OnlineDep
         super().__init__(sessions, store, dispatcher, ENDPOINTS, DEPLOYMENTS)
 
     def put(
-        self, path: WorkspacePath, endpoint: str, name: str, spec: OnlineDeploymentSpec
+        self, caller: Caller, path: WorkspacePath, endpoint: str, name: str, spec: OnlineDeploymentSpec
     ) -> tuple[OnlineDeployment, bool]:
         """The deployment, and whether the deployment is new."""
         name = check_deployment_name(name).lower()
@@ -48,27 +49,32 @@ class OnlineDeployments(Deployments[OnlineEndpointRow, OnlineEndpoint, OnlineDep
             resolved = resolve(work.session, owner.workspace, spec.generation)
             current = DEPLOYMENTS.find(work.session, owner, name, lock=True)
             if current is not None:
-                return self._update(work, owner, current, spec, resolved), False
+                return self._update(work, caller, owner, current, spec, resolved), False
             added, generation_id = DEPLOYMENTS.add(
-                work.session, owner, name, spec, resolved, instance_count=spec.instance_count
+                work.session, caller, owner, name, spec, resolved, instance_count=spec.instance_count
             )
             self._send_build(work, generation_id)
             return added, True
 
-    def patch(self, path: WorkspacePath, endpoint: str, name: str, patch: OnlineDeploymentPatch) -> OnlineDeployment:
+    def patch(
+        self, caller: Caller, path: WorkspacePath, endpoint: str, name: str, patch: OnlineDeploymentPatch
+    ) -> OnlineDeployment:
         with transaction(self._sessions) as work:
             owner = self._changeable_endpoint(work.session, path, endpoint)
             current = DEPLOYMENTS.get(work.session, owner, name.lower(), lock=True)
             spec = patch.apply_to(current)
             if patch.instance_count is None:
                 check_is_settled(current)
-                return repository.describe(work.session, owner, current, spec)
+                return repository.describe(work.session, caller, owner, current, spec)
             check_instance_count(spec.instance_count)
-            return self._update(work, owner, current, spec, resolve(work.session, owner.workspace, spec.generation))
+            return self._update(
+                work, caller, owner, current, spec, resolve(work.session, owner.workspace, spec.generation)
+            )
 
     def _update(
         self,
         work: UnitOfWork,
+        caller: Caller,
         owner: OnlineEndpoint,
         current: OnlineDeployment,
         spec: OnlineDeploymentSpec,
@@ -76,15 +82,17 @@ class OnlineDeployments(Deployments[OnlineEndpointRow, OnlineEndpoint, OnlineDep
     ) -> OnlineDeployment:
         match update_step(current, resolved.spec, spec.instance_count):
             case UpdateStep.DESCRIBE:
-                return repository.describe(work.session, owner, current, spec)
+                return repository.describe(work.session, caller, owner, current, spec)
             case UpdateStep.SCALE:
-                return repository.scale(work.session, owner, current, spec)
+                return repository.scale(work.session, caller, owner, current, spec)
             case UpdateStep.REPLACE:
-                updated, generation_id = repository.replace_generation(work.session, owner, current, spec, resolved)
+                updated, generation_id = repository.replace_generation(
+                    work.session, caller, owner, current, spec, resolved
+                )
                 self._send_build(work, generation_id)
                 return updated
 
-    def delete(self, path: WorkspacePath, endpoint: str, name: str) -> OnlineDeployment | None:
+    def delete(self, caller: Caller, path: WorkspacePath, endpoint: str, name: str) -> OnlineDeployment | None:
         """Begin to delete a deployment, unless the deletion has begun. None: there is no such deployment."""
         with transaction(self._sessions) as work:
             owner = ENDPOINTS.find_for_change(work.session, get_workspace(work.session, path), endpoint.lower())
@@ -96,7 +104,7 @@ class OnlineDeployments(Deployments[OnlineEndpointRow, OnlineEndpoint, OnlineDep
             percent = owner.traffic.get(current.name, 0) or owner.mirror_traffic.get(current.name, 0)
             if percent:
                 raise DeploymentStillServing(current.name, percent)
-            return repository.begin_deletion(work.session, owner, current)
+            return repository.begin_deletion(work.session, caller, owner, current)
 
     def _changeable_endpoint(self, session: Session, path: WorkspacePath, name: str) -> OnlineEndpoint:
         endpoint = self._locked_endpoint(session, path, name)
@@ -106,15 +114,17 @@ class OnlineDeployments(Deployments[OnlineEndpointRow, OnlineEndpoint, OnlineDep
 
     # Workers, logs and the scoring script.
 
-    def workers(self, path: WorkspacePath, endpoint: str, name: str) -> Sequence[Worker]:
+    def workers(self, caller: Caller, path: WorkspacePath, endpoint: str, name: str) -> Sequence[Worker]:
         with transaction(self._sessions) as work:
             owner = self._endpoint(work.session, path, endpoint)
             return repository.list_workers(work.session, DEPLOYMENTS.get(work.session, owner, name.lower()))
 
-    def logs(self, path: WorkspacePath, endpoint: str, name: str, container: str, tail: int | None) -> str:
-        return read_log(self._store, self.get(path, endpoint, name).key, container, tail)
+    def logs(
+        self, caller: Caller, path: WorkspacePath, endpoint: str, name: str, container: str, tail: int | None
+    ) -> str:
+        return read_log(self._store, self.get(caller, path, endpoint, name).key, container, tail)
 
-    def scoring_script(self, path: WorkspacePath, endpoint: str, name: str) -> str:
+    def scoring_script(self, caller: Caller, path: WorkspacePath, endpoint: str, name: str) -> str:
         with transaction(self._sessions) as work:
             owner = self._endpoint(work.session, path, endpoint)
             deployment = DEPLOYMENTS.get(work.session, owner, name.lower())

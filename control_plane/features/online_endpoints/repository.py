@@ -14,8 +14,11 @@ from control_plane.resources.operations.operation import Operation, OperationKin
 from control_plane.resources.operations.repository import start_operation
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.adapters.secret_box import SecretBox
+from modelyard.core.db.audit import audited, record
 from modelyard.core.db.lifecycle import begin, cancel_operation, next_routing_revision
 from modelyard.core.db.rows import OnlineDeploymentRow, OnlineEndpointRow, OperationRow
+from modelyard.core.domain.audit import AuditAction
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.lifecycle import ProvisioningState
 from modelyard.core.domain.tokens import TokenKeys
 from modelyard.core.errors import EndpointBeingDeleted, OperationInProgress
@@ -36,8 +39,10 @@ ENDPOINTS = EndpointTable("endpoint", "onlineEndpoints", OnlineEndpointRow, _to_
 # Reading.
 
 
-def token_key(session: Session, endpoint: OnlineEndpoint, box: SecretBox) -> str:
-    return box.decrypt(ENDPOINTS.row_of(session, endpoint).token_key_encrypted)
+def read_token_key(session: Session, caller: Caller, endpoint: OnlineEndpoint, box: SecretBox) -> str:
+    row = ENDPOINTS.row_of(session, endpoint)
+    record(session, caller, AuditAction.READ_TOKEN, row)
+    return box.decrypt(row.token_key_encrypted)
 
 
 def check_can_change(endpoint: OnlineEndpoint) -> None:
@@ -79,53 +84,64 @@ def find_or_add(
 
 
 def put_endpoint(
-    session: Session, endpoint: OnlineEndpoint, spec: OnlineEndpointSpec, *, is_new: bool
+    session: Session, caller: Caller, endpoint: OnlineEndpoint, spec: OnlineEndpointSpec, *, is_new: bool
 ) -> OnlineEndpoint:
     row = ENDPOINTS.row_of(session, endpoint)
-    apply_spec(row, spec)
-    row.public_network_access = spec.public_network_access
-    row.traffic = _without_zeros(spec.split.percent_by_deployment)
-    row.mirror_traffic = _without_zeros(spec.split.mirror)
     if is_new:
+        _apply(row, spec)
         row.operation_id = _start(session, endpoint, OperationKind.PUT_ENDPOINT).id
         row.awaits_revision = next_routing_revision(session)
-        return ENDPOINTS.refreshed(session, endpoint.workspace, row)
-    return _update(session, endpoint, row, OperationKind.PUT_ENDPOINT)
-
-
-def patch_endpoint(session: Session, endpoint: OnlineEndpoint, patch: EndpointPatch) -> OnlineEndpoint:
-    row = ENDPOINTS.row_of(session, endpoint)
-    apply_patch(row, patch)
-    return _update(session, endpoint, row, OperationKind.PATCH_ENDPOINT)
-
-
-def store_key(session: Session, endpoint: OnlineEndpoint, kind: KeyType, key: str, box: SecretBox) -> OnlineEndpoint:
-    row = ENDPOINTS.row_of(session, endpoint)
-    if kind == KeyType.PRIMARY:
-        row.primary_key_encrypted, row.primary_key_digest = box.encrypt(key), key_digest(key)
+        record(session, caller, AuditAction.CREATE, row, to_state=row.provisioning_state)
     else:
-        row.secondary_key_encrypted, row.secondary_key_digest = box.encrypt(key), key_digest(key)
-    return _update(session, endpoint, row, OperationKind.REGENERATE_KEYS)
+        with audited(session, caller, AuditAction.UPDATE, row):
+            _apply(row, spec)
+            _begin_update(session, endpoint, row, OperationKind.PUT_ENDPOINT)
+    return ENDPOINTS.refreshed(session, endpoint.workspace, row)
 
 
-def begin_deletion(session: Session, endpoint: OnlineEndpoint) -> OnlineEndpoint:
+def patch_endpoint(session: Session, caller: Caller, endpoint: OnlineEndpoint, patch: EndpointPatch) -> OnlineEndpoint:
+    row = ENDPOINTS.row_of(session, endpoint)
+    with audited(session, caller, AuditAction.UPDATE, row):
+        apply_patch(row, patch)
+        _begin_update(session, endpoint, row, OperationKind.PATCH_ENDPOINT)
+    return ENDPOINTS.refreshed(session, endpoint.workspace, row)
+
+
+def store_key(
+    session: Session, caller: Caller, endpoint: OnlineEndpoint, kind: KeyType, key: str, box: SecretBox
+) -> OnlineEndpoint:
+    row = ENDPOINTS.row_of(session, endpoint)
+    with audited(session, caller, AuditAction.REGENERATE_KEY, row):
+        if kind == KeyType.PRIMARY:
+            row.primary_key_encrypted, row.primary_key_digest = box.encrypt(key), key_digest(key)
+        else:
+            row.secondary_key_encrypted, row.secondary_key_digest = box.encrypt(key), key_digest(key)
+        _begin_update(session, endpoint, row, OperationKind.REGENERATE_KEYS)
+    return ENDPOINTS.refreshed(session, endpoint.workspace, row)
+
+
+def begin_deletion(session: Session, caller: Caller, endpoint: OnlineEndpoint) -> OnlineEndpoint:
     """Begin to delete the endpoint with all deployments. The host ends the deletion when no worker is left."""
     row = ENDPOINTS.row_of(session, endpoint)
     for deployment in row.deployments:
         session.refresh(deployment, with_for_update=True)
-        begin_deployment_deletion(session, endpoint, deployment)
-    _begin_deleting(session, row, _start(session, endpoint, OperationKind.DELETE_ENDPOINT))
-    row.traffic = {}
-    row.mirror_traffic = {}
+        begin_deployment_deletion(session, caller, endpoint, deployment)
+    with audited(session, caller, AuditAction.DELETE, row):
+        _begin_deleting(session, row, _start(session, endpoint, OperationKind.DELETE_ENDPOINT))
+        row.traffic = {}
+        row.mirror_traffic = {}
     next_routing_revision(session)
     return ENDPOINTS.refreshed(session, endpoint.workspace, row)
 
 
-def begin_deployment_deletion(session: Session, endpoint: OnlineEndpoint, row: OnlineDeploymentRow) -> None:
+def begin_deployment_deletion(
+    session: Session, caller: Caller, endpoint: OnlineEndpoint, row: OnlineDeploymentRow
+) -> None:
     if row.provisioning_state != ProvisioningState.DELETING:
         arm_id = f"{endpoint.arm_id}/deployments/{row.name}"
         operation = start_operation(session, endpoint.workspace, OperationKind.DELETE_DEPLOYMENT, arm_id)
-        _begin_deleting(session, row, operation)
+        with audited(session, caller, AuditAction.DELETE, row):
+            _begin_deleting(session, row, operation)
 
 
 def _begin_deleting(session: Session, row: OnlineEndpointRow | OnlineDeploymentRow, operation: Operation) -> None:
@@ -133,11 +149,17 @@ def _begin_deleting(session: Session, row: OnlineEndpointRow | OnlineDeploymentR
     begin(row, ProvisioningState.DELETING, session.get_one(OperationRow, operation.id))
 
 
-def _update(session: Session, endpoint: OnlineEndpoint, row: OnlineEndpointRow, kind: OperationKind) -> OnlineEndpoint:
+def _apply(row: OnlineEndpointRow, spec: OnlineEndpointSpec) -> None:
+    apply_spec(row, spec)
+    row.public_network_access = spec.public_network_access
+    row.traffic = _without_zeros(spec.split.percent_by_deployment)
+    row.mirror_traffic = _without_zeros(spec.split.mirror)
+
+
+def _begin_update(session: Session, endpoint: OnlineEndpoint, row: OnlineEndpointRow, kind: OperationKind) -> None:
     operation = _start(session, endpoint, kind)
     begin(row, ProvisioningState.UPDATING, session.get_one(OperationRow, operation.id))
     row.awaits_revision = next_routing_revision(session)
-    return ENDPOINTS.refreshed(session, endpoint.workspace, row)
 
 
 def _start(session: Session, endpoint: OnlineEndpoint, kind: OperationKind) -> Operation:

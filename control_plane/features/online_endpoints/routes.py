@@ -16,6 +16,7 @@ from control_plane.features.online_endpoints.service import OnlineEndpoints
 from control_plane.resources.endpoints.schemas import EndpointKeysBody
 from control_plane.resources.paging import ListBody
 from control_plane.resources.urls import ResourceUrls
+from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_ACCEPTED, OPERATION_HEADERS, accepted, announce
 from control_plane.web.paging import NextLink, RequestedPage
@@ -38,16 +39,23 @@ Service = Annotated[OnlineEndpoints, Depends(_service)]
 
 @router.get(_ENDPOINTS, response_model_exclude_none=True)
 def list_online_endpoints(
-    path: RequestedWorkspace, page: RequestedPage, next_link: NextLink, urls: RequestUrls, endpoints: Service
+    caller: RequestCaller,
+    path: RequestedWorkspace,
+    page: RequestedPage,
+    next_link: NextLink,
+    urls: RequestUrls,
+    endpoints: Service,
 ) -> ListBody[EndpointBody]:
-    found = endpoints.list(path, page)
+    found = endpoints.list(caller, path, page)
     bodies = [EndpointBody.of(endpoint, urls) for endpoint in found.items]
     return ListBody(value=bodies, next_link=next_link if found.has_more else None)
 
 
 @router.get(ENDPOINT, response_model_exclude_none=True)
-def get_online_endpoint(path: RequestedWorkspace, endpoint: str, urls: RequestUrls, endpoints: Service) -> EndpointBody:
-    return EndpointBody.of(endpoints.get(path, endpoint), urls)
+def get_online_endpoint(
+    caller: RequestCaller, path: RequestedWorkspace, endpoint: str, urls: RequestUrls, endpoints: Service
+) -> EndpointBody:
+    return EndpointBody.of(endpoints.get(caller, path, endpoint), urls)
 
 
 @router.put(
@@ -60,6 +68,7 @@ def get_online_endpoint(path: RequestedWorkspace, endpoint: str, urls: RequestUr
     },
 )
 def put_online_endpoint(
+    caller: RequestCaller,
     path: RequestedWorkspace,
     endpoint: str,
     body: EndpointRequest,
@@ -68,7 +77,7 @@ def put_online_endpoint(
     endpoints: Service,
 ) -> EndpointBody:
     """Create or replace an endpoint: what the body does not say goes back to its default, traffic included."""
-    put, is_new = endpoints.put(path, endpoint, body.to_spec())
+    put, is_new = endpoints.put(caller, path, endpoint, body.to_spec())
     response.status_code = 201 if is_new else 200
     return _announced(put, response, urls)
 
@@ -80,6 +89,7 @@ def put_online_endpoint(
     responses={**CONFLICT_ERRORS, 202: {"headers": OPERATION_HEADERS}},
 )
 def patch_online_endpoint(
+    caller: RequestCaller,
     path: RequestedWorkspace,
     endpoint: str,
     body: EndpointPatchRequest,
@@ -87,7 +97,7 @@ def patch_online_endpoint(
     urls: RequestUrls,
     endpoints: Service,
 ) -> EndpointBody:
-    return _announced(endpoints.patch(path, endpoint, body.to_patch()), response, urls)
+    return _announced(endpoints.patch(caller, path, endpoint, body.to_patch()), response, urls)
 
 
 @router.delete(
@@ -96,17 +106,19 @@ def patch_online_endpoint(
     response_class=Response,
     responses={202: OPERATION_ACCEPTED, 204: {"description": "It was not there."}},
 )
-def delete_online_endpoint(path: RequestedWorkspace, endpoint: str, urls: RequestUrls, endpoints: Service) -> Response:
+def delete_online_endpoint(
+    caller: RequestCaller, path: RequestedWorkspace, endpoint: str, urls: RequestUrls, endpoints: Service
+) -> Response:
     """Delete an endpoint with all its deployments."""
-    deleted = endpoints.delete(path, endpoint)
+    deleted = endpoints.delete(caller, path, endpoint)
     if deleted is None or deleted.operation is None:
         return Response(status_code=204)
     return accepted(deleted.operation, urls)
 
 
 @router.post(ENDPOINT + "/listKeys")
-def list_keys(path: RequestedWorkspace, endpoint: str, endpoints: Service) -> EndpointKeysBody:
-    return EndpointKeysBody.of(endpoints.keys(path, endpoint))
+def list_keys(caller: RequestCaller, path: RequestedWorkspace, endpoint: str, endpoints: Service) -> EndpointKeysBody:
+    return EndpointKeysBody.of(endpoints.keys(caller, path, endpoint))
 
 
 @router.post(
@@ -116,17 +128,22 @@ def list_keys(path: RequestedWorkspace, endpoint: str, endpoints: Service) -> En
     responses={**CONFLICT_ERRORS, 202: OPERATION_ACCEPTED},
 )
 def regenerate_keys(
-    path: RequestedWorkspace, endpoint: str, body: RegenerateKeysRequest, urls: RequestUrls, endpoints: Service
+    caller: RequestCaller,
+    path: RequestedWorkspace,
+    endpoint: str,
+    body: RegenerateKeysRequest,
+    urls: RequestUrls,
+    endpoints: Service,
 ) -> Response:
     """A new key: keyValue, or a random one when keyValue is left out or is the current key."""
-    changed = endpoints.regenerate_key(path, endpoint, body.key_type, body.key_value)
+    changed = endpoints.regenerate_key(caller, path, endpoint, body.key_type, body.key_value)
     return accepted(changed.operation, urls) if changed.operation else Response(status_code=200)
 
 
 @router.post(ENDPOINT + "/token")
-def get_token(path: RequestedWorkspace, endpoint: str, endpoints: Service) -> TokenBody:
+def get_token(caller: RequestCaller, path: RequestedWorkspace, endpoint: str, endpoints: Service) -> TokenBody:
     """A scoring token, for endpoints whose authMode is not Key."""
-    return TokenBody.of(endpoints.token(path, endpoint))
+    return TokenBody.of(endpoints.token(caller, path, endpoint))
 
 
 def _announced(endpoint: OnlineEndpoint, response: Response, urls: ResourceUrls) -> EndpointBody:

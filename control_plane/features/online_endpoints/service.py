@@ -13,6 +13,7 @@ from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.adapters.secret_box import SecretBox
 from modelyard.core.db.rows import OnlineEndpointRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.lifecycle import ProvisioningState
 from modelyard.core.domain.names import check_endpoint_name
 from modelyard.core.domain.tokens import issue_token
@@ -26,7 +27,9 @@ class OnlineEndpoints(Endpoints[OnlineEndpointRow, OnlineEndpoint]):
     def __init__(self, sessions: Sessions, box: SecretBox) -> None:
         super().__init__(sessions, box, ENDPOINTS)
 
-    def put(self, path: WorkspacePath, name: str, spec: OnlineEndpointSpec) -> tuple[OnlineEndpoint, bool]:
+    def put(
+        self, caller: Caller, path: WorkspacePath, name: str, spec: OnlineEndpointSpec
+    ) -> tuple[OnlineEndpoint, bool]:
         """The endpoint, and whether the endpoint is new."""
         name = check_endpoint_name(name).lower()
         keys = EndpointKeys.generate(spec.primary_key, spec.secondary_key)
@@ -36,31 +39,33 @@ class OnlineEndpoints(Endpoints[OnlineEndpointRow, OnlineEndpoint]):
             if not is_new:
                 repository.check_can_change(endpoint)
             spec.split.check_deployments(repository.living_deployments(work.session, endpoint))
-            return repository.put_endpoint(work.session, endpoint, spec, is_new=is_new), is_new
+            return repository.put_endpoint(work.session, caller, endpoint, spec, is_new=is_new), is_new
 
-    def patch(self, path: WorkspacePath, name: str, patch: EndpointPatch) -> OnlineEndpoint:
+    def patch(self, caller: Caller, path: WorkspacePath, name: str, patch: EndpointPatch) -> OnlineEndpoint:
         with transaction(self._sessions) as work:
             endpoint = ENDPOINTS.get_for_change(work.session, get_workspace(work.session, path), name.lower())
             repository.check_can_change(endpoint)
-            return repository.patch_endpoint(work.session, endpoint, patch)
+            return repository.patch_endpoint(work.session, caller, endpoint, patch)
 
-    def delete(self, path: WorkspacePath, name: str) -> OnlineEndpoint | None:
+    def delete(self, caller: Caller, path: WorkspacePath, name: str) -> OnlineEndpoint | None:
         """Begin to delete an endpoint with all deployments, unless the deletion has begun. None: no such endpoint."""
         with transaction(self._sessions) as work:
             endpoint = ENDPOINTS.find_for_change(work.session, get_workspace(work.session, path), name.lower())
             if endpoint is None or endpoint.state == ProvisioningState.DELETING:
                 return endpoint
-            return repository.begin_deletion(work.session, endpoint)
+            return repository.begin_deletion(work.session, caller, endpoint)
 
     # Credentials.
 
-    def keys(self, path: WorkspacePath, name: str) -> EndpointKeys:
+    def keys(self, caller: Caller, path: WorkspacePath, name: str) -> EndpointKeys:
         with transaction(self._sessions) as work:
             endpoint = ENDPOINTS.get(work.session, get_workspace(work.session, path), name.lower())
             _check_takes_keys(endpoint)
-            return ENDPOINTS.stored_keys(work.session, endpoint, self._box)
+            return ENDPOINTS.read_keys(work.session, caller, endpoint, self._box)
 
-    def regenerate_key(self, path: WorkspacePath, name: str, kind: KeyType, key: str | None) -> OnlineEndpoint:
+    def regenerate_key(
+        self, caller: Caller, path: WorkspacePath, name: str, kind: KeyType, key: str | None
+    ) -> OnlineEndpoint:
         """Replace a key. The old key stops working once every gateway has the new routing."""
         with transaction(self._sessions) as work:
             endpoint = ENDPOINTS.get_for_change(work.session, get_workspace(work.session, path), name.lower())
@@ -69,14 +74,14 @@ class OnlineEndpoints(Endpoints[OnlineEndpointRow, OnlineEndpoint]):
             current = ENDPOINTS.stored_keys(work.session, endpoint, self._box).of(kind)
             # Azure's SDK sends the current key to ask for a random key.
             wanted = new_key() if key in (None, "", current) else check_key(str(key))
-            return repository.store_key(work.session, endpoint, kind, wanted, self._box)
+            return repository.store_key(work.session, caller, endpoint, kind, wanted, self._box)
 
-    def token(self, path: WorkspacePath, name: str) -> AccessToken:
+    def token(self, caller: Caller, path: WorkspacePath, name: str) -> AccessToken:
         with transaction(self._sessions) as work:
             endpoint = ENDPOINTS.get(work.session, get_workspace(work.session, path), name.lower())
             if endpoint.auth_mode == AuthMode.KEY:
                 raise InvalidRequest(f"endpoint {endpoint.name!r} takes keys, not tokens: POST …/listKeys instead")
-            private_key = repository.token_key(work.session, endpoint, self._box)
+            private_key = repository.read_token_key(work.session, caller, endpoint, self._box)
         now = int(time.time())
         expires_at = now + _TOKEN_SECONDS
         token = issue_token(private_key, endpoint.name, expires_at)

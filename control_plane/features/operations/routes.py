@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from control_plane.features.operations.schemas import OperationBody
 from control_plane.features.operations.service import Operations
+from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_ACCEPTED, accepted
 from control_plane.web.urls import RequestUrls
@@ -28,11 +29,11 @@ Service = Annotated[Operations, Depends(_service)]
 
 @router.get(_LOCATION + "/mfeOperationsStatus/{operation_id}", response_model_exclude_none=True)
 def get_operation(
-    subscription: str, location: str, operation_id: UUID, response: Response, operations: Service
+    caller: RequestCaller, subscription: str, location: str, operation_id: UUID, response: Response, operations: Service
 ) -> OperationBody:
     """200 whatever the status is; the error of a failed operation is in the body."""
     response.headers["Retry-After"] = "1"
-    return OperationBody.of(operations.get(subscription, location, operation_id))
+    return OperationBody.of(operations.get(caller, subscription, location, operation_id))
 
 
 @router.get(
@@ -42,9 +43,9 @@ def get_operation(
     responses={**CONFLICT_ERRORS, 202: OPERATION_ACCEPTED, 204: {"description": "It has succeeded."}},
 )
 def get_operation_result(
-    subscription: str, location: str, operation_id: UUID, urls: RequestUrls, operations: Service
+    caller: RequestCaller, subscription: str, location: str, operation_id: UUID, urls: RequestUrls, operations: Service
 ) -> Response:
-    operation = operations.get(subscription, location, operation_id)
+    operation = operations.get(caller, subscription, location, operation_id)
     if operation.status == OperationStatus.IN_PROGRESS:
         return accepted(operation, urls)
     if operation.error:

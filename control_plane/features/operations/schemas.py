@@ -1,6 +1,6 @@
 """Operations as JSON."""
 
-from control_plane.resources.arm_body import ArmBody, Moment
+from control_plane.resources.arm_body import ArmBody, Timestamp
 from control_plane.resources.error_body import Error
 from control_plane.resources.operations.operation import Operation
 
@@ -15,8 +15,8 @@ class OperationBody(ArmBody):
     name: str
     status: str
     """InProgress, Succeeded, Failed or Canceled."""
-    start_time: Moment
-    end_time: Moment | None = None
+    start_time: Timestamp
+    end_time: Timestamp | None = None
     percent_complete: int
     properties: OperationProperties
     error: Error | None = None

@@ -5,12 +5,13 @@ from uuid import UUID
 from control_plane.resources.operations import repository
 from control_plane.resources.operations.operation import Operation
 from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.caller import Caller
 
 
 class Operations:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    def get(self, subscription: str, location: str, operation_id: UUID) -> Operation:
+    def get(self, caller: Caller, subscription: str, location: str, operation_id: UUID) -> Operation:
         with transaction(self._sessions) as work:
             return repository.get_operation(work.session, subscription, location, operation_id)

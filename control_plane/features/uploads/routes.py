@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from control_plane.features.uploads.body_stream import pieces_of
 from control_plane.features.uploads.service import Uploads
 from control_plane.resources.uploads.upload import SentPart
+from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import SIGNED_URL_ERRORS
 from modelyard.core.errors import InvalidRequest, ResourceNotFound
 
@@ -27,9 +28,9 @@ router = APIRouter(tags=["uploads"], responses=SIGNED_URL_ERRORS)
 _senders = CapacityLimiter(32)
 
 
-def _admitted(upload_id: UUID, request: Request) -> Uploads:
+def _admitted(caller: RequestCaller, upload_id: UUID, request: Request) -> Uploads:
     uploads: Uploads = request.app.state.services.uploads
-    uploads.admit(upload_id, request.query_params)
+    uploads.admit(caller, upload_id, request.query_params)
     if "comp" in request.query_params:
         raise InvalidRequest("files are sent whole, or continued with Content-Range; blocks (comp=…) are not supported")
     return uploads
@@ -49,6 +50,7 @@ Sha256 = Annotated[str | None, Header(alias=_SHA256, description="SHA-256 of the
     },
 )
 async def put_file(
+    caller: RequestCaller,
     upload_id: UUID,
     path: str,
     request: Request,
@@ -58,7 +60,7 @@ async def put_file(
 ) -> Response:
     """Send a file, or with Content-Range the rest of one whose first part is here."""
     part = SentPart.of_headers(content_range, request.headers.get("content-length"), sha256)
-    receive = partial(uploads.receive, upload_id, path, part, pieces_of(request))
+    receive = partial(uploads.receive, caller, upload_id, path, part, pieces_of(request))
     receipt = await to_thread.run_sync(receive, limiter=_senders)
     if receipt.is_broken:
         raise ClientDisconnect
@@ -68,9 +70,9 @@ async def put_file(
 @router.head(
     _FILE, response_class=Response, responses={200: {"description": "Some of it is here.", **_RECEIVED_HEADER}}
 )
-def head_file(upload_id: UUID, path: str, uploads: Admitted, sha256: Sha256 = None) -> Response:
+def head_file(caller: RequestCaller, upload_id: UUID, path: str, uploads: Admitted, sha256: Sha256 = None) -> Response:
     """How much of a file is here. Content that is known by its hash need not be sent at all."""
-    received = uploads.received(upload_id, path, sha256)
+    received = uploads.received(caller, upload_id, path, sha256)
     if received is None:
         return Response(status_code=404)
     return Response(headers={RECEIVED: str(received)})
@@ -81,8 +83,8 @@ def head_file(upload_id: UUID, path: str, uploads: Admitted, sha256: Sha256 = No
     response_class=StreamingResponse,
     responses={200: {"description": "What has arrived.", "content": {"application/octet-stream": {}}}},
 )
-def get_file(upload_id: UUID, path: str, uploads: Admitted) -> StreamingResponse:
-    content = uploads.read(upload_id, path)
+def get_file(caller: RequestCaller, upload_id: UUID, path: str, uploads: Admitted) -> StreamingResponse:
+    content = uploads.read(caller, upload_id, path)
     if content is None:
         raise ResourceNotFound(f"nothing of {path!r} has arrived yet")
     return StreamingResponse(content, media_type="application/octet-stream")

@@ -16,6 +16,7 @@ from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.signed_urls import Grant, Permission, UrlSigner
 from modelyard.core.db.unit_of_work import Sessions, UnitOfWork, transaction
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.model_manifest import ModelFile, check_relative_path
 from modelyard.core.errors import Conflict, InvalidRequest, UploadIncomplete
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
@@ -45,16 +46,16 @@ class Uploads:
         self._signer = signer
         self._largest = largest
 
-    def start(self, workspace: WorkspacePath) -> tuple[UUID, str]:
+    def start(self, caller: Caller, workspace: WorkspacePath) -> tuple[UUID, str]:
         """A new upload's id, and the query that allows writing to it for a while."""
         with transaction(self._sessions) as work:
             upload_id = repository.start_upload(work.session, get_workspace(work.session, workspace).key)
         return upload_id, self._signer.query(_grant(upload_id), now=datetime.now(UTC))
 
-    def admit(self, upload_id: UUID, query: Mapping[str, str]) -> None:
+    def admit(self, caller: Caller, upload_id: UUID, query: Mapping[str, str]) -> None:
         self._signer.check(_grant(upload_id), query, now=datetime.now(UTC))
 
-    def received(self, upload_id: UUID, path: str, sha256: str | None) -> int | None:
+    def received(self, caller: Caller, upload_id: UUID, path: str, sha256: str | None) -> int | None:
         """How much of a file is here. None: nothing. Content that is known by its hash is here at once."""
         check_relative_path(path)
         with transaction(self._sessions) as work:
@@ -69,13 +70,13 @@ class Uploads:
             self._replace(work, upload_id, path, part, Chunk(0, known.size, sha256, known.key))
             return known.size
 
-    def read(self, upload_id: UUID, path: str) -> Iterator[bytes] | None:
+    def read(self, caller: Caller, upload_id: UUID, path: str) -> Iterator[bytes] | None:
         """What has arrived of a file, as a stream."""
         with transaction(self._sessions) as work:
             file = repository.find_file(work.session, upload_id, check_relative_path(path))
         return None if file is None else _content(self._store, file)
 
-    def receive(self, upload_id: UUID, path: str, part: SentPart, pieces: Iterator[bytes]) -> Receipt:
+    def receive(self, caller: Caller, upload_id: UUID, path: str, part: SentPart, pieces: Iterator[bytes]) -> Receipt:
         """Take a PUT's body. Raises NotThere for a part that does not fit to what is here."""
         check_relative_path(path)
         incoming = Incoming(pieces, self._room(upload_id, path, part))

@@ -8,6 +8,7 @@ from control_plane.features.workspaces.schemas import WorkspaceBody, WorkspaceRe
 from control_plane.features.workspaces.service import Workspaces
 from control_plane.resources.paging import ListBody
 from control_plane.resources.workspaces.workspace import WorkspacePath
+from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.workspace_path import WORKSPACE, WORKSPACES, RequestedWorkspace
@@ -27,24 +28,29 @@ Service = Annotated[Workspaces, Depends(_service)]
 
 @router.get(WORKSPACES, response_model_exclude_none=True)
 def list_workspaces(
-    subscription: str, resource_group: str, page: RequestedPage, next_link: NextLink, workspaces: Service
+    caller: RequestCaller,
+    subscription: str,
+    resource_group: str,
+    page: RequestedPage,
+    next_link: NextLink,
+    workspaces: Service,
 ) -> ListBody[WorkspaceBody]:
-    found = workspaces.list(WorkspacePath(subscription, resource_group, ""), page)
+    found = workspaces.list(caller, WorkspacePath(subscription, resource_group, ""), page)
     bodies = [WorkspaceBody.of(workspace) for workspace in found.items]
     return ListBody(value=bodies, next_link=next_link if found.has_more else None)
 
 
 @router.get(WORKSPACE, response_model_exclude_none=True)
-def get_workspace(path: RequestedWorkspace, workspaces: Service) -> WorkspaceBody:
-    return WorkspaceBody.of(workspaces.get(path))
+def get_workspace(caller: RequestCaller, path: RequestedWorkspace, workspaces: Service) -> WorkspaceBody:
+    return WorkspaceBody.of(workspaces.get(caller, path))
 
 
 @router.put(
     WORKSPACE, response_model_exclude_none=True, responses={201: {"model": WorkspaceBody, "description": "Created."}}
 )
 def put_workspace(
-    path: RequestedWorkspace, body: WorkspaceRequest, response: Response, workspaces: Service
+    caller: RequestCaller, path: RequestedWorkspace, body: WorkspaceRequest, response: Response, workspaces: Service
 ) -> WorkspaceBody:
-    workspace, is_new = workspaces.put(path, body.location or _DEFAULT_LOCATION)
+    workspace, is_new = workspaces.put(caller, path, body.location or _DEFAULT_LOCATION)
     response.status_code = 201 if is_new else 200
     return WorkspaceBody.of(workspace)

@@ -26,7 +26,7 @@ class WorkspaceBody(Resource):
             id=workspace.arm_id,
             name=workspace.path.name,
             type=f"{TYPE_PREFIX}/workspaces",
-            system_data=SystemData.of(workspace.created_at, workspace.modified_at),
+            system_data=SystemData.of(workspace.authorship),
             location=workspace.location,
             tags={},
             properties=WorkspaceProperties(friendly_name=workspace.path.name, workspace_id=str(workspace.key)),

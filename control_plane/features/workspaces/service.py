@@ -4,6 +4,7 @@ from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.workspaces import repository
 from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.names import check_asset_name
 
 
@@ -11,19 +12,19 @@ class Workspaces:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    def get(self, path: WorkspacePath) -> Workspace:
+    def get(self, caller: Caller, path: WorkspacePath) -> Workspace:
         with transaction(self._sessions) as work:
             return repository.get_workspace(work.session, path)
 
-    def list(self, path: WorkspacePath, page: Page) -> PageResult[Workspace]:
+    def list(self, caller: Caller, path: WorkspacePath, page: Page) -> PageResult[Workspace]:
         with transaction(self._sessions) as work:
             return PageResult.of(repository.list_workspaces(work.session, path, page), page)
 
-    def put(self, path: WorkspacePath, location: str) -> tuple[Workspace, bool]:
+    def put(self, caller: Caller, path: WorkspacePath, location: str) -> tuple[Workspace, bool]:
         """The workspace, and whether it is new. Its location stays what it was first."""
         check_asset_name(path.subscription, noun="subscription")
         check_asset_name(path.resource_group, noun="resource group")
         check_asset_name(path.name, noun="workspace")
         with transaction(self._sessions) as work:
-            made = repository.ensure_workspace(work.session, path, location)
+            made = repository.ensure_workspace(work.session, caller, path, location)
             return repository.get_workspace(work.session, path), made

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from control_plane.resources.arm_body import ArmEnum
+from control_plane.resources.authorship import Authorship
 from control_plane.resources.workspaces.workspace import Workspace
 
 
@@ -65,8 +65,7 @@ class Container:
     is_archived: bool
     latest_version: str | None
     next_version: str
-    created_at: datetime
-    modified_at: datetime
+    authorship: Authorship
 
     @property
     def arm_id(self) -> str:
@@ -88,8 +87,7 @@ class VersionHead:
     properties: Mapping[str, str]
     is_archived: bool
     is_anonymous: bool
-    created_at: datetime
-    modified_at: datetime
+    authorship: Authorship
 
     @property
     def arm_id(self) -> str:

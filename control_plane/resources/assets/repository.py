@@ -10,8 +10,10 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from control_plane.resources.assets.asset import Container, Description, ListView, VersionHead, VersionQuery
 from control_plane.resources.assets.references import LATEST, Reference, not_registered
+from control_plane.resources.authorship import Authorship
 from control_plane.resources.paging import Page
 from control_plane.resources.workspaces.workspace import Workspace
+from modelyard.core.db.audit import audited, record
 from modelyard.core.db.rows import (
     AssetContainer,
     AssetVersion,
@@ -22,10 +24,13 @@ from modelyard.core.db.rows import (
     ModelRow,
     ModelVersionRow,
 )
+from modelyard.core.domain.audit import AuditAction
+from modelyard.core.domain.caller import Caller
 from modelyard.core.errors import Conflict, ResourceNotFound
 
 C = TypeVar("C", bound=AssetContainer)
 V = TypeVar("V", bound=AssetVersion)
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +39,14 @@ class AssetTables(Generic[C, V]):
 
     noun: str
     """In messages, such as "data asset"."""
-    collection: str
-    """In paths and ids, such as "data"."""
     container: type[C]
     version: type[V]
     owner: InstrumentedAttribute[int]
+
+    @property
+    def collection(self) -> str:
+        """In paths and ids, such as "data"."""
+        return self.container.collection
 
     # Containers.
 
@@ -61,16 +69,15 @@ class AssetTables(Generic[C, V]):
         return [self._to_container(session, workspace, row) for row in rows]
 
     def put_container(
-        self, session: Session, workspace: Workspace, name: str, description: Description
+        self, session: Session, caller: Caller, workspace: Workspace, name: str, description: Description
     ) -> tuple[Container, bool]:
         """The container, and whether the container is new."""
-        row, is_new = self.ensure_container(session, workspace, name)
-        description.apply_to(row)
-        session.flush()
-        session.refresh(row)
-        return self._to_container(session, workspace, row), is_new
+        row, is_new = self.ensure_container(session, caller, workspace, name)
+        with audited(session, caller, _change(row, description), row):
+            description.apply_to(row)
+        return self._to_container(session, workspace, _refreshed(session, row)), is_new
 
-    def ensure_container(self, session: Session, workspace: Workspace, name: str) -> tuple[C, bool]:
+    def ensure_container(self, session: Session, caller: Caller, workspace: Workspace, name: str) -> tuple[C, bool]:
         """The row, and whether the row is new. Locked: no other transaction adds or removes versions meanwhile."""
         values: dict[str, Any] = {
             "workspace_id": workspace.key,
@@ -85,12 +92,15 @@ class AssetTables(Generic[C, V]):
         row = self.lock_container(session, workspace, name)
         if row is None:
             raise Conflict(f"{self.noun} {name!r} was deleted at the same time; try again")
+        if made is not None:
+            record(session, caller, AuditAction.CREATE, row)
         return row, made is not None
 
     def lock_container(self, session: Session, workspace: Workspace, name: str) -> C | None:
         return session.scalar(select(self.container).where(*self._named(workspace, name)).with_for_update())
 
-    def remove_container(self, session: Session, container: C) -> None:
+    def remove_container(self, session: Session, caller: Caller, container: C) -> None:
+        record(session, caller, AuditAction.DELETE, container)
         session.execute(delete(self.container).where(self.container.id == container.id))
 
     def _to_container(self, session: Session, workspace: Workspace, row: C) -> Container:
@@ -107,8 +117,7 @@ class AssetTables(Generic[C, V]):
             is_archived=row.is_archived,
             latest_version=latest,
             next_version=str(max(numbers, default=0) + 1),
-            created_at=row.created_at,
-            modified_at=row.modified_at,
+            authorship=Authorship.of(row),
         )
 
     # Versions: the noun's own columns stay in the row, from which the noun makes its value.
@@ -153,21 +162,31 @@ class AssetTables(Generic[C, V]):
         return session.scalars(select(self.version).where(self.owner == container.id)).all()
 
     def add_version(
-        self, session: Session, container: C, version: str, description: Description, columns: dict[str, Any]
+        self,
+        session: Session,
+        caller: Caller,
+        container: C,
+        version: str,
+        description: Description,
+        columns: dict[str, Any],
     ) -> V:
         """`columns` are the noun's own, and `is_anonymous`."""
         common = {self.owner.key: container.id, "version": version, "tags": {}, "properties": {}, "is_archived": False}
         row = self.version(**common, **columns)
-        session.add(row)
-        return self.describe_version(session, row, description)
-
-    def describe_version(self, session: Session, row: V, description: Description) -> V:
         description.apply_to(row)
+        session.add(row)
         session.flush()
-        session.refresh(row)
-        return row
+        record(session, caller, AuditAction.CREATE, row)
+        return _refreshed(session, row)
 
-    def remove_versions(self, session: Session, rows: Sequence[V]) -> None:
+    def describe_version(self, session: Session, caller: Caller, row: V, description: Description) -> V:
+        with audited(session, caller, _change(row, description), row):
+            description.apply_to(row)
+        return _refreshed(session, row)
+
+    def remove_versions(self, session: Session, caller: Caller, rows: Sequence[V]) -> None:
+        for row in rows:
+            record(session, caller, AuditAction.DELETE, row)
         session.execute(delete(self.version).where(self.version.id.in_([row.id for row in rows])))
 
     def head_of(self, workspace: Workspace, name: str, row: V) -> VersionHead:
@@ -182,8 +201,7 @@ class AssetTables(Generic[C, V]):
             properties=row.properties,
             is_archived=row.is_archived,
             is_anonymous=row.is_anonymous,
-            created_at=row.created_at,
-            modified_at=row.modified_at,
+            authorship=Authorship.of(row),
         )
 
     def _named(self, workspace: Workspace, name: str) -> tuple[ColumnElement[bool], ...]:
@@ -197,8 +215,18 @@ class AssetTables(Generic[C, V]):
         return {ListView.ALL: true(), ListView.ARCHIVED_ONLY: archived, ListView.ACTIVE_ONLY: ~archived}[view]
 
 
-MODELS = AssetTables("model", "models", ModelRow, ModelVersionRow, ModelVersionRow.model_id)
-ENVIRONMENTS = AssetTables(
-    "environment", "environments", EnvironmentRow, EnvironmentVersionRow, EnvironmentVersionRow.environment_id
-)
-DATA = AssetTables("data asset", "data", DataRow, DataVersionRow, DataVersionRow.data_id)
+def _change(row: AssetContainer | AssetVersion, description: Description) -> AuditAction:
+    if description.is_archived is None or description.is_archived == row.is_archived:
+        return AuditAction.UPDATE
+    return AuditAction.ARCHIVE if description.is_archived else AuditAction.RESTORE
+
+
+def _refreshed(session: Session, row: Row) -> Row:
+    session.flush()
+    session.refresh(row)
+    return row
+
+
+MODELS = AssetTables("model", ModelRow, ModelVersionRow, ModelVersionRow.model_id)
+ENVIRONMENTS = AssetTables("environment", EnvironmentRow, EnvironmentVersionRow, EnvironmentVersionRow.environment_id)
+DATA = AssetTables("data asset", DataRow, DataVersionRow, DataVersionRow.data_id)

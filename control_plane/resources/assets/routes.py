@@ -13,6 +13,7 @@ from control_plane.resources.paging import ListBody
 from control_plane.resources.resource import Resource
 from control_plane.resources.uploads.port import UploadedFiles
 from control_plane.resources.uploads.schemas import PendingUploadBody, PendingUploadRequest
+from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS, Responses
 from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.urls import RequestUrls
@@ -91,15 +92,20 @@ def asset_router(
 
     @router.get(containers_path, name=f"list_{names.containers}", response_model_exclude_none=True)
     def list_containers(
-        path: RequestedWorkspace, view: RequestedView, page: RequestedPage, next_link: NextLink, assets: Service
+        caller: RequestCaller,
+        path: RequestedWorkspace,
+        view: RequestedView,
+        page: RequestedPage,
+        next_link: NextLink,
+        assets: Service,
     ) -> ListBody[ContainerBody]:
-        found = assets.list(path, view, page)
+        found = assets.list(caller, path, view, page)
         bodies = [ContainerBody.of(container) for container in found.items]
         return ListBody(value=bodies, next_link=next_link if found.has_more else None)
 
     @router.get(container_path, name=f"get_{names.container}", response_model_exclude_none=True)
-    def get_container(path: RequestedWorkspace, name: str, assets: Service) -> ContainerBody:
-        return ContainerBody.of(assets.get(path, name))
+    def get_container(caller: RequestCaller, path: RequestedWorkspace, name: str, assets: Service) -> ContainerBody:
+        return ContainerBody.of(assets.get(caller, path, name))
 
     @router.put(
         container_path,
@@ -108,9 +114,14 @@ def asset_router(
         responses={201: {"model": ContainerBody, "description": "Created."}},
     )
     def put_container(
-        path: RequestedWorkspace, name: str, body: ContainerRequest, response: Response, assets: Service
+        caller: RequestCaller,
+        path: RequestedWorkspace,
+        name: str,
+        body: ContainerRequest,
+        response: Response,
+        assets: Service,
     ) -> ContainerBody:
-        container, is_new = assets.put(path, name, body.properties.to_description())
+        container, is_new = assets.put(caller, path, name, body.properties.to_description())
         response.status_code = 201 if is_new else 200
         return ContainerBody.of(container)
 
@@ -120,9 +131,9 @@ def asset_router(
         response_class=Response,
         responses={**delete_errors, **absent},
     )
-    def delete_container(path: RequestedWorkspace, name: str, assets: Service) -> Response:
+    def delete_container(caller: RequestCaller, path: RequestedWorkspace, name: str, assets: Service) -> Response:
         """Delete with all versions, unless a deployment uses one of the versions."""
-        return Response(status_code=200 if assets.delete(path, name) else 204)
+        return Response(status_code=200 if assets.delete(caller, path, name) else 204)
 
     @router.get(
         versions_path,
@@ -131,6 +142,7 @@ def asset_router(
         response_model_exclude_none=True,
     )
     def list_versions(
+        caller: RequestCaller,
         path: RequestedWorkspace,
         name: str,
         query: RequestedVersions,
@@ -139,15 +151,17 @@ def asset_router(
         assets: Service,
     ) -> ListBody[Any]:
         """Empty where the name is unknown."""
-        found = assets.list_versions(path, name, query, page)
+        found = assets.list_versions(caller, path, name, query, page)
         bodies = [to_body(version) for version in found.items]
         return version_list(value=bodies, next_link=next_link if found.has_more else None)
 
     @router.get(
         version_path, name=f"get_{names.version}", response_model=version_body, response_model_exclude_none=True
     )
-    def get_version(path: RequestedWorkspace, name: str, version: str, assets: Service) -> Resource:
-        return to_body(assets.get_version(path, name, version))
+    def get_version(
+        caller: RequestCaller, path: RequestedWorkspace, name: str, version: str, assets: Service
+    ) -> Resource:
+        return to_body(assets.get_version(caller, path, name, version))
 
     @router.put(
         version_path,
@@ -157,10 +171,16 @@ def asset_router(
         responses={**CONFLICT_ERRORS, 201: {"model": version_body, "description": "Registered."}},
     )
     def put_version(
-        path: RequestedWorkspace, name: str, version: str, spec: Spec, response: Response, assets: Service
+        caller: RequestCaller,
+        path: RequestedWorkspace,
+        name: str,
+        version: str,
+        spec: Spec,
+        response: Response,
+        assets: Service,
     ) -> Resource:
         """Register a version, or change the description of a registered version."""
-        found, is_new = assets.put_version(path, name, version, spec)
+        found, is_new = assets.put_version(caller, path, name, version, spec)
         response.status_code = 201 if is_new else 200
         return to_body(found)
 
@@ -170,13 +190,16 @@ def asset_router(
         response_class=Response,
         responses={**delete_errors, **absent},
     )
-    def delete_version(path: RequestedWorkspace, name: str, version: str, assets: Service) -> Response:
-        return Response(status_code=200 if assets.delete_version(path, name, version) else 204)
+    def delete_version(
+        caller: RequestCaller, path: RequestedWorkspace, name: str, version: str, assets: Service
+    ) -> Response:
+        return Response(status_code=200 if assets.delete_version(caller, path, name, version) else 204)
 
     if names.start_upload is not None:
 
         @router.post(version_path + "/startPendingUpload", name=names.start_upload)
         def start_pending_upload(
+            caller: RequestCaller,
             path: RequestedWorkspace,
             name: str,
             version: str,
@@ -185,7 +208,7 @@ def asset_router(
             body: PendingUploadRequest | None = None,
         ) -> PendingUploadBody:
             """A URL to which the files of the version can be written for an hour."""
-            upload_id, query = uploads.start(path)
+            upload_id, query = uploads.start(caller, path)
             return PendingUploadBody.of(str(upload_id), urls.upload(upload_id), query)
 
     return router

@@ -48,7 +48,7 @@ class ContainerBody(Resource):
             id=container.arm_id,
             name=container.name,
             type=f"{TYPE_PREFIX}/workspaces/{container.collection}",
-            system_data=SystemData.of(container.created_at, container.modified_at),
+            system_data=SystemData.of(container.authorship),
             properties=ContainerProperties(
                 description=container.description,
                 tags=dict(container.tags),
@@ -90,5 +90,5 @@ def version_resource(head: VersionHead) -> dict[str, Any]:
         "id": head.arm_id,
         "name": head.version,
         "type": f"{TYPE_PREFIX}/workspaces/{head.collection}/versions",
-        "system_data": SystemData.of(head.created_at, head.modified_at),
+        "system_data": SystemData.of(head.authorship),
     }

@@ -19,6 +19,7 @@ from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from modelyard.core.db.unit_of_work import Sessions, UnitOfWork, transaction
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.names import check_asset_name, check_version
 
 Spec = TypeVar("Spec", bound=VersionSpec)
@@ -38,47 +39,53 @@ class VersionedAssets(ABC, Generic[C, V, Spec, Content, Version]):
 
     # Containers.
 
-    def list(self, path: WorkspacePath, view: ListView, page: Page) -> PageResult[Container]:
+    def list(self, caller: Caller, path: WorkspacePath, view: ListView, page: Page) -> PageResult[Container]:
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
             return PageResult.of(self._tables.list_containers(work.session, workspace, view, page), page)
 
-    def get(self, path: WorkspacePath, name: str) -> Container:
+    def get(self, caller: Caller, path: WorkspacePath, name: str) -> Container:
         with transaction(self._sessions) as work:
             return self._tables.get_container(work.session, get_workspace(work.session, path), name)
 
-    def put(self, path: WorkspacePath, name: str, description: Description) -> tuple[Container, bool]:
+    def put(self, caller: Caller, path: WorkspacePath, name: str, description: Description) -> tuple[Container, bool]:
         """The container, and whether the container is new."""
         check_asset_name(name, noun=self._tables.noun)
         with transaction(self._sessions) as work:
-            return self._tables.put_container(work.session, get_workspace(work.session, path), name, description)
+            return self._tables.put_container(
+                work.session, caller, get_workspace(work.session, path), name, description
+            )
 
-    def delete(self, path: WorkspacePath, name: str) -> bool:
+    def delete(self, caller: Caller, path: WorkspacePath, name: str) -> bool:
         """Remove a container with all versions. False: there is no such container."""
         with transaction(self._sessions) as work:
             session = work.session
             container = self._tables.lock_container(session, get_workspace(session, path), name)
             if container is None:
                 return False
-            self._remove(session, self._tables.versions_of(session, container))
-            self._tables.remove_container(session, container)
+            self._remove(session, caller, self._tables.versions_of(session, container))
+            self._tables.remove_container(session, caller, container)
             return True
 
     # Versions.
 
-    def list_versions(self, path: WorkspacePath, name: str, query: VersionQuery, page: Page) -> PageResult[Version]:
+    def list_versions(
+        self, caller: Caller, path: WorkspacePath, name: str, query: VersionQuery, page: Page
+    ) -> PageResult[Version]:
         """Empty where there is no such container."""
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
             rows = self._tables.list_versions(work.session, workspace, name, query, page)
             return PageResult.of([self._to_value(workspace, name, row) for row in rows], page)
 
-    def get_version(self, path: WorkspacePath, name: str, version: str) -> Version:
+    def get_version(self, caller: Caller, path: WorkspacePath, name: str, version: str) -> Version:
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
             return self._to_value(workspace, name, self._tables.get_version(work.session, workspace, name, version))
 
-    def put_version(self, path: WorkspacePath, name: str, version: str, spec: Spec) -> tuple[Version, bool]:
+    def put_version(
+        self, caller: Caller, path: WorkspacePath, name: str, version: str, spec: Spec
+    ) -> tuple[Version, bool]:
         """Register a version, or change the description of a registered version. Returns also whether it is new."""
         check_asset_name(name, noun=self._tables.noun)
         self.check_version_name(version, spec)
@@ -88,27 +95,27 @@ class VersionedAssets(ABC, Generic[C, V, Spec, Content, Version]):
         # No transaction is open while content is read: files may be large.
         content = self.new_content(workspace, existing, spec)
         with transaction(self._sessions) as work:
-            container, _ = self._tables.ensure_container(work.session, workspace, name)
+            container, _ = self._tables.ensure_container(work.session, caller, workspace, name)
             existing = self._find(work.session, workspace, name, version)
             if existing is None and content is not None:
                 columns = {"is_anonymous": spec.is_anonymous, **self.columns(spec, content)}
-                row = self._tables.add_version(work.session, container, version, spec.description, columns)
+                row = self._tables.add_version(work.session, caller, container, version, spec.description, columns)
             else:
                 row = self._tables.get_version(work.session, workspace, name, version)
                 self.check_unchanged(self._to_value(workspace, name, row), spec, content)
-                self._tables.describe_version(work.session, row, spec.description)
+                self._tables.describe_version(work.session, caller, row, spec.description)
             if content is not None:
                 self.content_registered(work, spec)
             return self._to_value(workspace, name, row), existing is None
 
-    def delete_version(self, path: WorkspacePath, name: str, version: str) -> bool:
+    def delete_version(self, caller: Caller, path: WorkspacePath, name: str, version: str) -> bool:
         """False: there is no such version."""
         with transaction(self._sessions) as work:
             session, workspace = work.session, get_workspace(work.session, path)
             self._tables.lock_container(session, workspace, name)
             row = self._tables.find_version(session, workspace, name, version)
             if row is not None:
-                self._remove(session, [row])
+                self._remove(session, caller, [row])
             return row is not None
 
     def _find(self, session: Session, workspace: Workspace, name: str, version: str) -> Version | None:
@@ -118,9 +125,9 @@ class VersionedAssets(ABC, Generic[C, V, Spec, Content, Version]):
     def _to_value(self, workspace: Workspace, name: str, row: V) -> Version:
         return self.to_version(self._tables.head_of(workspace, name, row), row)
 
-    def _remove(self, session: Session, rows: Sequence[V]) -> None:
+    def _remove(self, session: Session, caller: Caller, rows: Sequence[V]) -> None:
         self.check_unused(session, rows)
-        self._tables.remove_versions(session, rows)
+        self._tables.remove_versions(session, caller, rows)
 
     # The noun's own.
 

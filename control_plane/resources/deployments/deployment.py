@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
+from control_plane.resources.authorship import Authorship
 from control_plane.resources.operations.operation import Operation
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.lifecycle import ProvisioningState
@@ -52,8 +52,7 @@ class Deployment:
     serving_generation: int | None
     operation: Operation | None
     """The operation under way, or the last operation while the platform keeps the operation."""
-    created_at: datetime
-    modified_at: datetime
+    authorship: Authorship
 
     @property
     def arm_id(self) -> str:

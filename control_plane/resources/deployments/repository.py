@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from control_plane.resources.authorship import Authorship
 from control_plane.resources.deployments.deployment import CommonDeploymentSpec, Deployment, Failure
 from control_plane.resources.deployments.references import ResolvedSpec
 from control_plane.resources.endpoints.endpoint import Endpoint
@@ -14,8 +15,11 @@ from control_plane.resources.operations.operation import OperationKind
 from control_plane.resources.operations.repository import find_operation, start_operation
 from control_plane.resources.paging import Page
 from modelyard.core.db import rows
+from modelyard.core.db.audit import record
 from modelyard.core.db.lifecycle import begin
 from modelyard.core.db.rows import BatchDeploymentRow, GenerationRow, OnlineDeploymentRow, OperationRow
+from modelyard.core.domain.audit import AuditAction, changed_fields
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.lifecycle import GenerationState, ProvisioningState
 from modelyard.core.errors import ResourceNotFound
@@ -65,6 +69,7 @@ class DeploymentTable(Generic[R, D]):
     def add(
         self,
         session: Session,
+        caller: Caller,
         endpoint: Endpoint,
         name: str,
         spec: CommonDeploymentSpec,
@@ -87,6 +92,8 @@ class DeploymentTable(Generic[R, D]):
         operation = start_operation(session, endpoint.workspace, OperationKind.PUT_DEPLOYMENT, arm_id)
         row.operation_id = operation.id
         generation_id = self._add_generation(session, row, resolved)
+        changes = changed_fields({}, resolved.spec.to_dict())
+        record(session, caller, AuditAction.CREATE, row, to_state=row.provisioning_state, changes=changes)
         return self.refreshed(session, endpoint, row), generation_id
 
     def begin_change(
@@ -139,8 +146,7 @@ class DeploymentTable(Generic[R, D]):
             "wanted_generation": row.wanted_generation,
             "serving_generation": row.serving_generation,
             "operation": find_operation(session, row.operation_id, row.location),
-            "created_at": row.created_at,
-            "modified_at": row.modified_at,
+            "authorship": Authorship.of(row),
         }
         return self.to_value(session, shared, row)
 

@@ -18,7 +18,7 @@ def deployment_resource(deployment: Deployment) -> dict[str, Any]:
         "id": deployment.arm_id,
         "name": deployment.name,
         "type": f"{TYPE_PREFIX}/workspaces/{collection}/deployments",
-        "system_data": SystemData.of(deployment.created_at, deployment.modified_at),
+        "system_data": SystemData.of(deployment.authorship),
         "location": deployment.location,
         "tags": dict(deployment.tags),
     }

@@ -14,6 +14,7 @@ from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.unit_of_work import Sessions, UnitOfWork, transaction
+from modelyard.core.domain.caller import Caller
 from modelyard.core.ports.object_store import ObjectStore
 
 
@@ -32,11 +33,11 @@ class Deployments(Generic[EndpointRow, E, DeploymentRow, D]):
         self._endpoints: EndpointTable[EndpointRow, E] = endpoints
         self._table: DeploymentTable[DeploymentRow, D] = table
 
-    def get(self, path: WorkspacePath, endpoint: str, name: str) -> D:
+    def get(self, caller: Caller, path: WorkspacePath, endpoint: str, name: str) -> D:
         with transaction(self._sessions) as work:
             return self._table.get(work.session, self._endpoint(work.session, path, endpoint), name.lower())
 
-    def list(self, path: WorkspacePath, endpoint: str, page: Page) -> PageResult[D]:
+    def list(self, caller: Caller, path: WorkspacePath, endpoint: str, page: Page) -> PageResult[D]:
         with transaction(self._sessions) as work:
             return PageResult.of(
                 self._table.list(work.session, self._endpoint(work.session, path, endpoint), page), page

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
+from control_plane.resources.authorship import Authorship
 from control_plane.resources.endpoints.credentials import AuthMode
 from control_plane.resources.operations.operation import Operation
 from control_plane.resources.workspaces.workspace import Workspace
@@ -51,8 +51,7 @@ class Endpoint:
     state: ProvisioningState
     operation: Operation | None
     """The operation under way, or the last operation while the platform keeps the operation."""
-    created_at: datetime
-    modified_at: datetime
+    authorship: Authorship
 
     @property
     def arm_id(self) -> str:

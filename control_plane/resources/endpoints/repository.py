@@ -8,6 +8,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from control_plane.resources.authorship import Authorship
 from control_plane.resources.endpoints.credentials import AuthMode, EndpointKeys, key_digest
 from control_plane.resources.endpoints.endpoint import Endpoint, EndpointPatch, EndpointSpec
 from control_plane.resources.operations.repository import find_operation
@@ -15,10 +16,14 @@ from control_plane.resources.paging import Page
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.adapters.secret_box import SecretBox
 from modelyard.core.db import rows
+from modelyard.core.db.audit import record
+from modelyard.core.db.rows import BatchEndpointRow, OnlineEndpointRow
+from modelyard.core.domain.audit import AuditAction
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.lifecycle import ProvisioningState
 from modelyard.core.errors import Conflict, NameTaken, ResourceNotFound
 
-R = TypeVar("R", bound=rows.Endpoint)
+R = TypeVar("R", OnlineEndpointRow, BatchEndpointRow)
 E = TypeVar("E", bound=Endpoint)
 
 
@@ -49,6 +54,11 @@ class EndpointTable(Generic[R, E]):
     def stored_keys(self, session: Session, endpoint: E, box: SecretBox) -> EndpointKeys:
         row = self.row_of(session, endpoint)
         return EndpointKeys(box.decrypt(row.primary_key_encrypted), box.decrypt(row.secondary_key_encrypted))
+
+    def read_keys(self, session: Session, caller: Caller, endpoint: E, box: SecretBox) -> EndpointKeys:
+        """The keys, for a caller who asks to see the keys."""
+        record(session, caller, AuditAction.READ_KEYS, self.row_of(session, endpoint))
+        return self.stored_keys(session, endpoint, box)
 
     # Locking.
 
@@ -131,8 +141,7 @@ class EndpointTable(Generic[R, E]):
             "auth_mode": AuthMode(row.auth_mode),
             "state": ProvisioningState(row.provisioning_state),
             "operation": find_operation(session, row.operation_id, row.location),
-            "created_at": row.created_at,
-            "modified_at": row.modified_at,
+            "authorship": Authorship.of(row),
         }
         return self.to_value(shared, row)
 

@@ -75,7 +75,7 @@ def endpoint_resource(endpoint: Endpoint) -> dict[str, Any]:
         "id": endpoint.arm_id,
         "name": endpoint.name,
         "type": f"{TYPE_PREFIX}/workspaces/{endpoint.collection}",
-        "system_data": SystemData.of(endpoint.created_at, endpoint.modified_at),
+        "system_data": SystemData.of(endpoint.authorship),
         "location": endpoint.location,
         "kind": endpoint.kind,
         "identity": None if endpoint.identity is None else dict(endpoint.identity),

@@ -8,6 +8,7 @@ from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.adapters.secret_box import SecretBox
 from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.caller import Caller
 
 
 class Endpoints(Generic[R, E]):
@@ -16,10 +17,10 @@ class Endpoints(Generic[R, E]):
         self._box = box
         self._table: EndpointTable[R, E] = table
 
-    def get(self, path: WorkspacePath, name: str) -> E:
+    def get(self, caller: Caller, path: WorkspacePath, name: str) -> E:
         with transaction(self._sessions) as work:
             return self._table.get(work.session, get_workspace(work.session, path), name.lower())
 
-    def list(self, path: WorkspacePath, page: Page) -> PageResult[E]:
+    def list(self, caller: Caller, path: WorkspacePath, page: Page) -> PageResult[E]:
         with transaction(self._sessions) as work:
             return PageResult.of(self._table.list(work.session, get_workspace(work.session, path), page), page)

@@ -7,11 +7,12 @@ from uuid import UUID
 from control_plane.resources.uploads.upload import UploadedFile, UploadReference
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.db.unit_of_work import UnitOfWork
+from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.model_manifest import ModelFile
 
 
 class UploadedFiles(Protocol):
-    def start(self, workspace: WorkspacePath) -> tuple[UUID, str]:
+    def start(self, caller: Caller, workspace: WorkspacePath) -> tuple[UUID, str]:
         """Id of a new upload, and the query string that allows writing to the upload for an hour."""
 
     def files_of(self, reference: UploadReference) -> Sequence[UploadedFile]:

@@ -6,9 +6,13 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from control_plane.resources.authorship import Authorship
 from control_plane.resources.paging import Page
 from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
+from modelyard.core.db.audit import record
 from modelyard.core.db.rows import WorkspaceRow
+from modelyard.core.domain.audit import AuditAction
+from modelyard.core.domain.caller import Caller
 from modelyard.core.errors import ResourceNotFound
 
 
@@ -36,7 +40,7 @@ def list_workspaces(session: Session, path: WorkspacePath, page: Page) -> Sequen
     return [_workspace(row) for row in rows]
 
 
-def ensure_workspace(session: Session, path: WorkspacePath, location: str) -> bool:
+def ensure_workspace(session: Session, caller: Caller, path: WorkspacePath, location: str) -> bool:
     """Make it if it is not there yet; says whether it was made now."""
     made = session.scalar(
         insert(WorkspaceRow)
@@ -44,6 +48,8 @@ def ensure_workspace(session: Session, path: WorkspacePath, location: str) -> bo
         .on_conflict_do_nothing()
         .returning(WorkspaceRow.id)
     )
+    if made is not None:
+        record(session, caller, AuditAction.CREATE, session.get_one(WorkspaceRow, made))
     return made is not None
 
 
@@ -56,4 +62,4 @@ def _is_in(path: WorkspacePath) -> tuple[ColumnElement[bool], ...]:
 
 def _workspace(row: WorkspaceRow) -> Workspace:
     path = WorkspacePath(row.subscription, row.resource_group, row.name)
-    return Workspace(row.id, path, row.location, row.created_at, row.modified_at)
+    return Workspace(row.id, path, row.location, Authorship.of(row))

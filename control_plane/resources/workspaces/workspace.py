@@ -1,9 +1,9 @@
 """A workspace: where all other resources live, and the first half of their ids."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
-_PROVIDER = "Microsoft.MachineLearningServices"
+from control_plane.resources.authorship import Authorship
+from modelyard.core.domain.resource_ids import workspace_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +16,7 @@ class WorkspacePath:
 
     @property
     def text(self) -> str:
-        return (
-            f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
-            f"/providers/{_PROVIDER}/workspaces/{self.name}"
-        )
+        return workspace_id(self.subscription, self.resource_group, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +25,7 @@ class Workspace:
     path: WorkspacePath
     """As it was created."""
     location: str
-    created_at: datetime
-    modified_at: datetime
+    authorship: Authorship
 
     @property
     def arm_id(self) -> str:

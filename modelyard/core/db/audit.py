@@ -6,22 +6,18 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import delete, func
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_mapper
 
 from modelyard.core.db.rows import (
+    AssetContainer,
+    AssetVersion,
     AuditEventRow,
     Authored,
     BatchDeploymentRow,
     BatchEndpointRow,
     ComputeRow,
-    DataRow,
-    DataVersionRow,
-    EnvironmentRow,
-    EnvironmentVersionRow,
     GenerationRow,
     JobRow,
-    ModelRow,
-    ModelVersionRow,
     OnlineDeploymentRow,
     OnlineEndpointRow,
     WorkspaceRow,
@@ -30,12 +26,10 @@ from modelyard.core.domain.audit import AuditAction, changed_fields
 from modelyard.core.domain.caller import Caller, CallerKind
 from modelyard.core.domain.resource_ids import workspace_id
 
-AssetRow = ModelRow | EnvironmentRow | DataRow
-AssetVersionRow = ModelVersionRow | EnvironmentVersionRow | DataVersionRow
 EndpointRow = OnlineEndpointRow | BatchEndpointRow
 DeploymentRow = OnlineDeploymentRow | BatchDeploymentRow
 AuditedRow = (
-    WorkspaceRow | AssetRow | AssetVersionRow | ComputeRow | EndpointRow | DeploymentRow | GenerationRow | JobRow
+    WorkspaceRow | AssetContainer | AssetVersion | ComputeRow | EndpointRow | DeploymentRow | GenerationRow | JobRow
 )
 
 _SHOWN = frozenset(
@@ -112,7 +106,7 @@ def _state(row: AuditedRow) -> str | None:
 
 
 def _fields(row: AuditedRow) -> dict[str, Any]:
-    return {column.key: getattr(row, column.key) for column in row.__mapper__.column_attrs if column.key in _SHOWN}
+    return {column.key: getattr(row, column.key) for column in object_mapper(row).column_attrs if column.key in _SHOWN}
 
 
 def _place(session: Session, row: AuditedRow) -> tuple[WorkspaceRow, str]:
@@ -120,18 +114,10 @@ def _place(session: Session, row: AuditedRow) -> tuple[WorkspaceRow, str]:
     match row:
         case WorkspaceRow():
             return row, ""
-        case ModelRow():
-            return _workspace(session, row), f"/models/{row.name}"
-        case EnvironmentRow():
-            return _workspace(session, row), f"/environments/{row.name}"
-        case DataRow():
-            return _workspace(session, row), f"/data/{row.name}"
-        case ModelVersionRow():
-            return _below(session, row.model, f"versions/{row.version}")
-        case EnvironmentVersionRow():
-            return _below(session, row.environment, f"versions/{row.version}")
-        case DataVersionRow():
-            return _below(session, row.data, f"versions/{row.version}")
+        case AssetContainer():
+            return _workspace(session, row), f"/{row.collection}/{row.name}"
+        case AssetVersion():
+            return _below(session, row.container, f"versions/{row.version}")
         case ComputeRow():
             return _workspace(session, row), f"/computes/{row.name}"
         case OnlineEndpointRow():
@@ -146,7 +132,7 @@ def _place(session: Session, row: AuditedRow) -> tuple[WorkspaceRow, str]:
             return _workspace(session, row), f"/jobs/{row.name}"
 
 
-def _workspace(session: Session, row: AssetRow | ComputeRow | EndpointRow | JobRow) -> WorkspaceRow:
+def _workspace(session: Session, row: AssetContainer | ComputeRow | EndpointRow | JobRow) -> WorkspaceRow:
     return session.get_one(WorkspaceRow, row.workspace_id)
 
 

@@ -12,7 +12,9 @@ class CallerKind(StrEnum):
     ENDPOINT_KEY = "endpoint_key"
     """A key of a batch endpoint. The subject is the endpoint's name."""
     SIGNED_URL = "signed_url"
-    """A URL that carries its own permission. The subject is what the URL opens, such as "upload/<id>"."""
+    """A URL that carries its own permission. The subject is the path of the URL."""
+    ANONYMOUS = "anonymous"
+    """No credential, on a path that is open to every client."""
     SYSTEM = "system"
     """A process of the platform, acting by itself."""
 

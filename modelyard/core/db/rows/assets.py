@@ -1,6 +1,6 @@
 """Versioned assets: models, environments and data. A name's row holds its versions' rows."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
@@ -22,6 +22,8 @@ class Asset(Authored):
 class AssetContainer(Asset):
     """A named asset. The versions hold the content."""
 
+    collection: ClassVar[str]
+    """Path segment of the noun, such as "models"."""
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"))
     name: Mapped[str]
 
@@ -30,11 +32,16 @@ class AssetVersion(Asset):
     version: Mapped[str]
     is_anonymous: Mapped[bool] = mapped_column(default=False)
 
+    @property
+    def container(self) -> AssetContainer:
+        raise NotImplementedError
+
 
 class ModelRow(AssetContainer, Base):
     __tablename__ = "models"
     __table_args__ = (UniqueConstraint("workspace_id", "name"),)
 
+    collection = "models"
     versions: Mapped[list["ModelVersionRow"]] = relationship(back_populates="model", cascade=CASCADE)
 
 
@@ -52,11 +59,16 @@ class ModelVersionRow(AssetVersion, Base):
     flavors: Mapped[dict[str, Any]] = mapped_column(default=dict)
     model: Mapped[ModelRow] = relationship(back_populates="versions")
 
+    @property
+    def container(self) -> ModelRow:
+        return self.model
+
 
 class EnvironmentRow(AssetContainer, Base):
     __tablename__ = "environments"
     __table_args__ = (UniqueConstraint("workspace_id", "name"),)
 
+    collection = "environments"
     versions: Mapped[list["EnvironmentVersionRow"]] = relationship(back_populates="environment", cascade=CASCADE)
 
 
@@ -70,11 +82,16 @@ class EnvironmentVersionRow(AssetVersion, Base):
     """Recorded and given back; on one machine there is no image to start from."""
     environment: Mapped[EnvironmentRow] = relationship(back_populates="versions")
 
+    @property
+    def container(self) -> EnvironmentRow:
+        return self.environment
+
 
 class DataRow(AssetContainer, Base):
     __tablename__ = "data_assets"
     __table_args__ = (UniqueConstraint("workspace_id", "name"),)
 
+    collection = "data"
     versions: Mapped[list["DataVersionRow"]] = relationship(back_populates="data", cascade=CASCADE)
 
 
@@ -89,3 +106,7 @@ class DataVersionRow(AssetVersion, Base):
     manifest: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     """Of the files that were uploaded for it. None: whatever lies at `data_uri` when a job begins."""
     data: Mapped[DataRow] = relationship(back_populates="versions")
+
+    @property
+    def container(self) -> DataRow:
+        return self.data
