@@ -10,8 +10,8 @@ from control_plane.features.batch_deployments.deployment import (
     BatchDeploymentSpec,
 )
 from control_plane.features.batch_deployments.settings_body import Resources, SettingsBody, settings_fields
-from control_plane.features.computes.compute import LOCAL, compute_name
 from control_plane.resources.arm_body import ArmBody, Document, Texts
+from control_plane.resources.compute_name import LOCAL, compute_name
 from control_plane.resources.deployments.schemas import check_no_code, deployment_properties, deployment_resource
 from control_plane.resources.endpoints.schemas import user_properties
 from control_plane.resources.error_body import ErrorDetail

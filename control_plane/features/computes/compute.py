@@ -1,14 +1,12 @@
-"""A compute: a name that deployments may give. The workers of this platform do the work, whatever it says."""
+"""A compute: a name that a deployment may refer to. This platform's workers do the work of every compute."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from control_plane.resources.authorship import Authorship
+from control_plane.resources.compute_name import LOCAL
 from control_plane.resources.workspaces.workspace import Workspace
-
-LOCAL = "local"
-"""Is always there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +15,7 @@ class Compute:
     name: str
     location: str
     body: Mapping[str, Any]
-    """As it was sent."""
+    """As the client sent the body."""
     authorship: Authorship
 
     @property
@@ -27,11 +25,6 @@ class Compute:
 
 def compute_id(workspace: Workspace, name: str) -> str:
     return f"{workspace.arm_id}/computes/{name}"
-
-
-def compute_name(text: str) -> str:
-    """Of `azureml:name`, an ARM id, or both at once, as Azure's SDK writes it."""
-    return text.strip().rpartition("/")[2].removeprefix("azureml:")
 
 
 def local_compute(workspace: Workspace) -> Compute:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from control_plane.features.computes import repository
-from control_plane.features.computes.compute import LOCAL, Compute, local_compute
+from control_plane.features.computes.compute import Compute, local_compute
+from control_plane.resources.compute_name import LOCAL
 from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import WorkspacePath

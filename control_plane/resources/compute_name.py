@@ -1,0 +1,9 @@
+"""The names of computes, as deployments refer to computes."""
+
+LOCAL = "local"
+"""The compute that every workspace has: this platform's workers."""
+
+
+def compute_name(reference: str) -> str:
+    """The name in `azureml:name`, in an ARM id, or in an ARM id after `azureml:`, as Azure's SDK sends the id."""
+    return reference.strip().rpartition("/")[2].removeprefix("azureml:")
