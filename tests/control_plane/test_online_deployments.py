@@ -157,7 +157,7 @@ class TestRefusing:
     @pytest.mark.parametrize(
         ("properties", "said"),
         [
-            ({"codeConfiguration": {"codeId": "c", "scoringScript": "score.py"}}, "custom scoring scripts come later"),
+            ({"codeConfiguration": {"codeId": "c", "scoringScript": "score.py"}}, "codeConfiguration is not supported"),
             ({"endpointComputeType": "kubernetes"}, "Kubernetes"),
             ({"modelMountPath": "/var"}, "modelMountPath"),
             ({"scaleSettings": {"scaleType": "TargetUtilization"}}, "sku.capacity"),
@@ -366,7 +366,7 @@ class TestWhatItShows:
     def test_its_scoring_script_once_there_is_one(self, control, endpoint, model):
         path = f"{endpoint}/deployments/blue"
         control.put(path, {"properties": {"model": model}})
-        assert "not come so far" in error_of(control.ask("GET", f"{path}/scoringScript"), 404)["message"]
+        assert "the bundle is not built" in error_of(control.ask("GET", f"{path}/scoringScript"), 404)["message"]
         control.store.put(f"bundles/{'b' * 64}/score.py", [b"def init(): ...\n"])
         control.build_and_start()
         assert control.get(f"{path}/scoringScript") == {"content": "def init(): ...\n"}
