@@ -1,13 +1,16 @@
 """What every request meets: who may come in, how paths and bodies are read, how refusals look."""
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPResponse
+from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 from sqlalchemy import create_engine, delete
 
+from control_plane.web.body_limit import LARGEST_JSON_BYTES
 from modelyard.core.adapters.secret_box import digest_token
 from modelyard.core.db.rows import AdminTokenRow
 from tests.control_plane.control import SUBSCRIPTION, TOKEN, WORKSPACE, Control, anybody, at_once, error_of
@@ -91,13 +94,20 @@ class TestRefusals:
         body = {"tags": {"t": "x" * (1 << 20)}, "properties": {"authMode": "key"}}
         assert error_of(control.ask("PUT", "/onlineEndpoints/ep-one", body), 413)["code"] == "PayloadTooLarge"
 
-    def test_a_body_over_the_limit_whose_size_was_not_said(self, control):
-        pieces = (b" " * 65536 for _ in range(40))
-        try:
-            answer = control.http.put(f"{WORKSPACE}/onlineEndpoints/ep-one", content=pieces)
-        except httpx2.WriteError:
-            return  # cut off while still sending
-        error_of(answer, 413)
+    def test_chunked_body_over_the_limit_is_413_before_its_end(self, control):
+        """The client sends one byte too many and no end of the body, and then waits for the response."""
+        address = urlsplit(control.url)
+        head = (
+            f"PUT {WORKSPACE}/onlineEndpoints/ep-one HTTP/1.1\r\nHost: {address.netloc}\r\n"
+            f"Authorization: Bearer {TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        size = LARGEST_JSON_BYTES + 1
+        with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+            connection.sendall(head.encode() + f"{size:x}\r\n".encode() + b" " * size)
+            response = HTTPResponse(connection, method="PUT")
+            response.begin()
+            assert response.status == 413
+            assert json.load(response)["error"]["code"] == "PayloadTooLarge"
 
     def test_a_fault_of_ours_is_told_in_one_line_with_a_reference_and_without_internals(self, control, caplog):
         control.put("/onlineEndpoints/ep-one", {"properties": {"authMode": "Key"}})

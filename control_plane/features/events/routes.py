@@ -9,6 +9,7 @@ from control_plane.features.events.event_query import EventQuery
 from control_plane.features.events.schemas import EventBody
 from control_plane.features.events.service import Events
 from control_plane.resources.paging import ListBody
+from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.workspace_path import WORKSPACE, RequestedWorkspace
@@ -41,6 +42,7 @@ def _with_zone(time: datetime | None) -> datetime | None:
 
 @router.get(WORKSPACE + "/events", response_model_exclude_none=True)
 def list_events(
+    caller: RequestCaller,
     path: RequestedWorkspace,
     query: Annotated[EventQuery, Depends(_query)],
     page: RequestedPage,
@@ -48,6 +50,6 @@ def list_events(
     events: Service,
 ) -> ListBody[EventBody]:
     """The newest events first. A resource's events include those of the resources below."""
-    workspace, found = events.list(path, query, page)
+    workspace, found = events.list(caller, path, query, page)
     bodies = [EventBody.of(workspace, event) for event in found.items]
     return ListBody(value=bodies, next_link=next_link if found.has_more else None)

@@ -1,6 +1,6 @@
 """Audit events as JSON."""
 
-from control_plane.resources.arm_body import ArmBody, Document, Moment
+from control_plane.resources.arm_body import ArmBody, Document, Timestamp
 from control_plane.resources.resource import TYPE_PREFIX
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.domain.audit import AuditAction, AuditEvent
@@ -8,7 +8,7 @@ from modelyard.core.domain.caller import CallerKind
 
 
 class EventProperties(ArmBody):
-    event_timestamp: Moment
+    event_timestamp: Timestamp
     caller: str
     """Subject of the caller: a user, or a process of the platform such as "system:host"."""
     caller_kind: CallerKind

@@ -7,13 +7,16 @@ from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.audit import AuditEvent
+from modelyard.core.domain.caller import Caller
 
 
 class Events:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    def list(self, path: WorkspacePath, query: EventQuery, page: Page) -> tuple[Workspace, PageResult[AuditEvent]]:
+    def list(
+        self, caller: Caller, path: WorkspacePath, query: EventQuery, page: Page
+    ) -> tuple[Workspace, PageResult[AuditEvent]]:
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
             return workspace, PageResult.of(repository.list_events(work.session, workspace, query, page), page)
