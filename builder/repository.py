@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from builder.build_run import mask_credentials
-from modelyard.core.db.leases import Claim, claim, finish, still_ours
+from modelyard.core.db.leases import Claim, claim, finish, lock_if_held
 from modelyard.core.db.lifecycle import generation_building
 from modelyard.core.db.rows import (
     BuiltEnvironmentRow,
@@ -92,7 +92,7 @@ def _conda_file(session: Session, environment_version_id: int | None) -> str | N
 
 
 def record_step(session: Session, held: Claim, step: OperationStep) -> None:
-    if still_ours(session, held):
+    if lock_if_held(session, held):
         session.execute(update(GenerationRow).where(GenerationRow.id == held.key).values(step=step))
 
 
@@ -159,7 +159,7 @@ def resolved_lock(session: Session, spec_hash: str) -> tuple[str, str] | None:
 
 def use_environment(session: Session, held: Claim, *, spec_hash: str, lock_hash: str) -> bool:
     """Record the generation as a user of the environment. False: another builder holds the generation."""
-    if not still_ours(session, held):
+    if not lock_if_held(session, held):
         return False
     session.execute(
         update(GenerationRow).where(GenerationRow.id == held.key).values(spec_hash=spec_hash, lock_hash=lock_hash)

@@ -1,1 +1,1 @@
-"""The schema's history. `modelyard up` applies it at start; the tests make their database from it."""
+"""The history of the schema. `modelyard up` applies the migrations at start; the tests build databases from them."""

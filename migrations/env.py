@@ -1,4 +1,4 @@
-"""How alembic reaches the database: by the connection that `migrations.run` hands over, or a URL for its own tools."""
+"""Alembic's connection to the database: from `migrations.run`, or from a URL for alembic's tools."""
 
 import os
 

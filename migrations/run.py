@@ -1,4 +1,4 @@
-"""Bring a database to the newest schema, or check that it is there."""
+"""Migrate a database to the newest schema, or check the schema."""
 
 from pathlib import Path
 
@@ -8,31 +8,31 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-# Any constant: processes that migrate at the same time take turns.
+# An arbitrary constant: concurrent migrations take turns.
 _MIGRATION_LOCK = 7_267_401
 
 
 def migrate(engine: Engine) -> None:
-    """Apply what is missing, in one transaction; repeating it, or racing it, is harmless."""
+    """Apply the missing migrations in one transaction. Repeated and concurrent calls are harmless."""
     with engine.begin() as connection:
         lock_migrations(connection)
         command.upgrade(_config(connection), "head")
 
 
 def lock_migrations(connection: Connection) -> None:
-    """Until the transaction's end, nobody else changes what a start changes."""
+    """Exclude concurrent starts until the end of the transaction."""
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
 
 
 def is_current(engine: Engine) -> bool:
-    """Whether the schema is the one that this version of the program works with."""
+    """Whether the schema is the schema of this version."""
     with engine.connect() as connection:
         newest = ScriptDirectory.from_config(_config(connection)).get_current_head()
         return MigrationContext.configure(connection).get_current_revision() == newest
 
 
 def check(engine: Engine) -> None:
-    """Raise when the tables that the program declares differ from those that the migrations make."""
+    """Raise when the declared tables differ from the migrated tables."""
     with engine.connect() as connection:
         command.check(_config(connection))
 

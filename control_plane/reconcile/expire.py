@@ -1,7 +1,7 @@
-"""Remove what has reached the end of its retention: abandoned uploads, old operations, audit events, logs and jobs.
+"""Remove data at the end of the retention: abandoned uploads, old operations, audit events, logs and jobs.
 
 Each expiry touches either rows or objects of the store, so that rows expire while the store is away. Objects without
-a row are orphans, whether the row has expired or a process died before removing them.
+a row are orphans, whether the row has expired or a process died before the removal.
 """
 
 import time
@@ -31,7 +31,7 @@ _LOGS_PREFIX = "logs/"
 
 
 def expire_uploads(sessions: Sessions) -> None:
-    """Remove the rows of uploads whose lifetime has ended."""
+    """Remove the rows of uploads at the end of the lifetime."""
     with transaction(sessions) as work:
         expired = select(UploadRow.id).where(UploadRow.expires_at < func.now()).with_for_update(skip_locked=True)
         for upload_id in work.session.scalars(expired).all():
@@ -44,7 +44,7 @@ def remove_orphaned_chunks(sessions: Sessions, store: ObjectStore) -> None:
 
 
 def expire_operations(sessions: Sessions) -> None:
-    """Remove operations 7 days after their end."""
+    """Remove operations 7 days after the end."""
     with transaction(sessions) as work:
         work.session.execute(
             delete(OperationRow).where(
@@ -60,13 +60,13 @@ def expire_events(sessions: Sessions) -> None:
 
 
 def expire_jobs(sessions: Sessions) -> None:
-    """Remove the rows of jobs 90 days after their end."""
+    """Remove the rows of jobs 90 days after the end."""
     with transaction(sessions) as work:
         work.session.execute(delete(JobRow).where(JobRow.state.in_(ENDED_JOBS), JobRow.ended_at < func.now() - _JOBS))
 
 
 def remove_orphaned_parts(sessions: Sessions, store: ObjectStore) -> None:
-    """Remove the parts of outputs whose job has ended, or has no row."""
+    """Remove the parts of outputs of ended or removed jobs."""
     _remove_orphans(sessions, store, PARTS, owners=select(JobRow.id).where(JobRow.state.not_in(ENDED_JOBS)))
 
 
@@ -92,7 +92,7 @@ def _log_chunks(store: ObjectStore) -> Iterator[tuple[str, str, float]]:
 
 
 def _remove_orphans(sessions: Sessions, store: ObjectStore, prefix: str, *, owners: Select[Any]) -> None:
-    """Remove objects `<prefix><owner id>/...` whose owner is not among `owners`."""
+    """Remove objects `<prefix><owner id>/...` of owners that are not among `owners`."""
     keys = list(store.list(prefix))
     if not keys:
         return

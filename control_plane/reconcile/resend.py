@@ -1,6 +1,6 @@
-"""Sends again what may have been lost: messages for rows that wait for a builder or a batch worker.
+"""Resend messages for rows that wait for a builder or a batch worker.
 
-A message too many does no harm, so there is no need to know which ones were lost.
+A surplus message does no harm, so the sweep resends without knowing which messages were lost.
 """
 
 import time
@@ -19,7 +19,7 @@ from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.lifecycle import ENDED_JOBS, GenerationState, JobState, MiniBatchState, OperationStatus
 
 _SETTLING = timedelta(seconds=4)
-"""The first message is given this long."""
+"""Time for the first message to arrive."""
 _PRUNING = timedelta(seconds=30)
 _AGAIN_SECONDS = 15.0
 
@@ -46,7 +46,7 @@ class Resender:
         self._forget_all_but({*generations, *prunings, *jobs})
 
     def _due(self, keys: Sequence[Key]) -> Sequence[Key]:
-        """Those not sent just now: while all builders are busy, messages must not pile up."""
+        """Keys without a message in the last 15 s: messages must not pile up while all builders are busy."""
         now = self._clock()
         due = [key for key in keys if now - self._sent_at.get(key, float("-inf")) >= _AGAIN_SECONDS]
         self._sent_at.update(dict.fromkeys(due, now))
@@ -57,7 +57,7 @@ class Resender:
 
 
 def waiting_generations(session: Session) -> Sequence[int]:
-    """Queued for a while, or half built by a builder that no longer renews its lease."""
+    """Queued generations, and generations with an expired lease of a builder."""
     now = func.clock_timestamp()
     is_free = or_(GenerationRow.lease_until.is_(None), GenerationRow.lease_until < now)
     return session.scalars(
@@ -82,7 +82,7 @@ def waiting_prunings(session: Session) -> Sequence[UUID]:
 
 
 def waiting_jobs(session: Session) -> Sequence[int]:
-    """Jobs that nobody works on, and running ones on which more workers could."""
+    """Jobs without a worker, and running jobs with room for more workers."""
     now = func.clock_timestamp()
     held = select(func.count()).where(
         MiniBatchRow.job_id == JobRow.id, MiniBatchRow.lease_token.is_not(None), MiniBatchRow.lease_until >= now
@@ -102,7 +102,7 @@ def waiting_jobs(session: Session) -> Sequence[int]:
 
 
 def _concurrency() -> ColumnElement[int]:
-    """BatchSettings.concurrency, where the database can compare it."""
+    """BatchSettings.concurrency as a database expression."""
     per_instance = JobRow.settings["max_concurrency_per_instance"].astext
     return cast(JobRow.settings["instance_count"].astext, Integer) * cast(per_instance, Integer)
 

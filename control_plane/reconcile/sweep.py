@@ -62,7 +62,7 @@ def periodic_tasks(sessions: Sessions, store: ObjectStore, dispatcher: Dispatche
 
 
 class Sweep:
-    """Runs periodic tasks, each on its own: a task that fails does not hold up the next."""
+    """Runs periodic tasks independently: a failing task does not delay the next task."""
 
     def __init__(self, tasks: Sequence[PeriodicTask], clock: Callable[[], float] = time.monotonic) -> None:
         self._tasks = tasks

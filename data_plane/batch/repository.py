@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from data_plane.batch.failures import FileFailure
-from modelyard.core.db.leases import Claim, claim, finish, still_ours
+from modelyard.core.db.leases import Claim, claim, finish, lock_if_held
 from modelyard.core.db.lifecycle import end_job, move_job
 from modelyard.core.db.rows import JobRow, MiniBatchRow
 from modelyard.core.domain.batch import ALL_MAY_FAIL, BatchSettings, InputFile, InputKind
@@ -225,7 +225,7 @@ def _now(session: Session) -> Any:
 def record_plan(session: Session, step: Planning, plan: PlannedMiniBatches) -> bool:
     """The mini-batches, once and for all. False: the lease had passed to another."""
     job = _locked(session, step.order.id)
-    if job is None or not still_ours(session, step.held):
+    if job is None or not lock_if_held(session, step.held):
         return False
     rows = list(_planned_rows(job.id, plan))
     for start in range(0, len(rows), _ROWS_AT_ONCE):

@@ -28,7 +28,7 @@ from data_plane.host.wanted import Wanted
 from data_plane.host.worker_facts import WorkerFact
 from data_plane.host.worker_rows import write_workers
 from modelyard.core.db import lifecycle
-from modelyard.core.db.leases import HEARTBEAT_SECONDS, LeaseLost, still_ours
+from modelyard.core.db.leases import HEARTBEAT_SECONDS, LeaseLost, lock_if_held
 from modelyard.core.db.unit_of_work import sessions_of, transaction
 from modelyard.core.domain.caller import SYSTEM_HOST
 from modelyard.core.errors import WorkerFailed
@@ -145,7 +145,7 @@ class Ledger:
             self._refused = report
 
     def _check_lease(self, session: Session) -> None:
-        if self._role.claim is None or not still_ours(session, self._role.claim):
+        if self._role.claim is None or not lock_if_held(session, self._role.claim):
             raise LeaseLost
 
     def _write_facts(self) -> None:

@@ -104,8 +104,8 @@ def _hurry(worker: RunningWorker, now: float) -> Iterator[Action]:
 def _examine(worker: RunningWorker, goal: Goal, now: float) -> Iterator[Action]:
     spec = goal.generation.spec
     age = now - worker.started_at
-    if worker.phase == Phase.LOADING and age > spec.readiness_probe.patience_seconds:
-        patience = spec.readiness_probe.patience_seconds
+    if worker.phase == Phase.LOADING and age > spec.readiness_probe.seconds_until_unhealthy:
+        patience = spec.readiness_probe.seconds_until_unhealthy
         yield Kill(worker.worker_id, f"the model was not loaded within {patience:g} s (readinessProbe)", Fault.MODEL)
     counts = age > spec.liveness_probe.initial_delay_seconds
     if worker.phase != Phase.LOADING and counts and worker.missed_probes >= spec.liveness_probe.failure_threshold:

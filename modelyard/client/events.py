@@ -1,4 +1,4 @@
-"""Audit events: the changes of a workspace's resources, with their callers."""
+"""Audit events: the changes of a workspace's resources, with the authors."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,10 +19,10 @@ class Events:
         since: str | None = None,
         until: str | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """The newest first. Times are ISO 8601, in UTC unless they carry an offset.
+        """The newest first. Times are ISO 8601, in UTC unless with an offset.
 
-        `resource` is an ARM id or its part below the workspace ("onlineEndpoints/wines"), and includes the resources
-        below.
+        `resource` is an ARM id, or the part of an ARM id below the workspace ("onlineEndpoints/wines"), and includes
+        the resources below.
         """
         filters = {"resource": resource, "action": action, "caller": caller, "since": since, "until": until}
         return self._connection.list("/events", **{name: value for name, value in filters.items() if value})

@@ -1,37 +1,37 @@
-"""Why the platform says no: one exception per reason, each with the HTTP status and code that the edge answers with.
+"""Errors of the platform: one exception per reason, each with the HTTP status and the code of the response.
 
     PlatformError
-    ├── InvalidRequest                 400  the request asks for something that cannot be
-    │   ├── InvalidName                     a name that Azure would refuse
+    ├── InvalidRequest                 400  the request asks for an impossible state
+    │   ├── InvalidName                     a name that Azure refuses
     │   ├── InvalidTraffic                  percentages that do not add up
     │   ├── InvalidModel                    a model folder that cannot be deployed
-    │   ├── InvalidEnvironment              a conda.yaml (or the like) that cannot be built as it is
-    │   ├── UploadIncomplete                a model version over an upload that is not whole
+    │   ├── InvalidEnvironment              a conda.yaml (or python_env.yaml) that cannot be built
+    │   ├── UploadIncomplete                a model version over an incomplete upload
     │   └── ReferencedResourceMissing       a body that names a resource that does not exist
-    ├── Unauthorized                   401  no token, or a wrong one
-    ├── UploadUrlExpired               403  a signed URL past its time, or not ours
-    ├── ResourceNotFound               404  the path names nothing
+    ├── Unauthorized                   401  a missing or wrong token
+    ├── UploadUrlExpired               403  an expired or forged signed URL
+    ├── ResourceNotFound               404  no resource has the path
     ├── Conflict                       409
-    │   ├── OperationInProgress             a second change while one is running
-    │   ├── EndpointBeingDeleted            a change to what is going away
+    │   ├── OperationInProgress             a second change during an operation
+    │   ├── EndpointBeingDeleted            a change of an endpoint in deletion
     │   ├── NameTaken                       an endpoint name in use elsewhere on the platform
-    │   ├── DeploymentStillServing          a deletion of what still receives traffic
-    │   └── VersionImmutable                a registered version changed in what may not change
+    │   ├── DeploymentStillServing          a deletion of a deployment with traffic
+    │   └── VersionImmutable                a change of an immutable field of a version
     ├── PayloadTooLarge                413
-    ├── BuildFailed                    (never at the edge: recorded in an operation) the environment cannot be made
-    ├── WorkerFailed                    (likewise) the model does not start
-    ├── InvalidSetting                 (never at the edge: a start ends with exit code 2) a variable that cannot be
+    ├── BuildFailed                    (in an operation, never in a response) the environment cannot be built
+    ├── WorkerFailed                   (in an operation, never in a response) the model does not start
+    ├── InvalidSetting                 (exit code 2 of a start, never in a response) a wrong environment variable
     ├── NoSpaceLeft                    507  a disk is full
-    └── Unavailable                    503  a server the platform needs does not answer
+    └── Unavailable                    503  a server that the platform needs does not answer
 
-Failures of the user's own code while it scores are not here: they are answers of the data plane, not of the platform.
+Failures of the user's code during scoring are errors of the data plane (ScoringError).
 """
 
 from http import HTTPStatus
 
 
 class PlatformError(Exception):
-    """A refusal with a sentence that tells the reader what to do."""
+    """An error with a sentence that tells the reader what to do."""
 
     status: HTTPStatus = HTTPStatus.INTERNAL_SERVER_ERROR
     code: str = "InternalServerError"
@@ -95,14 +95,16 @@ class OperationInProgress(Conflict):
     code = "OperationInProgress"
 
     def __init__(self, resource: str, state: str) -> None:
-        super().__init__(f"{resource} is in state {state}: wait until its operation has ended, then try again")
+        super().__init__(f"{resource} is in state {state}: wait for the end of the operation, then try again")
 
 
 class EndpointBeingDeleted(Conflict):
     code = "EndpointBeingDeleted"
 
     def __init__(self, endpoint: str) -> None:
-        super().__init__(f"endpoint {endpoint!r} is being deleted: wait until it is gone, then create it anew")
+        super().__init__(
+            f"endpoint {endpoint!r} is being deleted: wait for the end of the deletion, then create the endpoint again"
+        )
 
 
 class NameTaken(Conflict):
@@ -114,7 +116,7 @@ class DeploymentStillServing(Conflict):
 
     def __init__(self, deployment: str, percent: int) -> None:
         super().__init__(
-            f"deployment {deployment!r} still receives {percent} % of the traffic: set its traffic to 0 first"
+            f"deployment {deployment!r} still receives {percent} % of the traffic: set the traffic to 0 first"
         )
 
 
@@ -128,13 +130,13 @@ class PayloadTooLarge(PlatformError):
 
 
 class BuildFailed(PlatformError):
-    """The environment cannot be made; the message is the resolver's or installer's own sentence."""
+    """The environment cannot be built. The message is the resolver's or the installer's."""
 
     code = "EnvironmentBuildFailure"
 
 
 class WorkerFailed(PlatformError):
-    """The model does not start in its environment; the message is the last line of its own traceback."""
+    """The model does not start in the environment. The message is the last line of the model's traceback."""
 
     code = "ResourceNotReady"
 
@@ -145,7 +147,7 @@ class Unavailable(PlatformError):
 
 
 class InvalidSetting(PlatformError):
-    """The message names the variable, and never repeats its value."""
+    """The message names the variable and never the value."""
 
     code = "InvalidSetting"
 

@@ -1,7 +1,7 @@
-"""Deployment logs: numbered chunks in the object store, written by whoever produces them and read by getLogs.
+"""Deployment logs: chunks in the object store, which hosts and builders write and getLogs reads.
 
-A chunk's key is `logs/<log>/<container>/<nanoseconds>-<source>`, so that chunks of all sources sort by time and getLogs
-needs nothing but the store, on whichever machine it runs. A log is named by its deployment's id.
+The key of a chunk is `logs/<log>/<container>/<nanoseconds>-<source>`: chunks of all sources sort by time, and getLogs
+needs only the store, on any machine. The id of the deployment is the name of the log.
 """
 
 import logging
@@ -25,13 +25,13 @@ _LONGEST_TAIL_BYTES = 16 << 20
 
 
 def utc_stamp() -> str:
-    """`2022-12-24 07:37:55,976`, as Azure's inference server prints it."""
+    """The time as Azure's inference server prints it: `2022-12-24 07:37:55,976`."""
     now = datetime.now(UTC)
     return f"{now:%Y-%m-%d %H:%M:%S},{now.microsecond // 1000:03d}"
 
 
 LogName = int | str
-"""An online deployment's id, or what `batch_log` makes of a batch deployment's."""
+"""Id of an online deployment, or `batch_log` of a batch deployment."""
 
 
 def batch_log(deployment_id: int) -> str:
@@ -44,9 +44,9 @@ def ship(store: ObjectStore, log: LogName, container: str, source: str, content:
 
 
 class LogWriter:
-    """Collects lines and ships them each second or 64 KB, from whichever thread comes by then or on close.
+    """Collects log lines and ships a chunk every second, after 64 KB and on close.
 
-    While the store does not take them they are kept, the last 4 MB of them: no build fails by its log.
+    While the store is away the writer keeps the last 4 MB: an unavailable store fails no build.
     """
 
     def __init__(self, store: ObjectStore, log: LogName, container: str, source: str) -> None:
@@ -59,11 +59,11 @@ class LogWriter:
         self._thread.start()
 
     def line(self, text: str) -> None:
-        """Append a line with the time in front."""
+        """Append a line with the present time."""
         self.raw(f"{utc_stamp()} I {text.rstrip()}\n".encode(errors="replace"))
 
     def raw(self, content: bytes) -> None:
-        """Append bytes that carry their own times."""
+        """Append lines that begin with a time."""
         with self._lock:
             self._pending.append(content)
             self._size += len(content)
@@ -95,14 +95,14 @@ class LogWriter:
 
 
 def read_log(store: ObjectStore, log: LogName, container: str, tail: int | None) -> str:
-    """The last `tail` lines (all within 16 MB when None), oldest first."""
+    """The last `tail` lines, or for None all lines within 16 MB. The oldest line comes first."""
     chunks: deque[bytes] = deque()
     lines = size = 0
     for key in reversed(list(store.list(f"logs/{log}/{container}/"))):
         try:
             chunk = b"".join(store.get(key))
         except ObjectMissing:
-            continue  # its retention ended while we read
+            continue  # expired since the listing
         chunks.appendleft(chunk)
         lines += chunk.count(b"\n")
         size += len(chunk)

@@ -15,13 +15,13 @@ _READABLE_FILE = 0o644
 
 
 class ContentMismatch(Exception):
-    """The object store gave other bytes than were registered."""
+    """The content in the object store differs from the registered content."""
 
 
 def materialise(store: ObjectStore, manifest: ModelManifest, models: Path) -> Path:
-    """Make the model's files lie at `models/<manifest hash>/`; returns that folder. Repeatable, and safe in a race.
+    """Fetch the model's files to `models/<manifest hash>/` and return the folder. Repeatable, and safe in a race.
 
-    The folder appears whole, by rename. It is shared by every deployment of the same content and never changed.
+    The folder appears complete, by rename, is shared by every deployment of the same content and never changes.
     """
     target = models / manifest.digest
     if target.is_dir():
@@ -59,13 +59,15 @@ def _verified(file: ModelFile, store: ObjectStore) -> Iterator[bytes]:
         digest.update(chunk)
         yield chunk
     if digest.hexdigest() != file.sha256:
-        raise ContentMismatch(f"{file.path} in the object store is not what was registered; register the model again")
+        raise ContentMismatch(
+            f"the object store's content of {file.path} differs from the registered content: register the model again"
+        )
 
 
 def _publish(unfinished: Path, target: Path) -> None:
     try:
         os.rename(unfinished, target)
     except OSError:
-        # Another process was first: its folder has the same content.
+        # Another process was first. The content of both folders is equal.
         if not target.is_dir():
             raise

@@ -171,12 +171,12 @@ class TestRefusing:
             ({"environmentId": "azureml:none:1"}, "not registered"),
             ({"requestSettings": {"requestTimeout": "PT181S"}}, "180 s"),
             ({"requestSettings": {"requestTimeout": "soon"}}, "requestTimeout"),
-            ({"requestSettings": {"requestTimeout": "-PT1S"}}, "above 0"),
-            ({"livenessProbe": {"timeout": "PT300S"}}, "below 300 s"),
+            ({"requestSettings": {"requestTimeout": "-PT1S"}}, "is -1 s: use more than 0 s"),
+            ({"livenessProbe": {"timeout": "PT300S"}}, "less than 300 s"),
             ({"readinessProbe": {"failureThreshold": 0}}, "1 or more"),
             ({"requestSettings": {"batching": "always"}}, "auto, on or off"),
-            ({"requestSettings": {"maxBatchDelay": "PT5S"}}, "shorter than requestTimeout"),
-            ({"requestSettings": {"maxBatchDelay": "-PT1S"}}, "not be negative"),
+            ({"requestSettings": {"maxBatchDelay": "PT5S"}}, "less than requestTimeout (5 s)"),
+            ({"requestSettings": {"maxBatchDelay": "-PT1S"}}, "maxBatchDelay is -1 s: use 0 s or more"),
             ({"requestSettings": {"maxBatchRows": 0}}, "maxBatchRows"),
             *(
                 ({"environmentVariables": {"WORKER_COUNT": bad}}, "1 to 32")

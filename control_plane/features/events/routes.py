@@ -49,7 +49,7 @@ def list_events(
     next_link: NextLink,
     events: Service,
 ) -> ListBody[EventBody]:
-    """The newest events first. A resource's events include those of the resources below."""
+    """The newest events first. The events of a resource include the events of resources below."""
     workspace, found = events.list(caller, path, query, page)
     bodies = [EventBody.of(workspace, event) for event in found.items]
     return ListBody(value=bodies, next_link=next_link if found.has_more else None)

@@ -25,6 +25,6 @@ _WORKSPACES = "/workspaces/"
 
 
 def event_document(event: Mapping[str, Any]) -> Document:
-    """The event with its resource's id below the workspace in it, as `--resource` takes it."""
+    """The event with the resource's id below the workspace, in the form of the option `--resource`."""
     _, _, below = str(event["properties"]["resourceId"]).partition(_WORKSPACES)
     return EVENT.document({**event, "resource": below.partition("/")[2]})

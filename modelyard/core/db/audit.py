@@ -40,7 +40,7 @@ _SHOWN = frozenset(
         "wanted_generation",
     }
 )  # fmt: skip
-"""Columns whose changes an event shows. A new column is left out until it is known to hold no secret."""
+"""Columns whose changes an event shows. A column is added here once the column is known to hold no secret."""
 
 
 def record(
@@ -75,9 +75,9 @@ def record(
 def audited(
     session: Session, caller: Caller, action: AuditAction, row: AuditedRow, *, changes: Mapping[str, Any] | None = None
 ) -> Iterator[None]:
-    """Record what the block changes of the row: the state and the fields. A block without a change leaves no event.
+    """Record the changes of the row in the block: the state and the fields. A block without a change leaves no event.
 
-    `changes` are those that the row does not show, such as the specification of a new generation.
+    `changes` are additional fields that the row does not hold, like the specification of a new generation.
     """
     before, from_state = _fields(row), _state(row)
     yield

@@ -1,7 +1,7 @@
-"""Claim, renew, finish: how long work is done by exactly one process, written once for every kind of row.
+"""Claim, renew, finish: long work by exactly one process, written once for every kind of row.
 
-Delivery is at least once, and any process can die. A worker claims the row, renews its lease while it works, and its
-result counts only if the lease is still its own. All times are the database's.
+Delivery is at least once, and any process can die. A process claims the row, renews the lease during the work, and
+the result counts only if the process still holds the lease. All times are the database's.
 """
 
 import threading
@@ -26,7 +26,7 @@ LeasedRow = type[GenerationRow] | type[EnvironmentBuildRow] | type[NamedLeaseRow
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to finish one row's work, for as long as the lease is renewed."""
+    """The right to finish the work of one row, for as long as the lease is renewed."""
 
     row: LeasedRow
     key: Any
@@ -35,7 +35,7 @@ class Claim:
 
 
 def claim(session: Session, row: LeasedRow, key: Any, *, states: Collection[str] | None = None) -> Claim | None:
-    """Take a row's work, if it is in one of `states` and nobody else holds it. None: somebody does, or it is done."""
+    """Claim a row in one of `states`. None: another process holds the lease, or the row is in another state."""
     token = uuid4()
     conditions = [_key(row) == key, _free(row)]
     if states is not None:
@@ -50,21 +50,21 @@ def claim(session: Session, row: LeasedRow, key: Any, *, states: Collection[str]
 
 
 def renew(session: Session, held: Claim) -> bool:
-    """Prolong the lease. False: it has passed to another, whose result counts."""
-    return _update_if_ours(session, held, lease_until=func.clock_timestamp() + LEASE)
+    """Extend the lease. False: another process holds the lease now."""
+    return _update_if_held(session, held, lease_until=func.clock_timestamp() + LEASE)
 
 
 def finish(session: Session, held: Claim, **result: Any) -> bool:
-    """Write the result and give up the lease. False: it had passed to another; nothing was written."""
-    return _update_if_ours(session, held, lease_token=None, lease_until=None, **result)
+    """Write the result and release the lease. False: another process holds the lease, and the row is unchanged."""
+    return _update_if_held(session, held, lease_token=None, lease_until=None, **result)
 
 
-def still_ours(session: Session, held: Claim) -> bool:
-    """Lock the row for the rest of the transaction and say whether the lease is still ours."""
-    return _update_if_ours(session, held, lease_token=held.token)
+def lock_if_held(session: Session, held: Claim) -> bool:
+    """Lock the row for the rest of the transaction. False: another process holds the lease."""
+    return _update_if_held(session, held, lease_token=held.token)
 
 
-def _update_if_ours(session: Session, held: Claim, **values: Any) -> bool:
+def _update_if_held(session: Session, held: Claim, **values: Any) -> bool:
     key = _key(held.row)
     written = session.scalar(
         update(held.row).where(key == held.key, held.row.lease_token == held.token).values(**values).returning(key)
@@ -79,7 +79,7 @@ def _key(row: LeasedRow) -> InstrumentedAttribute[Any]:
 
 
 def _state(row: LeasedRow) -> InstrumentedAttribute[str]:
-    attribute: InstrumentedAttribute[str] = getattr(row, "state")  # noqa: B009 - not every leased row has one
+    attribute: InstrumentedAttribute[str] = getattr(row, "state")  # noqa: B009 - named leases have no state
     return attribute
 
 
@@ -88,11 +88,11 @@ def _free(row: LeasedRow) -> ColumnElement[bool]:
 
 
 class LeaseLost(Exception):
-    """The lease passed to another process while we worked; whatever we have made does not count."""
+    """Another process holds the lease: the result of the work so far does not count."""
 
 
 class Heartbeat:
-    """Renews a claim from a thread of its own while the work runs."""
+    """Renews a claim in a thread during the work."""
 
     def __init__(self, sessions: Sessions, held: Claim) -> None:
         self._sessions = sessions
@@ -102,7 +102,7 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._beat, name="lease-heartbeat", daemon=True)
 
     def check(self) -> None:
-        """Raises LeaseLost once the lease is gone. Call it between steps."""
+        """Raise LeaseLost once another process holds the lease. Call `check` between steps."""
         if self._lost.is_set():
             raise LeaseLost
 
@@ -113,7 +113,7 @@ class Heartbeat:
                     if not renew(session, self._held):
                         self._lost.set()
                         return
-            except Exception:  # noqa: BLE001, S112 - Postgres may be away for a moment; the lease decides, not this try
+            except Exception:  # noqa: BLE001, S112 - Postgres may be away for a moment; the lease decides
                 continue
 
     def start(self) -> None:
@@ -126,7 +126,7 @@ class Heartbeat:
 
 @contextmanager
 def heartbeat(sessions: Sessions, held: Claim) -> Iterator[Heartbeat]:
-    """Keep a claim alive for the length of the block."""
+    """Renew a claim for the length of the block."""
     beating = Heartbeat(sessions, held)
     beating.start()
     try:

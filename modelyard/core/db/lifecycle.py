@@ -1,7 +1,7 @@
-"""State changes of endpoints, deployments, generations, jobs and operations: the only module that makes them.
+"""State changes of endpoints, deployments, generations, jobs and operations, which no other module makes.
 
 State, reason, operation and audit event change together, in the caller's transaction. Every function may be repeated:
-a call that finds its change made already changes nothing and leaves no event.
+a second call changes no row and leaves no event.
 """
 
 from collections.abc import Iterable
@@ -61,13 +61,13 @@ def begin_operation(session: Session, *, subscription: str, kind: str, resource_
 
 
 def end_operation(session: Session, operation_id: UUID | None, error: dict[str, Any] | None = None) -> None:
-    """Set Succeeded, or Failed with {"code", "message"}. An ended operation stays as it is."""
+    """Set Succeeded, or Failed with {"code", "message"}. An ended operation stays unchanged."""
     status = OperationStatus.FAILED if error else OperationStatus.SUCCEEDED
     _end_operation(session, operation_id, status, error)
 
 
 def cancel_operation(session: Session, operation_id: UUID | None, reason: str) -> None:
-    """Set Canceled, for an operation that a deletion overtakes. An ended operation stays as it is."""
+    """Set Canceled, for an operation that a deletion overtakes. An ended operation stays unchanged."""
     _end_operation(session, operation_id, OperationStatus.CANCELED, {"code": "OperationCanceled", "message": reason})
 
 
@@ -112,7 +112,7 @@ def deployment_failed(session: Session, caller: Caller, deployment: DeploymentRo
 
 
 def deployment_deleted(session: Session, caller: Caller, deployment_id: int) -> None:
-    """Remove the row of a deployment whose workers have ended, if the deployment or its endpoint is being deleted."""
+    """Remove the row of a deployment without workers, if the deployment or the endpoint is being deleted."""
     deployment = session.get(OnlineDeploymentRow, deployment_id, with_for_update=True)
     if deployment is None or not _is_being_deleted(deployment):
         return
@@ -149,7 +149,7 @@ def _await_no_revision(row: ProvisionedRow) -> None:
 
 
 def next_routing_revision(session: Session) -> int:
-    """Ask for a new snapshot. Holds the routing row's lock, so that revisions are committed in their order."""
+    """Ask for a new snapshot. Holds the routing row's lock, so that revisions are committed in order."""
     revision = session.scalar(update(RoutingRow).values(desired=RoutingRow.desired + 1).returning(RoutingRow.desired))
     if revision is None:
         raise LookupError("the routing row is missing: run the migrations")
@@ -197,7 +197,7 @@ def generation_built(session: Session, caller: Caller, held: Claim, *, bundle_ha
 
 
 def generation_ready(session: Session, caller: Caller, generation_id: int) -> None:
-    """Route to a generation whose workers are all ready, from the next snapshot on, and retire the one before."""
+    """Route to a generation with all workers ready, from the next snapshot on, and retire the generation before."""
     generation = session.get_one(GenerationRow, generation_id, with_for_update=True)
     deployment = session.get_one(OnlineDeploymentRow, generation.deployment_id, with_for_update=True)
     if _serve(session, caller, generation, deployment):
@@ -205,7 +205,7 @@ def generation_ready(session: Session, caller: Caller, generation_id: int) -> No
 
 
 def batch_generation_ready(session: Session, caller: Caller, generation_id: int) -> None:
-    """Let the jobs of a batch deployment run a built generation. Does nothing for an online deployment."""
+    """Let the jobs of a batch deployment run a built generation. Online deployments stay unchanged."""
     generation = session.get_one(GenerationRow, generation_id, with_for_update=True)
     if generation.batch_deployment_id is None:
         return
@@ -263,9 +263,9 @@ def _move_generation(
 
 
 def scaled(session: Session, caller: Caller, deployment_id: int, *, instance_count: int) -> None:
-    """Record that the workers of a scaled deployment are ready: the scaling succeeds when the gateways know them.
+    """Record that the workers of a scaled deployment are ready. The scaling succeeds when the gateways know them.
 
-    Changes nothing when another scaling, to another count, has begun since.
+    A report about another instance count, of an earlier scaling, is ignored.
     """
     deployment = _scaling_to(session, deployment_id, instance_count)
     if deployment is not None and deployment.awaits_revision is None:
@@ -277,7 +277,7 @@ def scaled(session: Session, caller: Caller, deployment_id: int, *, instance_cou
 def scaling_failed(
     session: Session, caller: Caller, deployment_id: int, *, instance_count: int, code: str, message: str
 ) -> None:
-    """Give up a scaling: the deployment shows the reason, and goes on with its present workers."""
+    """Give up a scaling: the deployment shows the reason, and goes on with the present workers."""
     deployment = _scaling_to(session, deployment_id, instance_count)
     if deployment is not None:
         deployment_failed(session, caller, deployment, code=code, message=message)

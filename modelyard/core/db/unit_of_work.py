@@ -1,6 +1,6 @@
-"""The only commit. One request, or one task, is one transaction; messages leave after it.
+"""The only commit. One request, or one task, is one transaction; messages leave after the commit.
 
-A crash between commit and send loses the message: a sweep over unfinished rows sends it again.
+A crash between commit and send loses the message: the sweep over unfinished rows sends the message again.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,25 +18,25 @@ class UnitOfWork:
         self._after_commit: list[Callable[[], None]] = []
 
     def after_commit(self, send: Callable[[], None]) -> None:
-        """Have something sent once, and only if, the transaction is committed."""
+        """Call `send` once the transaction is committed, and only then."""
         self._after_commit.append(send)
 
-    def sent(self) -> None:
+    def send_messages(self) -> None:
         for send in self._after_commit:
             send()
 
 
 @contextmanager
 def transaction(sessions: Sessions) -> Iterator[UnitOfWork]:
-    # Not SQLAlchemy's after_commit event: it also fires when a savepoint is released.
+    # SQLAlchemy's after_commit event would also fire at the release of a savepoint.
     with sessions.begin() as session:
         work = UnitOfWork(session)
         yield work
-    work.sent()
+    work.send_messages()
 
 
 def open_database(url: str, *, pool_size: int = 5) -> Engine:
-    """An engine whose connections are tested before use, so that a restarted Postgres costs no failed request."""
+    """Return an engine that tests connections before use, so that a restart of Postgres fails no request."""
     return create_engine(url, pool_pre_ping=True, pool_size=pool_size, connect_args={"connect_timeout": 5})
 
 

@@ -1,4 +1,4 @@
-"""Audit events: a change of a resource, with the caller who made the change."""
+"""Audit events: the change of a resource, with the author."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from modelyard.core.domain.caller import CallerKind
 
 _HIDDEN = "***"
 _MAPPINGS_OF_SECRETS = frozenset({"environment_variables"})
-"""Fields whose values may be passwords: an event names the keys alone."""
+"""Mappings with passwords among the values: an event names the keys alone."""
 _LONGEST_VALUE = 1000
 """Characters of JSON."""
 
@@ -37,12 +37,12 @@ class AuditAction(StrEnum):
     BUILD = "build"
     """The environment and the bundle of a generation exist."""
     SERVE = "serve"
-    """A generation takes over the requests, or the jobs, of its deployment."""
+    """A generation takes over the requests, or the jobs, of the deployment."""
     RETIRE = "retire"
     SCALE = "scale"
     """All workers of the new instance count are ready."""
     ADVANCE = "advance"
-    """A job goes on to its next stage."""
+    """A job goes on to the next stage."""
     SUCCEED = "succeed"
     FAIL = "fail"
     REMOVE = "remove"

@@ -1,4 +1,4 @@
-"""What a batch deployment and its jobs are asked for, with Azure's defaults and limits (azure_behaviour.md 3.1)."""
+"""Settings of batch deployments and jobs, with Azure's defaults and limits."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -6,27 +6,26 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any
 
-from modelyard.core.domain.deployment import MOST_INSTANCES, MOST_WORKERS
+from modelyard.core.domain.deployment import MOST_INSTANCES, MOST_WORKERS, require
 from modelyard.core.domain.documents import VERSION, check_format, known_fields
-from modelyard.core.errors import InvalidRequest
 
 _FORMAT = 1
 ALL_MAY_FAIL = -1
-"""As an error threshold."""
+"""Error threshold of a job that any number of failed files does not fail."""
 _LONGEST_TIMEOUT_SECONDS = 7 * 24 * 3600.0
 
 
 class OutputAction(StrEnum):
     APPEND_ROW = "AppendRow"
     SUMMARY_ONLY = "SummaryOnly"
-    """No predictions are kept: what counts is that the files were scored."""
+    """The job scores the files and keeps no predictions."""
 
 
 class OutputFormat(StrEnum):
-    """Modelyard's own setting, beside Azure's."""
+    """A setting that Azure does not have."""
 
     AZURE = "azure"
-    """CSV without a header: row, prediction, file."""
+    """CSV without a header, with the columns row, prediction and file."""
     CSV_WITH_HEADER = "csv_with_header"
     PARQUET = "parquet"
 
@@ -39,59 +38,67 @@ class LoggingLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BatchSettings:
-    """How a deployment's jobs run. A job may say otherwise for itself."""
+    """How the jobs of a deployment run. A job may override each setting."""
 
     mini_batch_size: int = 10
-    """Files. A large file is cut into several mini-batches, whatever this says."""
+    """Files per mini-batch. Large files are cut into several mini-batches all the same."""
     instance_count: int = 1
     max_concurrency_per_instance: int = 1
     error_threshold: int = ALL_MAY_FAIL
-    """Files that may fail before the job does."""
+    """Failed files beyond which the job fails."""
     max_retries: int = 3
     timeout_seconds: float = 30.0
-    """For one try of one mini-batch."""
+    """Time limit of one attempt at one mini-batch."""
     output_action: OutputAction = OutputAction.APPEND_ROW
     output_file_name: str = "predictions.csv"
     output_format: OutputFormat = OutputFormat.AZURE
     logging_level: LoggingLevel = LoggingLevel.INFO
 
     def __post_init__(self) -> None:
-        _check(self.mini_batch_size >= 1, "miniBatchSize must be 1 or more files", "miniBatchSize")
-        _check(
+        require(
+            self.mini_batch_size >= 1,
+            f"miniBatchSize is {self.mini_batch_size}: use 1 file or more",
+            target="properties.miniBatchSize",
+        )
+        require(
             1 <= self.instance_count <= MOST_INSTANCES,
-            f"the instance count must be from 1 to {MOST_INSTANCES}",
-            "resources.instanceCount",
+            f"instanceCount is {self.instance_count}: use 1 to {MOST_INSTANCES}",
+            target="properties.resources.instanceCount",
         )
-        _check(
+        require(
             1 <= self.max_concurrency_per_instance <= MOST_WORKERS,
-            f"maxConcurrencyPerInstance must be from 1 to {MOST_WORKERS}",
-            "maxConcurrencyPerInstance",
+            f"maxConcurrencyPerInstance is {self.max_concurrency_per_instance}: use 1 to {MOST_WORKERS}",
+            target="properties.maxConcurrencyPerInstance",
         )
-        _check(
+        require(
             self.error_threshold >= ALL_MAY_FAIL,
-            "errorThreshold must be a number of files, or -1 for any number",
-            "errorThreshold",
+            f"errorThreshold is {self.error_threshold}: use a number of files, or -1 for any number",
+            target="properties.errorThreshold",
         )
-        _check(self.max_retries >= 0, "maxRetries must be 0 or more", "retrySettings.maxRetries")
-        _check(
+        require(
+            self.max_retries >= 0,
+            f"maxRetries is {self.max_retries}: use 0 or more",
+            target="properties.retrySettings.maxRetries",
+        )
+        require(
             0 < self.timeout_seconds <= _LONGEST_TIMEOUT_SECONDS,
-            "the timeout of a mini-batch must be above 0 and at most 7 days",
-            "retrySettings.timeout",
+            f"the timeout of a mini-batch is {self.timeout_seconds:g} s: use more than 0 s and at most 7 days",
+            target="properties.retrySettings.timeout",
         )
         name = self.output_file_name
-        _check(
+        require(
             bool(name) and name == PurePosixPath(name).name and name not in {".", ".."},
-            f"outputFileName must be the name of a file, not {name!r}",
-            "outputFileName",
+            f"outputFileName is {name!r}: use a file name without a folder",
+            target="properties.outputFileName",
         )
 
     @property
     def concurrency(self) -> int:
-        """Mini-batches that are scored at once, where there are as many workers."""
+        """Mini-batches scored at the same time, where there are enough workers."""
         return self.instance_count * self.max_concurrency_per_instance
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> "BatchSettings":
-        """What one job asks for instead, by field. Raises InvalidRequest."""
+        """The settings with the fields that one job overrides. Raises InvalidRequest."""
         return replace(self, **overrides)
 
     def to_dict(self) -> dict[str, Any]:
@@ -112,11 +119,6 @@ class BatchSettings:
         )
 
 
-def _check(holds: bool, message: str, target: str) -> None:
-    if not holds:
-        raise InvalidRequest(message, target=f"properties.{target}")
-
-
 class InputKind(StrEnum):
     URI_FILE = "UriFile"
     URI_FOLDER = "UriFolder"
@@ -124,15 +126,16 @@ class InputKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One file of a job's input, wherever in the object store its bytes lie."""
+    """One file of a job's input."""
 
     path: str
-    """As its sender named it, with '/': what error messages and the `file` column say."""
+    """The user's name for the file, with '/'. Error messages and the `file` column show this path."""
     key: str
+    """Key of the content in the object store."""
     size: int
     """Bytes."""
 
     @property
     def name(self) -> str:
-        """Its base name, which Azure writes beside each prediction."""
+        """Base name, which Azure writes beside each prediction."""
         return PurePosixPath(self.path).name

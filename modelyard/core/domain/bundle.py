@@ -1,7 +1,7 @@
-"""What a deployment's generation runs: model files, environment, scoring script and signature, under one hash.
+"""The bundle of a generation: model files, environment, scoring script and signature, under one hash.
 
-The builder writes it as `bundle.json` beside `score.py`; the host starts workers from it and the gateway compiles the
-signature from it.
+The builder writes `bundle.json` beside `score.py`; the host starts workers from the bundle and the gateway compiles
+the signature.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ class BundledModel:
     version: str
     manifest: ModelManifest
     folder_name: str
-    """The registered folder's own name; its files lie at models/<manifest hash>/<folder name>/."""
+    """Name of the registered folder, whose files lie at models/<manifest hash>/<folder name>/."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ class Bundle:
     input_example: InputExample | None = None
 
     def to_json(self) -> bytes:
-        """Canonical: the same bundle is the same bytes."""
+        """Canonical: equal bundles give equal bytes."""
         document = {VERSION: _FORMAT, **asdict(self)}
         document["model"]["manifest"] = self.model.manifest.to_list()
         document["model"]["manifest_hash"] = self.model.manifest.digest
         if self.input_example is None:
-            # As in bundles that were written before there were any.
+            # As in bundles of releases without input examples: equal content keeps an equal hash.
             del document["input_example"]
         return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode()
 
@@ -92,5 +92,5 @@ class Bundle:
         )
 
     def digest(self, scoring_script: bytes) -> str:
-        """The bundle's content hash: its document and its script."""
+        """Content hash of the document and the scoring script."""
         return hashlib.sha256(self.to_json() + b"\0" + scoring_script).hexdigest()

@@ -1,4 +1,4 @@
-"""What a deployment asks for, with Azure's defaults and limits (azure_behaviour.md 1.3)."""
+"""The specification of a deployment, with Azure's defaults and limits."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,14 +14,20 @@ _FORMAT = 1
 MOST_INSTANCES = 50
 MOST_WORKERS = 32
 WORKER_COUNT = "WORKER_COUNT"
-"""The environment variable that Azure's inference server knows: processes per instance."""
+"""Environment variable of Azure's inference server: worker processes per instance."""
+
+
+def require(condition: bool, message: str, *, target: str | None = None) -> None:
+    """Raise InvalidRequest with the message unless the condition holds."""
+    if not condition:
+        raise InvalidRequest(message, target=target)
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How often a worker is asked whether it is well, and how many failures in a row mean that it is not.
+    """How often a worker is probed, and how many failures in a row make the worker unhealthy.
 
-    `initial_delay_seconds` is when failures begin to count; a worker that is ready earlier serves earlier.
+    Failures count after `initial_delay_seconds`; a worker that is ready earlier serves earlier.
     """
 
     initial_delay_seconds: float = 10.0
@@ -31,24 +37,32 @@ class Probe:
     failure_threshold: int = 30
 
     def __post_init__(self) -> None:
-        if not 0 < self.timeout_seconds < _LONGEST_PROBE_SECONDS:
-            raise InvalidRequest(f"a probe's timeout must be above 0 and below 300 s, not {self.timeout_seconds:g} s")
-        if self.period_seconds <= 0 or self.initial_delay_seconds < 0:
-            raise InvalidRequest("a probe's period must be above 0 and its initial delay not negative")
-        if self.success_threshold < 1 or self.failure_threshold < 1:
-            raise InvalidRequest("a probe's thresholds must be 1 or more")
+        require(
+            0 < self.timeout_seconds < _LONGEST_PROBE_SECONDS,
+            f"the probe's timeout is {self.timeout_seconds:g} s: use more than 0 s and less than 300 s",
+        )
+        require(
+            self.period_seconds > 0 and self.initial_delay_seconds >= 0,
+            f"the probe's period is {self.period_seconds:g} s and the initial delay {self.initial_delay_seconds:g} s: "
+            "use a period above 0 s and a delay of 0 s or more",
+        )
+        require(
+            self.success_threshold >= 1 and self.failure_threshold >= 1,
+            f"the probe's thresholds are {self.success_threshold} successes and {self.failure_threshold} failures: "
+            "use 1 or more",
+        )
 
     @property
-    def patience_seconds(self) -> float:
-        """How long failing is borne, from the start of a worker."""
+    def seconds_until_unhealthy(self) -> float:
+        """Time from the start of a worker until failing probes make the worker unhealthy."""
         return self.initial_delay_seconds + self.period_seconds * self.failure_threshold
 
 
 class Batching(StrEnum):
-    """Whether requests that wait are scored together."""
+    """Whether waiting requests share a predict call."""
 
     AUTO = "auto"
-    """Where the model's flavor is known to answer row by row."""
+    """On for flavors that predict each row independently."""
     ON = "on"
     OFF = "off"
 
@@ -57,49 +71,61 @@ class Batching(StrEnum):
 class RequestSettings:
     request_timeout_seconds: float = 5.0
     max_concurrent_requests_per_instance: int | None = None
-    """None: the gateway's default, which is more than Azure's 1."""
+    """None: the gateway's default, higher than Azure's 1."""
     max_queue_wait_seconds: float | None = None
     batching: str = Batching.AUTO
     max_batch_delay_seconds: float = 0.0
-    """How long a request may be held back for company."""
+    """How long a request may wait for others to share a predict call."""
     max_batch_rows: int | None = None
-    """None: the gateway's own bound."""
+    """None: the gateway's limit."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.request_timeout_seconds <= _LONGEST_REQUEST_SECONDS:
-            raise InvalidRequest(
-                f"requestTimeout must be above 0 and at most 180 s, not {self.request_timeout_seconds:g} s",
-                target="requestSettings.requestTimeout",
-            )
-        if self.max_concurrent_requests_per_instance is not None and self.max_concurrent_requests_per_instance < 1:
-            raise InvalidRequest("maxConcurrentRequestsPerInstance must be 1 or more", target="requestSettings")
-        if self.max_queue_wait_seconds is not None and self.max_queue_wait_seconds < 0:
-            raise InvalidRequest("maxQueueWait must not be negative", target="requestSettings.maxQueueWait")
+        require(
+            0 < self.request_timeout_seconds <= _LONGEST_REQUEST_SECONDS,
+            f"requestTimeout is {self.request_timeout_seconds:g} s: use more than 0 s and at most 180 s",
+            target="requestSettings.requestTimeout",
+        )
+        concurrency = self.max_concurrent_requests_per_instance
+        require(
+            concurrency is None or concurrency >= 1,
+            f"maxConcurrentRequestsPerInstance is {concurrency}: use 1 or more",
+            target="requestSettings",
+        )
+        queue_wait = self.max_queue_wait_seconds
+        require(
+            queue_wait is None or queue_wait >= 0,
+            f"maxQueueWait is {queue_wait} s: use 0 s or more",
+            target="requestSettings.maxQueueWait",
+        )
         self._check_batching()
 
     def _check_batching(self) -> None:
-        if self.batching not in tuple(Batching):
-            raise InvalidRequest(
-                f"batching must be auto, on or off, not {self.batching!r}", target="requestSettings.batching"
-            )
-        if not 0 <= self.max_batch_delay_seconds < self.request_timeout_seconds:
-            raise InvalidRequest(
-                f"maxBatchDelay must not be negative and must be shorter than requestTimeout "
-                f"({self.request_timeout_seconds:g} s), not {self.max_batch_delay_seconds:g} s",
-                target="requestSettings.maxBatchDelay",
-            )
-        if self.max_batch_rows is not None and self.max_batch_rows < 1:
-            raise InvalidRequest("maxBatchRows must be 1 or more", target="requestSettings.maxBatchRows")
+        require(
+            self.batching in tuple(Batching),
+            f"batching is {self.batching!r}: use auto, on or off",
+            target="requestSettings.batching",
+        )
+        require(
+            0 <= self.max_batch_delay_seconds < self.request_timeout_seconds,
+            f"maxBatchDelay is {self.max_batch_delay_seconds:g} s: use 0 s or more and less than requestTimeout "
+            f"({self.request_timeout_seconds:g} s)",
+            target="requestSettings.maxBatchDelay",
+        )
+        require(
+            self.max_batch_rows is None or self.max_batch_rows >= 1,
+            f"maxBatchRows is {self.max_batch_rows}: use 1 or more",
+            target="requestSettings.maxBatchRows",
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class DeploymentSpec:
-    """One generation's wishes. Tags, description and instance count are not among them: they change without one."""
+    """The desired state of one generation. Tags, description and instance count change without a new generation."""
 
     model_id: str
     """ARM id of a registered model version."""
     environment_id: str | None = None
-    """ARM id of a registered environment version, or None: the environment that the model's own files ask for."""
+    """ARM id of a registered environment version. None: the environment in the model's own files."""
     environment_variables: Mapping[str, str] = field(default_factory=dict)
     request_settings: RequestSettings = field(default_factory=RequestSettings)
     liveness_probe: Probe = field(default_factory=Probe)
@@ -127,29 +153,29 @@ class DeploymentSpec:
 
 
 def check_instance_count(count: int) -> int:
-    if not 1 <= count <= MOST_INSTANCES:
-        raise InvalidRequest(
-            f"the instance count must be from 1 to {MOST_INSTANCES}, not {count}; delete the deployment to stop it",
-            target="sku.capacity",
-        )
+    require(
+        1 <= count <= MOST_INSTANCES,
+        f"the instance count is {count}: use 1 to {MOST_INSTANCES}, or delete the deployment to stop it",
+        target="sku.capacity",
+    )
     return count
 
 
 def check_worker_count(environment_variables: Mapping[str, str]) -> int:
-    """What WORKER_COUNT asks for; 1 without it."""
+    """The value of WORKER_COUNT, 1 by default. Raises InvalidRequest."""
     text = environment_variables.get(WORKER_COUNT, "1").strip()
     count = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
-    if not 1 <= count <= MOST_WORKERS:
-        raise InvalidRequest(
-            f"the environment variable WORKER_COUNT, the number of workers per instance, must be a whole number "
-            f"from 1 to {MOST_WORKERS}, not {text[:40]!r}",
-            target="properties.environmentVariables",
-        )
+    require(
+        1 <= count <= MOST_WORKERS,
+        f"the environment variable WORKER_COUNT (workers per instance) is {text[:40]!r}: "
+        f"use a whole number from 1 to {MOST_WORKERS}",
+        target="properties.environmentVariables",
+    )
     return count
 
 
 def workers_per_instance(environment_variables: Mapping[str, str]) -> int:
-    """Of a deployment that exists: what it says was checked, or is older than the rule and means 1."""
+    """WORKER_COUNT of an existing deployment. An invalid value is older than the check and means 1."""
     try:
         return check_worker_count(environment_variables)
     except InvalidRequest:

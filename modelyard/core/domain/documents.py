@@ -1,8 +1,8 @@
 """Read JSON documents that another version of the platform may have written.
 
-A document carries a format version, "<major>" or "<major>.<minor>". A minor version adds fields, which older readers
-ignore; a major version changes the meaning of present fields, which older readers refuse. A document without a version
-has version 1.
+A document carries a format version, "<major>" or "<major>.<minor>". A minor version adds fields, and older readers
+ignore the fields; a major version changes the meaning of fields, and older readers refuse the document. A document
+without a version has version 1.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
-"""What an environment must hold, and its exact answer: the spec is what is asked for, the lock what was resolved.
+"""The specification of an environment (the requirements) and the lock (every package at one version).
 
-The spec hash finds the lock, the lock hash finds the environment. Both are hashes of text alone, with no path of this
-machine in it, so that the same model gives the same hashes everywhere.
+The spec hash finds the lock, the lock hash finds the environment. Both hash text without a path of this machine, so
+that the same model gives the same hashes on every machine.
 """
 
 import hashlib
@@ -12,12 +12,12 @@ from datetime import datetime
 from functools import cached_property
 
 LOCAL_FILES_VARIABLE = "MODELYARD_WHEELS"
-"""In requirements and locks a file of the model is `${MODELYARD_WHEELS}/<sha256>/<file name>`."""
+"""Requirements and locks name a file of the model as `${MODELYARD_WHEELS}/<sha256>/<file name>`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackageSources:
-    """Where packages may come from, in pip's words."""
+    """Sources of packages, in pip's words."""
 
     index_url: str | None = None
     extra_index_urls: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ class PackageSources:
     only_binary: tuple[str, ...] = ()
 
     def over(self, base: "PackageSources") -> "PackageSources":
-        """These options on top of `base`, as pip combines a requirements file with its own configuration."""
+        """Combine with `base` as pip combines a requirements file (self) with pip's configuration (base)."""
         return PackageSources(
             index_url=self.index_url or base.index_url,
             extra_index_urls=_united(base.extra_index_urls, self.extra_index_urls),
@@ -44,7 +44,7 @@ class PackageSources:
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A wheel or source archive that the model brings."""
+    """A wheel or source archive in the model folder."""
 
     path: str
     """Relative to the model folder."""
@@ -69,15 +69,15 @@ class EnvironmentSpec:
     """Minor version, "3.10"."""
     requirements: tuple[str, ...]
     asked_patch: str | None = None
-    """The patch version that the model names, "3.10.11": preferred, not required."""
+    """Patch version in the model's files, "3.10.11": preferred, not required."""
     constraints: tuple[str, ...] = ()
     sources: PackageSources = field(default_factory=PackageSources)
     local_files: tuple[LocalFile, ...] = ()
     exclude_newer: datetime | None = None
-    """Only packages published before this time."""
+    """Time limit: packages published later are ignored."""
 
     def digest(self, *, platform: str, machine_sources: PackageSources) -> str:
-        """The spec hash: what is asked for, on which kind of machine, from which indexes."""
+        """The spec hash: of the requirements, the platform and the package sources."""
         document = {
             "python": self.python,
             "asked_patch": self.asked_patch,
@@ -107,7 +107,7 @@ class EnvironmentLock:
 
 
 def normalised(name: str) -> str:
-    """A distribution's name as indexes compare it."""
+    """A distribution's name in the form that indexes compare."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

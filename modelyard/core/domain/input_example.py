@@ -1,4 +1,4 @@
-"""A model's input example: what MLflow saved with it, as the body of a request to `/score`.
+"""The input example that MLflow saved with a model, as the body of a request to `/score`.
 
 Source: mlflow.models.utils (1.x to 3.x). Since 2.14 there is `serving_input_example.json`, the body of a request to
 `/invocations`; before, `input_example.json` was the frame in split orientation or the value itself.
@@ -8,9 +8,9 @@ import json
 from typing import Any
 
 LARGEST_FILE = 4 << 20
-"""What is worth reading."""
+"""Larger files are not read. Bytes."""
 _DEEPEST = 100
-# What wraps the input in a request to MLflow's server.
+# Names around the input in a request to MLflow's server.
 _WRAPPERS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _FRAME = frozenset({"columns", "index", "data"})
 _OF_EACH_ROW = ("data", "index")
@@ -20,7 +20,7 @@ InputExample = dict[str, Any]
 
 
 def read_input_example(content: bytes) -> InputExample | None:
-    """None for one that cannot be read, or not be sent. NaN and the infinities, which JSON does not have, are null."""
+    """None for an example that no request can carry. NaN and the infinities, which JSON lacks, become null."""
     try:
         example = _as_scored(json.loads(content, parse_constant=lambda name: None))
         _check_depth(example, _DEEPEST)
@@ -31,12 +31,12 @@ def read_input_example(content: bytes) -> InputExample | None:
 
 
 def size_of(example: InputExample) -> int:
-    """As JSON, in bytes. Raises ValueError where a text is none that could be sent."""
+    """Size as JSON, in bytes. Raises ValueError for a text that is not valid UTF-8."""
     return len(json.dumps(example, ensure_ascii=False).encode())
 
 
 def with_rows(example: InputExample, most: int) -> InputExample:
-    """With so many rows at most, where it has any."""
+    """The example cut to `most` rows, where it has rows."""
     match example["input_data"]:
         case {"data": [*_], **_unused} as frame:
             cut = {name: frame[name][:most] for name in _OF_EACH_ROW if isinstance(frame.get(name), list)}
@@ -60,12 +60,12 @@ def _as_scored(document: Any) -> InputExample:
 
 
 def _without_default_columns(value: Any) -> Any:
-    """MLflow leaves the columns out of a frame whose columns are 0, 1, 2; that is an array here."""
+    """Return an array for a frame without columns: MLflow leaves the default columns 0, 1, 2 out."""
     return value["data"] if isinstance(value, dict) and value.keys() == {"data"} else value
 
 
 def _check_depth(value: Any, levels: int) -> None:
-    """Raises RecursionError."""
+    """Raise RecursionError for values nested more than `levels` deep."""
     if levels < 0:
         raise RecursionError
     for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():

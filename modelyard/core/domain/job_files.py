@@ -1,7 +1,7 @@
-"""Where a batch job's files lie in the object store, for all who write or show them.
+"""Object store keys of a batch job's files.
 
-A data store's path `azureml://datastores/<store>/paths/<path>` is the key `datastores/<store>/<path>`. What a job
-writes lies, unless it says otherwise, where Azure's SDK looks for it: below the folder of the job's one child run.
+A data store's path `azureml://datastores/<store>/paths/<path>` is the key `datastores/<store>/<path>`. The
+output of a job lies, by default, where Azure's SDK looks: below the folder of the job's one child run.
 """
 
 from pathlib import PurePosixPath
@@ -21,18 +21,18 @@ def default_output_key(job: str, file_name: str) -> str:
 
 
 def errors_key(output_key: str) -> str:
-    """Of the file that says what could not be scored, beside the predictions."""
+    """Key of the errors file, beside the predictions."""
     output = PurePosixPath(output_key)
     return str(output.with_name(_OTHER_ERRORS if output.name == _ERRORS else _ERRORS))
 
 
 def logs_prefix(job: str) -> str:
-    """Ends in '/'."""
+    """Ends in "/"."""
     return f"{_folder(job)}/logs/"
 
 
 def parts_prefix(job_key: int) -> str:
-    """Of the pieces that an output is put together from. Ends in '/'."""
+    """Prefix of the parts that an output is assembled from. Ends in "/"."""
     return f"{PARTS}{job_key}/"
 
 

@@ -1,4 +1,4 @@
-"""Which state may follow which. Each lifecycle is a table; `check_transition` is its one door."""
+"""The states of every lifecycle, and the allowed transitions."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -7,7 +7,7 @@ from modelyard.core.errors import Conflict
 
 
 class ProvisioningState(StrEnum):
-    """The state of an endpoint or deployment, in Azure's words."""
+    """State of an endpoint or deployment, in Azure's words."""
 
     CREATING = "Creating"
     UPDATING = "Updating"
@@ -30,19 +30,19 @@ class OperationStatus(StrEnum):
 
 
 class GenerationState(StrEnum):
-    """One generation of a deployment: what a single PUT asked for."""
+    """State of one generation. Each PUT that changes the processes of a deployment makes a generation."""
 
     QUEUED = "Queued"
     BUILDING = "Building"
     BUILT = "Built"
-    """Its bundle and environment exist; the host starts its workers."""
+    """Bundle and environment exist; the host starts the workers."""
     SERVING = "Serving"
     RETIRED = "Retired"
     FAILED = "Failed"
 
 
 class BuildState(StrEnum):
-    """The building of one environment, shared by all generations that ask for the same spec."""
+    """State of the build of one environment, shared by all generations with the same specification."""
 
     QUEUED = "Queued"
     BUILDING = "Building"
@@ -51,14 +51,14 @@ class BuildState(StrEnum):
 
 
 class JobState(StrEnum):
-    """A batch job's state, in Azure's words."""
+    """State of a batch job, in Azure's words."""
 
     QUEUED = "Queued"
     PREPARING = "Preparing"
-    """Its input is being cut into mini-batches."""
+    """A batch worker cuts the input into mini-batches."""
     RUNNING = "Running"
     FINALIZING = "Finalizing"
-    """All mini-batches have ended; the output is being put together."""
+    """All mini-batches have ended; a batch worker assembles the output."""
     CANCEL_REQUESTED = "CancelRequested"
     COMPLETED = "Completed"
     FAILED = "Failed"
@@ -73,12 +73,12 @@ ENDED_JOBS = tuple(state for state in JobState if state.is_final)
 
 
 class MiniBatchState(StrEnum):
-    """Who scores one holds its lease meanwhile."""
+    """State of a mini-batch. The worker that scores a queued mini-batch holds the lease."""
 
     QUEUED = "Queued"
     COMPLETED = "Completed"
     FAILED = "Failed"
-    """None of its files could be scored."""
+    """No file of the mini-batch could be scored."""
 
 
 State = ProvisioningState | OperationStatus | GenerationState | BuildState | JobState | MiniBatchState
@@ -87,7 +87,7 @@ _P, _O, _G, _B, _J, _M = ProvisioningState, OperationStatus, GenerationState, Bu
 _SETTLED = frozenset({_P.UPDATING, _P.SCALING, _P.DELETING})
 _ENDED = frozenset({_P.SUCCEEDED, _P.FAILED, _P.CANCELED, _P.DELETING})
 
-# A table for each kind: "Succeeded" is a state of several, and as keys of one table they would be the same.
+# A table for each lifecycle: "Succeeded" is a state of several lifecycles, and StrEnum members of equal text are equal.
 _NEXT: Mapping[type[State], Mapping[State, frozenset[State]]] = {
     ProvisioningState: {
         _P.CREATING: _ENDED,
@@ -131,7 +131,7 @@ class IllegalTransition(Conflict):
     code = "IllegalTransition"
 
     def __init__(self, current: State, wanted: State) -> None:
-        super().__init__(f"cannot go from {current} to {wanted}")
+        super().__init__(f"the state cannot change from {current} to {wanted}")
 
 
 def check_transition(current: State, wanted: State) -> None:

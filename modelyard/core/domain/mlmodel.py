@@ -1,4 +1,4 @@
-"""The `MLmodel` file: what MLflow wrote about a model, read without MLflow.
+"""The `MLmodel` file, MLflow's description of a model, read without MLflow.
 
 Source: mlflow.models.Model and mlflow.pyfunc (1.x to 3.x). Only the python_function flavor can be served.
 """
@@ -19,7 +19,7 @@ _LOADER_PREFIX = "mlflow."
 
 @dataclass(frozen=True, slots=True)
 class RawSignature:
-    """The signature's three parts as MLflow wrote them: JSON texts, or None where a part is absent."""
+    """The three parts of the signature as JSON texts, or None for an absent part."""
 
     inputs: str | None
     outputs: str | None
@@ -39,14 +39,14 @@ class MLModel:
     predict_fn: str
     signature: RawSignature | None
     type_hints: bool
-    """The model's input comes from a type hint: MLflow hands it the raw list, unenforced by columns."""
+    """The input comes from a type hint: MLflow passes the raw list, without enforcing columns."""
     created_at: datetime | None
     input_example: str | None
-    """File name of the JSON input example as a serving payload, or of the example itself."""
+    """File name of the JSON input example, as a serving payload where there is such a file."""
 
     @property
     def flavor(self) -> str:
-        """The model's native flavor ("sklearn"), or "python_function" when it has no other."""
+        """Native flavor ("sklearn"), or "python_function" for a model without a native flavor."""
         named = self.loader_module.removeprefix(_LOADER_PREFIX).split(".")[0]
         if named in self.flavors:
             return named
@@ -93,8 +93,8 @@ def _flavors(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     if _PYFUNC not in flavors:
         found = ", ".join(map(str, flavors)) or "none"
         raise InvalidModel(
-            f"the model has no python_function flavor (its flavors: {found}), and no other can be served; "
-            "log it with a flavor that MLflow can load as pyfunc",
+            f"the model has no python_function flavor (flavors: {found}), the only flavor that can be served: "
+            "log the model with a flavor that MLflow can load as pyfunc",
             target="flavors",
         )
     return {str(name): entry for name, entry in flavors.items()}
@@ -104,7 +104,9 @@ def _loader_module(pyfunc: dict[str, Any]) -> str:
     loader = pyfunc.get("loader_module")
     if not isinstance(loader, str) or not all(part.isidentifier() for part in loader.split(".")):
         raise InvalidModel(
-            "flavors.python_function.loader_module in MLmodel is missing or no module name", target="loader_module"
+            f"flavors.python_function.loader_module in MLmodel is {loader!r}, which is not a module name: "
+            "log the model again with MLflow",
+            target="loader_module",
         )
     return loader
 

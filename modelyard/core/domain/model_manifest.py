@@ -1,4 +1,4 @@
-"""The files of a registered model, each by its content."""
+"""The manifest of a registered model: every file with the hash of its content."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from modelyard.core.errors import InvalidModel
 
 
 def check_relative_path(path: str) -> str:
-    """A path that stays in its folder. Returns it; raises InvalidModel for any other."""
+    """Return a path that stays in the model folder. Raises InvalidModel."""
     pure = PurePosixPath(path)
     unsafe = pure.is_absolute() or ".." in pure.parts or "\\" in path or any(ord(char) < 32 for char in path)
     if not path or unsafe or pure.as_posix() != path:
@@ -23,13 +23,13 @@ def check_relative_path(path: str) -> str:
 @dataclass(frozen=True, slots=True)
 class ModelFile:
     path: str
-    """Relative, '/'-separated, with the registered folder's own name first ("model/MLmodel")."""
+    """Relative, "/"-separated, beginning with the name of the registered folder ("model/MLmodel")."""
     sha256: str
     size: int
 
     @property
     def key(self) -> str:
-        """Where the content lies in the object store."""
+        """Key of the content in the object store."""
         return f"blobs/sha256/{self.sha256[:2]}/{self.sha256}"
 
 
@@ -54,5 +54,5 @@ class ModelManifest:
 
     @cached_property
     def digest(self) -> str:
-        """The same files give the same digest, whatever the model's name or version."""
+        """Equal files give an equal digest, whatever the model's name or version."""
         return hashlib.sha256(json.dumps(self.to_list(), sort_keys=True).encode()).hexdigest()

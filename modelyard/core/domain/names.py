@@ -1,4 +1,4 @@
-"""The names that Azure accepts, and the sentence that says why another one is refused."""
+"""Checks of names and versions by Azure's rules."""
 
 import re
 
@@ -10,7 +10,7 @@ _VERSION = re.compile(r"[a-zA-Z0-9][-._a-zA-Z0-9]{0,29}")
 
 
 def check_endpoint_name(name: str, *, noun: str = "endpoint") -> str:
-    """3 to 32 letters, digits and dashes, beginning with a letter (azure_behaviour.md 1.4). Returns the name."""
+    """Return a name of 3 to 32 letters, digits and dashes that begins with a letter. Raises InvalidName."""
     if not 3 <= len(name) <= 32 or not _ENDPOINT_NAME.fullmatch(name):
         raise InvalidName(
             f"{noun} name {name!r} is not allowed: use 3 to 32 letters, digits and dashes, "
@@ -25,7 +25,7 @@ def check_deployment_name(name: str) -> str:
 
 
 def check_asset_name(name: str, *, noun: str) -> str:
-    """The rule for models and environments: up to 255 letters, digits, '-', '_' and '.'. Returns the name."""
+    """Return a name of up to 255 letters, digits, "-", "_" and ".", the rule for assets. Raises InvalidName."""
     if not _ASSET_NAME.fullmatch(name):
         raise InvalidName(
             f"{noun} name {name!r} is not allowed: use up to 255 letters, digits, dashes, underscores and dots, "

@@ -5,9 +5,9 @@ from typing import Self
 
 
 class OperationStep(StrEnum):
-    """A step as the builder records it and as the control plane derives it from a deployment's state.
+    """A step that the builder records, or that the control plane derives from a deployment's state.
 
-    Members are in the order in which a new deployment passes them; the last three are of other operations.
+    The order is that of a new deployment; the last three are steps of scaling, deletion and pruning.
     """
 
     percent: int
@@ -35,7 +35,7 @@ class OperationStep(StrEnum):
 
 
 def step_named(name: str | None) -> OperationStep | None:
-    """The step of a wire name. None: a newer version of the platform knows the step, and this version does not."""
+    """The step of a wire name. None: only a newer version of the platform knows the step."""
     return next((step for step in OperationStep if step == name), None)
 
 

@@ -1,8 +1,8 @@
-"""Azure Resource Manager's ids of this platform's resources."""
+"""Azure Resource Manager's resource ids."""
 
 PROVIDER = "Microsoft.MachineLearningServices"
 
 
 def workspace_id(subscription: str, resource_group: str, name: str) -> str:
-    """The id of a workspace, which every id of a resource in the workspace begins with."""
+    """The id of a workspace, the beginning of the ids of all resources in the workspace."""
     return f"/subscriptions/{subscription}/resourceGroups/{resource_group}/providers/{PROVIDER}/workspaces/{name}"

@@ -1,6 +1,6 @@
-"""The routing snapshot: the only source of a gateway's knowledge. The host publishes each one by atomic rename.
+"""The routing snapshot: the only source of a gateway's knowledge. The host publishes by atomic rename.
 
-Gateways and hosts are upgraded one after the other, in either order, so a reader ignores unknown fields and accepts
+Gateways and hosts are upgraded in turn, in either order, so a reader ignores unknown fields and accepts
 the fields of the release before.
 """
 
@@ -13,7 +13,7 @@ from modelyard.core.domain.documents import VERSION, check_format, known_fields
 
 _FORMAT = 1
 _FORMER_WORKER_ID = "guest_id"
-"""Name of `worker_id` in the file. Gateways of the release before know no other name, and refuse unknown fields."""
+"""Name of `worker_id` in the file. Gateways of the release before refuse every unknown field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class DeploymentRoute:
     """The ready workers."""
     request_timeout_seconds: float
     max_concurrent_requests_per_instance: int | None
-    """None: the gateway's own default."""
+    """None: the gateway's default."""
     max_queue_wait_seconds: float | None
     instance_count: int = 1
     """Instances of the deployment. An instance may have several workers; limits count by instance."""
@@ -40,7 +40,7 @@ class DeploymentRoute:
     """"auto", "on" or "off"."""
     max_batch_delay_seconds: float = 0.0
     max_batch_rows: int | None = None
-    """None: the gateway's own bound."""
+    """None: the gateway's limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class EndpointRoute:
     auth_mode: str
     """"Key", "AMLToken" or "AADToken"."""
     key_digests: tuple[str, ...]
-    """SHA-256 of each valid key, in hex: the snapshot never holds a key."""
+    """SHA-256 of each valid key, in hex. The snapshot never holds a key."""
     token_public_key: str | None
     """Ed25519 public key, base64, that verifies the endpoint's tokens."""
     traffic: Mapping[str, int]

@@ -1,4 +1,4 @@
-"""Scoring tokens (`auth_mode: aml_token`): signed by the control plane, verified by a gateway that holds no secret.
+"""Scoring tokens (`auth_mode: aml_token`): the control plane signs, the gateway verifies without a secret.
 
 A token is `<payload>.<signature>`, both base64url without padding; the payload is {"ep": endpoint, "exp": unix
 seconds}.
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 @dataclass(frozen=True, slots=True)
 class TokenKeys:
-    """An endpoint's Ed25519 pair, each raw 32 bytes in base64. The private one is stored encrypted."""
+    """An endpoint's Ed25519 key pair, each key 32 raw bytes in base64. The database holds the private key encrypted."""
 
     private: str
     public: str
@@ -36,7 +36,7 @@ def issue_token(private_key: str, endpoint: str, expires_at: int) -> str:
 
 
 def token_expiry(public_key: str, endpoint: str, token: str) -> int | None:
-    """When the token ends (unix seconds), or None when it is not one of this endpoint's."""
+    """Expiry of the token (unix seconds). None: the token is not valid for the endpoint."""
     try:
         payload, signature = (_decode(part) for part in token.split("."))
         Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key)).verify(signature, payload)

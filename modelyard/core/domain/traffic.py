@@ -1,4 +1,4 @@
-"""How live requests are divided among an endpoint's deployments."""
+"""The division of live requests among the deployments of an endpoint."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ _MOST_MIRRORED = 50
 
 @dataclass(frozen=True, slots=True)
 class TrafficSplit:
-    """Percent of live requests per deployment name. Adds up to 100, or to 0 for "no traffic".
+    """Percent of live requests per deployment name. The percentages add up to 100, or to 0 for no traffic.
 
     `mirror` is the percent of requests copied to one further deployment, whose answers are discarded.
     """
@@ -22,7 +22,10 @@ class TrafficSplit:
         self._check_each_share()
         total = sum(self.percent_by_deployment.values())
         if total not in {0, 100}:
-            raise InvalidTraffic(f"traffic must add up to 0 or 100, not {total}", target="traffic")
+            raise InvalidTraffic(
+                f"traffic adds up to {total} %: use 100 %, or 0 % for no traffic",
+                target="traffic",
+            )
         mirrored = {name for name, percent in self.mirror.items() if percent}
         if len(mirrored) > 1 or any(percent > _MOST_MIRRORED for percent in self.mirror.values()):
             raise InvalidTraffic(
@@ -42,7 +45,7 @@ class TrafficSplit:
                 )
 
     def check_deployments(self, existing: set[str]) -> None:
-        """Refuse a share for a deployment that does not exist."""
+        """Raise InvalidTraffic for a share of a deployment that does not exist."""
         unknown = sorted({*self.percent_by_deployment, *self.mirror} - existing)
         if unknown:
             known = ", ".join(sorted(existing)) or "none yet"

@@ -1,8 +1,8 @@
-"""The folder of a machine's environments, each found by the hash of its lock.
+"""The environments of a machine, found by the hash of the lock.
 
-Paths are baked into a virtual environment, so each attempt is built where it will stay: `<lock hash>-<attempt>`. It
-counts from the moment its `complete` marker exists. An attempt without one belongs to a live builder, which holds a
-lock on the file beside it, or is rubbish of one that died, and is removed.
+A virtual environment contains absolute paths and cannot move, so each attempt is built in its final folder,
+`<lock hash>-<attempt>`. The `complete` marker makes an attempt an environment. An attempt without the marker belongs
+to a live builder, which locks the file beside the folder, or is the remains of a dead builder, and is removed.
 """
 
 import json
@@ -45,13 +45,13 @@ class Attempt:
     is_kept: bool = False
 
     def complete(self, lock: EnvironmentLock) -> BuiltEnvironment:
-        """Mark the environment as whole."""
+        """Write the `complete` marker."""
         content = json.dumps({VERSION: _FORMAT, "lock_hash": lock.digest, **asdict(lock)}, indent=1)
         replace_file(self.folder / _COMPLETE, content)
         return BuiltEnvironment(self.folder, lock)
 
     def keep(self) -> None:
-        """It is published: it stays."""
+        """Keep the folder after the attempt: the environment is published."""
         self.is_kept = True
 
 
@@ -60,16 +60,16 @@ class Environments:
         self._root = root
 
     def find(self, lock_hash: str) -> BuiltEnvironment | None:
-        """The complete environment of that lock; of several, the first."""
+        """The complete environment of a lock; of several environments, the first."""
         for folder in sorted(self._root.glob(f"{lock_hash[:_HASH_LENGTH]}-*")):
             built = _read(folder)
-            # Its interpreter may be gone since, and then it can be made again beside it.
+            # With the interpreter gone, a new environment is built beside this folder.
             if built is not None and built.lock.digest == lock_hash and built.python.exists():
                 return built
         return None
 
     def elsewhere(self, name: str, lock: EnvironmentLock) -> BuiltEnvironment:
-        """An environment that another machine has in a folder of that name."""
+        """An environment in a folder of another machine."""
         return BuiltEnvironment(self._root / name, lock)
 
     def all(self) -> list[BuiltEnvironment]:
@@ -79,7 +79,7 @@ class Environments:
 
     @contextmanager
     def attempt(self, lock: EnvironmentLock) -> Iterator[Attempt]:
-        """A folder to build in; removed again unless it is kept."""
+        """A folder to build in, removed at the end unless the attempt is kept."""
         self._root.mkdir(parents=True, exist_ok=True)
         folder, held = self._claim(lock)
         attempt = Attempt(folder)
@@ -94,7 +94,7 @@ class Environments:
             held.close()
 
     def remove_abandoned(self) -> list[str]:
-        """Remove attempts that no living builder works on; returns their names."""
+        """Remove attempts without a live builder and return the names."""
         names = {folder.name for folder in self._root.glob("*-*") if folder.is_dir() and not _is_complete(folder)}
         names |= {
             file.name.removesuffix(_BEING_BUILT).removeprefix(".") for file in self._root.glob(f".*{_BEING_BUILT}")
@@ -102,9 +102,9 @@ class Environments:
         return [name for name in sorted(names) if self._remove_if_abandoned(self._root / name)]
 
     def remove(self, name: str, *, unless: Callable[[], bool] = lambda: False) -> bool:
-        """Remove a complete environment, unless a builder is about to publish it.
+        """Remove a complete environment, unless a builder is about to publish the environment.
 
-        `unless` is asked when nobody can be: who published it before is seen.
+        `unless` is called under the lock: no builder can publish in between.
         """
         folder = self._root / name
         held = _lock(_being_built(folder))
@@ -119,7 +119,7 @@ class Environments:
         return is_to_go
 
     def _claim(self, lock: EnvironmentLock) -> tuple[Path, IO[str]]:
-        """A name that nobody has, and the lock that says so for as long as this process lives."""
+        """A free folder name, and the lock that reserves the name while this process lives."""
         number = 1
         while True:
             folder = self._root / f"{lock.digest[:_HASH_LENGTH]}-{number}"
@@ -147,7 +147,7 @@ def _being_built(folder: Path) -> Path:
 
 
 def _lock(file: Path) -> IO[str] | None:
-    """The exclusive lock on a file, or None while another process holds it."""
+    """The exclusive lock on a file, or None while another process holds the lock."""
     opened = file.open("a")
     if try_lock(opened.fileno()) and _still_names(file, opened):
         return opened
@@ -156,7 +156,7 @@ def _lock(file: Path) -> IO[str] | None:
 
 
 def _still_names(file: Path, opened: IO[str]) -> bool:
-    """Whoever held the lock before may have removed the file: a lock on what has no name keeps nobody out."""
+    """False: the process that held the lock before has removed the file, and this lock excludes no process."""
     try:
         return os.path.samestat(file.stat(), os.fstat(opened.fileno()))
     except FileNotFoundError:
@@ -168,7 +168,7 @@ def _is_complete(folder: Path) -> bool:
 
 
 def _read(folder: Path) -> BuiltEnvironment | None:
-    """The environment in that folder, if it is whole."""
+    """The environment in a folder. None: the folder is no complete environment."""
     try:
         document = json.loads((folder / _COMPLETE).read_text())
         check_format(document, noun=f"the marker of environment {folder.name}", newest=_FORMAT)

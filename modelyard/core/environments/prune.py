@@ -1,4 +1,4 @@
-"""Removes from one machine what is no longer published: the same on machines with and without a builder."""
+"""Remove unpublished environments from a machine, with or without a builder."""
 
 import json
 from functools import partial
@@ -12,12 +12,12 @@ from modelyard.core.environments.folder import BuiltEnvironment, Environments
 
 
 def remove_unpublished(sessions: Sessions, environments: Environments, worker_run_files: Path) -> list[str]:
-    """Returns the names of the removed.
+    """Remove unpublished environments without workers and return the names.
 
-    A worker of an older generation may outlive its environment's use: run files say where workers run.
+    A worker of an older generation may still run in an unused environment: run files name the environments of workers.
     """
     found = environments.all()
-    # After that list was made, so that a worker that started in one of them meanwhile is seen.
+    # Read after the list of environments: includes every worker that has started in one of the environments.
     running = _with_workers(worker_run_files)
     return [
         built.name
@@ -28,7 +28,7 @@ def remove_unpublished(sessions: Sessions, environments: Environments, worker_ru
 
 
 def _is_kept(sessions: Sessions, environments: Environments, built: BuiltEnvironment) -> bool:
-    """Published, and what is found here by its lock: another that was built at the same time is not needed."""
+    """The environment is published, and not a duplicate from a concurrent build."""
     if environments.find(built.lock.digest) != built:
         return False
     with transaction(sessions) as work:
@@ -37,7 +37,7 @@ def _is_kept(sessions: Sessions, environments: Environments, built: BuiltEnviron
 
 
 def _with_workers(worker_run_files: Path) -> set[str]:
-    """Environments that run files name. One whose worker ends just now is kept until the next time."""
+    """Environments in the run files. The environment of an ending worker stays until the next pruning."""
     return {name for file in worker_run_files.glob("*.json") if (name := _environment(file)) is not None}
 
 

@@ -1,7 +1,6 @@
 """The tables. Rows never leave the repositories and the functions beside this package.
 
-Times are the database's, with zone. A request is kept as JSONB where only the program reads its fields, and as columns
-where a query does.
+Times are the database's, with zone. Fields that only the program reads are JSONB; fields of a query are columns.
 """
 
 from modelyard.core.db.rows.assets import (

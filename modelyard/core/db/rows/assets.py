@@ -1,4 +1,4 @@
-"""Versioned assets: models, environments and data. A name's row holds its versions' rows."""
+"""Versioned assets: models, environments and data. The row of a name holds the rows of the versions."""
 
 from typing import Any, ClassVar
 
@@ -53,7 +53,7 @@ class ModelVersionRow(AssetVersion, Base):
     model_type: Mapped[str]
     model_uri: Mapped[str]
     folder_name: Mapped[str]
-    """The registered folder's own name, the first part of every path in the manifest."""
+    """Name of the registered folder, the first part of every path in the manifest."""
     manifest: Mapped[list[dict[str, Any]]]
     manifest_hash: Mapped[str]
     flavors: Mapped[dict[str, Any]] = mapped_column(default=dict)
@@ -79,7 +79,7 @@ class EnvironmentVersionRow(AssetVersion, Base):
     environment_id: Mapped[int] = mapped_column(ForeignKey("environments.id"), index=True)
     conda_file: Mapped[str]
     image: Mapped[str | None]
-    """Recorded and given back; on one machine there is no image to start from."""
+    """Recorded and returned; environments are built without images."""
     environment: Mapped[EnvironmentRow] = relationship(back_populates="versions")
 
     @property
@@ -104,7 +104,7 @@ class DataVersionRow(AssetVersion, Base):
     """uri_file or uri_folder."""
     data_uri: Mapped[str]
     manifest: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
-    """Of the files that were uploaded for it. None: whatever lies at `data_uri` when a job begins."""
+    """Manifest of the uploaded files. None: a job reads the files at `data_uri` when the job begins."""
     data: Mapped[DataRow] = relationship(back_populates="versions")
 
     @property

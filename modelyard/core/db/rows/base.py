@@ -1,4 +1,4 @@
-"""What every table builds on: the naming of constraints, the types of columns, timestamps and leases."""
+"""The base of every table: names of constraints, types of columns, timestamps, authors and leases."""
 
 from datetime import datetime
 from typing import Any
@@ -37,7 +37,7 @@ class Stamped:
 
 
 class Authored(Stamped):
-    """The callers who made a resource and who last asked for a change of the resource.
+    """The author of a resource and the author of the last requested change.
 
     `core/db/audit.py` sets the columns together with the audit event. Rows older than the columns belong to the admin.
     """
@@ -50,7 +50,7 @@ class Authored(Stamped):
 
 
 class Leased:
-    """Long work is claimed on the row it is about; see leases.py."""
+    """A row whose work a process claims; see leases.py."""
 
     lease_token: Mapped[UUID | None]
     lease_until: Mapped[datetime | None]

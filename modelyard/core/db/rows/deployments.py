@@ -1,4 +1,4 @@
-"""Endpoints, deployments, their generations and their workers."""
+"""Endpoints, deployments, generations and workers."""
 
 from datetime import datetime
 from typing import Any
@@ -114,7 +114,7 @@ class GenerationRow(Leased, Stamped, Base):
 
 
 class WorkerRow(Base):
-    """A model worker as the host last saw it, for `modelyard status`. Nothing is decided from it."""
+    """A model worker as the host last saw it, for `modelyard status`. No decision depends on the row."""
 
     __tablename__ = "workers"
 
@@ -122,7 +122,7 @@ class WorkerRow(Base):
     deployment_id: Mapped[int] = mapped_column(ForeignKey("online_deployments.id", ondelete="CASCADE"), index=True)
     generation: Mapped[int]
     slot: Mapped[int]
-    """Which of the deployment's instances it is, from 0."""
+    """Number of the worker's place in the deployment, from 0."""
     state: Mapped[str]
     pid: Mapped[int | None]
     restarts: Mapped[int] = mapped_column(default=0)

@@ -1,4 +1,4 @@
-"""The builds of environments, and the environments that they made."""
+"""Builds of environments, and the built environments."""
 
 from typing import Any
 
@@ -22,12 +22,12 @@ class EnvironmentBuildRow(Leased, Stamped, Base):
 
 
 class BuiltEnvironmentRow(Stamped, Base):
-    """The lock hash finds the environment. Written once its folder is complete: this row is the publishing."""
+    """The lock hash finds the environment. The row is written when the folder is complete, and publishes it."""
 
     __tablename__ = "built_environments"
 
     lock_hash: Mapped[str] = mapped_column(primary_key=True)
     folder: Mapped[str]
-    """Name below the data dir's environments/."""
+    """Folder name below `environments/` of the data dir."""
     python_version: Mapped[str]
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)

@@ -1,4 +1,4 @@
-"""Batch jobs and the mini-batches that their input is cut into."""
+"""Batch jobs and mini-batches."""
 
 from datetime import datetime
 from typing import Any
@@ -11,9 +11,9 @@ from modelyard.core.db.rows.base import CASCADE, Authored, Base, Leased
 
 
 class JobRow(Leased, Authored, Base):
-    """A batch job: all that it needs, so that it ends as it began when its endpoint is changed or deleted meanwhile.
+    """A batch job. The row is complete: a change or deletion of the endpoint does not change a submitted job.
 
-    Its lease is that of planning and of putting the output together.
+    The holder of the lease plans the job, or assembles the output.
     """
 
     __tablename__ = "jobs"
@@ -27,21 +27,21 @@ class JobRow(Leased, Authored, Base):
     endpoint: Mapped[str] = mapped_column(index=True)
     deployment: Mapped[str]
     request_id: Mapped[str | None]
-    """The submitter's idempotency key: the same one is the same job."""
+    """Idempotency key of the submission: an equal key means the same job."""
     bundle_hash: Mapped[str]
     lock_hash: Mapped[str]
     settings: Mapped[dict[str, Any]]
-    """BatchSettings: the deployment's, with what this job asked for instead."""
+    """BatchSettings of the deployment with the overrides of the job."""
     input_kind: Mapped[str]
     input_uri: Mapped[str]
     input_files: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
-    """{"path", "key", "size"} of each InputFile of a data asset. None: what lies below `input_key` at planning.
+    """{"path", "key", "size"} of each InputFile of a data asset. None: planning lists the files below `input_key`.
 
-    There may be thousands, so they are read only where they are asked for.
+    The list may have thousands of entries, so the column is loaded on demand.
     """
     input_key: Mapped[str | None]
     output_key: Mapped[str]
-    """Of the predictions. Beside it lie the errors file and the logs."""
+    """Key of the predictions in the object store, beside the errors file and the logs."""
     tags: Mapped[dict[str, str]] = mapped_column(default=dict)
     properties: Mapped[dict[str, str]] = mapped_column(default=dict)
     state: Mapped[str] = mapped_column(index=True)
@@ -49,7 +49,7 @@ class JobRow(Leased, Authored, Base):
     """{"code", "message", "details"?} of a failure."""
     is_archived: Mapped[bool] = mapped_column(default=False)
     files: Mapped[int | None]
-    """Of the input, once that is known; mini-batches and rows likewise."""
+    """Files of the input, once known. `mini_batches` and `rows` likewise."""
     mini_batches: Mapped[int | None]
     rows: Mapped[int | None] = mapped_column(BigInteger)
     started_at: Mapped[datetime | None]
@@ -58,7 +58,7 @@ class JobRow(Leased, Authored, Base):
 
 
 class MiniBatchRow(Leased, Base):
-    """A part of a job's input, the same for the job's whole life, and what became of it."""
+    """A part of a job's input, fixed at planning, and the result."""
 
     __tablename__ = "mini_batches"
     __table_args__ = (
@@ -73,15 +73,15 @@ class MiniBatchRow(Leased, Base):
     """From 0, in the order of the output."""
     state: Mapped[str]
     spans: Mapped[list[dict[str, Any]]]
-    """What it reads: for each file, or part of one, what the planner noted."""
+    """A Span for each file, or part of a file, of the mini-batch."""
     part_key: Mapped[str | None]
-    """Where its predictions lie. None: it has none."""
+    """Key of the predictions. None: the mini-batch has no predictions."""
     rows: Mapped[int] = mapped_column(BigInteger, default=0)
-    """Scored."""
+    """Scored rows."""
     failures: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
-    """{"file", "first_row", "rows", "reason"} of what could not be scored."""
+    """{"file", "first_row", "rows", "reason"} of each failure."""
     seconds: Mapped[float | None]
     worker: Mapped[str | None]
-    """Who scores it, or did."""
+    """Name of the batch worker that scores, or scored, the mini-batch."""
     ended_at: Mapped[datetime | None]
     job: Mapped[JobRow] = relationship(back_populates="parts")

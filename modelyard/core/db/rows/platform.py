@@ -1,4 +1,4 @@
-"""The platform's own rows: operations, the routing revision, roles and admin tokens."""
+"""Operations, the routing revision, named leases and admin tokens."""
 
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from modelyard.core.db.rows.base import Base, Leased, Stamped
 
 
 class OperationRow(Stamped, Base):
-    """A long-running operation, kept after the resource it is about is gone."""
+    """A long-running operation. The row outlives the resource."""
 
     __tablename__ = "operations"
 
@@ -28,19 +28,19 @@ class OperationRow(Stamped, Base):
 
 
 class RoutingRow(Base):
-    """One row. Its lock puts all changes that a gateway must hear of into one order."""
+    """The only row of the table. The row's lock puts all changes of routes into one order."""
 
     __tablename__ = "routing"
 
     id: Mapped[int] = mapped_column(primary_key=True, default=1)
     desired: Mapped[int] = mapped_column(BigInteger, default=0)
-    """The newest revision that was asked for."""
+    """The newest requested revision."""
     applied: Mapped[int] = mapped_column(BigInteger, default=0)
     """The newest revision that every gateway has applied."""
 
 
 class NamedLeaseRow(Leased, Base):
-    """A role that one process at a time may hold: "host"."""
+    """A role for one process at a time: "host"."""
 
     __tablename__ = "named_leases"
 

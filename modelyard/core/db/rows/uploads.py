@@ -10,7 +10,7 @@ from modelyard.core.db.rows.base import CASCADE, Base, Stamped
 
 
 class UploadRow(Stamped, Base):
-    """A pending upload: the folder that a signed URL writes to until a model version takes its files."""
+    """A pending upload: the folder that a signed URL writes to until a model version takes the files."""
 
     __tablename__ = "uploads"
 
@@ -21,7 +21,7 @@ class UploadRow(Stamped, Base):
 
 
 class UploadChunkRow(Base):
-    """A run of bytes of one file, as one PUT brought it. A PUT that broke off leaves what arrived."""
+    """Consecutive bytes of one file, from one PUT. A broken PUT leaves the bytes that arrived."""
 
     __tablename__ = "upload_chunks"
 
@@ -30,9 +30,9 @@ class UploadChunkRow(Base):
     start: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     size: Mapped[int] = mapped_column(BigInteger)
     total: Mapped[int | None] = mapped_column(BigInteger)
-    """The file's whole size, once its sender has said it."""
+    """Size of the whole file, once the client has sent the size."""
     sha256: Mapped[str]
     file_sha256: Mapped[str | None]
-    """What its sender says of the whole file: a part of another file is not continued."""
+    """Hash of the whole file, as the client sent it: a chunk of another file is not continued."""
     key: Mapped[str]
     upload: Mapped[UploadRow] = relationship(back_populates="chunks")

@@ -1,4 +1,4 @@
-"""Workspaces and the computes that they record."""
+"""Workspaces and computes."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ class WorkspaceRow(Authored, Base):
 
 
 class ComputeRow(Authored, Base):
-    """A compute's name, recorded: whatever it says, the workers of this platform do the work."""
+    """A recorded compute. The workers of this platform do the work, whatever the compute's type."""
 
     __tablename__ = "computes"
     __table_args__ = (UniqueConstraint("workspace_id", "name"),)
