@@ -4,8 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
 from sqlalchemy import select, update
 
+from control_plane.app import ROUTERS
+from control_plane.web.workspace_path import WORKSPACE as WORKSPACE_PATH
 from modelyard.core.db.audit import record
 from modelyard.core.db.rows import AuditEventRow, OnlineEndpointRow
 from modelyard.core.domain.audit import AuditAction
@@ -118,3 +121,107 @@ def test_events_of_another_workspace_are_not_listed(control, events):
     assert control.ask("PUT", f"/{other}/other", {"location": "local"}).status_code == 201
     found = control.ask("GET", f"/{other}/other/events").json()["value"]
     assert [event["properties"]["resourceId"] for event in found] == [f"{other}/other"]
+
+
+UNRECORDED = {
+    # An upload is no resource: the asset version that takes the files has the event.
+    "POST /models/{name}/versions/{version}/startPendingUpload",
+    "POST /data/{name}/versions/{version}/startPendingUpload",
+    "PUT /uploads/{upload_id}/{path:path}",
+    "POST /onlineEndpoints/{endpoint}/deployments/{deployment}/getLogs",
+    "POST /batchEndpoints/{endpoint}/deployments/{deployment}/getLogs",
+}
+
+
+class TestEveryChangingRoute:
+    """Each request that may change a resource, or reads a credential, leaves an event with its request id."""
+
+    def test_leaves_an_event(self, control):
+        assert self.tour(control) | UNRECORDED == changing_routes()
+
+    def tour(self, control: Control) -> set[str]:
+        """Call every route once, in an order in which the calls succeed. Returns the called routes."""
+        model, seen = control.register(), set()
+        online, batch = "/onlineEndpoints/ep-one", "/batchEndpoints/be-one"
+        conda = {"properties": {"condaFile": "dependencies: [python=3.11]"}}
+        data = {"properties": {"dataType": "uri_folder", "dataUri": control.place()["uri"]}}
+
+        def call(template: str, body: Any = None, **names: str) -> None:
+            method, _, path = template.partition(" ")
+            path = "/" + path if path.startswith("/batch/") else path or "/" + OTHER_WORKSPACE
+            answer = control.ask(method, path.format(**names), body)
+            assert answer.status_code in (200, 201, 202), (template, answer.text)
+            with control.sessions() as session:
+                asked = AuditEventRow.request_id == answer.headers["x-ms-request-id"]
+                found = session.scalars(select(AuditEventRow).where(asked)).all()
+            assert found, template
+            assert {event.caller for event in found} == {"admin"}
+            seen.add(template)
+
+        version = {"name": "m", "version": "1"}
+        call("PUT ", {"location": "local"})
+        call("PUT /models/{name}", {"properties": {"description": "d"}}, **version)
+        call("PUT /models/{name}/versions/{version}", {"properties": {"description": "d"}}, **version)
+        call("PUT /environments/{name}/versions/{version}", conda, **version)
+        call("PUT /environments/{name}", {"properties": {"description": "d"}}, **version)
+        call("PUT /data/{name}/versions/{version}", data, **version)
+        call("PUT /data/{name}", {"properties": {"description": "d"}}, **version)
+        call("PUT /computes/{name}", {"properties": {}}, **version)
+        for noun in ("environments", "data"):
+            call(f"DELETE /{noun}/{{name}}/versions/{{version}}", **version)
+            call(f"DELETE /{noun}/{{name}}", **version)
+        call("DELETE /computes/{name}", **version)
+        call("POST /pruneEnvironments")
+
+        names = {"endpoint": "ep-one", "deployment": "blue"}
+        call("PUT /onlineEndpoints/{endpoint}", {"properties": {"authMode": "key"}}, **names)
+        control.gateways_apply()
+        call("POST /onlineEndpoints/{endpoint}/listKeys", **names)
+        call("POST /onlineEndpoints/{endpoint}/regenerateKeys", {"keyType": "primary"}, **names)
+        control.gateways_apply()
+        control.put(online, {"properties": {"authMode": "amlToken"}}, 200)
+        control.gateways_apply()
+        call("POST /onlineEndpoints/{endpoint}/token", **names)
+        deployment = "/onlineEndpoints/{endpoint}/deployments/{deployment}"
+        call(f"PUT {deployment}", {"properties": {"model": model}}, **names)
+        control.build_and_start()
+        call(f"PATCH {deployment}", {"tags": {"a": "b"}}, **names)
+        call(f"DELETE {deployment}", **names)
+        call("PATCH /onlineEndpoints/{endpoint}", {"tags": {"a": "b"}}, **names)
+        call("DELETE /onlineEndpoints/{endpoint}", **names)
+        control.workers_go()
+
+        names = {"endpoint": "be-one", "deployment": "bd-one"}
+        call("PUT /batchEndpoints/{endpoint}", {"properties": {"authMode": "aadToken"}}, **names)
+        call("POST /batchEndpoints/{endpoint}/listKeys", **names)
+        deployment = "/batchEndpoints/{endpoint}/deployments/{deployment}"
+        call(f"PUT {deployment}", {"properties": {"model": {"assetId": model}}}, **names)
+        control.build_batch()
+        call(f"PATCH {deployment}", {"properties": {"description": "d"}}, **names)
+        default = {"properties": {"defaults": {"deploymentName": "bd-one"}}}
+        call("PATCH /batchEndpoints/{endpoint}", default, **names)
+        job = {"properties": {"inputData": {"in": control.place()}, "name": "job-one"}}
+        call("POST /batch/{endpoint}/jobs", job, **names)
+        call("PATCH /jobs/{job}", {"properties": {"tags": {"a": "b"}}}, job="job-one")
+        call("POST /jobs/{job}/cancel", job="job-one")
+        call(f"DELETE {deployment}", **names)
+        call("DELETE /batchEndpoints/{endpoint}", **names)
+        assert control.ask("GET", batch).status_code == 404
+
+        call("DELETE /models/{name}/versions/{version}", **version)
+        call("DELETE /models/{name}", **version)
+        return seen
+
+
+OTHER_WORKSPACE = f"{WORKSPACE.rpartition('/')[0]}/other"
+
+
+def changing_routes() -> set[str]:
+    """ "<method> <path below the workspace>" of every route that is not a plain read."""
+    return {
+        f"{method} {route.path.removeprefix(WORKSPACE_PATH)}"
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods - {"GET", "HEAD"}
+    }
