@@ -16,11 +16,11 @@ import pyarrow.csv
 from data_plane.batch.failures import UnreadableFile
 from data_plane.batch.number_texts import ARROW_TYPES, is_exact, is_plain, number_column, parsed_texts
 from data_plane.scoring.errors import InvalidBody
-from data_plane.scoring.payload.values import LogicalType
 from data_plane.scoring.signature import ColumnSpec, CompiledSignature, TensorSpec
 from data_plane.scoring.signature.table import Table, TypedColumn
 from data_plane.scoring.tables.arrow_columns import python_values
 from data_plane.scoring.tables.csv_body import MISSING, distinct_names
+from data_plane.scoring.types import LogicalType
 
 _MOST_LISTED = 10
 LEFT_OUT = TypedColumn([])

@@ -10,10 +10,10 @@ from data_plane.batch.csv_files import header_apart
 from data_plane.batch.csv_lines import row_count
 from data_plane.batch.number_texts import plain_kind
 from data_plane.batch.spans import Span
-from data_plane.scoring.payload.values import LogicalType
 from data_plane.scoring.signature import CompiledSignature
 from data_plane.scoring.signature.inferred import joined_kind, kind_of_texts, whole_kind
 from data_plane.scoring.tables.arrow_columns import python_values
+from data_plane.scoring.types import LogicalType
 from modelyard.core.ports.object_store import ObjectStore
 
 

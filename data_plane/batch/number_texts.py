@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow
 import pyarrow.compute
 
-from data_plane.scoring.payload.values import LogicalType
 from data_plane.scoring.signature.table import TypedColumn
+from data_plane.scoring.types import TYPES, LogicalType
 
 _WHOLE = r"-?(?:0|[1-9][0-9]*)"
 _NUMBER = rf"{_WHOLE}(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
@@ -36,10 +36,7 @@ _ZERO, _NINE, _POINT, _EXPONENT, _LOWER = np.frombuffer(b"09.e ", np.uint8)
 _PLAIN_BLOCK = rf"\A(?:(?:{_NUMBER})?(?:,|\r?\n))*(?:{_NUMBER})?\z"
 
 ARROW_TYPES: Mapping[LogicalType, pyarrow.DataType] = {
-    "integer": pyarrow.int64(),
-    "long": pyarrow.int64(),
-    "float": pyarrow.float64(),
-    "double": pyarrow.float64(),
+    name: pyarrow.type_for_alias(forms.arrow_number) for name, forms in TYPES.items() if forms.arrow_number is not None
 }
 
 

@@ -7,26 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from data_plane.scoring.payload.values import LogicalType
 from data_plane.scoring.signature import ColumnSpec, ParamSpec, TensorSpec
 from data_plane.scoring.signature.nested import ArrayRule, MapRule, Member, ObjectRule
 from data_plane.scoring.signature.rule import Rule
+from data_plane.scoring.types import TYPES
 
 Schema = dict[str, Any]
 
 ANYTHING: Schema = {}
-_SCALARS: Mapping[LogicalType, Schema] = {
-    "boolean": {"type": "boolean"},
-    "integer": {"type": "integer", "format": "int32"},
-    "long": {"type": "integer", "format": "int64"},
-    "float": {"type": "number", "format": "float"},
-    "double": {"type": "number", "format": "double"},
-    "string": {"type": "string"},
-    "binary": {"type": "string", "format": "byte"},
-    # The format "date-time" would demand a zone.
-    "datetime": {"type": "string", "description": "ISO 8601"},
-    "json": ANYTHING,
-}
 
 
 def list_of(items: Schema) -> Schema:
@@ -95,7 +83,7 @@ def _of_value(rule: Rule) -> Schema:
             members = {name: _of_member(each.member) for name, each in declared.items()}
             return {**object_of(members, required), "additionalProperties": False}
         case _:
-            return _SCALARS[rule.logical_type]
+            return dict(TYPES[rule.logical_type].openapi)
 
 
 def _of_member(member: Member) -> Schema:

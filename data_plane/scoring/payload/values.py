@@ -2,22 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-LogicalType = Literal["boolean", "integer", "long", "float", "double", "datetime", "string", "binary", "json"]
-
-# How a column of fixed width lies on the wire. Text, bytes and JSON lie there as bytes with offsets.
-WIRE_DTYPES: Mapping[str, np.dtype[Any]] = {
-    "boolean": np.dtype("u1"),
-    "integer": np.dtype("<i4"),
-    "long": np.dtype("<i8"),
-    "float": np.dtype("<f4"),
-    "double": np.dtype("<f8"),
-    "datetime": np.dtype("<i8"),
-}
+from data_plane.scoring.types import LogicalType
 
 
 class Column(NamedTuple):

@@ -17,8 +17,8 @@ from data_plane.scoring.signature.schema import ColumnSpec
 from data_plane.scoring.signature.table import Table, TypedColumn
 from data_plane.scoring.signature.typed import convert_typed
 from data_plane.scoring.signature.violations import Findings
+from data_plane.scoring.types import NUMBERS_AND_BOOLEANS
 
-_BULK_TYPES = frozenset({"boolean", "integer", "long", "float", "double"})
 _LIST = {list}
 
 
@@ -31,7 +31,7 @@ class ColumnInputs:
         self._labels = [str(name) for name in self._names]
         self._groups = _groups(specs)
         types = {spec.rule.logical_type for spec in specs}
-        self._only_rule = specs[0].rule if len(types) == 1 and types <= _BULK_TYPES else None
+        self._only_rule = specs[0].rule if len(types) == 1 and types <= NUMBERS_AND_BOOLEANS else None
 
     def payload(self, input_data: Any, findings: Findings) -> Payload | None:
         block = self._as_block(input_data)
@@ -185,6 +185,6 @@ def _groups(specs: Sequence[ColumnSpec]) -> list[tuple[Rule, tuple[int, ...]]]:
     """The places of each type of which there are several columns."""
     places: dict[str, list[int]] = {}
     for place, spec in enumerate(specs):
-        if spec.rule.logical_type in _BULK_TYPES:
+        if spec.rule.logical_type in NUMBERS_AND_BOOLEANS:
             places.setdefault(spec.rule.logical_type, []).append(place)
     return [(specs[group[0]].rule, tuple(group)) for group in places.values() if len(group) > 1]

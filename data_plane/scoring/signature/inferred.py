@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_plane.scoring.payload.values import Column, LogicalType
+from data_plane.scoring.payload.values import Column
 from data_plane.scoring.signature.nested import ANY
 from data_plane.scoring.signature.numbers import BOOLEAN, DOUBLE, LONG
 from data_plane.scoring.signature.rule import NONE_TYPE, Rule
 from data_plane.scoring.signature.table import TypedColumn
 from data_plane.scoring.signature.texts import BINARY, STRING
+from data_plane.scoring.types import DTYPES, TYPES_BY_DTYPE, LogicalType
 
 _INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
 _NUMBER = re.compile(
@@ -20,15 +21,6 @@ _NUMBER = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _TRUTHS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
-
-# What travels has one of these widths; a narrower number is held by the next wider.
-_ARRAY_TYPES: dict[str, tuple[LogicalType, str]] = {
-    **dict.fromkeys(["int8", "int16", "int32", "uint8", "uint16"], ("integer", "int32")),
-    **dict.fromkeys(["int64", "uint32"], ("long", "int64")),
-    **dict.fromkeys(["float16", "float32"], ("float", "float32")),
-    "float64": ("double", "float64"),
-    "bool": ("boolean", "bool"),
-}
 
 
 def infer_json(name: str | int, values: Sequence[Any]) -> Column:
@@ -57,9 +49,9 @@ def infer_typed(name: str | int, column: TypedColumn) -> Column:
     values = column.values
     if isinstance(values, np.ndarray) and values.dtype.kind == "M":
         return Column(name, "datetime", values.astype("datetime64[ns]"), column.nulls)
-    if isinstance(values, np.ndarray) and values.dtype.name in _ARRAY_TYPES and values.ndim == 1:
-        logical_type, dtype = _ARRAY_TYPES[values.dtype.name]
-        return Column(name, logical_type, values.astype(dtype, copy=False), column.nulls)
+    if isinstance(values, np.ndarray) and values.dtype.name in TYPES_BY_DTYPE and values.ndim == 1:
+        logical_type = TYPES_BY_DTYPE[values.dtype.name]
+        return Column(name, logical_type, values.astype(DTYPES[logical_type], copy=False), column.nulls)
     listed = list(values) if isinstance(values, list) else values.tolist()
     if column.nulls is not None:
         listed = [None if absent else value for value, absent in zip(listed, column.nulls.tolist(), strict=True)]

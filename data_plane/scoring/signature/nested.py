@@ -11,12 +11,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from data_plane.scoring.payload.values import LogicalType
 from data_plane.scoring.signature.json_values import is_portable
 from data_plane.scoring.signature.numbers import DOUBLE
 from data_plane.scoring.signature.rule import Rule, Stored, Unheld
 from data_plane.scoring.signature.texts import DatetimeRule
 from data_plane.scoring.signature.violations import describe
+from data_plane.scoring.types import LogicalType
 
 JSON_TYPE: Final = "json"
 # Of a caller's own key, in the place of a violation.
@@ -27,7 +27,6 @@ _LONGEST_KEY = 40
 class _JsonRule:
     logical_type: LogicalType = "json"
     holds_null: bool = False
-    absent: None = None
 
     def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
         return None

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_plane.scoring.payload.values import LogicalType
 from data_plane.scoring.signature.number_texts import number_in, numbers_in, whole_number_of
 from data_plane.scoring.signature.rule import NONE_TYPE, Stored, Unheld
+from data_plane.scoring.types import LogicalType
 
 _BOOL = {bool}
 _STR = {str}
@@ -32,7 +32,6 @@ class BooleanRule:
     logical_type: LogicalType = "boolean"
     expected: str = "a boolean (true or false)"
     holds_null: bool = False
-    absent: bool = False
 
     def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
         return np.array(values, dtype=bool) if kinds == _BOOL else None
@@ -60,7 +59,6 @@ class WholeNumberRule:
     highest: int
     expected: str
     holds_null: bool = False
-    absent: int = 0
 
     def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
         if kinds == _INT:
@@ -125,7 +123,6 @@ class FloatRule:
     """The largest n such that every integer from -n to n is held exactly."""
     expected: str
     holds_null: bool = True
-    absent: float = math.nan
 
     def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
         if kinds == _FLOAT:

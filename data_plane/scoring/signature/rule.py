@@ -6,8 +6,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from data_plane.scoring.payload.values import LogicalType
 from data_plane.scoring.signature.violations import Findings, describe
+from data_plane.scoring.types import TYPES, LogicalType
 
 Stored = npt.NDArray[Any] | list[Any]
 NONE_TYPE = type(None)
@@ -36,10 +36,6 @@ class Rule(Protocol):
     def holds_null(self) -> bool:
         """Whether null is a value of the type itself: NaN in a double, None in an AnyType."""
 
-    @property
-    def absent(self) -> Any:
-        """What stands in the place of a missing value."""
-
     def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
         """All of `values`, whose Python types are `kinds`, at once; None when they need a look one by one."""
 
@@ -66,7 +62,7 @@ def convert(
 def _one_by_one(
     rule: Rule, values: Sequence[Any], name: str | None, findings: Findings, *, null_allowed: bool
 ) -> tuple[Stored, npt.NDArray[np.bool_] | None]:
-    converted = [rule.absent] * len(values)
+    converted = [TYPES[rule.logical_type].placeholder] * len(values)
     missing: list[int] = []
     for row, value in enumerate(values):
         if value is None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_plane.scoring.payload.values import LogicalType
+from data_plane.scoring.types import LogicalType
 
 
 @dataclass(frozen=True, slots=True)

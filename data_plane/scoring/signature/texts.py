@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_plane.scoring.payload.values import LogicalType
 from data_plane.scoring.signature.rule import Stored, Unheld
+from data_plane.scoring.types import LogicalType
 
 _STR = {str}
 _BYTES = {bytes}
@@ -23,7 +23,6 @@ class StringRule:
     logical_type: LogicalType = "string"
     expected: str = "a string"
     holds_null: bool = False
-    absent: None = None
 
     def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
         return list(values) if kinds == _STR and is_unicode("".join(values)) else None
@@ -58,7 +57,6 @@ class BinaryRule:
     logical_type: LogicalType = "binary"
     expected: str = "binary data as base64 text"
     holds_null: bool = False
-    absent: None = None
 
     def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
         return list(values) if kinds == _BYTES else None
@@ -100,7 +98,6 @@ class DatetimeRule:
     logical_type: LogicalType = "datetime"
     expected: str = "a datetime in ISO 8601 (such as 2024-05-31T12:30:00Z, from 1677 to 2262)"
     holds_null: bool = False
-    absent: int = 0
 
     def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
         return None

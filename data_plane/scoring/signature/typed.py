@@ -15,6 +15,7 @@ from data_plane.scoring.signature.rule import Rule, Stored, convert
 from data_plane.scoring.signature.table import TypedColumn
 from data_plane.scoring.signature.texts import BINARY
 from data_plane.scoring.signature.violations import Findings
+from data_plane.scoring.types import TYPES, WITH_NAN
 
 Held = tuple[Stored, npt.NDArray[np.bool_] | None]
 
@@ -38,7 +39,7 @@ def _missing(rule: Rule, column: TypedColumn) -> npt.NDArray[np.bool_] | None:
     """NaN is a value of a float type, and missing in any other; NaT is always missing."""
     values, missing = column.values, column.nulls
     if isinstance(values, np.ndarray) and (
-        values.dtype.kind == "M" or (values.dtype.kind == "f" and rule.logical_type not in ("float", "double"))
+        values.dtype.kind == "M" or (values.dtype.kind == "f" and rule.logical_type not in WITH_NAN)
     ):
         unknown = np.isnat(values) if values.dtype.kind == "M" else np.isnan(values)
         unknown = unknown.any(axis=tuple(range(1, unknown.ndim)))
@@ -57,7 +58,7 @@ def _at_once(
     held = rule.of_array(values[~missing])
     if not isinstance(held, np.ndarray):
         return None
-    whole = np.full(len(values), rule.absent, dtype=held.dtype)
+    whole = np.full(len(values), TYPES[rule.logical_type].placeholder, dtype=held.dtype)
     whole[~missing] = held
     return whole, None if rule.holds_null else missing
 

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from data_plane.scoring.payload.values import (
-    WIRE_DTYPES,
     ArrayPayload,
     ArraysPayload,
     BlockPayload,
@@ -20,12 +19,9 @@ from data_plane.scoring.payload.values import (
     FramePayload,
     Payload,
 )
+from data_plane.scoring.types import DTYPES, WIRE_DTYPES, WITH_MISSING_VALUE
 
 Shape = tuple[Hashable, ...]
-
-_DTYPES: Mapping[str, np.dtype[Any]] = {**WIRE_DTYPES, "datetime": np.dtype("datetime64[ns]")}
-# A missing value is a value of the same dtype.
-_MISSING_IN_PLACE = frozenset({"float", "double", "datetime"})
 
 
 def shape_of(payload: Payload) -> Shape | None:
@@ -50,7 +46,7 @@ def _shape_of_frame(columns: Sequence[Column]) -> Shape | None:
 
 
 def _keeps_its_dtype(column: Column) -> bool:
-    if column.type in _MISSING_IN_PLACE:
+    if column.type in WITH_MISSING_VALUE:
         return True
     if column.type == "json" or (column.nulls is not None and column.nulls.any()):
         return False
@@ -111,7 +107,7 @@ def _join_frames(frames: Sequence[FramePayload]) -> FramePayload:
 
 def _join_columns(parts: tuple[Column, ...]) -> Column:
     name, logical_type = parts[0].name, parts[0].type
-    dtype = _DTYPES.get(logical_type)
+    dtype = DTYPES.get(logical_type)
     if dtype is None:
         return Column(name, logical_type, [value for part in parts for value in part.values])
     values = np.concatenate([part.values for part in parts], dtype=dtype, casting="unsafe")

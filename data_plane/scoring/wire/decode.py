@@ -9,14 +9,10 @@ import numpy.typing as npt
 import orjson
 
 from data_plane.scoring.payload.text_column import Texts
-from data_plane.scoring.payload.values import WIRE_DTYPES, ArrayResult, Column, FrameResult, JsonResult, Result
+from data_plane.scoring.payload.values import ArrayResult, Column, FrameResult, JsonResult, Result
+from data_plane.scoring.types import DTYPES
 from data_plane.worker.frames import Buffer, ProtocolError
 
-_DTYPES: Mapping[str, np.dtype[Any]] = {
-    **WIRE_DTYPES,
-    "boolean": np.dtype(bool),
-    "datetime": np.dtype("datetime64[ns]"),
-}
 _OFFSETS = np.dtype("<i8")
 
 
@@ -58,7 +54,7 @@ def _read_column(described: Mapping[str, Any], rows: int, body: memoryview) -> C
     name, logical_type = described["name"], described["type"]
     nulls_place = described.get("nulls")
     nulls = None if nulls_place is None else _read_array(nulls_place, np.dtype(bool), body)
-    dtype = _DTYPES.get(logical_type)
+    dtype = DTYPES.get(logical_type)
     values: npt.NDArray[Any] | Sequence[Any]
     if dtype is not None:
         values = _read_array(described["data"], dtype, body)

@@ -15,7 +15,6 @@ import numpy.typing as npt
 import orjson
 
 from data_plane.scoring.payload.values import (
-    WIRE_DTYPES,
     ArrayPayload,
     ArraysPayload,
     BlockPayload,
@@ -24,6 +23,7 @@ from data_plane.scoring.payload.values import (
     JsonPayload,
     Payload,
 )
+from data_plane.scoring.types import WIRE_DTYPES
 from data_plane.worker.frames import BYTES_TAG, DATETIME_TAG, MOMENT_TAG, SCORE, Body, Buffer, pack
 
 

@@ -1,28 +1,16 @@
 """A signature's inputs and outputs as the protocol's metadata has them, named and described as MLServer would."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from data_plane.scoring.codecs.open_inference.datatypes import BYTES, datatype_name
-from data_plane.scoring.payload.values import LogicalType
+from data_plane.scoring.codecs.open_inference.datatypes import datatype_name
 from data_plane.scoring.signature import InvalidSignature
 from data_plane.scoring.signature.schema import ColumnSpec, InputSpecs, TensorSpec, read_inputs
+from data_plane.scoring.types import TYPES
 
 SOLE_OUTPUT = "predict"
 """Where nothing declares the name of the only output."""
-
-_COLUMNS: Mapping[LogicalType, tuple[str, str]] = {
-    "boolean": ("BOOL", "np"),
-    "integer": ("INT32", "np"),
-    "long": ("INT64", "np"),
-    "float": ("FP32", "np"),
-    "double": ("FP64", "np"),
-    "string": (BYTES, "str"),
-    "binary": (BYTES, "base64"),
-    "datetime": (BYTES, "datetime"),
-    "json": (BYTES, "pd_json"),
-}
 
 
 class DeclaredTensor(NamedTuple):
@@ -60,5 +48,5 @@ def _declared(spec: ColumnSpec | TensorSpec, otherwise: str) -> DeclaredTensor:
     name = otherwise if spec.name is None else str(spec.name)
     if isinstance(spec, TensorSpec):
         return DeclaredTensor(name, datatype_name(spec.dtype), spec.shape, "np")
-    datatype, content_type = _COLUMNS[spec.rule.logical_type]
-    return DeclaredTensor(name, datatype, (-1, 1), content_type)
+    forms = TYPES[spec.rule.logical_type]
+    return DeclaredTensor(name, forms.datatype, (-1, 1), forms.content_type)

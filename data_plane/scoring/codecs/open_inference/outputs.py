@@ -17,6 +17,7 @@ import orjson
 from data_plane.scoring.codecs.open_inference.datatypes import BYTES, datatype_name
 from data_plane.scoring.payload.values import ArrayResult, Column, FrameResult, JsonResult, Result
 from data_plane.scoring.signature import parse_large
+from data_plane.scoring.types import TYPES
 
 FRAME, ARRAY, TEXTS = "pd", "np", "str"
 _NUMBERS_AND_NULL = {int, float, type(None)}
@@ -59,23 +60,18 @@ def _batched(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _column(column: Column) -> Output:
-    values, shape = column.values, (len(column.values), 1)
-    match column.type:
-        case "string":
-            return Output(str(column.name), BYTES, shape, _with_missing(values, column.nulls), TEXTS)
-        case "binary":
-            return Output(str(column.name), BYTES, shape, _with_missing(values, column.nulls), "base64")
-        case "datetime":
-            texts = np.datetime_as_string(np.asarray(values).astype("datetime64[us]")).tolist()
-            missing = np.isnat(values) if column.nulls is None else column.nulls | np.isnat(values)
-            return Output(str(column.name), BYTES, shape, _with_missing(texts, missing), "datetime")
-        case "json":
-            texts = [_json_text(value) for value in values]
-            return Output(str(column.name), BYTES, shape, _with_missing(texts, column.nulls), "pd_json")
-        case _:
-            array = np.asarray(values)
-            held = array if column.nulls is None else _with_missing(array.tolist(), column.nulls)
-            return Output(str(column.name), datatype_name(array.dtype), shape, held, ARRAY)
+    forms, name, shape = TYPES[column.type], str(column.name), (len(column.values), 1)
+    if forms.datatype != BYTES:
+        array = np.asarray(column.values)
+        flat = array if column.nulls is None else _with_missing(array.tolist(), column.nulls)
+        return Output(name, datatype_name(array.dtype), shape, flat, forms.content_type)
+    elements, nulls = column.values, column.nulls
+    if column.type == "datetime":
+        elements = np.datetime_as_string(np.asarray(column.values).astype("datetime64[us]")).tolist()
+        nulls = np.isnat(column.values) if nulls is None else nulls | np.isnat(column.values)
+    elif column.type == "json":
+        elements = [_json_text(value) for value in column.values]
+    return Output(name, BYTES, shape, _with_missing(elements, nulls), forms.content_type)
 
 
 def _with_missing(values: npt.NDArray[Any] | Sequence[Any], nulls: npt.NDArray[np.bool_] | None) -> list[Any]:
