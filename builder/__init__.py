@@ -1,0 +1,1 @@
+"""The builder: Celery workers that turn a model folder into an environment, a scoring script and a bundle."""

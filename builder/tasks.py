@@ -3,6 +3,7 @@
 A message carries an id; the state is in Postgres. A message that arrives twice or late has no further effect.
 """
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
@@ -16,6 +17,8 @@ from modelyard.core.db.lifecycle import end_operation
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.environments.folder import Environments
 from modelyard.core.environments.prune import remove_unpublished
+
+_log = logging.getLogger(__name__)
 
 QUEUE = "builder"
 BUILD_DEPLOYMENT = "builder.build_deployment"
@@ -50,7 +53,8 @@ def register_tasks(app: Celery, context: BuildContext, data_dir: DataDir) -> Non
         build_generation(context, generation_id)
 
     def prune(operation_id: str | None = None) -> None:
-        prune_environments(context.sessions, context.toolchain.environments, data_dir.worker_run_files)
+        removed = prune_environments(context.sessions, context.toolchain.environments, data_dir.worker_run_files)
+        _log.info("pruned environments: %s", ", ".join(removed) or "none")
         if operation_id is not None:
             with transaction(context.sessions) as work:
                 end_operation(work.session, UUID(operation_id))

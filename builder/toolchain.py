@@ -32,10 +32,10 @@ class BuildToolchain:
     def spec_hash(self, spec: EnvironmentSpec) -> str:
         return spec.digest(platform=self.platform, machine_sources=self.machine_sources)
 
-    def remove_abandoned(self) -> list[str]:
-        """Remove the unfinished results of builders that died; return the names of environments."""
+    def remove_abandoned(self) -> None:
+        """Remove the unfinished results of builders that died."""
         remove_abandoned(self.work)
-        return self.environments.remove_abandoned()
+        self.environments.remove_abandoned()
 
     def pythons(self) -> AvailablePythons:
         """The Pythons for a model that leaves the version open."""

@@ -121,11 +121,14 @@ class TestAModelThatDoesNotWork:
         assert refused.headers["ms-azureml-model-error-reason"] == "model_error"
         assert platform.score("picky", {"input_data": [4]}).json() == [0.25]
 
-    def test_an_environment_that_cannot_be_resolved_fails_with_the_resolvers_own_sentence(self, platform, tmp_path):
+    def test_unsatisfiable_requirements_fail_with_the_resolver_sentence(self, platform, tmp_path):
         folder = save_loader(tmp_path / "m", answering("1"), pip=("numpy==1.26.4", "numpy==2.0.0"))
         done = platform.cli("deploy", folder, "--endpoint-name", "unsolvable", check=False)
         assert done.returncode == 1
-        assert "numpy" in done.stderr
+        assert done.stderr.splitlines()[-1] == (
+            "error: Because you require numpy==1.26.4 and numpy==2.0.0, "
+            "we can conclude that your requirements are unsatisfiable."
+        )
 
     def test_a_failed_update_leaves_the_serving_generation_in_place(self, platform, tmp_path):
         platform.cli("deploy", save_loader(tmp_path / "good", answering("['good']")), "--endpoint-name", "updated")
