@@ -1,1 +1,1 @@
-"""The builder: Celery workers that turn a model folder into an environment, a scoring script and a bundle."""
+"""The builder: Celery workers turn a model folder into an environment, a scoring script and a bundle."""

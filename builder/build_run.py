@@ -1,4 +1,4 @@
-"""The context that every step of one build shares: its log and its cancellation."""
+"""The log and the cancellation of a build, shared by all its steps."""
 
 import os
 import re
@@ -13,13 +13,13 @@ _URL_CREDENTIALS = re.compile(r"(\w+://)[^/\s@]+@")
 
 
 class BuildCancelled(Exception):
-    """The build was cancelled. Its programs have ended and its unfinished results are removed."""
+    """The build was cancelled. All programs have ended, and unfinished results are removed."""
 
 
 class CancellationToken:
-    """Cancels one build, from any thread.
+    """Cancels a build, from any thread.
 
-    The token is a pipe. The programs of the build run under process shims that read `read_end`; the builder alone
+    The token is a pipe. The programs of the build run under process shims with `read_end`; the builder alone
     holds the write end. The programs therefore end when the build is cancelled, and also when the builder dies.
     """
 
@@ -60,12 +60,12 @@ def cancellation_token() -> Iterator[CancellationToken]:
 
 
 class BuildLog:
-    """The lines and steps of one build. User names and passwords in URLs are masked."""
+    """The lines and steps of a build. User names and passwords in URLs are masked."""
 
     def __init__(
         self, write: Callable[[str], None], record_step: Callable[[OperationStep], None] = lambda step: None
     ) -> None:
-        """`write` takes one line; `record_step` takes each step when the step begins."""
+        """`write` takes a line; `record_step` takes each step at its beginning."""
         self._write = write
         self._record_step = record_step
         self._notes: set[str] = set()
@@ -74,7 +74,7 @@ class BuildLog:
         self._write(mask_credentials(text))
 
     def note(self, text: str) -> None:
-        """Write a line that holds for the whole build, once however often a step repeats the line."""
+        """Write a line about the whole build, once, however often the steps repeat the line."""
         if text not in self._notes:
             self._notes.add(text)
             self.line(text)
@@ -86,12 +86,12 @@ class BuildLog:
 
 @dataclass(frozen=True, slots=True)
 class BuildRun:
-    """One attempt to build or restore an environment."""
+    """An attempt to build or restore an environment."""
 
     log: BuildLog
     cancellation: CancellationToken
 
 
 def mask_credentials(text: str) -> str:
-    """The text without the user names and passwords of its URLs."""
+    """The text with the user names and passwords of URLs masked."""
     return _URL_CREDENTIALS.sub(r"\1****@", text)

@@ -17,7 +17,7 @@ def bundle_key(bundle_hash: str, file: str) -> str:
 
 
 def publish_bundle(store: ObjectStore, bundle: Bundle, scoring_script: str) -> str:
-    """Store the bundle and return its hash. The document is written last, so a document implies its script."""
+    """Store the bundle and return the hash. The document is written last, so a document implies a script."""
     script = scoring_script.encode()
     bundle_hash = bundle.digest(script)
     store.put(bundle_key(bundle_hash, SCORING_SCRIPT), [script])
@@ -26,7 +26,7 @@ def publish_bundle(store: ObjectStore, bundle: Bundle, scoring_script: str) -> s
 
 
 def input_example_of(folder: Path, mlmodel: MLModel) -> InputExample | None:
-    """The model's input example, cut to one row if it is large. None: no example that is readable and small."""
+    """The model's input example, cut to a single row if large. None: no readable, small example."""
     content = _small_file(folder, mlmodel.input_example) if mlmodel.input_example else None
     example = read_input_example(content) if content else None
     tried = (example, with_rows(example, 1)) if example else ()

@@ -1,4 +1,4 @@
-"""Wire the toolchain of the two builder programs. Only this module knows which installer is in use."""
+"""Wire the toolchain of the two builder programs. No other module knows the installer in use."""
 
 import sys
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
-"""Build the environment of a spec: resolve, install, and check that the model's loader imports.
+"""Build the environment of a spec: resolve, install, and check the import of the model's loader.
 
 Unpinned requirements drift: packages released after the model was logged may break the model. When the check fails
-and a version was left open, the build resolves once more as of the day on which the model was made.
+and a version was left open, the build resolves once more as of the day of the model's creation.
 """
 
 import shutil
@@ -35,20 +35,20 @@ class BuildOrder:
     spec: EnvironmentSpec
     model_folder: Path
     modules: tuple[str, ...]
-    """Modules that the finished environment must import."""
+    """Modules to import in the finished environment."""
     model_created_at: datetime | None = None
     known_lock: str | None = None
     """The text of an earlier resolution's lock, whose environment has been removed."""
 
 
 class EnvironmentRegistry(Protocol):
-    """Where builders share environments with each other and with other machines."""
+    """The environments shared between builders and with other machines."""
 
     def adopt(self, lock: EnvironmentLock) -> BuiltEnvironment | None:
-        """Return the published environment of the lock, protected from removal. None: no such environment."""
+        """Return the published environment of the lock, protected from removal. None: no environment is published."""
 
     def packing(self, built: BuiltEnvironment) -> AbstractContextManager[None]:
-        """Pack the installed packages for other machines while the block runs. A block that raises stores nothing."""
+        """Pack the packages for other machines while the block runs. If the block raises, no document is stored."""
 
     def publish(self, built: BuiltEnvironment) -> None:
         """Record a complete environment, protected from removal."""
@@ -141,7 +141,7 @@ class _Build:
             )
 
     def _as_of_model_creation(self, lock: EnvironmentLock, failure: ImportCheckFailed) -> BuiltEnvironment:
-        """Build with the packages of the day on which the model was made, if a version was left open on that day."""
+        """Build with the packages of the model's creation day, if the spec leaves a version open."""
         spec, created_at, log = self.order.spec, self.order.model_created_at, self.run.log
         log.line(failure.message)
         if created_at is None or spec.exclude_newer is not None or not self._leaves_versions_open(spec, lock):
@@ -163,7 +163,7 @@ class _Build:
             raise failure from None
 
     def _leaves_versions_open(self, spec: EnvironmentSpec, lock: EnvironmentLock) -> bool:
-        """Whether the resolver chose a version that no requirement pins."""
+        """Whether the resolver chose a version without a pin in the requirements."""
         requirements = (parse_requirement(line) for line in spec.requirements)
         pinned = {
             normalised(requirement.name)
@@ -180,7 +180,7 @@ class _Build:
 
 
 def _place_local_files(local_files: Path, order: BuildOrder) -> None:
-    """Copy the wheels of the model to the place that their requirements name, a folder by the wheel's hash."""
+    """Copy the wheels of the model to the place in the requirements, a folder named by the wheel's hash."""
     for file in order.spec.local_files:
         target = local_files / file.sha256 / file.name
         if target.exists():

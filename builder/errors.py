@@ -9,7 +9,7 @@ InvalidEnvironment (modelyard.core.errors)     the model's environment files are
 ├── UnsupportedPython                 model workers do not run on the Python version
 └── NoEnvironmentFile                 the model folder has no environment file
 BuildFailed (modelyard.core.errors)            the files are valid, and the build fails on this machine
-├── NoInterpreter                     the machine has no Python of the version and cannot fetch one
+├── NoInterpreter                     the machine has no Python of the version, and fetching fails
 ├── ResolutionFailed                  no set of versions satisfies the requirements
 ├── InstallFailed                     a package does not download or build
 ├── ImportCheckFailed                 the packages install, and the model's loader does not import

@@ -1,6 +1,6 @@
-"""Build one generation of a deployment: model files, environment, scoring script, bundle.
+"""Build a generation of a deployment: model files, environment, scoring script, bundle.
 
-Every step can be repeated: files, environments and bundles are named by their content. The result counts only if this
+Every step can be repeated: files, environments and bundles are named by content. The result counts only if this
 builder still holds the generation's lease.
 """
 
@@ -38,7 +38,7 @@ from modelyard.core.ports.object_store import ObjectStore
 
 _log = logging.getLogger(__name__)
 
-# For failures that a retry can mend: the object store is away, for example.
+# For failures with a chance on retry: the object store is away, for example.
 _MAX_ATTEMPTS = 5
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -65,7 +65,7 @@ def build_generation(context: BuildContext, generation_id: int) -> None:
 
 
 class _GenerationBuild:
-    """One attempt to build a generation."""
+    """An attempt to build a generation."""
 
     def __init__(self, context: BuildContext, held: Claim, order: GenerationOrder) -> None:
         self._context = context
@@ -140,7 +140,7 @@ class _GenerationBuild:
     def _fail(self, code: str, message: str) -> None:
         self._log.line(f"failed: {message}")
         with transaction(self._context.sessions) as work:
-            # False: another builder holds the generation now, and decides its state.
+            # False: another builder holds the generation and decides the state.
             if finish(work.session, self._held):
                 generation_failed(work.session, SYSTEM_BUILDER, self._order.generation_id, code=code, message=message)
 

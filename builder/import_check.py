@@ -1,4 +1,4 @@
-"""Check that an environment imports what the model's loader needs, as the user of model workers."""
+"""Check the imports of the model's loader in an environment, as the user of model workers."""
 
 import os
 import shutil
@@ -45,8 +45,8 @@ _LIBRARIES = {
 
 
 def modules_to_import(model: MLModel) -> tuple[str, ...]:
-    """The loader and library of the model's flavor. A loader in the model's own code is left to the model worker, whose
-    import path has the code."""
+    """The loader and library of the model's flavor. A loader in the model's own code is left to the model worker, which
+    has the code on its import path."""
     loader = (model.loader_module,) if model.loader_module.startswith("mlflow.") else ()
     library = (_LIBRARIES[model.flavor],) if loader and model.flavor in _LIBRARIES else ()
     return tuple(dict.fromkeys((*_ALWAYS, *loader, *library)))
@@ -72,7 +72,7 @@ def check_imports(environment: Path, modules: tuple[str, ...], *, user: int | No
 
 @contextmanager
 def _empty_home(user: int | None) -> Iterator[Path]:
-    """An empty, writable HOME: some packages write a configuration file when they are imported."""
+    """An empty, writable HOME: some packages write a configuration file on import."""
     home = Path(tempfile.mkdtemp(prefix="modelyard-check-"))
     try:
         if user is not None:

@@ -1,4 +1,4 @@
-"""The line to change in conda.yaml, from the traceback of an import that failed."""
+"""The line to change in conda.yaml, from the traceback of a failed import."""
 
 import re
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _DISTRIBUTIONS = {
     "pyspark": "pyspark",
 }
 
-# Modules that Python removed from the standard library, with the last version that has the module.
+# Modules removed from the standard library, with the last Python version of each.
 _REMOVED = {"imp": "3.11", "asynchat": "3.11", "asyncore": "3.11", "smtpd": "3.11", "cgi": "3.12", "telnetlib": "3.12"}
 
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
@@ -73,13 +73,13 @@ _KNOWN = (
 @dataclass(frozen=True, slots=True)
 class ImportFailure:
     error: str
-    """The exception, on one line."""
+    """The exception, on a single line."""
     hint: str
     """The change to make, 'In conda.yaml: add "scikit-learn" under pip:'."""
 
 
 def explain_import_error(output: str) -> ImportFailure:
-    """Explain the traceback of an import that failed."""
+    """Explain the traceback of a failed import."""
     return ImportFailure(_error(output), _hint(output))
 
 

@@ -46,7 +46,7 @@ def _work(settings: PlatformSettings) -> None:
     sessions = sessions_of(open_database(settings.database_url.get_secret_value(), pool_size=4))
     app = create_app(settings.broker_url.get_secret_value())
     register_tasks(app, BuildContext(sessions, open_store(settings.storage_url), data_dir.models, toolchain), data_dir)
-    # The builder that claims an interrupted build next resumes it.
+    # The next builder resumes an interrupted build.
     worker_ready.connect(exit_on_stop_signals)
     # One task at a time, in the main thread: one build keeps two cores busy.
     options = ["--pool=solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO"]

@@ -13,7 +13,7 @@ _TESTS = r"/tests/"
 
 
 def populate_environment(folder: Path, install: Callable[[], None], *, worker_user: int | None, run: BuildRun) -> None:
-    """Run `install`, which makes the environment in `folder`; then compile the packages and make them readable."""
+    """Run `install` to make the environment in `folder`; then compile the packages and make the folder readable."""
     started = time.monotonic()
     install()
     _compile_bytecode(folder, run)
@@ -23,7 +23,7 @@ def populate_environment(folder: Path, install: Callable[[], None], *, worker_us
 
 
 def _compile_bytecode(environment: Path, run: BuildRun) -> None:
-    """Compile what model workers import: they cannot write into the environment, and each start would compile anew.
+    """Compile the packages: model workers cannot write into the environment, and would compile at each start.
 
     uv could compile, but includes the packages' tests, a quarter of all files. Files that do not compile (templates,
     Python 2) stay uncompiled.

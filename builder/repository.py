@@ -1,4 +1,4 @@
-"""The builder's rows in the database. Each function is part of its caller's transaction."""
+"""The builder's rows in the database. Each function is part of the caller's transaction."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -32,21 +32,21 @@ _IN_USE = (GenerationState.QUEUED, GenerationState.BUILDING, GenerationState.BUI
 
 @dataclass(frozen=True, slots=True)
 class GenerationOrder:
-    """One generation of a deployment, with all that a build needs."""
+    """A generation of a deployment, with the input of the build."""
 
     generation_id: int
     number: int
     endpoint: str
     deployment: str
     log: LogName
-    """The log that gets the build's lines."""
+    """The log for the build's lines."""
     model_name: str
     model_version: str
     manifest: ModelManifest
     folder_name: str
     environment_variables: dict[str, str]
     conda_file: str | None
-    """The conda file of the environment that the deployment names. None: the model's own files count."""
+    """The conda file of the deployment's environment. None: the model's own files count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class SeenBuild:
 
 
 def take_generation(session: Session, generation_id: int) -> tuple[Claim, GenerationOrder] | None:
-    """Claim a generation for building. None: another builder holds the generation, or it is built already."""
+    """Claim a generation for building. None: another builder holds the generation, or no build is needed."""
     held = claim(session, GenerationRow, generation_id, states=_TO_BUILD)
     if held is None:
         return None
@@ -97,7 +97,7 @@ def record_step(session: Session, held: Claim, step: OperationStep) -> None:
 
 
 def see_build(session: Session, spec_hash: str, spec: EnvironmentSpec) -> SeenBuild:
-    """Return the build of this spec; the first request records the build."""
+    """Return the build of the spec; the first request records the build."""
     session.execute(
         insert(EnvironmentBuildRow)
         .values(spec_hash=spec_hash, spec=_document(spec), state=BuildState.QUEUED)
@@ -108,7 +108,7 @@ def see_build(session: Session, spec_hash: str, spec: EnvironmentSpec) -> SeenBu
 
 
 def take_build(session: Session, spec_hash: str) -> Claim | None:
-    """Claim the build of an environment, whatever the outcome of the last build. None: another builder holds it."""
+    """Claim the build of an environment, whatever the last outcome. None: another builder holds the build."""
     held = claim(session, EnvironmentBuildRow, spec_hash)
     if held is not None:
         row = session.get_one(EnvironmentBuildRow, spec_hash, populate_existing=True)
@@ -120,7 +120,7 @@ def take_build(session: Session, spec_hash: str) -> Claim | None:
 
 
 def record_environment(session: Session, held: Claim, built: BuiltEnvironment, *, size_bytes: int) -> bool:
-    """Publish an environment and record the lock of its spec. False: another builder holds the lease."""
+    """Publish an environment and record the lock of the spec. False: another builder holds the lease."""
     values = {
         "folder": built.folder.name,
         "python_version": built.lock.python,
@@ -150,7 +150,7 @@ def published_environment(session: Session, lock_hash: str) -> BuiltEnvironmentR
 
 
 def resolved_lock(session: Session, spec_hash: str) -> tuple[str, str] | None:
-    """The lock hash and the lock text that a spec resolved to."""
+    """The lock hash and the lock text of a resolved spec."""
     row = session.get(EnvironmentBuildRow, spec_hash)
     if row is None or row.state != BuildState.SUCCEEDED or row.lock_hash is None or row.lock is None:
         return None
@@ -168,14 +168,14 @@ def use_environment(session: Session, held: Claim, *, spec_hash: str, lock_hash:
 
 
 def forget_environment(session: Session, lock_hash: str) -> None:
-    """Unpublish an environment that no machine and no object store has any more."""
+    """Unpublish an environment gone from every machine and from the object store."""
     row = session.get(BuiltEnvironmentRow, lock_hash)
     if row is not None:
         session.delete(row)
 
 
 def forget_unused_environments(session: Session) -> None:
-    """Unpublish the environments that no generation and no job uses; a later deployment builds them anew."""
+    """Unpublish environments without a generation or job; a later deployment builds anew."""
     rows = session.scalars(select(BuiltEnvironmentRow).with_for_update()).all()
     # Read after the rows are locked: every earlier user is visible, and no later user can appear.
     used = set(session.scalars(select(GenerationRow.lock_hash).where(GenerationRow.state.in_(_IN_USE))))

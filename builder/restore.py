@@ -1,12 +1,12 @@
 """Find or restore an environment on this machine: `python -m builder.restore --lock-hash HASH [--lifeline-fd N]`.
 
-Hosts and batch workers start this program. An environment that another machine built is installed offline, from its
-lock and wheels in the object store; no database and no package index is asked.
+Hosts and batch workers start the program. An environment of another machine is installed offline, from the lock and
+wheels in the object store, without a request to the database or to a package index.
 
 Settings: MODELYARD_DATA_DIR, MODELYARD_STORAGE_URL, MODELYARD_WORKER_UID. Standard output has the log and, as its last
 line, the name of the environment's folder. On failure standard error has one line with the reason, and the exit code
-is 1, or 75 when a retry may succeed. A restore that is killed leaves no complete environment; the next restore removes
-the rest.
+is 1, or 75 when a retry may succeed. A killed restore leaves no complete environment; the next restore removes the
+rest.
 """
 
 import argparse
@@ -101,7 +101,7 @@ class EnvironmentRestorer:
     run: BuildRun
 
     def get(self, lock_hash: str) -> BuiltEnvironment:
-        """Find the environment or restore it; of several processes that ask at once, one restores.
+        """Find the environment or restore it; of several processes at once, one restores.
 
         Raises BuildFailed, ContentMismatch and the object store's Unavailable.
         """

@@ -1,7 +1,7 @@
-"""Build each environment once, however many deployments ask for it at the same time.
+"""Build each environment once, however many deployments need the environment at the same time.
 
 The row of the spec hash is leased. The builder with the lease builds; the other builders wait for the outcome, an
-environment or a failure, and take it over.
+environment or a failure.
 """
 
 import os
@@ -34,7 +34,7 @@ _POLL_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentRequest:
-    """The environment that one generation needs."""
+    """A generation's request for an environment."""
 
     generation: Claim
     order: BuildOrder
@@ -71,7 +71,7 @@ class SharedBuilds:
             time.sleep(_POLL_SECONDS)
 
     def _ready(self, request: EnvironmentRequest) -> BuiltEnvironment | None:
-        """The published environment that the spec resolved to, recorded as used by the generation."""
+        """The published environment of the spec, recorded as used by the generation."""
         with transaction(self._sessions) as work:
             resolved = repository.resolved_lock(work.session, request.spec_hash)
             row = repository.published_environment(work.session, resolved[0]) if resolved else None
@@ -90,7 +90,7 @@ class SharedBuilds:
     def find(self, name: str, lock: EnvironmentLock, run: BuildRun) -> BuiltEnvironment | None:
         """The published environment, if every machine can get it from the object store.
 
-        An environment that only this machine has is packed first; an environment that is lost is unpublished.
+        An environment in no other place than this machine is packed first; a lost environment is unpublished.
         """
         here = self._toolchain.environments.find(lock.digest)
         if self._wheels.has(lock.digest):
@@ -112,7 +112,7 @@ class SharedBuilds:
             return repository.take_build(work.session, request.spec_hash), seen
 
     def _build(self, request: EnvironmentRequest, held: Claim, seen: repository.SeenBuild) -> BuiltEnvironment:
-        # The lock of an environment that was removed still counts. After a failure the spec is resolved anew.
+        # The lock of a removed environment still counts. After a failure the spec is resolved anew.
         order = replace(request.order, known_lock=seen.lock if seen.state is BuildState.SUCCEEDED else None)
         registry = _HeldBuild(self, self._sessions, self._wheels, request, held)
         with (
@@ -133,14 +133,14 @@ class SharedBuilds:
                 raise
 
     def _release(self, held: Claim) -> None:
-        """Give up the lease, so that waiting builders need not wait for its end. Without a database they do wait."""
+        """Give up the lease, so that waiting builders go on at once. Without a database the lease runs out."""
         with suppress(SQLAlchemyError), transaction(self._sessions) as work:
             finish(work.session, held)
 
 
 @dataclass(frozen=True, slots=True)
 class _HeldBuild:
-    """The environment registry of a build whose lease this builder holds."""
+    """The environment registry of a leased build."""
 
     shared: SharedBuilds
     sessions: Sessions
@@ -149,7 +149,7 @@ class _HeldBuild:
     held: Claim
 
     def adopt(self, lock: EnvironmentLock) -> BuiltEnvironment | None:
-        """Also records the lock as the resolution of this spec."""
+        """Also records the lock as the resolution of the spec."""
         with transaction(self.sessions) as work:
             row = repository.published_environment(work.session, lock.digest)
             name = row.folder if row is not None else None

@@ -1,6 +1,6 @@
-"""Run one program of a build under a process shim, at low priority, with its output in the build log.
+"""Run a program of a build under a process shim, at low priority, with the output in the build log.
 
-The shim ends the program and its process group when the build is cancelled, and when the builder dies.
+The shim ends the program and the whole process group when the build is cancelled, and when the builder dies.
 """
 
 import re
@@ -18,7 +18,7 @@ _NICENESS = 10
 _TIMEOUT_SECONDS = 3600.0
 _MAX_OUTPUT_LINES = 2000
 
-# The platform account's own settings for fetching and compiling packages. No platform secret has such a name.
+# The platform account's own settings for fetching and compiling packages. No platform secret is among the names.
 _INSTALLER_VARIABLES = re.compile(
     r"^(PATH|HOME|USER|LANG|LC_[A-Z]+|TZ|TMPDIR|NETRC"
     r"|(https?|all|no)_proxy|SSL_CERT_(FILE|DIR)|SSL_CLIENT_CERT|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|GIT_SSL_CAINFO"
@@ -50,9 +50,9 @@ def run_supervised(
     drop_output: bool = False,
     timeout: float = _TIMEOUT_SECONDS,
 ) -> FinishedProcess:
-    """Run a program to its end. Raises BuildCancelled when the build was cancelled before or meanwhile.
+    """Run a program to the end. Raises BuildCancelled when the build was cancelled before or meanwhile.
 
-    `user` is the user id that the program runs as (default: the builder's own). With `drop_output` the log gets
+    `user` is the user id of the program (default: the builder's own). With `drop_output` the log gets
     standard error alone. After `timeout` seconds the program is ended.
     """
     run.cancellation.raise_if_cancelled()
@@ -67,7 +67,7 @@ def run_supervised(
         errors="replace",
     ) as process:
         # No statement before `try`: SIGTERM raises SystemExit at any line, and the exit of Popen's block then waits
-        # for a program that has not been ended.
+        # for the program, however long the program runs.
         try:
             output = _read_within(timeout, process, run.log)
             exit_code = process.wait()
@@ -78,7 +78,7 @@ def run_supervised(
 
 
 def installer_environ(environ: Mapping[str, str], **extra: str) -> dict[str, str]:
-    """The variables of `environ` that an installer may see, and `extra`."""
+    """The variables of `environ` for an installer, and `extra`."""
     allowed = {name: value for name, value in environ.items() if _INSTALLER_VARIABLES.match(name)}
     return {**allowed, **extra}
 

@@ -1,6 +1,6 @@
-"""The Celery application of the builders, and its tasks.
+"""The Celery application and the tasks of builders.
 
-A message carries an id; the state is in Postgres. A message that arrives twice or late has no further effect.
+A message carries an id; the state is in Postgres. A second or late delivery has no effect.
 """
 
 import logging
@@ -24,7 +24,7 @@ QUEUE = "builder"
 BUILD_DEPLOYMENT = "builder.build_deployment"
 PRUNE_ENVIRONMENTS = "builder.prune_environments"
 
-# Redis delivers a message again after this time even while its task runs: twice the longest build. Recovery relies on
+# Redis delivers a message again after this time even while the task runs: twice the longest build. Recovery relies on
 # the lease of the row and on the sweep that sends messages again.
 _VISIBILITY_SECONDS = 4 * 3600
 
@@ -65,10 +65,10 @@ def register_tasks(app: Celery, context: BuildContext, data_dir: DataDir) -> Non
 
 
 def prune_environments(sessions: Sessions, environments: Environments, worker_run_files: Path) -> list[str]:
-    """Remove the environments that no deployment, job or running worker uses; return the names removed here.
+    """Remove environments without a deployment, job or running worker; return the removed names.
 
-    Unpublishing comes first, so that no build adopts an environment that is about to go. Other machines remove their
-    copies within a minute.
+    Unpublishing comes first, so that no build adopts an environment before the removal. Other machines follow within
+    a minute.
     """
     with transaction(sessions) as work:
         repository.forget_unused_environments(work.session)

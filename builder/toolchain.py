@@ -1,4 +1,4 @@
-"""The toolchain of a builder: what environments are made with, the same for every build."""
+"""The toolchain of a builder: installer, interpreters and folders, the same for every build."""
 
 import platform
 import sys
@@ -19,12 +19,12 @@ class BuildToolchain:
     installer: Installer
     interpreters: Interpreters
     machine_sources: PackageSources
-    """Package sources of the platform account, below those of each spec."""
+    """Package sources of the platform account; the sources of each spec win."""
     work: Path
     local_files: Path
-    """Wheels of models, each in a folder that is named by the wheel's hash."""
+    """Wheels of models, each in a folder named by the wheel's hash."""
     wheels: Path
-    """Wheels from the object store, for environments that another machine built."""
+    """Wheels from the object store, for environments of other machines."""
     platform: str
     worker_user: int | None
     """The user id of model workers. None: the platform's own account."""
@@ -33,17 +33,17 @@ class BuildToolchain:
         return spec.digest(platform=self.platform, machine_sources=self.machine_sources)
 
     def remove_abandoned(self) -> None:
-        """Remove the unfinished results of builders that died."""
+        """Remove the unfinished results of dead builders."""
         remove_abandoned(self.work)
         self.environments.remove_abandoned()
 
     def pythons(self) -> AvailablePythons:
-        """The Pythons for a model that leaves the version open."""
+        """The Pythons for a model without a Python version."""
         return AvailablePythons(f"{sys.version_info[0]}.{sys.version_info[1]}", self.interpreters.minors())
 
 
 def this_platform() -> str:
-    """The kind of this machine, "linux-x86_64-glibc2.36". Compiled packages differ from kind to kind."""
+    """The kind of the machine, "linux-x86_64-glibc2.36". Compiled packages differ from kind to kind."""
     library, version = platform.libc_ver()
     parts = (sys.platform, platform.machine(), f"{library}{version}")
     return "-".join(part for part in parts if part)

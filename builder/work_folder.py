@@ -1,4 +1,4 @@
-"""Short-lived folders for the input and output of programs; folders of a builder that died are removed."""
+"""Short-lived folders for the input and output of programs; folders of dead builders are removed."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ def work_folder(root: Path) -> Iterator[Path]:
 
 
 def remove_abandoned(root: Path) -> None:
-    """Remove the folders of builders that died."""
+    """Remove the folders of dead builders."""
     for folder in root.glob("*"):
         try:
             if time.time() - folder.stat().st_mtime > _YOUNG_SECONDS:

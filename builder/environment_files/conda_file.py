@@ -11,7 +11,7 @@ from builder.environment_files.yaml_nodes import compose, described, entries, en
 from builder.errors import CondaPackagesNotSupported, InvalidCondaFile
 
 _CONDA_PACKAGE = re.compile(r"^(?:[\w./-]+::)?([A-Za-z0-9_][\w.-]*)\s*(.*)$", re.DOTALL)
-# conda.yaml lists these to have pip at all. The platform installs without them.
+# conda.yaml must list pip to have a pip section. The platform installs without pip, setuptools and wheel.
 _INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
 
 

@@ -1,4 +1,4 @@
-"""Requirements of `mlflow.pyfunc` itself, added where a model's files do not list them."""
+"""Requirements of `mlflow.pyfunc`, added to the requirements of a model's files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ SETUPTOOLS_WITH_PKG_RESOURCES = "setuptools<81"
 # Up to 2.15 MLflow imports pkg_resources without a requirement on setuptools.
 _FIRST_MLFLOW_WITHOUT_PKG_RESOURCES = Version("2.16.0")
 
-# mlflow-skinny requires neither pandas nor numpy, and loads no model without them. Each pair is an MLflow version and
-# the bounds that the full mlflow has below that version.
+# mlflow-skinny requires neither pandas nor numpy, but loads no model without pandas and numpy. Each pair is an MLflow
+# version and the bounds of the full mlflow below the version.
 _BOUNDS = (
     (Version("2.3.0"), ("pandas<2", "numpy<2")),
     (Version("2.16.0"), ("pandas<3", "numpy<2")),
@@ -34,7 +34,7 @@ class ImpliedRequirement:
 
 
 def implied_requirements(requirements: Sequence[str], *, mlflow_version: str | None) -> list[ImpliedRequirement]:
-    """The requirements to add to those of the model; `mlflow_version` is MLmodel's."""
+    """The requirements to add to the model's; `mlflow_version` is MLmodel's."""
     listed = {distribution_name(line) for line in requirements}
     implied = [] if listed.intersection(_MLFLOW) else [_mlflow(mlflow_version)]
     mlflow = _listed_mlflow(requirements) or (_release(mlflow_version) if implied else None)
@@ -82,7 +82,7 @@ def _setuptools(mlflow: str) -> ImpliedRequirement:
 
 
 def _listed_mlflow(requirements: Sequence[str]) -> Version | None:
-    """The version of MLflow that a requirement pins."""
+    """MLflow's version, if a requirement pins the version."""
     for line in requirements:
         requirement = parse_requirement(line)
         if requirement is not None and distribution_name(line) in _MLFLOW:
@@ -104,7 +104,7 @@ def _setuptools_is_free(requirements: Sequence[str]) -> bool:
 
 
 def _release(version: str | None) -> Version | None:
-    """The version, if an index can have it: neither a development build nor a local label."""
+    """Parse a version. None: a development build or a local label, absent from every index."""
     try:
         parsed_version = Version(version or "")
     except InvalidVersion:

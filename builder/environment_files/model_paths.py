@@ -24,7 +24,7 @@ def path_in_model(model_folder: Path, base: Path, name: str, *, where: str) -> P
 
 
 def read_text(path: Path, *, name: str) -> str:
-    """Read a text file of the model, in any encoding that pip reads. Raises InvalidRequirement."""
+    """Read a text file of the model, in any of pip's encodings. Raises InvalidRequirement."""
     content = path.read_bytes()
     if len(content) > _MAX_BYTES:
         raise InvalidRequirement(f"{name} is larger than 1 MB, too large for a list of requirements", target=name)

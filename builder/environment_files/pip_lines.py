@@ -50,7 +50,7 @@ def lines_of(text: str, *, name: str) -> Iterator[PipLine]:
 
 
 def split_options(line: PipLine) -> Iterator[tuple[str, str]]:
-    """Each option of the line by its long name, with its value; the value of a flag is empty."""
+    """Each option of the line by long name, with the value; the value of a flag is empty."""
     words = _words(line)
     while words:
         option, glued = _option(words.pop(0), line)

@@ -1,7 +1,7 @@
 """Plan the environment of a model folder. Pure: the plan reads files, installs no package and asks no index.
 
-conda.yaml counts, else python_env.yaml, else requirements.txt. Requirements of MLflow that the file lacks are added.
-Everything ignored, added or chosen is a note for the build log.
+conda.yaml counts, else python_env.yaml, else requirements.txt. Missing requirements of MLflow are added.
+A note for the build log tells each ignored line, addition and choice.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,7 +33,7 @@ _MLMODEL = "MLmodel"
 
 @dataclass(frozen=True, slots=True)
 class AvailablePythons:
-    """The Pythons for a model that leaves the version open."""
+    """The Pythons for a model without a Python version."""
 
     default: str = "3.11"
     minors: Sequence[str] = KNOWN_MINORS
@@ -47,7 +47,7 @@ class EnvironmentPlan:
 
 @dataclass(frozen=True, slots=True)
 class _EnvironmentFile:
-    """The content of one environment file."""
+    """The content of an environment file."""
 
     name: str
     folder: Path
@@ -63,7 +63,7 @@ def plan_environment(model_folder: Path, mlmodel: MLModel, pythons: AvailablePyt
 
 
 def plan_from_conda_file(text: str, model_folder: Path, mlmodel: MLModel, pythons: AvailablePythons) -> EnvironmentPlan:
-    """Plan the environment of a registered Environment, whose conda file is `text`. Raises InvalidEnvironment."""
+    """Plan the environment of a registered Environment with the conda file `text`. Raises InvalidEnvironment."""
     return _plan(_conda(text, model_folder, _CONDA_FILE), model_folder, mlmodel, pythons)
 
 

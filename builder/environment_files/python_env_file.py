@@ -19,7 +19,7 @@ class PythonEnvFile:
 def parse_python_env_file(text: str, *, name: str = "python_env.yaml") -> PythonEnvFile:
     """Raises InvalidPythonEnvFile with the line to change.
 
-    `build_dependencies` (pip, setuptools, wheel) are ignored: the platform installs without them.
+    `build_dependencies` (pip, setuptools, wheel) are ignored, because uv needs none.
     """
     document = compose(text, InvalidPythonEnvFile, name=name)
     python = text_of(entry(document, "python"))

@@ -1,4 +1,4 @@
-"""The Python version that a model asks for, in the notations of conda, MLflow and users."""
+"""A model's Python version, in the notations of conda, MLflow and users."""
 
 import re
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from builder.errors import UnsupportedPython
 # Model workers are written in the grammar of 3.8.
 OLDEST = (3, 8)
 KNOWN_MINORS = ("3.13", "3.12", "3.11", "3.10", "3.9", "3.8")
-"""The minor versions, newest first, for a range that no Python of the machine satisfies."""
+"""The minor versions, newest first, for a range without a Python on the machine."""
 
 _EXACT = re.compile(r"^(\d+)\.(\d+)(?:\.(\d+)\S*)?$")
 
 
 @dataclass(frozen=True, slots=True)
 class PythonRequest:
-    """One version, whose patch is a preference, or a range that allows several minor versions."""
+    """A version with a preferred patch, or a range over several minor versions."""
 
     minor: str | None = None
     patch: str | None = None
@@ -86,7 +86,7 @@ def _exact(found: re.Match[str]) -> PythonRequest:
 
 
 def _without_build_string(text: str) -> str:
-    """Remove the build that conda allows after the version: "3.8.5=h7579374_1", "3.8.5 h7579374_1"."""
+    """Remove conda's build string after the version: "3.8.5=h7579374_1", "3.8.5 h7579374_1"."""
     version = re.sub(r"^(={0,2}\s*[\d.*]+)\s*[=\s]\s*\w+$", r"\1", text)
     return version.strip()
 
@@ -97,7 +97,7 @@ def _pep440(text: str) -> str:
 
 
 def _is_fuzzy(part: str) -> bool:
-    """conda's single "=", or a version without an operator, means any version with that prefix."""
+    """conda's single "=", or a version without an operator, means any version with the prefix."""
     return bool(re.match(r"^=?\s*\d", part))
 
 

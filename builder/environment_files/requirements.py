@@ -1,7 +1,7 @@
-"""Turn pip lines of conda.yaml and requirements files into requirements that depend on no path of a machine.
+"""Turn pip lines of conda.yaml and requirements files into requirements without paths of a machine.
 
 `-r` and `-c` files are read in place, index options are collected, and a wheel or source archive of the model becomes
-`${MODELYARD_WHEELS}/<sha256>/<file name>`. A line that needs a file of the training machine is refused.
+`${MODELYARD_WHEELS}/<sha256>/<file name>`. A line with a file of the training machine is refused.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ def parse_requirement(line: str) -> Requirement | None:
 
 
 def distribution_name(line: str) -> str | None:
-    """The normalised name of the distribution that a line installs. None: the line does not tell the name."""
+    """The normalised name of a line's distribution. None: the line does not tell the name."""
     requirement = parse_requirement(line)
     if requirement is not None:
         return normalised(requirement.name)

@@ -1,4 +1,4 @@
-"""YAML with line numbers, and numbers as they were written: `python: 3.10` is not 3.1."""
+"""YAML with line numbers, and numbers as written: `python: 3.10` is not 3.1."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from modelyard.core.errors import InvalidEnvironment
 
 
 def compose(text: str, refuse: type[InvalidEnvironment], *, name: str) -> MappingNode:
-    """Parse the document and return its top mapping; raise `refuse` for any other text."""
+    """Parse the document and return the top mapping; raise `refuse` for any other text."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
@@ -35,7 +35,7 @@ def entries(node: Node | None) -> Iterator[Node]:
 
 
 def text_of(node: Node | None) -> str | None:
-    """A scalar exactly as it was written; None for anything else, and for a null."""
+    """The text of a scalar as written. None: a null, a list or a mapping."""
     if isinstance(node, ScalarNode) and node.tag != "tag:yaml.org,2002:null":
         return str(node.value).strip()
     return None

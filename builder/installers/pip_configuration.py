@@ -1,6 +1,6 @@
 """Read pip's own configuration (pip.conf and PIP_* variables) in pip's order of precedence.
 
-A user who has told pip where packages come from need not tell the platform again.
+Package sources configured for pip need no second configuration for the platform.
 Source: pip's configuration documentation and pip/_internal/configuration.py.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from modelyard.core.domain.environment_spec import PackageSources
 
-# Later sections win over earlier ones, and variables win over both.
+# The later section wins over the earlier, and variables win over both.
 _SECTIONS = ("global", "install")
 _NOT_OPTIONS = frozenset({"PIP_CONFIG_FILE", "PIP_VERSION", "PIP_HELP"})
 _TRUE = frozenset({"1", "y", "yes", "true", "t", "on"})
@@ -23,7 +23,7 @@ class PipConfiguration:
     sources: PackageSources = field(default_factory=PackageSources)
     constraint_files: tuple[str, ...] = ()
     certificates: str | None = None
-    """A file of CA certificates, or a folder of such files."""
+    """A file of CA certificates, or a folder with certificate files."""
     client_certificate: str | None = None
     timeout_seconds: str | None = None
     """Whole seconds."""
@@ -31,11 +31,11 @@ class PipConfiguration:
     proxy: str | None = None
     uses_keyring: bool = False
     notes: tuple[str, ...] = ()
-    """Configuration files that cannot be read, with the reason."""
+    """Unreadable configuration files, with the reason."""
 
 
 def read_pip_configuration(environ: Mapping[str, str], *, home: Path, prefix: Path) -> PipConfiguration:
-    """`prefix` is the prefix of the platform's Python, which may have a pip.conf too."""
+    """`prefix` is the prefix of the platform's Python, where pip may have a pip.conf too."""
     files, notes = _files(environ, home, prefix), list[str]()
     options: dict[str, str] = {}
     sections = [_sections(file, notes) for file in files]
@@ -57,7 +57,7 @@ def read_pip_configuration(environ: Mapping[str, str], *, home: Path, prefix: Pa
 
 
 def _files(environ: Mapping[str, str], home: Path, prefix: Path) -> list[Path]:
-    """The configuration files that exist, lowest precedence first."""
+    """The existing configuration files, lowest precedence first."""
     named = environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return []

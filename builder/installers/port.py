@@ -1,9 +1,9 @@
-"""The installer port. The builder knows installers by this protocol alone; `builder.composition` chooses one.
+"""The installer port. The builder knows installers by the protocol `Installer` alone.
 
-uv (`builder.installers.uv`) is the first implementation, for environments whose packages all come from Python package
-indexes. An installer for conda packages comes beside uv: its lock has two parts, one for the conda packages (Python
-among them) and one for the packages of the pip section, which uv installs into the conda prefix. The two parts are
-one `EnvironmentLock.text`; no module outside the installer reads the text.
+uv (`builder.installers.uv`) is the first implementation, for environments of Python packages; `builder.composition`
+wires uv. An installer for conda packages comes beside uv. The lock of a conda environment has two parts: the conda
+packages, with Python among them, and the packages of the pip section, for uv to install into the conda prefix. Both
+parts go into `EnvironmentLock.text`; no module but the installer reads the text.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,21 +20,21 @@ class LockedPackage:
     name: str
     """Normalised: "scikit-learn"."""
     version: str | None
-    """None where only a build of `source` tells the version: a source archive, a repository."""
+    """None: only a build of `source` (a repository, for example) tells the version."""
     hashes: tuple[str, ...]
-    """Of the files that may be installed: "sha256:0f1e…"."""
+    """The hashes of the allowed files: "sha256:0f1e…"."""
     source: str | None
-    """The file or URL that the spec names. None: the package sources of the spec."""
+    """A file or URL of the spec. None: the package comes from the package sources."""
 
 
 class Installer(Protocol):
-    """Programs that an installer runs are cancelled with `run`, and every method raises BuildCancelled then."""
+    """Every method raises BuildCancelled when `run` is cancelled, and ends the installer's programs."""
 
     def resolve(self, spec: EnvironmentSpec, run: BuildRun) -> EnvironmentLock:
-        """Choose the interpreter and one version of every package. Raises NoInterpreter and ResolutionFailed."""
+        """Choose the interpreter and a version of every package. Raises NoInterpreter and ResolutionFailed."""
 
     def load_lock(self, text: str, spec: EnvironmentSpec, run: BuildRun) -> EnvironmentLock:
-        """Return the lock of an earlier resolution, for this machine's interpreter. Raises NoInterpreter."""
+        """Return the lock of an earlier resolution, for the interpreter of the machine. Raises NoInterpreter."""
 
     def install(self, lock: EnvironmentLock, sources: PackageSources, folder: Path, run: BuildRun) -> None:
         """Make the environment in `folder`, an empty folder, with exactly the packages of the lock.
@@ -43,7 +43,7 @@ class Installer(Protocol):
         """
 
     def install_files(self, lock: EnvironmentLock, files: Sequence[Path], folder: Path, run: BuildRun) -> None:
-        """Make the environment of package files on this machine, without a request to any package source.
+        """Make the environment of local package files, without a request to any package source.
 
         Raises NoInterpreter and InstallFailed.
         """
@@ -53,7 +53,7 @@ class Installer(Protocol):
 
 
 def index_versions(packages: Iterable[LockedPackage]) -> dict[str, str]:
-    """The version of each package that the resolver chose by name."""
+    """The version of each package from the package sources, by name."""
     return {each.name: each.version for each in packages if each.source is None and each.version is not None}
 
 

@@ -1,6 +1,6 @@
 """The uv installer: uv resolves and installs the packages, virtualenv makes the environment.
 
-The environment stands on an interpreter of the machine, or on one that uv fetches (`builder.interpreters`).
+The environment stands on an interpreter of the machine, or on an interpreter fetched by uv.
 """
 
 import sys
@@ -27,7 +27,7 @@ class UvInstaller:
     uv: UvProgram
     interpreters: Interpreters
     virtualenv_data: Path
-    """Where virtualenv unpacks its own files, once."""
+    """The folder of virtualenv's own files, unpacked once."""
     environ: Mapping[str, str]
     """The platform account's variables."""
     platform: str

@@ -1,4 +1,4 @@
-"""The sentence that a failed run of uv is reported with."""
+"""The sentence for the report of a failed uv run."""
 
 import re
 
@@ -10,7 +10,7 @@ _DECORATION = re.compile(r"^[\s│├╰─▶×╭╮|]+", re.MULTILINE)
 
 
 def failure_sentence(output: str) -> str:
-    """From uv's output: the resolver's explanation ("Because …") if there is one, else the error and its causes."""
+    """From uv's output: the resolver's explanation ("Because …") if present, else the error and the causes."""
     flat = " ".join(_DECORATION.sub(" ", _CAUSE.sub(": ", _from_the_error_on(output))).split())
     because = re.search(r"\bBecause\b.*", flat)
     sentence = mask_credentials(because[0] if because else flat)

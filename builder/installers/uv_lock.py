@@ -1,4 +1,4 @@
-"""uv's lock: a requirements file with one exact version and the hashes of every package."""
+"""uv's lock: a requirements file with the exact version and the hashes of every package."""
 
 import re
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def _package(line: str) -> LockedPackage:
 
 
 def _named_by_file(source: str) -> Iterator[tuple[str, str]]:
-    """The name and version in the file name of a wheel or source archive, if the source ends with one."""
+    """The name and version in the file name of a wheel or source archive at the end of the source."""
     file = unquote(re.split(r"[\[#?]", source)[0].rpartition("/")[2])
     try:
         if file.endswith(".whl"):

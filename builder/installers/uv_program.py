@@ -1,4 +1,4 @@
-"""The uv program: its flags, its environment variables, and the errors of each of its commands."""
+"""The uv program: flags, environment variables, and the errors of each command."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,25 +15,25 @@ from builder.supervised_process import FinishedProcess, installer_environ, run_s
 from builder.work_folder import work_folder
 from modelyard.core.domain.environment_spec import LOCAL_FILES_VARIABLE, EnvironmentSpec, PackageSources
 
-# pip takes the best version of all indexes. uv's default takes the first index that has the package.
+# pip takes the best version of all indexes. uv's default takes the first index with the package.
 _INDEX_STRATEGY = "unsafe-best-match"
 
 
 @dataclass(frozen=True, slots=True)
 class UvFolders:
     cache: Path
-    """On the file system of the environments, so that uv links packages and does not copy them."""
+    """On the file system of the environments, so that uv links packages instead of copying."""
     work: Path
-    """Input and output of each run. uv refuses a folder inside its cache."""
+    """Input and output of each run. uv refuses a folder inside the cache."""
     local_files: Path
-    """Wheels of models, each in a folder that is named by the wheel's hash."""
+    """Wheels of models, each in a folder named by the wheel's hash."""
     interpreters: Path
-    """Interpreters that uv has fetched."""
+    """Fetched interpreters."""
 
 
 class UvProgram:
     def __init__(self, folders: UvFolders, *, environ: Mapping[str, str], pip: PipConfiguration) -> None:
-        """`environ` is the platform account's. Its UV_CACHE_DIR and UV_INDEX_STRATEGY win over the defaults here."""
+        """`environ` is the platform account's; UV_CACHE_DIR and UV_INDEX_STRATEGY win over the defaults here."""
         self._folders = folders
         self._pip = pip
         self._environ = installer_environ(
@@ -79,7 +79,7 @@ class UvProgram:
             raise InstallFailed(failure_sentence(finished.output))
 
     def install_wheels(self, wheels: Sequence[Path], environment: Path, run: BuildRun) -> None:
-        """Install exactly these wheels, offline. Raises InstallFailed with uv's sentence."""
+        """Install exactly the wheels, offline. Raises InstallFailed with uv's sentence."""
         with work_folder(self._folders.work) as folder:
             _write_lines(folder / "wheels.txt", [wheel.as_uri() for wheel in wheels])
             command: list[str | Path] = [
@@ -123,7 +123,7 @@ class UvProgram:
         yield from ("--index-strategy", _INDEX_STRATEGY) if "UV_INDEX_STRATEGY" not in self._environ else ()
 
     def _existing(self, places: Sequence[str], log: BuildLog) -> Iterator[str]:
-        """The find-links places that exist. pip warns about a missing folder; uv would fail."""
+        """The existing find-links places. pip warns about a missing folder; uv would fail."""
         for written in places:
             place = written.replace(f"${{{LOCAL_FILES_VARIABLE}}}", str(self._folders.local_files))
             if re.match(r"^[a-z]+://", place) or Path(place).exists():
@@ -133,7 +133,7 @@ class UvProgram:
 
 
 def uv_variables(pip: PipConfiguration) -> dict[str, str]:
-    """pip's network options as the variables that uv reads."""
+    """pip's network options as variables for uv."""
     certificate_variable = "SSL_CERT_DIR" if pip.certificates and Path(pip.certificates).is_dir() else "SSL_CERT_FILE"
     variables = {
         certificate_variable: pip.certificates,

@@ -1,4 +1,4 @@
-"""Find an interpreter of the version that a model asks for."""
+"""Find an interpreter of a model's Python version."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,17 +11,17 @@ from builder.interpreters.search import SearchPlaces
 from modelyard.core.adapters.file_access import reachable
 
 Fetch = Callable[[str], str | None]
-"""Fetch a Python of a minor version; return the reason if that fails."""
+"""Fetch a Python of a minor version; return the reason of a failure."""
 
 # The build log has the whole reason.
 _MAX_REASON_LENGTH = 120
 
 
 class Interpreters:
-    """The Pythons of this machine."""
+    """The Pythons of the machine."""
 
     def __init__(self, places: SearchPlaces, *, user: int | None, copies: Path) -> None:
-        """`user` is the user id that must be able to run the chosen interpreter (None: the platform's account);
+        """`user` is the user id to run the chosen interpreter (None: the platform's account);
         an interpreter out of the user's reach is copied into the folder `copies`."""
         self._places = places
         self._user = user
@@ -29,7 +29,7 @@ class Interpreters:
         self._probes = ProbeCache()
 
     def found(self) -> list[Interpreter]:
-        """All interpreters, newest first; of two with one version, the interpreter that needs no copy is first."""
+        """All interpreters, newest first; of two with the same version, the reachable interpreter comes first."""
         answers = (self._probes.probe(candidate) for candidate in self._places.candidates())
         by_file = {answer.executable: answer for answer in answers if answer is not None}
         return sorted(by_file.values(), key=lambda each: (each.release, self._is_reachable(each)), reverse=True)

@@ -1,4 +1,4 @@
-"""Probe an executable by running it: a file named python may be a shim that starts no interpreter."""
+"""Probe executables: a file named python may be a shim without an interpreter behind."""
 
 import json
 import os
@@ -38,7 +38,7 @@ class Interpreter:
 
 
 def probe(executable: Path, *, user: int | None = None) -> Interpreter | None:
-    """Run `executable` as the user id `user` and return its interpreter. None: not a released CPython that runs."""
+    """Run `executable` as the user id `user` and return the interpreter. None: not a working release of CPython."""
     try:
         answer = subprocess.run(
             [executable, "-I", "-c", _SCRIPT],

@@ -1,8 +1,8 @@
-"""Copy an interpreter to a folder that model workers can reach, once per interpreter.
+"""Copy an interpreter into reach of model workers, once per interpreter.
 
 A copy is needed when the platform runs as root and the interpreter lies in root's home. Files are hard links where a
-link leaves the original unchanged. CPython derives its prefix from the place of its executable; a probe as the user
-of model workers checks that the copy does so too.
+link leaves the original unchanged. CPython derives the prefix from the place of the executable; a probe as the user of
+model workers checks the prefix of the copy.
 """
 
 import hashlib

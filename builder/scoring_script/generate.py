@@ -1,4 +1,4 @@
-"""Generate a deployment's `score.py` for its model's flavor and signature.
+"""Generate a deployment's `score.py` for the flavor and signature of the model.
 
 The gateway enforces the signature before a worker gets a request. The script therefore calls the function that the
 loaded model's `predict` calls after enforcing, and calls `predict` where `predict` does more.
@@ -78,7 +78,7 @@ _THROUGH_PYFUNC = {
 
 @dataclass(frozen=True, slots=True)
 class ScriptSubject:
-    """The model that a script is for."""
+    """The model of a script."""
 
     name: str
     version: str
@@ -144,5 +144,5 @@ def _quoted(text: str) -> str:
 
 
 def _in_docstring(text: str) -> str:
-    """Escape text of the user, which must neither end the docstring nor start an escape."""
+    """Escape a user's text, lest the text end the docstring or start an escape."""
     return text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')

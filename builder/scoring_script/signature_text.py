@@ -10,7 +10,7 @@ _MAX_LINES = 60
 
 
 def describe_inputs(signature: RawSignature | None) -> list[str]:
-    """One line per input; no lines without a signature or with an unreadable signature."""
+    """A line per input; no lines without a readable signature."""
     return _described(signature.inputs) if signature and signature.inputs else []
 
 
@@ -19,7 +19,7 @@ def describe_params(signature: RawSignature | None) -> list[str]:
 
 
 def input_kind(signature: RawSignature | None) -> str:
-    """The kind of value that run() receives."""
+    """The kind of input for run()."""
     entries = _entries(signature.inputs) if signature and signature.inputs else []
     if not entries:
         return "the value of the request, because the model has no signature"

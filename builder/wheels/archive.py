@@ -22,13 +22,13 @@ RecordLine = tuple[str, str, int]
 
 
 def content_hash(distribution: Distribution) -> str:
-    """The hash of the RECORD of the distribution's wheel. Reads only the files that the installed RECORD lacks."""
+    """The hash of the RECORD of the distribution's wheel. Reads only files without a hash in the installed RECORD."""
     lines = [(content.path, *(content.recorded or _described(content))) for content in _sorted(distribution)]
     return hashlib.sha256(_record(distribution, lines)).hexdigest()
 
 
 def write_wheel(distribution: Distribution, target: Path) -> str:
-    """Write the wheel and return the hash of its RECORD, of the bytes written."""
+    """Write the wheel and return the hash of the written RECORD."""
     with zipfile.ZipFile(target, "w") as archive:
         lines = [_add(archive, content) for content in _sorted(distribution)]
         record = _record(distribution, lines)
@@ -45,7 +45,7 @@ def _sorted(distribution: Distribution) -> Sequence[Content]:
 def _add(archive: zipfile.ZipFile, content: Content) -> RecordLine:
     status = content.file.stat()
     entry = _entry(content.path, _PROGRAM if status.st_mode & stat.S_IXUSR else _FILE)
-    entry.file_size = status.st_size  # zipfile chooses the format for large files by this size
+    entry.file_size = status.st_size  # zipfile chooses the format for large files by the size
     digest, size = hashlib.sha256(), 0
     with archive.open(entry, "w") as packed:
         for chunk in _chunks(content):

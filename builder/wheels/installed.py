@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PathDistribution
 from pathlib import Path, PurePosixPath
 
-# Files that an installer adds to those of the wheel.
+# Files added by an installer.
 _INSTALLERS_OWN = frozenset(
     {
         "RECORD",
@@ -40,7 +40,7 @@ class Content:
     recorded: tuple[str, int] | None = None
     """Hash and size of RECORD. None: RECORD has no hash, or the file's size differs from RECORD."""
     text: bytes | None = None
-    """The content in the wheel, where it differs from the file."""
+    """The content in the wheel, if not the content of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class _Reader:
 
 
 def _for_any_interpreter(script: Path, environment: Path) -> bytes | None:
-    """A script with `#!python` in place of this environment's interpreter. None: the file names no such interpreter."""
+    """A script with `#!python` in place of the environment's interpreter. None: the file names no interpreter."""
     with script.open("rb") as file:
         if file.read(2) != b"#!":
             return None
@@ -140,9 +140,9 @@ def _for_any_interpreter(script: Path, environment: Path) -> bytes | None:
 
 
 def _with_unrecorded(found: list[Distribution], site: Path) -> list[Distribution]:
-    """Add the files of site-packages that no RECORD lists: the RECORD of some wheels is incomplete.
+    """Add the files of site-packages without a line in any RECORD: some wheels have an incomplete RECORD.
 
-    A file goes to the wheel that has the nearest folder above the file. Any wheel would do: all are installed together.
+    A file goes to the wheel with the nearest folder above the file. Any wheel would do: all are installed together.
     """
     owners = _owners_of_folders(found)
     unrecorded: dict[str, list[Content]] = {}

@@ -1,4 +1,4 @@
-"""The document of a packed environment, `environments/<lock hash>.json`: its lock and the keys of its wheels."""
+"""The document of a packed environment, `environments/<lock hash>.json`: the lock and the keys of the wheels."""
 
 import json
 from dataclasses import asdict, dataclass

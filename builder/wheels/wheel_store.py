@@ -1,7 +1,7 @@
-"""Store the packages of environments in the object store as wheels, and fetch them.
+"""Store the packages of environments in the object store as wheels, and fetch the wheels.
 
-A wheel's key has the hash of its content, which RECORD tells before packing: a stored wheel is not packed again.
-The environment's document is written after its wheels, so a document implies its wheels.
+A wheel's key has the hash of the content, known from RECORD before packing: a stored wheel is not packed again.
+The environment's document is written last, so a document implies all wheels.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ _CHUNK = 1 << 20
 
 
 class PackingInterrupted(Exception):
-    """The build of the environment failed while its packages were being packed."""
+    """The build of the environment failed during packing."""
 
 
 class WheelStore:
@@ -43,7 +43,7 @@ class WheelStore:
         return PackedEnvironment.from_json(b"".join(self._store.get(document_key(lock_hash))))
 
     def has(self, lock_hash: str) -> bool:
-        """Whether the store has the environment's document and all its wheels."""
+        """Whether the store has the environment's document and all wheels."""
         try:
             packed = self.read(lock_hash)
         except ObjectMissing:
@@ -55,7 +55,7 @@ class WheelStore:
     def packing(self, built: BuiltEnvironment, log: BuildLog) -> Iterator[None]:
         """Pack the installed packages while the block runs.
 
-        When the block ends well, other machines can restore the environment; when the block raises, they cannot.
+        Other machines can restore the environment from then on, unless the block raises.
         """
         distributions = installed_distributions(built.folder)
         stopped = Event()
@@ -72,7 +72,7 @@ class WheelStore:
         log.line(f"{len(wheels)} packages, {document.size >> 20} MB, are in the object store for other machines")
 
     def fetch(self, wheel: PackedWheel) -> Path:
-        """Return the wheel's file on this machine, checked by hash. Raises ContentMismatch and ObjectMissing."""
+        """Return the wheel's local file, checked by hash. Raises ContentMismatch and ObjectMissing."""
         target = self._fetched / wheel.sha256 / wheel.file_name
         if target.exists():
             return target

@@ -84,7 +84,7 @@ def toolchain(session_data_dir: DataDir) -> BuildToolchain:
 def isolated_toolchain(
     tmp_path_factory: pytest.TempPathFactory, session_data_dir: DataDir, toolchain: BuildToolchain
 ) -> BuildToolchain:
-    """A toolchain whose environments and caches are this test's own, and which knows no index of this machine."""
+    """A toolchain with environments and caches of its own, without the machine's package indexes."""
     own = DataDir(session_data_dir.root / tmp_path_factory.mktemp("own").name)
     own.prepare()
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
@@ -114,7 +114,7 @@ def other_index(tmp_path: Path) -> Iterator[PackageIndex]:
 
 @pytest.fixture
 def model_folder(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a model folder from the texts of its files."""
+    """Make a model folder from the texts of the files."""
 
     def make(files: dict[str, str] | None = None, *, mlmodel: str = MLMODEL) -> Path:
         folder = tmp_path / "model"
@@ -127,7 +127,7 @@ def model_folder(tmp_path: Path) -> Callable[..., Path]:
 
 
 def spec_from(index: PackageIndex, *requirements: str, python: str = "3.11", **options) -> EnvironmentSpec:
-    """A spec whose packages come from one index and no other place."""
+    """A spec with a single index as the source of all packages."""
     return EnvironmentSpec(
         python=python, requirements=requirements, sources=PackageSources(index_url=index.url), **options
     )

@@ -1,4 +1,4 @@
-"""Registered models and deployments, as the control plane would have recorded them."""
+"""Registered models and deployments, recorded as by the control plane."""
 
 import hashlib
 from dataclasses import dataclass
@@ -30,13 +30,13 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Deployments:
-    """Makes deployments that wait to be built, and tells what became of them."""
+    """Creates deployments for a builder, and reads the rows back."""
 
     sessions: Sessions
     store: ObjectStore
 
     def create(self, folder: Path, *, conda_file: str | None = None, variables: dict[str, str] | None = None) -> int:
-        """A deployment of the model folder; returns the id of its generation."""
+        """Create a deployment of the model folder; return the id of the generation."""
         number = next(_numbers)
         manifest = self._uploaded(folder)
         with transaction(self.sessions) as work:

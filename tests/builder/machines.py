@@ -1,4 +1,4 @@
-"""Other machines: each has its own data dir, the same object store, and no package index that answers."""
+"""Other machines: a data dir for each, the same object store, and no reachable package index."""
 
 import os
 import subprocess
@@ -42,7 +42,7 @@ class Machine:
         return built
 
     def refusal(self, lock_hash: str) -> str:
-        """The reason that a restore fails with. The failed restore leaves no files."""
+        """The reason of a failed restore. The failed restore leaves no files."""
         program = self.start(lock_hash)
         _, errors = program.communicate()
         assert (program.returncode, errors.count("\n")) == (1, 1), errors
@@ -72,7 +72,7 @@ class Machine:
 def other_machine(folder: Path, session_data_dir: DataDir) -> Machine:
     data_dir = DataDir(folder / "other")
     data_dir.prepare()
-    # For speed, all machines share the copied interpreters and the files that virtualenv unpacks.
+    # For speed, all machines share the copied interpreters and virtualenv's unpacked files.
     for shared in (Path("runtime") / "python", Path("cache") / "virtualenv"):
         (session_data_dir.root / shared).mkdir(exist_ok=True)
         (data_dir.root / shared).symlink_to(session_data_dir.root / shared)

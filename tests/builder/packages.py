@@ -1,4 +1,4 @@
-"""Packages made in a moment, and an index on loopback that serves them with their upload times."""
+"""Small generated packages, and an index on loopback with upload times."""
 
 import base64
 import hashlib
@@ -26,7 +26,7 @@ def make_wheel(
     modules: Mapping[str, str] | None = None,
     unrecorded: Mapping[str, str] | None = None,
 ) -> Path:
-    """A wheel with one package, `name`, that holds `code`; or with the files `modules`. RECORD lacks `unrecorded`."""
+    """Make a wheel with the package `name` of `code`, or with the files `modules`. RECORD lacks `unrecorded`."""
     information = f"{name}-{version}.dist-info"
     metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     metadata += [f"Requires-Dist: {requirement}" for requirement in requires]
@@ -52,7 +52,7 @@ def _record_hash(text: str) -> str:
 
 @dataclass
 class PackageIndex:
-    """What one index offers: wheels with the time at which each was uploaded."""
+    """A package index: wheels with upload times."""
 
     folder: Path
     port: int = 0
@@ -66,7 +66,7 @@ class PackageIndex:
         self.uploaded[make_wheel(self.folder, name, version, **options).name] = at
 
     def file(self, name: str) -> bytes | None:
-        """A wheel, or the metadata in it."""
+        """A wheel, or a wheel's metadata."""
         wheel = self.folder / Path(name).name.removesuffix(".metadata")
         if not wheel.is_file():
             return None
@@ -127,7 +127,7 @@ def _handler(index: PackageIndex) -> type[BaseHTTPRequestHandler]:
 
 
 def store_packed(store: ObjectStore, lock: EnvironmentLock, wheels: Sequence[Path]) -> None:
-    """As a builder leaves an environment in the object store."""
+    """Store a packed environment as a builder does."""
     packed = []
     for wheel in wheels:
         content = wheel.read_bytes()

@@ -1,4 +1,4 @@
-"""Build the conda.yaml of Azure's documentation, and score a model that was logged in the environment."""
+"""Build the conda.yaml of Azure's documentation, and score a model logged in the environment."""
 
 import json
 import subprocess
@@ -38,7 +38,7 @@ dependencies:
 name: mlflow-env
 """
 
-# Python 3.8 and MLflow 1, which the conda.yaml does not list.
+# Python 3.8 and MLflow 1; the conda.yaml lists no mlflow.
 OLD_CONDA = "dependencies:\n- python=3.8.5\n- pip:\n  - scikit-learn==1.0.2\n  - scipy==1.7.3\n"
 OLD_MLMODEL = """\
 flavors:
@@ -99,7 +99,7 @@ def old(toolchain, tmp_path_factory):
 
 
 def scored(environment: BuiltEnvironment, folder: Path, *train_options: str) -> dict:
-    """Train and save a model in the environment, then score with the script generated for it."""
+    """Train and save a model in the environment, then score with the generated script."""
     run(environment, _TRAIN, folder / "registered", *train_options)
     mlmodel = parse_mlmodel((folder / "registered" / "MLmodel").read_bytes())
     script = generate_scoring_script(ScriptSubject("mine", "1", "registered", mlmodel))

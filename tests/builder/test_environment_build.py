@@ -180,7 +180,7 @@ class TestFailures:
 
 
 class TestDrift:
-    """An unpinned requirement resolves to a package that was released after the model was made."""
+    """An unpinned requirement resolves to a package released after the model's creation."""
 
     @pytest.fixture
     def drifting(self, index):
@@ -259,7 +259,7 @@ class TestCancellation:
                 break
         killed.kill()
         killed.wait()
-        # The shim closes its end of the output when the program and its process group have ended.
+        # The shim closes the output when the whole process group has ended.
         assert killed.stdout.read() == ""
         killed.stdout.close()
         wait_for_end(_pid(lines))

@@ -1,4 +1,4 @@
-"""Building a deployment's generation: against Postgres and the object store, with uv, of packages made in a moment."""
+"""Build generations of deployments: with Postgres, the object store, uv and small generated packages."""
 
 import errno
 import json
@@ -50,7 +50,7 @@ def context(sessions, store, isolated_toolchain) -> BuildContext:
 
 @pytest.fixture
 def packages(index) -> PackageIndex:
-    """An index with all that MLflow needs, as far as the import check can tell."""
+    """An index with the modules of the import check: numpy, pandas and a stand-in for MLflow."""
     index.add("numpy", "1.0")
     index.add("pandas", "1.0")
     modules = {"mlflow/__init__.py": "", "mlflow/pyfunc/__init__.py": "", "mlflow/pyfunc/model.py": ""}
@@ -373,7 +373,7 @@ def at_once(action: Callable[[int], None], values: list[int]) -> None:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> bool:
-    """Ask again and again until it holds."""
+    """Poll the condition; return whether the condition held in time."""
     asked = threading.Event()
     for _ in range(int(seconds / 0.1)):
         if condition():

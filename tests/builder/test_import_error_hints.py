@@ -1,4 +1,4 @@
-"""The line to change in conda.yaml, for an import that failed."""
+"""The line to change in conda.yaml, for a failed import."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Finding a Python, and making it reachable for the user that workers run as."""
+"""Find a Python, and make the interpreter reachable for the user of model workers."""
 
 import os
 import stat
@@ -22,7 +22,7 @@ OWN = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 @pytest.fixture
 def own():
-    """The interpreter that runs the tests, as the search sees it."""
+    """The interpreter of the test run, as probed."""
     found = probe(Path(sys.executable))
     assert found is not None
     return found

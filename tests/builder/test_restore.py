@@ -1,4 +1,4 @@
-"""Environments made again on another machine: of real wheels, with uv and virtualenv, and no package index."""
+"""Restore environments on another machine: from real wheels, with uv and virtualenv, without a package index."""
 
 import fcntl
 import io
@@ -45,13 +45,13 @@ def build_wheel(folder, settings=None, metadata=None):
     return name
 """
 ALPHA = "def main():\n    print('hello')\n"
-FURNISHED = {
-    "furnished/__init__.py": "",
-    "furnished-1.0.data/scripts/own-tool": "#!python\nimport furnished, sys\nprint(sys.prefix)\n",
-    "furnished-1.0.data/scripts/shell-tool": "#!/bin/sh\necho shell\n",
-    "furnished-1.0.data/data/share/furnished/words.txt": "words",
-    "furnished-1.0.data/headers/furnished.h": "int furnished;",
-    "furnished-1.0.data/purelib/beside.py": "BESIDE = 1",
+EQUIPPED = {
+    "equipped/__init__.py": "",
+    "equipped-1.0.data/scripts/own-tool": "#!python\nimport equipped, sys\nprint(sys.prefix)\n",
+    "equipped-1.0.data/scripts/shell-tool": "#!/bin/sh\necho shell\n",
+    "equipped-1.0.data/data/share/equipped/words.txt": "words",
+    "equipped-1.0.data/headers/equipped.h": "int equipped;",
+    "equipped-1.0.data/purelib/beside.py": "BESIDE = 1",
 }
 PYPROJECT = """
 [build-system]
@@ -76,7 +76,7 @@ def machine(passable_folder, session_data_dir) -> Machine:
 
 @pytest.fixture
 def packed(isolated_toolchain, store, progress) -> Callable[..., BuiltEnvironment]:
-    """Builds an environment as a builder does, packages into the object store included."""
+    """Build an environment as a builder does, and pack the packages into the object store."""
 
     def make(spec: EnvironmentSpec, **options) -> BuiltEnvironment:
         wheels = WheelStore(store, work=isolated_toolchain.work, fetched=isolated_toolchain.wheels)
@@ -93,7 +93,7 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair(session_data_dir, toolchain, tmp_path_factory) -> Pair:
-    """An environment with every kind of package in it, and the same on another machine."""
+    """An environment with every kind of package, built here and restored on another machine."""
     folder = session_data_dir.root / tmp_path_factory.mktemp("pair").name
     folder.mkdir(mode=0o711)
     wheels = WheelStore(FolderStore(folder / "objects"), work=toolchain.work, fetched=toolchain.wheels)
@@ -107,7 +107,7 @@ def pair(session_data_dir, toolchain, tmp_path_factory) -> Pair:
 def spec_of_every_kind(index: PackageIndex, model: Path) -> EnvironmentSpec:
     entry_points = "[console_scripts]\nalpha-says = alpha:main\n"
     index.add("alpha", modules={"alpha.py": ALPHA, "alpha-1.0.dist-info/entry_points.txt": entry_points})
-    index.add("furnished", modules=FURNISHED)
+    index.add("equipped", modules=EQUIPPED)
     index.add("one", modules={"space/one.py": "", "one.pth": "import sys; sys.from_a_path_file = True\n"})
     index.add("two", modules={"space/two.py": ""}, unrecorded={"space/deep/three.py": "", "four.py": ""})
     make_wheel(model, "ours", code="WORD = 'ours'")
@@ -115,7 +115,7 @@ def spec_of_every_kind(index: PackageIndex, model: Path) -> EnvironmentSpec:
     asked = collect_requirements(model, model, (PipLine("ours-1.0-py3-none-any.whl", "conda.yaml"),))
     return EnvironmentSpec(
         "3.11",
-        ("alpha", "furnished", "one", "two", "fromsource", *asked.lines),
+        ("alpha", "equipped", "one", "two", "fromsource", *asked.lines),
         sources=PackageSources(index_url=index.url, find_links=(str(model / "source"),)),
         local_files=asked.local_files,
     )
@@ -145,8 +145,8 @@ class TestRestoredEnvironment:
         again = pair.again
         assert run(again, program="own-tool").strip() == str(again.folder)
         assert run(again, program="shell-tool") == "shell\n"
-        assert (again.folder / "share" / "furnished" / "words.txt").read_text() == "words"
-        assert [path.name for path in again.folder.rglob("*.h")] == ["furnished.h"]
+        assert (again.folder / "share" / "equipped" / "words.txt").read_text() == "words"
+        assert [path.name for path in again.folder.rglob("*.h")] == ["equipped.h"]
         assert run(again, "-c", "import beside; print(beside.BESIDE)") == "1\n"
 
     def test_namespace_packages_pth_files_and_unrecorded_files_are_restored(self, pair):
@@ -179,10 +179,10 @@ class TestPacking:
     def test_packing_the_same_package_twice_gives_the_same_bytes(
         self, packed, isolated_toolchain, store, index, tmp_path
     ):
-        index.add("furnished", modules=FURNISHED)
-        built = packed(spec_from(index, "furnished"))
+        index.add("equipped", modules=EQUIPPED)
+        built = packed(spec_from(index, "equipped"))
         other = FolderStore(tmp_path / "other-objects")
-        for content in built.folder.rglob("furnished*"):
+        for content in built.folder.rglob("equipped*"):
             os.utime(content, (1, 1))
         with WheelStore(other, work=isolated_toolchain.work, fetched=isolated_toolchain.wheels).packing(
             built, BuildLog(print)
@@ -224,7 +224,7 @@ class TestPacking:
 
 @pytest.fixture
 def lock_hash(store, tmp_path) -> str:
-    """Of an environment with one package that lies in the object store."""
+    """The lock hash of a packed environment with a single package."""
     lock = EnvironmentLock("alpha==1.0\n", python_version(), this_platform())
     store_packed(store, lock, [make_wheel(tmp_path, "alpha")])
     return lock.digest
@@ -299,7 +299,7 @@ class TestInterruption:
 
 @contextmanager
 def at_work_on(machine: Machine, lock_hash: str) -> Iterator[None]:
-    """Another process that makes the environment, and does not come to an end while the block lasts."""
+    """Stand in for another process that restores the environment for the length of the block."""
     folder = machine.data_dir.package_cache / "restoring"
     folder.mkdir()
     with (folder / lock_hash).open("a") as file:

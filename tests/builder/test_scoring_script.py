@@ -1,4 +1,4 @@
-"""The generated score.py: for which model it says what, and that it answers as the model does."""
+"""The generated score.py: text, choice of the predict function, and predictions."""
 
 import ast
 import importlib.util
@@ -24,10 +24,10 @@ from tests.builder.conftest import MLMODEL
 MODEL = parse_mlmodel(MLMODEL.encode())
 FRAME = pd.DataFrame({"a": [0.0, 1.0, 2.0], "b": [1.0, 0.0, 1.0]})
 
-# Inferring a model's requirements loads it in another process, which takes its time and is not our matter.
+# Inferring requirements would load the model in another process, for seconds.
 UNINFERRED = {"pip_requirements": ["scikit-learn"]}
 
-# MLflow would rather have them, and makes sure that its warning is seen.
+# MLflow warns about every model without type hints.
 ADD_HINTS = "Add type hints"
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -38,7 +38,7 @@ def script_for(model=MODEL, *, name="mine", folder="model") -> str:
 
 
 def loaded(folder: Path, monkeypatch):
-    """The script generated for a saved model, imported and initialised as a model worker does it."""
+    """Generate, import and initialise the script of a saved model, as a model worker does."""
     mlmodel = parse_mlmodel((folder / "MLmodel").read_bytes())
     file = folder.parent / "score.py"
     file.write_text(script_for(mlmodel, folder=folder.name))
@@ -110,7 +110,7 @@ class TestPredictFunction:
 
 
 class TestRun:
-    """With the MLflow that the tests run on; the environments of older models have tests of their own."""
+    """With the MLflow of the test run; test_script_equality.py covers older versions."""
 
     def test_sklearn_model_predicts_through_its_inner_function(self, tmp_path, monkeypatch):
         model = LinearRegression().fit(FRAME, [1.0, 2.0, 3.0])

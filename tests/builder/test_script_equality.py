@@ -1,5 +1,6 @@
-"""What the generated script answers to enforced input is what the model's own predict answers to the raw one, in the
-environments of MLflow 1, 2 and 3; and MLflow enforces nothing a second time.
+"""The generated script predicts from enforced input as the model's own predict does from raw input.
+
+MLflow 1, 2 and 3 are compared, and MLflow does not enforce the signature a second time.
 """
 
 import base64
@@ -23,23 +24,23 @@ VERSIONS = ("1.30.1", "2.9.2", "2.22.5", "3.17.2")
 PROGRAM = Path(__file__).parent / "mlflow_models" / "program.py"
 REPOSITORY = Path(__file__).parents[2]
 
-# Models that MLflow hands the raw value.
+# Models with validation of their own, after no enforcement by MLflow.
 VALIDATE_THEMSELVES = {"type_hints"}
 
 
 @dataclass(frozen=True)
-class Asked:
-    """`value` is what a caller sends as input_data, and in a notebook the value of that kind."""
+class ScoringRequest:
+    """A scoring request: `value` is input_data of the body, or a notebook's value of the kind `kind`."""
 
     kind: str
     value: Any
     params: dict[str, Any] | None = None
     dtypes: dict[str, str] = field(default_factory=dict)
-    """What a notebook's user has to say, because MLflow's predict takes no wider number for a narrower one."""
+    """The dtypes to set in a notebook: MLflow's predict takes no wider number for a narrower type."""
 
 
-def frame(columns: list[str], *rows: list[Any], **more: Any) -> Asked:
-    return Asked("frame", {"columns": columns, "data": list(rows)}, **more)
+def frame(columns: list[str], *rows: list[Any], **more: Any) -> ScoringRequest:
+    return ScoringRequest("frame", {"columns": columns, "data": list(rows)}, **more)
 
 
 REORDERED = frame(
@@ -55,10 +56,10 @@ EVERY_TYPE = frame(
     dtypes={"DataType.integer": "int32", "DataType.float": "float32"},
 )
 EVERY_PARAM = {"count": 7, "factor": 2, "stop": ["x", "y"], "since": "2024-01-02T03:04:05"}
-REQUESTS: dict[str, list[Asked]] = {
+REQUESTS: dict[str, list[ScoringRequest]] = {
     "houses": [HOUSES, REORDERED],
-    "matrix": [Asked("array", [[0.25, 1.5], [3.0, 4.5]])],
-    "unsigned": [Asked("array", [[0.25, 1.5], [3.0, 4.5]]), Asked("array", [[1, 2]])],
+    "matrix": [ScoringRequest("array", [[0.25, 1.5], [3.0, 4.5]])],
+    "unsigned": [ScoringRequest("array", [[0.25, 1.5], [3.0, 4.5]]), ScoringRequest("array", [[1, 2]])],
     "probabilities": [frame(["rooms", "area"], [3, 55.5], [5, 120.25])],
     "texts": [frame(["text"], ["good"], ["a bad wine"], [""])],
     "witness": [EVERY_TYPE],
@@ -66,25 +67,25 @@ REQUESTS: dict[str, list[Asked]] = {
     "own_loader": [frame(["b", "a"], [1.5, 2.5])],
     "params": [frame(["a"], [1.5]), frame(["a"], [1.5], params=EVERY_PARAM), frame(["a"], [1.5], params={"new": 1})],
     "object_params": [frame(["a"], [1.5]), frame(["a"], [1.5], params={"tree": {"depth": 9}})],
-    "chat": [Asked("value", {"messages": [{"role": "user", "content": "hello"}]})],
-    "type_hints": [Asked("value", ["a", "b"])],
-    "early_type_hints": [Asked("value", ["a", "b"])],
+    "chat": [ScoringRequest("value", {"messages": [{"role": "user", "content": "hello"}]})],
+    "type_hints": [ScoringRequest("value", ["a", "b"])],
+    "early_type_hints": [ScoringRequest("value", ["a", "b"])],
 }
 
 
 class Subjects:
-    """The models of one MLflow, and the process that asks them."""
+    """The models of an MLflow version, in a process of that version."""
 
     def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
         self._process = process
         self._folder = folder
-        self._tell({"what": "save", "folder": str(folder)})
+        self._send({"what": "save", "folder": str(folder)})
         self._saved: list[str] = []
 
     @property
     def saved(self) -> list[str]:
         if not self._saved:
-            self._saved = self._hear()
+            self._saved = self._receive()
         return self._saved
 
     def answers(self, name: str) -> list[dict[str, Any]]:
@@ -92,24 +93,24 @@ class Subjects:
         model = parse_mlmodel((folder / "model" / "MLmodel").read_bytes())
         (folder / "score.py").write_text(generate_scoring_script(ScriptSubject(name, "1", "model", model)))
         requests = [{**asdict(asked), "frame": _enforced(model, asked)} for asked in REQUESTS[name]]
-        self._tell({"what": "answer", "folder": str(folder), "requests": requests})
-        answers: list[dict[str, Any]] = self._hear()
+        self._send({"what": "answer", "folder": str(folder), "requests": requests})
+        answers: list[dict[str, Any]] = self._receive()
         return answers
 
-    def _tell(self, asked: dict[str, Any]) -> None:
+    def _send(self, asked: dict[str, Any]) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
 
-    def _hear(self) -> Any:
+    def _receive(self) -> Any:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line, (self._folder / "log").read_text()
         return json.loads(line)
 
 
-def _enforced(model: MLModel, asked: Asked) -> str:
-    """What the gateway would send to the worker."""
+def _enforced(model: MLModel, asked: ScoringRequest) -> str:
+    """The gateway's frame for the worker."""
     signature = compile_signature(model.signature, type_hints=model.type_hints)
     payload, params, _ = signature.enforce(asked.value, asked.params)
     return base64.b64encode(b"".join(encode_score(payload, request_id=1, params=params))).decode()

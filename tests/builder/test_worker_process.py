@@ -1,4 +1,4 @@
-"""A builder as the supervisor runs it: a process, with a real broker and database."""
+"""A builder process as under the supervisor, with a real broker and database."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ def deployments(sessions, data_dir) -> Deployments:
 
 @pytest.fixture
 def send(broker_url):
-    """Sends a task as the control plane does, by its name."""
+    """Send a task by name, as the control plane does."""
     app = create_app(broker_url)
     with Connection(broker_url) as connection:
         connection.default_channel.queue_purge("builder")
@@ -47,7 +47,7 @@ def send(broker_url):
 
 @pytest.fixture
 def start(data_dir, database_url, broker_url):
-    """Starts builders; each ends with its block."""
+    """Start builders; each ends with the block."""
 
     @contextmanager
     def running() -> Iterator[tuple[subprocess.Popen, int]]:

@@ -1,4 +1,4 @@
-"""The requirements that are added so that MLflow can load the model."""
+"""The requirements added for MLflow to load the model."""
 
 import pytest
 

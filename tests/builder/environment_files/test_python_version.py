@@ -1,4 +1,4 @@
-"""The Python version that a model asks for, in every notation."""
+"""A model's Python version, in every notation."""
 
 import pytest
 

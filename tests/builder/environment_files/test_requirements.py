@@ -1,4 +1,4 @@
-"""Pip lines: the requirements that they become, and the lines that are refused."""
+"""Pip lines: the resulting requirements, and the refused lines."""
 
 import hashlib
 from collections.abc import Callable

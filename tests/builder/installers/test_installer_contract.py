@@ -1,6 +1,6 @@
 """The contract of the installer port. Every installer passes these tests; the next installer adds a parameter.
 
-A parameter makes an `InstallerUnderTest`: the installer, and packages in the format that the installer installs.
+A parameter makes an `InstallerUnderTest`: the installer, and packages in the installer's format.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ class InstallerUnderTest:
     make_package: Callable[..., Path]
 
     def add(self, name: str, version: str = "1.0", **options) -> Path:
-        """Make a package that installs an importable module `name`."""
+        """Make a package with an importable module `name`."""
         return self.make_package(self.packages, name, version, **options)
 
     def spec(self, *requirements: str, **options) -> EnvironmentSpec:
@@ -59,7 +59,7 @@ def run() -> Iterator[BuildRun]:
 
 @pytest.fixture
 def folder(session_data_dir, tmp_path_factory) -> Path:
-    """An empty folder for an environment, which other users can pass as they can in production."""
+    """An empty folder for an environment, below parents open to other users, as in production."""
     folder = session_data_dir.environments / tmp_path_factory.mktemp("contract").name
     folder.mkdir()
     return folder

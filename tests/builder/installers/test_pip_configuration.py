@@ -1,4 +1,4 @@
-"""pip's own configuration: precedence of files and variables, and the variables that uv gets."""
+"""pip's own configuration: precedence of files and variables, and the variables for uv."""
 
 from pathlib import Path
 

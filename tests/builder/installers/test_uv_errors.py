@@ -1,4 +1,4 @@
-"""The sentence that a failed run of uv is reported with."""
+"""The sentence for the report of a failed uv run."""
 
 from builder.build_run import mask_credentials
 from builder.installers.uv_errors import failure_sentence

@@ -1,4 +1,4 @@
-"""A second installer for the contract tests: pure Python, wheels of one folder, and a lock in JSON."""
+"""A second installer for the contract tests: pure Python, wheels of a folder, and a lock in JSON."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from modelyard.core.domain.environment_spec import EnvironmentLock, EnvironmentS
 
 @dataclass(frozen=True)
 class WheelFolderInstaller:
-    """Takes the newest version that each requirement allows, without a search for other solutions."""
+    """Takes the newest allowed version of each requirement, without a search for other solutions."""
 
     platform: str
 

@@ -1,8 +1,8 @@
 # ruff: noqa: BLE001, E402, UP006, UP035 - imports need the path from the command line; Python 3.8 speaks here, too
-"""Runs in an environment of its own, with some version of MLflow: logs models, and answers twice for each request, as
-the loaded model's own predict and as the generated script in the worker. One JSON line in, one out.
+"""Log models and score each request twice: by the loaded model's predict, and by the generated script in the worker.
 
-It also counts how often MLflow enforced a signature meanwhile.
+The program runs in an environment with some version of MLflow, reads and writes JSON lines, and counts how often MLflow
+enforces a signature.
 """
 
 import base64
@@ -64,7 +64,7 @@ def described(value):
 
 
 class Witness(mlflow.pyfunc.PythonModel):
-    """Answers with what it was given, down to the dtypes."""
+    """Returns a description of the input, down to the dtypes."""
 
     def predict(self, context, model_input):
         return {"given": described(model_input)}
@@ -76,7 +76,7 @@ class ParamsWitness(mlflow.pyfunc.PythonModel):
 
 
 class Librarian(mlflow.pyfunc.PythonModel):
-    """Has an artifact, read when it is loaded."""
+    """Reads an artifact on loading."""
 
     def load_context(self, context):
         with open(context.artifacts["names"]) as file:
@@ -199,7 +199,7 @@ def save_python_model(folder, model, **options):
     mlflow.pyfunc.save_model(folder, python_model=model, **options, **NO_REQUIREMENTS)
 
 
-# What each has, and since which MLflow.
+# The models with the first MLflow version that saves the model, and the first version that does not.
 MODELS = {
     "houses": (save_houses, (1, 0), (99,)),
     "matrix": (save_matrix, (1, 0), (99,)),
@@ -254,7 +254,7 @@ def save(folder):
 
 
 def answer(folder, requests):
-    """Both are loaded once; the script lies beside its model."""
+    """Load model and script once, and score all requests; the script lies beside the model."""
     own = mlflow.pyfunc.load_model(os.path.join(folder, "model"))
     os.environ["AZUREML_MODEL_DIR"] = folder
     script = Script(folder)
