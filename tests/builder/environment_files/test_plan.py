@@ -6,7 +6,7 @@ import pytest
 
 from builder.environment_files.plan import AvailablePythons, EnvironmentPlan, plan_environment, plan_from_conda_file
 from builder.errors import InvalidPythonEnvFile, NoEnvironmentFile, PathLeavesModelFolder
-from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
+from modelyard.core.domain.environment_spec import EnvironmentLock, EnvironmentSpec, LocalFile, PackageSources
 from modelyard.core.domain.mlmodel import parse_mlmodel
 from tests.builder.conftest import MLMODEL
 
@@ -85,6 +85,21 @@ class TestSpecHash:
 
     def digest(self, spec: EnvironmentSpec, platform: str = "linux", **machine) -> str:
         return spec.digest(platform=platform, machine_sources=PackageSources(**machine))
+
+    def test_hashes_of_an_earlier_release_still_find_its_environments(self):
+        spec = EnvironmentSpec(
+            "3.10",
+            ("numpy==1.26.4", "pandas<3"),
+            asked_patch="3.10.11",
+            constraints=("scipy<2",),
+            sources=PackageSources(index_url="https://a.example/simple"),
+            local_files=(LocalFile("wheels/ours-1.0-py3-none-any.whl", "ab" * 32),),
+        )
+        lock = EnvironmentLock("numpy==1.26.4 \\\n    --hash=sha256:aa\n", "3.10.13", "linux-x86_64-glibc2.36")
+        assert self.digest(spec, "linux-x86_64-glibc2.36", pre=True) == (
+            "3934021eace3c5ddc330b667a967885f87473d3c68ef0a513a3b6a6ebb68ca0e"
+        )
+        assert lock.digest == "ae6fd5b6180c8098dc16f7b05f664009a098ea696328029e1e28980334557b05"
 
     def test_equal_specs_have_equal_hashes(self):
         assert self.digest(self.SPEC) == self.digest(EnvironmentSpec("3.10", ("numpy",)))
