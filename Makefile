@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Errors only (-qq). By pip, although uv is quicker: the indexes, proxies and certificates of pip.conf hold here too.
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
-.PHONY: help setup demo check test test-long test-durations test-compose docker-engine compose-env bench format constraints image-locks clean
+.PHONY: help setup demo check test test-long test-durations test-compose docker-engine compose-env bench docs format constraints image-locks clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench: setup ## Compare the speed with other servers (half an hour)
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || \
 	  $(PIP_INSTALL) -e '.[bench]'
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: setup ## Generate docs/settings.md from the settings
+	$(BIN)/python docs/generate_settings.py
 
 format: setup ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .

@@ -38,8 +38,6 @@ from modelyard.core.ports.object_store import ObjectStore
 
 _log = logging.getLogger(__name__)
 
-# For failures with a chance on retry: the object store is away, for example.
-_MAX_ATTEMPTS = 5
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -51,6 +49,8 @@ class BuildContext:
     store: ObjectStore
     models: Path
     toolchain: BuildToolchain
+    max_attempts: int
+    """Attempts at a build that fails for reasons outside the build, while the object store is away for example."""
 
 
 def build_generation(context: BuildContext, generation_id: int) -> None:
@@ -153,8 +153,8 @@ class _GenerationBuild:
 
     def _retry_later(self, error: Exception) -> None:
         reason = error.message if isinstance(error, PlatformError) else repr(error)
-        if self._held.attempt >= _MAX_ATTEMPTS:
-            self._fail("InternalServerError", f"the build failed {_MAX_ATTEMPTS} times, last with: {reason}")
+        if self._held.attempt >= self._context.max_attempts:
+            self._fail("InternalServerError", f"the build failed {self._held.attempt} times, last with: {reason}")
             return
         self._log.line(f"the build failed ({reason}) and will be retried")
         self._release()

@@ -16,6 +16,7 @@ from builder.tasks import QUEUE, create_app, register_tasks
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
+from modelyard.core.settings_variables import read_settings
 from modelyard.process.lifeline import when_cut
 from modelyard.process.logging import configure_logging
 from modelyard.process.signals import exit_on_stop_signals
@@ -25,10 +26,9 @@ def main(arguments: list[str]) -> None:
     options = _parse(arguments)
     if options.lifeline_fd is not None:
         when_cut(options.lifeline_fd, lambda: os._exit(1))
-    configure_logging("builder")
-    if options.data_dir is not None:
-        os.environ["MODELYARD_DATA_DIR"] = str(options.data_dir)
-    settings = PlatformSettings()  # type: ignore[call-arg] # the rest is in the environment
+    data_dir = {} if options.data_dir is None else {"MODELYARD_DATA_DIR": str(options.data_dir)}
+    settings = read_settings(PlatformSettings, {**os.environ, **data_dir})
+    configure_logging("builder", settings.log_level)
     _work(settings)
 
 
@@ -43,13 +43,21 @@ def _work(settings: PlatformSettings) -> None:
     data_dir = settings.data_dir
     toolchain = open_toolchain(data_dir, environ=os.environ, home=Path.home(), worker_user=settings.worker_user)
     toolchain.remove_abandoned()
-    sessions = sessions_of(open_database(settings.database_url.get_secret_value(), pool_size=4))
+    sessions = sessions_of(open_database(settings.database_url.get_secret_value(), pool_size=4, lease=settings.lease))
     app = create_app(settings.broker_url.get_secret_value())
-    register_tasks(app, BuildContext(sessions, open_store(settings.storage_url), data_dir.models, toolchain), data_dir)
+    store = open_store(settings.storage_url, settings=settings.object_store)
+    context = BuildContext(sessions, store, data_dir.models, toolchain, settings.builder.max_attempts)
+    register_tasks(app, context, data_dir)
     # The next builder resumes an interrupted build.
     worker_ready.connect(exit_on_stop_signals)
     # One task at a time, in the main thread: one build keeps two cores busy.
-    options = ["--pool=solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO"]
+    options = [
+        "--pool=solo",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+        f"--loglevel={settings.log_level}",
+    ]
     app.worker_main(["worker", *options, f"--queues={QUEUE}", f"--hostname=builder-{os.getpid()}@%h"])
 
 

@@ -3,7 +3,7 @@
 Hosts and batch workers start the program. An environment of another machine is installed offline, from the lock and
 wheels in the object store, without a request to the database or to a package index.
 
-Settings: MODELYARD_DATA_DIR, MODELYARD_STORAGE_URL, MODELYARD_WORKER_UID. Standard output has the log and, as its last
+Settings: `MachineSettings`, none of which is a secret. Standard output has the log and, as its last
 line, the name of the environment's folder. On failure standard error has one line with the reason, and the exit code
 is 1, or 75 when a retry may succeed. A killed restore leaves no complete environment; the next restore removes the
 rest.
@@ -16,9 +16,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
 from builder.build_run import BuildLog, BuildRun, cancellation_token
 from builder.composition import open_toolchain
 from builder.errors import NotInTheStore, OtherPlatform
@@ -27,12 +24,12 @@ from builder.toolchain import BuildToolchain
 from builder.wheels.packed_environment import PackedEnvironment, document_key
 from builder.wheels.wheel_store import WheelStore
 from modelyard.core.adapters.object_stores import open_store
-from modelyard.core.data_dir import DataDir
 from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.errors import PlatformError, Unavailable
 from modelyard.core.model_files import ContentMismatch
 from modelyard.core.ports.object_store import ObjectMissing
-from modelyard.core.worker_user import DEFAULT_WORKER_UID
+from modelyard.core.settings import MachineSettings
+from modelyard.core.settings_variables import read_settings
 from modelyard.process.file_lock import locked_file
 from modelyard.process.lifeline import when_cut
 
@@ -40,25 +37,11 @@ _PERMANENT_FAILURE = 1
 _GLIBC = re.compile(r"^(?P<kind>.*-glibc)(?P<version>\d+(?:\.\d+)*)$")
 
 
-class RestoreSettings(BaseSettings):
-    """The settings of a restore. None of them is secret."""
-
-    model_config = SettingsConfigDict(env_prefix="MODELYARD_", frozen=True, extra="ignore")
-
-    data_path: Path = Field(validation_alias="MODELYARD_DATA_DIR")
-    storage_url: str
-    worker_uid: int = DEFAULT_WORKER_UID
-
-    @property
-    def worker_user(self) -> int | None:
-        return self.worker_uid if os.getuid() == 0 else None
-
-
 def main(arguments: list[str]) -> int:
     options = _parse(arguments)
     if options.lifeline_fd is not None:
         when_cut(options.lifeline_fd, lambda: os._exit(_PERMANENT_FAILURE))
-    settings = RestoreSettings()  # type: ignore[call-arg] # from the environment
+    settings = read_settings(MachineSettings, os.environ)
     try:
         print(_restore(settings, options.lock_hash), flush=True)
     except Unavailable as unavailable:
@@ -79,11 +62,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _restore(settings: RestoreSettings, lock_hash: str) -> str:
+def _restore(settings: MachineSettings, lock_hash: str) -> str:
     toolchain = open_toolchain(
-        DataDir(settings.data_path), environ=os.environ, home=Path.home(), worker_user=settings.worker_user
+        settings.data_dir, environ=os.environ, home=Path.home(), worker_user=settings.worker_user
     )
-    wheels = WheelStore(open_store(settings.storage_url), work=toolchain.work, fetched=toolchain.wheels)
+    store = open_store(settings.storage_url, settings=settings.object_store)
+    wheels = WheelStore(store, work=toolchain.work, fetched=toolchain.wheels)
     log = BuildLog(lambda line: print(line, flush=True))
     with cancellation_token() as token:
         return EnvironmentRestorer(toolchain, wheels, BuildRun(log, token)).get(lock_hash).name

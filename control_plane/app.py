@@ -26,6 +26,7 @@ from control_plane.web.authentication import AuthenticationMiddleware
 from control_plane.web.body_limit import BodyLimit
 from control_plane.web.errors import ErrorMiddleware, answer_http_exception, answer_invalid_body
 from control_plane.web.openapi import openapi_document
+from control_plane.web.telemetry import PathTemplateMiddleware, TelemetryMiddleware
 
 _DESCRIPTION = (
     "Managed endpoints for MLflow models, in the shapes of Azure Resource Manager for "
@@ -68,9 +69,11 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.add_exception_handler(RequestValidationError, answer_invalid_body)
     # From the innermost to the outermost layer.
-    app.add_middleware(BodyLimit)
+    app.add_middleware(PathTemplateMiddleware)
+    app.add_middleware(BodyLimit, largest=services.max_json_bytes)
     app.add_middleware(ArmPaths)
     app.add_middleware(AuthenticationMiddleware, verifier=services.verifier)
     app.add_middleware(ErrorMiddleware)
+    app.add_middleware(TelemetryMiddleware, telemetry=services.telemetry)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     return app

@@ -19,21 +19,23 @@ from control_plane.workflows.dispatcher import CeleryDispatcher
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
+from modelyard.core.settings_variables import read_settings
 from modelyard.process.logging import configure_logging
-
-_DATABASE_CONNECTIONS = 10
 
 
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
-    configure_logging("control-plane")
-    settings = PlatformSettings()  # type: ignore[call-arg] # from the environment
-    sessions = sessions_of(open_database(settings.database_url.get_secret_value(), pool_size=_DATABASE_CONNECTIONS))
-    store = open_store(settings.storage_url)
+    settings = read_settings(PlatformSettings, os.environ)
+    configure_logging("control-plane", settings.log_level)
+    database_url, connections = settings.database_url.get_secret_value(), settings.control_plane.database_connections
+    sessions = sessions_of(open_database(database_url, pool_size=connections, lease=settings.lease))
+    store = open_store(settings.storage_url, settings=settings.object_store)
     dispatcher = CeleryDispatcher(settings.broker_url.get_secret_value())
-    server = ControlPlaneServer(create_app(wire(settings, sessions, store, dispatcher)))
-    Sweep(periodic_tasks(sessions, store, dispatcher)).start()
+    services = wire(settings, sessions, store, dispatcher)
+    server = ControlPlaneServer(create_app(services), settings.control_plane)
+    Sweep(periodic_tasks(sessions, store, dispatcher, settings.retention)).start()
     uvloop.run(server.serve_until_told(socket.socket(fileno=options.fd), options.lifeline_fd))
+    services.telemetry.close()
     return 0
 
 

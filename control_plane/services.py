@@ -19,17 +19,22 @@ from control_plane.features.uploads.service import Uploads
 from control_plane.features.workspaces.service import Workspaces
 from control_plane.signed_urls import UrlSigner
 from control_plane.web.authentication import TokenVerifier
+from control_plane.web.telemetry import RequestTelemetry
 from control_plane.web.urls import BaseUrls
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.adapters.secret_box import SecretBox
 from modelyard.core.db.unit_of_work import Sessions
 from modelyard.core.ports.object_store import ObjectStore
 from modelyard.core.settings import PlatformSettings
+from modelyard.telemetry.access_log import AccessLog
+from modelyard.telemetry.metrics import Registry
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     verifier: TokenVerifier
+    telemetry: RequestTelemetry
+    max_json_bytes: int
     base_urls: BaseUrls
     health: Health
     workspaces: Workspaces
@@ -52,8 +57,16 @@ def wire(settings: PlatformSettings, sessions: Sessions, store: ObjectStore, dis
     master_key = settings.master_key.get_secret_value()
     signer = UrlSigner(master_key)
     uploads = Uploads(sessions, store, signer, settings.max_upload_bytes)
+    limits = settings.control_plane
+    access_log = AccessLog(
+        settings.data_dir.logs / "control-plane-access.log",
+        max_bytes=limits.access_log_bytes,
+        files=limits.access_log_files,
+    )
     return Services(
         verifier=TokenVerifier(sessions),
+        telemetry=RequestTelemetry(Registry(), access_log),
+        max_json_bytes=limits.max_json_bytes,
         base_urls=BaseUrls(settings.public_url, settings.scoring_public_url, settings.scoring_port),
         health=Health(sessions),
         workspaces=Workspaces(sessions),

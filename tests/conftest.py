@@ -17,7 +17,8 @@ from modelyard.core.data_dir import DataDir
 from modelyard.core.db.unit_of_work import Sessions, open_database, sessions_of
 from modelyard.process.shim_command import shim_command
 from modelyard.supervisor.postgres import EmbeddedPostgres
-from modelyard.supervisor.prepare_database import wait_for
+from modelyard.supervisor.prepare_database import connect_or_create
+from modelyard.supervisor.start_deadline import StartDeadline
 from modelyard.supervisor.valkey import EmbeddedValkey
 from tests.cached_environments import CACHE
 from tests.scheduling import (  # noqa: F401 - pytest finds hooks by name
@@ -37,6 +38,11 @@ sys.dont_write_bytecode = False
 
 # uv fetches and unpacks each package once; the packages stay for the next run, in this checkout or another.
 os.environ["UV_CACHE_DIR"] = str(CACHE / "packages")
+
+
+def wait_for_database(url: str) -> None:
+    """Return once the database takes connections; create the database if it is missing."""
+    StartDeadline(20.0, print).wait_for("the database", lambda: connect_or_create(url))
 
 
 @contextmanager
@@ -101,7 +107,7 @@ def _postgres_in(data_dir: DataDir) -> Iterator[EmbeddedPostgres]:
     account = server.account
     user = ["--uid", str(account.pw_uid), "--gid", str(account.pw_gid)] if account else []
     with kept(server.command(), server.log, "--cwd", str(server.cluster), "--stop-signal", "INT", *user):
-        wait_for(server.url(_TEMPLATE))
+        wait_for_database(server.url(_TEMPLATE))
         template = create_engine(server.url(_TEMPLATE))
         migrate(template)
         template.dispose()

@@ -20,12 +20,8 @@ from modelyard.core.domain.job_files import PARTS
 from modelyard.core.domain.lifecycle import ENDED_JOBS, OperationStatus
 from modelyard.core.logs import batch_log
 from modelyard.core.ports.object_store import ObjectStore
+from modelyard.core.settings import RetentionSettings
 
-_OPERATIONS = timedelta(days=7)
-_EVENTS = timedelta(days=90)
-_JOBS = timedelta(days=90)
-"""Retention of a job's row. The predictions belong to the user and stay."""
-_LOGS = timedelta(days=30)
 _LOGS_OF_DELETED_DEPLOYMENTS = timedelta(days=1)
 _LOGS_PREFIX = "logs/"
 
@@ -43,26 +39,28 @@ def remove_orphaned_chunks(sessions: Sessions, store: ObjectStore) -> None:
     _remove_orphans(sessions, store, TEMPORARY, owners=select(UploadRow.id))
 
 
-def expire_operations(sessions: Sessions) -> None:
-    """Remove operations 7 days after the end."""
+def expire_operations(sessions: Sessions, retention: RetentionSettings) -> None:
+    """Remove operations some days after their end."""
+    oldest = func.now() - timedelta(days=retention.operation_days)
     with transaction(sessions) as work:
         work.session.execute(
             delete(OperationRow).where(
-                OperationRow.status != OperationStatus.IN_PROGRESS, OperationRow.ended_at < func.now() - _OPERATIONS
+                OperationRow.status != OperationStatus.IN_PROGRESS, OperationRow.ended_at < oldest
             )
         )
 
 
-def expire_events(sessions: Sessions) -> None:
-    """Remove audit events after 90 days."""
+def expire_events(sessions: Sessions, retention: RetentionSettings) -> None:
+    """Remove audit events some days after they happened."""
     with transaction(sessions) as work:
-        remove_events(work.session, older_than=_EVENTS)
+        remove_events(work.session, older_than=timedelta(days=retention.event_days))
 
 
-def expire_jobs(sessions: Sessions) -> None:
-    """Remove the rows of jobs 90 days after the end."""
+def expire_jobs(sessions: Sessions, retention: RetentionSettings) -> None:
+    """Remove the rows of jobs some days after their end. The predictions belong to the user and stay."""
+    oldest = func.now() - timedelta(days=retention.job_days)
     with transaction(sessions) as work:
-        work.session.execute(delete(JobRow).where(JobRow.state.in_(ENDED_JOBS), JobRow.ended_at < func.now() - _JOBS))
+        work.session.execute(delete(JobRow).where(JobRow.state.in_(ENDED_JOBS), JobRow.ended_at < oldest))
 
 
 def remove_orphaned_parts(sessions: Sessions, store: ObjectStore) -> None:
@@ -70,15 +68,18 @@ def remove_orphaned_parts(sessions: Sessions, store: ObjectStore) -> None:
     _remove_orphans(sessions, store, PARTS, owners=select(JobRow.id).where(JobRow.state.not_in(ENDED_JOBS)))
 
 
-def expire_logs(sessions: Sessions, store: ObjectStore, *, now: float | None = None) -> None:
-    """Remove log chunks after 30 days, and after one day where the deployment is gone. `now` is in unix seconds."""
+def expire_logs(
+    sessions: Sessions, store: ObjectStore, retention: RetentionSettings, *, now: float | None = None
+) -> None:
+    """Remove old log chunks, and those of a deleted deployment after a day. `now` is in unix seconds."""
+    kept = timedelta(days=retention.log_days)
     with transaction(sessions) as work:
         living = {str(deployment_id) for deployment_id in work.session.scalars(select(OnlineDeploymentRow.id))}
         living |= {batch_log(deployment_id) for deployment_id in work.session.scalars(select(BatchDeploymentRow.id))}
     timestamp = time.time() if now is None else now
     for key, deployment, written_at in _log_chunks(store):
-        retention = _LOGS if deployment in living else _LOGS_OF_DELETED_DEPLOYMENTS
-        if written_at < timestamp - retention.total_seconds():
+        lifetime = kept if deployment in living else min(kept, _LOGS_OF_DELETED_DEPLOYMENTS)
+        if written_at < timestamp - lifetime.total_seconds():
             store.delete(key)
 
 

@@ -23,6 +23,7 @@ from control_plane.reconcile.resend import Resender
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.unit_of_work import Sessions
 from modelyard.core.ports.object_store import ObjectStore
+from modelyard.core.settings import RetentionSettings
 
 _log = logging.getLogger(__name__)
 
@@ -45,19 +46,21 @@ class PeriodicTask:
     due_at: float = float("-inf")
 
 
-def periodic_tasks(sessions: Sessions, store: ObjectStore, dispatcher: Dispatcher) -> Sequence[PeriodicTask]:
+def periodic_tasks(
+    sessions: Sessions, store: ObjectStore, dispatcher: Dispatcher, retention: RetentionSettings
+) -> Sequence[PeriodicTask]:
     def hourly(name: str, run: Callable[[], None]) -> PeriodicTask:
         return PeriodicTask(name, run, every_seconds=_HOUR, retry_seconds=_MINUTE)
 
     return (
         PeriodicTask("sending lost messages again", Resender(sessions, dispatcher).resend),
         hourly("expiring uploads", partial(expire_uploads, sessions)),
-        hourly("expiring operations", partial(expire_operations, sessions)),
-        hourly("expiring audit events", partial(expire_events, sessions)),
-        hourly("expiring jobs", partial(expire_jobs, sessions)),
+        hourly("expiring operations", partial(expire_operations, sessions, retention)),
+        hourly("expiring audit events", partial(expire_events, sessions, retention)),
+        hourly("expiring jobs", partial(expire_jobs, sessions, retention)),
         hourly("removing orphaned chunks of uploads", partial(remove_orphaned_chunks, sessions, store)),
         hourly("removing orphaned parts of outputs", partial(remove_orphaned_parts, sessions, store)),
-        hourly("expiring logs", partial(expire_logs, sessions, store)),
+        hourly("expiring logs", partial(expire_logs, sessions, store, retention)),
     )
 
 

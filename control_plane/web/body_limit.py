@@ -6,12 +6,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from control_plane.web.error_response import platform_error_response
 from modelyard.core.errors import PayloadTooLarge
 
-LARGEST_JSON_BYTES = 1 << 20
 _STREAMED = "/uploads/"
 
 
 class BodyLimit:
-    def __init__(self, app: ASGIApp, largest: int = LARGEST_JSON_BYTES) -> None:
+    def __init__(self, app: ASGIApp, largest: int) -> None:
         self._app = app
         self._largest = largest
 

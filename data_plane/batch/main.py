@@ -25,23 +25,21 @@ from data_plane.replicas.local.machine import usable_cores
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
+from modelyard.core.settings_variables import read_settings
 from modelyard.process.lifeline import when_cut
 from modelyard.process.logging import configure_logging
 from modelyard.process.signals import exit_on_stop_signals
-
-# Whoever waits for an online answer goes first.
-_NICE = 5
 
 
 def main(arguments: list[str]) -> None:
     options = _parse(arguments)
     if options.lifeline_fd is not None:
         when_cut(options.lifeline_fd, lambda: os._exit(1))
-    os.nice(_NICE)
-    configure_logging(f"batch-{options.index}")
-    if options.data_dir is not None:
-        os.environ["MODELYARD_DATA_DIR"] = str(options.data_dir)
-    settings = PlatformSettings()  # type: ignore[call-arg] # the rest is in the environment
+    data_dir = {} if options.data_dir is None else {"MODELYARD_DATA_DIR": str(options.data_dir)}
+    settings = read_settings(PlatformSettings, {**os.environ, **data_dir})
+    # A client that waits for an online prediction goes first.
+    os.nice(settings.batch.nice)
+    configure_logging(f"batch-{options.index}", settings.log_level)
     _work(settings, options.index, options.workers)
 
 
@@ -56,13 +54,15 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def _work(settings: PlatformSettings, index: int, workers: int) -> None:
     threads = max(1, usable_cores() // workers)
-    model_workers = ModelWorkers(WorkerTerms(f"batch-{index}", settings.data_dir, settings.worker_user, threads))
+    model_workers = ModelWorkers(
+        WorkerTerms(f"batch-{index}", settings.data_dir, settings.worker_user, threads, settings.batch)
+    )
     model_workers.end_predecessors()
     worker = f"{socket.gethostname()}-batch-{index}"
-    sessions = sessions_of(open_database(settings.database_url.get_secret_value(), pool_size=4))
+    sessions = sessions_of(open_database(settings.database_url.get_secret_value(), pool_size=4, lease=settings.lease))
     patiently(sessions, lambda session: give_back_predecessors(session, worker))
     app = create_app(settings.broker_url.get_secret_value())
-    store = open_store(settings.storage_url)
+    store = open_store(settings.storage_url, settings=settings.object_store)
     desk = Desk(
         sessions=sessions,
         store=store,
@@ -71,12 +71,19 @@ def _work(settings: PlatformSettings, index: int, workers: int) -> None:
         worker=worker,
         make_room=lambda: make_room(sessions, settings.data_dir),
         send=sender(app),
+        max_attempts=settings.batch.max_attempts,
     )
     register_tasks(app, desk)
     # A batch worker that is told to stop returns its mini-batch.
     worker_ready.connect(exit_on_stop_signals)
     # One mini-batch at a time, in the main thread; the supervisor runs as many processes as there are cores.
-    options = ["--pool=solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO"]
+    options = [
+        "--pool=solo",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+        f"--loglevel={settings.log_level}",
+    ]
     try:
         app.worker_main(["worker", *options, f"--queues={QUEUE}", f"--hostname=batch-{index}-{os.getpid()}@%h"])
     finally:

@@ -23,14 +23,12 @@ from data_plane.replicas.local.worker_process import WorkerProcess, find_all, ki
 from modelyard.core.data_dir import DataDir
 from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.errors import WorkerFailed
+from modelyard.core.settings import BatchSettings
 
 _log = logging.getLogger(__name__)
 
-_IDLE_SECONDS = 600.0
 _LOOK_SECONDS = 10.0
 _CONNECT_SECONDS = 30.0
-# Native imports of a large model from a cold disk take minutes.
-_LOAD_SECONDS = 1800.0
 _END_SECONDS = 10.0
 _MOST_STARTS = 3
 _LEAST_ROOM = 512 << 20
@@ -46,6 +44,7 @@ class WorkerTerms:
     data_dir: DataDir
     uid: int | None
     threads: int
+    settings: BatchSettings
 
 
 class Worker:
@@ -63,10 +62,10 @@ class Worker:
         assert self._connection is not None, "it was loaded before it was handed out"
         return self._connection
 
-    def load(self) -> None:
+    def load(self, seconds: float) -> None:
         """Raises WorkerFailed with the model's own error, WorkerGone and WorkerSilent."""
         self._connection = BlockingWorkerConnection(self.process.socket, role="host", timeout=_CONNECT_SECONDS)
-        status = self._connection.wait_until_loaded(_LOAD_SECONDS)
+        status = self._connection.wait_until_loaded(seconds)
         if status.state == "failed":
             raise WorkerFailed(f"the model does not start: {status.error}")
 
@@ -179,7 +178,7 @@ class ModelWorkers:
             model_worker = self._start(plan)
             try:
                 with minding(model_worker):
-                    model_worker.load()
+                    model_worker.load(self._terms.settings.worker_load_seconds)
             except (WorkerGone, WorkerSilent) as error:
                 # With its keeper's record, if it has ended by itself.
                 wait_for_end(model_worker.process, 1.0)
@@ -226,10 +225,11 @@ class ModelWorkers:
             self.end(model_worker, "its memory is needed")
 
     def _look_after_idle(self) -> None:
+        idle_seconds = self._terms.settings.worker_idle_seconds
         while not self._closed.wait(_LOOK_SECONDS):
-            while (model_worker := self._take_oldest(time.monotonic() - _IDLE_SECONDS)) is not None:
+            while (model_worker := self._take_oldest(time.monotonic() - idle_seconds)) is not None:
                 model_worker.close()
-                _end(model_worker.process, "it was idle for ten minutes")
+                _end(model_worker.process, f"it was idle for {idle_seconds:g} s")
 
     def _take_oldest(self, before: float) -> Worker | None:
         with self._lock:

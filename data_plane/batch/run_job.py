@@ -38,8 +38,6 @@ from modelyard.core.ports.object_store import ObjectStore
 _log = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer")
 
-# A failure that is nobody's fault (the object store is away), or a worker's death, is tried again; but not for ever.
-_MOST_ATTEMPTS = 20
 _FIRST_REASONS = 5
 
 
@@ -56,6 +54,8 @@ class Desk:
     """Removes environments of this machine that nobody wants any more."""
     send: Callable[[int, int], None]
     """Calls so many other workers to a job."""
+    max_attempts: int
+    """Attempts at a step that fails for reasons outside the step, such as the death of a worker."""
 
 
 def run_job(desk: Desk, job_id: int) -> None:
@@ -148,7 +148,7 @@ class _JobRun:
     # Scoring.
 
     def _score(self, step: MiniBatch) -> None:
-        if step.held.attempt > _MOST_ATTEMPTS:
+        if step.held.attempt > self._desk.max_attempts:
             self._give_up(step, "the batch worker that scored it died")
             return
         try:
@@ -286,11 +286,11 @@ class _JobRun:
 
     def _try_again_later(self, step: Step, error: Exception) -> bool:
         self._give_back_at_once(self._taken)
-        if step.held.attempt < _MOST_ATTEMPTS:
+        if step.held.attempt < self._desk.max_attempts:
             self._patiently(lambda session: repository.give_back(session, step.held))
             return False
         what = error.message if isinstance(error, PlatformError) else repr(error)
-        self._give_up(step, f"the batch worker failed {_MOST_ATTEMPTS} times, last with: {what}")
+        self._give_up(step, f"the batch worker failed {step.held.attempt} times, last with: {what}")
         return True
 
     def _give_up(self, step: Step, reason: str) -> None:

@@ -15,8 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from data_plane.batch import repository
 from data_plane.batch.model_workers import Worker
 from data_plane.replicas.local.worker_process import kill
-from modelyard.core.db.leases import HEARTBEAT_SECONDS, Claim, renew
-from modelyard.core.db.unit_of_work import Sessions
+from modelyard.core.db.leases import Claim, renew
+from modelyard.core.db.unit_of_work import Sessions, lease_settings
 from modelyard.core.domain.lifecycle import JobState
 
 _LOOK_SECONDS = 0.5
@@ -106,7 +106,8 @@ class Watcher:
     def _is_to_stop(self, watch: Watch) -> bool:
         try:
             with self._sessions.begin() as session:
-                is_due = time.monotonic() - watch.renewed_at >= HEARTBEAT_SECONDS
+                heartbeat_seconds = lease_settings(session.connection()).heartbeat_seconds
+                is_due = time.monotonic() - watch.renewed_at >= heartbeat_seconds
                 if is_due and not renew(session, watch.held):
                     return True
                 is_over = repository.job_state(session, self._job_id) != JobState.RUNNING

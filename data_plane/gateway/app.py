@@ -8,13 +8,13 @@ from http import HTTPStatus
 from data_plane.gateway.content_coding import compressed
 from data_plane.gateway.errors import BadCredentials, GatewayStops, MethodNotAllowed, UnknownPath, error_response
 from data_plane.gateway.health import HEALTHY
-from data_plane.gateway.limits import Limits
 from data_plane.gateway.request import ClientGone, Receive, Request, Scope, Send
 from data_plane.gateway.response import Response
 from data_plane.gateway.routes import GATEWAY_HEALTH_PATHS, Route, Routes
 from data_plane.gateway.routing_table import RoutingTable
 from data_plane.scoring.codecs.azure import AzureCodec
 from data_plane.scoring.errors import ScoringError
+from modelyard.core.settings import GatewaySettings
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ _AZURE = AzureCodec()
 
 
 class GatewayApp:
-    def __init__(self, table: RoutingTable, limits: Limits) -> None:
+    def __init__(self, table: RoutingTable, limits: GatewaySettings) -> None:
         self._table = table
         self._routes = Routes(limits)
 

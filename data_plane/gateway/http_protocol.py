@@ -12,15 +12,15 @@ import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from data_plane.gateway.limits import Limits
 from data_plane.gateway.whole_answers import whole_answers
+from modelyard.core.settings import GatewaySettings
 
 _HEADERS = "headers"
 _BODY = "body"
 
 
 class ScoringProtocol(HttpToolsProtocol):
-    limits: ClassVar[Limits] = Limits()
+    limits: ClassVar[GatewaySettings] = GatewaySettings()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -48,7 +48,7 @@ class ScoringProtocol(HttpToolsProtocol):
         if self._arriving is None:
             return
         self._arrived += len(data)
-        if self._arriving == _HEADERS and self._arrived > self.limits.largest_headers:
+        if self._arriving == _HEADERS and self._arrived > self.limits.max_header_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "HeadersTooLarge", "the headers are too large")
         elif self._impatience is None:
             self._part_began = self.loop.time()
@@ -65,7 +65,7 @@ class ScoringProtocol(HttpToolsProtocol):
         """The next answer is the last. Closing at once would lose a request that is on its way."""
         self._is_parting = True
         if self._is_idle:
-            self.loop.call_later(self.limits.parting_seconds, self._close_if_idle)
+            self.loop.call_later(self.limits.idle_close_seconds, self._close_if_idle)
         else:
             self.cycle.keep_alive = False
 
@@ -146,7 +146,7 @@ class ScoringProtocol(HttpToolsProtocol):
         if self.cycle.response_complete:
             # The rest of a refused body. Closing at once would reset the connection, and the answer might be lost.
             return self.limits.linger_seconds
-        return self.limits.body_seconds + self._arrived / self.limits.slowest_body
+        return self.limits.body_seconds + self._arrived / self.limits.min_body_bytes_per_second
 
     def _look_at_the_clock(self) -> None:
         if self._is_answering_an_earlier_one or self.flow.read_paused:
@@ -183,7 +183,7 @@ class ScoringProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def scoring_protocol(wanted: Limits) -> type[ScoringProtocol]:
+def scoring_protocol(wanted: GatewaySettings) -> type[ScoringProtocol]:
     class LimitedScoringProtocol(ScoringProtocol):
         limits = wanted
 

@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import os
 import socket
 import sys
 from contextlib import suppress
@@ -17,7 +18,6 @@ import uvloop
 
 from data_plane.gateway.admission import PendingRequests
 from data_plane.gateway.app import GatewayApp
-from data_plane.gateway.limits import Limits
 from data_plane.gateway.routing_table import MakeUpstream, RoutingTable
 from data_plane.gateway.server import GatewayServer
 from data_plane.gateway.snapshot_watcher import SnapshotWatcher
@@ -28,25 +28,21 @@ from data_plane.scoring.loaded_bundle import LoadedBundle
 from data_plane.scoring.signature.row_by_row import answers_row_by_row
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.routing import DeploymentRoute
+from modelyard.core.settings import GatewaySettings, Tunables
+from modelyard.core.settings_variables import read_settings
 from modelyard.process.logging import configure_logging
 
-_LIMITS = Limits()
 # Of the youngest; Python's own 700 are soon made by any request.
 _OBJECTS_PER_COLLECTION = 20_000
 
 
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
-    configure_logging(f"gateway-{options.index}")
+    settings = read_settings(Tunables, os.environ)
+    configure_logging(f"gateway-{options.index}", settings.log_level)
     # It says so for every broken request of every stranger.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    limits = Limits(
-        largest_body=options.max_body_bytes,
-        header_seconds=options.header_seconds,
-        body_seconds=options.body_seconds,
-        shutdown_seconds=options.shutdown_seconds,
-    )
-    uvloop.run(_serve(options, limits))
+    uvloop.run(_serve(options, settings.gateway))
     return 0
 
 
@@ -57,14 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--index", type=int, required=True, help="which of the gateway processes this one is")
     parser.add_argument("--gateways", type=int, default=1, help="how many gateway processes share the socket")
     parser.add_argument("--lifeline-fd", type=int, help="read end of the supervisor's lifeline pipe")
-    parser.add_argument("--max-body-bytes", type=int, default=_LIMITS.largest_body)
-    parser.add_argument("--header-seconds", type=float, default=_LIMITS.header_seconds)
-    parser.add_argument("--body-seconds", type=float, default=_LIMITS.body_seconds)
-    parser.add_argument("--shutdown-seconds", type=int, default=_LIMITS.shutdown_seconds)
     return parser
 
 
-async def _serve(options: argparse.Namespace, limits: Limits) -> None:
+async def _serve(options: argparse.Namespace, limits: GatewaySettings) -> None:
     data_dir = DataDir(options.data_dir)
     table = RoutingTable(_local_upstreams(PendingRequests(data_dir.run, options.index, options.gateways)))
     watcher = SnapshotWatcher(data_dir.routing_file, data_dir.run / f"gateway-{options.index}.applied", table.apply)

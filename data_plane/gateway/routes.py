@@ -6,7 +6,6 @@ from typing import Any
 
 from data_plane.gateway import model_choice
 from data_plane.gateway.health import health
-from data_plane.gateway.limits import Limits
 from data_plane.gateway.metadata import open_inference
 from data_plane.gateway.metadata.mlflow import ping, version
 from data_plane.gateway.mirroring import Mirror
@@ -18,6 +17,7 @@ from data_plane.scoring.codecs.mlflow.codec import MlflowCodec
 from data_plane.scoring.codecs.open_inference import paths
 from data_plane.scoring.codecs.open_inference.codec import OpenInferenceCodec
 from data_plane.scoring.codecs.port import RequestCodec
+from modelyard.core.settings import GatewaySettings
 
 GATEWAY_HEALTH_PATHS = frozenset({"/", "/health"})
 
@@ -39,7 +39,7 @@ class Route:
 
 
 class Routes:
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: GatewaySettings) -> None:
         mirror = Mirror()
         azure, mlflow, v2 = AzureCodec(), MlflowCodec(ParquetProcess()), OpenInferenceCodec()
 

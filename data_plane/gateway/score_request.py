@@ -5,7 +5,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from data_plane.gateway.content_coding import codings_of, decompressed
-from data_plane.gateway.limits import Limits
 from data_plane.gateway.mirroring import Mirror
 from data_plane.gateway.request import Request
 from data_plane.gateway.response import Response
@@ -13,6 +12,7 @@ from data_plane.gateway.routing_table import LiveDeployment, LiveEndpoint
 from data_plane.gateway.upstream import ScoringRequest
 from data_plane.replicas.port import ReplicaRetired
 from data_plane.scoring.codecs.port import RequestCodec
+from modelyard.core.settings import GatewaySettings
 
 Handler = Callable[[Request, LiveEndpoint], Coroutine[Any, Any, Response]]
 Choose = Callable[[Request, LiveEndpoint], LiveDeployment]
@@ -23,11 +23,11 @@ def choose_by_header(request: Request, endpoint: LiveEndpoint) -> LiveDeployment
 
 
 def scoring_handler(
-    codec: RequestCodec[Any], limits: Limits, mirror: Mirror, choose: Choose = choose_by_header
+    codec: RequestCodec[Any], limits: GatewaySettings, mirror: Mirror, choose: Choose = choose_by_header
 ) -> Handler:
     async def score(request: Request, endpoint: LiveEndpoint) -> Response:
         codings = codings_of(request)
-        body = await decompressed(await request.body(limits.largest_body), codings, limits.largest_body)
+        body = await decompressed(await request.body(limits.max_body_bytes), codings, limits.max_body_bytes)
         arrived = asyncio.get_running_loop().time()
         scoring_request = ScoringRequest.of(request, body, codec)
         while True:

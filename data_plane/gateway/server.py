@@ -2,12 +2,12 @@
 
 from data_plane.gateway.app import GatewayApp
 from data_plane.gateway.http_protocol import scoring_protocol
-from data_plane.gateway.limits import Limits
+from modelyard.core.settings import GatewaySettings
 from modelyard.process.http_server import SupervisedServer
 
 
 class GatewayServer(SupervisedServer):
-    def __init__(self, app: GatewayApp, limits: Limits) -> None:
+    def __init__(self, app: GatewayApp, limits: GatewaySettings) -> None:
         super().__init__(
             app,
             http=scoring_protocol(limits),

@@ -28,8 +28,8 @@ from data_plane.host.wanted import Wanted
 from data_plane.host.worker_facts import WorkerFact
 from data_plane.host.worker_rows import write_workers
 from modelyard.core.db import lifecycle
-from modelyard.core.db.leases import HEARTBEAT_SECONDS, LeaseLost, lock_if_held
-from modelyard.core.db.unit_of_work import sessions_of, transaction
+from modelyard.core.db.leases import LeaseLost, lock_if_held
+from modelyard.core.db.unit_of_work import lease_settings, sessions_of, transaction
 from modelyard.core.domain.caller import SYSTEM_HOST
 from modelyard.core.errors import WorkerFailed
 
@@ -44,6 +44,7 @@ _LAST_WORDS_SECONDS = 1.0
 class Ledger:
     def __init__(self, engine: Engine, role: HostRole, changed: Callable[[], None]) -> None:
         self._sessions = sessions_of(engine)
+        self._heartbeat_seconds = lease_settings(engine).heartbeat_seconds
         self._moments = sessions_of(engine.execution_options(isolation_level="REPEATABLE READ"))
         self._role = role
         self._changed = changed
@@ -121,7 +122,7 @@ class Ledger:
             _log.info("another host holds the lease; waiting until it gives it up or is gone")
 
     def _has_lease(self) -> bool:
-        if time.monotonic() - self._renewed_at < HEARTBEAT_SECONDS:
+        if time.monotonic() - self._renewed_at < self._heartbeat_seconds:
             return True
         is_new = self._role.claim is None
         with transaction(self._sessions) as work:

@@ -25,7 +25,6 @@ _CALM_SECONDS = 0.2
 _WAITING_SECONDS = 0.05
 """While gateways are to apply a snapshot, or the database is to take a report."""
 _STARTS_A_TURN = 2
-_DRAIN_SECONDS = 2.5
 _KILL_SECONDS = 1.5
 
 
@@ -40,6 +39,7 @@ class Host:
         logs: LogShipper,
         housekeeping: Housekeeping,
         wake: SignalPipe,
+        drain_seconds: float,
     ) -> None:
         self._ledger = ledger
         self._fleet = fleet
@@ -48,6 +48,7 @@ class Host:
         self._logs = logs
         self._housekeeping = housekeeping
         self._wake = wake
+        self._drain_seconds = drain_seconds
 
     def run(self) -> int:
         """Until told to stop; then no worker is left. When the role is lost, the workers are left to the next host."""
@@ -135,8 +136,8 @@ class Host:
             if worker.phase == Phase.LOADING:
                 self._fleet.kill(Kill(worker.worker_id, "the platform stops"))
             elif worker.phase != Phase.DRAINING:
-                self._fleet.drain(worker.worker_id, _DRAIN_SECONDS, time.time())
-        self._await_empty_fleet(_DRAIN_SECONDS)
+                self._fleet.drain(worker.worker_id, self._drain_seconds, time.time())
+        self._await_empty_fleet(self._drain_seconds)
 
     def _await_empty_fleet(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

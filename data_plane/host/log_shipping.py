@@ -17,14 +17,13 @@ from data_plane.host.log_lines import stamped, whole_lines
 from modelyard.core.domain.documents import known_fields
 from modelyard.core.logs import INFERENCE_SERVER, ship, utc_stamp
 from modelyard.core.ports.object_store import ObjectStore, StoreRefused, StoreUnavailable
+from modelyard.core.settings import WorkerSettings
 from modelyard.process.atomic_files import replace_file
 
 _log = logging.getLogger(__name__)
 
 _EACH_SECONDS = 1.0
 _LARGEST_CHUNK = 1 << 20
-_LARGEST_FILE = 10 << 20
-_KEPT_FILES = 5
 
 
 @dataclass(slots=True)
@@ -34,11 +33,11 @@ class Followed:
 
 
 class LogShipper:
-    def __init__(self, store: ObjectStore, folder: Path, offsets: Path, *, largest_file: int = _LARGEST_FILE) -> None:
+    def __init__(self, store: ObjectStore, folder: Path, offsets: Path, settings: WorkerSettings) -> None:
         self._store = store
         self._folder = folder
         self._offsets = offsets
-        self._largest_file = largest_file
+        self._settings = settings
         self._lock = threading.Lock()
         self._followed = _read(offsets)
         self._ended: set[str] = set()
@@ -115,9 +114,9 @@ class LogShipper:
 
     def _rotate(self, worker_id: str, followed: Followed) -> None:
         path = self._path(worker_id)
-        if not path.exists() or path.stat().st_size <= self._largest_file:
+        if not path.exists() or path.stat().st_size <= self._settings.log_bytes:
             return
-        for number in range(_KEPT_FILES - 1, 1, -1):
+        for number in range(self._settings.log_files - 1, 1, -1):
             older = self._rotated(worker_id, number - 1)
             if older.exists():
                 older.replace(self._rotated(worker_id, number))
@@ -128,7 +127,7 @@ class LogShipper:
         followed.offset = 0
 
     def _remove(self, worker_id: str) -> None:
-        numbered = (self._rotated(worker_id, number) for number in range(1, _KEPT_FILES))
+        numbered = (self._rotated(worker_id, number) for number in range(1, self._settings.log_files))
         for path in (self._path(worker_id), *numbered):
             path.unlink(missing_ok=True)
 

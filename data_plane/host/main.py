@@ -23,6 +23,7 @@ from data_plane.replicas.local.machine import usable_cores
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
+from modelyard.core.settings_variables import read_settings
 from modelyard.process.lifeline import when_cut
 from modelyard.process.logging import configure_logging
 from modelyard.process.signals import SignalPipe
@@ -37,11 +38,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--gateways", type=int, default=1, help="how many gateway processes act on the snapshot")
     parser.add_argument("--lifeline-fd", type=int, help="read end of the pipe whose write end the supervisor holds")
     options = parser.parse_args(argv)
-    configure_logging("host")
     if options.lifeline_fd is not None:
         # At once: the workers' keepers hold the same lifeline and end them.
         when_cut(options.lifeline_fd, lambda: os._exit(1))
-    settings = PlatformSettings()  # type: ignore[call-arg]  # from the environment
+    settings = read_settings(PlatformSettings, os.environ)
+    configure_logging("host", settings.log_level)
     wake = SignalPipe()
     role = HostRole(settings.data_dir.run / "host.lease")
     if not _take_machine(role, wake):
@@ -60,9 +61,9 @@ def _take_machine(role: HostRole, wake: SignalPipe) -> bool:
 
 def _host(settings: PlatformSettings, role: HostRole, wake: SignalPipe, gateways: int, lifeline_fd: int | None) -> Host:
     data_dir = settings.data_dir
-    store = open_store(settings.storage_url)
-    engine = open_database(settings.database_url.get_secret_value())
-    logs = LogShipper(store, data_dir.workers, data_dir.run / "shipped-logs.json")
+    store = open_store(settings.storage_url, settings=settings.object_store)
+    engine = open_database(settings.database_url.get_secret_value(), lease=settings.lease)
+    logs = LogShipper(store, data_dir.workers, data_dir.run / "shipped-logs.json", settings.worker)
     terms = Terms(data_dir=data_dir, uid=settings.worker_user, lifeline_fd=lifeline_fd, cores=usable_cores())
     return Host(
         ledger=Ledger(engine, role, wake.poke),
@@ -72,6 +73,7 @@ def _host(settings: PlatformSettings, role: HostRole, wake: SignalPipe, gateways
         logs=logs,
         housekeeping=Housekeeping(sessions_of(engine), data_dir),
         wake=wake,
+        drain_seconds=settings.worker.drain_seconds,
     )
 
 

@@ -11,6 +11,7 @@ import typer
 from modelyard.cli import (
     batch_deployment,
     batch_endpoint,
+    config,
     data,
     environment,
     event,
@@ -49,6 +50,7 @@ app.add_typer(job.app, name="job")
 app.add_typer(data.app, name="data")
 app.add_typer(environment.app, name="environment")
 app.add_typer(event.app, name="event")
+app.add_typer(config.app, name="config")
 
 
 @app.callback()

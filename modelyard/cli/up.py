@@ -60,7 +60,7 @@ def up(
     ] = None,
 ) -> None:
     """Start the platform and keep it running until Ctrl-C."""
-    run_platform = _of_the_server(_UP)
+    run_platform = server_function(_UP)
     environment = session_of(context).environment
     options = UpOptions(
         data_dir=data_dir or default_data_path(environment),
@@ -73,16 +73,23 @@ def up(
         builders=builders,
         gateways=gateways,
         batch_workers=batch_workers,
+        flags=given_flags(context),
     )
     raise typer.Exit(run_platform(options, environment))
 
 
+def given_flags(context: typer.Context) -> frozenset[str]:
+    """Return the names of the parameters that the command line gave."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return frozenset(name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE")
+
+
 def migrate(context: typer.Context) -> None:
     """Migrate the database of MODELYARD_DATABASE_URL to the newest schema, and exit."""
-    raise typer.Exit(_of_the_server(_MIGRATE)(session_of(context).environment))
+    raise typer.Exit(server_function(_MIGRATE)(session_of(context).environment))
 
 
-def _of_the_server(name: str) -> Callable[..., Any]:
+def server_function(name: str) -> Callable[..., Any]:
     if find_spec("control_plane") is None:
         raise ServerNotInstalled(
             "this is the client alone, and the platform needs the server: pip install 'modelyard[server]'"

@@ -1,7 +1,7 @@
-"""Where everything on one machine's disk lies, and who may enter.
+"""The data dir: all files of the platform on one machine, and the permissions of each folder.
 
-When the platform runs as root, Postgres and the model workers run as other users. They pass through the data dir
-(0711: passing is not listing) to the few folders meant for them; everything else is the platform's alone (0700).
+When the platform runs as root, Postgres and the model workers run as other users. These users may pass through the data
+dir (mode 0711: passing is not listing) to their own folders; every other folder is closed to them (0700).
 """
 
 import hashlib
@@ -29,6 +29,14 @@ class DataDir:
         return self.root / "secrets"
 
     @property
+    def master_key(self) -> Path:
+        return self.secrets / "master.key"
+
+    @property
+    def admin_token(self) -> Path:
+        return self.secrets / "admin.token"
+
+    @property
     def postgres(self) -> Path:
         return self.root / "postgres"
 
@@ -38,17 +46,17 @@ class DataDir:
 
     @property
     def logs(self) -> Path:
-        """What the platform's own processes print."""
+        """Logs of the platform's own processes."""
         return self.root / "logs"
 
     @property
     def objects(self) -> Path:
-        """The object store, when it is a local folder."""
+        """The default object store."""
         return self.root / "objects"
 
     @property
     def run(self) -> Path:
-        """Run files: who runs, and the routing snapshot."""
+        """Files about running processes, and the routing snapshot."""
         return self.root / "run"
 
     @property
@@ -65,7 +73,7 @@ class DataDir:
 
     @property
     def package_cache(self) -> Path:
-        """uv's cache, on the file system of the environments so that it can link instead of copy."""
+        """uv's cache, on the file system of the environments: uv links files across instead of copying them."""
         return self.root / "cache"
 
     @property
@@ -78,27 +86,27 @@ class DataDir:
 
     @property
     def runtime(self) -> Path:
-        """Programs that must be readable by the users that workers and Postgres run as."""
+        """Programs that the users of model workers and Postgres read."""
         return self.root / "runtime"
 
     @property
     def workers(self) -> Path:
-        """Each worker's private working folder and output log."""
+        """A private working folder and an output log for each model worker."""
         return self.root / "workers"
 
     @property
     def socket_dir(self) -> Path:
-        """A short 0700 folder for Unix sockets, the same on every start with this data dir."""
+        """A folder (0700) with a short path for Unix sockets, the same at every start with this data dir."""
         here = self.run / "s"
         return here if len(os.fsencode(here)) <= _LONGEST_SOCKET_DIR else self.shared_socket_dir("s")
 
     def shared_socket_dir(self, purpose: str) -> Path:
-        """A short folder outside run/, for a server that runs as another user and cannot enter run/."""
+        """A folder with a short path for a server that runs as another user, who cannot enter `run`."""
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"modelyard-{os.getuid()}-{digest}-{purpose}"
 
     def prepare(self) -> None:
-        """Make every folder with its permissions. Changes no permission outside the data dir."""
+        """Create every folder with its permissions. Changes no permission outside the data dir."""
         self.root.mkdir(parents=True, exist_ok=True)
         self.root.chmod(_PASSABLE)
         for folder in (self.secrets, self.valkey, self.logs, self.objects, self.run):
@@ -120,15 +128,15 @@ def _ensure(folder: Path, mode: int) -> None:
 
 
 def _ensure_own(folder: Path) -> None:
-    """A folder below a shared temporary folder could have been planted there by somebody else."""
+    """Raise PermissionError for a folder of another account, which may have planted it in a shared temporary folder."""
     folder.mkdir(mode=_PRIVATE, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-        raise PermissionError(f"{folder} belongs to somebody else; remove it or choose another --data-dir")
+        raise PermissionError(f"{folder} belongs to another account; remove it, or choose another --data-dir")
     folder.chmod(_PRIVATE)
 
 
 def default_data_path(environment: Mapping[str, str]) -> Path:
-    """Where a platform lives when nobody says: a system folder for root, else the user's own."""
+    """Return the default data dir: a system folder for root, else a folder in the user's home."""
     if os.getuid() == 0:
         return Path("/var/lib/modelyard")
     return Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "modelyard"

@@ -1,44 +1,196 @@
-"""What a platform process is told. Read once, in its `main`, and handed down; nothing else looks at the environment.
+"""Settings of the platform's processes. Each `main` reads them once and hands them down; nothing else does.
 
-`modelyard up` decides the values and gives each process it starts the variables that this module reads. The gateway
-is not among them: it gets a data dir and a socket, and no secret.
+`modelyard up` decides the values of servers and secrets and gives each process the variables that the process reads.
+A gateway gets `Tunables` alone, in which there is no secret. `docs/settings.md` is generated from this module.
 """
 
 import os
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from modelyard.core.data_dir import DataDir
-from modelyard.core.worker_user import DEFAULT_WORKER_UID
+from modelyard.core.settings_variables import SettingsGroup
+
+_MEGABYTE = 1 << 20
+# A number without an account: no other program on the machine runs as this user.
+_WORKER_UID = 64042
 
 
-class PlatformSettings(BaseSettings):
-    """The settings that control plane, builder and host share, from `MODELYARD_*` variables."""
+def _http_url(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    if scheme not in {"http", "https"} or not rest.strip("/"):
+        raise ValueError("must be a URL that begins with http:// or https://")
+    return text.rstrip("/")
 
-    model_config = SettingsConfigDict(env_prefix="MODELYARD_", frozen=True, extra="ignore")
 
-    data_path: Path = Field(validation_alias="MODELYARD_DATA_DIR")
-    database_url: SecretStr
-    broker_url: SecretStr
-    storage_url: str
-    master_key: SecretStr
-    """Fernet keys, comma-separated, the newest first."""
-    public_url: str | None = None
-    """Base of absolute control-plane URLs; None: the Host header decides."""
-    scoring_public_url: str | None = None
-    """Base of scoring URIs; None: the request's host with `scoring_port`."""
-    scoring_port: int = 8001
-    max_upload_bytes: int = 64 << 30
-    worker_uid: int = DEFAULT_WORKER_UID
-    """The user that workers run as when the platform runs as root; unused otherwise."""
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Bytes = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+Days = Annotated[float, Field(gt=0, le=36_500)]
+Count = Annotated[int, Field(gt=0)]
+Niceness = Annotated[int, Field(ge=0, le=19)]
 
-    @property
-    def data_dir(self) -> DataDir:
-        return DataDir(self.data_path)
+
+class GatewaySettings(SettingsGroup):
+    """Limits on what one scoring client may take of a gateway."""
+
+    max_body_bytes: Bytes = Field(default=100 * _MEGABYTE, description="Largest request body, compressed or not")
+    max_header_bytes: Bytes = Field(default=64 << 10, description="Largest request line and headers")
+    header_seconds: Seconds = Field(
+        default=10.0,
+        description="Time from the first byte of a request, or from the connection, to the end of the headers",
+    )
+    body_seconds: Seconds = Field(
+        default=30.0, description="Time for a body to arrive, before the minimum rate applies"
+    )
+    min_body_bytes_per_second: Bytes = Field(
+        default=10_000, description="Rate that a sender must keep after MODELYARD_GATEWAY_BODY_SECONDS"
+    )
+    keep_alive_seconds: Seconds = Field(
+        default=75.0,
+        description="Time that an idle connection stays open; longer than a proxy's, so that the proxy closes",
+    )
+    linger_seconds: Seconds = Field(
+        default=10.0,
+        description="Time to read and drop the rest of a refused body, so that the sender sees the response",
+    )
+    idle_close_seconds: Seconds = Field(
+        default=1.0,
+        description="Time that an idle connection stays open after a stop signal: a request may be on the way",
+    )
+    shutdown_seconds: Count = Field(default=60, description="Time that requests under way get after a stop signal")
+
+
+class ControlPlaneSettings(SettingsGroup):
+    database_connections: Count = Field(default=10, description="Connections to the database that stay open")
+    max_json_bytes: Bytes = Field(default=_MEGABYTE, description="Largest JSON body of a request")
+    keep_alive_seconds: Count = Field(default=75, description="Time that an idle connection stays open")
+    shutdown_seconds: Count = Field(default=3, description="Time that requests under way get after a stop signal")
+    access_log_bytes: Bytes = Field(default=10 * _MEGABYTE, description="Size at which the access log is rotated")
+    access_log_files: int = Field(default=5, ge=2, description="Files of the access log, the current one included")
+
+
+class RetentionSettings(SettingsGroup):
+    """How long the control plane keeps what has ended."""
+
+    operation_days: Days = Field(default=7.0, description="Ended long-running operations")
+    event_days: Days = Field(default=90.0, description="Audit events")
+    log_days: Days = Field(default=30.0, description="Deployment logs")
+    job_days: Days = Field(default=90.0, description="Ended batch jobs; their predictions stay")
+
+
+class LeaseSettings(SettingsGroup):
+    """How soon the work of a process that died passes to another process. The same on all machines."""
+
+    seconds: Seconds = Field(default=15.0, description="Time after the last heartbeat until a lease is free")
+    heartbeat_seconds: Seconds = Field(
+        default=5.0, validate_default=True, description="Time between two renewals of a lease; half of it or less"
+    )
+
+    @field_validator("heartbeat_seconds")
+    @classmethod
+    def _two_heartbeats_fit(cls, heartbeat: float, info: ValidationInfo) -> float:
+        if "seconds" in info.data and heartbeat > info.data["seconds"] / 2:
+            raise ValueError("must be at most half of MODELYARD_LEASE_SECONDS")
+        return heartbeat
+
+
+class ObjectStoreSettings(SettingsGroup):
+    request_seconds: Seconds = Field(default=60.0, description="Time that a request to the object store may take")
+    copy_seconds: Seconds = Field(default=900.0, description="Time that a copy within the object store may take")
+    retry_seconds: Seconds = Field(default=60.0, description="Time during which a failed request is repeated")
+    max_retries: int = Field(default=8, ge=0, description="Repetitions of a failed request")
+
+
+class BuilderSettings(SettingsGroup):
+    max_attempts: Count = Field(default=5, description="Attempts at a build that fails for reasons outside the build")
+
+
+class BatchSettings(SettingsGroup):
+    nice: Niceness = Field(default=5, description="Niceness of batch workers and their model workers")
+    max_attempts: Count = Field(
+        default=20, description="Attempts at a step of a job that fails for reasons outside the step"
+    )
+    worker_idle_seconds: Seconds = Field(default=600.0, description="Time that an idle model worker stays loaded")
+    worker_load_seconds: Seconds = Field(default=1800.0, description="Time that a model may take to load")
+
+
+class WorkerSettings(SettingsGroup):
+    """Model workers of online deployments."""
+
+    uid: int = Field(
+        default=_WORKER_UID, ge=0, description="User that model workers run as when the platform runs as root"
+    )
+    drain_seconds: Seconds = Field(
+        default=2.5, description="Time that model workers get to end when the platform stops"
+    )
+    log_bytes: Bytes = Field(default=10 * _MEGABYTE, description="Size at which a model worker's output is rotated")
+    log_files: int = Field(default=5, ge=2, description="Files of a model worker's output, the current one included")
+
+
+class SupervisorSettings(SettingsGroup):
+    leftover_seconds: Seconds = Field(default=15.0, description="Time that processes of a killed supervisor get to end")
+    answer_seconds: Seconds = Field(
+        default=60.0, description="Time until the platform's ports must answer after a start"
+    )
+    stop_seconds: Seconds = Field(
+        default=6.5, description="Time that a process gets after a stop signal; gateways have more"
+    )
+    server_stop_seconds: Seconds = Field(
+        default=2.5, description="Time that the embedded Postgres and Valkey get to stop"
+    )
+    log_bytes: Bytes = Field(
+        default=10 * _MEGABYTE, description="Size from which a process's log is rotated at its start"
+    )
+
+
+class Tunables(SettingsGroup):
+    """Settings with a default. No secret is among them: every process of the platform may know them all."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severe messages that the platform's processes log"
+    )
+    public_url: HttpUrl | None = Field(
+        default=None, description="Base of the control plane's URLs in responses (default: the request's Host header)"
+    )
+    scoring_public_url: HttpUrl | None = Field(
+        default=None, description="Base of scoring URLs in responses (default: the request's host and the scoring port)"
+    )
+    start_patience: float = Field(
+        default=60.0, ge=0, description="Seconds that a start waits for database, broker and object store together"
+    )
+    max_upload_bytes: Bytes = Field(default=64 << 30, description="Largest file of an upload")
+    gateway: GatewaySettings = GatewaySettings()
+    control_plane: ControlPlaneSettings = ControlPlaneSettings()
+    retention: RetentionSettings = RetentionSettings()
+    lease: LeaseSettings = LeaseSettings()
+    object_store: ObjectStoreSettings = ObjectStoreSettings()
+    builder: BuilderSettings = BuilderSettings()
+    batch: BatchSettings = BatchSettings()
+    worker: WorkerSettings = WorkerSettings()
+    supervisor: SupervisorSettings = SupervisorSettings()
 
     @property
     def worker_user(self) -> int | None:
-        """The user id that workers change to, or None where they cannot: they run as the platform's own account."""
-        return self.worker_uid if os.getuid() == 0 else None
+        """User id that model workers change to; None without root, when they run as the platform's own account."""
+        return self.worker.uid if os.getuid() == 0 else None
+
+
+class MachineSettings(Tunables):
+    """Settings of processes that read the data dir and the object store."""
+
+    data_dir: Annotated[DataDir, BeforeValidator(lambda path: DataDir(Path(path)))] = Field(
+        description="Folder in which the platform keeps its data on this machine"
+    )
+    storage_url: str = Field(description="URL of the object store")
+
+
+class PlatformSettings(MachineSettings):
+    """Settings of control plane, builder, host and batch worker."""
+
+    database_url: SecretStr = Field(description="SQLAlchemy URL of the database")
+    broker_url: SecretStr = Field(description="Celery URL of the broker")
+    master_key: SecretStr = Field(description="Fernet keys, comma-separated, the newest first")
+    scoring_port: int = Field(default=8001, description="Port of the scoring URLs")

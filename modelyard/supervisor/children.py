@@ -1,4 +1,4 @@
-"""The processes under the supervisor: started with what they need and nothing else, and started again when they end."""
+"""Child processes of the supervisor: started with what they need and nothing else, and restarted when they end."""
 
 import os
 import signal
@@ -12,29 +12,31 @@ from modelyard.process.shim_command import shim_command
 
 _BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 _STEADY_SECONDS = 10.0
-_LARGEST_LOG_BYTES = 10 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What to run. A service that is not our code runs under a keeper, because it does not watch the lifeline."""
+    """A program to run as a child process."""
 
     name: str
     command: tuple[str, ...]
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     sockets: tuple[int, ...] = ()
-    """Listening sockets that it inherits."""
-    kept: bool = False
-    kept_options: tuple[str, ...] = ()
+    """Listening sockets that the process inherits."""
+    shim_options: tuple[str, ...] | None = None
+    """Options of the process shim, for a program that does not watch the lifeline itself; None: without a shim."""
 
 
 class Child:
-    """One service's process, now and after each restart."""
+    """The process of one service, through all its restarts."""
 
-    def __init__(self, service: Service, lifeline: int, lock: int) -> None:
+    def __init__(self, service: Service, *, lifeline: int, lock: int, max_log_bytes: int) -> None:
+        """The process inherits `lifeline`, a pipe's read end, and `lock`, the descriptor of the data dir's lock."""
         self.service = service
-        self._inherited = (lifeline, lock)
+        self._lifeline = lifeline
+        self._lock = lock
+        self._max_log_bytes = max_log_bytes
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._failures = 0
@@ -49,14 +51,14 @@ class Child:
         return self._process.pid if self._process else None
 
     @property
-    def is_well(self) -> bool:
-        """Running; and, once it has failed, for so long that it does not look as if it failed again."""
+    def is_steady(self) -> bool:
+        """Whether the process runs, and after a failure has run for ten seconds."""
         if self._process is None or self._process.poll() is not None:
             return False
         return self._failures == 0 or time.monotonic() - self._started_at > _STEADY_SECONDS
 
     def start(self) -> None:
-        _rotate(self.service.log)
+        _rotate(self.service.log, self._max_log_bytes)
         with self.service.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command(),
@@ -64,20 +66,20 @@ class Child:
                 stdout=log,
                 stderr=log,
                 env=dict(self.service.environment),
-                pass_fds=(*self._inherited, *self.service.sockets),
-                # A Ctrl-C in the terminal is for the supervisor, which then ends the others in order.
+                pass_fds=(self._lifeline, self._lock, *self.service.sockets),
+                # Ctrl-C in the terminal reaches the supervisor alone, which ends its children in order.
                 start_new_session=True,
             )
         self._started_at = time.monotonic()
         self._start_at = None
 
     def _command(self) -> list[str]:
-        if not self.service.kept:
-            return [*self.service.command, "--lifeline-fd", str(self._inherited[0])]
-        return [*shim_command(self._inherited[0], *self.service.kept_options), "--", *self.service.command]
+        if self.service.shim_options is None:
+            return [*self.service.command, "--lifeline-fd", str(self._lifeline)]
+        return [*shim_command(self._lifeline, *self.service.shim_options), "--", *self.service.command]
 
-    def ended(self) -> str | None:
-        """Why the process ended, once, when it has; a restart is then due at `restart_in`."""
+    def take_exit(self) -> str | None:
+        """Return the reason of an exit once, and schedule the restart. None while the process runs."""
         if self._process is None or self._process.poll() is None:
             return None
         code = self._process.returncode
@@ -98,6 +100,7 @@ class Child:
             self._process.send_signal(number)
 
     def kill_group(self) -> None:
+        """Kill the process and every process of its group."""
         if self._process is None:
             return
         try:
@@ -105,17 +108,17 @@ class Child:
         except ProcessLookupError:
             return
 
-    def gone_by(self, deadline: float) -> bool:
-        """Wait for the end until `deadline` (monotonic seconds)."""
+    def wait(self, seconds: float) -> bool:
+        """Wait for the exit. False: the process still runs after `seconds`."""
         if self._process is None:
             return True
         try:
-            self._process.wait(max(0.0, deadline - time.monotonic()))
+            self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return False
         return True
 
 
-def _rotate(log: Path) -> None:
-    if log.exists() and log.stat().st_size > _LARGEST_LOG_BYTES:
+def _rotate(log: Path, max_bytes: int) -> None:
+    if log.exists() and log.stat().st_size > max_bytes:
         log.replace(log.with_suffix(".1.log"))

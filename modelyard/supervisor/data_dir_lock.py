@@ -1,4 +1,4 @@
-"""One supervisor has a data dir at a time, and has it alone."""
+"""The lock on a data dir: one supervisor uses a data dir at a time."""
 
 import json
 import os
@@ -7,51 +7,55 @@ from pathlib import Path
 
 from modelyard.core.adapters.file_access import passable
 from modelyard.core.data_dir import DataDir
-from modelyard.core.worker_user import DEFAULT_WORKER_UID
 from modelyard.process.file_lock import try_lock
-from modelyard.supervisor.options import Say, StartRefused
+from modelyard.supervisor.options import Announce, StartRefused
 
-_LEFTOVER_SECONDS = 15.0
+_PAUSE_SECONDS = 0.2
 
 
-def facts_file(data: DataDir) -> Path:
-    """Who runs here, and how it is reached: {pid, roles, url, scoring_url, started_at}."""
+def run_info_file(data: DataDir) -> Path:
+    """The file that describes the running platform: {pid, roles, url, scoring_url, started_at}."""
     return data.run / "supervisor.json"
 
 
-def check_reach(root: Path) -> None:
-    """As root, others run what lies in the data dir: they must be able to pass every folder above it."""
+def read_run_info(data: DataDir) -> dict[str, object] | None:
+    """Return the description of the platform that runs on the data dir, or None when none runs."""
+    try:
+        info: dict[str, object] = json.loads(run_info_file(data).read_text())
+        os.kill(int(str(info["pid"])), 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return info
+
+
+def check_passable(root: Path, worker_uid: int) -> None:
+    """Raise StartRefused if the platform runs as root and a folder above the data dir is closed to other users."""
     above = next(folder for folder in root.parents if folder.is_dir())
-    if os.getuid() == 0 and not passable(above, DEFAULT_WORKER_UID):
+    if os.getuid() == 0 and not passable(above, worker_uid):
         raise StartRefused(
-            f"as root, Postgres and the models run as other users, and they cannot reach {root}: "
-            "choose a --data-dir whose parent folders others may pass, such as /var/lib/modelyard"
+            f"as root, Postgres and the models run as other users, and these users cannot pass the folders above "
+            f"{root}: choose a --data-dir whose parent folders are open to them, such as /var/lib/modelyard"
         )
 
 
-def take(data: DataDir, say: Say) -> int:
-    """Lock the data dir. The children inherit the lock, so what a killed supervisor left is waited for."""
+def lock_data_dir(data: DataDir, announce: Announce, *, leftover_seconds: float) -> int:
+    """Return the locked descriptor, which children inherit.
+
+    Processes that a killed supervisor left behind hold its lock until they end: a start waits `leftover_seconds`
+    for them. Raises StartRefused when a platform runs, or when such processes remain.
+    """
     descriptor = os.open(data.run / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    deadline = time.monotonic() + _LEFTOVER_SECONDS
-    waited = False
+    deadline = time.monotonic() + leftover_seconds
+    is_announced = False
     while not try_lock(descriptor):
-        _refuse_if_running(data)
+        if (info := read_run_info(data)) is not None:
+            url = info.get("url") or info.get("scoring_url")
+            where = f"process {info['pid']}" + (f", {url}" if url else "")
+            raise StartRefused(f"a platform already runs on {data.root} ({where})")
         if time.monotonic() > deadline:
             raise StartRefused(f"processes of an earlier start still use {data.root}; end them first")
-        if not waited:
-            say("waiting for the processes of an earlier start to end")
-            waited = True
-        time.sleep(0.2)
+        if not is_announced:
+            announce("waiting for the processes of an earlier start to end")
+            is_announced = True
+        time.sleep(_PAUSE_SECONDS)
     return descriptor
-
-
-def _refuse_if_running(data: DataDir) -> None:
-    try:
-        facts = json.loads(facts_file(data).read_text())
-        os.kill(facts["pid"], 0)
-    except (OSError, ValueError, KeyError):
-        return
-    where = facts.get("url") or facts.get("scoring_url")
-    raise StartRefused(
-        f"a platform already runs on {data.root} (process {facts['pid']}{f', {where}' if where else ''})"
-    )

@@ -1,6 +1,6 @@
-"""What the environment says of servers, secrets and limits, checked before anything is made.
+"""Settings of `modelyard up` from environment variables, checked before anything is created.
 
-A refusal names the variable and never repeats its value: what is wrong with a URL is often next to its password.
+A message names the variable and never repeats its value: the mistake in a URL is often next to its password.
 """
 
 import base64
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from modelyard.core.errors import InvalidSetting
+from modelyard.core.settings import Tunables
+from modelyard.core.settings_variables import read_settings, variables_of
 from modelyard.supervisor.roles import Role
 
 DATABASE_URL = "MODELYARD_DATABASE_URL"
@@ -18,20 +20,8 @@ BROKER_URL = "MODELYARD_BROKER_URL"
 STORAGE_URL = "MODELYARD_STORAGE_URL"
 MASTER_KEY = "MODELYARD_MASTER_KEY"
 ADMIN_TOKEN = "MODELYARD_ADMIN_TOKEN"
-START_PATIENCE = "MODELYARD_START_PATIENCE"
 
-_NEEDED_WITHOUT_CONTROL_PLANE = (DATABASE_URL, BROKER_URL, STORAGE_URL, MASTER_KEY)
-_DEFAULT_PATIENCE = 60.0
-_HANDED_ON = (
-    "MODELYARD_PUBLIC_URL",
-    "MODELYARD_SCORING_PUBLIC_URL",
-    "MODELYARD_WORKER_UID",
-    "MODELYARD_MAX_UPLOAD_BYTES",
-)
-_NUMBERS = ("MODELYARD_WORKER_UID", "MODELYARD_MAX_UPLOAD_BYTES")
-_PUBLIC_URLS = ("MODELYARD_PUBLIC_URL", "MODELYARD_SCORING_PUBLIC_URL")
-_HANDED_ON = (*_PUBLIC_URLS, *_NUMBERS)
-
+_REQUIRED_WITHOUT_CONTROL_PLANE = (DATABASE_URL, BROKER_URL, STORAGE_URL, MASTER_KEY)
 _EXAMPLES = {
     DATABASE_URL: "postgresql+psycopg://user:password@host:5432/database",
     BROKER_URL: "redis://:password@host:6379/0",
@@ -47,36 +37,37 @@ _KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class GivenSettings:
-    """None: nobody said, so the platform makes or starts its own."""
+class EnvironmentSettings:
+    """None for a server or secret: the variable is not set, so the platform starts or generates its own."""
 
     database_url: str | None
     broker_url: str | None
     storage_url: str | None
     master_key: str | None
     admin_token: str | None
-    start_patience: float
-    handed_on: Mapping[str, str]
-    """Variables that the platform's processes read as they are."""
+    tunables: Tunables
+    tunable_variables: Mapping[str, str]
+    """Tunables that the environment sets, under their present names: every process of the platform gets them."""
 
 
-def read_given(environment: Mapping[str, str], roles: frozenset[Role]) -> GivenSettings:
-    """Raises InvalidSetting for what is missing, malformed, or was never meant to be used."""
+def read_environment(environment: Mapping[str, str], roles: frozenset[Role]) -> EnvironmentSettings:
+    """Raises InvalidSetting for a variable that is missing, malformed or a placeholder."""
     if Role.CONTROL_PLANE not in roles:
-        _refuse_missing(environment, _NEEDED_WITHOUT_CONTROL_PLANE, roles)
-    return GivenSettings(
-        database_url=_server(environment, DATABASE_URL),
-        broker_url=_server(environment, BROKER_URL),
-        storage_url=_server(environment, STORAGE_URL),
+        _check_required(environment, roles)
+    values = {variable.name: variable.text_in(environment) for variable in variables_of(Tunables)}
+    return EnvironmentSettings(
+        database_url=_server_url(environment, DATABASE_URL),
+        broker_url=_server_url(environment, BROKER_URL),
+        storage_url=_server_url(environment, STORAGE_URL),
         master_key=_master_key(environment),
         admin_token=_secret(environment, ADMIN_TOKEN),
-        start_patience=_patience(environment),
-        handed_on=_handed_on(environment),
+        tunables=read_settings(Tunables, environment),
+        tunable_variables={name: value for name, value in values.items() if value is not None},
     )
 
 
-def place_of(url: str) -> str:
-    """Where a server is, for a message: host and port, or its socket; never the user's name or password."""
+def server_address(url: str) -> str:
+    """Return the server's host and port, or its socket, for a message; never the user's name or password."""
     parts = urlsplit(url)
     if parts.scheme == "redis+socket":
         return parts.path
@@ -88,29 +79,30 @@ def place_of(url: str) -> str:
     return f"{host}:{port}"
 
 
-def _refuse_missing(environment: Mapping[str, str], names: tuple[str, ...], roles: frozenset[Role]) -> None:
-    missing = [name for name in names if not environment.get(name)]
+def _check_required(environment: Mapping[str, str], roles: frozenset[Role]) -> None:
+    missing = [name for name in _REQUIRED_WITHOUT_CONTROL_PLANE if not environment.get(name)]
     if missing:
         raise InvalidSetting(
             f"{', '.join(missing)} must be set for {', '.join(sorted(roles))} without control-plane: "
-            "give what the control plane has"
+            "use the values of the control plane"
         )
 
 
-def _server(environment: Mapping[str, str], name: str) -> str | None:
+def _server_url(environment: Mapping[str, str], name: str) -> str | None:
     url = environment.get(name)
     if url is None:
         return None
-    _refuse_placeholder(name, url)
+    _check_secret(name, url)
     parts = _split(name, url)
     if parts.scheme not in _SCHEMES[name]:
-        raise InvalidSetting(f"{name} begins with {_shown(parts.scheme)}, which is not known: give {_EXAMPLES[name]}")
+        scheme = f"the unknown scheme {parts.scheme!r}" if parts.scheme else "no scheme"
+        raise InvalidSetting(f"{name} has {scheme}: use {_EXAMPLES[name]}")
     if name == STORAGE_URL:
         return url
     if not parts.hostname and not (parts.path if parts.scheme == "redis+socket" else "host=" in parts.query):
-        raise InvalidSetting(f"{name} names no host: give {_EXAMPLES[name]}")
+        raise InvalidSetting(f"{name} has no host: use {_EXAMPLES[name]}")
     if parts.password is not None:
-        _refuse_placeholder(f"the password in {name}", unquote(parts.password))
+        _check_secret(f"the password in {name}", unquote(parts.password))
     return url
 
 
@@ -120,36 +112,32 @@ def _split(name: str, url: str) -> SplitResult:
         _ = parts.port
     except ValueError:
         raise InvalidSetting(
-            f"{name} cannot be read as a URL: its port must be a number up to 65535, and / ? # @ : in a password "
-            f"must be percent-encoded; give {_EXAMPLES[name]}"
+            f"{name} is not a URL: its port must be a number up to 65535, and / ? # @ : in a password must be "
+            f"percent-encoded; use {_EXAMPLES[name]}"
         ) from None
     return parts
-
-
-def _shown(scheme: str) -> str:
-    return f"{scheme}:" if scheme else "no scheme"
 
 
 def _secret(environment: Mapping[str, str], name: str) -> str | None:
     value = environment.get(name)
     if value is not None:
-        _refuse_placeholder(name, value)
+        _check_secret(name, value)
     return value
 
 
-def _refuse_placeholder(what: str, value: str) -> None:
+def _check_secret(subject: str, value: str) -> None:
     if not value.strip():
-        raise InvalidSetting(f"{what} is empty: give a value of your own, or leave it out")
+        raise InvalidSetting(f"{subject} is empty: set a value, or unset the variable")
     if _PLACEHOLDER.search(value):
-        raise InvalidSetting(f"{what} is a placeholder: put a value of your own in its place")
+        raise InvalidSetting(f"{subject} is a placeholder: replace it by a value of your own")
 
 
 def _master_key(environment: Mapping[str, str]) -> str | None:
     keys = _secret(environment, MASTER_KEY)
     if keys is not None and not all(_is_fernet_key(key.strip()) for key in keys.split(",")):
         raise InvalidSetting(
-            f"{MASTER_KEY} is no Fernet key: give {_KEY_BYTES} random bytes in URL-safe base64 (44 characters), or "
-            "several, comma-separated, the newest first; to make one: "
+            f"{MASTER_KEY} is not a Fernet key: use {_KEY_BYTES} random bytes in URL-safe base64 (44 characters), or "
+            "several keys, comma-separated, the newest first; to generate a key: "
             "head -c 32 /dev/urandom | base64 | tr '+/' '-_'"
         )
     return keys
@@ -160,23 +148,3 @@ def _is_fernet_key(text: str) -> bool:
         return len(base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)) == _KEY_BYTES
     except (binascii.Error, ValueError):
         return False
-
-
-def _patience(environment: Mapping[str, str]) -> float:
-    text = environment.get(START_PATIENCE)
-    if text is None:
-        return _DEFAULT_PATIENCE
-    if not re.fullmatch(r"\d+(\.\d+)?", text):
-        raise InvalidSetting(f"{START_PATIENCE} must be a number of seconds, such as 60")
-    return float(text)
-
-
-def _handed_on(environment: Mapping[str, str]) -> dict[str, str]:
-    given = {name: environment[name] for name in _HANDED_ON if environment.get(name)}
-    for name in _NUMBERS:
-        if name in given and not given[name].isdecimal():
-            raise InvalidSetting(f"{name} must be a whole number")
-    for name in _PUBLIC_URLS:
-        if name in given and not re.match(r"https?://[^/]", given[name]):
-            raise InvalidSetting(f"{name} must be a URL that begins with http:// or https://")
-    return given

@@ -1,4 +1,4 @@
-"""`run/healthy`: a file touched every second while everything runs, for a health check that only looks at its age."""
+"""`run/healthy`: a file that is touched every second while all processes run, so that its age is a health check."""
 
 import time
 from contextlib import suppress
@@ -6,22 +6,23 @@ from pathlib import Path
 
 from modelyard.core.data_dir import DataDir
 
-_SECONDS = 1.0
+_TOUCH_SECONDS = 1.0
 
 
-class Health:
+class HealthFile:
     def __init__(self, data: DataDir) -> None:
-        self.file: Path = data.run / "healthy"
-        self._due = 0.0
+        self.path: Path = data.run / "healthy"
+        self._due_at = 0.0
 
-    def all_is_well(self) -> None:
-        if time.monotonic() < self._due:
+    def touch(self) -> None:
+        """Touch the file, at most once a second."""
+        if time.monotonic() < self._due_at:
             return
-        self._due = time.monotonic() + _SECONDS
-        # A full disk costs a new file, not the touching of one that is there.
+        self._due_at = time.monotonic() + _TOUCH_SECONDS
+        # A full disk refuses a new file, and still lets an existing one be touched.
         with suppress(OSError):
-            self.file.touch()
+            self.path.touch()
 
-    def over(self) -> None:
+    def remove(self) -> None:
         with suppress(OSError):
-            self.file.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The listening sockets: bound by the supervisor, so that they outlive the processes that serve them."""
+"""Listening sockets: bound by the supervisor, so that they outlive the processes that serve them."""
 
 import socket
 from http.client import HTTPConnection, HTTPException
@@ -6,10 +6,12 @@ from http.client import HTTPConnection, HTTPException
 from modelyard.supervisor.options import StartRefused
 
 _BACKLOG = 2048
+_PROBE_SECONDS = 2.0
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def listen(host: str, port: int) -> socket.socket:
+    """Bind and listen; port 0 takes any free port. Raises StartRefused for an address that cannot be bound."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -17,7 +19,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         raise StartRefused(
-            f"cannot listen on {host}:{port} ({error.strerror}); choose another port, or 0 for any"
+            f"cannot listen on {host}:{port} ({error.strerror}); choose another port, or 0 for any free port"
         ) from None
     listener.listen(_BACKLOG)
     return listener
@@ -27,15 +29,16 @@ def port_of(listener: socket.socket) -> int:
     return int(listener.getsockname()[1])
 
 
-def url_of(listener: socket.socket, host: str) -> str:
-    reached = _LOOPBACK.get(host, host)
-    named = f"[{reached}]" if ":" in reached else reached
-    return f"http://{named}:{port_of(listener)}"
+def local_url(listener: socket.socket, host: str) -> str:
+    """Return the URL at which this machine reaches the listener of `host`."""
+    address = _LOOPBACK.get(host, host)
+    return f"http://{f'[{address}]' if ':' in address else address}:{port_of(listener)}"
 
 
-def answers(listener: socket.socket) -> bool:
+def is_answering(listener: socket.socket) -> bool:
+    """Whether `GET /health` on the listener has status 200."""
     host, port = listener.getsockname()[:2]
-    connection = HTTPConnection(_LOOPBACK.get(host, host), port, timeout=2)
+    connection = HTTPConnection(_LOOPBACK.get(host, host), port, timeout=_PROBE_SECONDS)
     try:
         connection.request("GET", "/health")
         return connection.getresponse().status == 200

@@ -1,4 +1,4 @@
-"""What `modelyard up` is told on its command line."""
+"""Options of `modelyard up`, and the way in which a start fails."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ from pathlib import Path
 from modelyard.core.errors import PlatformError
 from modelyard.supervisor.roles import ALL_ROLES, Role
 
-Say = Callable[[str], None]
+Announce = Callable[[str], None]
+"""Shows the operator one line."""
 
 
 class StartRefused(PlatformError):
@@ -26,4 +27,6 @@ class UpOptions:
     builders: int = 2
     gateways: int = 1
     batch_workers: int | None = None
-    """None: as many as the machine has cores, at most four."""
+    """None: one for each core of the machine, at most four."""
+    flags: frozenset[str] = frozenset()
+    """Names of the options that the command line gave."""

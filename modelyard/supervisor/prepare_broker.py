@@ -1,4 +1,4 @@
-"""Whether the broker answers, asked in the way that everybody who uses it does."""
+"""The broker at a start: checked through Celery, as every process of the platform uses it."""
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -11,32 +11,33 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from modelyard.supervisor.environment_settings import place_of
+from modelyard.supervisor.environment_settings import server_address
 from modelyard.supervisor.options import StartRefused
-from modelyard.supervisor.patience import NotYet
+from modelyard.supervisor.start_deadline import NotReady
 
 _ANSWER_SECONDS = 3.0
 
 
 def check_broker(url: str) -> None:
-    """Raises NotYet while nobody answers, and StartRefused when the answer is no."""
+    """Raises NotReady while the broker does not answer, and StartRefused when it rejects the connection."""
     quick = {"socket_connect_timeout": _ANSWER_SECONDS, "socket_timeout": _ANSWER_SECONDS, "max_retries": 0}
     connection = Celery(broker=url, set_as_current=False).connection_for_write(transport_options=quick)
     try:
         connection.connect()
     except (AuthenticationError, ResponseError) as error:
-        raise _refused(url, error) from None
+        raise _rejected(url, error) from None
     except (BusyLoadingError, ConnectionError, TimeoutError, OperationalError, OSError) as error:
-        raise NotYet(_first_line(error)) from None
+        raise NotReady(_first_line(error)) from None
     except RedisError as error:
-        raise _refused(url, error) from None
+        raise _rejected(url, error) from None
     finally:
         connection.release()
 
 
-def _refused(url: str, error: Exception) -> StartRefused:
+def _rejected(url: str, error: Exception) -> StartRefused:
     return StartRefused(
-        f"the broker at {place_of(url)} refuses us ({_first_line(error)}): correct MODELYARD_BROKER_URL"
+        f"the broker at {server_address(url)} rejected the connection ({_first_line(error)}): correct "
+        "MODELYARD_BROKER_URL"
     )
 
 

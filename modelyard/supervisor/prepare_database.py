@@ -1,6 +1,4 @@
-"""The database at a start: reached, made where it is missing, brought to this version's schema; the admin token."""
-
-import time
+"""The database at a start: connected to, created if missing, its schema upgraded, the admin token stored."""
 
 from alembic.util.exc import CommandError
 from psycopg import errors as postgres_errors
@@ -12,74 +10,65 @@ from sqlalchemy.orm import Session
 from migrations.run import is_current, lock_migrations, migrate
 from modelyard.core.adapters.secret_box import digest_token, token_matches
 from modelyard.core.db.rows import AdminTokenRow
-from modelyard.supervisor.environment_settings import place_of
+from modelyard.supervisor.environment_settings import server_address
 from modelyard.supervisor.options import StartRefused
-from modelyard.supervisor.patience import NotYet
+from modelyard.supervisor.start_deadline import NotReady
 
-_PATIENCE_SECONDS = 20.0
 _ANSWER_SECONDS = 3
-_REFUSALS = ("password authentication failed", "no pg_hba.conf entry", "authentication failed", "no password supplied")
+_REJECTIONS = ("authentication failed", "no pg_hba.conf entry", "no password supplied")
 
 
-def wait_for(url: str) -> None:
-    """Return once the database takes connections; make it when the server is there without it."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        try:
-            reach_or_make(url)
-            return
-        except NotYet:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
+def connect_or_create(url: str) -> None:
+    """Connect, and create the database if the server lacks it.
 
-
-def reach_or_make(url: str) -> None:
-    """Raises NotYet while nobody answers, and StartRefused when the answer is no."""
+    Raises NotReady while the server does not answer, and StartRefused when it rejects the connection.
+    """
     try:
         _connect(url)
     except OperationalError as error:
         if not _is_missing(error):
-            raise _understood(url, error) from None
-        _make(url)
+            raise _explained(url, error) from None
+        _create(url)
 
 
-def reach(url: str) -> None:
-    """The same, for those who wait until the control plane has made the database."""
+def connect(url: str) -> None:
+    """Raises as `connect_or_create` does; a missing database is NotReady: the control plane creates it."""
     try:
         _connect(url)
     except OperationalError as error:
-        raise _understood(url, error) from None
+        raise _explained(url, error) from None
 
 
-def bring_up_to_date(engine: Engine, url: str) -> None:
+def upgrade_schema(engine: Engine, url: str) -> None:
     try:
         migrate(engine)
     except CommandError:
         raise StartRefused(
-            f"the schema of the database at {place_of(url)} is that of another, newer version of modelyard: "
-            "start that version, or restore the database from before it"
+            f"the schema of the database at {server_address(url)} belongs to a newer version of modelyard: "
+            "start that version, or restore a backup from before the upgrade"
         ) from None
     except DBAPIError as error:
         raise StartRefused(
-            f"the schema of the database at {place_of(url)} cannot be brought up to date: {_first_line(error)}"
+            f"the schema of the database at {server_address(url)} cannot be upgraded: {_first_line(error)}"
         ) from None
 
 
-def wait_for_schema(engine: Engine) -> None:
-    """Raises NotYet until the schema is this version's; making it so is the control plane's."""
+def check_schema(engine: Engine) -> None:
+    """Raises NotReady until the control plane has upgraded the schema to this version."""
     try:
         current = is_current(engine)
     except OperationalError as error:
-        raise NotYet(_first_line(error)) from None
+        raise NotReady(_first_line(error)) from None
     if not current:
-        raise NotYet("it is not this version's: start the control plane of this version, or run modelyard migrate")
+        raise NotReady(
+            "the schema has another version: start the control plane of this version, or run modelyard migrate"
+        )
 
 
-def store_admin_token(engine: Engine, token: str, *, replace: bool = True) -> None:
-    """Make `token` the one that opens the control plane; only its digest is kept.
+def store_admin_token(engine: Engine, token: str, *, replace: bool) -> None:
+    """Make `token` the token that opens the control plane; the database keeps a digest.
 
-    Without `replace` another one that is there is left alone, and the start refused: it belongs to somebody.
+    Without `replace`, another token in the database stays: a different data dir uses it. Raises StartRefused then.
     """
     with Session(engine) as session, session.begin():
         lock_migrations(session.connection())
@@ -88,8 +77,8 @@ def store_admin_token(engine: Engine, token: str, *, replace: bool = True) -> No
             return
         if known and not replace:
             raise StartRefused(
-                "the database has an admin token that this data dir does not know: give it in MODELYARD_ADMIN_TOKEN "
-                "(another one given there takes its place)"
+                "the database has an admin token that this data dir does not know: set MODELYARD_ADMIN_TOKEN to that "
+                "token (a new token there replaces it)"
             )
         session.execute(delete(AdminTokenRow))
         session.add(AdminTokenRow(digest=digest_token(token)))
@@ -104,34 +93,34 @@ def _connect(url: str) -> None:
         engine.dispose()
 
 
-def _make(url: str) -> None:
-    wanted = make_url(url)
-    server = create_engine(wanted.set(database="postgres"), isolation_level="AUTOCOMMIT")
+def _create(url: str) -> None:
+    database_url = make_url(url)
+    server = create_engine(database_url.set(database="postgres"), isolation_level="AUTOCOMMIT")
     try:
         with server.connect() as connection:
-            name = connection.dialect.identifier_preparer.quote(wanted.database or "")
+            name = connection.dialect.identifier_preparer.quote(database_url.database or "")
             connection.execute(text(f"CREATE DATABASE {name}"))
     except (OperationalError, ProgrammingError) as error:
         if isinstance(error.orig, postgres_errors.DuplicateDatabase):
-            raise NotYet("somebody else is making it") from None
+            raise NotReady("another process creates the database") from None
         raise StartRefused(
-            f"the server at {place_of(url)} has no database {wanted.database!r}, and it cannot be made "
-            f"({_first_line(error)}): make it, or correct MODELYARD_DATABASE_URL"
+            f"the server at {server_address(url)} has no database {database_url.database!r}, and the database cannot "
+            f"be created ({_first_line(error)}): create it, or correct MODELYARD_DATABASE_URL"
         ) from None
     except DBAPIError as error:
-        raise NotYet(_first_line(error)) from None
+        raise NotReady(_first_line(error)) from None
     finally:
         server.dispose()
 
 
-def _understood(url: str, error: OperationalError) -> Exception:
+def _explained(url: str, error: OperationalError) -> Exception:
     reason = _first_line(error)
-    if any(refusal in reason for refusal in _REFUSALS) or ("role" in reason and "does not exist" in reason):
+    if any(rejection in reason for rejection in _REJECTIONS) or ("role" in reason and "does not exist" in reason):
         return StartRefused(
-            f"the database at {place_of(url)} refuses us ({reason}): correct user and password in "
+            f"the database at {server_address(url)} rejected the connection ({reason}): correct user and password in "
             "MODELYARD_DATABASE_URL"
         )
-    return NotYet(reason)
+    return NotReady(reason)
 
 
 def _is_missing(error: OperationalError) -> bool:
@@ -141,6 +130,6 @@ def _is_missing(error: OperationalError) -> bool:
 
 
 def _first_line(error: DBAPIError) -> str:
-    """The server's own words, without which server and port it was, which our sentence says already."""
+    """Return the server's own words, without the server's address: the message around them has the address."""
     lines = [line.strip() for line in str(error.orig).splitlines() if line.strip()]
     return lines[0].rpartition("failed: ")[2].removeprefix("FATAL:").strip() if lines else "no reason given"

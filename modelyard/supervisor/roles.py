@@ -1,4 +1,4 @@
-"""The parts of a platform. One machine runs them all, or several machines share them out among themselves."""
+"""Roles: the parts of a platform. One machine runs all of them, or several machines share them out."""
 
 from enum import StrEnum
 

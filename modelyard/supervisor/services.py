@@ -1,4 +1,4 @@
-"""Which processes a machine runs, each with what it needs and nothing else."""
+"""The processes of a machine by role, each with the environment and the descriptors that it needs and no others."""
 
 import os
 import sys
@@ -6,15 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from modelyard.core.data_dir import DataDir
+from modelyard.core.settings import Tunables
+from modelyard.core.settings_variables import variables_of
 from modelyard.supervisor.children import Service
 from modelyard.supervisor.options import UpOptions
 from modelyard.supervisor.roles import Role
 
-REQUEST_SECONDS = 60
-"""What requests under way get when the platform is told to stop."""
-
-_MOST_BATCH_WORKERS = 4
-"""Unless asked for: each holds a model of its own while it works."""
+_MAX_BATCH_WORKERS = 4
+"""Default limit: each batch worker holds a loaded model."""
 
 _GATEWAY_NAMES = {"HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV"}
 _GATEWAY_PREFIXES = ("LC_", "PYTHON")
@@ -24,49 +23,46 @@ _GATEWAY_PREFIXES = ("LC_", "PYTHON")
 class Services:
     options: UpOptions
     data: DataDir
-    settings: Mapping[str, str]
-    """The environment of whoever uses database, broker and store."""
+    environment: Mapping[str, str]
+    """Environment of the processes that use database, broker and object store."""
     control_fd: int | None
     scoring_fd: int | None
 
     def gateways(self) -> Iterator[Service]:
-        """They need nothing but the data dir, so they come before everything else, and get no secret."""
+        """Gateways need only the data dir: they start before everything else, and get no secret."""
         if Role.DATA_PLANE not in self.options.roles:
             return
         assert self.scoring_fd is not None, "the data plane's port is bound"
+        environment = _without_secrets(self.environment)
         for index in range(self.options.gateways):
-            place = ("--index", str(index), "--gateways", str(self.options.gateways))
-            patience = ("--shutdown-seconds", str(REQUEST_SECONDS))
-            arguments = ("--fd", str(self.scoring_fd), "--data-dir", str(self.data.root), *place, *patience)
-            yield self._ours(
-                f"gateway-{index}",
-                "data_plane.gateway.main",
-                arguments,
-                _without_secrets(self.settings),
-                (self.scoring_fd,),
-            )
+            position = ("--index", str(index), "--gateways", str(self.options.gateways))
+            arguments = ("--fd", str(self.scoring_fd), "--data-dir", str(self.data.root), *position)
+            fds = (self.scoring_fd,)
+            yield self._service(f"gateway-{index}", "data_plane.gateway.main", arguments, environment, fds)
 
     def others(self) -> Iterator[Service]:
         if Role.CONTROL_PLANE in self.options.roles:
             assert self.control_fd is not None, "the control plane's port is bound"
             fd = self.control_fd
-            yield self._ours("control-plane", "control_plane.main", ("--fd", str(fd)), self.settings, (fd,))
+            yield self._service("control-plane", "control_plane.main", ("--fd", str(fd)), self.environment, (fd,))
         if Role.DATA_PLANE in self.options.roles:
-            yield self._ours("host", "data_plane.host.main", ("--gateways", str(self.options.gateways)), self.settings)
+            arguments = ("--gateways", str(self.options.gateways))
+            yield self._service("host", "data_plane.host.main", arguments, self.environment)
         if Role.BUILDER in self.options.roles:
             for index in range(self.options.builders):
-                yield self._ours(f"builder-{index}", "builder.main", (), self.settings)
+                yield self._service(f"builder-{index}", "builder.main", (), self.environment)
         if Role.BATCH in self.options.roles:
             yield from self._batch_workers()
 
     def _batch_workers(self) -> Iterator[Service]:
-        wanted = self.options.batch_workers
-        count = min(_MOST_BATCH_WORKERS, os.cpu_count() or 1) if wanted is None else wanted
+        count = self.options.batch_workers
+        if count is None:
+            count = min(_MAX_BATCH_WORKERS, os.cpu_count() or 1)
         for index in range(count):
-            place = ("--index", str(index), "--workers", str(count))
-            yield self._ours(f"batch-{index}", "data_plane.batch.main", place, self.settings)
+            position = ("--index", str(index), "--workers", str(count))
+            yield self._service(f"batch-{index}", "data_plane.batch.main", position, self.environment)
 
-    def _ours(
+    def _service(
         self,
         name: str,
         module: str,
@@ -79,9 +75,6 @@ class Services:
 
 
 def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """Named one by one: a store's credentials may be in variables that we have never heard of."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if name in _GATEWAY_NAMES or name.startswith(_GATEWAY_PREFIXES)
-    }
+    """Select variables by name: credentials of an object store may be in variables of any name."""
+    names = _GATEWAY_NAMES | {variable.name for variable in variables_of(Tunables)}
+    return {name: value for name, value in environment.items() if name in names or name.startswith(_GATEWAY_PREFIXES)}

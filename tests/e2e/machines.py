@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, text
 
-from modelyard.core.adapters.secret_box import new_master_key
+from modelyard.supervisor.generated_secrets import new_master_key
 from tests.e2e.platform import Platform, wait_until
 from tests.object_stores.servers import StoreServer
 

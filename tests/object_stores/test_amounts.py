@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from modelyard.core.adapters.cloud_store import Patience
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.adapters.s3_store import s3_store
+from modelyard.core.settings import ObjectStoreSettings
 from tests.object_stores.fault_proxy import fault_proxy
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +52,7 @@ def test_what_s3_copies_only_in_parts_is_copied_by_reading_it(s3):
     server = s3.another()
     with fault_proxy(server.endpoint) as proxy:
         environment = server.through(proxy.endpoint)
-        store = s3_store(server.url.split("/")[2], "yard", environment, Patience(), largest_copy=1000)
+        store = s3_store(server.url.split("/")[2], "yard", environment, ObjectStoreSettings(), largest_copy=1000)
         store.put("a", [b"x" * 1001])
         store.copy("a", "b")
         assert b"".join(store.get("b")) == b"x" * 1001

@@ -10,14 +10,15 @@ from urllib.parse import urlsplit
 import pytest
 
 from modelyard.core.adapters.azure_store import azure_store
-from modelyard.core.adapters.cloud_store import CloudStore, Patience
+from modelyard.core.adapters.cloud_store import CloudStore
 from modelyard.core.adapters.s3_store import s3_store
 from modelyard.core.ports.object_store import ObjectMissing, StoreRefused, StoreUnavailable, check_store
+from modelyard.core.settings import ObjectStoreSettings
 from tests.object_stores import azurite
 from tests.object_stores.fault_proxy import Answer, CutAnswer, CutRequest, FaultProxy, Silence, fault_proxy
 from tests.object_stores.servers import StoreServer
 
-IMPATIENT = Patience(request_seconds=1, copy_seconds=1, retry_seconds=3, most_retries=2)
+IMPATIENT = ObjectStoreSettings(request_seconds=1, copy_seconds=1, retry_seconds=3, max_retries=2)
 S3_SECRET = "the-secret-of-the-tests"
 LARGE = [b"%07d" % number * 100_000 for number in range(30)]
 
@@ -29,8 +30,8 @@ class Faulty:
     server: StoreServer
     is_s3: bool
 
-    def opened(self, patience: Patience = IMPATIENT, **environment: str) -> CloudStore:
-        return _opened(self.server, self.proxy.endpoint, patience, environment)
+    def opened(self, settings: ObjectStoreSettings = IMPATIENT, **environment: str) -> CloudStore:
+        return _opened(self.server, self.proxy.endpoint, settings, environment)
 
 
 @pytest.fixture(params=["s3", "azure"])
@@ -41,13 +42,13 @@ def faulty(request: pytest.FixtureRequest) -> Iterator[Faulty]:
         yield Faulty(store, proxy, server, request.param == "s3")
 
 
-def _opened(server: StoreServer, endpoint: str, patience: Patience, changed: dict[str, str]) -> CloudStore:
+def _opened(server: StoreServer, endpoint: str, settings: ObjectStoreSettings, changed: dict[str, str]) -> CloudStore:
     host, _, path = server.url.partition("://")[2].partition("/")
     if server.url.startswith("s3"):
-        return s3_store(host, path, {**server.environment, "AWS_ENDPOINT_URL": endpoint, **changed}, patience)
+        return s3_store(host, path, {**server.environment, "AWS_ENDPOINT_URL": endpoint, **changed}, settings)
     container, _, prefix = path.partition("/")
     connection = server.environment["AZURE_STORAGE_CONNECTION_STRING"].replace(server.endpoint, endpoint)
-    return azure_store(host, container, prefix, {"AZURE_STORAGE_CONNECTION_STRING": connection, **changed}, patience)
+    return azure_store(host, container, prefix, {"AZURE_STORAGE_CONNECTION_STRING": connection, **changed}, settings)
 
 
 def read(store: CloudStore, key: str) -> bytes:
@@ -104,7 +105,7 @@ class TestRetried:
         assert first + b"".join(reading) == b"".join(LARGE)
 
     def test_a_slow_answer_is_waited_for(self, faulty):
-        patient = faulty.opened(replace(IMPATIENT, request_seconds=0.3, retry_seconds=20))
+        patient = faulty.opened(IMPATIENT.model_copy(update={"request_seconds": 0.3, "retry_seconds": 20}))
         patient.put("k", [b"x"])
         faulty.proxy.do_wrong(Silence(), method="GET", times=1)
         assert read(patient, "k") == b"x"
@@ -122,7 +123,7 @@ class TestUnavailable:
         ids=["503", "cut-request", "cut-answer", "silence"],
     )
     def test_the_cause_is_named_with_store_and_key(self, faulty, fault, cause):
-        store = faulty.opened(replace(IMPATIENT, request_seconds=0.3, most_retries=1))
+        store = faulty.opened(IMPATIENT.model_copy(update={"request_seconds": 0.3, "max_retries": 1}))
         store.put("the/key", [b"x"])
         faulty.proxy.do_wrong(fault, method="GET")
         error = error_of(lambda: read(store, "the/key"))
@@ -132,14 +133,18 @@ class TestUnavailable:
         assert str(error).endswith(f"{urlsplit(faulty.proxy.endpoint).netloc} could not read the/key: {cause}")
 
     def test_a_server_that_is_not_there(self, faulty):
-        gone = _opened(faulty.server, "http://127.0.0.1:1/devstoreaccount1", replace(IMPATIENT, most_retries=1), {})
+        gone = _opened(
+            faulty.server, "http://127.0.0.1:1/devstoreaccount1", IMPATIENT.model_copy(update={"max_retries": 1}), {}
+        )
         for operation in everything_of(gone).values():
             error = error_of(operation)
             assert isinstance(error, StoreUnavailable)
             assert str(error).endswith("the connection was refused")
 
     def test_a_host_that_is_not_there(self, faulty):
-        gone = _opened(faulty.server, "http://no-such-host.invalid:1", replace(IMPATIENT, most_retries=0), {})
+        gone = _opened(
+            faulty.server, "http://no-such-host.invalid:1", IMPATIENT.model_copy(update={"max_retries": 0}), {}
+        )
         assert str(error_of(lambda: check_store(gone))).endswith("its host name is not known")
 
 
@@ -251,7 +256,7 @@ class TestSecrets:
             "AZURE_STORAGE_CONNECTION_STRING": f"AccountName={azurite.ACCOUNT};BlobEndpoint={faulty.proxy.endpoint};"
             f"SharedAccessSignature=sv=2021-12-02&sp=rw&sig={signature}",
         }
-        store = faulty.opened(replace(IMPATIENT, request_seconds=0.3, most_retries=0), **changed)
+        store = faulty.opened(IMPATIENT.model_copy(update={"request_seconds": 0.3, "max_retries": 0}), **changed)
         told = [repr(store), str(vars(store))]
         body = f"<Error><Code>Odd</Code><Message>{' '.join(secrets)}</Message></Error>"
         for fault in (Answer(503, body), Answer(403, body), Answer(418, body), CutAnswer(), CutRequest()):

@@ -1,6 +1,6 @@
 import pytest
 
-from modelyard.core.adapters.secret_box import new_master_key
+from modelyard.supervisor.generated_secrets import new_master_key
 
 
 @pytest.fixture

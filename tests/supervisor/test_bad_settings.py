@@ -2,9 +2,9 @@
 
 import pytest
 
-from modelyard.core.adapters.secret_box import new_master_key
 from modelyard.core.errors import InvalidSetting
-from modelyard.supervisor.environment_settings import place_of, read_given
+from modelyard.supervisor.environment_settings import read_environment, server_address
+from modelyard.supervisor.generated_secrets import new_master_key
 from modelyard.supervisor.roles import ALL_ROLES, Role
 from tests.supervisor.starts import ended
 
@@ -18,7 +18,7 @@ A_KEY = "A" * 43 + "="
 
 def refusal(roles: frozenset[Role] = ALL_ROLES, **environment: str) -> str:
     with pytest.raises(InvalidSetting) as caught:
-        read_given(environment, roles)
+        read_environment(environment, roles)
     assert "\n" not in caught.value.message
     return caught.value.message
 
@@ -67,13 +67,13 @@ def test_a_url_with_a_typo_is_named_and_not_repeated(name, url):
 
 @pytest.mark.parametrize("key", ["abc", A_KEY[:-1], f"{A_KEY},", "ä" * 44])
 def test_a_master_key_that_is_none_is_refused_with_how_to_make_one(key):
-    assert "is no Fernet key" in refusal(**{KEY: key})
+    assert "is not a Fernet key" in refusal(**{KEY: key})
     assert "/dev/urandom" in refusal(**{KEY: key})
 
 
 def test_several_master_keys_are_accepted():
     keys = f"{new_master_key()}, {new_master_key()}"
-    assert read_given({KEY: keys}, ALL_ROLES).master_key == keys
+    assert read_environment({KEY: keys}, ALL_ROLES).master_key == keys
 
 
 def test_without_control_plane_the_servers_must_be_named():
@@ -106,4 +106,4 @@ def test_a_value_of_the_wrong_kind_is_refused(name, value):
     ],
 )
 def test_a_place_is_host_and_port_without_user_and_password(url, place):
-    assert place_of(url) == place
+    assert server_address(url) == place

@@ -60,7 +60,7 @@ class TestTheDatabase:
     def test_a_wrong_password_is_not_waited_for(self, passable_folder, servers, postgres):
         url = servers["MODELYARD_DATABASE_URL"].replace(postgres.password, "s3cret")
         start = ended(passable_folder / "data", *NOBODY, **{**servers, "MODELYARD_DATABASE_URL": url})
-        assert "refuses us (password authentication failed" in refusal(start)
+        assert "rejected the connection (password authentication failed" in refusal(start)
         assert "correct user and password in MODELYARD_DATABASE_URL" in refusal(start)
         assert "s3cret" not in start.printed
 
@@ -78,7 +78,7 @@ class TestTheDatabase:
             connection.execute(text("DROP ROLE humble"))
         server.dispose()
         assert done.returncode == 1
-        assert "has no database 'missing', and it cannot be made (permission denied" in done.stderr
+        assert "has no database 'missing', and the database cannot be created (permission denied" in done.stderr
 
     def test_a_schema_that_is_not_there_is_waited_for(self, passable_folder, servers, postgres):
         start = ended(
@@ -130,7 +130,7 @@ class TestTheBroker:
         url = f"{head[: head.rindex(':')]}:s3cret{at}{rest}"
         start = ended(passable_folder / "data", *NOBODY, **{**servers, "MODELYARD_BROKER_URL": url})
         assert "the broker at " in refusal(start)
-        assert "refuses us (" in refusal(start)
+        assert "rejected the connection (" in refusal(start)
         assert "correct MODELYARD_BROKER_URL" in refusal(start)
         assert "s3cret" not in start.printed
 

@@ -14,10 +14,12 @@ from contextlib import contextmanager
 
 from modelyard.core.data_dir import DataDir
 from modelyard.core.environments.folder import BuiltEnvironment, Environments
+from modelyard.core.settings import MachineSettings
+from modelyard.core.settings_variables import variables_of
 
 _PROGRAM = "builder.restore"
 _MADE_AT_A_TIME = 2
-_ITS_SETTINGS = frozenset({"MODELYARD_DATA_DIR", "MODELYARD_STORAGE_URL", "MODELYARD_WORKER_UID"})
+_ITS_SETTINGS = frozenset(variable.name for variable in variables_of(MachineSettings))
 
 Say = Callable[[str], None]
 

@@ -5,10 +5,11 @@ from typing import Any
 
 from obstore.store import AzureStore
 
-from modelyard.core.adapters.cloud_store import CloudStore, Patience
+from modelyard.core.adapters.cloud_store import CloudStore, client_config, retry_config
 from modelyard.core.adapters.store_endpoints import checked_endpoint, host_of
 from modelyard.core.adapters.store_refusals import StorePlace
 from modelyard.core.errors import InvalidRequest
+from modelyard.core.settings import ObjectStoreSettings
 
 _CONNECTION = "AZURE_STORAGE_CONNECTION_STRING"
 # Handed on as they are; the library knows these names.
@@ -30,7 +31,7 @@ _OF_CONNECTION = {
 
 
 def azure_store(
-    account: str, container: str, prefix: str, environment: Mapping[str, str], patience: Patience
+    account: str, container: str, prefix: str, environment: Mapping[str, str], settings: ObjectStoreSettings
 ) -> CloudStore:
     config: dict[str, Any] = {name.lower(): environment[name] for name in _VARIABLES if environment.get(name)}
     if environment.get(_CONNECTION):
@@ -45,13 +46,13 @@ def azure_store(
             container,
             prefix=prefix or None,
             config={"azure_storage_account_name": account, **config},  # type: ignore[arg-type]
-            client_options=patience.client_options(seconds, allow_http=endpoint.startswith("http://")),
-            retry_config=patience.retries(),
+            client_options=client_config(seconds, allow_http=endpoint.startswith("http://")),
+            retry_config=retry_config(settings),
         )
 
     name = f"az://{account}/{container} at {host_of(endpoint)}"
     place = StorePlace(name, "container", f"{_CONNECTION} or AZURE_STORAGE_ACCOUNT_KEY")
-    return CloudStore(place, connect, patience)
+    return CloudStore(place, connect, settings)
 
 
 def _from_connection(connection: str, account: str) -> dict[str, str]:

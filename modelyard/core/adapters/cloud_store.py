@@ -24,6 +24,7 @@ from obstore.store import AzureStore, S3Store
 from modelyard.core.adapters.store_refusals import AnswerCut, BeyondEnd, ConditionFailed, StorePlace, refusal
 from modelyard.core.errors import InvalidRequest
 from modelyard.core.ports.object_store import UNFINISHED, ObjectMissing, StoreRefused, StoreUnavailable, check_key
+from modelyard.core.settings import ObjectStoreSettings
 
 if TYPE_CHECKING:
     # The library has these in its stubs alone.
@@ -41,25 +42,18 @@ _ATTEMPTS = 3
 _PAUSE_SECONDS = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a request may take, and for how long it is repeated, later and later."""
+def client_config(seconds: float, *, allow_http: bool) -> "ClientConfig":
+    """Return the options of a client whose requests may take `seconds`."""
+    return {"timeout": timedelta(seconds=seconds), "connect_timeout": "5s", "allow_http": allow_http}
 
-    request_seconds: float = 60
-    copy_seconds: float = 900
-    retry_seconds: float = 60
-    most_retries: int = 8
 
-    def client_options(self, seconds: float, *, allow_http: bool) -> "ClientConfig":
-        return {"timeout": timedelta(seconds=seconds), "connect_timeout": "5s", "allow_http": allow_http}
-
-    def retries(self) -> "RetryConfig":
-        backoff = {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2}
-        return {
-            "backoff": backoff,  # type: ignore[typeddict-item]
-            "max_retries": self.most_retries,
-            "retry_timeout": timedelta(seconds=self.retry_seconds),
-        }
+def retry_config(settings: ObjectStoreSettings) -> "RetryConfig":
+    backoff = {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2}
+    return {
+        "backoff": backoff,  # type: ignore[typeddict-item]
+        "max_retries": settings.max_retries,
+        "retry_timeout": timedelta(seconds=settings.retry_seconds),
+    }
 
 
 class CloudStore:
@@ -67,21 +61,21 @@ class CloudStore:
         self,
         place: StorePlace,
         connect: Callable[[float], S3Store | AzureStore],
-        patience: Patience,
+        settings: ObjectStoreSettings,
         *,
         largest_copy: int | None = None,
     ) -> None:
         """`connect` makes a client whose requests may take that many seconds."""
         self._place = place
         try:
-            self._store = connect(patience.request_seconds)
-            self._copying = connect(patience.copy_seconds)
+            self._store = connect(settings.request_seconds)
+            self._copying = connect(settings.copy_seconds)
         except (BaseError, ValueError):
             # The library quotes what it was given, the key too.
             raise InvalidRequest(
                 f"{place.credentials}: not in the form that the store gave out; copy it whole"
             ) from None
-        self._patience = patience
+        self._copy_seconds = settings.copy_seconds
         self._largest_copy = largest_copy
 
     def __repr__(self) -> str:
@@ -181,7 +175,7 @@ class CloudStore:
 
     def _await_copy(self, target: str, size: int) -> None:
         """Azure may answer while it is still copying; until it has done, the target is shorter."""
-        deadline, pause = time.monotonic() + self._patience.copy_seconds, 0.05
+        deadline, pause = time.monotonic() + self._copy_seconds, 0.05
         while self.size(target) != size:
             if time.monotonic() > deadline:
                 raise StoreUnavailable(f"the object store {self._place.name} did not finish the copy to {target}")

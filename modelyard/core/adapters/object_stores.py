@@ -7,12 +7,13 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from modelyard.core.adapters.azure_store import azure_store
-from modelyard.core.adapters.cloud_store import Patience
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.adapters.s3_store import s3_store
 from modelyard.core.errors import InvalidRequest
 from modelyard.core.ports.object_store import ObjectStore
+from modelyard.core.settings import ObjectStoreSettings
 
+_DEFAULT_SETTINGS = ObjectStoreSettings()
 _SPELLINGS = (
     "file:///absolute/folder, s3://bucket/prefix, az://account/container/prefix "
     "or https://account.blob.core.windows.net/container/prefix"
@@ -23,7 +24,9 @@ _CONTAINER = re.compile(r"(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*|\$root")
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 
 
-def open_store(url: str, environment: Mapping[str, str] | None = None) -> ObjectStore:
+def open_store(
+    url: str, environment: Mapping[str, str] | None = None, *, settings: ObjectStoreSettings = _DEFAULT_SETTINGS
+) -> ObjectStore:
     """The store at `url`; nothing is asked of it yet. Raises InvalidRequest, in one line, for a URL that is none."""
     try:
         parts = urlsplit(url)
@@ -41,9 +44,9 @@ def open_store(url: str, environment: Mapping[str, str] | None = None) -> Object
         case "file":
             return _folder(url, parts)
         case "s3":
-            return _s3(url, parts, variables)
+            return _s3(url, parts, variables, settings)
         case "az" | "https":
-            return _azure(url, parts, variables)
+            return _azure(url, parts, variables, settings)
     raise _not_a_store(url, f"there is no kind {parts.scheme!r}" if parts.scheme else "it has no kind before '://'")
 
 
@@ -55,13 +58,13 @@ def _folder(url: str, parts: SplitResult) -> ObjectStore:
     return FolderStore(Path(unquote(parts.path)))
 
 
-def _s3(url: str, parts: SplitResult, environment: Mapping[str, str]) -> ObjectStore:
+def _s3(url: str, parts: SplitResult, environment: Mapping[str, str], settings: ObjectStoreSettings) -> ObjectStore:
     if not _BUCKET.fullmatch(parts.netloc):
         raise _not_a_store(url, f"{parts.netloc!r} is no name of a bucket")
-    return s3_store(parts.netloc, _prefix(url, parts.path), environment, Patience())
+    return s3_store(parts.netloc, _prefix(url, parts.path), environment, settings)
 
 
-def _azure(url: str, parts: SplitResult, environment: Mapping[str, str]) -> ObjectStore:
+def _azure(url: str, parts: SplitResult, environment: Mapping[str, str], settings: ObjectStoreSettings) -> ObjectStore:
     account = parts.netloc
     if parts.scheme == "https":
         host = _AZURE_HOST.fullmatch(parts.netloc)
@@ -73,7 +76,7 @@ def _azure(url: str, parts: SplitResult, environment: Mapping[str, str]) -> Obje
     container, _, prefix = parts.path.lstrip("/").partition("/")
     if not _CONTAINER.fullmatch(container):
         raise _not_a_store(url, f"{container!r} is no name of a container")
-    return azure_store(account, container, _prefix(url, prefix), environment, Patience())
+    return azure_store(account, container, _prefix(url, prefix), environment, settings)
 
 
 def _prefix(url: str, path: str) -> str:

@@ -5,9 +5,10 @@ from typing import Any
 
 from obstore.store import S3Store
 
-from modelyard.core.adapters.cloud_store import CloudStore, Patience
+from modelyard.core.adapters.cloud_store import CloudStore, client_config, retry_config
 from modelyard.core.adapters.store_endpoints import checked_endpoint, host_of
 from modelyard.core.adapters.store_refusals import StorePlace
+from modelyard.core.settings import ObjectStoreSettings
 
 # Handed on as they are; the library knows these names.
 _VARIABLES = (
@@ -34,7 +35,7 @@ def s3_store(
     bucket: str,
     prefix: str,
     environment: Mapping[str, str],
-    patience: Patience,
+    settings: ObjectStoreSettings,
     *,
     largest_copy: int = _LARGEST_COPY,
 ) -> CloudStore:
@@ -51,13 +52,13 @@ def s3_store(
             # Not each server of S3's protocol knows the request that deletes many; we delete one at a time.
             disable_bulk_delete=True,
             copy_if_not_exists="multipart",
-            client_options=patience.client_options(seconds, allow_http=endpoint.startswith("http://")),
-            retry_config=patience.retries(),
+            client_options=client_config(seconds, allow_http=endpoint.startswith("http://")),
+            retry_config=retry_config(settings),
         )
 
     name = f"s3://{bucket} at {host_of(endpoint)}" if endpoint else f"s3://{bucket}"
     place = StorePlace(name, "bucket", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
-    return CloudStore(place, connect, patience, largest_copy=largest_copy)
+    return CloudStore(place, connect, settings, largest_copy=largest_copy)
 
 
 def _endpoint(environment: Mapping[str, str]) -> str:

@@ -37,10 +37,6 @@ class SecretBox:
             raise MasterKeyLost from None
 
 
-def new_master_key() -> str:
-    return Fernet.generate_key().decode()
-
-
 def digest_token(token: str, salt: bytes | None = None) -> str:
     """A salted scrypt digest, `salt$digest` in hex: a preset token may be short."""
     salt = salt or os.urandom(16)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,10 +16,7 @@ from sqlalchemy import ColumnElement, func, or_, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from modelyard.core.db.rows import EnvironmentBuildRow, GenerationRow, JobRow, MiniBatchRow, NamedLeaseRow
-from modelyard.core.db.unit_of_work import Sessions
-
-LEASE = timedelta(seconds=15)
-HEARTBEAT_SECONDS = 5.0
+from modelyard.core.db.unit_of_work import Sessions, lease_settings
 
 LeasedRow = type[GenerationRow] | type[EnvironmentBuildRow] | type[NamedLeaseRow] | type[JobRow] | type[MiniBatchRow]
 
@@ -43,7 +40,7 @@ def claim(session: Session, row: LeasedRow, key: Any, *, states: Collection[str]
     attempt = session.scalar(
         update(row)
         .where(*conditions)
-        .values(lease_token=token, lease_until=func.clock_timestamp() + LEASE, attempt=row.attempt + 1)
+        .values(lease_token=token, lease_until=_lease_end(session), attempt=row.attempt + 1)
         .returning(row.attempt)
     )
     return None if attempt is None else Claim(row, key, token, attempt)
@@ -51,7 +48,7 @@ def claim(session: Session, row: LeasedRow, key: Any, *, states: Collection[str]
 
 def renew(session: Session, held: Claim) -> bool:
     """Extend the lease. False: another process holds the lease now."""
-    return _update_if_held(session, held, lease_until=func.clock_timestamp() + LEASE)
+    return _update_if_held(session, held, lease_until=_lease_end(session))
 
 
 def finish(session: Session, held: Claim, **result: Any) -> bool:
@@ -87,6 +84,10 @@ def _free(row: LeasedRow) -> ColumnElement[bool]:
     return or_(row.lease_until.is_(None), row.lease_until < func.clock_timestamp())
 
 
+def _lease_end(session: Session) -> ColumnElement[datetime]:
+    return func.clock_timestamp() + timedelta(seconds=lease_settings(session.connection()).seconds)
+
+
 class LeaseLost(Exception):
     """Another process holds the lease: the result of the work so far does not count."""
 
@@ -107,7 +108,8 @@ class Heartbeat:
             raise LeaseLost
 
     def _beat(self) -> None:
-        while not self._stop.wait(HEARTBEAT_SECONDS):
+        seconds = lease_settings(self._sessions.kw["bind"]).heartbeat_seconds
+        while not self._stop.wait(seconds):
             try:
                 with self._sessions.begin() as session:
                     if not renew(session, self._held):

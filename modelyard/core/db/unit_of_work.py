@@ -6,10 +6,15 @@ A crash between commit and send loses the message: the sweep over unfinished row
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from modelyard.core.settings import LeaseSettings
+
 Sessions = sessionmaker[Session]
+
+_LEASE = "modelyard_lease"
+_DEFAULT_LEASE = LeaseSettings()
 
 
 class UnitOfWork:
@@ -35,9 +40,23 @@ def transaction(sessions: Sessions) -> Iterator[UnitOfWork]:
     work.send_messages()
 
 
-def open_database(url: str, *, pool_size: int = 5) -> Engine:
-    """Return an engine that tests connections before use, so that a restart of Postgres fails no request."""
-    return create_engine(url, pool_pre_ping=True, pool_size=pool_size, connect_args={"connect_timeout": 5})
+def open_database(url: str, *, pool_size: int = 5, lease: LeaseSettings = _DEFAULT_LEASE) -> Engine:
+    """Return an engine that tests connections before use, so that a restart of Postgres fails no request.
+
+    Work that is claimed through the engine has leases of these settings.
+    """
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=pool_size,
+        connect_args={"connect_timeout": 5},
+        execution_options={_LEASE: lease},
+    )
+
+
+def lease_settings(bind: Engine | Connection) -> LeaseSettings:
+    settings: LeaseSettings = bind.get_execution_options().get(_LEASE, _DEFAULT_LEASE)
+    return settings
 
 
 def sessions_of(engine: Engine) -> Sessions:

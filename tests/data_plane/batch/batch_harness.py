@@ -26,7 +26,6 @@ from builder.toolchain import this_platform
 from data_plane.batch.app import QUEUE, create_app, sender
 from data_plane.replicas.local.worker_process import WorkerProcess, find_running
 from modelyard.core.adapters.folder_store import FolderStore
-from modelyard.core.adapters.secret_box import new_master_key
 from modelyard.core.data_dir import DataDir
 from modelyard.core.db.rows import BuiltEnvironmentRow, JobRow, MiniBatchRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
@@ -38,6 +37,7 @@ from modelyard.core.domain.lifecycle import JobState
 from modelyard.core.domain.mlmodel import RawSignature
 from modelyard.core.domain.model_manifest import ModelFile, ModelManifest
 from modelyard.core.environments.folder import Attempt
+from modelyard.supervisor.generated_secrets import new_master_key
 from tests.builder.packages import store_packed
 from tests.data_plane.replicas.worker_harness import eventually
 

@@ -16,9 +16,8 @@ from migrations.run import migrate
 from modelyard.core.data_dir import DataDir
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.supervisor.postgres import DATABASE, EmbeddedPostgres
-from modelyard.supervisor.prepare_database import wait_for
 from modelyard.supervisor.valkey import EmbeddedValkey
-from tests.conftest import kept
+from tests.conftest import kept, wait_for_database
 from tests.data_plane.batch.batch_harness import BatchYard, csv, predicted
 from tests.data_plane.replicas.worker_harness import eventually
 
@@ -107,7 +106,7 @@ class Servers:
         user = ["--uid", str(account.pw_uid), "--gid", str(account.pw_gid)] if account else []
         options = ["--cwd", str(self.postgres.cluster), "--stop-signal", "INT", "--death-signal", "QUIT", *user]
         self._start("postgres", self.postgres.command(), self.postgres.log, options)
-        wait_for(self.postgres.url("postgres"))
+        wait_for_database(self.postgres.url("postgres"))
 
     def _start_valkey(self) -> None:
         folder = str(self._valkey.data_dir.valkey)

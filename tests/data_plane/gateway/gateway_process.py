@@ -60,6 +60,8 @@ class FrontDoor:
 
     yard: WorkerHarness
     options: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """MODELYARD_GATEWAY_* variables."""
     revision: int = 0
     endpoints: dict[str, EndpointRoute] = field(default_factory=dict)
 
@@ -82,7 +84,8 @@ class FrontDoor:
         command = [sys.executable, "-m", "data_plane.gateway.main", "--fd", str(fd), "--index", "0"]
         command += ["--data-dir", str(self.yard.data_dir.root), "--lifeline-fd", str(lifeline), *self.options]
         with open(self.log, "ab") as log:
-            return subprocess.Popen(command, pass_fds=[fd, lifeline], stdout=log, stderr=log)
+            environment = {**os.environ, **self.settings}
+            return subprocess.Popen(command, pass_fds=[fd, lifeline], stdout=log, stderr=log, env=environment)
 
     @property
     def log(self) -> Path:

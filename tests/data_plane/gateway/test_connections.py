@@ -7,11 +7,11 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from data_plane.gateway.limits import Limits
+from modelyard.core.settings import GatewaySettings
 from tests.data_plane.gateway.gateway_process import KEY, FrontDoor, reply
 from tests.data_plane.gateway.test_workers import HELD, wait_for
 from tests.data_plane.replicas.worker_harness import PATIENCE
@@ -47,11 +47,11 @@ def error_of(received: bytes) -> tuple[int, str]:
 
 
 class TestSlowSenders:
-    OPTIONS = ("--header-seconds", "0.3", "--body-seconds", "0.3")
+    SETTINGS: ClassVar = {"MODELYARD_GATEWAY_HEADER_SECONDS": "0.3", "MODELYARD_GATEWAY_BODY_SECONDS": "0.3"}
 
     @pytest.fixture
     def door(self, open_door: OpenDoor) -> FrontDoor:
-        door = open_door(options=self.OPTIONS)
+        door = open_door(settings=self.SETTINGS)
         door.serve(COUNT)
         return door
 
@@ -127,7 +127,7 @@ class TestSlowSenders:
 class TestTooMuch:
     @pytest.fixture
     def door(self, open_door: OpenDoor) -> FrontDoor:
-        door = open_door(options=("--max-body-bytes", "1000"))
+        door = open_door(settings={"MODELYARD_GATEWAY_MAX_BODY_BYTES": "1000"})
         door.serve(COUNT)
         return door
 
@@ -161,7 +161,7 @@ class TestTooMuch:
             assert reply(connection).json == 3
 
     def test_endless_headers_are_a_431(self, door: FrontDoor) -> None:
-        too_much = Limits().largest_headers + 1
+        too_much = GatewaySettings().max_header_bytes + 1
         with door.raw() as connection:
             connection.sendall((HEAD + b"X-More: ").ljust(too_much, b"y"))
             assert error_of(answer(connection)) == (431, "HeadersTooLarge")
@@ -187,7 +187,7 @@ class TestTheEnd:
         assert door.process.wait(PATIENCE) == 0
 
     def test_what_is_not_answered_in_the_time_left_is_told_so(self, open_door: OpenDoor, tmp_path: Path) -> None:
-        door = open_door(options=("--shutdown-seconds", "1"))
+        door = open_door(settings={"MODELYARD_GATEWAY_SHUTDOWN_SECONDS": "1"})
         door.serve(HELD)
         question = json.dumps({"input_data": str(tmp_path / "held")})
         with ThreadPoolExecutor(1) as threads:

@@ -55,7 +55,7 @@ PACKED: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
 @pytest.fixture(scope="module")
 def door() -> Iterator[FrontDoor]:
     with doors() as start:
-        front = start(options=("--max-body-bytes", str(LARGEST)))
+        front = start(settings={"MODELYARD_GATEWAY_MAX_BODY_BYTES": str(LARGEST)})
         front.serve(MANY)
         yield front
 

@@ -92,7 +92,8 @@ class Target:
 @pytest.fixture(scope="module")
 def target() -> Iterator[Target]:
     with doors() as start:
-        door = start(options=("--header-seconds", "0.2", "--body-seconds", "0.2"))
+        impatient = {"MODELYARD_GATEWAY_HEADER_SECONDS": "0.2", "MODELYARD_GATEWAY_BODY_SECONDS": "0.2"}
+        door = start(settings=impatient)
         deployed = [door.deployment(ECHO, name=name, **SIGNATURES[name]) for name in DEPLOYMENTS]
         door.endpoint(
             *(route for route, _ in deployed), traffic={"columns": 40, "nested": 10, "tensor": 10, "undeclared": 40}

@@ -43,7 +43,7 @@ ALLOWED = dict.fromkeys(TO_READ, READS) | dict.fromkeys(TO_SCORE, SCORES) | {"/v
 @pytest.fixture(scope="module")
 def door() -> Iterator[FrontDoor]:
     with doors() as start:
-        front = start(options=("--max-body-bytes", str(LARGEST)))
+        front = start(settings={"MODELYARD_GATEWAY_MAX_BODY_BYTES": str(LARGEST)})
         front.serve(ECHO, inputs=DOUBLES, mlflow_version="3.1.0")
         yield front
 

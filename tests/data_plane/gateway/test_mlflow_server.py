@@ -98,7 +98,7 @@ class TestErrorsInMlflowsShape:
         assert reply.headers["allow"] == "POST, OPTIONS"
 
     def test_a_body_over_the_limit_is_refused(self, open_door: OpenDoor) -> None:
-        door = open_door(options=("--max-body-bytes", "100"))
+        door = open_door(settings={"MODELYARD_GATEWAY_MAX_BODY_BYTES": "100"})
         door.serve(MIRROR)
         assert error_code(invoke(door, {"inputs": ["x" * 100]})) == (413, "BAD_REQUEST")
 

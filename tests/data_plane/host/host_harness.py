@@ -26,7 +26,6 @@ from data_plane.replicas.local.worker_process import find_running
 from data_plane.scoring.payload.result_json import result_to_json
 from data_plane.scoring.payload.values import JsonPayload
 from modelyard.core.adapters.folder_store import FolderStore
-from modelyard.core.adapters.secret_box import new_master_key
 from modelyard.core.data_dir import DataDir
 from modelyard.core.db import lifecycle
 from modelyard.core.db.rows import (
@@ -48,6 +47,7 @@ from modelyard.core.domain.model_manifest import ModelFile, ModelManifest
 from modelyard.core.domain.routing import DeploymentRoute, RoutingSnapshot
 from modelyard.core.environments.folder import Attempt
 from modelyard.core.logs import INFERENCE_SERVER, read_log
+from modelyard.supervisor.generated_secrets import new_master_key
 from tests.builder.packages import store_packed
 from tests.data_plane.replicas.worker_harness import PATIENCE, eventually
 

@@ -12,6 +12,7 @@ from data_plane.host.log_shipping import LogShipper
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.domain.lifecycle import ProvisioningState
 from modelyard.core.logs import INFERENCE_SERVER, read_log
+from modelyard.core.settings import WorkerSettings
 from tests.data_plane.host.host_harness import answering
 from tests.data_plane.replicas.worker_harness import eventually
 
@@ -45,8 +46,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def open_shipper(folder: Path, **options: int) -> LogShipper:
-    return LogShipper(FolderStore(folder / "objects"), folder / "workers", folder / "shipped.json", **options)
+def open_shipper(folder: Path, **settings: int) -> LogShipper:
+    store, offsets = FolderStore(folder / "objects"), folder / "shipped.json"
+    return LogShipper(store, folder / "workers", offsets, WorkerSettings.model_validate(settings))
 
 
 def written(folder: Path, text: str) -> None:
@@ -98,7 +100,7 @@ class TestShipping:
         assert shipped(folder) == ["one", "two"]
 
     def test_keeps_the_file_small_and_five_of_them(self, folder):
-        shipper = open_shipper(folder, largest_file=100)
+        shipper = open_shipper(folder, log_bytes=100)
         shipper.follow("g1", 5)
         for number in range(8):
             written(folder, f"{number}" * 120 + "\n")

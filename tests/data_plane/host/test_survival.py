@@ -23,8 +23,7 @@ from modelyard.core.db.rows import NamedLeaseRow
 from modelyard.core.db.unit_of_work import open_database, sessions_of, transaction
 from modelyard.core.domain.lifecycle import ProvisioningState
 from modelyard.supervisor.postgres import DATABASE, EmbeddedPostgres
-from modelyard.supervisor.prepare_database import wait_for
-from tests.conftest import kept
+from tests.conftest import kept, wait_for_database
 from tests.data_plane.host.host_harness import HostYard, answering, routed
 from tests.data_plane.replicas.worker_harness import PATIENCE, eventually
 
@@ -210,7 +209,7 @@ def postgres_running(server: EmbeddedPostgres) -> Iterator[None]:
     account = server.account
     user = ["--uid", str(account.pw_uid), "--gid", str(account.pw_gid)] if account else []
     with kept(server.command(), server.log, "--cwd", str(server.cluster), "--stop-signal", "INT", *user):
-        wait_for(server.url())
+        wait_for_database(server.url())
         yield
 
 
