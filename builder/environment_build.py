@@ -18,7 +18,6 @@ from builder.environment_files.model_paths import path_in_model
 from builder.environment_files.requirements import parse_requirement
 from builder.errors import ImportCheckFailed, ResolutionFailed
 from builder.import_check import check_imports
-from builder.import_error_hints import explain_import_error
 from builder.installers.port import format_pins, index_versions
 from builder.populate_environment import populate_environment
 from builder.toolchain import BuildToolchain
@@ -113,7 +112,8 @@ class _Build:
         with self.toolchain.environments.attempt(lock) as attempt:
             self._install(lock, spec, attempt.folder)
             with self.registry.packing(BuiltEnvironment(attempt.folder, lock)):
-                self._check(attempt.folder)
+                self.run.log.begin(OperationStep.CHECKING)
+                check_imports(attempt.folder, self.order.modules, user=self.toolchain.worker_user, run=self.run)
             built = attempt.complete(lock)
             self.registry.publish(built)
             attempt.keep()
@@ -128,17 +128,6 @@ class _Build:
             worker_user=self.toolchain.worker_user,
             run=self.run,
         )
-
-    def _check(self, folder: Path) -> None:
-        self.run.log.begin(OperationStep.CHECKING)
-        modules = self.order.modules
-        self.run.log.line(f"checking that the environment imports {', '.join(modules)}")
-        finished = check_imports(folder, modules, user=self.toolchain.worker_user, run=self.run)
-        if not finished.succeeded:
-            failure = explain_import_error(finished.output)
-            raise ImportCheckFailed(
-                f"all packages install, but importing {modules[-1]} fails: {failure.error}. {failure.hint}"
-            )
 
     def _as_of_model_creation(self, lock: EnvironmentLock, failure: ImportCheckFailed) -> BuiltEnvironment:
         """Build with the packages of the model's creation day, if the spec leaves a version open."""

@@ -59,7 +59,7 @@ def build_generation(context: BuildContext, generation_id: int) -> None:
     Returns at once when another builder holds the generation, or the generation is built already.
     """
     with transaction(context.sessions) as work:
-        taken = repository.take_generation(work.session, generation_id)
+        taken = repository.claim_generation(work.session, generation_id)
     if taken is not None:
         _GenerationBuild(context, *taken).run()
 
@@ -78,9 +78,9 @@ class _GenerationBuild:
     def run(self) -> None:
         try:
             with (
-                heartbeat(self._context.sessions, self._held) as beating,
+                heartbeat(self._context.sessions, self._held) as lease,
                 cancellation_token() as token,
-                cancel_when_lease_lost(beating, token),
+                cancel_when_lease_lost(lease, token),
             ):
                 self._build(BuildRun(self._log, token))
         except Unavailable as unavailable:

@@ -1,6 +1,7 @@
 """Check the imports of the model's loader in an environment, as the user of model workers."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -8,14 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from builder.build_run import BuildRun
-from builder.supervised_process import FinishedProcess, run_supervised
+from builder.errors import ImportCheckFailed
+from builder.import_error_hints import explain_import_error
+from builder.supervised_process import run_supervised
 from modelyard.core.domain.mlmodel import MLModel
 
+# Each module is printed first, so that the failing module is known even when the interpreter crashes.
 _SCRIPT = """
 import importlib, sys
 for name in sys.argv[1:]:
+    print("importing", name, flush=True)
     importlib.import_module(name)
 """
+_PROGRESS = re.compile(r"^importing (\S+)\n?", re.MULTILINE)
 _ALWAYS = ("numpy", "pandas", "mlflow.pyfunc")
 _TIMEOUT_SECONDS = 600.0
 
@@ -52,10 +58,10 @@ def modules_to_import(model: MLModel) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*_ALWAYS, *loader, *library)))
 
 
-def check_imports(environment: Path, modules: tuple[str, ...], *, user: int | None, run: BuildRun) -> FinishedProcess:
-    """Import the modules in the environment, as the user id of model workers."""
+def check_imports(environment: Path, modules: tuple[str, ...], *, user: int | None, run: BuildRun) -> None:
+    """Import the modules in the environment, as the user id of model workers. Raises ImportCheckFailed."""
     with _empty_home(user) as home:
-        return run_supervised(
+        finished = run_supervised(
             [environment / "bin" / "python", "-I", "-W", "ignore", "-c", _SCRIPT, *modules],
             environ={
                 "PATH": f"{environment / 'bin'}:{os.defpath}",
@@ -68,6 +74,11 @@ def check_imports(environment: Path, modules: tuple[str, ...], *, user: int | No
             user=user,
             timeout=_TIMEOUT_SECONDS,
         )
+    if not finished.succeeded:
+        started = _PROGRESS.findall(finished.output)
+        action = f"importing {started[-1]}" if started else "starting the interpreter"
+        failure = explain_import_error(_PROGRESS.sub("", finished.output))
+        raise ImportCheckFailed(f"all packages install, but {action} fails: {failure.error}. {failure.hint}")
 
 
 @contextmanager

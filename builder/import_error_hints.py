@@ -36,7 +36,7 @@ _REMOVED = {"imp": "3.11", "asynchat": "3.11", "asyncore": "3.11", "smtpd": "3.1
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _MISSING_LIBRARY = re.compile(r"ImportError: (lib[\w.+-]+\.so[\w.]*): cannot open shared object file")
 
-_KNOWN = (
+_KNOWN_ERRORS = (
     (
         r"numpy\.dtype size changed|compiled using NumPy 1\.x|_ARRAY_API not found|removed in the NumPy 2\.0"
         r"|numpy\.core\.multiarray failed to import|No module named 'numpy\.(?:rec|strings)'",
@@ -95,7 +95,7 @@ def _hint(output: str) -> str:
         return (
             f"Install the system library that has {library[1]} on this machine: no package of conda.yaml has the file"
         )
-    known = next((hint for pattern, hint in _KNOWN if re.search(pattern, output)), None)
+    known = next((hint for pattern, hint in _KNOWN_ERRORS if re.search(pattern, output)), None)
     modules = _MISSING_MODULE.findall(output)
     return f"In conda.yaml: {known or _hint_for_module(modules[-1] if modules else None)}"
 

@@ -11,14 +11,14 @@ _POLL_SECONDS = 0.5
 
 
 @contextmanager
-def cancel_when_lease_lost(beating: Heartbeat, token: CancellationToken) -> Iterator[None]:
+def cancel_when_lease_lost(lease: Heartbeat, token: CancellationToken) -> Iterator[None]:
     """Watch the lease for the length of the block."""
     ended = threading.Event()
 
     def watch() -> None:
         while not ended.wait(_POLL_SECONDS):
             try:
-                beating.check()
+                lease.check()
             except LeaseLost:
                 token.cancel()
                 return

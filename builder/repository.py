@@ -50,7 +50,7 @@ class GenerationOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenBuild:
+class BuildRecord:
     """The last build of a spec's environment."""
 
     state: BuildState
@@ -59,7 +59,7 @@ class SeenBuild:
     lock: str | None
 
 
-def take_generation(session: Session, generation_id: int) -> tuple[Claim, GenerationOrder] | None:
+def claim_generation(session: Session, generation_id: int) -> tuple[Claim, GenerationOrder] | None:
     """Claim a generation for building. None: another builder holds the generation, or no build is needed."""
     held = claim(session, GenerationRow, generation_id, states=_TO_BUILD)
     if held is None:
@@ -96,7 +96,7 @@ def record_step(session: Session, held: Claim, step: OperationStep) -> None:
         session.execute(update(GenerationRow).where(GenerationRow.id == held.key).values(step=step))
 
 
-def see_build(session: Session, spec_hash: str, spec: EnvironmentSpec) -> SeenBuild:
+def build_of_spec(session: Session, spec_hash: str, spec: EnvironmentSpec) -> BuildRecord:
     """Return the build of the spec; the first request records the build."""
     session.execute(
         insert(EnvironmentBuildRow)
@@ -104,10 +104,10 @@ def see_build(session: Session, spec_hash: str, spec: EnvironmentSpec) -> SeenBu
         .on_conflict_do_nothing()
     )
     row = session.get_one(EnvironmentBuildRow, spec_hash)
-    return SeenBuild(BuildState(row.state), row.attempt, row.error, row.lock)
+    return BuildRecord(BuildState(row.state), row.attempt, row.error, row.lock)
 
 
-def take_build(session: Session, spec_hash: str) -> Claim | None:
+def claim_build(session: Session, spec_hash: str) -> Claim | None:
     """Claim the build of an environment, whatever the last outcome. None: another builder holds the build."""
     held = claim(session, EnvironmentBuildRow, spec_hash)
     if held is not None:
@@ -167,14 +167,14 @@ def use_environment(session: Session, held: Claim, *, spec_hash: str, lock_hash:
     return True
 
 
-def forget_environment(session: Session, lock_hash: str) -> None:
+def unpublish_environment(session: Session, lock_hash: str) -> None:
     """Unpublish an environment gone from every machine and from the object store."""
     row = session.get(BuiltEnvironmentRow, lock_hash)
     if row is not None:
         session.delete(row)
 
 
-def forget_unused_environments(session: Session) -> None:
+def unpublish_unused_environments(session: Session) -> None:
     """Unpublish environments without a generation or job; a later deployment builds anew."""
     rows = session.scalars(select(BuiltEnvironmentRow).with_for_update()).all()
     # Read after the rows are locked: every earlier user is visible, and no later user can appear.

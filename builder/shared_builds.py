@@ -61,13 +61,13 @@ class SharedBuilds:
                 log.line(f"using the environment {ready.folder.name}, which is already built")
                 log.line(format_pins(self._toolchain.installer.describe(ready.lock)))
                 return ready
-            held, seen = self._claim(request, waited_for)
+            held, last = self._claim(request, waited_for)
             if held is not None:
-                return self._build(request, held, seen)
+                return self._build(request, held, last)
             if waited_for is None:
                 log.begin(OperationStep.WAITING)
                 log.line("another deployment is building the same environment; waiting for its result")
-            waited_for = seen.attempt
+            waited_for = last.attempt
             time.sleep(_POLL_SECONDS)
 
     def _ready(self, request: EnvironmentRequest) -> BuiltEnvironment | None:
@@ -100,24 +100,26 @@ class SharedBuilds:
             with self._wheels.packing(here, run.log):
                 return here
         with transaction(self._sessions) as work:
-            repository.forget_environment(work.session, lock.digest)
+            repository.unpublish_environment(work.session, lock.digest)
         return None
 
-    def _claim(self, request: EnvironmentRequest, waited_for: int | None) -> tuple[Claim | None, repository.SeenBuild]:
+    def _claim(
+        self, request: EnvironmentRequest, waited_for: int | None
+    ) -> tuple[Claim | None, repository.BuildRecord]:
         """Claim the build, and return the outcome of the last build. Raises BuildFailed if the awaited build failed."""
         with transaction(self._sessions) as work:
-            seen = repository.see_build(work.session, request.spec_hash, request.order.spec)
-            if seen.state is BuildState.FAILED and seen.attempt == waited_for:
-                raise BuildFailed(seen.error or "the other deployment's build of this environment failed")
-            return repository.take_build(work.session, request.spec_hash), seen
+            last = repository.build_of_spec(work.session, request.spec_hash, request.order.spec)
+            if last.state is BuildState.FAILED and last.attempt == waited_for:
+                raise BuildFailed(last.error or "the other deployment's build of this environment failed")
+            return repository.claim_build(work.session, request.spec_hash), last
 
-    def _build(self, request: EnvironmentRequest, held: Claim, seen: repository.SeenBuild) -> BuiltEnvironment:
+    def _build(self, request: EnvironmentRequest, held: Claim, last: repository.BuildRecord) -> BuiltEnvironment:
         # The lock of a removed environment still counts. After a failure the spec is resolved anew.
-        order = replace(request.order, known_lock=seen.lock if seen.state is BuildState.SUCCEEDED else None)
+        order = replace(request.order, known_lock=last.lock if last.state is BuildState.SUCCEEDED else None)
         registry = _HeldBuild(self, self._sessions, self._wheels, request, held)
         with (
-            heartbeat(self._sessions, held) as beating,
-            cancel_when_lease_lost(beating, request.run.cancellation),
+            heartbeat(self._sessions, held) as lease,
+            cancel_when_lease_lost(lease, request.run.cancellation),
         ):
             try:
                 return build_environment(self._toolchain, order, registry, request.run)

@@ -71,5 +71,5 @@ def prune_environments(sessions: Sessions, environments: Environments, worker_ru
     a minute.
     """
     with transaction(sessions) as work:
-        repository.forget_unused_environments(work.session)
+        repository.unpublish_unused_environments(work.session)
     return remove_unpublished(sessions, environments, worker_run_files)

@@ -178,6 +178,17 @@ class TestFailures:
         assert progress.lines[-1].endswith('In conda.yaml: add "scikit-learn" under pip:')
         assert no_unfinished_environment(isolated_toolchain)
 
+    def test_failed_import_check_names_the_failing_module_of_several(self, isolated_toolchain, index, progress):
+        index.add("alpha", code="import sklearn\n")
+        index.add("beta")
+        with pytest.raises(ImportCheckFailed, match="importing alpha fails: ModuleNotFoundError"):
+            build(isolated_toolchain, spec_from(index, "alpha", "beta"), progress, modules=("alpha", "beta"))
+
+    def test_module_that_crashes_the_interpreter_is_named(self, isolated_toolchain, index, progress):
+        index.add("alpha", code="import os\nos.abort()\n")
+        with pytest.raises(ImportCheckFailed, match="importing alpha fails: the interpreter ended without a message"):
+            build(isolated_toolchain, spec_from(index, "alpha"), progress, modules=("alpha",))
+
 
 class TestDrift:
     """An unpinned requirement resolves to a package released after the model's creation."""
