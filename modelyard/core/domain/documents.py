@@ -17,8 +17,10 @@ class UnreadableFormat(ValueError):
     """A newer version of the platform wrote the document."""
 
 
-def check_format(document: Mapping[str, Any], *, noun: str, newest: int) -> None:
-    """Raise UnreadableFormat for a document of a later major version than `newest`."""
+def check_format(document: object, *, noun: str, newest: int) -> None:
+    """Raise UnreadableFormat for what is not a JSON object, or is of a later major version than `newest`."""
+    if not isinstance(document, Mapping):
+        raise UnreadableFormat(f"{noun} is a JSON {type(document).__name__}, not an object")
     version = document.get(VERSION, _OLDEST)
     major, _, _ = str(version).partition(".")
     if not major.isdecimal():
