@@ -1,17 +1,22 @@
-"""The Celery application: how messages reach batch workers. The truth is in Postgres; a message only carries an id."""
+"""The Celery application: messages call batch workers to a job.
+
+The truth is in Postgres, and a message carries only a job id: a message that comes twice or late does no harm.
+"""
 
 import logging
 from collections.abc import Callable
 
 from celery import Celery
 
+from data_plane.batch.run_job import JobContext, run_job
+
 QUEUE = "batch"
 RUN_JOB = "batch.run_job"
 
 _log = logging.getLogger(__name__)
 
-# Redis hands a message out again after this time even while its task runs, and a job may take days: that is harmless,
-# because what counts are the leases on its rows. A job that somebody works on has nothing for the second message.
+# Redis delivers a message again after this time even while its task runs, and a job may take days. The second delivery
+# is harmless: the leases on the job's rows count, and a job in work has no step for it.
 _VISIBILITY_SECONDS = 7 * 24 * 3600
 
 
@@ -34,14 +39,21 @@ def create_app(broker_url: str) -> Celery:
     return app
 
 
-def sender(app: Celery) -> Callable[[int, int], None]:
-    """Calls other batch workers to a job. A message that is lost costs seconds, until the sweep sends another."""
+def register_tasks(app: Celery, context: JobContext) -> None:
+    def run(job_id: int) -> None:
+        run_job(context, job_id)
 
-    def send(job_id: int, count: int) -> None:
+    app.task(name=RUN_JOB)(run)
+
+
+def worker_caller(app: Celery) -> Callable[[int, int], None]:
+    """Return a function that calls other batch workers to a job. The sweep replaces a lost message within seconds."""
+
+    def call_workers(job_id: int, count: int) -> None:
         try:
             for _ in range(count):
                 app.send_task(RUN_JOB, args=[job_id], queue=QUEUE, retry=False, ignore_result=True)
-        except Exception as error:  # noqa: BLE001 - whatever the broker's trouble is, the sweep will send again
+        except Exception as error:  # noqa: BLE001 - after any trouble of the broker, the sweep sends again
             _log.warning("other workers could not be called to job %s: %s", job_id, error)
 
-    return send
+    return call_workers

@@ -1,4 +1,4 @@
-"""What could not be scored, and why."""
+"""Input that could not be scored, and why."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ from modelyard.core.errors import InvalidRequest
 
 @dataclass(frozen=True, slots=True)
 class FileFailure:
-    """A file, or some of its rows."""
+    """A failed file, or failed rows of a file."""
 
     file: str
     first_row: int | None
@@ -25,10 +25,10 @@ class FileFailure:
 
 
 class UnreadableFile(Exception):
-    """The file itself is at fault; the text says how."""
+    """The file itself is at fault; the text says why."""
 
 
 class InvalidInput(InvalidRequest):
-    """A job's input as a whole: nothing lies there, or nothing that could be scored."""
+    """The job's input as a whole is at fault: it is missing or has no file that could be scored."""
 
     code = "InvalidInput"

@@ -1,7 +1,7 @@
 """A batch worker: `python -m data_plane.batch.main --index I [--workers N] [--data-dir DIR] [--lifeline-fd N]`.
 
-The supervisor runs several, each with an index of its own. A batch worker ends when its lifeline does; its workers end
-with it, however it ends.
+The supervisor runs several batch workers, each with its own index. A batch worker ends with its lifeline; its model
+workers end with the batch worker's process.
 """
 
 import argparse
@@ -12,16 +12,18 @@ from pathlib import Path
 
 from celery.signals import worker_ready
 
-from data_plane.batch.app import QUEUE, create_app, sender
-from data_plane.batch.material import Materials
-from data_plane.batch.model_workers import ModelWorkers, WorkerTerms
-from data_plane.batch.patience import patiently
-from data_plane.batch.repository import give_back_predecessors
-from data_plane.batch.run_job import Desk
-from data_plane.batch.tasks import register_tasks
-from data_plane.replicas.artifacts.environments import MachineEnvironments
-from data_plane.replicas.artifacts.housekeeping import make_room
+from data_plane.batch.app import QUEUE, create_app, register_tasks, worker_caller
+from data_plane.batch.bundle_cache import BundleCache
+from data_plane.batch.db_retry import retry_on_db_loss
+from data_plane.batch.repository import release_predecessors
+from data_plane.batch.run_job import JobContext
+from data_plane.batch.worker_pool import WorkerPool
+from data_plane.replicas.artifacts.environments import NodeEnvironments
+from data_plane.replicas.artifacts.node_artifacts import NodeArtifacts
+from data_plane.replicas.artifacts.pruning import prune_environments
+from data_plane.replicas.local.launcher import LocalLauncher
 from data_plane.replicas.local.machine import usable_cores
+from data_plane.replicas.local.spawn import LaunchSettings
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
@@ -37,7 +39,7 @@ def main(arguments: list[str]) -> None:
         when_cut(options.lifeline_fd, lambda: os._exit(1))
     data_dir = {} if options.data_dir is None else {"MODELYARD_DATA_DIR": str(options.data_dir)}
     settings = read_settings(PlatformSettings, {**os.environ, **data_dir})
-    # A client that waits for an online prediction goes first.
+    # Online requests go first.
     os.nice(settings.batch.nice)
     configure_logging(f"batch-{options.index}", settings.log_level)
     _work(settings, options.index, options.workers)
@@ -45,49 +47,50 @@ def main(arguments: list[str]) -> None:
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m data_plane.batch.main", description=__doc__)
-    parser.add_argument("--index", type=int, required=True, help="which of this machine's batch workers it is, from 0")
-    parser.add_argument("--workers", type=int, default=1, help="how many batch workers share this machine's cores")
+    parser.add_argument("--index", type=int, required=True, help="index of this batch worker on this machine, from 0")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="number of batch workers that share this machine's cores"
+    )
     parser.add_argument("--data-dir", type=Path, help="default: MODELYARD_DATA_DIR")
     parser.add_argument("--lifeline-fd", type=int, help="read end of the pipe that the supervisor holds open")
     return parser.parse_args(arguments)
 
 
 def _work(settings: PlatformSettings, index: int, workers: int) -> None:
-    threads = max(1, usable_cores() // workers)
-    model_workers = ModelWorkers(
-        WorkerTerms(f"batch-{index}", settings.data_dir, settings.worker_user, threads, settings.batch)
+    launcher = LocalLauncher(LaunchSettings(settings.data_dir, uid=settings.worker_user), owner=f"batch-{index}")
+    launcher.end_predecessors()
+    pool = WorkerPool(
+        launcher,
+        threads=max(1, usable_cores() // workers),
+        load_seconds=settings.batch.worker_load_seconds,
+        idle_seconds=settings.batch.worker_idle_seconds,
     )
-    model_workers.end_predecessors()
     worker = f"{socket.gethostname()}-batch-{index}"
     sessions = sessions_of(open_database(settings.database_url.get_secret_value(), pool_size=4, lease=settings.lease))
-    patiently(sessions, lambda session: give_back_predecessors(session, worker))
+    retry_on_db_loss(sessions, lambda session: release_predecessors(session, worker))
     app = create_app(settings.broker_url.get_secret_value())
     store = open_store(settings.storage_url, settings=settings.object_store)
-    desk = Desk(
+    artifacts = NodeArtifacts(store, settings.data_dir, NodeEnvironments(settings.data_dir, os.environ))
+    context = JobContext(
         sessions=sessions,
         store=store,
-        materials=Materials(store, settings.data_dir, MachineEnvironments(settings.data_dir, os.environ)),
-        workers=model_workers,
+        bundles=BundleCache(artifacts),
+        pool=pool,
         worker=worker,
-        make_room=lambda: make_room(sessions, settings.data_dir),
-        send=sender(app),
+        prune_environments=lambda: prune_environments(sessions, settings.data_dir),
+        call_workers=worker_caller(app),
         max_attempts=settings.batch.max_attempts,
     )
-    register_tasks(app, desk)
-    # A batch worker that is told to stop returns its mini-batch.
+    register_tasks(app, context)
+    # A batch worker that is told to stop releases its mini-batch.
     worker_ready.connect(exit_on_stop_signals)
     # One mini-batch at a time, in the main thread; the supervisor runs as many processes as there are cores.
-    options = [
-        "--pool=solo",
-        "--without-gossip",
-        "--without-mingle",
-        "--without-heartbeat",
-        f"--loglevel={settings.log_level}",
-    ]
+    options = ["--pool=solo", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    options += [f"--loglevel={settings.log_level}"]
     try:
         app.worker_main(["worker", *options, f"--queues={QUEUE}", f"--hostname=batch-{index}-{os.getpid()}@%h"])
     finally:
-        model_workers.close()
+        pool.close()
 
 
 if __name__ == "__main__":

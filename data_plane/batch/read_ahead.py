@@ -1,4 +1,4 @@
-"""Reads what comes next while the model scores what came before: one thread, and one chunk in hand."""
+"""Reads the next chunk while the model scores the last: one thread, at most one chunk ahead."""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from queue import Empty, Full, Queue
 from typing import Generic, TypeVar
 
-_LOOK_SECONDS = 0.2
+_CHECK_SECONDS = 0.2
 _Item = TypeVar("_Item")
 
 
@@ -19,7 +19,7 @@ class _End:
     pass
 
 
-class _Reading(Generic[_Item]):
+class _ReadAhead(Generic[_Item]):
     def __init__(self, source: Iterable[_Item]) -> None:
         self._source = source
         self._queue: Queue[_Item | _Raised | _End] = Queue(maxsize=1)
@@ -30,7 +30,7 @@ class _Reading(Generic[_Item]):
         self._thread.start()
 
     def items(self) -> Iterator[_Item]:
-        """As the source gives them; what it raises is raised here, in its place."""
+        """Yield the source's items; an error of the source is raised in place of the next item."""
         while not isinstance(item := self._queue.get(), _End):
             if isinstance(item, _Raised):
                 raise item.error
@@ -39,7 +39,7 @@ class _Reading(Generic[_Item]):
     def close(self) -> None:
         self._closed.set()
         with suppress(Empty):
-            # The thread may be waiting for room.
+            # The thread may wait for room in the queue.
             self._queue.get_nowait()
         self._thread.join()
 
@@ -48,18 +48,18 @@ class _Reading(Generic[_Item]):
             for item in self._source:
                 if not self._hand_over(item) or self._closed.is_set():
                     return
-                # It may be large, and the next one is being made.
+                # Frees a large item before the next is read.
                 del item
-        except BaseException as error:  # noqa: BLE001 - it is raised where the items are taken
+        except BaseException as error:  # noqa: BLE001 - raised again by `items`
             self._hand_over(_Raised(error))
         else:
             self._hand_over(_End())
 
     def _hand_over(self, item: _Item | _Raised | _End) -> bool:
-        """False: nobody wants it."""
+        """Return False if the reader was closed."""
         while not self._closed.is_set():
             try:
-                self._queue.put(item, timeout=_LOOK_SECONDS)
+                self._queue.put(item, timeout=_CHECK_SECONDS)
             except Full:
                 continue
             return True
@@ -68,7 +68,7 @@ class _Reading(Generic[_Item]):
 
 @contextmanager
 def read_ahead(source: Iterable[_Item]) -> Iterator[Iterator[_Item]]:
-    reading = _Reading(source)
+    reading = _ReadAhead(source)
     reading.start()
     try:
         yield reading.items()

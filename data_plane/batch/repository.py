@@ -1,6 +1,6 @@
-"""What batch workers read and write in the database. Each function is part of its caller's transaction.
+"""What batch workers read from and write to the database. Each function is part of its caller's transaction.
 
-Whoever changes a job's course locks its row first and a mini-batch's second, so that no two wait for each other.
+A transaction that changes a job's state locks the job's row first and a mini-batch's second, to exclude deadlocks.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,8 +24,8 @@ _ROWS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class JobOrder:
-    """A job, as whoever works on it needs to know it."""
+class BatchJob:
+    """A job, as its steps need it."""
 
     id: int
     name: str
@@ -40,34 +40,34 @@ class JobOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Planning:
-    """The right to cut the input into mini-batches."""
+class PlanStep:
+    """The claim to split the input into mini-batches."""
 
     held: Claim
-    order: JobOrder
+    job: BatchJob
     input_files: tuple[InputFile, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
-class MiniBatch:
-    """The right to score one mini-batch."""
+class ScoreStep:
+    """The claim to score one mini-batch."""
 
     held: Claim
-    order: JobOrder
+    job: BatchJob
     number: int
     spans: Sequence[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """The right to put the output together. Nobody scores any more."""
+class FinishStep:
+    """The claim to assemble the output, once no mini-batch is being scored."""
 
     held: Claim
-    order: JobOrder
+    job: BatchJob
     is_planned: bool
 
 
-Step = Planning | MiniBatch | Ending
+Step = PlanStep | ScoreStep | FinishStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +76,11 @@ class PlannedMiniBatches:
     files: int
     rows: int | None
     failures: Sequence[FileFailure]
-    """Of files that turned out to be unreadable already."""
+    """Files that planning found unreadable."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a mini-batch."""
-
+class MiniBatchOutcome:
     part_key: str | None
     rows: int
     failures: Sequence[FileFailure]
@@ -111,30 +109,30 @@ def job_error(session: Session, job_id: int) -> dict[str, Any] | None:
     return session.scalar(select(JobRow.error).where(JobRow.id == job_id))
 
 
-# What is to be done next.
+# Claiming steps.
 
 
-def take_step(session: Session, job_id: int, worker: str) -> Step | None:
-    """Claim the job's next step. None: the rest is others' work, or the job has ended."""
+def claim_step(session: Session, job_id: int, worker: str) -> Step | None:
+    """Claim the job's next step. Return None if other workers have the remaining steps, or the job has ended."""
     job = _locked(session, job_id)
     if job is None:
         return None
     if job.state in _TO_PLAN:
-        return _take_planning(session, job)
+        return _claim_plan(session, job)
     if job.state == JobState.RUNNING:
-        step = _take_mini_batch(session, job, worker)
-        if step is not None or _is_open(session, job):
+        step = _claim_mini_batch(session, job, worker)
+        if step is not None or _has_open(session, job):
             return step
         move_job(session, SYSTEM_BATCH, job, JobState.FINALIZING)
         session.flush()
-    return _take_ending(session, job) if job.state in _TO_END else None
+    return _claim_finish(session, job) if job.state in _TO_END else None
 
 
 def _locked(session: Session, job_id: int) -> JobRow | None:
     return session.get(JobRow, job_id, with_for_update=True, populate_existing=True)
 
 
-def _take_planning(session: Session, job: JobRow) -> Planning | None:
+def _claim_plan(session: Session, job: JobRow) -> PlanStep | None:
     held = claim(session, JobRow, job.id, states=_TO_PLAN)
     if held is None:
         return None
@@ -143,12 +141,12 @@ def _take_planning(session: Session, job: JobRow) -> Planning | None:
         job.started_at = _now(session)
     files = job.input_files
     listed = None if files is None else tuple(InputFile(f["path"], f["key"], f["size"]) for f in files)
-    return Planning(held, _order(job), listed)
+    return PlanStep(held, _job(job), listed)
 
 
-def _take_mini_batch(session: Session, job: JobRow, worker: str) -> MiniBatch | None:
-    order = _order(job)
-    if _at_work(session, job.id) >= order.settings.concurrency:
+def _claim_mini_batch(session: Session, job: JobRow, worker: str) -> ScoreStep | None:
+    batch_job = _job(job)
+    if _running_count(session, job.id) >= batch_job.settings.concurrency:
         return None
     row = session.scalar(
         select(MiniBatchRow)
@@ -160,18 +158,18 @@ def _take_mini_batch(session: Session, job: JobRow, worker: str) -> MiniBatch | 
     if row is None or (held := claim(session, MiniBatchRow, row.id, states=(MiniBatchState.QUEUED,))) is None:
         return None
     row.worker = worker
-    return MiniBatch(held, order, row.number, row.spans)
+    return ScoreStep(held, batch_job, row.number, row.spans)
 
 
-def _take_ending(session: Session, job: JobRow) -> Ending | None:
-    if _at_work(session, job.id):
+def _claim_finish(session: Session, job: JobRow) -> FinishStep | None:
+    if _running_count(session, job.id):
         return None
     held = claim(session, JobRow, job.id, states=_TO_END)
     if held is None:
         return None
-    # A worker that was paused beyond its lease may still come with a result, which the output would lack.
+    # A paused worker whose lease has expired may still record a result, which this output would lack.
     session.execute(update(MiniBatchRow).where(*_open(job.id)).values(lease_token=None, lease_until=None))
-    return Ending(held, _order(job), is_planned=job.mini_batches is not None)
+    return FinishStep(held, _job(job), is_planned=job.mini_batches is not None)
 
 
 def _open(job_id: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
@@ -182,12 +180,12 @@ def _free() -> ColumnElement[bool]:
     return MiniBatchRow.lease_until.is_(None) | (MiniBatchRow.lease_until < func.clock_timestamp())
 
 
-def _is_open(session: Session, job: JobRow) -> bool:
+def _has_open(session: Session, job: JobRow) -> bool:
     return session.scalar(select(MiniBatchRow.id).where(*_open(job.id)).limit(1)) is not None
 
 
-def _at_work(session: Session, job_id: int) -> int:
-    """Mini-batches that somebody is scoring."""
+def _running_count(session: Session, job_id: int) -> int:
+    """Number of mini-batches that are being scored."""
     return (
         session.scalar(
             select(func.count()).where(
@@ -200,8 +198,8 @@ def _at_work(session: Session, job_id: int) -> int:
     )
 
 
-def _order(job: JobRow) -> JobOrder:
-    return JobOrder(
+def _job(job: JobRow) -> BatchJob:
+    return BatchJob(
         id=job.id,
         name=job.name,
         endpoint=job.endpoint,
@@ -219,12 +217,12 @@ def _now(session: Session) -> Any:
     return session.scalar(select(func.clock_timestamp()))
 
 
-# What has come of it.
+# Recording results.
 
 
-def record_plan(session: Session, step: Planning, plan: PlannedMiniBatches) -> bool:
-    """The mini-batches, once and for all. False: the lease had passed to another."""
-    job = _locked(session, step.order.id)
+def record_plan(session: Session, step: PlanStep, plan: PlannedMiniBatches) -> bool:
+    """Record the mini-batches for the life of the job. Return False if the lease had passed to another worker."""
+    job = _locked(session, step.job.id)
     if job is None or not lock_if_held(session, step.held):
         return False
     rows = list(_planned_rows(job.id, plan))
@@ -233,7 +231,7 @@ def record_plan(session: Session, step: Planning, plan: PlannedMiniBatches) -> b
     job.files, job.mini_batches, job.rows = plan.files, len(rows), plan.rows
     if job.state == JobState.PREPARING:
         move_job(session, SYSTEM_BATCH, job, JobState.RUNNING)
-        _stop_if_too_many_failed(session, job)
+        _stop_at_error_threshold(session, job)
     session.flush()
     return finish(session, step.held)
 
@@ -242,7 +240,7 @@ def _planned_rows(job_id: int, plan: PlannedMiniBatches) -> Iterator[dict[str, A
     for number, spans in enumerate(plan.spans):
         yield _row(job_id, number, MiniBatchState.QUEUED, spans, ())
     if plan.failures:
-        # A mini-batch that nobody needs to score, so that all failures stand in one table.
+        # A mini-batch without spans, so that all failures are in one table.
         yield _row(job_id, len(plan.spans), MiniBatchState.FAILED, (), plan.failures)
 
 
@@ -262,9 +260,9 @@ def _row(
     }
 
 
-def record_outcome(session: Session, step: MiniBatch, outcome: Outcome) -> bool:
-    """False: the lease had passed to another, whose result counts."""
-    job = _locked(session, step.order.id)
+def record_outcome(session: Session, step: ScoreStep, outcome: MiniBatchOutcome) -> bool:
+    """Return False if the lease had passed to another worker, whose result counts."""
+    job = _locked(session, step.job.id)
     state = MiniBatchState.COMPLETED if outcome.has_scored else MiniBatchState.FAILED
     check_transition(MiniBatchState.QUEUED, state)
     written = finish(
@@ -278,18 +276,20 @@ def record_outcome(session: Session, step: MiniBatch, outcome: Outcome) -> bool:
         ended_at=func.clock_timestamp(),
     )
     if written and job is not None and outcome.failures:
-        _stop_if_too_many_failed(session, job)
+        _stop_at_error_threshold(session, job)
         session.flush()
     return written
 
 
-def _stop_if_too_many_failed(session: Session, job: JobRow) -> None:
-    if job.state == JobState.RUNNING and has_too_many_failed(session, job.id, BatchSettings.from_dict(job.settings)):
+def _stop_at_error_threshold(session: Session, job: JobRow) -> None:
+    if job.state == JobState.RUNNING and is_over_error_threshold(
+        session, job.id, BatchSettings.from_dict(job.settings)
+    ):
         move_job(session, SYSTEM_BATCH, job, JobState.FINALIZING)
 
 
-def give_back_predecessors(session: Session, worker: str) -> None:
-    """What a worker had in hand when it died, as soon as another has taken its place: its leases need not run out."""
+def release_predecessors(session: Session, worker: str) -> None:
+    """Release the mini-batches of a dead worker as soon as its successor starts, before the leases expire."""
     session.execute(
         update(MiniBatchRow)
         .where(
@@ -301,28 +301,28 @@ def give_back_predecessors(session: Session, worker: str) -> None:
     )
 
 
-def give_back(session: Session, held: Claim) -> None:
-    """Somebody else may do it."""
+def release(session: Session, held: Claim) -> None:
+    """Let another worker claim the step."""
     finish(session, held)
 
 
-def stop_failing(session: Session, order: JobOrder, *, code: str, message: str) -> None:
-    """No mini-batch of the job can be scored: what is scored already is put together, and the job fails."""
-    job = _locked(session, order.id)
+def stop_with_error(session: Session, batch_job: BatchJob, *, code: str, message: str) -> None:
+    """Stop a job of which no mini-batch can be scored: the output gets the scored rows, and the job fails."""
+    job = _locked(session, batch_job.id)
     if job is not None and job.state == JobState.RUNNING:
         move_job(session, SYSTEM_BATCH, job, JobState.FINALIZING)
         job.error = {"code": code, "message": message}
 
 
-def fail_planning(session: Session, step: Planning, *, code: str, message: str) -> None:
-    job = _locked(session, step.order.id)
+def fail_planning(session: Session, step: PlanStep, *, code: str, message: str) -> None:
+    job = _locked(session, step.job.id)
     if job is not None and finish(session, step.held) and job.state == JobState.PREPARING:
         end_job(session, SYSTEM_BATCH, job, JobState.FAILED, {"code": code, "message": message})
 
 
-def record_end(session: Session, step: Ending, error: dict[str, Any] | None) -> JobState | None:
-    """How the job has ended. None: the lease had passed to another."""
-    job = _locked(session, step.order.id)
+def record_end(session: Session, step: FinishStep, error: dict[str, Any] | None) -> JobState | None:
+    """Record the job's end and return its state. Return None if the lease had passed to another worker."""
+    job = _locked(session, step.job.id)
     if job is None or not finish(session, step.held):
         return None
     error = job.error or error
@@ -333,11 +333,11 @@ def record_end(session: Session, step: Ending, error: dict[str, Any] | None) -> 
     return JobState(job.state)
 
 
-# What there is.
+# Reading results.
 
 
 def part_keys(session: Session, job_id: int) -> list[str]:
-    """In the order of the output."""
+    """Return the keys of the parts, in the order of the output."""
     rows = session.scalars(
         select(MiniBatchRow.part_key)
         .where(MiniBatchRow.job_id == job_id, MiniBatchRow.part_key.is_not(None))
@@ -347,7 +347,7 @@ def part_keys(session: Session, job_id: int) -> list[str]:
 
 
 def failures(session: Session, job_id: int) -> list[FileFailure]:
-    """In the order of the input."""
+    """Return the failures, in the order of the input."""
     rows = session.scalars(
         select(MiniBatchRow.failures)
         .where(MiniBatchRow.job_id == job_id, func.jsonb_array_length(MiniBatchRow.failures) > 0)
@@ -356,7 +356,7 @@ def failures(session: Session, job_id: int) -> list[FileFailure]:
     return [FileFailure.from_dict(failure) for listed in rows for failure in listed]
 
 
-def has_too_many_failed(session: Session, job_id: int, settings: BatchSettings) -> bool:
+def is_over_error_threshold(session: Session, job_id: int, settings: BatchSettings) -> bool:
     if settings.error_threshold == ALL_MAY_FAIL:
         return False
     session.flush()
@@ -379,7 +379,7 @@ def progress(session: Session, job_id: int) -> Progress | None:
         mini_batches=job.mini_batches or 0,
         completed=by_state.get(MiniBatchState.COMPLETED, (0, 0))[0],
         failed=by_state.get(MiniBatchState.FAILED, (0, 0))[0],
-        running=_at_work(session, job_id),
+        running=_running_count(session, job_id),
         rows=job.rows,
         rows_scored=sum(rows for _, rows in by_state.values()),
         seconds=0.0 if started is None else (_now(session) - started).total_seconds(),

@@ -1,7 +1,7 @@
-"""A batch worker's part in a job: step after step, until there is none left for it.
+"""A batch worker's part in a job: claim and run one step after the other, until no step is left.
 
-Every step is claimed on a row, and can be repeated: the plan is written once, a part is named by its content, the
-output has the same bytes whoever puts it together. So any process may die at any moment.
+Every step is claimed on a row and may be repeated: the plan is written once, a part is named by its content, and every
+assembly gives the same bytes. So any process may die at any moment.
 """
 
 import hashlib
@@ -16,17 +16,26 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from data_plane.batch import repository
+from data_plane.batch.bundle_cache import BundleCache
+from data_plane.batch.cancellation import Canceled, CancellationWatch, JobWatcher, watching
+from data_plane.batch.db_retry import retry_on_db_loss
 from data_plane.batch.failures import FileFailure
-from data_plane.batch.logs import JobLogs
-from data_plane.batch.material import Materials
-from data_plane.batch.model_workers import ModelWorkers, WorkerPlan
-from data_plane.batch.patience import patiently
-from data_plane.batch.planning import list_input, plan
-from data_plane.batch.repository import Ending, JobOrder, MiniBatch, Outcome, PlannedMiniBatches, Planning, Step
-from data_plane.batch.scoring import MiniBatchScoring, Scored, failure_of
-from data_plane.batch.spans import Span
-from data_plane.batch.watching import Stopped, Watch, Watcher, watching
-from data_plane.batch.writing import PartMissing, PartWriter, assemble, write_errors
+from data_plane.batch.input.listing import list_input
+from data_plane.batch.input.spans import Span
+from data_plane.batch.job_logs import JobLogs
+from data_plane.batch.mini_batch_scorer import MiniBatchScorer, ScoredMiniBatch, failure_of
+from data_plane.batch.output import PartMissing, PartWriter, assemble, write_errors
+from data_plane.batch.planning import plan
+from data_plane.batch.repository import (
+    BatchJob,
+    FinishStep,
+    MiniBatchOutcome,
+    PlannedMiniBatches,
+    PlanStep,
+    ScoreStep,
+    Step,
+)
+from data_plane.batch.worker_pool import WorkerPlan, WorkerPool
 from modelyard.core.db.leases import LeaseLost, heartbeat
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.batch import OutputAction
@@ -36,120 +45,121 @@ from modelyard.core.logs import utc_stamp
 from modelyard.core.ports.object_store import ObjectStore
 
 _log = logging.getLogger(__name__)
-_Answer = TypeVar("_Answer")
+_Value = TypeVar("_Value")
 
 _FIRST_REASONS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """What running a job needs, wired once per process."""
+class JobContext:
+    """Dependencies of every job, wired once per process."""
 
     sessions: Sessions
     store: ObjectStore
-    materials: Materials
-    workers: ModelWorkers
+    bundles: BundleCache
+    pool: WorkerPool
     worker: str
-    make_room: Callable[[], None]
-    """Removes environments of this machine that nobody wants any more."""
-    send: Callable[[int, int], None]
-    """Calls so many other workers to a job."""
+    """Name of this batch worker, kept across restarts."""
+    prune_environments: Callable[[], None]
+    """Removes unpublished environments of this machine."""
+    call_workers: Callable[[int, int], None]
+    """Calls a number of other batch workers to a job."""
     max_attempts: int
-    """Attempts at a step that fails for reasons outside the step, such as the death of a worker."""
+    """Bounds the attempts at a step after trouble outside the step: an absent object store, a dead batch worker."""
 
 
-def run_job(desk: Desk, job_id: int) -> None:
-    """Do what there is to do for the job and nobody else does. Nothing, when that is nothing."""
-    with watching(desk.sessions, job_id) as watcher:
-        run = _JobRun(desk, job_id, watcher)
+def run_job(context: JobContext, job_id: int) -> None:
+    """Run the job's unclaimed steps, one after the other, if there are any."""
+    with watching(context.sessions, job_id) as watcher:
+        run = _JobRun(context, job_id, watcher)
         while (step := run.next_step()) is not None:
             if not run.do(step):
                 return
 
 
 class _JobRun:
-    def __init__(self, desk: Desk, job_id: int, watcher: Watcher) -> None:
-        self._desk = desk
+    def __init__(self, context: JobContext, job_id: int, watcher: JobWatcher) -> None:
+        self._context = context
         self._job_id = job_id
         self._watcher = watcher
         self._logs: JobLogs | None = None
         self._worker_plan: WorkerPlan | None = None
-        self._taken: Step | None = None
+        self._claimed: Step | None = None
 
     def next_step(self) -> Step | None:
-        step, self._taken = self._taken, None
-        step = step or self._patiently(self._take)
+        step, self._claimed = self._claimed, None
+        step = step or self._with_retry(self._claim)
         if step is None:
-            self._leave()
+            self._clean_up()
         elif self._logs is None:
-            self._logs = JobLogs(self._desk.store, step.order.name, self._desk.worker)
+            self._logs = JobLogs(self._context.store, step.job.name, self._context.worker)
         return step
 
-    def _take(self, session: Session) -> Step | None:
-        return repository.take_step(session, self._job_id, self._desk.worker)
+    def _claim(self, session: Session) -> Step | None:
+        return repository.claim_step(session, self._job_id, self._context.worker)
 
     def do(self, step: Step) -> bool:
-        """Whether to go on with the next step at once."""
+        """Run a step. Return whether to claim the next step at once."""
         try:
             self._do(step)
-        except (Stopped, LeaseLost):
-            self._patiently(lambda session: repository.give_back(session, step.held))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the job must reach an end
-            _log.exception("job %s, %s", step.order.name, type(step).__name__)
-            return self._try_again_later(step, error)
+        except (Canceled, LeaseLost):
+            self._with_retry(lambda session: repository.release(session, step.held))
+        except Exception as error:  # noqa: BLE001 - the job must reach an end after any error
+            _log.exception("job %s, %s", step.job.name, type(step).__name__)
+            return self._retry_later(step, error)
         except BaseException:
-            # Told to stop.
-            self._give_back_at_once(step)
-            self._give_back_at_once(self._taken)
+            # The process was told to stop.
+            self._release_now(step)
+            self._release_now(self._claimed)
             raise
         return True
 
     def _do(self, step: Step) -> None:
         match step:
-            case Planning():
+            case PlanStep():
                 self._plan(step)
-            case MiniBatch():
+            case ScoreStep():
                 self._score(step)
-            case Ending():
-                self._end(step)
+            case FinishStep():
+                self._finish(step)
 
     # Planning.
 
-    def _plan(self, step: Planning) -> None:
+    def _plan(self, step: PlanStep) -> None:
         try:
-            with heartbeat(self._desk.sessions, step.held) as beating:
+            with heartbeat(self._context.sessions, step.held) as beating:
                 planned = self._planned(step)
                 beating.check()
         except Unavailable:
             raise
         except PlatformError as refusal:
             code, message = refusal.code, refusal.message
-            self._patiently(lambda session: repository.fail_planning(session, step, code=code, message=message))
+            self._with_retry(lambda session: repository.fail_planning(session, step, code=code, message=message))
             return
-        if not self._patiently(lambda session: repository.record_plan(session, step, planned)):
+        if not self._with_retry(lambda session: repository.record_plan(session, step, planned)):
             raise LeaseLost
-        others = min(step.order.settings.concurrency, len(planned.spans)) - 1
-        self._desk.send(self._job_id, others)
+        others = min(step.job.settings.concurrency, len(planned.spans)) - 1
+        self._context.call_workers(self._job_id, others)
 
-    def _planned(self, step: Planning) -> PlannedMiniBatches:
-        order = step.order
-        material = self._desk.materials.of(order.bundle_hash)
-        files = list_input(self._desk.store, files=step.input_files, key=order.input_key, kind=order.input_kind)
-        cut = plan(
-            self._desk.store,
+    def _planned(self, step: PlanStep) -> PlannedMiniBatches:
+        job = step.job
+        job_bundle = self._context.bundles.get(job.bundle_hash)
+        files = list_input(self._context.store, files=step.input_files, key=job.input_key, kind=job.input_kind)
+        split = plan(
+            self._context.store,
             files,
-            mini_batch_size=order.settings.mini_batch_size,
-            row_by_row=material.is_row_by_row,
-            signature=material.signature,
+            mini_batch_size=job.settings.mini_batch_size,
+            row_by_row=job_bundle.is_row_by_row,
+            signature=job_bundle.signature,
         )
-        spans = [[span.to_dict() for span in mini_batch] for mini_batch in cut.mini_batches]
-        return PlannedMiniBatches(spans, len(files), cut.rows, cut.failures)
+        spans = [[span.to_dict() for span in mini_batch] for mini_batch in split.mini_batches]
+        return PlannedMiniBatches(spans, len(files), split.rows, split.failures)
 
     # Scoring.
 
-    def _score(self, step: MiniBatch) -> None:
-        if step.held.attempt > self._desk.max_attempts:
-            self._give_up(step, "the batch worker that scored it died")
+    def _score(self, step: ScoreStep) -> None:
+        if step.held.attempt > self._context.max_attempts:
+            self._give_up(step, "the batch worker died each time it scored this mini-batch")
             return
         try:
             with self._watcher.over(step.held) as watch:
@@ -157,108 +167,110 @@ class _JobRun:
         except Unavailable:
             raise
         except PlatformError as refusal:
-            self._stop_failing(step, refusal)
+            self._stop_with_error(step, refusal)
             return
         self._record(step, outcome)
         self._write_logs_if_due()
 
-    def _scored(self, step: MiniBatch, watch: Watch) -> Outcome:
+    def _scored(self, step: ScoreStep, watch: CancellationWatch) -> MiniBatchOutcome:
         started = time.monotonic()
         spans = [Span.from_dict(document) for document in step.spans]
-        desk, settings = self._desk, step.order.settings
+        context, settings = self._context, step.job.settings
         if self._worker_plan is None:
-            self._worker_plan = self._plan_worker(step.order, watch)
-        scoring = MiniBatchScoring(desk.store, self._worker_plan, settings, desk.workers, watch, self._job_logs)
+            self._worker_plan = self._plan_worker(step.job, watch)
+        scoring = MiniBatchScorer(context.store, self._worker_plan, settings, context.pool, watch, self._job_logs)
         scored = scoring.run(spans)
         watch.check()
         return self._outcome(step, scored, started)
 
-    def _record(self, step: MiniBatch, outcome: Outcome) -> None:
-        """And take the next step with it: a job may have thousands of mini-batches."""
+    def _record(self, step: ScoreStep, outcome: MiniBatchOutcome) -> None:
+        """Record the outcome and claim the next step in one transaction: a job may have thousands of mini-batches."""
 
         def act(session: Session) -> tuple[bool, Step | None]:
             written = repository.record_outcome(session, step, outcome)
-            return written, self._take(session) if written else None
+            return written, self._claim(session) if written else None
 
-        written, self._taken = self._patiently(act)
+        written, self._claimed = self._with_retry(act)
         if not written:
             raise LeaseLost
 
-    def _plan_worker(self, order: JobOrder, watch: Watch) -> WorkerPlan:
-        materials = self._desk.materials
-        material = materials.of(order.bundle_hash)
-        if not materials.has_environment(order.lock_hash):
-            self._say(f"worker {self._desk.worker} does not have the environment yet; making it there", watch)
-            self._desk.make_room()
-        environment = materials.environment(order.lock_hash, lambda line: self._say(line, watch))
-        return WorkerPlan(material, environment, lambda: materials.model_dir(material))
+    def _plan_worker(self, job: BatchJob, watch: CancellationWatch) -> WorkerPlan:
+        bundles = self._context.bundles
+        job_bundle = bundles.get(job.bundle_hash)
+        if not bundles.has_environment(job.lock_hash):
+            self._report(
+                f"the machine of worker {self._context.worker} lacks the environment; restoring it from its lock", watch
+            )
+            self._context.prune_environments()
+        environment = bundles.environment(job.lock_hash, lambda line: self._report(line, watch))
+        return WorkerPlan(job_bundle, environment, lambda: bundles.model_dir(job_bundle))
 
-    def _say(self, line: str, watch: Watch) -> None:
-        """In the job's log. Raises Stopped, as whoever says something would go on otherwise."""
+    def _report(self, line: str, watch: CancellationWatch) -> None:
+        """Write a line of progress to the job's log. Raises Canceled, to end the reporting work."""
         watch.check()
-        self._job_logs.printed(f"{utc_stamp()} {line}\n".encode())
+        self._job_logs.add_output(f"{utc_stamp()} {line}\n".encode())
 
-    def _outcome(self, step: MiniBatch, scored: Scored, started: float) -> Outcome:
+    def _outcome(self, step: ScoreStep, scored: ScoredMiniBatch, started: float) -> MiniBatchOutcome:
         part_key = self._store_part(step, scored.part)
         seconds = time.monotonic() - started
-        return Outcome(part_key, scored.part.rows, scored.failures, seconds, scored.has_scored)
+        return MiniBatchOutcome(part_key, scored.part.rows, scored.failures, seconds, scored.has_scored)
 
-    def _store_part(self, step: MiniBatch, part: PartWriter) -> str | None:
-        if not part.rows or step.order.settings.output_action is OutputAction.SUMMARY_ONLY:
+    def _store_part(self, step: ScoreStep, part: PartWriter) -> str | None:
+        if not part.rows or step.job.settings.output_action is OutputAction.SUMMARY_ONLY:
             return None
         digest = hashlib.sha256()
         for chunk in part.content():
             digest.update(chunk)
-        key = f"{parts_prefix(step.order.id)}{step.number}-{digest.hexdigest()}"
-        self._desk.store.put(key, part.content())
+        key = f"{parts_prefix(step.job.id)}{step.number}-{digest.hexdigest()}"
+        self._context.store.put(key, part.content())
         return key
 
-    def _stop_failing(self, step: MiniBatch, refusal: PlatformError) -> None:
+    def _stop_with_error(self, step: ScoreStep, refusal: PlatformError) -> None:
         code, message = refusal.code, refusal.message
 
         def act(session: Session) -> None:
-            repository.stop_failing(session, step.order, code=code, message=message)
-            repository.give_back(session, step.held)
+            repository.stop_with_error(session, step.job, code=code, message=message)
+            repository.release(session, step.held)
 
-        self._patiently(act)
+        self._with_retry(act)
 
-    # The end.
+    # Finishing.
 
-    def _end(self, step: Ending) -> None:
-        order, store = step.order, self._desk.store
-        with heartbeat(self._desk.sessions, step.held) as beating:
-            failures = self._patiently(lambda session: repository.failures(session, self._job_id))
-            error = self._put_together(step, failures)
-            write_errors(store, order.output_key, failures)
-            message = self._patiently(lambda session: repository.job_error(session, self._job_id)) or error
+    def _finish(self, step: FinishStep) -> None:
+        job, store = step.job, self._context.store
+        with heartbeat(self._context.sessions, step.held) as beating:
+            failures = self._with_retry(lambda session: repository.failures(session, self._job_id))
+            error = self._assemble(step, failures)
+            write_errors(store, job.output_key, failures)
+            message = self._with_retry(lambda session: repository.job_error(session, self._job_id)) or error
             self._job_logs.errors(message["message"] if message else None, failures)
             self._write_logs()
             beating.check()
-        state = self._patiently(lambda session: repository.record_end(session, step, error))
+        state = self._with_retry(lambda session: repository.record_end(session, step, error))
         if state is None:
             raise LeaseLost
-        _log.info("job %s has ended: %s", order.name, state)
+        _log.info("job %s has ended: %s", job.name, state)
 
-    def _put_together(self, step: Ending, failures: list[FileFailure]) -> dict[str, Any] | None:
-        """What is wrong with the job, if something is."""
-        order = step.order
+    def _assemble(self, step: FinishStep, failures: list[FileFailure]) -> dict[str, Any] | None:
+        """Write the output. Return the job's error, if there is one."""
+        job = step.job
         if not step.is_planned:
             return None
-        keys = self._patiently(lambda session: repository.part_keys(session, self._job_id))
+        keys = self._with_retry(lambda session: repository.part_keys(session, self._job_id))
         try:
-            assemble(self._desk.store, keys, order.output_key, order.settings)
+            assemble(self._context.store, keys, job.output_key, job.settings)
         except PartMissing as missing:
             return {"code": "InternalServerError", "message": str(missing)}
-        return _too_many(order, failures)
+        return _threshold_error(job, failures)
 
-    # What holds for all steps.
+    # Shared by all steps.
 
-    def _patiently(self, act: Callable[[Session], _Answer]) -> _Answer:
-        return patiently(self._desk.sessions, act)
+    def _with_retry(self, act: Callable[[Session], _Value]) -> _Value:
+        return retry_on_db_loss(self._context.sessions, act)
 
     @property
     def _job_logs(self) -> JobLogs:
-        assert self._logs is not None, "there is a step"
+        assert self._logs is not None, "logs are opened with the first step"
         return self._logs
 
     def _write_logs_if_due(self) -> None:
@@ -267,58 +279,60 @@ class _JobRun:
 
     def _write_logs(self) -> None:
         self._job_logs.flush()
-        progress = self._patiently(lambda session: repository.progress(session, self._job_id))
+        progress = self._with_retry(lambda session: repository.progress(session, self._job_id))
         if progress is not None:
             self._job_logs.overview(progress)
 
-    def _leave(self) -> None:
-        """Nothing is left for this worker."""
-        state = self._patiently(lambda session: repository.job_state(session, self._job_id))
+    def _clean_up(self) -> None:
+        """Write the logs and, after the job's end, delete its parts."""
+        state = self._with_retry(lambda session: repository.job_state(session, self._job_id))
         if state is None or not state.is_final:
             if self._logs is not None:
                 self._logs.flush()
             return
         if self._logs is not None:
             self._write_logs()
-        # Also when a message comes late: whoever ended the job may have died before.
-        for key in list(self._desk.store.list(parts_prefix(self._job_id))):
-            self._desk.store.delete(key)
+        # Also after a late message: the worker that ended the job may have died before it deleted the parts.
+        for key in list(self._context.store.list(parts_prefix(self._job_id))):
+            self._context.store.delete(key)
 
-    def _try_again_later(self, step: Step, error: Exception) -> bool:
-        self._give_back_at_once(self._taken)
-        if step.held.attempt < self._desk.max_attempts:
-            self._patiently(lambda session: repository.give_back(session, step.held))
+    def _retry_later(self, step: Step, error: Exception) -> bool:
+        self._release_now(self._claimed)
+        if step.held.attempt < self._context.max_attempts:
+            self._with_retry(lambda session: repository.release(session, step.held))
             return False
-        what = error.message if isinstance(error, PlatformError) else repr(error)
-        self._give_up(step, f"the batch worker failed {step.held.attempt} times, last with: {what}")
+        reason = error.message if isinstance(error, PlatformError) else repr(error)
+        self._give_up(step, f"the batch worker failed {step.held.attempt} times, last with: {reason}")
         return True
 
     def _give_up(self, step: Step, reason: str) -> None:
         code = PlatformError.code
         match step:
-            case Planning():
-                self._patiently(lambda session: repository.fail_planning(session, step, code=code, message=reason))
-            case MiniBatch():
-                self._patiently(lambda session: repository.record_outcome(session, step, _hopeless(step, reason)))
-            case Ending():
+            case PlanStep():
+                self._with_retry(lambda session: repository.fail_planning(session, step, code=code, message=reason))
+            case ScoreStep():
+                self._with_retry(
+                    lambda session: repository.record_outcome(session, step, _failed_outcome(step, reason))
+                )
+            case FinishStep():
                 error = {"code": code, "message": reason}
-                self._patiently(lambda session: repository.record_end(session, step, error))
+                self._with_retry(lambda session: repository.record_end(session, step, error))
 
-    def _give_back_at_once(self, step: Step | None) -> None:
+    def _release_now(self, step: Step | None) -> None:
         if step is not None:
-            with suppress(SQLAlchemyError), transaction(self._desk.sessions) as work:
-                repository.give_back(work.session, step.held)
+            with suppress(SQLAlchemyError), transaction(self._context.sessions) as work:
+                repository.release(work.session, step.held)
 
 
-def _hopeless(step: MiniBatch, reason: str) -> Outcome:
+def _failed_outcome(step: ScoreStep, reason: str) -> MiniBatchOutcome:
     spans = [Span.from_dict(document) for document in step.spans]
     failures = [failure_of(span, reason) for span in spans]
-    return Outcome(part_key=None, rows=0, failures=failures, seconds=0.0, has_scored=False)
+    return MiniBatchOutcome(part_key=None, rows=0, failures=failures, seconds=0.0, has_scored=False)
 
 
-def _too_many(order: JobOrder, failures: list[FileFailure]) -> dict[str, Any] | None:
+def _threshold_error(job: BatchJob, failures: list[FileFailure]) -> dict[str, Any] | None:
     first_reasons = {failure.file: failure.reason for failure in reversed(failures)}
-    threshold = order.settings.error_threshold
+    threshold = job.settings.error_threshold
     if threshold < 0 or len(first_reasons) <= threshold:
         return None
     listed = sorted(first_reasons.items())[:_FIRST_REASONS]

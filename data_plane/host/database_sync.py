@@ -1,6 +1,6 @@
-"""The host's dealings with the database, in a thread of their own: workers are looked after while it does not answer.
+"""Synchronises the host with the database, in a thread: workers are managed while the database is away, too.
 
-It holds the host's lease, hands over what is wanted whenever that changes, and writes what the host has to report.
+The thread holds the host's lease, reads the wanted state whenever it changes, and writes the host's reports.
 """
 
 import logging
@@ -12,105 +12,92 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from data_plane.host.read_wanted import fingerprint, read_wanted
-from data_plane.host.reports import (
-    Applied,
-    DeploymentGone,
-    EndpointGone,
-    GenerationFailed,
-    GenerationReady,
-    Report,
-    Scaled,
-    ScalingFailed,
-)
+from data_plane.host.reports import Report
+from data_plane.host.repository import apply_report, fingerprint, read_wanted, write_workers
 from data_plane.host.role import HostRole
 from data_plane.host.wanted import Wanted
-from data_plane.host.worker_facts import WorkerFact
-from data_plane.host.worker_rows import write_workers
-from modelyard.core.db import lifecycle
+from data_plane.host.worker_statuses import WorkerStatus
 from modelyard.core.db.leases import LeaseLost, lock_if_held
 from modelyard.core.db.unit_of_work import lease_settings, sessions_of, transaction
-from modelyard.core.domain.caller import SYSTEM_HOST
-from modelyard.core.errors import WorkerFailed
 
 _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
-_READ_ANYWAY_SECONDS = 3.0
+_REREAD_SECONDS = 3.0
 _AWAY_SECONDS = 0.5
-_LAST_WORDS_SECONDS = 1.0
+_CLOSE_SECONDS = 1.0
 
 
-class Ledger:
+class DatabaseSync:
     def __init__(self, engine: Engine, role: HostRole, changed: Callable[[], None]) -> None:
         self._sessions = sessions_of(engine)
         self._heartbeat_seconds = lease_settings(engine).heartbeat_seconds
-        self._moments = sessions_of(engine.execution_options(isolation_level="REPEATABLE READ"))
+        self._snapshots = sessions_of(engine.execution_options(isolation_level="REPEATABLE READ"))
         self._role = role
         self._changed = changed
         self._wanted: Wanted | None = None
         self._reports: tuple[Report, ...] = ()
-        self._facts: frozenset[WorkerFact] | None = None
-        self._written: frozenset[WorkerFact] | None = None
+        self._statuses: frozenset[WorkerStatus] | None = None
+        self._written: frozenset[WorkerStatus] | None = None
         self._fingerprint = ""
         self._read_at = self._renewed_at = float("-inf")
         self._is_away = False
         self._is_standing_by = False
         self._refused: Report | None = None
         self.has_failed = threading.Event()
-        """The lease is lost, or its dealings have broken down: this host must not decide anything any more."""
+        """Set when the lease is lost or the thread broke: this host must take no further decision."""
         self._wake = threading.Event()
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="database-sync", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     @property
     def wanted(self) -> Wanted | None:
-        """As last read. None until the lease is ours."""
+        """The wanted state as last read; None before this host holds the lease."""
         return self._wanted
 
-    def tell(self, reports: tuple[Report, ...], facts: frozenset[WorkerFact]) -> None:
-        """What is to be written; it replaces what was told before."""
-        self._facts = facts
+    def submit(self, reports: tuple[Report, ...], statuses: frozenset[WorkerStatus]) -> None:
+        """Replace the reports and statuses that are due to the database."""
+        self._statuses = statuses
         self._reports = reports
         if reports:
             self._wake.set()
 
     def close(self) -> None:
-        """Give up the lease, so that the next host need not wait; without a database, the lease runs out by itself."""
+        """Give up the lease, so that the next host need not wait. Without a database the lease expires."""
         self._stopped.set()
         self._wake.set()
-        self._thread.join(_LAST_WORDS_SECONDS)
+        self._thread.join(_CLOSE_SECONDS)
 
     def _run(self) -> None:
         while not (self._stopped.is_set() or self.has_failed.is_set()):
             try:
-                self._turn()
+                self._sync()
             except LeaseLost:
                 _log.error("the host's lease has passed to another host")
                 self.has_failed.set()
                 self._changed()
             except DBAPIError as error:
-                self._go_on_without(error)
+                self._note_absence(error)
             except Exception:
-                # Without this thread the host would act on what was wanted once, for ever; another host may do better.
+                # Without this thread the host would act on an old wanted state for ever; another host can take over.
                 self.has_failed.set()
                 self._changed()
                 raise
             else:
                 self._wake.wait(_POLL_SECONDS)
                 self._wake.clear()
-        self._say_farewell()
+        self._give_up_lease()
 
-    def _turn(self) -> None:
+    def _sync(self) -> None:
         if not self._has_lease():
             self._stand_by()
             return
         for report in self._reports:
             self._write(report)
-        self._write_facts()
+        self._write_statuses()
         self._read()
         if self._is_away:
             self._is_away = False
@@ -119,7 +106,7 @@ class Ledger:
     def _stand_by(self) -> None:
         if not self._is_standing_by:
             self._is_standing_by = True
-            _log.info("another host holds the lease; waiting until it gives it up or is gone")
+            _log.info("another host holds the lease; waiting for that host to end")
 
     def _has_lease(self) -> bool:
         if time.monotonic() - self._renewed_at < self._heartbeat_seconds:
@@ -137,30 +124,30 @@ class Ledger:
         try:
             with transaction(self._sessions) as work:
                 self._check_lease(work.session)
-                _apply(work.session, report)
+                apply_report(work.session, report)
         except (DBAPIError, LeaseLost):
             raise
-        except Exception:  # noqa: BLE001 - it is due again for as long as it is true; the others must not wait for it
+        except Exception:  # noqa: BLE001 - the report stays due; the other reports must not wait for it
             if report != self._refused:
-                _log.exception("%s was not accepted", report)
+                _log.exception("report %s was not accepted", report)
             self._refused = report
 
     def _check_lease(self, session: Session) -> None:
         if self._role.claim is None or not lock_if_held(session, self._role.claim):
             raise LeaseLost
 
-    def _write_facts(self) -> None:
-        facts = self._facts
-        if facts is None or facts == self._written:
+    def _write_statuses(self) -> None:
+        statuses = self._statuses
+        if statuses is None or statuses == self._written:
             return
         with transaction(self._sessions) as work:
-            write_workers(work.session, facts)
-        self._written = facts
+            write_workers(work.session, statuses)
+        self._written = statuses
 
     def _read(self) -> None:
-        with transaction(self._moments) as work:
+        with transaction(self._snapshots) as work:
             seen = fingerprint(work.session)
-            is_old = time.monotonic() - self._read_at > _READ_ANYWAY_SECONDS
+            is_old = time.monotonic() - self._read_at > _REREAD_SECONDS
             if seen == self._fingerprint and not is_old:
                 return
             wanted = read_wanted(work.session)
@@ -169,13 +156,13 @@ class Ledger:
             self._wanted = wanted
             self._changed()
 
-    def _go_on_without(self, error: DBAPIError) -> None:
+    def _note_absence(self, error: DBAPIError) -> None:
         if not self._is_away:
             self._is_away = True
-            _log.warning("the database does not answer: going on with what was last wanted. %s", error.orig)
+            _log.warning("the database does not answer: the host continues with the last wanted state. %s", error.orig)
         self._stopped.wait(_AWAY_SECONDS)
 
-    def _say_farewell(self) -> None:
+    def _give_up_lease(self) -> None:
         if self.has_failed.is_set() or self._role.claim is None:
             return
         try:
@@ -183,25 +170,4 @@ class Ledger:
                 write_workers(work.session, frozenset())
                 self._role.give_up(work.session)
         except DBAPIError:
-            _log.warning("the database does not answer: the lease runs out by itself")
-
-
-def _apply(session: Session, report: Report) -> None:
-    match report:
-        case GenerationReady(generation_id):
-            lifecycle.generation_ready(session, SYSTEM_HOST, generation_id)
-        case GenerationFailed(generation_id, message):
-            lifecycle.generation_failed(session, SYSTEM_HOST, generation_id, code=WorkerFailed.code, message=message)
-        case Scaled(deployment_id, count):
-            lifecycle.scaled(session, SYSTEM_HOST, deployment_id, instance_count=count)
-        case ScalingFailed(deployment_id, count, message):
-            code = WorkerFailed.code
-            lifecycle.scaling_failed(
-                session, SYSTEM_HOST, deployment_id, instance_count=count, code=code, message=message
-            )
-        case Applied(revision):
-            lifecycle.record_applied(session, SYSTEM_HOST, revision)
-        case DeploymentGone(deployment_id):
-            lifecycle.deployment_deleted(session, SYSTEM_HOST, deployment_id)
-        case EndpointGone(endpoint_id):
-            lifecycle.endpoint_deleted(session, SYSTEM_HOST, endpoint_id)
+            _log.warning("the database does not answer: the lease will expire")

@@ -1,30 +1,30 @@
-"""The reconcile loop: look at what is wanted and what runs, publish the routes, do what the plan says, report."""
+"""The reconcile loop: compare wanted and observed state, publish the routes, carry out the plan, report."""
 
 import logging
 import time
 from dataclasses import replace
 
-from data_plane.host.database_sync import Ledger
+from data_plane.host.database_sync import DatabaseSync
 from data_plane.host.fleet import Fleet
 from data_plane.host.log_shipping import LogShipper
+from data_plane.host.observed import Observed
 from data_plane.host.plan import Action, Drain, Kill, Prepare, Start, plan
 from data_plane.host.preparations import Preparations
 from data_plane.host.publisher import Publisher
 from data_plane.host.reports import due_reports
-from data_plane.host.running import Phase, Running
 from data_plane.host.snapshot import build_routes
 from data_plane.host.wanted import Wanted
-from data_plane.host.worker_facts import worker_facts
-from data_plane.replicas.artifacts.housekeeping import Housekeeping
-from data_plane.replicas.local.machine import available_memory
+from data_plane.host.worker_statuses import worker_statuses
+from data_plane.replicas.artifacts.pruning import EnvironmentPruner
+from data_plane.replicas.port import Phase
 from modelyard.process.signals import SignalPipe
 
 _log = logging.getLogger(__name__)
 
-_CALM_SECONDS = 0.2
+_IDLE_SECONDS = 0.2
 _WAITING_SECONDS = 0.05
-"""While gateways are to apply a snapshot, or the database is to take a report."""
-_STARTS_A_TURN = 2
+"""While gateways have yet to apply a snapshot, or the database has yet to take a report."""
+_STARTS_PER_TURN = 2
 _KILL_SECONDS = 1.5
 
 
@@ -32,79 +32,82 @@ class Host:
     def __init__(
         self,
         *,
-        ledger: Ledger,
+        database: DatabaseSync,
         fleet: Fleet,
         preparations: Preparations,
         publisher: Publisher,
         logs: LogShipper,
-        housekeeping: Housekeeping,
+        pruner: EnvironmentPruner,
         wake: SignalPipe,
         drain_seconds: float,
     ) -> None:
-        self._ledger = ledger
+        self._database = database
         self._fleet = fleet
         self._preparations = preparations
         self._publisher = publisher
         self._logs = logs
-        self._housekeeping = housekeeping
+        self._pruner = pruner
         self._wake = wake
         self._drain_seconds = drain_seconds
 
     def run(self) -> int:
-        """Until told to stop; then no worker is left. When the role is lost, the workers are left to the next host."""
+        """Run until told to stop, then end every worker. A host that lost its role leaves its workers to the next."""
         self._fleet.adopt(self._publisher.routed)
         self._logs.finish_all_but({worker.worker_id for worker in self._fleet.workers})
         self._preparations.remove_abandoned()
         self._logs.start()
-        self._ledger.start()
-        self._housekeeping.start()
+        self._database.start()
+        self._pruner.start()
         while not self._wake.told_to_stop:
-            if self._ledger.has_failed.is_set():
+            if self._database.has_failed.is_set():
                 return 1
             self._wake.wait(self._turn(time.time()))
         self._stop()
         return 0
 
     def _turn(self, now: float) -> float:
-        """Returns for how long there is nothing to do, unless something happens."""
-        self._fleet.bury_the_ended(now)
-        wanted = self._ledger.wanted
+        """Reconcile once. Return the seconds until the next turn, unless an event comes earlier."""
+        self._fleet.reap(now)
+        wanted = self._database.wanted
         if wanted is None:
-            return _CALM_SECONDS
-        running = self._look(wanted, now)
-        bundles = self._preparations.bundles(wanted.goals)
-        if self._publisher.publish(wanted.revision, build_routes(wanted, running, bundles)):
+            return _IDLE_SECONDS
+        observed = self._observe(wanted, now)
+        bundles = self._preparations.bundle_folders(wanted.goals)
+        if self._publisher.publish(wanted.revision, build_routes(wanted, observed, bundles)):
             _log.info("snapshot %s published", self._publisher.order)
-        running = replace(running, gateways_are_current=self._publisher.is_applied())
-        has_more_to_do = self._carry_out_some(plan(wanted, running, now), now)
-        reports = due_reports(wanted, running)
-        self._ledger.tell(reports, worker_facts(wanted, running))
-        if has_more_to_do:
+        observed = replace(observed, gateways_are_current=self._publisher.is_applied())
+        has_more_to_start = self._carry_out_some(plan(wanted, observed, now), now)
+        reports = due_reports(wanted, observed)
+        self._database.submit(reports, worker_statuses(wanted, observed))
+        if has_more_to_start:
             return 0.0
-        return _CALM_SECONDS if running.gateways_are_current and not reports else _WAITING_SECONDS
+        return _IDLE_SECONDS if observed.gateways_are_current and not reports else _WAITING_SECONDS
 
-    def _look(self, wanted: Wanted, now: float) -> Running:
+    def _observe(self, wanted: Wanted, now: float) -> Observed:
         goals = wanted.goal_by_slot
-        self._preparations.settle(now)
+        self._preparations.collect(now)
         self._preparations.keep_only(goals.values())
-        self._fleet.forget_all_but(goals.keys())
+        self._fleet.keep_histories(goals.keys())
         for worker in self._fleet.workers:
             if goal := goals.get(worker.slot):
-                self._fleet.heed_probe(worker.worker_id, goal.generation.spec.liveness_probe)
-        return Running(
+                self._fleet.set_probe(worker.worker_id, goal.generation.spec.liveness_probe)
+        return Observed(
             workers=self._fleet.workers,
             histories=self._fleet.histories,
             preparations=self._preparations.states,
-            available_memory=available_memory(),
+            available_memory=self._fleet.available_memory,
         )
 
     def _carry_out_some(self, actions: tuple[Action, ...], now: float) -> bool:
-        """Starting takes a while each, in which nothing else is noticed: the rest is planned again in the next turn."""
+        """Carry out the actions, but only some starts: a start blocks the loop, and the next turn plans the rest again.
+
+        Return whether starts are left.
+        """
         starts = [action for action in actions if isinstance(action, Start)]
         for action in actions:
-            if not isinstance(action, Start) or action in starts[:_STARTS_A_TURN]:
+            if not isinstance(action, Start) or action in starts[:_STARTS_PER_TURN]:
                 self._carry_out(action, now)
-        return len(starts) > _STARTS_A_TURN
+        return len(starts) > _STARTS_PER_TURN
 
     def _carry_out(self, action: Action, now: float) -> None:
         match action:
@@ -120,21 +123,21 @@ class Host:
     def _stop(self) -> None:
         _log.info("stopping: %s workers are drained", len(self._fleet))
         self._preparations.close()
-        self._housekeeping.close()
-        wanted = self._ledger.wanted
+        self._pruner.close()
+        wanted = self._database.wanted
         if wanted is not None:
-            bundles = self._preparations.bundles(wanted.goals)
-            self._publisher.publish(wanted.revision, build_routes(wanted, Running(), bundles))
+            bundles = self._preparations.bundle_folders(wanted.goals)
+            self._publisher.publish(wanted.revision, build_routes(wanted, Observed(), bundles))
         self._drain_all()
-        self._fleet.kill_all("the platform stops")
+        self._fleet.kill_all("the platform is stopping")
         self._await_empty_fleet(_KILL_SECONDS)
         self._logs.close()
-        self._ledger.close()
+        self._database.close()
 
     def _drain_all(self) -> None:
         for worker in self._fleet.workers:
-            if worker.phase == Phase.LOADING:
-                self._fleet.kill(Kill(worker.worker_id, "the platform stops"))
+            if worker.phase == Phase.STARTING:
+                self._fleet.kill(Kill(worker.worker_id, "the platform is stopping"))
             elif worker.phase != Phase.DRAINING:
                 self._fleet.drain(worker.worker_id, self._drain_seconds, time.time())
         self._await_empty_fleet(self._drain_seconds)
@@ -142,5 +145,5 @@ class Host:
     def _await_empty_fleet(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while len(self._fleet) and time.monotonic() < deadline:
-            self._fleet.bury_the_ended(time.time())
+            self._fleet.reap(time.time())
             self._wake.wait(_WAITING_SECONDS)

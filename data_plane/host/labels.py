@@ -1,13 +1,13 @@
-"""What the host notes in a worker's run file: the next host, and the pruning of environments, know a worker by it."""
+"""The host's notes in a worker's run file, from which the next host and the pruning of environments know the worker."""
 
 from dataclasses import dataclass
 
-from data_plane.host.running import History
+from data_plane.host.observed import RestartHistory
 from data_plane.host.wanted import Slot
-from data_plane.replicas.local.worker_process import WorkerProcess
+from data_plane.replicas.port import ObservedReplica
 
-# A run file of which nobody can tell what it was for: its worker is wanted by nobody.
-_NOWHERE = Slot(deployment_id=-1, generation=-1, number=-1)
+# The slot of a worker whose notes cannot be read: no goal has it, so that the plan drains the worker.
+_UNKNOWN = Slot(deployment_id=-1, generation=-1, number=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +15,14 @@ class Labels:
     slot: Slot
     bundle_hash: str
     environment: str
-    """Folder below environments/ that is in use."""
+    """Folder in use below environments/."""
     drain_seconds: float
     restarts: int
     last_exit_reason: str | None
 
     @property
-    def history(self) -> History:
-        return History(restarts=self.restarts, last_exit_reason=self.last_exit_reason)
+    def history(self) -> RestartHistory:
+        return RestartHistory(restarts=self.restarts, last_exit_reason=self.last_exit_reason)
 
     def to_dict(self) -> dict[str, str]:
         return {
@@ -36,10 +36,10 @@ class Labels:
         }
 
     @classmethod
-    def of(cls, worker: WorkerProcess) -> "Labels":
-        labels = worker.labels
+    def of(cls, replica: ObservedReplica) -> "Labels":
+        labels = replica.labels
         try:
-            slot = Slot(int(labels["deployment_id"]), worker.generation, int(labels["slot"]))
+            slot = Slot(int(labels["deployment_id"]), replica.generation, int(labels["slot"]))
             return cls(
                 slot=slot,
                 bundle_hash=labels["bundle_hash"],
@@ -49,4 +49,4 @@ class Labels:
                 last_exit_reason=labels["last_exit_reason"] or None,
             )
         except (KeyError, ValueError):
-            return cls(_NOWHERE, bundle_hash="", environment="", drain_seconds=0.0, restarts=0, last_exit_reason=None)
+            return cls(_UNKNOWN, bundle_hash="", environment="", drain_seconds=0.0, restarts=0, last_exit_reason=None)

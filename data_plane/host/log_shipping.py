@@ -1,19 +1,19 @@
-"""Ships what workers print to the object store, where getLogs reads it, and keeps their files small.
+"""Ships the workers' output to the object store, where getLogs reads it, and keeps the log files small.
 
-How far each file is shipped is kept in a file of its own: a host that starts again goes on there, and brings what
-workers wrote while there was none. The last second may be shipped twice when a host is killed; nothing is left out.
+The shipped length of each log is kept in a file: a restarted host continues there, with the output that workers wrote
+while no host ran. After a host was killed, the last second may be shipped twice; no output is left out.
 """
 
 import json
 import logging
 import os
+import re
 import shutil
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from data_plane.host.log_lines import stamped, whole_lines
 from modelyard.core.domain.documents import known_fields
 from modelyard.core.logs import INFERENCE_SERVER, ship, utc_stamp
 from modelyard.core.ports.object_store import ObjectStore, StoreRefused, StoreUnavailable
@@ -22,8 +22,10 @@ from modelyard.process.atomic_files import replace_file
 
 _log = logging.getLogger(__name__)
 
-_EACH_SECONDS = 1.0
+_INTERVAL_SECONDS = 1.0
 _LARGEST_CHUNK = 1 << 20
+_LONGEST_LINE = 64 << 10
+_HAS_TIME = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d")
 
 
 @dataclass(slots=True)
@@ -56,19 +58,19 @@ class LogShipper:
             self._followed.setdefault(worker_id, Followed(deployment_id))
 
     def finish(self, worker_id: str) -> None:
-        """Ship the rest of a worker that has ended, and remove its files; now, or as soon as the store takes it."""
+        """Ship the rest of an ended worker's log and remove the log, now or as soon as the store answers."""
         with self._lock:
             if worker_id in self._followed:
                 self._ended.add(worker_id)
                 self._finish(worker_id)
 
     def finish_all_but(self, living: set[str]) -> None:
-        """ModelWorkers of which nothing but the log is left."""
+        """Finish the logs of all workers that are not in `living`."""
         for worker_id in self._followed.keys() - living:
             self.finish(worker_id)
 
     def ship_new(self) -> None:
-        """One round through all files."""
+        """Ship the new output of every worker once."""
         with self._lock:
             for worker_id in list(self._ended):
                 self._finish(worker_id)
@@ -80,7 +82,7 @@ class LogShipper:
                 self._write()
 
     def _run(self) -> None:
-        while not self._stopped.wait(_EACH_SECONDS):
+        while not self._stopped.wait(_INTERVAL_SECONDS):
             self.ship_new()
 
     def _finish(self, worker_id: str) -> None:
@@ -91,11 +93,11 @@ class LogShipper:
             self._write()
 
     def _ship_all(self, worker_id: str, followed: Followed, *, to_the_end: bool = False) -> bool:
-        """False: the store did not take it; the next round tries again."""
+        """Return False if output is left for the next round, because the store did not take it."""
         try:
             with self._path(worker_id).open("rb") as file:
                 if os.fstat(file.fileno()).st_size < followed.offset:
-                    followed.offset = 0  # somebody emptied it
+                    followed.offset = 0  # the file was truncated
                 file.seek(followed.offset)
                 while content := _next(file, to_the_end):
                     lines = [stamped(content, utc_stamp())]
@@ -105,7 +107,7 @@ class LogShipper:
         except FileNotFoundError:
             return not self._path(worker_id).exists()
         except (StoreUnavailable, StoreRefused) as error:
-            _log.warning("the log of worker %s waits: %s", worker_id, error)
+            _log.warning("the log of worker %s waits for the object store: %s", worker_id, error)
             return False
         except OSError:
             _log.exception("the log of worker %s cannot be shipped", worker_id)
@@ -121,7 +123,7 @@ class LogShipper:
             if older.exists():
                 older.replace(self._rotated(worker_id, number))
         shutil.copyfile(path, self._rotated(worker_id, 1))
-        # The worker goes on writing to this same file; what it wrote during the copy is shipped first.
+        # The worker keeps writing to this file: output written during the copy is shipped before the file is emptied.
         self._ship_all(worker_id, followed, to_the_end=True)
         os.truncate(path, 0)
         followed.offset = 0
@@ -150,6 +152,24 @@ def _next(file: BinaryIO, to_the_end: bool) -> bytes:
 def _read(offsets: Path) -> dict[str, Followed]:
     try:
         document = json.loads(offsets.read_text())
-        return {worker_id: Followed(**known_fields(Followed, entry)) for worker_id, entry in document.items()}
     except FileNotFoundError:
         return {}
+    return {worker_id: Followed(**known_fields(Followed, entry)) for worker_id, entry in document.items()}
+
+
+def whole_lines(content: bytes, *, to_the_end: bool) -> bytes:
+    """Return the content up to its last line end; all of it at the end of a log, or if it is one very long line."""
+    if to_the_end:
+        return content
+    end = content.rfind(b"\n") + 1
+    return content if end == 0 and len(content) >= _LONGEST_LINE else content[:end]
+
+
+def stamped(content: bytes, stamp: str) -> bytes:
+    """Put `stamp` before lines without a time: the output of native code, tracebacks and child processes."""
+    lines = content.split(b"\n")
+    rest = lines.pop()
+    if rest:
+        lines.append(rest)
+    prefix = f"{stamp} I ".encode()
+    return b"".join(line + b"\n" if _HAS_TIME.match(line) else prefix + line + b"\n" for line in lines)

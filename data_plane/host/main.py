@@ -2,24 +2,27 @@
 
     python -m data_plane.host.main [--gateways N] [--lifeline-fd FD]
 
-Reads MODELYARD_* settings. A second host on the same data dir, or on the same database, waits until the first is gone.
-Told to stop (SIGTERM) it leaves no worker behind; killed, it leaves them all to the next host.
+Reads MODELYARD_* settings. A second host on the same data dir, or on the same database, waits until the first has
+ended. A stopped host (SIGTERM) ends every worker; a killed host leaves the workers to the next host.
 """
 
 import argparse
 import logging
 import os
 
-from data_plane.host.database_sync import Ledger
-from data_plane.host.fleet import Fleet, Terms
+from data_plane.host.database_sync import DatabaseSync
+from data_plane.host.fleet import Fleet
 from data_plane.host.host import Host
 from data_plane.host.log_shipping import LogShipper
 from data_plane.host.preparations import Preparations
 from data_plane.host.publisher import Publisher
 from data_plane.host.role import HostRole
-from data_plane.replicas.artifacts.environments import MachineEnvironments
-from data_plane.replicas.artifacts.housekeeping import Housekeeping
+from data_plane.replicas.artifacts.environments import NodeEnvironments
+from data_plane.replicas.artifacts.node_artifacts import NodeArtifacts
+from data_plane.replicas.artifacts.pruning import EnvironmentPruner
 from data_plane.replicas.local.machine import usable_cores
+from data_plane.replicas.local.runtime import LocalRuntime
+from data_plane.replicas.local.spawn import LaunchSettings
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
@@ -39,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--lifeline-fd", type=int, help="read end of the pipe whose write end the supervisor holds")
     options = parser.parse_args(argv)
     if options.lifeline_fd is not None:
-        # At once: the workers' keepers hold the same lifeline and end them.
+        # At once: the workers' shims hold the same lifeline and end the workers.
         when_cut(options.lifeline_fd, lambda: os._exit(1))
     settings = read_settings(PlatformSettings, os.environ)
     configure_logging("host", settings.log_level)
@@ -51,9 +54,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _take_machine(role: HostRole, wake: SignalPipe) -> bool:
-    """False: told to stop while another host was there."""
+    """Return False if told to stop while another host held the machine."""
     if not role.take_machine():
-        _log.info("another host runs on this data dir; waiting until it has gone")
+        _log.info("another host runs on this data dir; waiting for its end")
         while not (role.take_machine() or wake.told_to_stop):
             wake.wait(_STANDBY_SECONDS)
     return not wake.told_to_stop
@@ -64,14 +67,15 @@ def _host(settings: PlatformSettings, role: HostRole, wake: SignalPipe, gateways
     store = open_store(settings.storage_url, settings=settings.object_store)
     engine = open_database(settings.database_url.get_secret_value(), lease=settings.lease)
     logs = LogShipper(store, data_dir.workers, data_dir.run / "shipped-logs.json", settings.worker)
-    terms = Terms(data_dir=data_dir, uid=settings.worker_user, lifeline_fd=lifeline_fd, cores=usable_cores())
+    launch = LaunchSettings(data_dir, uid=settings.worker_user, lifeline_fd=lifeline_fd)
+    artifacts = NodeArtifacts(store, data_dir, NodeEnvironments(data_dir, os.environ))
     return Host(
-        ledger=Ledger(engine, role, wake.poke),
-        fleet=Fleet(terms, logs, wake.poke),
-        preparations=Preparations(store, data_dir, MachineEnvironments(data_dir, os.environ), wake.poke),
+        database=DatabaseSync(engine, role, wake.poke),
+        fleet=Fleet(LocalRuntime(launch, wake.poke), logs, cores=usable_cores()),
+        preparations=Preparations(store, artifacts, wake.poke),
         publisher=Publisher(data_dir.routing_file, gateways),
         logs=logs,
-        housekeeping=Housekeeping(sessions_of(engine), data_dir),
+        pruner=EnvironmentPruner(sessions_of(engine), data_dir),
         wake=wake,
         drain_seconds=settings.worker.drain_seconds,
     )
@@ -80,5 +84,5 @@ def _host(settings: PlatformSettings, role: HostRole, wake: SignalPipe, gateways
 if __name__ == "__main__":
     code = main()
     logging.shutdown()
-    # Without waiting for threads: a large model may be on its way to this machine.
+    # Without waiting for threads: one may be fetching a large model.
     os._exit(code)

@@ -1,22 +1,23 @@
-"""What to do next, from what is wanted and what runs: pure, so that every case is a row in a table of tests.
+"""The next actions, from the wanted and the observed state: pure, so that every case is a row in a table of tests.
 
-Asked again a moment later, with the same answer still to be carried out, it says the same again.
+Planning is level-triggered: an action stays in the plan until the observed state shows that it was carried out.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from data_plane.host.running import Phase, Running, RunningWorker
+from data_plane.host.observed import Observed, ObservedWorker
 from data_plane.host.wanted import Goal, Slot, Wanted
+from data_plane.replicas.port import Phase
 
-# Beyond its deadline a worker ends by itself; after this it is not waited for.
+# A worker ends itself at its drain deadline; after this grace the host kills it.
 _DRAIN_GRACE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Bring a generation's files to this machine."""
+    """Fetch a generation's artifacts to this machine."""
 
     goal: Goal
 
@@ -29,108 +30,108 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """No gateway routes to it any more: it ends when the last connection has closed."""
+    """Drain a worker to which no gateway routes: the worker ends with its last connection."""
 
     worker_id: str
     seconds: float
 
 
-class Fault(Enum):
-    """What a worker's being killed says about the next one in its place."""
+class ExitCause(Enum):
+    """Why a worker is killed, and so the chances of the next worker in its slot."""
 
-    WORKER = "it counts as a failure: another start may have to wait"
-    MODEL = "another worker would come to the same end"
-    REQUEST = "nothing, but it is worth knowing"
-    NOBODY = "nothing: it was one too many"
+    WORKER = "the worker failed: the next start may have to wait"
+    MODEL = "the model is at fault: every further worker would end the same way"
+    REQUEST = "one request is at fault: the next worker starts at once"
+    SURPLUS = "the worker was one too many: its end is no failure"
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
     worker_id: str
     reason: str
-    fault: Fault = Fault.WORKER
+    cause: ExitCause = ExitCause.WORKER
 
 
 Action = Prepare | Start | Drain | Kill
 
 
-def plan(wanted: Wanted, running: Running, now: float) -> tuple[Action, ...]:
-    return (*_preparations(wanted, running, now), *_starts(wanted, running, now), *_ends(wanted, running, now))
+def plan(wanted: Wanted, observed: Observed, now: float) -> tuple[Action, ...]:
+    return (*_preparations(wanted, observed, now), *_starts(wanted, observed, now), *_ends(wanted, observed, now))
 
 
-def _preparations(wanted: Wanted, running: Running, now: float) -> Iterator[Action]:
+def _preparations(wanted: Wanted, observed: Observed, now: float) -> Iterator[Action]:
     for goal in wanted.goals:
-        preparation = running.preparation(goal)
+        preparation = observed.preparation(goal)
         if not (preparation.is_done or preparation.is_under_way or now < preparation.start_at):
             yield Prepare(goal)
 
 
-def _starts(wanted: Wanted, running: Running, now: float) -> Iterator[Action]:
-    taken = running.worker_by_slot
+def _starts(wanted: Wanted, observed: Observed, now: float) -> Iterator[Action]:
+    taken = observed.worker_by_slot
     for slot, goal in wanted.goal_by_slot.items():
-        given_up = goal.is_candidate and running.hopeless(goal) is not None
-        may_start = running.preparation(goal).is_done and now >= running.history(slot).start_at
-        is_free = slot not in taken or _needs_spare(taken[slot], running)
+        given_up = goal.is_candidate and observed.permanent_failure(goal) is not None
+        may_start = observed.preparation(goal).is_done and now >= observed.history(slot).start_at
+        is_free = slot not in taken or _needs_spare(taken[slot], observed)
         if is_free and may_start and not given_up:
             yield Start(slot, goal)
 
 
-def _needs_spare(worker: RunningWorker, running: Running) -> bool:
-    return running.is_alone(worker) and running.has_room_beside(worker)
+def _needs_spare(worker: ObservedWorker, observed: Observed) -> bool:
+    return observed.is_alone(worker) and observed.has_room_beside(worker)
 
 
-def _ends(wanted: Wanted, running: Running, now: float) -> Iterator[Action]:
-    goals, in_slot = wanted.goal_by_slot, running.worker_by_slot
-    for worker in running.workers:
+def _ends(wanted: Wanted, observed: Observed, now: float) -> Iterator[Action]:
+    goals, in_slot = wanted.goal_by_slot, observed.worker_by_slot
+    for worker in observed.workers:
         goal = goals.get(worker.slot)
         is_wanted = goal is not None and goal.generation.bundle_hash == worker.bundle_hash
         if worker.phase == Phase.DRAINING:
-            yield from _hurry(worker, now)
-        elif goal is not None and is_wanted and (in_slot[worker.slot] is worker or running.is_spare(worker)):
-            yield from _examine(worker, goal, now)
-            yield from _free_if_overdue(worker, running)
+            yield from _kill_if_drain_is_over(worker, now)
+        elif goal is not None and is_wanted and (in_slot[worker.slot] is worker or observed.is_spare(worker)):
+            yield from _check_probes(worker, goal, now)
+            yield from _kill_if_stuck(worker, observed)
         elif goal is not None and is_wanted and worker.may_be_succeeded:
-            yield from _examine(worker, goal, now)
-            yield from _succeed(worker, running)
+            yield from _check_probes(worker, goal, now)
+            yield from _kill_if_succeeded(worker, observed)
         else:
-            yield from _dismiss(worker, running)
+            yield from _end_surplus(worker, observed)
 
 
-def _hurry(worker: RunningWorker, now: float) -> Iterator[Action]:
+def _kill_if_drain_is_over(worker: ObservedWorker, now: float) -> Iterator[Action]:
     if worker.ends_by is not None and now > worker.ends_by + _DRAIN_GRACE_SECONDS:
-        yield Kill(worker.worker_id, "it did not end when it had been drained")
+        yield Kill(worker.worker_id, "it did not end within its drain deadline")
 
 
-def _examine(worker: RunningWorker, goal: Goal, now: float) -> Iterator[Action]:
+def _check_probes(worker: ObservedWorker, goal: Goal, now: float) -> Iterator[Action]:
     spec = goal.generation.spec
     age = now - worker.started_at
-    if worker.phase == Phase.LOADING and age > spec.readiness_probe.seconds_until_unhealthy:
-        patience = spec.readiness_probe.seconds_until_unhealthy
-        yield Kill(worker.worker_id, f"the model was not loaded within {patience:g} s (readinessProbe)", Fault.MODEL)
+    if worker.phase == Phase.STARTING and age > spec.readiness_probe.seconds_until_unhealthy:
+        seconds = spec.readiness_probe.seconds_until_unhealthy
+        yield Kill(worker.worker_id, f"the model was not loaded within {seconds:g} s (readinessProbe)", ExitCause.MODEL)
     counts = age > spec.liveness_probe.initial_delay_seconds
-    if worker.phase != Phase.LOADING and counts and worker.missed_probes >= spec.liveness_probe.failure_threshold:
+    if worker.phase != Phase.STARTING and counts and worker.missed_probes >= spec.liveness_probe.failure_threshold:
         yield Kill(worker.worker_id, f"it failed {worker.missed_probes} liveness probes in a row")
 
 
-def _free_if_overdue(worker: RunningWorker, running: Running) -> Iterator[Action]:
-    """At once where memory allows no spare: a worker that nobody can use serves nobody."""
+def _kill_if_stuck(worker: ObservedWorker, observed: Observed) -> Iterator[Action]:
+    """Kill an overdue worker at once where memory allows no spare: a stuck worker serves no request."""
     is_stuck = worker.is_overdue and worker.phase == Phase.READY
-    if is_stuck and running.is_alone(worker) and not running.has_room_beside(worker):
-        yield Kill(worker.worker_id, _overdue(worker), Fault.REQUEST)
+    if is_stuck and observed.is_alone(worker) and not observed.has_room_beside(worker):
+        yield Kill(worker.worker_id, _overdue(worker), ExitCause.REQUEST)
 
 
-def _succeed(worker: RunningWorker, running: Running) -> Iterator[Action]:
-    """Its spare is ready; once the gateways know, nothing more is sent to it."""
-    if worker.is_overdue and running.gateways_are_current:
-        yield Kill(worker.worker_id, _overdue(worker), Fault.REQUEST)
+def _kill_if_succeeded(worker: ObservedWorker, observed: Observed) -> Iterator[Action]:
+    """Kill an overdue worker whose spare is ready, once no gateway sends to the overdue worker."""
+    if worker.is_overdue and observed.gateways_are_current:
+        yield Kill(worker.worker_id, _overdue(worker), ExitCause.REQUEST)
 
 
-def _overdue(worker: RunningWorker) -> str:
+def _overdue(worker: ObservedWorker) -> str:
     return f"a request was still running {worker.overdue_for or 0:.0f} s after its deadline"
 
 
-def _dismiss(worker: RunningWorker, running: Running) -> Iterator[Action]:
-    if worker.phase == Phase.LOADING:
-        yield Kill(worker.worker_id, "it is no longer wanted", Fault.NOBODY)
-    elif running.gateways_are_current:
+def _end_surplus(worker: ObservedWorker, observed: Observed) -> Iterator[Action]:
+    if worker.phase == Phase.STARTING:
+        yield Kill(worker.worker_id, "it is no longer wanted", ExitCause.SURPLUS)
+    elif observed.gateways_are_current:
         yield Drain(worker.worker_id, worker.drain_seconds)

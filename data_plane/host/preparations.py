@@ -1,11 +1,9 @@
-"""Sees to it that what a generation needs is on this machine: bundle, environment and model, from the object store.
+"""Fetches the artifacts of each wanted generation to this machine: bundle, environment and model.
 
-Large models take their time, so that is done in threads; the host asks what has come of it.
+Large models take a long time, so that threads do the work; the host's main thread asks for the outcome.
 """
 
 import logging
-import shutil
-import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -13,23 +11,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import BoundedSemaphore
 
-from data_plane.host.running import Preparation
+from data_plane.host.observed import Preparation
 from data_plane.host.wanted import Goal, WantedGeneration
-from data_plane.replicas.artifacts.bundles import materialise_bundle
-from data_plane.replicas.artifacts.environments import EnvironmentNotMade, MachineEnvironments
-from modelyard.core.data_dir import DataDir
-from modelyard.core.domain.bundle import BUNDLE_FILE, Bundle
+from data_plane.replicas.artifacts.environments import EnvironmentNotRestored
+from data_plane.replicas.artifacts.node_artifacts import ArtifactUnusable, NodeArtifacts
+from modelyard.core.domain.bundle import Bundle
 from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.logs import STORAGE_INITIALIZER, LogWriter
-from modelyard.core.model_files import ContentMismatch, materialise
-from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
+from modelyard.core.ports.object_store import ObjectStore
 
 _log = logging.getLogger(__name__)
 
-_AT_A_TIME = 16
-"""Of which most wait: for an environment that is being made, or for their turn to move files."""
-_MOVED_AT_A_TIME = 2
-_ABANDONED_SECONDS = 24 * 3600.0
+_THREADS = 16
+"""Most of them wait: for an environment that is being restored, or for their turn to transfer files."""
+_CONCURRENT_TRANSFERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +35,19 @@ class Prepared:
     environment: BuiltEnvironment
 
     def is_still_there(self, generation: WantedGeneration) -> bool:
-        """An environment may have been removed and made anew, in another folder."""
-        is_the_same = self.environment.lock.digest == generation.lock_hash
-        return is_the_same and self.environment.python.exists() and self.model_dir.is_dir()
+        """Pruning may have removed the environment, and a later restore has put it into another folder."""
+        is_same_lock = self.environment.lock.digest == generation.lock_hash
+        return is_same_lock and self.environment.python.exists() and self.model_dir.is_dir()
 
 
 class Preparations:
-    def __init__(
-        self,
-        store: ObjectStore,
-        data_dir: DataDir,
-        environments: MachineEnvironments,
-        changed: Callable[[], None],
-    ) -> None:
+    def __init__(self, store: ObjectStore, artifacts: NodeArtifacts, changed: Callable[[], None]) -> None:
+        """`store` takes the log of restoring an environment."""
         self._store = store
-        self._data_dir = data_dir
-        self._environments = environments
+        self._artifacts = artifacts
         self._changed = changed
-        self._pool = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="prepare")
-        self._moving = BoundedSemaphore(_MOVED_AT_A_TIME)
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="prepare")
+        self._transfers = BoundedSemaphore(_CONCURRENT_TRANSFERS)
         self._under_way: dict[int, Future[Prepared]] = {}
         self._states: dict[int, Preparation] = {}
         self._prepared: dict[int, Prepared] = {}
@@ -68,11 +57,7 @@ class Preparations:
         return dict(self._states)
 
     def remove_abandoned(self) -> None:
-        """What was half brought here when a host or builder was killed."""
-        for folder in (self._data_dir.models, self._data_dir.bundles):
-            for unfinished in folder.glob(".unfinished-*"):
-                if time.time() - unfinished.stat().st_mtime > _ABANDONED_SECONDS:
-                    shutil.rmtree(unfinished, ignore_errors=True)
+        self._artifacts.remove_abandoned()
 
     def begin(self, goal: Goal) -> None:
         generation = goal.generation
@@ -81,15 +66,15 @@ class Preparations:
         self._states[generation.id] = replace(self._state(generation.id), is_under_way=True)
         future.add_done_callback(lambda _: self._changed())
 
-    def settle(self, now: float) -> None:
-        """Take note of what has ended since."""
+    def collect(self, now: float) -> None:
+        """Take over the outcomes of finished preparations."""
         for generation_id, future in list(self._under_way.items()):
             if future.done():
                 del self._under_way[generation_id]
                 self._note(generation_id, future, now)
 
     def keep_only(self, goals: Iterable[Goal]) -> None:
-        """Forget what is wanted no more, and what is no longer there as it was prepared."""
+        """Forget generations that are no longer wanted, and artifacts that are no longer as they were prepared."""
         wanted = {goal.generation.id: goal.generation for goal in goals}
         for generation_id in self._states.keys() - wanted.keys() - self._under_way.keys():
             del self._states[generation_id]
@@ -102,11 +87,9 @@ class Preparations:
     def of(self, goal: Goal) -> Prepared:
         return self._prepared[goal.generation.id]
 
-    def bundles(self, goals: Iterable[Goal]) -> Mapping[str, Path]:
-        """The folders, by hash, of those bundles that lie on this machine."""
-        hashes = {goal.generation.bundle_hash for goal in goals}
-        folders = {bundle_hash: self._data_dir.bundles / bundle_hash for bundle_hash in hashes}
-        return {bundle_hash: folder for bundle_hash, folder in folders.items() if folder.is_dir()}
+    def bundle_folders(self, goals: Iterable[Goal]) -> Mapping[str, Path]:
+        """Return the folders, by hash, of the bundles that are on this machine."""
+        return self._artifacts.bundle_folders({goal.generation.bundle_hash for goal in goals})
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -115,26 +98,25 @@ class Preparations:
         return self._states.get(generation_id, Preparation())
 
     def _prepare(self, goal: Goal) -> Prepared:
-        with self._moving:
-            bundle_dir = materialise_bundle(self._store, goal.generation.bundle_hash, self._data_dir.bundles)
-        bundle = Bundle.from_json((bundle_dir / BUNDLE_FILE).read_bytes())
+        with self._transfers:
+            local = self._artifacts.bundle(goal.generation.bundle_hash)
         environment = self._environment(goal)
-        with self._moving:
-            model_dir = materialise(self._store, bundle.model.manifest, self._data_dir.models)
-        return Prepared(bundle, bundle_dir, model_dir, environment)
+        with self._transfers:
+            model_dir = self._artifacts.model_dir(local.bundle)
+        return Prepared(local.bundle, local.folder, model_dir, environment)
 
     def _environment(self, goal: Goal) -> BuiltEnvironment:
-        """Found, or made, which the deployment's log tells about."""
+        """Find or restore the environment; the deployment's log tells of a restore."""
         lock_hash = goal.generation.lock_hash
-        found = self._environments.find(lock_hash)
+        found = self._artifacts.find_environment(lock_hash)
         if found is not None:
             return found
         source = f"environment-{goal.generation.number}"
         with closing(LogWriter(self._store, goal.deployment.id, STORAGE_INITIALIZER, source)) as log:
-            log.line("the environment is not on the machine that is to serve; making it there")
+            log.line("the environment is not on this machine yet; restoring it from its lock")
             try:
-                environment = self._environments.get(lock_hash, log.line)
-            except EnvironmentNotMade as failure:
+                environment = self._artifacts.environment(lock_hash, log.line)
+            except EnvironmentNotRestored as failure:
                 log.line(f"failed: {failure}")
                 raise
             log.line(f"environment {environment.name} is complete")
@@ -147,12 +129,10 @@ class Preparations:
             self._states[generation_id] = Preparation(is_done=True)
             return
         _log.error("generation %s cannot be prepared", generation_id, exc_info=error)
-        self._states[generation_id] = self._state(generation_id).failed(_sentence(error), now=now)
+        self._states[generation_id] = self._state(generation_id).failed(_message(error), now=now)
 
 
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, (ContentMismatch, EnvironmentNotMade)):
+def _message(error: BaseException) -> str:
+    if isinstance(error, (ArtifactUnusable, EnvironmentNotRestored)):
         return str(error)
-    if isinstance(error, ObjectMissing):
-        return f"{error.args[0]} is missing from the object store: register the model and deploy it again"
-    return f"its files could not be brought to this machine: {error}"
+    return f"its files could not be fetched to this machine: {error}"

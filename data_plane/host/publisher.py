@@ -1,4 +1,4 @@
-"""Publishes the routing snapshot by atomic rename, and hears from the gateways which one they act on."""
+"""Publishes the routing snapshot by atomic rename, and reads from the gateways' reports which snapshot they applied."""
 
 import json
 from collections.abc import Mapping
@@ -7,11 +7,11 @@ from pathlib import Path
 from modelyard.core.domain.routing import EndpointRoute, RoutingSnapshot
 from modelyard.process.atomic_files import replace_file
 
-_NOTHING = RoutingSnapshot(revision=0, sequence=0)
+_EMPTY = RoutingSnapshot(revision=0, sequence=0)
 
 
 class Publisher:
-    """Goes on counting from the snapshot on disk, so that the order of snapshots survives restarts."""
+    """Continues the sequence of the snapshot on disk, so that the order of snapshots survives restarts."""
 
     def __init__(self, file: Path, gateways: int) -> None:
         self._file = file
@@ -24,23 +24,23 @@ class Publisher:
 
     @property
     def routed(self) -> set[str]:
-        """The workers that the latest snapshot leads to."""
+        """Ids of the workers in the latest snapshot."""
         routes = [route for endpoint in self._latest.endpoints.values() for route in endpoint.deployments.values()]
         return {worker.worker_id for route in routes for worker in route.workers}
 
     def publish(self, revision: int, endpoints: Mapping[str, EndpointRoute]) -> bool:
-        """Whether there was something new to publish."""
-        # A database that was put back to an earlier state must not make the gateways deaf.
+        """Publish the routes, unless they are published already. Return whether a snapshot was written."""
+        # A database restored from a backup has an older revision, which gateways would ignore.
         revision = max(revision, self._latest.revision)
         if revision == self._latest.revision and endpoints == self._latest.endpoints:
             return False
         self._latest = RoutingSnapshot(revision, self._latest.sequence + 1, endpoints)
-        # Its number must survive a power cut: gateways ignore what is not newer.
+        # Durable: after a power cut the sequence must not restart below a number that gateways have seen.
         replace_file(self._file, self._latest.to_json(), mode=0o600, durable=True)
         return True
 
     def is_applied(self) -> bool:
-        """Whether every gateway acts on the latest snapshot."""
+        """Whether every gateway has applied the latest snapshot."""
         return all(_applied(report) >= self.order for report in self._reports)
 
 
@@ -48,7 +48,7 @@ def _read(file: Path) -> RoutingSnapshot:
     try:
         return RoutingSnapshot.from_json(file.read_bytes())
     except FileNotFoundError:
-        return _NOTHING
+        return _EMPTY
 
 
 def _applied(report: Path) -> tuple[int, int]:

@@ -1,8 +1,8 @@
-"""The host's role: on one machine and, by the database, on all machines, one process at a time has it.
+"""The host's role, which one process at a time holds: on a machine by a file lock, across machines by a lease.
 
-On a machine it is a lock on a file, which its holder's death sets free. In the database it is the lease "host". The
-file keeps the lease's token: whoever gets the file's lock knows that the holder on this machine is dead, and goes on
-with its lease instead of waiting until it has run out.
+The holder's death releases the file lock. The lease is the row "host" in the database. The locked file keeps the
+lease's token: a process that gets the lock knows that the holder on this machine is dead, and continues the dead
+holder's lease in place of waiting for its expiry.
 """
 
 import json
@@ -25,11 +25,11 @@ class HostRole:
         self.claim: Claim | None = None
 
     def take_machine(self) -> bool:
-        """False: another host runs on this machine."""
+        """Return False while another host runs on this machine."""
         return try_lock(self._descriptor)
 
     def take_lease(self, session: Session) -> bool:
-        """False: a host on another machine has it."""
+        """Return False while a host on another machine holds the lease."""
         predecessor = self._read()
         if predecessor is not None and renew(session, predecessor):
             self.claim = predecessor
@@ -39,7 +39,7 @@ class HostRole:
         return self.claim is not None
 
     def renew(self, session: Session) -> bool:
-        """False: the lease has passed to another host."""
+        """Return False if the lease has passed to another host."""
         return self.claim is not None and renew(session, self.claim)
 
     def give_up(self, session: Session) -> None:

@@ -1,21 +1,21 @@
-"""The routes that gateways are to know, from what is wanted and which workers are ready. Pure."""
+"""The routes for the gateways, from the wanted state and the ready workers: pure."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from data_plane.host.running import Running
+from data_plane.host.observed import Observed
 from data_plane.host.wanted import Goal, Wanted, WantedDeployment, WantedEndpoint
 from modelyard.core.domain.routing import DeploymentRoute, EndpointRoute, WorkerRoute
 
 
-def build_routes(wanted: Wanted, running: Running, bundles: Mapping[str, Path]) -> dict[str, EndpointRoute]:
-    """`bundles` are those that lie on this machine, by hash: the gateway reads the signature there."""
-    return {e.name: _endpoint(e, running, bundles) for e in wanted.endpoints if not e.is_being_deleted}
+def build_routes(wanted: Wanted, observed: Observed, bundles: Mapping[str, Path]) -> dict[str, EndpointRoute]:
+    """`bundles` are the folders of bundles on this machine, by hash: the gateway reads the signature there."""
+    return {e.name: _endpoint(e, observed, bundles) for e in wanted.endpoints if not e.is_being_deleted}
 
 
-def _endpoint(endpoint: WantedEndpoint, running: Running, bundles: Mapping[str, Path]) -> EndpointRoute:
+def _endpoint(endpoint: WantedEndpoint, observed: Observed, bundles: Mapping[str, Path]) -> EndpointRoute:
     by_key = endpoint.auth_mode == "Key"
-    routes = [_deployment(deployment, running, bundles) for deployment in endpoint.deployments]
+    routes = [_deployment(deployment, observed, bundles) for deployment in endpoint.deployments]
     return EndpointRoute(
         name=endpoint.name,
         auth_mode=endpoint.auth_mode,
@@ -27,7 +27,9 @@ def _endpoint(endpoint: WantedEndpoint, running: Running, bundles: Mapping[str, 
     )
 
 
-def _deployment(deployment: WantedDeployment, running: Running, bundles: Mapping[str, Path]) -> DeploymentRoute | None:
+def _deployment(
+    deployment: WantedDeployment, observed: Observed, bundles: Mapping[str, Path]
+) -> DeploymentRoute | None:
     generation = deployment.serving
     if deployment.is_being_deleted or generation is None or generation.bundle_hash not in bundles:
         return None
@@ -36,7 +38,7 @@ def _deployment(deployment: WantedDeployment, running: Running, bundles: Mapping
         name=deployment.name,
         generation=generation.number,
         bundle_dir=str(bundles[generation.bundle_hash]),
-        workers=_workers(Goal(deployment, generation), running),
+        workers=_workers(Goal(deployment, generation), observed),
         request_timeout_seconds=settings.request_timeout_seconds,
         max_concurrent_requests_per_instance=settings.max_concurrent_requests_per_instance,
         max_queue_wait_seconds=settings.max_queue_wait_seconds,
@@ -47,6 +49,6 @@ def _deployment(deployment: WantedDeployment, running: Running, bundles: Mapping
     )
 
 
-def _workers(goal: Goal, running: Running) -> tuple[WorkerRoute, ...]:
-    ready = (running.ready_worker(slot, goal) for slot in goal.slots)
+def _workers(goal: Goal, observed: Observed) -> tuple[WorkerRoute, ...]:
+    ready = (observed.ready_worker(slot, goal) for slot in goal.slots)
     return tuple(WorkerRoute(worker.worker_id, worker.socket, worker.pid) for worker in ready if worker is not None)

@@ -1,4 +1,4 @@
-"""What ought to run, as the database said at one moment. Frozen: with the database away, the host goes on from it."""
+"""The wanted state, as the database had it at one moment: frozen, so that it serves while the database is away."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _UNDER_WAY = (ProvisioningState.CREATING, ProvisioningState.UPDATING, Provisioni
 
 
 class Slot(NamedTuple):
-    """The place of one worker. Whoever dies in it is replaced in it."""
+    """The place of one worker: a worker that ends is replaced in its slot."""
 
     deployment_id: int
     generation: int
@@ -26,7 +26,7 @@ class WantedGeneration:
     spec: DeploymentSpec
     bundle_hash: str
     lock_hash: str
-    """By which its environment is found."""
+    """Key of the environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class WantedDeployment:
     instance_count: int
     serving: WantedGeneration | None
     candidate: WantedGeneration | None
-    """Built, and to serve once all its workers are ready."""
+    """A built generation that will serve once all its workers are ready."""
     awaits_revision: int | None = None
 
     @property
@@ -57,7 +57,7 @@ class WantedEndpoint:
     traffic: Mapping[str, int]
     mirror_traffic: Mapping[str, int]
     deployments: tuple[WantedDeployment, ...] = ()
-    """Those of an endpoint that is being deleted are being deleted too."""
+    """Deployments of an endpoint that is being deleted are being deleted too."""
     awaits_revision: int | None = None
 
     @property
@@ -67,7 +67,7 @@ class WantedEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One generation that is to have its workers."""
+    """A generation that should have all its workers."""
 
     deployment: WantedDeployment
     generation: WantedGeneration
@@ -88,9 +88,9 @@ class Goal:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     revision: int
-    """The newest routing revision asked for; this value holds all that it is about."""
+    """The newest requested routing revision."""
     applied: int
-    """The newest that is recorded as applied by every gateway."""
+    """The newest routing revision on record as applied by every gateway."""
     endpoints: tuple[WantedEndpoint, ...] = ()
 
     @property
@@ -113,7 +113,7 @@ class Wanted:
 
     @property
     def awaits_gateways(self) -> bool:
-        """Whether something takes effect, on record, once the gateways have applied this revision."""
+        """Whether an operation on record waits for the gateways to apply this revision."""
         waiting: tuple[WantedEndpoint | WantedDeployment, ...] = (*self.endpoints, *self.deployments)
         return self.applied < self.revision or any(_is_due(row, self.revision) for row in waiting)
 

@@ -1,9 +1,18 @@
-"""The port to a replica: the model workers of one generation of a deployment, wherever they run."""
+"""The ports of this library: who scores a request, and what runs a model.
 
-from collections.abc import Mapping
+The gateway sees a `Replica`: the model workers of one generation of a deployment, wherever they run. The host drives a
+`Runtime`, which turns each `ReplicaSpec` into one running copy of the model: on this machine a model worker. A batch
+worker gets model workers of its own from a `Launcher`.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from data_plane.scoring.payload.values import Payload, Result
+from modelyard.core.domain.deployment import Probe
 from modelyard.core.domain.routing import DeploymentRoute
 
 
@@ -55,3 +64,179 @@ class AdmissionSlot(Protocol):
 
     def release(self) -> None:
         """Give the slot up: no request is counted here again."""
+
+
+# Starting and observing replicas.
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaSpec:
+    """Desired state of one replica: a generation of a deployment, its files on this node, and its share of the node."""
+
+    endpoint: str
+    deployment: str
+    generation: int
+    python: Path
+    """Absolute path of the environment's interpreter."""
+
+    bundle_dir: Path
+    model_dir: Path
+    """Becomes AZUREML_MODEL_DIR: the folder that holds the registered model folder."""
+
+    environment_variables: Mapping[str, str] = field(default_factory=dict)
+    threads: int = 1
+    """Threads for numerical libraries (OMP, OpenBLAS, MKL)."""
+
+    request_seconds: float = 0.0
+    """Longest time from a request's arrival to its deadline."""
+
+    liveness_probe: Probe = field(default_factory=Probe)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Notes of the caller, kept with the replica for the next host. `environment` names the folder in use."""
+
+    def __post_init__(self) -> None:
+        if not self.python.is_absolute():
+            raise ValueError(f"the interpreter of a replica must be an absolute path, not {self.python}")
+
+
+class Phase(StrEnum):
+    STARTING = "Starting"
+    READY = "Ready"
+    LOST = "Lost"
+    """Out of touch: the replica has ended, is about to end, or has closed the connection."""
+    DRAINING = "Draining"
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedReplica:
+    """Observed state of one replica. A reader may be a moment behind."""
+
+    id: str
+    endpoint: str
+    deployment: str
+    generation: int
+    labels: Mapping[str, str]
+    address: str
+    """Path of the Unix socket on which the replica takes requests."""
+
+    pid: int
+    phase: Phase
+    started_at: float
+    ready_at: float | None = None
+    error: str | None = None
+    """The model's own error, when the model failed to load."""
+
+    missed_probes: int = 0
+    """Liveness probes without an answer, in a row."""
+
+    overdue_for: float | None = None
+    """Seconds since the deadline of the request at work; None before that deadline, and for an idle replica."""
+
+    memory: int = 0
+    """Resident bytes; measured only for an overdue replica."""
+
+    exit_reason: str | None = None
+    """Why the replica ended; None for a running replica."""
+
+
+class ReplicaNotStarted(Exception):
+    """The runtime could not start a replica; nothing of the replica is left behind."""
+
+
+class Runtime(Protocol):
+    """Runs replicas. The host reconciles; a runtime only starts, observes and ends."""
+
+    def adopt(self, serving: Collection[str]) -> None:
+        """Take over the replicas of an earlier host. Those in `serving` count as ready until proven otherwise."""
+
+    def start(self, spec: ReplicaSpec) -> ObservedReplica:
+        """Start a replica; the model loads afterwards. Raises ReplicaNotStarted."""
+
+    def observe(self) -> Sequence[ObservedReplica]:
+        """Return every replica, ended replicas included, until `remove`."""
+
+    def set_probe(self, replica_id: str, probe: Probe) -> None:
+        """Probe liveness as the deployment now asks."""
+
+    def drain(self, replica_id: str, seconds: float) -> None:
+        """Have the replica answer its requests and end within `seconds`."""
+
+    def kill(self, replica_id: str, reason: str) -> None:
+        """End the replica now. `reason` becomes its exit reason."""
+
+    def remove(self, replica_id: str) -> None:
+        """Forget an ended replica and remove its files, except its log."""
+
+    def available_memory(self) -> int | None:
+        """Return bytes that a further replica could use, or None where the system does not tell."""
+
+
+# Scoring for one caller at a time.
+
+
+class ReplicaGone(Exception):
+    """The replica closed the connection or does not listen: it has ended, or is about to end."""
+
+
+class ReplicaSilent(Exception):
+    """The replica did not answer in time."""
+
+
+class ModelNotLoaded(Exception):
+    """The model failed to load; the text is the model's own error."""
+
+
+class ScoringFailed(Exception):
+    """The replica answered with an error in place of a result."""
+
+    def __init__(self, kind: str, type_name: str, message: str, reference: str | None) -> None:
+        super().__init__(f"{type_name}: {message}")
+        self.kind = kind
+        """`model`, `deadline` or `protocol`."""
+        self.type_name = type_name
+        self.message = message
+        self.reference = reference
+        """Stands in the replica's log beside the traceback."""
+
+
+class ExclusiveReplica(Protocol):
+    """A replica that belongs to one caller, who scores one payload at a time: a batch worker's."""
+
+    def load(self, timeout: float) -> None:
+        """Connect and wait for the model. Raises ModelNotLoaded, ReplicaGone, ReplicaSilent."""
+
+    def score(self, payload: Payload, *, timeout: float, params: Mapping[str, Any] | None = None) -> Result:
+        """Return the model's result. Raises ScoringFailed, ReplicaGone, ReplicaSilent."""
+
+    def read_log(self) -> bytes:
+        """Return the output since the last call."""
+
+    @property
+    def is_alive(self) -> bool: ...
+
+    def memory(self) -> int:
+        """Return resident bytes; 0 for an ended replica."""
+
+    def exit_reason(self, *, wait: float) -> str | None:
+        """Return why the replica ended, or None if it still runs after `wait` seconds."""
+
+    def kill(self, reason: str) -> None:
+        """End the replica; callable from any thread, during `load` and `score` too."""
+
+    def close(self, reason: str) -> None:
+        """End the replica, wait for its end and remove its files."""
+
+
+class Launcher(Protocol):
+    """Starts replicas for one caller, with whose process they end."""
+
+    def launch(self, spec: ReplicaSpec) -> ExclusiveReplica: ...
+
+    def end_predecessors(self) -> None:
+        """End replicas of an earlier process with the same name."""
+
+    def available_memory(self) -> int | None:
+        """Return bytes that a further replica could use, or None where the system does not tell."""
+
+    def close(self) -> None:
+        """End every replica that is left."""

@@ -1,6 +1,6 @@
-"""The environments of this machine: found by the hash of their lock, or made of what is in the object store.
+"""Environments of this node: found by the hash of their lock, or restored from the wheels in the object store.
 
-Making is the builder's trade. Its program runs beside whoever asks, under a lifeline, so that it ends with them.
+The builder's own program restores an environment. It runs under a lifeline and ends with the calling process.
 """
 
 import os
@@ -18,48 +18,53 @@ from modelyard.core.settings import MachineSettings
 from modelyard.core.settings_variables import variables_of
 
 _PROGRAM = "builder.restore"
-_MADE_AT_A_TIME = 2
-_ITS_SETTINGS = frozenset(variable.name for variable in variables_of(MachineSettings))
+_CONCURRENT_RESTORES = 2
+_PASSED_SETTINGS = frozenset(variable.name for variable in variables_of(MachineSettings))
 
-Say = Callable[[str], None]
-
-
-class EnvironmentNotMade(Exception):
-    """An environment cannot be made here now; the text says why."""
+Report = Callable[[str], None]
 
 
-class EnvironmentRefused(EnvironmentNotMade):
-    """It will not be otherwise the next time, unless somebody does what the text says."""
+class EnvironmentNotRestored(Exception):
+    """The environment could not be restored this time; the text says why."""
 
 
-class MachineEnvironments:
+class EnvironmentUnusable(EnvironmentNotRestored):
+    """The environment cannot be restored before the user follows the advice in the text."""
+
+
+class NodeEnvironments:
     """Callable from any thread."""
 
     def __init__(self, data_dir: DataDir, environ: Mapping[str, str]) -> None:
-        """`environ` is the process's own: it has the variables that the object store's credentials are in."""
+        """`environ` is the process environment, with the credentials of the object store among its variables."""
         self._environments = Environments(data_dir.environments)
         self._variables = {
-            name: value for name, value in environ.items() if not name.startswith("MODELYARD_") or name in _ITS_SETTINGS
+            name: value
+            for name, value in environ.items()
+            if not name.startswith("MODELYARD_") or name in _PASSED_SETTINGS
         }
-        self._making: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._turns = threading.BoundedSemaphore(_MADE_AT_A_TIME)
+        self._restoring: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._slots = threading.BoundedSemaphore(_CONCURRENT_RESTORES)
 
     def find(self, lock_hash: str) -> BuiltEnvironment | None:
         return self._environments.find(lock_hash)
 
-    def get(self, lock_hash: str, say: Say) -> BuiltEnvironment:
-        """Find or make it; `say` hears how far that is. Raises EnvironmentRefused and EnvironmentNotMade."""
-        making = self._making[lock_hash]
-        if not making.acquire(blocking=False):
-            say("another deployment has the same environment made on this machine; waiting for it")
-            making.acquire()
-        try:
-            return self.find(lock_hash) or self._make(lock_hash, say)
-        finally:
-            making.release()
+    def get(self, lock_hash: str, report: Report) -> BuiltEnvironment:
+        """Find or restore the environment; `report` receives lines of progress.
 
-    def _make(self, lock_hash: str, say: Say) -> BuiltEnvironment:
-        with self._turns, _lifeline() as lifeline, tempfile.TemporaryFile() as errors:
+        Raises EnvironmentUnusable and EnvironmentNotRestored.
+        """
+        restoring = self._restoring[lock_hash]
+        if not restoring.acquire(blocking=False):
+            report("another deployment is restoring the same environment on this node; waiting")
+            restoring.acquire()
+        try:
+            return self.find(lock_hash) or self._restore(lock_hash, report)
+        finally:
+            restoring.release()
+
+    def _restore(self, lock_hash: str, report: Report) -> BuiltEnvironment:
+        with self._slots, _lifeline() as lifeline, tempfile.TemporaryFile() as errors:
             command = [sys.executable, "-m", _PROGRAM, "--lock-hash", lock_hash, "--lifeline-fd", str(lifeline)]
             with subprocess.Popen(
                 command,
@@ -73,22 +78,22 @@ class MachineEnvironments:
             ) as program:
                 try:
                     for line in program.stdout or ():
-                        say(line.rstrip())
+                        report(line.rstrip())
                     code = program.wait()
                 finally:
-                    # Whoever no longer listens, because nobody wants the environment any more, has it stopped.
+                    # `report` may raise, to give the environment up; the program is not needed then.
                     program.kill()
             errors.seek(0)
             sentence = errors.read().decode(errors="replace")
-        made = self.find(lock_hash) if code == 0 else None
-        if made is None:
+        environment = self.find(lock_hash) if code == 0 else None
+        if environment is None:
             raise _failure(code, sentence)
-        return made
+        return environment
 
 
 @contextmanager
 def _lifeline() -> Iterator[int]:
-    """The read end of a pipe whose write end no other process has."""
+    """Yield the read end of a pipe whose write end stays in this process."""
     reader, writer = os.pipe()
     try:
         yield reader
@@ -97,7 +102,7 @@ def _lifeline() -> Iterator[int]:
         os.close(reader)
 
 
-def _failure(code: int, errors: str) -> EnvironmentNotMade:
+def _failure(code: int, errors: str) -> EnvironmentNotRestored:
     lines = errors.strip().splitlines()
-    sentence = lines[-1] if lines else f"the program that makes environments ended with exit code {code}"
-    return EnvironmentRefused(sentence) if code == 1 and lines else EnvironmentNotMade(sentence)
+    sentence = lines[-1] if lines else f"the restore program ended with exit code {code}"
+    return EnvironmentUnusable(sentence) if code == 1 and lines else EnvironmentNotRestored(sentence)

@@ -1,1 +1,1 @@
-"""Model workers on this machine: started under a process shim, reached over Unix sockets."""
+"""Model workers as processes of this machine: started under a process shim, reached over Unix sockets."""

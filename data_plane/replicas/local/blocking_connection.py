@@ -1,7 +1,7 @@
-"""A blocking connection to one model worker, for the host: hello, ping, drain, score.
+"""A blocking connection to one model worker, for the host and for batch: hello, ping, drain, score.
 
-One thread uses it at a time, and one question is under way at a time. A worker pushes its status when that changes;
-the latest is in `status`.
+One thread uses the connection, with one request at a time. A worker pushes a status whenever its state changes;
+`status` holds the latest.
 """
 
 import itertools
@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from data_plane.replicas.port import ReplicaGone, ReplicaSilent, ScoringFailed
 from data_plane.scoring.payload.values import Payload, Result
 from data_plane.scoring.wire.decode import decode_result
 from data_plane.scoring.wire.encode import encode_score
@@ -23,26 +24,6 @@ from data_plane.worker.frames import Buffer, Frame, FrameReader, ProtocolError
 Role = Literal["host", "gateway"]
 
 _READ_SIZE = 1 << 18
-
-
-class WorkerGone(Exception):
-    """The worker does not listen, or closed the connection: it has ended, or is about to."""
-
-
-class WorkerSilent(Exception):
-    """The worker did not answer in time."""
-
-
-class ScoringFailed(Exception):
-    """The worker answered ERROR instead of RESULT."""
-
-    def __init__(self, kind: str, type_name: str, message: str, reference: str | None) -> None:
-        super().__init__(f"{type_name}: {message}")
-        self.kind = kind
-        self.type_name = type_name
-        self.message = message
-        self.reference = reference
-        """Stands in the worker's log beside the traceback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +41,17 @@ class WorkerStatus:
 class Pong:
     state: str
     busy_for: float | None
-    """Seconds that the model has been at work on the present batch."""
+    """Seconds that the model has been at work on the current batch."""
 
     overdue_for: float | None
-    """Seconds since the deadline of the present batch; None before it, and while nothing is at work."""
+    """Seconds since the deadline of the current batch; None before that deadline, and for an idle worker."""
 
     answered: int
 
 
 class BlockingWorkerConnection:
     def __init__(self, path: Path, *, role: Role = "host", timeout: float = 5.0) -> None:
-        """Connects and says hello. Raises WorkerGone or WorkerSilent."""
+        """Connect and send HELLO. Raises ReplicaGone or ReplicaSilent."""
         self._ids = itertools.count(1)
         self._reader = FrameReader()
         self._arrived: list[Frame] = []
@@ -88,21 +69,21 @@ class BlockingWorkerConnection:
         try:
             self._socket.connect(str(path))
         except TimeoutError:
-            raise WorkerSilent(f"the worker at {path} does not accept the connection") from None
+            raise ReplicaSilent(f"the worker at {path} does not accept the connection") from None
         except OSError as error:
-            raise WorkerGone(f"no worker listens at {path}: {error}") from error
+            raise ReplicaGone(f"no worker listens at {path}: {error}") from error
 
     def ping(self, timeout: float = 2.0) -> Pong:
         answer = _meta(self._ask(frames.PING, {}, timeout))
-        # A worker that an earlier version of the platform started does not say whether it is overdue.
+        # A worker of an earlier platform version sends no `overdue_for`.
         return Pong(answer["state"], answer["busy_for"], answer.get("overdue_for"), answer["answered"])
 
     def drain(self, seconds: float) -> None:
-        """Have the worker finish what it received, and end when the last gateway has closed its connection."""
+        """Have the worker answer the requests it has received, and end with its last gateway connection."""
         self._send(frames.pack_json(frames.DRAIN, next(self._ids), {"deadline": seconds}), timeout=seconds)
 
     def wait_until_loaded(self, timeout: float) -> WorkerStatus:
-        """The status once it is `ready` or `failed`. Raises WorkerSilent at the timeout, WorkerGone at its end."""
+        """Return the status `ready` or `failed`. Raises ReplicaSilent, or ReplicaGone at the worker's end."""
         deadline = time.monotonic() + timeout
         while self.status.state == "loading":
             self._note_status(self._next_frame(deadline))
@@ -118,15 +99,15 @@ class BlockingWorkerConnection:
     ) -> Result:
         request_id = next(self._ids)
         deadline = time.time() + timeout
-        question = encode_score(
+        request = encode_score(
             payload, request_id=request_id, params=params, request_ids=request_ids, deadline=deadline
         )
-        self._send(question, timeout)
+        self._send(request, timeout)
         answer = self._answer(request_id, timeout)
         return decode_result(answer.meta, answer.body)
 
     def poll(self) -> WorkerStatus:
-        """The latest status, after reading what has arrived without waiting for more."""
+        """Return the latest status from the frames that have arrived, without waiting."""
         self._socket.setblocking(False)
         try:
             while True:
@@ -145,9 +126,9 @@ class BlockingWorkerConnection:
             for buffer in buffers:
                 self._socket.sendall(buffer)
         except TimeoutError:
-            raise WorkerSilent("the worker does not read") from None
+            raise ReplicaSilent("the worker does not read") from None
         except OSError as error:
-            raise WorkerGone(f"the worker is gone: {error}") from error
+            raise ReplicaGone(f"the worker is gone: {error}") from error
 
     def _answer(self, request_id: int, timeout: float) -> Frame:
         deadline = time.monotonic() + timeout
@@ -155,15 +136,15 @@ class BlockingWorkerConnection:
             frame = self._next_frame(deadline)
             if frame.request_id == request_id:
                 return _unless_error(frame)
-            # The status that a worker pushes has no request; a late answer to an abandoned question is nobody's.
+            # A pushed status has no request id; a late answer to an abandoned request is dropped.
             self._note_status(frame)
 
     def _next_frame(self, deadline: float) -> Frame:
         while not self._arrived:
-            patience = deadline - time.monotonic()
-            if patience <= 0:
-                raise WorkerSilent("the worker did not answer in time")
-            self._socket.settimeout(patience)
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise ReplicaSilent("the worker did not answer in time")
+            self._socket.settimeout(remaining)
             try:
                 return self._receive()
             except TimeoutError:
@@ -173,16 +154,16 @@ class BlockingWorkerConnection:
         return self._arrived.pop(0)
 
     def _receive(self) -> Frame:
-        """The next frame, from as many reads as it takes. What the socket's timeout raises passes through."""
+        """Return the next frame. The socket's TimeoutError and BlockingIOError pass through."""
         while not self._arrived:
             try:
                 data = self._socket.recv(_READ_SIZE)
             except (TimeoutError, BlockingIOError):
                 raise
             except OSError as error:
-                raise WorkerGone(f"the worker is gone: {error}") from error
+                raise ReplicaGone(f"the worker is gone: {error}") from error
             if not data:
-                raise WorkerGone("the worker closed the connection")
+                raise ReplicaGone("the worker closed the connection")
             self._arrived += self._reader.feed(data)
         return self._arrived.pop(0)
 
@@ -219,6 +200,6 @@ def _unless_error(frame: Frame) -> Frame:
 def _status(frame: Frame) -> WorkerStatus:
     meta = _meta(frame)
     if frame.kind != frames.STATUS or meta.get("protocol") != frames.VERSION:
-        raise ProtocolError(f"a worker answered a hello with {json.dumps(meta)[:200]}")
+        raise ProtocolError(f"the worker answered HELLO with {json.dumps(meta)[:200]}")
     names = ("worker_id", "generation", "pid", "state", "error", "python", "started_at")
     return WorkerStatus(**{name: meta[name] for name in names})

@@ -1,4 +1,4 @@
-"""Why a worker ended, in words for whoever owns the deployment."""
+"""Why a worker ended, in words for the owner of the deployment."""
 
 import json
 import signal
@@ -15,26 +15,26 @@ _EXIT_CODES = {
 }
 _SIGNALS = {
     signal.SIGKILL: "out of memory?",
-    signal.SIGSEGV: "its native code crashed",
-    signal.SIGABRT: "its native code gave up",
-    signal.SIGILL: "its native code needs another processor",
-    signal.SIGBUS: "its native code crashed, or a disk is full",
+    signal.SIGSEGV: "native code crashed",
+    signal.SIGABRT: "native code aborted",
+    signal.SIGILL: "native code was built for another processor",
+    signal.SIGBUS: "native code crashed, or a disk is full",
 }
 
 
 def exit_reason(worker: WorkerProcess) -> str | None:
-    """None while the worker runs. For example: "exited with code 3 (init failed)"."""
+    """Return the reason, such as "exited with code 3 (init failed)"; None for a running worker."""
     if worker.is_running():
         return None
     if worker.kill_note.exists():
         return f"killed by the platform: {worker.kill_note.read_text()}"
     try:
-        ending: dict[str, Any] = json.loads(worker.exit_file.read_text())
+        record: dict[str, Any] = json.loads(worker.exit_file.read_text())
     except FileNotFoundError:
-        return "ended without a record: its keeper was killed, or the machine restarted"
-    if ending["signal"] is not None:
-        return _by_signal(ending["signal"])
-    return _by_code(ending["exit_code"])
+        return "ended without a record: its process shim was killed, or the machine restarted"
+    if record["signal"] is not None:
+        return _by_signal(record["signal"])
+    return _by_code(record["exit_code"])
 
 
 def _by_code(code: int) -> str:

@@ -1,4 +1,4 @@
-"""Memory and cores that the system offers for another worker. Nothing is told where there is no /proc."""
+"""Memory and cores of this machine, or of its container. Systems without /proc give no numbers for memory."""
 
 import os
 from pathlib import Path
@@ -8,17 +8,17 @@ _CONTAINER = Path("/sys/fs/cgroup")
 
 
 def available_memory() -> int | None:
-    """Bytes that can be had without swapping, within the container's limit if there is one; None: it is not told."""
+    """Return the bytes available without swapping, within the container's limit; None for an unknown number."""
     try:
-        told = _fields(_MEMINFO)["MemAvailable:"] * 1024
+        available = _fields(_MEMINFO)["MemAvailable:"] * 1024
     except (OSError, KeyError, ValueError):
         return None
     left = _left_in_container()
-    return told if left is None else min(told, left)
+    return available if left is None else min(available, left)
 
 
 def resident_memory(pid: int) -> int:
-    """Bytes that a process holds; 0 when it is gone."""
+    """Return a process's resident bytes; 0 for an ended process."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except (OSError, IndexError, ValueError):
@@ -32,7 +32,7 @@ def _left_in_container() -> int | None:
         used = int((_CONTAINER / "memory.current").read_text())
         cached = _fields(_CONTAINER / "memory.stat").get("inactive_file", 0)
     except (OSError, ValueError):
-        # Without a limit the file is not there, or says "max".
+        # Without a limit the file is missing, or says "max".
         return None
     return max(0, limit - used + cached)
 

@@ -1,4 +1,4 @@
-"""Which process is which: a pid alone may name another process by now, a pid and its start never does."""
+"""Identity of processes: a pid and its start time together name one process for ever; a pid alone is used again."""
 
 import os
 import subprocess
@@ -13,14 +13,14 @@ _PROC = Path("/proc")
 class Process:
     pid: int
     started: str
-    """When it started, in the system's own words, the boot of the machine included."""
+    """Start time in the system's own format, the boot of the machine included."""
 
     def is_running(self) -> bool:
         return identify(self.pid) == self
 
 
 def identify(pid: int) -> Process | None:
-    """The process that has this pid now; None when there is none, or only a zombie."""
+    """Return the process that has this pid now; None for a free pid and for a zombie."""
     started = _started_linux(pid) if _is_linux() else _started_ps(pid)
     return None if started is None else Process(pid, started)
 
@@ -40,7 +40,7 @@ def _stat(pid: int) -> list[str] | None:
         text = (_PROC / str(pid) / "stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The second field is the program's name in parentheses, which may hold spaces and parentheses itself.
+    # The second field is the program's name in parentheses; the name may hold spaces and parentheses too.
     return text.rpartition(")")[2].split()
 
 

@@ -1,126 +1,87 @@
-"""Starts a model worker under a keeper, as another user when the platform is root.
+"""Starts a model worker under a process shim, as another user when the platform is root.
 
-The worker inherits one descriptor: a listening Unix socket that the platform bound in a folder which the worker
-cannot enter. It outlives the host that started it; its run file says how to find it again.
+The worker inherits one descriptor: a listening Unix socket that the platform bound in a folder closed to the worker.
+The worker outlives the host that started it; its run file says how to find it again.
 """
 
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from data_plane.replicas.local import worker_archive
 from data_plane.replicas.local.processes import Process, children, identify
-from data_plane.replicas.local.worker_environment import environment_of_worker
-from data_plane.replicas.local.worker_process import (
-    WorkerProcess,
-    exit_file_path,
-    remove,
-    run_file_path,
-    write_run_file,
-)
+from data_plane.replicas.local.worker_process import WorkerPaths, WorkerProcess, remove, write_run_file
+from data_plane.replicas.port import ReplicaSpec
 from modelyard.core.data_dir import DataDir
 from modelyard.process.shim_command import shim_command
 
 _BACKLOG = 128
+_SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_USER = "modelyard"
+_ENDED = "ended"
+"""Start time of a process that had ended before its identity could be read."""
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerSpec:
-    worker_id: str
-    """From `new_worker_id`: it names files and a socket, whose path must stay short."""
-
-    endpoint: str
-    deployment: str
-    generation: int
-    python: Path
-    """The environment's own interpreter, by its absolute path."""
-
-    bundle_dir: Path
-    model_dir: Path
-    """Becomes AZUREML_MODEL_DIR: the folder in which the registered model folder lies."""
+class LaunchSettings:
+    """Settings of the starting process, the same for all of its workers."""
 
     data_dir: DataDir
-    environment_variables: Mapping[str, str] = field(default_factory=dict)
-    threads: int = 1
     uid: int | None = None
     gid: int | None = None
     lifeline_fd: int | None = None
-    """Read end of the supervisor's lifeline. Without one the worker ends with its host's absence alone."""
+    """Read end of a lifeline pipe: the worker ends with the pipe's writers. None: only `host_timeout` ends it."""
 
-    host_timeout: float = 60
-    nice: int = 0
-    labels: Mapping[str, str] = field(default_factory=dict)
-    """What the host notes in the run file, for the next host and for whoever asks what is in use."""
+    host_timeout: float = 60.0
+    """Seconds without a host after which a worker ends itself."""
 
     def __post_init__(self) -> None:
-        if not self.python.is_absolute():
-            raise ValueError(f"the worker's interpreter must be an absolute path, not {self.python}")
         if self.gid is not None and self.uid is None:
-            raise ValueError("a gid without a uid leaves the worker the platform's own user")
-
-    @property
-    def folder(self) -> Path:
-        return self.data_dir.workers / self.worker_id
-
-    @property
-    def log(self) -> Path:
-        return self.data_dir.workers / f"{self.worker_id}.log"
-
-    @property
-    def socket(self) -> Path:
-        return self.data_dir.socket_dir / f"{self.worker_id}.sock"
-
-    @property
-    def run_file(self) -> Path:
-        return run_file_path(self.data_dir.worker_run_files, self.worker_id)
-
-    @property
-    def exit_file(self) -> Path:
-        return exit_file_path(self.run_file)
+            raise ValueError("a gid needs a uid: without a uid the worker stays the platform's own user")
 
     @property
     def group(self) -> int:
         return self.gid if self.gid is not None else self.uid or 0
 
 
-def new_worker_id() -> str:
-    return secrets.token_hex(6)
+def spawn(spec: ReplicaSpec, settings: LaunchSettings, *, worker_id: str | None = None) -> WorkerProcess:
+    """Return once the process exists; the model loads afterwards, and the worker's STATUS tells the result.
 
-
-def spawn(spec: WorkerSpec) -> WorkerProcess:
-    """Returns once the process exists; whether its model loads is for its STATUS to say."""
-    spec.folder.mkdir(mode=0o700)
+    Raises OSError, and leaves nothing behind. `worker_id` names files and a socket, whose path must stay short.
+    """
+    paths = WorkerPaths(settings.data_dir, worker_id or secrets.token_hex(6))
+    paths.folder.mkdir(mode=0o700)
     try:
-        popen = _start(spec)
+        popen = _start(spec, settings, paths)
     except BaseException:
-        shutil.rmtree(spec.folder)
-        spec.socket.unlink(missing_ok=True)
+        paths.remove()
         raise
-    worker = _started(spec, popen)
+    worker = _started(spec, paths, popen)
     try:
         write_run_file(worker)
     except BaseException:
-        # A worker that nobody could find again must not be.
+        # Without a run file no host could ever find the worker.
         popen.terminate()
         popen.wait()
-        remove(worker)
+        remove(worker, keep_log=False)
         raise
     return worker
 
 
-def _start(spec: WorkerSpec) -> "subprocess.Popen[bytes]":
-    archive = worker_archive.build(spec.data_dir.runtime)
-    configuration = _fill_folder(spec)
-    with _listener(spec.socket) as listening, _lifeline(spec) as lifeline:
-        command = [*_keeper_command(spec, listening, lifeline[0]), "--", str(spec.python), "-I", "-S", str(archive)]
+def _start(spec: ReplicaSpec, settings: LaunchSettings, paths: WorkerPaths) -> "subprocess.Popen[bytes]":
+    archive = worker_archive.build(settings.data_dir.runtime)
+    configuration = _fill_folder(spec, settings, paths)
+    with _listener(paths.socket) as listening, _lifeline(settings) as lifeline:
+        command = _shim(settings, paths, listening, lifeline[0])
+        command += ["--", str(spec.python), "-I", "-S", str(archive)]
         command += ["--config", str(configuration), "--listen-fd", str(listening)]
         return subprocess.Popen(
             command,
@@ -130,45 +91,55 @@ def _start(spec: WorkerSpec) -> "subprocess.Popen[bytes]":
             env={},
             cwd="/",
             pass_fds=(listening, *lifeline),
-            # The worker outlives its host, and what ends the host's group does not end it.
+            # The worker outlives its host: a signal to the host's process group must not reach the worker.
             start_new_session=True,
         )
 
 
-def _fill_folder(spec: WorkerSpec) -> Path:
-    """The worker's configuration. The folder is handed over last: until then nobody interferes."""
-    configuration = spec.folder / "worker.json"
+def _fill_folder(spec: ReplicaSpec, settings: LaunchSettings, paths: WorkerPaths) -> Path:
+    """Write the worker's configuration. The folder changes its owner last, so that nothing interferes before."""
+    configuration = paths.folder / "worker.json"
     configuration.touch(mode=0o600)
-    configuration.write_text(json.dumps(_configuration(spec), indent=1))
-    if spec.uid is not None:
-        os.chown(configuration, spec.uid, spec.group)
-        os.chown(spec.folder, spec.uid, spec.group)
-    return configuration
-
-
-def _configuration(spec: WorkerSpec) -> dict[str, object]:
-    return {
-        "worker_id": spec.worker_id,
+    document = {
+        "worker_id": paths.worker_id,
         "endpoint": spec.endpoint,
         "deployment": spec.deployment,
         "generation": spec.generation,
         "bundle_dir": str(spec.bundle_dir),
         "model_dir": str(spec.model_dir),
         "threads": spec.threads,
-        "host_timeout": spec.host_timeout,
-        "environment": environment_of_worker(
-            python=spec.python,
-            folder=spec.folder,
-            model_dir=spec.model_dir,
-            threads=spec.threads,
-            chosen=spec.environment_variables,
-        ),
+        "host_timeout": settings.host_timeout,
+        "environment": _environment_variables(spec, paths.folder),
+    }
+    configuration.write_text(json.dumps(document, indent=1))
+    if settings.uid is not None:
+        os.chown(configuration, settings.uid, settings.group)
+        os.chown(paths.folder, settings.uid, settings.group)
+    return configuration
+
+
+def _environment_variables(spec: ReplicaSpec, folder: Path) -> dict[str, str]:
+    """None of the platform's variables. The deployment's own come last and override: the code is the user's."""
+    return {
+        "PATH": f"{spec.python.parent}:{_SYSTEM_PATH}",
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "USER": _USER,
+        "LOGNAME": _USER,
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONNOUSERSITE": "1",
+        **dict.fromkeys(_THREAD_VARIABLES, str(spec.threads)),
+        "AZUREML_MODEL_DIR": str(spec.model_dir),
+        "AZUREML_ENTRY_SCRIPT": "score.py",
+        **spec.environment_variables,
     }
 
 
 @contextmanager
 def _listener(path: Path) -> Iterator[int]:
-    """A bound socket for the worker alone: while the platform holds it too, a dead worker looks alive."""
+    """A bound socket for the worker alone: a copy in the platform would make a dead worker look alive."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(os.fspath(path))
         listener.listen(_BACKLOG)
@@ -176,12 +147,12 @@ def _listener(path: Path) -> Iterator[int]:
 
 
 @contextmanager
-def _lifeline(spec: WorkerSpec) -> Iterator[tuple[int, ...]]:
-    """What the keeper inherits to know of the supervisor's end."""
-    if spec.lifeline_fd is not None:
-        yield (spec.lifeline_fd,)
+def _lifeline(settings: LaunchSettings) -> Iterator[tuple[int, ...]]:
+    """The descriptors by which the shim learns of the supervisor's end."""
+    if settings.lifeline_fd is not None:
+        yield (settings.lifeline_fd,)
         return
-    # A pipe whose both ends the keeper holds never reaches its end.
+    # A shim that holds both ends of a pipe never reads its end.
     ends = os.pipe()
     try:
         yield ends
@@ -190,29 +161,26 @@ def _lifeline(spec: WorkerSpec) -> Iterator[tuple[int, ...]]:
             os.close(end)
 
 
-def _keeper_command(spec: WorkerSpec, listening: int, lifeline: int) -> list[str]:
-    command = shim_command(lifeline, "--exit-file", str(spec.exit_file), "--pass-fd", str(listening))
-    command += ["--log", str(spec.log), "--cwd", str(spec.folder), "--nice", str(spec.nice)]
-    if spec.uid is not None:
-        command += ["--uid", str(spec.uid), "--gid", str(spec.group)]
+def _shim(settings: LaunchSettings, paths: WorkerPaths, listening: int, lifeline: int) -> list[str]:
+    command = shim_command(lifeline, "--exit-file", str(paths.exit_file), "--pass-fd", str(listening))
+    command += ["--log", str(paths.log), "--cwd", str(paths.folder)]
+    if settings.uid is not None:
+        command += ["--uid", str(settings.uid), "--gid", str(settings.group)]
     return command
 
 
-_ENDED = "ended"
-
-
-def _started(spec: WorkerSpec, popen: "subprocess.Popen[bytes]") -> WorkerProcess:
+def _started(spec: ReplicaSpec, paths: WorkerPaths, popen: "subprocess.Popen[bytes]") -> WorkerProcess:
     return WorkerProcess(
-        worker_id=spec.worker_id,
+        worker_id=paths.worker_id,
         endpoint=spec.endpoint,
         deployment=spec.deployment,
         generation=spec.generation,
-        keeper=identify(popen.pid) or Process(popen.pid, _ENDED),
-        process=_await_child(popen, spec.exit_file),
-        socket=spec.socket,
-        log=spec.log,
-        folder=spec.folder,
-        run_file=spec.run_file,
+        shim=identify(popen.pid) or Process(popen.pid, _ENDED),
+        process=_await_child(popen, paths.exit_file),
+        socket=paths.socket,
+        log=paths.log,
+        folder=paths.folder,
+        run_file=paths.run_file,
         started_at=time.time(),
         labels=spec.labels,
         popen=popen,
@@ -220,7 +188,7 @@ def _started(spec: WorkerSpec, popen: "subprocess.Popen[bytes]") -> WorkerProces
 
 
 def _await_child(popen: "subprocess.Popen[bytes]", exit_file: Path) -> Process:
-    """The keeper's one child. Asked of the system, because what a worker says of itself could name another's pid."""
+    """Return the shim's only child. The system is asked: a pid from the worker itself could be a lie."""
     while popen.poll() is None:
         for pid in children(popen.pid):
             if (process := identify(pid)) is not None:

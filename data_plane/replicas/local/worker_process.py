@@ -1,23 +1,32 @@
-"""A model worker that was started, as its run file tells: whoever reads the file can find and end the worker.
+"""A started model worker as its run file describes it: every reader of the file can find and end the worker.
 
 Run files outlive the host that wrote them; the next host takes the workers over.
 """
 
 import json
+import logging
 import os
 import shutil
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
 
-from data_plane.replicas.local.processes import Process, identify
+from data_plane.replicas.local.processes import Process
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.documents import known_fields
 from modelyard.process.atomic_files import replace_file
+
+_log = logging.getLogger(__name__)
+
+RUN_FILE_FORMAT = 1
+"""Raised when an older reader could no longer find or end the worker. Readers ignore unknown fields."""
+
+BATCH_WORKER_LABEL = "batch_worker"
+"""Label of a batch worker's model workers: the host leaves them alone, the batch worker's successor ends them."""
 
 _RUN_FILE = ".json"
 _EXIT_FILE = ".exit"
@@ -31,9 +40,9 @@ class WorkerProcess:
     deployment: str
     generation: int
     process: Process
-    """The worker itself; its pid is its process group's too."""
+    """The worker itself; its pid is also the id of its process group."""
 
-    keeper: Process
+    shim: Process
     socket: Path
     log: Path
     folder: Path
@@ -42,10 +51,8 @@ class WorkerProcess:
     run_file: Path
     started_at: float
     labels: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """The host's notes. `environment` names the folder in use below the data dir's environments/."""
-
     popen: "Popen[bytes] | None" = field(default=None, compare=False, repr=False)
-    """The keeper, in the process that started it, so that it can be reaped."""
+    """The shim as a child of this process, which has to wait for it; None in every other process."""
 
     @property
     def pid(self) -> int:
@@ -53,36 +60,63 @@ class WorkerProcess:
 
     @property
     def exit_file(self) -> Path:
-        return exit_file_path(self.run_file)
+        return self.run_file.with_suffix(_EXIT_FILE)
 
     @property
     def kill_note(self) -> Path:
         return self.run_file.with_suffix(_KILL_NOTE)
 
     def is_running(self) -> bool:
-        """Whether the worker, or the keeper that is about to record its end, is still there."""
-        return self.process.is_running() or self._keeper_is_running()
+        """Return whether the worker runs, or its shim has yet to record the worker's end."""
+        return self.process.is_running() or self._shim_is_running()
 
-    def _keeper_is_running(self) -> bool:
-        return self.keeper.is_running() if self.popen is None else self.popen.poll() is None
-
-
-def run_file_path(run_dir: Path, worker_id: str) -> Path:
-    return run_dir / f"{worker_id}{_RUN_FILE}"
+    def _shim_is_running(self) -> bool:
+        return self.shim.is_running() if self.popen is None else self.popen.poll() is None
 
 
-def exit_file_path(run_file: Path) -> Path:
-    return run_file.with_suffix(_EXIT_FILE)
+@dataclass(frozen=True, slots=True)
+class WorkerPaths:
+    """Files of one worker in the data dir."""
+
+    data_dir: DataDir
+    worker_id: str
+
+    @property
+    def folder(self) -> Path:
+        return self.data_dir.workers / self.worker_id
+
+    @property
+    def log(self) -> Path:
+        return self.data_dir.workers / f"{self.worker_id}.log"
+
+    @property
+    def socket(self) -> Path:
+        return self.data_dir.socket_dir / f"{self.worker_id}.sock"
+
+    @property
+    def run_file(self) -> Path:
+        return self.data_dir.worker_run_files / f"{self.worker_id}{_RUN_FILE}"
+
+    @property
+    def exit_file(self) -> Path:
+        return self.run_file.with_suffix(_EXIT_FILE)
+
+    def remove(self) -> None:
+        """Remove the files of a worker that has no run file."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for path in (self.log, self.socket):
+            path.unlink(missing_ok=True)
 
 
 def write_run_file(worker: WorkerProcess) -> None:
     document = {
+        "format": RUN_FILE_FORMAT,
         "worker_id": worker.worker_id,
         "endpoint": worker.endpoint,
         "deployment": worker.deployment,
         "generation": worker.generation,
         "process": asdict(worker.process),
-        "keeper": asdict(worker.keeper),
+        "keeper": asdict(worker.shim),
         "socket": str(worker.socket),
         "log": str(worker.log),
         "folder": str(worker.folder),
@@ -93,14 +127,17 @@ def write_run_file(worker: WorkerProcess) -> None:
 
 
 def read_run_file(path: Path) -> WorkerProcess:
+    """Read a run file of this or any other version. Raises ValueError for a format that this version cannot read."""
     document: dict[str, Any] = json.loads(path.read_text())
+    if document.get("format", RUN_FILE_FORMAT) > RUN_FILE_FORMAT:
+        raise ValueError(f"{path} has format {document['format']}; this version reads up to {RUN_FILE_FORMAT}")
     return WorkerProcess(
         worker_id=document["worker_id"],
         endpoint=document["endpoint"],
         deployment=document["deployment"],
         generation=document["generation"],
         process=Process(**known_fields(Process, document["process"])),
-        keeper=Process(**known_fields(Process, document["keeper"])),
+        shim=Process(**known_fields(Process, document["keeper"])),
         socket=Path(document["socket"]),
         log=Path(document["log"]),
         folder=Path(document["folder"]),
@@ -111,38 +148,39 @@ def read_run_file(path: Path) -> WorkerProcess:
 
 
 def find_all(run_dir: Path) -> list[WorkerProcess]:
-    """Every worker with a run file, whether it still runs or has ended and awaits `remove`."""
-    return [read_run_file(path) for path in sorted(run_dir.glob(f"*{_RUN_FILE}")) if not path.name.startswith(".")]
+    """Return every worker with a run file: running workers, and ended workers that await `remove`.
+
+    A run file of an unreadable format is left alone: its worker ends itself when no host comes.
+    """
+    found = []
+    for path in sorted(run_dir.glob(f"*{_RUN_FILE}")):
+        if path.name.startswith("."):
+            continue
+        try:
+            found.append(read_run_file(path))
+        except (ValueError, KeyError) as error:
+            _log.error("run file %s is left alone: %s", path.name, error)
+    return found
 
 
-def find_running(run_dir: Path) -> list[WorkerProcess]:
-    return [worker for worker in find_all(run_dir) if worker.is_running()]
-
-
-def stop(worker: WorkerProcess) -> None:
-    """Have its keeper end it: SIGTERM, and after a grace of seconds the whole group is killed."""
-    if identify(worker.keeper.pid) == worker.keeper:
-        _signal(os.kill, worker.keeper.pid, signal.SIGTERM)
-
-
-def kill(worker: WorkerProcess, because: str) -> None:
-    """End the worker and every process of its group now. The reason is what `exit_reason` will give."""
-    replace_file(worker.kill_note, because, mode=0o600)
+def kill(worker: WorkerProcess, reason: str) -> None:
+    """End the worker and every process of its group now. `exit_reason` will give the reason."""
+    replace_file(worker.kill_note, reason, mode=0o600)
     if worker.process.is_running():
-        _signal(os.killpg, worker.pid, signal.SIGKILL)
-        # Between its birth and its own process group, a worker is hit by its pid only.
-        _signal(os.kill, worker.pid, signal.SIGKILL)
+        _signal(os.killpg, worker.pid)
+        # A worker that has not made its own process group yet is reached by its pid only.
+        _signal(os.kill, worker.pid)
 
 
-def _signal(send: Any, pid: int, number: signal.Signals) -> None:
+def _signal(send: Callable[[int, int], None], pid: int) -> None:
     try:
-        send(pid, number)
+        send(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
 
 
 def wait_for_end(worker: WorkerProcess, timeout: float) -> bool:
-    """Whether the worker ended, and its end was recorded, in time."""
+    """Return whether the worker ended, with its end on record, within `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while worker.is_running():
         if time.monotonic() >= deadline:
@@ -151,20 +189,8 @@ def wait_for_end(worker: WorkerProcess, timeout: float) -> bool:
     return True
 
 
-def remove_leftovers(data_dir: DataDir) -> None:
-    """What a host left that died between making a worker's folder and writing its run file."""
-    known = {path.stem for path in data_dir.worker_run_files.glob(f"*{_RUN_FILE}")}
-    for folder in data_dir.workers.iterdir():
-        if folder.is_dir() and folder.name not in known:
-            shutil.rmtree(folder, ignore_errors=True)
-    beside = [*data_dir.socket_dir.glob("*.sock"), *data_dir.worker_run_files.glob(f"*{_EXIT_FILE}")]
-    for path in beside:
-        if path.stem not in known:
-            path.unlink(missing_ok=True)
-
-
 def remove(worker: WorkerProcess, *, keep_log: bool = True) -> None:
-    """Take away what a worker that has ended leaves behind. Its log stays until it has been shipped."""
+    """Remove the files of an ended worker. The host keeps the log until the log is shipped."""
     shutil.rmtree(worker.folder, ignore_errors=True)
     leftovers = [worker.socket, worker.exit_file, worker.kill_note]
     if not keep_log:

@@ -23,8 +23,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from builder.toolchain import this_platform
-from data_plane.batch.app import QUEUE, create_app, sender
-from data_plane.replicas.local.worker_process import WorkerProcess, find_running
+from data_plane.batch.app import QUEUE, create_app, worker_caller
+from data_plane.replicas.local.worker_process import WorkerProcess
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.data_dir import DataDir
 from modelyard.core.db.rows import BuiltEnvironmentRow, JobRow, MiniBatchRow
@@ -39,7 +39,7 @@ from modelyard.core.domain.model_manifest import ModelFile, ModelManifest
 from modelyard.core.environments.folder import Attempt
 from modelyard.supervisor.generated_secrets import new_master_key
 from tests.builder.packages import store_packed
-from tests.data_plane.replicas.worker_harness import eventually
+from tests.data_plane.replicas.worker_harness import eventually, running_workers
 
 PATIENCE = 60.0
 _LOCK = EnvironmentLock("", python_version(), this_platform())
@@ -75,7 +75,7 @@ class Submitted:
     output_key: str
 
 
-class BatchYard:
+class BatchHarness:
     def __init__(self, root: Path, sessions: Sessions, database_url: str, broker_url: str) -> None:
         self.data_dir = DataDir(root / "data")
         self.data_dir.prepare()
@@ -84,7 +84,7 @@ class BatchYard:
         self._database_url = database_url
         self._broker_url = broker_url
         self._app = create_app(broker_url)
-        self.send = sender(self._app)
+        self.send = worker_caller(self._app)
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
         self._ended: list[subprocess.Popen[bytes]] = []
         self._lifeline_reader, self._lifeline = os.pipe()
@@ -147,7 +147,7 @@ class BatchYard:
         }
 
     def workers(self) -> list[WorkerProcess]:
-        return find_running(self.data_dir.worker_run_files)
+        return running_workers(self.data_dir.worker_run_files)
 
     def end(self) -> None:
         """The end of the lifeline ends workers and workers alike."""

@@ -8,40 +8,40 @@ from sqlalchemy import create_engine, text
 
 from modelyard.core.db.unit_of_work import Sessions, open_database, sessions_of
 from modelyard.supervisor.postgres import EmbeddedPostgres
-from tests.data_plane.batch.batch_harness import BatchYard
+from tests.data_plane.batch.batch_harness import BatchHarness
 
-_DATABASE = "standing_batch_yard"
+_DATABASE = "standing_batch_harness"
 
 
 @contextmanager
-def _yard(sessions: Sessions, database_url: str, broker_url: str) -> Iterator[BatchYard]:
+def _harness(sessions: Sessions, database_url: str, broker_url: str) -> Iterator[BatchHarness]:
     with tempfile.TemporaryDirectory(prefix="my-batch-") as folder:
         Path(folder).chmod(0o711)
-        yard = BatchYard(Path(folder), sessions, database_url, broker_url)
-        yard.purge()
-        yield yard
-        yard.end()
+        harness = BatchHarness(Path(folder), sessions, database_url, broker_url)
+        harness.purge()
+        yield harness
+        harness.end()
 
 
 @pytest.fixture
-def yard(sessions: Sessions, database_url: str, broker_url: str) -> Iterator[BatchYard]:
+def harness(sessions: Sessions, database_url: str, broker_url: str) -> Iterator[BatchHarness]:
     """A platform's data dir, database and broker, and no batch worker yet."""
-    with _yard(sessions, database_url, broker_url) as yard:
-        yield yard
+    with _harness(sessions, database_url, broker_url) as harness:
+        yield harness
 
 
 @pytest.fixture(scope="module")
-def standing(postgres: EmbeddedPostgres, broker_url: str) -> Iterator[BatchYard]:
+def standing(postgres: EmbeddedPostgres, broker_url: str) -> Iterator[BatchHarness]:
     """One for all tests of a module, with two batch workers, which start slowly."""
     server = create_engine(postgres.url("postgres"), isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {_DATABASE} TEMPLATE modelyard_template"))
     engine = open_database(postgres.url(_DATABASE))
-    # Its messages are not for the workers of other yards.
-    with _yard(sessions_of(engine), postgres.url(_DATABASE), f"{broker_url}?virtual_host=1") as yard:
+    # Its messages are not for the workers of other harnesses.
+    with _harness(sessions_of(engine), postgres.url(_DATABASE), f"{broker_url}?virtual_host=1") as harness:
         for index in range(2):
-            yard.start_worker(index, workers=2)
-        yield yard
+            harness.start_worker(index, workers=2)
+        yield harness
     engine.dispose()
     with server.connect() as connection:
         connection.execute(text(f"DROP DATABASE {_DATABASE} WITH (FORCE)"))

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_plane.batch import records
+from data_plane.batch.input import text_blocks
+from data_plane.batch.input.chunk_reader import read_chunks
+from data_plane.batch.input.chunks import Chunk
 from data_plane.batch.planning import Plan, plan
-from data_plane.batch.reading import Chunk, read
 from data_plane.scoring.signature import CompiledSignature, compile_signature
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.domain.batch import InputFile
@@ -61,7 +62,7 @@ def tensor(dtype: str, *shape: int) -> CompiledSignature:
 def blocks_of(size: int) -> Iterator[None]:
     """What is read at once, and cut, is that small."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(records, "BLOCK_BYTES", size)
+        patch.setattr(text_blocks, "BLOCK_BYTES", size)
         yield
 
 
@@ -81,7 +82,7 @@ def planned(
 
 
 def chunks_of(store: FolderStore, plan: Plan, signature: CompiledSignature) -> list[Chunk]:
-    return [chunk for spans in plan.mini_batches for span in spans for chunk in read(store, span, signature)]
+    return [chunk for spans in plan.mini_batches for span in spans for chunk in read_chunks(store, span, signature)]
 
 
 def values_of(chunks: list[Chunk]) -> dict[str | int, list[Any]]:

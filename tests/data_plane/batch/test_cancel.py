@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from modelyard.core.domain.lifecycle import JobState
-from tests.data_plane.batch.batch_harness import BatchYard, csv, predicted
+from tests.data_plane.batch.batch_harness import BatchHarness, csv, predicted
 from tests.data_plane.replicas.worker_harness import eventually
 
 # Never answers for ids from 20 on, and says that it was asked.
@@ -35,37 +35,37 @@ STUCK_AT_ITS_START = """
 """
 
 
-def asked(yard: BatchYard) -> Path:
-    return yard.data_dir.root / "asked"
+def asked(harness: BatchHarness) -> Path:
+    return harness.data_dir.root / "asked"
 
 
 class TestCancel:
-    def test_ends_the_models_call_and_keeps_what_was_finished(self, yard: BatchYard) -> None:
-        yard.start_worker()
+    def test_ends_the_models_call_and_keeps_what_was_finished(self, harness: BatchHarness) -> None:
+        harness.start_worker()
         files = {f"{n}.csv": csv(10 * n, 3) for n in range(4)}
-        job = yard.submit(files, STUCK, variables={"ASKED": str(asked(yard))}, timeout_seconds=600)
-        eventually(asked(yard).exists, within=60)
+        job = harness.submit(files, STUCK, variables={"ASKED": str(asked(harness))}, timeout_seconds=600)
+        eventually(asked(harness).exists, within=60)
         began = time.monotonic()
-        yard.cancel(job)
-        assert yard.ended(job).state == JobState.CANCELED
+        harness.cancel(job)
+        assert harness.ended(job).state == JobState.CANCELED
         print(f"canceled within {time.monotonic() - began:.2f} s")
-        assert yard.output(job) == predicted("0.csv", 0, 3) + predicted("1.csv", 10, 3)
-        eventually(lambda: not yard.parts(job))
+        assert harness.output(job) == predicted("0.csv", 0, 3) + predicted("1.csv", 10, 3)
+        eventually(lambda: not harness.parts(job))
         # The worker is free for the next one.
-        later = yard.submit({"a.csv": csv(0, 1)})
-        assert yard.completed(later) == predicted("a.csv", 0, 1)
+        later = harness.submit({"a.csv": csv(0, 1)})
+        assert harness.completed(later) == predicted("a.csv", 0, 1)
 
-    def test_ends_a_model_that_is_still_loading(self, yard: BatchYard) -> None:
-        yard.start_worker()
-        job = yard.submit({"a.csv": csv(0, 1)}, STUCK_AT_ITS_START, variables={"ASKED": str(asked(yard))})
-        eventually(asked(yard).exists, within=60)
-        yard.cancel(job)
-        assert yard.ended(job).state == JobState.CANCELED
-        assert not yard.workers()
+    def test_ends_a_model_that_is_still_loading(self, harness: BatchHarness) -> None:
+        harness.start_worker()
+        job = harness.submit({"a.csv": csv(0, 1)}, STUCK_AT_ITS_START, variables={"ASKED": str(asked(harness))})
+        eventually(asked(harness).exists, within=60)
+        harness.cancel(job)
+        assert harness.ended(job).state == JobState.CANCELED
+        assert not harness.workers()
 
-    def test_of_a_job_that_nobody_has_begun_leaves_no_output(self, yard: BatchYard) -> None:
-        job = yard.submit({"a.csv": csv(0, 1)})
-        yard.cancel(job)
-        yard.start_worker()
-        assert yard.ended(job).state == JobState.CANCELED
-        assert not yard.store.exists(job.output_key)
+    def test_of_a_job_that_nobody_has_begun_leaves_no_output(self, harness: BatchHarness) -> None:
+        job = harness.submit({"a.csv": csv(0, 1)})
+        harness.cancel(job)
+        harness.start_worker()
+        assert harness.ended(job).state == JobState.CANCELED
+        assert not harness.store.exists(job.output_key)

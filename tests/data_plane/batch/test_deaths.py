@@ -18,7 +18,7 @@ from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.supervisor.postgres import DATABASE, EmbeddedPostgres
 from modelyard.supervisor.valkey import EmbeddedValkey
 from tests.conftest import kept, wait_for_database
-from tests.data_plane.batch.batch_harness import BatchYard, csv, predicted
+from tests.data_plane.batch.batch_harness import BatchHarness, csv, predicted
 from tests.data_plane.replicas.worker_harness import eventually
 
 # Slow enough for others to die meanwhile.
@@ -47,31 +47,31 @@ GATED = """
 
 
 class TestDeaths:
-    def test_a_job_goes_on_where_its_killed_worker_left_it(self, yard: BatchYard) -> None:
-        yard.start_worker()
-        gate = yard.data_dir.root / "gate"
+    def test_a_job_goes_on_where_its_killed_worker_left_it(self, harness: BatchHarness) -> None:
+        harness.start_worker()
+        gate = harness.data_dir.root / "gate"
         files = {f"{n}.csv": csv(10 * n, 3) for n in range(4)}
-        job = yard.submit(files, GATED, variables={"GATE": str(gate)})
-        eventually(lambda: [each.attempt for each in yard.mini_batches(job)] == [1, 1, 1, 0], within=60)
-        (orphan,) = yard.workers()
-        yard.kill_worker()
+        job = harness.submit(files, GATED, variables={"GATE": str(gate)})
+        eventually(lambda: [each.attempt for each in harness.mini_batches(job)] == [1, 1, 1, 0], within=60)
+        (orphan,) = harness.workers()
+        harness.kill_worker()
         eventually(lambda: not orphan.is_running())
         gate.touch()
-        yard.start_worker()
-        with yard.sweeping(job):
-            assert yard.completed(job) == b"".join(predicted(f"{n}.csv", 10 * n, 3) for n in range(4))
+        harness.start_worker()
+        with harness.sweeping(job):
+            assert harness.completed(job) == b"".join(predicted(f"{n}.csv", 10 * n, 3) for n in range(4))
         # What was finished was not done again.
-        assert [each.attempt for each in yard.mini_batches(job)] == [1, 1, 2, 1]
+        assert [each.attempt for each in harness.mini_batches(job)] == [1, 1, 2, 1]
         assert not orphan.run_file.exists()
 
-    def test_a_worker_that_is_told_to_stop_gives_its_mini_batch_back_at_once(self, yard: BatchYard) -> None:
-        yard.start_worker()
-        gate = yard.data_dir.root / "gate"
-        job = yard.submit({"2.csv": csv(20, 3)}, GATED, variables={"GATE": str(gate)})
-        eventually(lambda: any(each.lease_token for each in yard.mini_batches(job)) and yard.workers(), within=60)
-        assert yard.stop_worker() == 0
-        assert [each.lease_token for each in yard.mini_batches(job)] == [None]
-        assert not yard.workers()
+    def test_a_worker_that_is_told_to_stop_gives_its_mini_batch_back_at_once(self, harness: BatchHarness) -> None:
+        harness.start_worker()
+        gate = harness.data_dir.root / "gate"
+        job = harness.submit({"2.csv": csv(20, 3)}, GATED, variables={"GATE": str(gate)})
+        eventually(lambda: any(each.lease_token for each in harness.mini_batches(job)) and harness.workers(), within=60)
+        assert harness.stop_worker() == 0
+        assert [each.lease_token for each in harness.mini_batches(job)] == [None]
+        assert not harness.workers()
 
 
 class Servers:
@@ -133,25 +133,25 @@ def servers() -> Iterator[Servers]:
 
 
 @pytest.fixture
-def own_yard(servers: Servers) -> Iterator[BatchYard]:
+def own_harness(servers: Servers) -> Iterator[BatchHarness]:
     with tempfile.TemporaryDirectory(prefix="my-batch-") as folder:
         Path(folder).chmod(0o711)
         engine = open_database(servers.postgres.url())
-        yard = BatchYard(Path(folder), sessions_of(engine), servers.postgres.url(), servers.broker_url)
-        yield yard
-        yard.end()
+        harness = BatchHarness(Path(folder), sessions_of(engine), servers.postgres.url(), servers.broker_url)
+        yield harness
+        harness.end()
         engine.dispose()
 
 
-def kill_something(chance: random.Random, yard: BatchYard, servers: Servers) -> str:
-    victim = chance.choice(["worker", "worker", "worker", "worker", "postgres", "valkey"])
+def kill_something(chance: random.Random, harness: BatchHarness, servers: Servers) -> str:
+    victim = chance.choice(["batch worker", "batch worker", "model worker", "model worker", "postgres", "valkey"])
     match victim:
-        case "worker":
+        case "batch worker":
             index = chance.randrange(2)
-            yard.kill_worker(index)
-            yard.start_worker(index, workers=2)
-        case "worker":
-            model_workers = yard.workers()
+            harness.kill_worker(index)
+            harness.start_worker(index, workers=2)
+        case "model worker":
+            model_workers = harness.workers()
             if model_workers:
                 os.kill(chance.choice(model_workers).pid, signal.SIGKILL)
         case _:
@@ -159,36 +159,36 @@ def kill_something(chance: random.Random, yard: BatchYard, servers: Servers) -> 
     return victim
 
 
-def survives_kills(yard: BatchYard, servers: Servers, *, mini_batches: int, kills: int, pause: float) -> None:
+def survives_kills(harness: BatchHarness, servers: Servers, *, mini_batches: int, kills: int, pause: float) -> None:
     seed = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 30)
     print(f"CHAOS_SEED={seed}")
     chance = random.Random(seed)
     names = [f"{n:04}.csv" for n in range(2 * mini_batches)]
     files = {name: csv(50 * n, 50) for n, name in enumerate(names)}
     for index in range(2):
-        yard.start_worker(index, workers=2)
+        harness.start_worker(index, workers=2)
     began = time.monotonic()
     # Each death of a worker is a failed try of the span it was at.
     settings = {"mini_batch_size": 2, "max_concurrency_per_instance": 2, "max_retries": kills}
-    job = yard.submit(files, SLOW, variables={"SECONDS": "0.1"}, **settings)
+    job = harness.submit(files, SLOW, variables={"SECONDS": "0.1"}, **settings)
     killed = []
-    with yard.sweeping(job):
+    with harness.sweeping(job):
         for _ in range(kills):
             time.sleep(chance.uniform(0.2, pause))
-            killed.append(kill_something(chance, yard, servers))
-        output = yard.completed(job, within=600)
+            killed.append(kill_something(chance, harness, servers))
+        output = harness.completed(job, within=600)
     print(f"{killed} in {time.monotonic() - began:.0f} s")
     assert output == b"".join(predicted(name, 50 * n, 50) for n, name in enumerate(names))
-    assert yard.row(job).mini_batches == mini_batches
+    assert harness.row(job).mini_batches == mini_batches
     ids = [float(line.split(b",")[1]) for line in output.splitlines()]
     assert sorted(ids) == [float(i) for i in range(100 * mini_batches)]
 
 
 class TestChaos:
-    def test_forty_mini_batches_survive_random_deaths(self, own_yard: BatchYard, servers: Servers) -> None:
-        survives_kills(own_yard, servers, mini_batches=40, kills=5, pause=2.0)
+    def test_forty_mini_batches_survive_random_deaths(self, own_harness: BatchHarness, servers: Servers) -> None:
+        survives_kills(own_harness, servers, mini_batches=40, kills=5, pause=2.0)
 
     @pytest.mark.long
     @pytest.mark.timeout(1200)
-    def test_two_hundred_mini_batches_survive_random_deaths(self, own_yard: BatchYard, servers: Servers) -> None:
-        survives_kills(own_yard, servers, mini_batches=200, kills=30, pause=3.0)
+    def test_two_hundred_mini_batches_survive_random_deaths(self, own_harness: BatchHarness, servers: Servers) -> None:
+        survives_kills(own_harness, servers, mini_batches=200, kills=30, pause=3.0)

@@ -5,10 +5,10 @@ import sysconfig
 import time
 from pathlib import Path
 
-from data_plane.batch.records import BLOCK_BYTES
+from data_plane.batch.input.text_blocks import BLOCK_BYTES
 from modelyard.core.domain.lifecycle import JobState, MiniBatchState
 from tests.builder.packages import make_wheel
-from tests.data_plane.batch.batch_harness import LOCK, BatchYard, csv, predicted
+from tests.data_plane.batch.batch_harness import LOCK, BatchHarness, csv, predicted
 from tests.data_plane.replicas.worker_harness import eventually
 
 DOUBLED = "def doubled(x):\n    return x * 2\n"
@@ -59,54 +59,54 @@ def own_packages(folder: Path) -> Path:
 
 
 class TestAnEnvironmentOfAnotherMachine:
-    def test_is_made_here_which_the_jobs_log_tells(self, yard: BatchYard, tmp_path: Path) -> None:
-        yard.move_environment_away(own_packages(tmp_path), make_wheel(tmp_path, "alpha", code=DOUBLED))
-        yard.start_worker()
-        job = yard.submit({"a.csv": csv(0, 2)}, FROM_A_PACKAGE)
-        assert yard.completed(job) == predicted("a.csv", 0, 2)
-        assert "fetching" in yard.logged(job, "user/stdout/")
+    def test_is_made_here_which_the_jobs_log_tells(self, harness: BatchHarness, tmp_path: Path) -> None:
+        harness.move_environment_away(own_packages(tmp_path), make_wheel(tmp_path, "alpha", code=DOUBLED))
+        harness.start_worker()
+        job = harness.submit({"a.csv": csv(0, 2)}, FROM_A_PACKAGE)
+        assert harness.completed(job) == predicted("a.csv", 0, 2)
+        assert "fetching" in harness.logged(job, "user/stdout/")
 
-    def test_that_is_nowhere_fails_the_job_with_the_reason(self, yard: BatchYard) -> None:
-        yard.move_environment_away()
-        yard.store.delete(f"environments/{LOCK}.json")
-        yard.start_worker()
-        job = yard.submit({"a.csv": csv(0, 2)})
-        row = yard.ended(job)
+    def test_that_is_nowhere_fails_the_job_with_the_reason(self, harness: BatchHarness) -> None:
+        harness.move_environment_away()
+        harness.store.delete(f"environments/{LOCK}.json")
+        harness.start_worker()
+        job = harness.submit({"a.csv": csv(0, 2)})
+        row = harness.ended(job)
         assert row.state == JobState.FAILED
         assert f"environments/{LOCK}.json is not in the object store" in row.error["message"]
 
 
 class TestJobs:
-    def test_a_folder_of_files_becomes_one_output_in_the_inputs_order(self, yard: BatchYard) -> None:
-        yard.start_worker()
+    def test_a_folder_of_files_becomes_one_output_in_the_inputs_order(self, harness: BatchHarness) -> None:
+        harness.start_worker()
         files = {"b.csv": csv(100, 3), "a.csv": csv(0, 2), "deep/c.csv": csv(200, 1)}
-        job = yard.submit(files)
+        job = harness.submit(files)
         expected = predicted("a.csv", 0, 2) + predicted("b.csv", 100, 3) + predicted("c.csv", 200, 1)
-        assert yard.completed(job) == expected
-        row = yard.row(job)
+        assert harness.completed(job) == expected
+        row = harness.row(job)
         assert (row.files, row.mini_batches, row.error) == (3, 3, None)
-        assert sum(each.rows for each in yard.mini_batches(job)) == 6
-        assert {each.state for each in yard.mini_batches(job)} == {MiniBatchState.COMPLETED}
+        assert sum(each.rows for each in harness.mini_batches(job)) == 6
+        assert {each.state for each in harness.mini_batches(job)} == {MiniBatchState.COMPLETED}
         assert row.started_at < row.ended_at
-        eventually(lambda: not yard.parts(job))
-        assert "the model loads" in yard.logged(job, "user/stdout/")
-        eventually(lambda: "Completed" in yard.logged(job, "job_progress_overview.txt"))
+        eventually(lambda: not harness.parts(job))
+        assert "the model loads" in harness.logged(job, "user/stdout/")
+        eventually(lambda: "Completed" in harness.logged(job, "job_progress_overview.txt"))
 
         # The same worker has a warm worker for the next job.
-        (model_worker,) = yard.workers()
+        (model_worker,) = harness.workers()
         began = time.monotonic()
-        again = yard.submit({"a.csv": csv(0, 2)})
-        assert yard.completed(again) == predicted("a.csv", 0, 2)
+        again = harness.submit({"a.csv": csv(0, 2)})
+        assert harness.completed(again) == predicted("a.csv", 0, 2)
         print(f"a job of one file with a warm worker: {time.monotonic() - began:.2f} s")
-        assert yard.workers() == [model_worker]
+        assert harness.workers() == [model_worker]
 
-    def test_two_workers_share_a_job_of_several_files_a_mini_batch(self, standing: BatchYard) -> None:
+    def test_two_workers_share_a_job_of_several_files_a_mini_batch(self, standing: BatchHarness) -> None:
         files = {f"{n:03}.csv": csv(10 * n, 10) for n in range(30)}
         job = standing.submit(files, mini_batch_size=3, max_concurrency_per_instance=2)
         assert standing.completed(job) == b"".join(predicted(f"{n:03}.csv", 10 * n, 10) for n in range(30))
         assert standing.row(job).mini_batches == 10
 
-    def test_a_bad_file_fails_itself_only(self, standing: BatchYard) -> None:
+    def test_a_bad_file_fails_itself_only(self, standing: BatchHarness) -> None:
         files = {
             "1.csv": csv(0, 2),
             "2.csv": b"id,x\n1,many\n",
@@ -122,7 +122,7 @@ class TestJobs:
         assert "twelve is too much" in standing.logged(job, "user/error.txt")
         assert "Traceback" in standing.logged(job, "user/stdout/")
 
-    def test_a_file_that_is_bad_at_its_end_leaves_none_of_its_rows(self, standing: BatchYard) -> None:
+    def test_a_file_that_is_bad_at_its_end_leaves_none_of_its_rows(self, standing: BatchHarness) -> None:
         # Of so many rows that the model has scored the first ones when the last is read.
         rows = 2 * BLOCK_BYTES // len(b"1000000,500000.0\n")
         bad = gzip.compress(csv(1_000_000, rows) + b"1,many\n", 1)
@@ -130,7 +130,7 @@ class TestJobs:
         assert standing.completed(job) == predicted("1.csv", 0, 2) + predicted("3.csv", 10, 2)
         assert f"row {rows}" in standing.errors(job)
 
-    def test_more_failed_files_than_the_threshold_allows_fail_the_job(self, standing: BatchYard) -> None:
+    def test_more_failed_files_than_the_threshold_allows_fail_the_job(self, standing: BatchHarness) -> None:
         good = {f"{n}.csv": csv(10 * n, 1) for n in range(3, 6)}
         bad = {"0.csv": b"id,x\n1,many\n", "1.csv": b"id,x\n1,few\n"}
         job = standing.submit({**good, **bad}, error_threshold=1)
@@ -141,7 +141,7 @@ class TestJobs:
         assert {detail["target"] for detail in row.error["details"]} == {"0.csv", "1.csv"}
         assert standing.completed(standing.submit({**good, **bad}, error_threshold=2)).count(b"\n") == 3
 
-    def test_a_try_whose_model_raised_or_died_is_done_again_as_often_as_is_asked_for(self, standing: BatchYard) -> None:
+    def test_try_whose_model_raised_or_died_is_repeated_max_retries_times(self, standing: BatchHarness) -> None:
         for how in ("raise", "die"):
             asked = str(standing.data_dir.root / f"asked-{how}")
             variables = {"ASKED": asked, "TRIES": "3", "HOW": how}
@@ -152,14 +152,14 @@ class TestJobs:
         assert standing.completed(job) == b""
         assert "killed by signal 9" in standing.errors(job)
 
-    def test_a_try_has_the_time_of_the_retry_settings(self, standing: BatchYard) -> None:
+    def test_a_try_has_the_time_of_the_retry_settings(self, standing: BatchHarness) -> None:
         endless = FAILING.replace('raise ValueError("twelve is too much")', "import time; time.sleep(600)")
         files = {"1.csv": csv(0, 1), "2.csv": csv(12, 1), "3.csv": csv(20, 1)}
         job = standing.submit(files, endless, mini_batch_size=3, timeout_seconds=2, max_retries=0)
         assert standing.completed(job) == predicted("1.csv", 0, 1) + predicted("3.csv", 20, 1)
         assert "longer than the timeout of 2 s" in standing.errors(job)
 
-    def test_a_model_that_does_not_start_fails_the_job_with_its_own_words(self, standing: BatchYard) -> None:
+    def test_a_model_that_does_not_start_fails_the_job_with_its_own_words(self, standing: BatchHarness) -> None:
         job = standing.submit({"1.csv": csv(0, 1)}, "raise RuntimeError('no weights')")
         row = standing.ended(job)
         assert (row.state, row.error["code"]) == (JobState.FAILED, "ResourceNotReady")
@@ -167,23 +167,23 @@ class TestJobs:
         assert "no weights" in standing.logged(job, "user/error.txt")
         eventually(lambda: "Traceback" in standing.logged(job, "user/stdout/"))
 
-    def test_an_input_with_nothing_in_it_fails_the_job(self, standing: BatchYard) -> None:
+    def test_an_input_with_nothing_in_it_fails_the_job(self, standing: BatchHarness) -> None:
         row = standing.ended(standing.submit({}))
         assert row.state == JobState.FAILED
         assert row.error["message"]
 
-    def test_delivered_twice_a_message_does_what_one_does(self, yard: BatchYard) -> None:
+    def test_delivered_twice_a_message_does_what_one_does(self, harness: BatchHarness) -> None:
         files = {f"{n}.csv": csv(10 * n, 2) for n in range(4)}
-        job = yard.submit(files)
-        yard.send(job.id, 3)
-        yard.start_worker(0, workers=2)
-        yard.start_worker(1, workers=2)
+        job = harness.submit(files)
+        harness.send(job.id, 3)
+        harness.start_worker(0, workers=2)
+        harness.start_worker(1, workers=2)
         expected = b"".join(predicted(f"{n}.csv", 10 * n, 2) for n in range(4))
-        assert yard.completed(job) == expected
-        ended_at = yard.row(job).ended_at
-        yard.send(job.id, 2)
+        assert harness.completed(job) == expected
+        ended_at = harness.row(job).ended_at
+        harness.send(job.id, 2)
         # Both messages were read once these later jobs have ended.
-        for later in [yard.submit({"a.csv": csv(0, 1)}) for _ in range(2)]:
-            yard.completed(later)
-        assert (yard.output(job), yard.row(job).ended_at) == (expected, ended_at)
-        assert [each.attempt for each in yard.mini_batches(job)] == [1] * 4
+        for later in [harness.submit({"a.csv": csv(0, 1)}) for _ in range(2)]:
+            harness.completed(later)
+        assert (harness.output(job), harness.row(job).ended_at) == (expected, ended_at)
+        assert [each.attempt for each in harness.mini_batches(job)] == [1] * 4

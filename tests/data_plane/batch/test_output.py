@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_plane.batch.failures import FileFailure
-from data_plane.batch.writing import PartMissing, PartWriter, assemble, output_exists, write_errors
+from data_plane.batch.output import PartMissing, PartWriter, assemble, write_errors
 from data_plane.scoring.payload.values import ArrayResult, Column, FrameResult, JsonResult, Result
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.domain.batch import BatchSettings, OutputAction, OutputFormat
@@ -287,17 +287,17 @@ class TestAssemble:
         store.put("batch/7/0", writer.content())
         with pytest.raises(PartMissing, match=r"batch/7/1.*start the job again"):
             assemble(store, ["batch/7/0", "batch/7/1"], OUTPUT, settings_)
-        assert not output_exists(store, OUTPUT)
+        assert not store.exists(OUTPUT)
 
     def test_an_output_that_exists_is_seen(self, store):
         assemble(store, [], OUTPUT, BatchSettings())
-        assert output_exists(store, OUTPUT)
+        assert store.exists(OUTPUT)
 
     def test_summary_only_writes_nothing(self, store):
         summary = BatchSettings(output_action=OutputAction.SUMMARY_ONLY)
         store.put("batch/7/0", [])
         assemble(store, ["batch/7/0"], OUTPUT, summary)
-        assert not output_exists(store, OUTPUT)
+        assert not store.exists(OUTPUT)
 
     @pytest.mark.parametrize("output_format", list(OutputFormat))
     def test_memory_does_not_grow_with_the_output(self, store, output_format):

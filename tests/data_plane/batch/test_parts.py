@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_plane.batch.writing import PartWriter, WrongAnswer
+from data_plane.batch.output import PartWriter, WrongResult
 from data_plane.scoring.payload.text_column import Texts
 from data_plane.scoring.payload.values import ArrayResult, Column, FrameResult, JsonResult, Result
 from modelyard.core.domain.batch import BatchSettings, OutputAction, OutputFormat
@@ -245,7 +245,7 @@ class TestWrongAnswers:
     )
     def test_an_answer_that_is_not_one_entry_per_row_is_refused_with_what_was_expected(self, result, said):
         writer = PartWriter(AZURE, None)
-        with pytest.raises(WrongAnswer) as refused:
+        with pytest.raises(WrongResult) as refused:
             writer.add("data/heart.csv", 100, 3, result)
         assert str(refused.value) == (
             f"the model was given 3 rows of 'data/heart.csv', from row 100 on, and answered with {said}; "
@@ -257,13 +257,13 @@ class TestWrongAnswers:
     def test_lists_too_deep_are_refused_and_nothing_of_them_is_kept(self, depth):
         writer = PartWriter(AZURE, None)
         deep = b"[" + b"1," * 70_000 + b"[" * depth + b"]" * depth + b"]"
-        with pytest.raises(WrongAnswer):
+        with pytest.raises(WrongResult):
             writer.add("a.csv", 0, 70_001, JsonResult(deep))
         assert (writer.rows, b"".join(writer.content())) == (0, b"")
 
     def test_they_are_refused_where_nothing_is_written_either(self):
         writer = PartWriter(BatchSettings(output_action=OutputAction.SUMMARY_ONLY), None)
-        with pytest.raises(WrongAnswer):
+        with pytest.raises(WrongResult):
             writer.add("a.csv", 0, 3, ArrayResult(np.zeros(2)))
 
 
@@ -285,7 +285,7 @@ class TestWholeFiles:
     )
     def test_all_of_the_answer_is_the_files_one_prediction(self, result, prediction):
         writer = PartWriter(AZURE, None)
-        writer.add("images/cat.png", 0, 1, result, whole=True)
+        writer.add("images/cat.png", 0, 1, result, is_single=True)
         assert list(csv.reader([b"".join(writer.content()).decode()])) == [["0", prediction, "cat.png"]]
 
 

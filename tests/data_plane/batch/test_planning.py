@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_plane.batch.failures import InvalidInput
-from data_plane.batch.planning import list_input
-from data_plane.batch.reading import read
-from data_plane.batch.spans import Span
+from data_plane.batch.input.chunk_reader import read_chunks
+from data_plane.batch.input.listing import list_input
+from data_plane.batch.input.spans import Span
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.domain.batch import InputFile, InputKind
 from tests.data_plane.batch.input_files import (
@@ -76,7 +76,7 @@ class TestCutting:
             assert [span.first_row for span in spans] == np.cumsum([0, *(span.rows for span in spans[:-1])]).tolist()
             # In any order, and as they come back from the database.
             for span in reversed(spans):
-                (chunk,) = read(store, Span.from_dict(span.to_dict()), TEXTS)
+                (chunk,) = read_chunks(store, Span.from_dict(span.to_dict()), TEXTS)
                 assert chunk.rows == span.rows
                 assert chunk.enforced.payload.columns[0].values[0] == str(span.first_row)
 
@@ -109,7 +109,7 @@ class TestCutting:
         pyarrow.parquet.write_table(pyarrow.table({"a": range(1000)}), sink, row_group_size=300)
         signature = columns(a="long")
         with blocks_of(10), pytest.MonkeyPatch.context() as patch:
-            patch.setattr("data_plane.batch.parquet_files._BYTES_OF_A_SPAN", 1)
+            patch.setattr("data_plane.batch.input.parquet_reader._SPAN_BYTES", 1)
             plan = planned(store, [put(store, "a.parquet", sink.getvalue())], signature)
             assert [span.first_row for (span,) in plan.mini_batches] == [0, 300, 600, 900]
             assert values_of(chunks_of(store, plan, signature)) == {"a": list(range(1000))}

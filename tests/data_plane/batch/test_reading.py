@@ -13,10 +13,11 @@ import pyarrow
 import pytest
 from PIL import Image
 
-from data_plane.batch import small_blocks
 from data_plane.batch.failures import UnreadableFile
-from data_plane.batch.reading import Chunk, read
-from data_plane.batch.spans import Span
+from data_plane.batch.input import small_csv_blocks
+from data_plane.batch.input.chunk_reader import read_chunks
+from data_plane.batch.input.chunks import Chunk
+from data_plane.batch.input.spans import Span
 from data_plane.scoring.errors import InvalidBody
 from data_plane.scoring.payload.values import ArrayPayload
 from data_plane.scoring.signature import CompiledSignature, Enforced, SignatureViolations, compile_signature
@@ -52,7 +53,7 @@ def read_file(
     store: FolderStore, path: str, content: bytes, signature: CompiledSignature = NUMBERS, *, is_whole: bool = False
 ) -> list[Chunk]:
     file = put(store, path, content)
-    return list(read(store, Span(file.path, file.key, is_whole=is_whole), signature))
+    return list(read_chunks(store, Span(file.path, file.key, is_whole=is_whole), signature))
 
 
 class TestFormats:
@@ -116,10 +117,10 @@ class TestDamagedFiles:
     @pytest.mark.parametrize(
         ("path", "content", "reason"),
         [
-            ("a.csv.gz", zipped(ROWS * 100)[:-9], "damaged, or no gzip"),
-            ("a.csv.gz", ROWS, "damaged, or no gzip"),
-            ("a.csv.zst", pyarrow.compress(ROWS * 100, "zstd", asbytes=True)[:-5], "damaged, or no zstd"),
-            ("a.parquet", b"PAR1 and nothing else PAR1", "Parquet file is damaged"),
+            ("a.csv.gz", zipped(ROWS * 100)[:-9], "damaged, or is not a gzip"),
+            ("a.csv.gz", ROWS, "damaged, or is not a gzip"),
+            ("a.csv.zst", pyarrow.compress(ROWS * 100, "zstd", asbytes=True)[:-5], "damaged, or is not a zstd"),
+            ("a.parquet", b"PAR1 and nothing else PAR1", "damaged, or is not a Parquet file"),
             ("a.png", b"\x89PNG and nothing else", "needs a model whose signature is one tensor"),
             ("a.csv", "a,b\n1,2\n".encode("utf-16"), "UTF-16"),
             ("a.csv", b"a,b\n1,2\n\xff,3\n", "UTF-8"),
@@ -128,8 +129,8 @@ class TestDamagedFiles:
             ("a.csv", b'a,b\n1,2\n3,"4\n5,6\n', "inside of quotes"),
             ("a.csv", b'a,"b\n1,2\n3,4\n', "inside of quotes"),
             ("a.csv", b"a,b,a\n1,2,3\n", "more than once"),
-            ("a.jsonl", b'{"a": 1, "b": 1}\n{"a": 1\n', "row 1 is no line of JSON"),
-            ("a.jsonl", b'{"a": 1, "b": 1}\n[1, 2]\n', "row 1 is no object"),
+            ("a.jsonl", b'{"a": 1, "b": 1}\n{"a": 1\n', "row 1 is not valid JSON"),
+            ("a.jsonl", b'{"a": 1, "b": 1}\n[1, 2]\n', "row 1 is not a JSON object"),
             ("a.xlsx", b"", "'xlsx' is not supported"),
         ],
     )
@@ -143,12 +144,12 @@ class TestDamagedFiles:
         pd.DataFrame({"a": np.random.default_rng(0).normal(size=9999), "b": range(9999)}).to_parquet(sink)
         content = bytearray(sink.getvalue())
         content[4:40] = bytes(36)
-        with pytest.raises(UnreadableFile, match="Parquet file is damaged"):
+        with pytest.raises(UnreadableFile, match="damaged, or is not a Parquet file"):
             read_file(store, "a.parquet", bytes(content))
 
     def test_one_that_was_deleted_since(self, store: CrumblingStore) -> None:
         with pytest.raises(UnreadableFile, match="no longer in the object store"):
-            list(read(store, Span("a.csv", "in/a.csv"), NUMBERS))
+            list(read_chunks(store, Span("a.csv", "in/a.csv"), NUMBERS))
 
 
 class TestViolations:
@@ -174,10 +175,10 @@ class TestViolations:
         pd.DataFrame({"a": [0.5] * 9, "b": [1.0] * 8 + [1.5]}).to_parquet(sink, row_group_size=2)
         file = put(store, "a.parquet", sink.getvalue())
         with pytest.raises(SignatureViolations, match="row 8"):
-            list(read(store, Span(file.path, file.key, first_row=6, start=3, end=5), NUMBERS))
+            list(read_chunks(store, Span(file.path, file.key, first_row=6, start=3, end=5), NUMBERS))
         file = put(store, "a.jsonl", b'{"a": 1, "b": 1}\n{"a": 1, "b": 1.5}\n')
         with pytest.raises(SignatureViolations, match="row 1"):
-            list(read(store, Span(file.path, file.key), NUMBERS))
+            list(read_chunks(store, Span(file.path, file.key), NUMBERS))
 
     def test_those_of_a_tensor_too(self, store: CrumblingStore) -> None:
         file = put(store, "a.csv", b"a,b\n" + b"1,2\n" * 20 + b"1,x\n")
@@ -223,14 +224,14 @@ def online(body: bytes, signature: CompiledSignature) -> list[Enforced]:
 
 def batch(body: bytes, signature: CompiledSignature, is_whole: bool = False) -> list[Enforced]:
     span = Span("a.csv", "a.csv", is_whole=is_whole)
-    return [chunk.enforced for chunk in read(InMemory(body), span, signature)]
+    return [chunk.enforced for chunk in read_chunks(InMemory(body), span, signature)]
 
 
 @pytest.fixture(params=["few rows", "many rows"])
 def ways_to_read(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks are read in another way where they are large."""
     if request.param == "many rows":
-        monkeypatch.setattr(small_blocks, "_SMALL", 0)
+        monkeypatch.setattr(small_csv_blocks, "_MAX_BYTES", 0)
 
 
 @pytest.mark.usefixtures("ways_to_read")
@@ -320,7 +321,7 @@ class TestImages:
             read_file(store, "a.tiff", self.image("RGB", "tiff"), tensor("uint8", -1, 8, 8, 3))
 
     def test_a_damaged_one_too(self, store: CrumblingStore) -> None:
-        with pytest.raises(UnreadableFile, match="image is damaged"):
+        with pytest.raises(UnreadableFile, match="damaged, or is not an image"):
             read_file(store, "a.jpg", self.image("RGB", "jpeg")[:300], tensor("uint8", -1, 4, 5, 3))
-        with pytest.raises(UnreadableFile, match="image is damaged"):
+        with pytest.raises(UnreadableFile, match="damaged, or is not an image"):
             read_file(store, "a.jpeg", json.dumps("no image").encode(), tensor("uint8", -1, 4, 5, 3))

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_plane.batch.writing import PartWriter, assemble
+from data_plane.batch.output import PartWriter, assemble
 from data_plane.scoring.payload.values import Result
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.domain.batch import BatchSettings, OutputFormat

@@ -13,33 +13,33 @@ from sqlalchemy import update
 from modelyard.core.db.rows import OnlineEndpointRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from tests.data_plane.host.callers import KEY
-from tests.data_plane.host.host_harness import ENVIRONMENT, HostYard
+from tests.data_plane.host.host_harness import ENVIRONMENT, HostHarness
 from tests.data_plane.replicas.worker_harness import PATIENCE
 
 
 @pytest.fixture
-def yard(sessions: Sessions, database_url: str) -> Iterator[HostYard]:
+def harness(sessions: Sessions, database_url: str) -> Iterator[HostHarness]:
     """A platform's data dir and database, with the endpoint "wines", and no host yet."""
     with tempfile.TemporaryDirectory(prefix="my-host-") as folder:
         Path(folder).chmod(0o711)
-        yard = HostYard(Path(folder), sessions, database_url)
-        yard.endpoint()
-        yield yard
-        yard.end()
+        harness = HostHarness(Path(folder), sessions, database_url)
+        harness.endpoint()
+        yield harness
+        harness.end()
 
 
 @pytest.fixture
-def port(yard: HostYard, sessions: Sessions) -> Iterator[int]:
+def port(harness: HostHarness, sessions: Sessions) -> Iterator[int]:
     """A real gateway in the place of the attentive thread, before a model environment with numpy."""
-    yard.gateway.end()
-    _give_packages(yard.data_dir.environments / ENVIRONMENT)
+    harness.gateway.end()
+    _give_packages(harness.data_dir.environments / ENVIRONMENT)
     with transaction(sessions) as work:
         digest = hashlib.sha256(KEY.encode()).hexdigest()
         work.session.execute(update(OnlineEndpointRow).values(primary_key_digest=digest, traffic={"blue": 100}))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         command = [sys.executable, "-m", "data_plane.gateway.main", "--index", "0"]
-        command += ["--data-dir", str(yard.data_dir.root), "--fd", str(listener.fileno())]
-        with (yard.data_dir.logs / "gateway.log").open("wb") as log:
+        command += ["--data-dir", str(harness.data_dir.root), "--fd", str(listener.fileno())]
+        with (harness.data_dir.logs / "gateway.log").open("wb") as log:
             gateway = subprocess.Popen(command, pass_fds=[listener.fileno()], stdout=log, stderr=log)
         yield listener.getsockname()[1]
         gateway.terminate()

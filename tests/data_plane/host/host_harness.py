@@ -22,7 +22,6 @@ from sqlalchemy import select
 
 from builder.toolchain import this_platform
 from data_plane.replicas.local.blocking_connection import BlockingWorkerConnection
-from data_plane.replicas.local.worker_process import find_running
 from data_plane.scoring.payload.result_json import result_to_json
 from data_plane.scoring.payload.values import JsonPayload
 from modelyard.core.adapters.folder_store import FolderStore
@@ -49,7 +48,7 @@ from modelyard.core.environments.folder import Attempt
 from modelyard.core.logs import INFERENCE_SERVER, read_log
 from modelyard.supervisor.generated_secrets import new_master_key
 from tests.builder.packages import store_packed
-from tests.data_plane.replicas.worker_harness import PATIENCE, eventually
+from tests.data_plane.replicas.worker_harness import PATIENCE, eventually, running_workers
 
 _LOCK = EnvironmentLock("", python_version(), this_platform())
 LOCK = _LOCK.digest
@@ -115,7 +114,7 @@ class Shown:
     serving: int | None
 
 
-class HostYard:
+class HostHarness:
     def __init__(self, root: Path, sessions: Sessions, database_url: str) -> None:
         self.data_dir = DataDir(root / "data")
         self.data_dir.prepare()
@@ -356,7 +355,7 @@ class HostYard:
         return {row.resource_id: row.status for row in self.rows(OperationRow)}
 
     def workers(self) -> list[Any]:
-        return find_running(self.data_dir.worker_run_files)
+        return running_workers(self.data_dir.worker_run_files)
 
     def pids(self) -> set[int]:
         return {model_worker.pid for model_worker in self.workers()}

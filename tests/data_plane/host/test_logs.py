@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from data_plane.host.log_lines import stamped, whole_lines
-from data_plane.host.log_shipping import LogShipper
+from data_plane.host.log_shipping import LogShipper, stamped, whole_lines
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.domain.lifecycle import ProvisioningState
 from modelyard.core.logs import INFERENCE_SERVER, read_log
@@ -119,8 +118,8 @@ class TestShipping:
 
 
 class TestTheLogOfADeployment:
-    def test_has_what_the_model_prints_with_a_time_on_each_line(self, yard):
-        yard.deploy(
+    def test_has_what_the_model_prints_with_a_time_on_each_line(self, harness):
+        harness.deploy(
             """
             import os
 
@@ -132,21 +131,21 @@ class TestTheLogOfADeployment:
                 return 1
             """
         )
-        yard.start_host()
-        yard.eventually_is(ProvisioningState.SUCCEEDED)
-        log = eventually(lambda: yard.model_log() if "from native code" in yard.model_log() else "")
+        harness.start_host()
+        harness.eventually_is(ProvisioningState.SUCCEEDED)
+        log = eventually(lambda: harness.model_log() if "from native code" in harness.model_log() else "")
         assert "from Python" in log
         assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ", line) for line in log.splitlines())
 
-    def test_has_the_last_words_of_a_worker_that_died_while_no_host_ran(self, yard):
-        yard.deploy(answering("hello"))
-        yard.start_host()
-        yard.eventually_is(ProvisioningState.SUCCEEDED)
-        yard.kill_host()
-        (worker,) = yard.workers()
+    def test_has_the_last_words_of_a_worker_that_died_while_no_host_ran(self, harness):
+        harness.deploy(answering("hello"))
+        harness.start_host()
+        harness.eventually_is(ProvisioningState.SUCCEEDED)
+        harness.kill_host()
+        (worker,) = harness.workers()
         with worker.log.open("a") as log:
             log.write("last words")
         os.kill(worker.pid, signal.SIGKILL)
-        yard.start_host()
-        eventually(lambda: "last words" in yard.model_log())
+        harness.start_host()
+        eventually(lambda: "last words" in harness.model_log())
         eventually(lambda: not worker.log.exists())

@@ -9,7 +9,7 @@ from typing import Any
 
 from modelyard.core.domain.lifecycle import ProvisioningState
 from tests.data_plane.host.callers import score
-from tests.data_plane.host.host_harness import HostYard
+from tests.data_plane.host.host_harness import HostHarness
 from tests.data_plane.replicas.worker_harness import PATIENCE, eventually
 
 # Works for as long as the file is there that it is asked about, and answers who it is.
@@ -54,12 +54,12 @@ def pid_answered(port: int, data: str) -> int | None:
     return json.loads(answer[4:]) if answer.startswith("200") else None
 
 
-def serve(yard: HostYard, script: str, timeout: float) -> int:
+def serve(harness: HostHarness, script: str, timeout: float) -> int:
     """The pid of the one worker."""
-    yard.deploy(script, timeout=timeout)
-    yard.start_host()
-    yard.eventually_is(ProvisioningState.SUCCEEDED)
-    (pid,) = yard.routed()
+    harness.deploy(script, timeout=timeout)
+    harness.start_host()
+    harness.eventually_is(ProvisioningState.SUCCEEDED)
+    (pid,) = harness.routed()
     return pid
 
 
@@ -67,53 +67,53 @@ def gone(pid: int) -> bool:
     return not os.path.exists(f"/proc/{pid}")
 
 
-def test_its_worker_is_replaced_when_it_does_not_come_back(yard: HostYard, port: int, tmp_path: Path) -> None:
+def test_its_worker_is_replaced_when_it_does_not_come_back(harness: HostHarness, port: int, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     hold.touch()
-    old = serve(yard, WAITS, timeout=2.0)
+    old = serve(harness, WAITS, timeout=2.0)
     assert ask(port, str(hold)).startswith("408 ")
     new = eventually(lambda: pid_answered(port, "/none"))
     assert new != old
     eventually(lambda: gone(old))
-    eventually(lambda: yard.pids() == {new})
-    reason = eventually(lambda: next((row.last_exit_reason for row in yard.worker_rows()), None))
+    eventually(lambda: harness.pids() == {new})
+    reason = eventually(lambda: next((row.last_exit_reason for row in harness.worker_rows()), None))
     assert reason.endswith("s after its deadline")
 
 
-def test_the_others_are_answered_while_one_does_not_come_back(yard: HostYard, port: int, tmp_path: Path) -> None:
+def test_the_others_are_answered_while_one_does_not_come_back(harness: HostHarness, port: int, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     hold.touch()
-    yard.deploy(WAITS, timeout=2.0, instances=2)
-    yard.start_host()
-    yard.eventually_is(ProvisioningState.SUCCEEDED)
-    before = yard.pids()
+    harness.deploy(WAITS, timeout=2.0, instances=2)
+    harness.start_host()
+    harness.eventually_is(ProvisioningState.SUCCEEDED)
+    before = harness.pids()
     with ThreadPoolExecutor(1) as caller:
         lost = caller.submit(ask, port, str(hold))
         answers = {ask(port, "/none")[:3] for _ in range(20)}
-        while not (before - yard.pids() and len(yard.routed()) == 2):
+        while not (before - harness.pids() and len(harness.routed()) == 2):
             answers.add(ask(port, "/none")[:3])
         assert lost.result().startswith("408 ")
     assert answers == {"200"}
 
 
-def test_its_worker_goes_on_serving_when_it_is_free_again(yard: HostYard, port: int, tmp_path: Path) -> None:
+def test_its_worker_goes_on_serving_when_it_is_free_again(harness: HostHarness, port: int, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     hold.touch()
-    old = serve(yard, WAITS, timeout=0.5)
+    old = serve(harness, WAITS, timeout=0.5)
     # From now on no other worker comes to be ready.
-    (bundle,) = yard.data_dir.bundles.glob("*/score.py")
+    (bundle,) = harness.data_dir.bundles.glob("*/score.py")
     bundle.write_text("import threading\n\ndef init():\n    threading.Event().wait()\n\ndef run(x):\n    pass\n")
     assert ask(port, str(hold)).startswith("408 ")
-    (spare,) = eventually(lambda: yard.pids() - {old})
+    (spare,) = eventually(lambda: harness.pids() - {old})
     hold.unlink()
     assert eventually(lambda: pid_answered(port, "/none")) == old
     eventually(lambda: gone(spare))
-    eventually(lambda: yard.pids() == {old})
-    eventually(lambda: [(row.pid, row.restarts) for row in yard.worker_rows()] == [(old, 0)])
+    eventually(lambda: harness.pids() == {old})
+    eventually(lambda: [(row.pid, row.restarts) for row in harness.worker_rows()] == [(old, 0)])
 
 
-def test_a_worker_that_native_code_keeps_from_saying_so_is_replaced_too(yard: HostYard, port: int) -> None:
-    old = serve(yard, SEIZES, timeout=1.0)
+def test_a_worker_that_native_code_keeps_from_saying_so_is_replaced_too(harness: HostHarness, port: int) -> None:
+    old = serve(harness, SEIZES, timeout=1.0)
     assert ask(port, "seize").startswith("408 ")
     assert eventually(lambda: pid_answered(port, "")) != old
     eventually(lambda: gone(old))

@@ -13,9 +13,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import create_engine, update
 
-from data_plane.replicas.local.batch_labels import batch_labels
-from data_plane.replicas.local.spawn import WorkerSpec, new_worker_id, spawn
-from data_plane.replicas.local.worker_process import WorkerProcess, kill, remove, wait_for_end
+from data_plane.replicas.local.spawn import LaunchSettings, spawn
+from data_plane.replicas.local.worker_process import BATCH_WORKER_LABEL, WorkerProcess, kill, remove, wait_for_end
+from data_plane.replicas.port import ReplicaSpec
 from migrations.run import migrate
 from modelyard.core.data_dir import DataDir
 from modelyard.core.db.leases import claim, finish
@@ -24,37 +24,35 @@ from modelyard.core.db.unit_of_work import open_database, sessions_of, transacti
 from modelyard.core.domain.lifecycle import ProvisioningState
 from modelyard.supervisor.postgres import DATABASE, EmbeddedPostgres
 from tests.conftest import kept, wait_for_database
-from tests.data_plane.host.host_harness import HostYard, answering, routed
+from tests.data_plane.host.host_harness import HostHarness, answering, routed
 from tests.data_plane.replicas.worker_harness import PATIENCE, eventually
 
 SUCCEEDED = ProvisioningState.SUCCEEDED
 
 
 @pytest.fixture
-def serving(yard: HostYard) -> HostYard:
-    yard.deploy(answering("hello"), instances=2)
-    yard.start_host()
-    yard.eventually_is(SUCCEEDED)
-    return yard
+def serving(harness: HostHarness) -> HostHarness:
+    harness.deploy(answering("hello"), instances=2)
+    harness.start_host()
+    harness.eventually_is(SUCCEEDED)
+    return harness
 
 
 @pytest.fixture
-def batch_worker(yard: HostYard) -> Iterator[WorkerProcess]:
-    bundle = yard.data_dir.bundles / "batch"
+def batch_worker(harness: HostHarness) -> Iterator[WorkerProcess]:
+    bundle = harness.data_dir.bundles / "batch"
     bundle.mkdir()
     (bundle / "score.py").write_text("def init(): pass\ndef run(data): return data\n")
-    spec = WorkerSpec(
-        worker_id=new_worker_id(),
+    spec = ReplicaSpec(
         endpoint="wines",
         deployment="nightly",
         generation=1,
         python=Path(sys.executable),
         bundle_dir=bundle,
-        model_dir=yard.data_dir.models,
-        data_dir=yard.data_dir,
-        labels=batch_labels("batch-0", "environment"),
+        model_dir=harness.data_dir.models,
+        labels={BATCH_WORKER_LABEL: "batch-0", "environment": "environment"},
     )
-    worker = spawn(spec)
+    worker = spawn(spec, LaunchSettings(harness.data_dir))
     yield worker
     kill(worker, "the test is over")
     assert wait_for_end(worker, PATIENCE)
@@ -72,13 +70,13 @@ class TestAHostThatStartsAgain:
         assert serving.gateway.snapshot().order > snapshot.order
         assert {row.restarts for row in serving.worker_rows()} == {0}
 
-    def test_leaves_the_workers_of_batch_workers_alone(self, yard, batch_worker):
-        yard.deploy(answering("hello"))
-        yard.start_host()
-        yard.eventually_is(SUCCEEDED)
-        assert batch_worker.pid in yard.pids() - yard.routed()
-        yard.stop_host()
-        assert yard.pids() == {batch_worker.pid}
+    def test_leaves_the_workers_of_batch_workers_alone(self, harness, batch_worker):
+        harness.deploy(answering("hello"))
+        harness.start_host()
+        harness.eventually_is(SUCCEEDED)
+        assert batch_worker.pid in harness.pids() - harness.routed()
+        harness.stop_host()
+        assert harness.pids() == {batch_worker.pid}
 
     def test_routes_to_the_workers_it_found_without_a_gap(self, serving):
         before = serving.routed()
@@ -124,17 +122,17 @@ class TestAHostThatStartsAgain:
         serving.eventually_is(SUCCEEDED)
         assert sum(row.restarts for row in serving.worker_rows()) <= 1
 
-    def test_goes_on_with_an_operation_that_was_under_way(self, yard):
-        yard.gateway.is_attentive.clear()
-        yard.deploy(answering("hello"))
-        yard.start_host()
-        eventually(yard.routed)
-        before = yard.pids()
-        yard.kill_host()
-        yard.start_host()
-        yard.gateway.is_attentive.set()
-        yard.eventually_is(SUCCEEDED, operation="Succeeded")
-        assert yard.pids() == before
+    def test_goes_on_with_an_operation_that_was_under_way(self, harness):
+        harness.gateway.is_attentive.clear()
+        harness.deploy(answering("hello"))
+        harness.start_host()
+        eventually(harness.routed)
+        before = harness.pids()
+        harness.kill_host()
+        harness.start_host()
+        harness.gateway.is_attentive.set()
+        harness.eventually_is(SUCCEEDED, operation="Succeeded")
+        assert harness.pids() == before
 
 
 class TestTheEnd:
@@ -180,21 +178,21 @@ class TestASecondHost:
     def test_told_to_stop_while_it_waits_touches_nothing(self, serving):
         before = serving.pids()
         serving.start_host()
-        eventually(lambda: "waiting until it has gone" in serving.log.read_text())
+        eventually(lambda: "waiting for its end" in serving.log.read_text())
         assert serving.stop_host() == 0
         assert serving.pids() == before
 
 
 class TestALeaseHeldElsewhere:
-    def test_is_waited_for(self, yard, sessions):
+    def test_is_waited_for(self, harness, sessions):
         with transaction(sessions) as work:
             other = claim(work.session, NamedLeaseRow, "host")
-        yard.start_host()
-        eventually(lambda: "another host holds the lease" in yard.log.read_text())
-        assert yard.gateway.snapshot() is None
+        harness.start_host()
+        eventually(lambda: "another host holds the lease" in harness.log.read_text())
+        assert harness.gateway.snapshot() is None
         with transaction(sessions) as work:
             assert finish(work.session, other)
-        eventually(yard.gateway.snapshot)
+        eventually(harness.gateway.snapshot)
 
     def test_ends_a_host_that_believed_it_had_it_and_leaves_the_workers(self, serving, sessions):
         before = serving.pids()
@@ -227,23 +225,23 @@ class TestWithoutItsDatabase:
                 migrating = create_engine(url)
                 migrate(migrating)
                 migrating.dispose()
-                yard = HostYard(Path(folder), sessions_of(engine), url)
-                yard.endpoint()
-                yard.deploy(answering("hello"))
-                yard.start_host()
-                yard.eventually_is(SUCCEEDED)
+                harness = HostHarness(Path(folder), sessions_of(engine), url)
+                harness.endpoint()
+                harness.deploy(answering("hello"))
+                harness.start_host()
+                harness.eventually_is(SUCCEEDED)
             engine.dispose()
-            revision = yard.gateway.snapshot().revision
-            (old,) = yard.pids()
+            revision = harness.gateway.snapshot().revision
+            (old,) = harness.pids()
             os.kill(old, signal.SIGKILL)
-            eventually(lambda: yard.routed() and yard.routed() != {old})
-            assert yard.gateway.snapshot().revision == revision
+            eventually(lambda: harness.routed() and harness.routed() != {old})
+            assert harness.gateway.snapshot().revision == revision
             with postgres_running(server):
-                yard.scale(2)
-                yard.eventually_is(SUCCEEDED)
-                assert len(yard.routed()) == 2
+                harness.scale(2)
+                harness.eventually_is(SUCCEEDED)
+                assert len(harness.routed()) == 2
                 engine.dispose()
-                yard.end()
+                harness.end()
 
 
 def test_a_host_without_its_settings_says_what_is_missing():

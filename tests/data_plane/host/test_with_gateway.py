@@ -7,63 +7,63 @@ from http.client import HTTPConnection
 
 from modelyard.core.domain.lifecycle import ProvisioningState
 from tests.data_plane.host.callers import Callers, score
-from tests.data_plane.host.host_harness import HostYard, answering
+from tests.data_plane.host.host_harness import HostHarness, answering
 from tests.data_plane.replicas.worker_harness import PATIENCE, eventually
 
 SUCCEEDED = ProvisioningState.SUCCEEDED
 
 
-def test_an_update_loses_no_request(yard, port):
-    yard.deploy(answering("old"))
-    yard.start_host()
-    yard.eventually_is(SUCCEEDED, serving=1)
+def test_an_update_loses_no_request(harness, port):
+    harness.deploy(answering("old"))
+    harness.start_host()
+    harness.eventually_is(SUCCEEDED, serving=1)
     callers = Callers(port)
     with callers.calling():
-        yard.deploy(answering("new"))
-        yard.eventually_is(SUCCEEDED, serving=2)
-        eventually(lambda: len(yard.workers()) == 1)
+        harness.deploy(answering("new"))
+        harness.eventually_is(SUCCEEDED, serving=2)
+        eventually(lambda: len(harness.workers()) == 1)
     assert set(callers.answers) == {'200 "old"', '200 "new"'}
 
 
-def test_scaling_and_a_restarted_host_lose_no_request(yard, port):
-    yard.deploy(answering("hello"), instances=2)
-    yard.start_host()
-    yard.eventually_is(SUCCEEDED)
+def test_scaling_and_a_restarted_host_lose_no_request(harness, port):
+    harness.deploy(answering("hello"), instances=2)
+    harness.start_host()
+    harness.eventually_is(SUCCEEDED)
     callers = Callers(port)
     with callers.calling():
-        yard.kill_host()
-        yard.start_host()
-        yard.scale(1)
-        yard.eventually_is(SUCCEEDED)
-        yard.scale(2)
-        yard.eventually_is(SUCCEEDED)
+        harness.kill_host()
+        harness.start_host()
+        harness.scale(1)
+        harness.eventually_is(SUCCEEDED)
+        harness.scale(2)
+        harness.eventually_is(SUCCEEDED)
     assert set(callers.answers) == {'200 "hello"'}
 
 
-def test_the_death_of_one_worker_of_two_loses_no_request(yard, port):
-    yard.deploy(answering("hello"), instances=2)
-    yard.start_host()
-    yard.eventually_is(SUCCEEDED)
+def test_the_death_of_one_worker_of_two_loses_no_request(harness, port):
+    harness.deploy(answering("hello"), instances=2)
+    harness.start_host()
+    harness.eventually_is(SUCCEEDED)
     callers = Callers(port)
     with callers.calling():
-        victim = min(yard.routed())
+        victim = min(harness.routed())
         os.kill(victim, signal.SIGKILL)
-        eventually(lambda: len(yard.routed()) == 2 and victim not in yard.routed())
+        eventually(lambda: len(harness.routed()) == 2 and victim not in harness.routed())
     assert set(callers.answers) == {'200 "hello"'}
 
 
-def test_a_gateway_answers_503_not_404_while_no_worker_is_ready(yard, port):
-    yard.deploy(answering("hello"), timeout=0.5)
-    yard.start_host()
-    yard.eventually_is(SUCCEEDED)
-    yard.stop_host()
-    eventually(lambda: _is_applied(yard))
+def test_a_gateway_answers_503_not_404_while_no_worker_is_ready(harness, port):
+    harness.deploy(answering("hello"), timeout=0.5)
+    harness.start_host()
+    harness.eventually_is(SUCCEEDED)
+    harness.stop_host()
+    eventually(lambda: _is_applied(harness))
     connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     assert score(connection).startswith("503 ")
     connection.close()
 
 
-def _is_applied(yard: HostYard) -> bool:
-    snapshot = yard.gateway.snapshot()
-    report = json.loads((yard.data_dir.run / "gateway-0.applied").read_text())
+def _is_applied(harness: HostHarness) -> bool:
+    snapshot = harness.gateway.snapshot()
+    report = json.loads((harness.data_dir.run / "gateway-0.applied").read_text())
     return snapshot is not None and snapshot.order == (report["revision"], report["sequence"])

@@ -9,10 +9,10 @@ from tests.data_plane.replicas.worker_harness import WorkerHarness
 
 
 @pytest.fixture
-def yard() -> Iterator[WorkerHarness]:
+def harness() -> Iterator[WorkerHarness]:
     """ModelWorkers of the newest interpreter on this machine."""
-    with tempfile.TemporaryDirectory(prefix="my-yard-") as folder:
+    with tempfile.TemporaryDirectory(prefix="my-harness-") as folder:
         Path(folder).chmod(0o711)
-        yard = WorkerHarness(Path(folder), [*interpreters().values()][-1])
-        yield yard
-        yard.end()
+        harness = WorkerHarness(Path(folder), [*interpreters().values()][-1])
+        yield harness
+        harness.end()

@@ -5,51 +5,49 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_plane.replicas.local.blocking_connection import (
-    BlockingWorkerConnection,
-    ScoringFailed,
-    WorkerGone,
-    WorkerSilent,
-)
+from data_plane.replicas.local.blocking_connection import BlockingWorkerConnection
 from data_plane.replicas.local.worker_process import wait_for_end
+from data_plane.replicas.port import ReplicaGone, ReplicaSilent, ScoringFailed
 from data_plane.scoring.payload.values import ArrayPayload, JsonPayload, JsonResult
 from tests.data_plane.replicas.worker_harness import GATED, PATIENCE, WorkerHarness, eventually
 
 
 class TestWorkerConnection:
     def test_to_a_worker_that_is_not_there_fails_at_once(self, tmp_path: Path) -> None:
-        with pytest.raises(WorkerGone, match="no worker listens"):
+        with pytest.raises(ReplicaGone, match="no worker listens"):
             BlockingWorkerConnection(tmp_path / "none.sock")
 
-    def test_gives_up_on_a_worker_that_does_not_answer(self, yard: WorkerHarness) -> None:
-        worker, connection = yard.ready()
+    def test_gives_up_on_a_worker_that_does_not_answer(self, harness: WorkerHarness) -> None:
+        worker, connection = harness.ready()
         os.kill(worker.pid, signal.SIGSTOP)
-        with pytest.raises(WorkerSilent):
+        with pytest.raises(ReplicaSilent):
             connection.ping(timeout=0.05)
-        with pytest.raises(WorkerSilent):
+        with pytest.raises(ReplicaSilent):
             BlockingWorkerConnection(worker.socket, timeout=0.05)
         os.kill(worker.pid, signal.SIGCONT)
         # The late answer belongs to the question that was given up.
         assert connection.score(JsonPayload(1), timeout=PATIENCE) == JsonResult(b'{"input":1,"params":null}')
 
-    def test_learns_a_pushed_status_without_waiting(self, yard: WorkerHarness, tmp_path: Path) -> None:
-        worker = yard.start(f"import os, time\nwhile not os.path.exists({str(tmp_path / 'gate')!r}): time.sleep(0.005)")
-        connection = yard.connect(worker)
+    def test_learns_a_pushed_status_without_waiting(self, harness: WorkerHarness, tmp_path: Path) -> None:
+        worker = harness.start(
+            f"import os, time\nwhile not os.path.exists({str(tmp_path / 'gate')!r}): time.sleep(0.005)"
+        )
+        connection = harness.connect(worker)
         assert connection.poll().state == "loading"
         (tmp_path / "gate").touch()
         assert eventually(lambda: connection.status.state == "failed" or connection.poll().state == "failed")
         assert wait_for_end(worker, PATIENCE)
-        with pytest.raises(WorkerGone):
+        with pytest.raises(ReplicaGone):
             connection.ping()
 
-    def test_asks_for_a_model_only_so_long(self, yard: WorkerHarness) -> None:
-        worker, _ = yard.ready(GATED)
-        connection = yard.connect(worker)
-        with pytest.raises(WorkerSilent):
+    def test_asks_for_a_model_only_so_long(self, harness: WorkerHarness) -> None:
+        worker, _ = harness.ready(GATED)
+        connection = harness.connect(worker)
+        with pytest.raises(ReplicaSilent):
             connection.score(JsonPayload("/never"), timeout=0.05)
 
-    def test_tells_apart_why_there_is_no_result(self, yard: WorkerHarness) -> None:
-        worker, connection = yard.ready()
+    def test_tells_apart_why_there_is_no_result(self, harness: WorkerHarness) -> None:
+        worker, connection = harness.ready()
         with pytest.raises(ScoringFailed) as failure:
             connection.score(ArrayPayload(np.zeros(1)), timeout=PATIENCE)
         assert (failure.value.kind, failure.value.type_name) == ("model", "ModuleNotFoundError")

@@ -11,23 +11,29 @@ from typing import Any
 
 import pytest
 
-from data_plane.replicas.local.blocking_connection import BlockingWorkerConnection, WorkerGone
+from data_plane.replicas.local.blocking_connection import BlockingWorkerConnection
 from data_plane.replicas.local.exit_reason import exit_reason
 from data_plane.replicas.local.processes import identify
-from data_plane.replicas.local.spawn import spawn
+from data_plane.replicas.local.runtime import remove_strays
+from data_plane.replicas.local.spawn import LaunchSettings, spawn
 from data_plane.replicas.local.worker_process import (
     WorkerProcess,
     find_all,
-    find_running,
     kill,
     remove,
-    remove_leftovers,
-    stop,
     wait_for_end,
 )
+from data_plane.replicas.port import ReplicaGone
 from data_plane.scoring.payload.values import JsonPayload, JsonResult
 from tests.data_plane.replicas.interpreters import interpreters
-from tests.data_plane.replicas.worker_harness import IS_LINUX, PATIENCE, WorkerHarness, eventually
+from tests.data_plane.replicas.worker_harness import (
+    IS_LINUX,
+    PATIENCE,
+    WorkerHarness,
+    eventually,
+    running_workers,
+    stop,
+)
 
 WORKER_UID = 64042
 
@@ -70,15 +76,15 @@ def asked(connection: BlockingWorkerConnection, question: Any) -> Any:
 
 
 class TestWhatAWorkerSees:
-    def test_is_an_environment_that_began_empty(self, yard: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_an_environment_that_began_empty(self, harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MODELYARD_DATABASE_URL", "postgresql://user:secret@localhost/db")
-        worker, connection = yard.ready(
+        worker, connection = harness.ready(
             INSPECTING, environment_variables={"COLOUR": "red", "TZ": "Europe/Oslo"}, threads=2
         )
         environment = asked(connection, "environment")
         assert environment.pop("LC_CTYPE", "C.UTF-8") == "C.UTF-8"
         assert environment == {
-            "PATH": f"{yard.python.parent}:/usr/local/bin:/usr/bin:/bin",
+            "PATH": f"{harness.python.parent}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(worker.folder),
             "TMPDIR": str(worker.folder),
             "USER": "modelyard",
@@ -90,30 +96,30 @@ class TestWhatAWorkerSees:
             "OMP_NUM_THREADS": "2",
             "OPENBLAS_NUM_THREADS": "2",
             "MKL_NUM_THREADS": "2",
-            "AZUREML_MODEL_DIR": str(yard.data_dir.models),
+            "AZUREML_MODEL_DIR": str(harness.data_dir.models),
             "AZUREML_ENTRY_SCRIPT": "score.py",
             "COLOUR": "red",
         }
 
-    def test_is_a_private_folder_to_work_in(self, yard: WorkerHarness) -> None:
-        worker, connection = yard.ready(INSPECTING)
+    def test_is_a_private_folder_to_work_in(self, harness: WorkerHarness) -> None:
+        worker, connection = harness.ready(INSPECTING)
         assert asked(connection, "where")[0] == os.path.realpath(worker.folder)
         assert stat.S_IMODE(worker.folder.stat().st_mode) == 0o700
         assert stat.S_IMODE((worker.folder / "worker.json").stat().st_mode) == 0o600
 
-    def test_is_no_descriptor_of_the_platforms(self, yard: WorkerHarness, tmp_path: Path) -> None:
+    def test_is_no_descriptor_of_the_platforms(self, harness: WorkerHarness, tmp_path: Path) -> None:
         with (tmp_path / "secret").open("w") as secret:
             os.set_inheritable(secret.fileno(), True)
-            _, connection = yard.ready(INSPECTING)
+            _, connection = harness.ready(INSPECTING)
             descriptors = asked(connection, "descriptors")
         # Nothing on 0, the log on 1 and 2, and our own: the listening socket, a connection, a pair to wake up by,
         # and what the selector is made of.
         assert [descriptors.pop(number) for number in "012"] == ["other"] * 3
         assert sorted(descriptors.values()) == ["other", "socket", "socket", "socket", "socket"]
 
-    def test_is_no_end_of_the_lifeline(self, yard: WorkerHarness) -> None:
+    def test_is_no_end_of_the_lifeline(self, harness: WorkerHarness) -> None:
         reader, writer = os.pipe()
-        worker, connection = yard.ready(INSPECTING, lifeline_fd=reader)
+        worker, connection = harness.ready(INSPECTING, launch={"lifeline_fd": reader})
         assert list(asked(connection, "descriptors").values()).count("other") == 4
         os.close(reader)
         os.close(writer)
@@ -125,11 +131,11 @@ if IS_LINUX:
 
     class TestWhatLinuxShowsOfAWorker:
         def test_holds_no_secret_in_its_arguments_environment_or_descriptors(
-            self, yard: WorkerHarness, monkeypatch: pytest.MonkeyPatch
+            self, harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
         ) -> None:
             monkeypatch.setenv("MODELYARD_ADMIN_TOKEN", "very-secret")
-            worker, _ = yard.ready(environment_variables={"PASSWORD": "the-users-own"})
-            for process in (worker.process.pid, worker.keeper.pid):
+            worker, _ = harness.ready(environment_variables={"PASSWORD": "the-users-own"})
+            for process in (worker.process.pid, worker.shim.pid):
                 shown = Path(f"/proc/{process}")
                 assert b"secret" not in (shown / "environ").read_bytes()
                 assert b"users-own" not in (shown / "cmdline").read_bytes()
@@ -137,10 +143,10 @@ if IS_LINUX:
             files = {target for target in targets if target.startswith("/")}
             assert files == {"/dev/null", str(worker.log)}
 
-        def test_keeps_the_users_variables_from_the_keeper(self, yard: WorkerHarness) -> None:
+        def test_keeps_the_users_variables_from_the_keeper(self, harness: WorkerHarness) -> None:
             # The keeper may be root, and a variable such as LD_PRELOAD would run the user's code in it.
-            worker, _ = yard.ready(environment_variables={"LD_BIND_NOW": "1"})
-            assert b"LD_BIND_NOW" not in Path(f"/proc/{worker.keeper.pid}/environ").read_bytes()
+            worker, _ = harness.ready(environment_variables={"LD_BIND_NOW": "1"})
+            assert b"LD_BIND_NOW" not in Path(f"/proc/{worker.shim.pid}/environ").read_bytes()
             assert b"LD_BIND_NOW" in Path(f"/proc/{worker.pid}/environ").read_bytes()
 
 
@@ -167,16 +173,17 @@ PUBLIC_INTERPRETER = public_interpreter() if os.geteuid() == 0 else None
 if PUBLIC_INTERPRETER is not None:
 
     class TestAWorkerOfAPlatformRunByRoot:
-        def test_is_another_user_who_can_read_nothing_of_the_platforms(self, yard: WorkerHarness) -> None:
-            secret = yard.data_dir.secrets / "master.key"
+        def test_is_another_user_who_can_read_nothing_of_the_platforms(self, harness: WorkerHarness) -> None:
+            secret = harness.data_dir.secrets / "master.key"
             secret.write_text("key")
             # What else a worker must not reach: another worker's folder is its user's too, but no other file is.
-            other, _ = yard.ready()
-            worker, connection = yard.ready(INSPECTING, python=PUBLIC_INTERPRETER, uid=WORKER_UID, gid=WORKER_UID)
+            other, _ = harness.ready()
+            account = {"uid": WORKER_UID, "gid": WORKER_UID}
+            worker, connection = harness.ready(INSPECTING, python=PUBLIC_INTERPRETER, launch=account)
             where = asked(connection, "where")
             assert where[1:4] == [WORKER_UID, WORKER_UID, []]
             assert WORKER_UID not in {entry.pw_uid for entry in pwd.getpwall()}
-            data = yard.data_dir
+            data = harness.data_dir
             closed = [data.secrets, secret, data.run, data.logs, data.objects, data.socket_dir, other.folder, other.log]
             closed += [worker.log, data.workers, data.root]
             assert asked(connection, [str(path) for path in closed]) == ["PermissionError"] * len(closed)
@@ -184,47 +191,49 @@ if PUBLIC_INTERPRETER is not None:
 
 
 class TestAWorker:
-    def test_keeps_the_hosts_notes_in_its_run_file(self, yard: WorkerHarness) -> None:
-        yard.start(labels={"environment": "abc-1"})
-        (found,) = find_all(yard.data_dir.worker_run_files)
+    def test_keeps_the_hosts_notes_in_its_run_file(self, harness: WorkerHarness) -> None:
+        harness.start(labels={"environment": "abc-1"})
+        (found,) = find_all(harness.data_dir.worker_run_files)
         assert found.labels == {"environment": "abc-1"}
 
-    def test_outlives_the_host_that_started_it_and_is_found_again(self, yard: WorkerHarness) -> None:
-        spec = yard.spec("def init(): pass\ndef run(data): return data")
+    def test_outlives_the_host_that_started_it_and_is_found_again(self, harness: WorkerHarness) -> None:
+        spec = harness.spec("def init(): pass\ndef run(data): return data")
         host = f"""
             import os
             from pathlib import Path
-            from data_plane.replicas.local.spawn import WorkerSpec, spawn
+            from data_plane.replicas.local.spawn import LaunchSettings, spawn
+            from data_plane.replicas.port import ReplicaSpec
             from modelyard.core.data_dir import DataDir
-            spawn(WorkerSpec(
-                worker_id={spec.worker_id!r}, endpoint="wines", deployment="blue", generation=3,
+            spec = ReplicaSpec(
+                endpoint="wines", deployment="blue", generation=3,
                 python=Path({str(spec.python)!r}), bundle_dir=Path({str(spec.bundle_dir)!r}),
-                model_dir=Path({str(spec.model_dir)!r}), data_dir=DataDir(Path({str(yard.data_dir.root)!r})),
-            ))
+                model_dir=Path({str(spec.model_dir)!r}),
+            )
+            spawn(spec, LaunchSettings(DataDir(Path({str(harness.data_dir.root)!r}))), worker_id="abc123")
             os.killpg(0, 9)
         """
         done = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(host)], start_new_session=True, cwd=Path.cwd(), check=False
         )
         assert done.returncode == -signal.SIGKILL
-        (worker,) = find_running(yard.data_dir.worker_run_files)
-        yard.adopt(worker)
+        (worker,) = running_workers(harness.data_dir.worker_run_files)
+        harness.adopt(worker)
         assert (worker.worker_id, worker.endpoint, worker.deployment, worker.generation) == (
-            spec.worker_id,
+            "abc123",
             "wines",
             "blue",
             3,
         )
-        connection = yard.connect(worker)
+        connection = harness.connect(worker)
         assert connection.wait_until_loaded(PATIENCE).pid == worker.pid
         assert connection.score(JsonPayload("hello"), timeout=PATIENCE) == JsonResult(b'"hello"')
 
-    def test_that_ended_is_not_running_but_keeps_its_run_file_until_it_is_removed(self, yard: WorkerHarness) -> None:
-        worker, _ = yard.ready()
-        run_files = yard.data_dir.worker_run_files
+    def test_that_ended_is_not_running_but_keeps_its_run_file_until_it_is_removed(self, harness: WorkerHarness) -> None:
+        worker, _ = harness.ready()
+        run_files = harness.data_dir.worker_run_files
         kill(worker, "a test")
         assert wait_for_end(worker, PATIENCE)
-        assert find_running(run_files) == []
+        assert running_workers(run_files) == []
         assert find_all(run_files) == [worker]
         remove(worker)
         assert find_all(run_files) == []
@@ -233,19 +242,19 @@ class TestAWorker:
         assert list(run_files.iterdir()) == []
         assert worker.log.exists()
 
-    def test_whose_pid_now_names_another_process_is_not_taken_for_it(self, yard: WorkerHarness) -> None:
-        worker, _ = yard.ready()
+    def test_whose_pid_now_names_another_process_is_not_taken_for_it(self, harness: WorkerHarness) -> None:
+        worker, _ = harness.ready()
         document = json.loads(worker.run_file.read_text())
         for role in ("process", "keeper"):
             document[role] = {"pid": os.getpid(), "started": "long ago"}
         worker.run_file.write_text(json.dumps(document))
-        assert find_running(yard.data_dir.worker_run_files) == []
-        (impostor,) = find_all(yard.data_dir.worker_run_files)
+        assert running_workers(harness.data_dir.worker_run_files) == []
+        (impostor,) = find_all(harness.data_dir.worker_run_files)
         kill(impostor, "it is somebody else")
         stop(impostor)
         assert identify(os.getpid()) is not None
 
-    def test_takes_its_whole_process_group_with_it(self, yard: WorkerHarness, tmp_path: Path) -> None:
+    def test_takes_its_whole_process_group_with_it(self, harness: WorkerHarness, tmp_path: Path) -> None:
         script = f"""
             import subprocess, sys
             def init():
@@ -254,70 +263,70 @@ class TestAWorker:
             def run(data):
                 return data
         """
-        worker, _ = yard.ready(script)
+        worker, _ = harness.ready(script)
         child = identify(int((tmp_path / "pid").read_text()))
         assert child is not None
         kill(worker, "a test")
         assert wait_for_end(worker, PATIENCE)
         eventually(lambda: not child.is_running())
 
-    def test_that_is_gone_refuses_connections(self, yard: WorkerHarness) -> None:
-        worker, connection = yard.ready()
+    def test_that_is_gone_refuses_connections(self, harness: WorkerHarness) -> None:
+        worker, connection = harness.ready()
         kill(worker, "a test")
         assert wait_for_end(worker, PATIENCE)
-        with pytest.raises(WorkerGone):
+        with pytest.raises(ReplicaGone):
             BlockingWorkerConnection(worker.socket)
-        with pytest.raises(WorkerGone):
+        with pytest.raises(ReplicaGone):
             connection.ping()
 
-    def test_asks_for_an_absolute_interpreter(self, yard: WorkerHarness) -> None:
+    def test_asks_for_an_absolute_interpreter(self, harness: WorkerHarness) -> None:
         with pytest.raises(ValueError, match="absolute path"):
-            yard.spec("", python=Path("python"))
+            harness.spec("", python=Path("python"))
 
-    def test_does_not_leave_a_folder_behind_a_failed_start(self, yard: WorkerHarness) -> None:
-        spec = yard.spec("")
-        spec.socket.touch()
+    def test_does_not_leave_a_folder_behind_a_failed_start(self, harness: WorkerHarness) -> None:
+        socket = harness.data_dir.socket_dir / "abc123.sock"
+        socket.touch()
         with pytest.raises(OSError, match="in use"):
-            spawn(spec)
-        assert not spec.folder.exists()
-        assert not spec.socket.exists()
+            spawn(harness.spec(""), LaunchSettings(harness.data_dir), worker_id="abc123")
+        assert not socket.exists()
+        assert not list(harness.data_dir.workers.iterdir())
 
 
 class TestExitReason:
-    def test_is_none_while_the_worker_runs(self, yard: WorkerHarness) -> None:
-        worker, _ = yard.ready()
+    def test_is_none_while_the_worker_runs(self, harness: WorkerHarness) -> None:
+        worker, _ = harness.ready()
         assert exit_reason(worker) is None
 
-    def test_of_a_kill_from_outside_suspects_the_memory(self, yard: WorkerHarness) -> None:
-        worker, _ = yard.ready()
+    def test_of_a_kill_from_outside_suspects_the_memory(self, harness: WorkerHarness) -> None:
+        worker, _ = harness.ready()
         os.kill(worker.pid, signal.SIGKILL)
         assert ended(worker) == "killed by signal 9 (SIGKILL): out of memory?"
 
-    def test_of_a_crash_in_native_code_says_so(self, yard: WorkerHarness) -> None:
-        worker = yard.start("import ctypes\nctypes.string_at(0)")
-        assert ended(worker) == "killed by signal 11 (SIGSEGV): its native code crashed"
+    def test_of_a_crash_in_native_code_says_so(self, harness: WorkerHarness) -> None:
+        worker = harness.start("import ctypes\nctypes.string_at(0)")
+        assert ended(worker) == "killed by signal 11 (SIGSEGV): native code crashed"
         assert "Fatal Python error: Segmentation fault" in worker.log.read_text()
 
-    def test_of_a_kill_by_the_platform_says_why(self, yard: WorkerHarness) -> None:
-        worker, _ = yard.ready()
+    def test_of_a_kill_by_the_platform_says_why(self, harness: WorkerHarness) -> None:
+        worker, _ = harness.ready()
         kill(worker, "it answered no ping for 10 s")
         assert ended(worker) == "killed by the platform: it answered no ping for 10 s"
 
-    def test_of_a_worker_that_was_told_to_stop_says_so(self, yard: WorkerHarness) -> None:
-        worker, _ = yard.ready()
+    def test_of_a_worker_that_was_told_to_stop_says_so(self, harness: WorkerHarness) -> None:
+        worker, _ = harness.ready()
         stop(worker)
         assert ended(worker) == "exited with code 0 (drained or told to stop)"
 
-    def test_of_an_interpreter_that_is_not_there_points_to_it(self, yard: WorkerHarness) -> None:
-        worker = yard.start(python=Path("/no/such/python"))
+    def test_of_an_interpreter_that_is_not_there_points_to_it(self, harness: WorkerHarness) -> None:
+        worker = harness.start(python=Path("/no/such/python"))
         assert ended(worker) == "exited with code 127 (its interpreter cannot be started)"
         assert "/no/such/python" in worker.log.read_text()
 
-    def test_of_a_worker_whose_keeper_was_killed_admits_that_it_is_unknown(self, yard: WorkerHarness) -> None:
-        worker, _ = yard.ready()
-        os.kill(worker.keeper.pid, signal.SIGKILL)
+    def test_of_a_worker_whose_keeper_was_killed_admits_that_it_is_unknown(self, harness: WorkerHarness) -> None:
+        worker, _ = harness.ready()
+        os.kill(worker.shim.pid, signal.SIGKILL)
         eventually(lambda: not worker.is_running())
-        assert ended(worker) == "ended without a record: its keeper was killed, or the machine restarted"
+        assert ended(worker) == "ended without a record: its process shim was killed, or the machine restarted"
 
 
 def ended(worker: WorkerProcess) -> str | None:
@@ -325,13 +334,13 @@ def ended(worker: WorkerProcess) -> str | None:
     return exit_reason(worker)
 
 
-class TestRemoveLeftovers:
-    def test_takes_what_no_run_file_speaks_of_and_nothing_else(self, yard: WorkerHarness) -> None:
-        worker, connection = yard.ready()
-        data = yard.data_dir
+class TestRemoveStrays:
+    def test_takes_what_no_run_file_speaks_of_and_nothing_else(self, harness: WorkerHarness) -> None:
+        worker, connection = harness.ready()
+        data = harness.data_dir
         (data.workers / "half-made").mkdir()
         (data.socket_dir / "half-made.sock").touch()
-        remove_leftovers(data)
+        remove_strays(data, older_than=-1)
         assert [path.name for path in data.workers.iterdir() if path.is_dir()] == [worker.worker_id]
         assert [path.stem for path in data.socket_dir.iterdir()] == [worker.worker_id]
         assert connection.ping(PATIENCE).state == "ready"

@@ -1,6 +1,9 @@
 """Model workers for tests: real processes in a folder of their own, all of them ended with the test."""
 
+import itertools
 import json
+import os
+import signal
 import socket
 import sys
 import textwrap
@@ -11,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from data_plane.replicas.local.blocking_connection import BlockingWorkerConnection, Role
-from data_plane.replicas.local.spawn import WorkerSpec, new_worker_id, spawn
-from data_plane.replicas.local.worker_process import WorkerProcess, kill, remove, wait_for_end
+from data_plane.replicas.local.processes import identify
+from data_plane.replicas.local.spawn import LaunchSettings, spawn
+from data_plane.replicas.local.worker_process import WorkerProcess, find_all, kill, remove, wait_for_end
+from data_plane.replicas.port import ReplicaSpec
 from data_plane.worker import frames
 from modelyard.core.data_dir import DataDir
 
@@ -46,35 +51,32 @@ class WorkerHarness:
         self.data_dir = DataDir(root / "data")
         self.data_dir.prepare()
         self.python = python
+        self._bundles = itertools.count(1)
         self._workers: list[WorkerProcess] = []
         self._closing: list[Any] = []
 
-    def spec(self, script: str, **changes: Any) -> WorkerSpec:
-        worker_id = new_worker_id()
-        bundle = self.data_dir.bundles / worker_id
+    def spec(self, script: str, **changes: Any) -> ReplicaSpec:
+        bundle = self.data_dir.bundles / f"bundle-{next(self._bundles)}"
         bundle.mkdir()
         bundle.chmod(0o755)
         (bundle / "score.py").write_text(textwrap.dedent(script))
-        spec = WorkerSpec(
-            worker_id=worker_id,
+        spec = ReplicaSpec(
             endpoint="wines",
             deployment="blue",
             generation=3,
             python=self.python,
             bundle_dir=bundle,
             model_dir=self.data_dir.models,
-            data_dir=self.data_dir,
         )
         return replace(spec, **changes)
 
-    def start(self, script: str = ECHO, **changes: Any) -> WorkerProcess:
-        return self.start_spec(self.spec(script, **changes))
-
-    def start_spec(self, spec: WorkerSpec) -> WorkerProcess:
-        return self.adopt(spawn(spec))
+    def start(self, script: str = ECHO, *, launch: dict[str, Any] | None = None, **changes: Any) -> WorkerProcess:
+        """`launch` changes the LaunchSettings, `changes` the ReplicaSpec."""
+        settings = LaunchSettings(self.data_dir, **(launch or {}))
+        return self.adopt(spawn(self.spec(script, **changes), settings))
 
     def adopt(self, model_worker: WorkerProcess) -> WorkerProcess:
-        """End it with the test."""
+        """End the worker with the test."""
         self._workers.append(model_worker)
         return model_worker
 
@@ -168,6 +170,16 @@ def eventually(condition: Callable[[], Any], *, within: float = PATIENCE) -> Any
             return value
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.01)
+
+
+def running_workers(run_dir: Path) -> list[WorkerProcess]:
+    return [worker for worker in find_all(run_dir) if worker.is_running()]
+
+
+def stop(worker: WorkerProcess) -> None:
+    """Have the process shim end the worker: SIGTERM, and after a grace SIGKILL for the whole process group."""
+    if identify(worker.shim.pid) == worker.shim:
+        os.kill(worker.shim.pid, signal.SIGTERM)
 
 
 IS_LINUX = sys.platform.startswith("linux")

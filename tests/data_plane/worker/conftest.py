@@ -9,9 +9,9 @@ from tests.data_plane.replicas.worker_harness import WorkerHarness
 
 
 @pytest.fixture(params=interpreters().values(), ids=interpreters().keys())
-def yard(request: pytest.FixtureRequest) -> Iterator[WorkerHarness]:
+def harness(request: pytest.FixtureRequest) -> Iterator[WorkerHarness]:
     """ModelWorkers of every interpreter on this machine, one after the other."""
-    with tempfile.TemporaryDirectory(prefix="my-yard-") as folder:
-        yard = WorkerHarness(Path(folder), request.param)
-        yield yard
-        yard.end()
+    with tempfile.TemporaryDirectory(prefix="my-harness-") as folder:
+        harness = WorkerHarness(Path(folder), request.param)
+        yield harness
+        harness.end()

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from data_plane.replicas.local.blocking_connection import ScoringFailed, WorkerGone
 from data_plane.replicas.local.exit_reason import exit_reason
+from data_plane.replicas.local.spawn import LaunchSettings, spawn
 from data_plane.replicas.local.worker_process import wait_for_end
+from data_plane.replicas.port import ReplicaGone, ScoringFailed
 from data_plane.scoring.payload.values import JsonPayload, JsonResult
 from data_plane.worker import frames
 from tests.data_plane.replicas.worker_harness import GATED, PATIENCE, WorkerHarness, eventually
@@ -61,15 +62,15 @@ PRINTING = """
 
 
 class TestGreeting:
-    def test_tells_who_the_worker_is(self, yard: WorkerHarness) -> None:
-        model_worker, connection = yard.ready()
+    def test_tells_who_the_worker_is(self, harness: WorkerHarness) -> None:
+        model_worker, connection = harness.ready()
         status = connection.status
         assert (status.worker_id, status.generation, status.pid) == (model_worker.worker_id, 3, model_worker.pid)
         assert status.state == "ready"
-        assert f"Python {status.python}\n" == subprocess.check_output([yard.python, "--version"], text=True)
+        assert f"Python {status.python}\n" == subprocess.check_output([harness.python, "--version"], text=True)
 
     def test_arrives_while_the_model_is_still_loading_and_its_end_is_pushed(
-        self, yard: WorkerHarness, tmp_path: Path
+        self, harness: WorkerHarness, tmp_path: Path
     ) -> None:
         gate = tmp_path / "gate"
         script = f"""
@@ -80,49 +81,49 @@ class TestGreeting:
             def run(input_data):
                 return 1
         """
-        model_worker = yard.start(script)
-        connection = yard.connect(model_worker)
+        model_worker = harness.start(script)
+        connection = harness.connect(model_worker)
         assert connection.status.state == "loading"
         assert connection.ping(PATIENCE).state == "loading"
         gate.touch()
         assert connection.wait_until_loaded(PATIENCE).state == "ready"
 
-    def test_of_another_protocol_version_is_refused(self, yard: WorkerHarness) -> None:
-        model_worker, _ = yard.ready()
-        stranger = yard.speak(model_worker)
+    def test_of_another_protocol_version_is_refused(self, harness: WorkerHarness) -> None:
+        model_worker, _ = harness.ready()
+        stranger = harness.speak(model_worker)
         stranger.send(frames.HELLO, {"protocol": [99], "role": "gateway"})
         assert "protocol 1" in stranger.meta(frames.ERROR)["message"]
         assert stranger.next() is None
 
-    def test_comes_before_anything_else(self, yard: WorkerHarness) -> None:
-        model_worker, _ = yard.ready()
-        stranger = yard.speak(model_worker)
+    def test_comes_before_anything_else(self, harness: WorkerHarness) -> None:
+        model_worker, _ = harness.ready()
+        stranger = harness.speak(model_worker)
         stranger.send(frames.PING, {})
         assert stranger.meta(frames.ERROR)["error"] == "protocol"
         assert stranger.next() is None
 
 
 class TestScoring:
-    def test_hands_the_input_and_params_to_run_and_its_answer_back(self, yard: WorkerHarness) -> None:
-        _, connection = yard.ready()
+    def test_hands_the_input_and_params_to_run_and_its_answer_back(self, harness: WorkerHarness) -> None:
+        _, connection = harness.ready()
         result = connection.score(JsonPayload([1, "ä"]), params={"k": 2}, timeout=PATIENCE)
         assert result == JsonResult('{"input":[1,"ä"],"params":{"k":2}}'.encode())
 
-    def test_works_for_a_run_that_takes_no_params(self, yard: WorkerHarness) -> None:
-        _, connection = yard.ready("def init(): pass\ndef run(data): return data")
+    def test_works_for_a_run_that_takes_no_params(self, harness: WorkerHarness) -> None:
+        _, connection = harness.ready("def init(): pass\ndef run(data): return data")
         assert connection.score(JsonPayload(4), params={"k": 2}, timeout=PATIENCE) == JsonResult(b"4")
 
-    def test_answers_in_the_order_of_the_questions(self, yard: WorkerHarness) -> None:
-        model_worker, _ = yard.ready(MISBEHAVING)
-        gateway = yard.speak(model_worker)
+    def test_answers_in_the_order_of_the_questions(self, harness: WorkerHarness) -> None:
+        model_worker, _ = harness.ready(MISBEHAVING)
+        gateway = harness.speak(model_worker)
         gateway.hello()
         for number in range(50):
             gateway.score(number, request_id=number)
         assert [gateway.result() for _ in range(50)] == [(number, number) for number in range(50)]
 
-    def test_keeps_two_connections_apart(self, yard: WorkerHarness) -> None:
-        model_worker, _ = yard.ready(MISBEHAVING)
-        one, other = yard.speak(model_worker), yard.speak(model_worker)
+    def test_keeps_two_connections_apart(self, harness: WorkerHarness) -> None:
+        model_worker, _ = harness.ready(MISBEHAVING)
+        one, other = harness.speak(model_worker), harness.speak(model_worker)
         one.hello()
         other.hello()
         for number in range(20):
@@ -131,23 +132,23 @@ class TestScoring:
         assert [one.result()[1] for _ in range(20)] == [f"one {number}" for number in range(20)]
         assert [other.result()[1] for _ in range(20)] == [f"other {number}" for number in range(20)]
 
-    def test_of_a_request_past_its_deadline_is_left_undone(self, yard: WorkerHarness) -> None:
-        model_worker, _ = yard.ready(MISBEHAVING)
-        gateway = yard.speak(model_worker)
+    def test_of_a_request_past_its_deadline_is_left_undone(self, harness: WorkerHarness) -> None:
+        model_worker, _ = harness.ready(MISBEHAVING)
+        gateway = harness.speak(model_worker)
         gateway.hello()
         gateway.score("vanish", deadline=time.time() - 1)
         assert gateway.meta(frames.ERROR)["error"] == "deadline"
         assert model_worker.is_running()
 
-    def test_makes_not_a_number_null(self, yard: WorkerHarness) -> None:
-        _, connection = yard.ready("def init(): pass\ndef run(data): return [float(x) for x in data]")
+    def test_makes_not_a_number_null(self, harness: WorkerHarness) -> None:
+        _, connection = harness.ready("def init(): pass\ndef run(data): return [float(x) for x in data]")
         result = connection.score(JsonPayload(["nan", "inf", "1"]), timeout=PATIENCE)
         assert result == JsonResult(b"[null,null,1.0]")
 
 
 class TestAModel:
-    def test_that_raises_fails_one_request_and_leaves_a_traceback(self, yard: WorkerHarness) -> None:
-        model_worker, connection = yard.ready(MISBEHAVING)
+    def test_that_raises_fails_one_request_and_leaves_a_traceback(self, harness: WorkerHarness) -> None:
+        model_worker, connection = harness.ready(MISBEHAVING)
         with pytest.raises(ScoringFailed, match="ValueError: no such wine") as failure:
             connection.score(JsonPayload("raise"), request_ids=("r-17",), timeout=PATIENCE)
         assert failure.value.kind == "model"
@@ -157,33 +158,33 @@ class TestAModel:
         assert 'raise ValueError("no such wine")' in log
         assert connection.score(JsonPayload(1), timeout=PATIENCE) == JsonResult(b"1")
 
-    def test_that_calls_sys_exit_fails_one_request(self, yard: WorkerHarness) -> None:
-        _, connection = yard.ready(MISBEHAVING)
+    def test_that_calls_sys_exit_fails_one_request(self, harness: WorkerHarness) -> None:
+        _, connection = harness.ready(MISBEHAVING)
         with pytest.raises(ScoringFailed, match="SystemExit: 5"):
             connection.score(JsonPayload("exit"), timeout=PATIENCE)
         assert connection.score(JsonPayload(1), timeout=PATIENCE) == JsonResult(b"1")
 
-    def test_that_ends_its_process_is_seen_to_be_gone(self, yard: WorkerHarness) -> None:
-        model_worker, connection = yard.ready(MISBEHAVING)
-        with pytest.raises(WorkerGone):
+    def test_that_ends_its_process_is_seen_to_be_gone(self, harness: WorkerHarness) -> None:
+        model_worker, connection = harness.ready(MISBEHAVING)
+        with pytest.raises(ReplicaGone):
             connection.score(JsonPayload("vanish"), timeout=PATIENCE)
         assert wait_for_end(model_worker, PATIENCE)
         assert exit_reason(model_worker) == "exited with code 6"
 
-    def test_that_answers_what_json_cannot_express_is_told_the_type(self, yard: WorkerHarness) -> None:
-        _, connection = yard.ready(MISBEHAVING)
+    def test_that_answers_what_json_cannot_express_is_told_the_type(self, harness: WorkerHarness) -> None:
+        _, connection = harness.ready(MISBEHAVING)
         with pytest.raises(ScoringFailed, match=r"holds a builtins\.object, which JSON cannot express"):
             connection.score(JsonPayload("inexpressible"), timeout=PATIENCE)
 
-    def test_has_its_message_cut_to_two_kilobytes(self, yard: WorkerHarness) -> None:
-        _, connection = yard.ready(MISBEHAVING)
+    def test_has_its_message_cut_to_two_kilobytes(self, harness: WorkerHarness) -> None:
+        _, connection = harness.ready(MISBEHAVING)
         with pytest.raises(ScoringFailed) as failure:
             connection.score(JsonPayload("long"), timeout=PATIENCE)
         assert len(failure.value.message) == 2048
 
-    def test_is_pinged_while_it_runs(self, yard: WorkerHarness, tmp_path: Path) -> None:
-        model_worker, host = yard.ready(GATED)
-        gateway = yard.speak(model_worker)
+    def test_is_pinged_while_it_runs(self, harness: WorkerHarness, tmp_path: Path) -> None:
+        model_worker, host = harness.ready(GATED)
+        gateway = harness.speak(model_worker)
         gateway.hello()
         gateway.score(str(tmp_path / "gate"))
         eventually(lambda: host.ping(PATIENCE).busy_for is not None)
@@ -193,9 +194,9 @@ class TestAModel:
         assert eventually(lambda: host.ping(PATIENCE).answered) == 1
         assert eventually(lambda: host.ping(PATIENCE).busy_for is None)
 
-    def test_tells_for_how_long_it_has_been_past_its_deadline(self, yard: WorkerHarness, tmp_path: Path) -> None:
-        model_worker, host = yard.ready(GATED)
-        gateway = yard.speak(model_worker)
+    def test_tells_for_how_long_it_has_been_past_its_deadline(self, harness: WorkerHarness, tmp_path: Path) -> None:
+        model_worker, host = harness.ready(GATED)
+        gateway = harness.speak(model_worker)
         gateway.hello()
         gateway.score(str(tmp_path / "gate"), deadline=time.time() + 1)
         assert host.ping(PATIENCE).overdue_for is None
@@ -206,8 +207,8 @@ class TestAModel:
 
 
 class TestPrints:
-    def test_go_to_the_log_with_a_utc_time_and_never_into_a_frame(self, yard: WorkerHarness) -> None:
-        model_worker, connection = yard.ready(PRINTING)
+    def test_go_to_the_log_with_a_utc_time_and_never_into_a_frame(self, harness: WorkerHarness) -> None:
+        model_worker, connection = harness.ready(PRINTING)
         for number in range(3):
             assert connection.score(JsonPayload(number), timeout=PATIENCE) == JsonResult(b"%d" % number)
         lines = model_worker.log.read_text(errors="replace").splitlines()
@@ -234,29 +235,29 @@ class TestInit:
         ],
         ids=["raises", "exits", "misses a package"],
     )
-    def test_that_fails_says_why_before_the_worker_ends(self, yard: WorkerHarness, body: str, error: str) -> None:
-        model_worker = yard.start(f"def init():\n    {body}\ndef run(data): return data")
-        status = yard.connect(model_worker).wait_until_loaded(PATIENCE)
+    def test_that_fails_says_why_before_the_worker_ends(self, harness: WorkerHarness, body: str, error: str) -> None:
+        model_worker = harness.start(f"def init():\n    {body}\ndef run(data): return data")
+        status = harness.connect(model_worker).wait_until_loaded(PATIENCE)
         assert (status.state, status.error) == ("failed", error)
         assert wait_for_end(model_worker, PATIENCE)
         assert exit_reason(model_worker) == "exited with code 3 (init failed)"
         assert "Traceback (most recent call last):" in model_worker.log.read_text()
 
-    def test_that_ends_the_process_leaves_its_exit_code(self, yard: WorkerHarness) -> None:
-        model_worker = yard.start("import os\nos._exit(9)")
+    def test_that_ends_the_process_leaves_its_exit_code(self, harness: WorkerHarness) -> None:
+        model_worker = harness.start("import os\nos._exit(9)")
         assert wait_for_end(model_worker, PATIENCE)
         assert exit_reason(model_worker) == "exited with code 9"
 
-    def test_of_a_script_that_has_no_run_is_a_failure(self, yard: WorkerHarness) -> None:
-        model_worker = yard.start("def init(): pass")
-        status = yard.connect(model_worker).wait_until_loaded(PATIENCE)
+    def test_of_a_script_that_has_no_run_is_a_failure(self, harness: WorkerHarness) -> None:
+        model_worker = harness.start("def init(): pass")
+        status = harness.connect(model_worker).wait_until_loaded(PATIENCE)
         assert "does not define a function run()" in str(status.error)
 
-    def test_finds_no_module_of_ours_and_what_lies_beside_the_script(self, yard: WorkerHarness) -> None:
-        spec = yard.spec("import sys, neighbour\ndef init(): pass\ndef run(data): return [neighbour.NAME, sys.path]")
+    def test_finds_no_module_of_ours_and_what_lies_beside_the_script(self, harness: WorkerHarness) -> None:
+        spec = harness.spec("import sys, neighbour\ndef init(): pass\ndef run(data): return [neighbour.NAME, sys.path]")
         (spec.bundle_dir / "neighbour.py").write_text("NAME = 'next door'")
-        model_worker = yard.start_spec(spec)
-        connection = yard.connect(model_worker)
+        model_worker = harness.adopt(spawn(spec, LaunchSettings(harness.data_dir)))
+        connection = harness.connect(model_worker)
         connection.wait_until_loaded(PATIENCE)
         result = connection.score(JsonPayload(0), timeout=PATIENCE)
         assert isinstance(result, JsonResult)
@@ -279,9 +280,9 @@ class TestMalformedFrames:
         ],
         ids=["another protocol", "oversized meta", "oversized body", "meta not an object", "another version"],
     )
-    def test_close_their_connection_and_no_other(self, yard: WorkerHarness, nonsense: bytes) -> None:
-        model_worker, host = yard.ready()
-        good, bad = yard.speak(model_worker), yard.speak(model_worker)
+    def test_close_their_connection_and_no_other(self, harness: WorkerHarness, nonsense: bytes) -> None:
+        model_worker, host = harness.ready()
+        good, bad = harness.speak(model_worker), harness.speak(model_worker)
         good.hello()
         bad.hello()
         bad.send_bytes(nonsense)
@@ -291,9 +292,9 @@ class TestMalformedFrames:
         assert good.result() == (1, {"input": "still here", "params": None})
         assert host.ping(PATIENCE).state == "ready"
 
-    def test_of_an_unknown_kind_are_refused_and_the_connection_stays(self, yard: WorkerHarness) -> None:
-        model_worker, _ = yard.ready()
-        gateway = yard.speak(model_worker)
+    def test_of_an_unknown_kind_are_refused_and_the_connection_stays(self, harness: WorkerHarness) -> None:
+        model_worker, _ = harness.ready()
+        gateway = harness.speak(model_worker)
         gateway.hello()
         gateway.send(77, {}, request_id=5)
         assert gateway.meta(frames.ERROR)["error"] == "protocol"
@@ -306,18 +307,18 @@ class TestMalformedFrames:
         "payload",
         [None, {}, {"kind": "poem"}, {"kind": "json", "data": [0, 99]}, {"kind": "json", "data": [-1, 1]}, 7],
     )
-    def test_with_a_payload_that_cannot_be_read_are_answered(self, yard: WorkerHarness, payload: Any) -> None:
-        model_worker, _ = yard.ready()
-        gateway = yard.speak(model_worker)
+    def test_with_a_payload_that_cannot_be_read_are_answered(self, harness: WorkerHarness, payload: Any) -> None:
+        model_worker, _ = harness.ready()
+        gateway = harness.speak(model_worker)
         gateway.hello()
         gateway.send(frames.SCORE, {"payload": payload}, request_id=5, body=b"1")
         assert gateway.meta(frames.ERROR)["error"] == "protocol"
 
 
 class TestTheEnd:
-    def test_of_a_drain_comes_when_what_was_received_is_answered(self, yard: WorkerHarness, tmp_path: Path) -> None:
-        model_worker, host = yard.ready(GATED)
-        gateway = yard.speak(model_worker)
+    def test_of_a_drain_comes_when_what_was_received_is_answered(self, harness: WorkerHarness, tmp_path: Path) -> None:
+        model_worker, host = harness.ready(GATED)
+        gateway = harness.speak(model_worker)
         gateway.hello()
         (tmp_path / "second").touch()
         gateway.score(str(tmp_path / "first"), request_id=1)
@@ -331,9 +332,9 @@ class TestTheEnd:
         assert wait_for_end(model_worker, PATIENCE)
         assert exit_reason(model_worker) == "exited with code 0 (drained or told to stop)"
 
-    def test_of_a_drain_comes_at_the_deadline_whatever_the_model_does(self, yard: WorkerHarness) -> None:
-        model_worker, host = yard.ready(GATED)
-        gateway = yard.speak(model_worker)
+    def test_of_a_drain_comes_at_the_deadline_whatever_the_model_does(self, harness: WorkerHarness) -> None:
+        model_worker, host = harness.ready(GATED)
+        gateway = harness.speak(model_worker)
         gateway.hello()
         gateway.score("/never")
         eventually(lambda: host.ping(PATIENCE).busy_for is not None)
@@ -341,17 +342,17 @@ class TestTheEnd:
         assert wait_for_end(model_worker, PATIENCE)
         assert exit_reason(model_worker) == "exited with code 0 (drained or told to stop)"
 
-    def test_of_a_worker_without_a_host_comes_even_while_the_model_runs(self, yard: WorkerHarness) -> None:
-        model_worker = yard.start(GATED, host_timeout=0.3)
-        gateway = yard.speak(model_worker)
+    def test_of_a_worker_without_a_host_comes_even_while_the_model_runs(self, harness: WorkerHarness) -> None:
+        model_worker = harness.start(GATED, launch={"host_timeout": 0.3})
+        gateway = harness.speak(model_worker)
         gateway.hello()
         gateway.score("/never")
         assert wait_for_end(model_worker, PATIENCE)
         assert exit_reason(model_worker) == "exited with code 4 (lost its host)"
 
-    def test_of_a_worker_with_a_host_does_not_come(self, yard: WorkerHarness) -> None:
-        model_worker = yard.start(host_timeout=0.3)
-        host = yard.connect(model_worker)
+    def test_of_a_worker_with_a_host_does_not_come(self, harness: WorkerHarness) -> None:
+        model_worker = harness.start(launch={"host_timeout": 0.3})
+        host = harness.connect(model_worker)
         host.wait_until_loaded(PATIENCE)
         begun = time.monotonic()
         eventually(lambda: time.monotonic() > begun + 0.6 and host.ping(PATIENCE))
@@ -359,15 +360,15 @@ class TestTheEnd:
         assert wait_for_end(model_worker, PATIENCE)
         assert exit_reason(model_worker) == "exited with code 4 (lost its host)"
 
-    def test_comes_on_sigterm_with_what_the_model_registered(self, yard: WorkerHarness) -> None:
+    def test_comes_on_sigterm_with_what_the_model_registered(self, harness: WorkerHarness) -> None:
         script = "import atexit\ndef init(): atexit.register(print, 'goodbye')\ndef run(data): return data"
-        model_worker, _ = yard.ready(script)
+        model_worker, _ = harness.ready(script)
         os.kill(model_worker.pid, signal.SIGTERM)
         assert wait_for_end(model_worker, PATIENCE)
         assert exit_reason(model_worker) == "exited with code 0 (drained or told to stop)"
         assert "stdout - goodbye" in model_worker.log.read_text()
 
-    def test_is_not_held_up_by_threads_that_the_model_left(self, yard: WorkerHarness) -> None:
+    def test_is_not_held_up_by_threads_that_the_model_left(self, harness: WorkerHarness) -> None:
         script = """
             import threading
             def init():
@@ -375,16 +376,16 @@ class TestTheEnd:
             def run(data):
                 return data
         """
-        model_worker, host = yard.ready(script)
+        model_worker, host = harness.ready(script)
         host.drain(PATIENCE)
         assert wait_for_end(model_worker, PATIENCE)
         assert exit_reason(model_worker) == "exited with code 0 (drained or told to stop)"
 
 
 class TestSlowPeers:
-    def test_do_not_hold_up_the_others(self, yard: WorkerHarness) -> None:
-        model_worker, _ = yard.ready("def init(): pass\ndef run(data): return 'x' * data")
-        slow, quick = yard.speak(model_worker), yard.speak(model_worker)
+    def test_do_not_hold_up_the_others(self, harness: WorkerHarness) -> None:
+        model_worker, _ = harness.ready("def init(): pass\ndef run(data): return 'x' * data")
+        slow, quick = harness.speak(model_worker), harness.speak(model_worker)
         slow.hello()
         quick.hello()
         slow.score(20_000_000, request_id=1)
@@ -394,7 +395,7 @@ class TestSlowPeers:
 
 
 class TestAForkedChildOfTheModel:
-    def test_does_not_keep_the_connections_open(self, yard: WorkerHarness, tmp_path: Path) -> None:
+    def test_does_not_keep_the_connections_open(self, harness: WorkerHarness, tmp_path: Path) -> None:
         # It leaves the worker's process group too, so only the closed descriptors tell the peer of the worker's end.
         script = f"""
             import os, time
@@ -412,8 +413,8 @@ class TestAForkedChildOfTheModel:
                 os.read(told, 1)
                 os._exit(1)
         """
-        _, connection = yard.ready(script)
-        with pytest.raises(WorkerGone):
+        _, connection = harness.ready(script)
+        with pytest.raises(ReplicaGone):
             connection.score(JsonPayload(0), timeout=PATIENCE)
         (tmp_path / "gate").touch()
         eventually((tmp_path / "child has ended").exists)

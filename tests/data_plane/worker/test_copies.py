@@ -111,15 +111,15 @@ class TestTheModelsSide:
 
 
 @pytest.fixture
-def yard() -> Iterator[WorkerHarness]:
-    with tempfile.TemporaryDirectory(prefix="my-yard-") as folder:
-        yard = WorkerHarness(Path(folder), Path(sys.executable))
-        yield yard
-        yard.end()
+def harness() -> Iterator[WorkerHarness]:
+    with tempfile.TemporaryDirectory(prefix="my-harness-") as folder:
+        harness = WorkerHarness(Path(folder), Path(sys.executable))
+        yield harness
+        harness.end()
 
 
-def test_a_worker_needs_little_more_memory_for_a_frame_than_its_size(yard: WorkerHarness) -> None:
-    _, connection = yard.ready(MEASURED)
+def test_a_worker_needs_little_more_memory_for_a_frame_than_its_size(harness: WorkerHarness) -> None:
+    _, connection = harness.ready(MEASURED)
     block = np.ones((10, MEGABYTE))
     small = BlockPayload(("a",), "double", np.ones((1, 1)))
     before = _number(connection.score(small, params="now", timeout=PATIENCE))

@@ -102,15 +102,15 @@ def worker(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any]]:
     else:
         python = cached_environment(interpreters()[request.param], REQUIREMENTS[request.param])
         text = "object"
-    with tempfile.TemporaryDirectory(prefix="my-yard-") as root:
-        yard = WorkerHarness(Path(root), python)
-        _, connection = yard.ready(SCRIPT)
+    with tempfile.TemporaryDirectory(prefix="my-harness-") as root:
+        harness = WorkerHarness(Path(root), python)
+        _, connection = harness.ready(SCRIPT)
 
         def ask(payload: Payload, params: Any = None) -> Any:
             return connection.score(payload, params=params, timeout=PATIENCE)
 
         yield text, ask
-        yard.end()
+        harness.end()
 
 
 class TestAWorkersOwnPandas:

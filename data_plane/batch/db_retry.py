@@ -1,0 +1,35 @@
+"""Transactions that wait for the database: a job outlives an absence of Postgres."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.orm import Session
+
+from modelyard.core.db.unit_of_work import Sessions, transaction
+
+_log = logging.getLogger(__name__)
+
+_PAUSES = (0.05, 0.2, 0.5, 1.0)
+_Value = TypeVar("_Value")
+
+
+def retry_on_db_loss(sessions: Sessions, act: Callable[[Session], _Value]) -> _Value:
+    """Return `act`'s value from a transaction of its own, retried until the database answers.
+
+    A commit whose answer was lost is repeated, so that `act` must be repeatable, as everything with a lease is.
+    """
+    attempt = 0
+    while True:
+        try:
+            with transaction(sessions) as work:
+                value = act(work.session)
+        except (OperationalError, InterfaceError) as error:
+            if attempt == 0:
+                _log.warning("the database does not answer: waiting. %s", error.orig)
+            time.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
+            attempt += 1
+        else:
+            return value

@@ -1,0 +1,64 @@
+"""Splits a large CSV file in one pass: the parts' boundaries and rows, and the types of the columns."""
+
+from dataclasses import replace
+
+import pyarrow
+
+from data_plane.batch.input.csv_blocks import Layout, layout_of, read_texts
+from data_plane.batch.input.csv_boundaries import row_count
+from data_plane.batch.input.csv_reader import split_header
+from data_plane.batch.input.number_columns import plain_kind
+from data_plane.batch.input.object_bytes import mark_length
+from data_plane.batch.input.spans import Span
+from data_plane.scoring.signature import CompiledSignature
+from data_plane.scoring.signature.inferred import joined_kind, kind_of_texts, whole_kind
+from data_plane.scoring.tables.arrow_columns import python_values
+from data_plane.scoring.types import LogicalType
+from modelyard.core.ports.object_store import ObjectStore
+
+
+def split_csv(store: ObjectStore, whole: Span, signature: CompiledSignature) -> list[Span]:
+    """Split the file into spans. Raises UnreadableFile."""
+    mark = mark_length(b"".join(store.get(whole.key, length=4)))
+    header, blocks = split_header(store, whole)
+    layout = layout_of(header, signature)
+    types = None if signature.inputs else _Types(layout)
+    spans = []
+    place, row = mark + len(header), 0
+    for block in blocks:
+        rows = row_count(block, len(layout.names))
+        if types and rows:
+            types.add(block, row)
+        if rows:
+            spans.append(
+                replace(
+                    whole, start=place, end=place + len(block), header_end=mark + len(header), first_row=row, rows=rows
+                )
+            )
+        place, row = place + len(block), row + rows
+    return [replace(span, kinds=types.kinds()) for span in spans] if types else spans
+
+
+class _Types:
+    """The columns' types as pandas infers them from all rows of the file."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._kinds: list[LogicalType | None] = [None] * len(layout.names)
+        self._is_any_missing = [False] * len(layout.names)
+
+    def add(self, block: bytes, first_row: int) -> None:
+        for place, column in enumerate(read_texts(block, self._layout, first_row).columns):
+            self._is_any_missing[place] |= bool(column.null_count)
+            for texts in column.chunks:
+                self._kinds[place] = joined_kind(self._kinds[place], _kind(texts))
+
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(
+            whole_kind(kind, is_any_missing=missing)
+            for kind, missing in zip(self._kinds, self._is_any_missing, strict=True)
+        )
+
+
+def _kind(texts: pyarrow.Array) -> LogicalType | None:
+    return plain_kind(texts) or kind_of_texts(python_values(pyarrow.chunked_array([texts.drop_null()])))

@@ -1,0 +1,13 @@
+"""A job's predictions: one part per mini-batch, and one output file assembled from the parts in order.
+
+A value is written as its row was answered, whatever stands in the rows beside it: however the input is split into
+mini-batches, and however often a step is repeated, the file has the same bytes. Each output format is an `OutputWriter`
+(`writer.py`); `formats.py` lists them.
+"""
+
+from data_plane.batch.output.assemble import PartMissing, assemble
+from data_plane.batch.output.errors_file import write_errors
+from data_plane.batch.output.parts import Mark, PartWriter
+from data_plane.batch.output.predictions import WrongResult
+
+__all__ = ["Mark", "PartMissing", "PartWriter", "WrongResult", "assemble", "write_errors"]

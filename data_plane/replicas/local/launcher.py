@@ -1,0 +1,97 @@
+"""Model workers of one caller, a batch worker: scored by one thread, ended with the caller however the caller ends."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from data_plane.replicas.local import machine
+from data_plane.replicas.local.blocking_connection import BlockingWorkerConnection
+from data_plane.replicas.local.exit_reason import exit_reason
+from data_plane.replicas.local.spawn import LaunchSettings, spawn
+from data_plane.replicas.local.worker_process import (
+    BATCH_WORKER_LABEL,
+    WorkerProcess,
+    find_all,
+    kill,
+    remove,
+    wait_for_end,
+)
+from data_plane.replicas.port import ModelNotLoaded, ReplicaSpec
+from data_plane.scoring.payload.values import Payload, Result
+
+_CONNECT_SECONDS = 30.0
+_END_SECONDS = 10.0
+
+
+class ExclusiveWorker:
+    def __init__(self, process: WorkerProcess) -> None:
+        self._process = process
+        self._connection: BlockingWorkerConnection | None = None
+        self._log_offset = 0
+
+    def load(self, timeout: float) -> None:
+        self._connection = BlockingWorkerConnection(self._process.socket, timeout=_CONNECT_SECONDS)
+        status = self._connection.wait_until_loaded(timeout)
+        if status.state == "failed":
+            raise ModelNotLoaded(str(status.error))
+
+    def score(self, payload: Payload, *, timeout: float, params: Mapping[str, Any] | None = None) -> Result:
+        assert self._connection is not None, "load() comes before score()"
+        return self._connection.score(payload, params=params, timeout=timeout)
+
+    def read_log(self) -> bytes:
+        try:
+            with self._process.log.open("rb") as log:
+                log.seek(self._log_offset)
+                text = log.read()
+        except FileNotFoundError:
+            return b""
+        self._log_offset += len(text)
+        return text
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.process.is_running()
+
+    def memory(self) -> int:
+        return machine.resident_memory(self._process.pid)
+
+    def exit_reason(self, *, wait: float) -> str | None:
+        wait_for_end(self._process, wait)
+        return exit_reason(self._process)
+
+    def kill(self, reason: str) -> None:
+        kill(self._process, reason)
+
+    def close(self, reason: str) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        kill(self._process, reason)
+        wait_for_end(self._process, _END_SECONDS)
+        remove(self._process, keep_log=False)
+
+
+class LocalLauncher:
+    """Holds the write end of the workers' lifeline: when the caller's process ends, the workers' shims end them."""
+
+    def __init__(self, settings: LaunchSettings, owner: str) -> None:
+        """`owner` names the caller, and the caller's successor after a restart."""
+        self._owner = owner
+        self._lifeline, self._lifeline_end = os.pipe()
+        self._settings = replace(settings, lifeline_fd=self._lifeline)
+
+    def launch(self, spec: ReplicaSpec) -> ExclusiveWorker:
+        labels = {**spec.labels, BATCH_WORKER_LABEL: self._owner}
+        return ExclusiveWorker(spawn(replace(spec, labels=labels), self._settings))
+
+    def end_predecessors(self) -> None:
+        for process in find_all(self._settings.data_dir.worker_run_files):
+            if process.labels.get(BATCH_WORKER_LABEL) == self._owner:
+                ExclusiveWorker(process).close("the batch worker that started it is gone")
+
+    def available_memory(self) -> int | None:
+        return machine.available_memory()
+
+    def close(self) -> None:
+        os.close(self._lifeline_end)

@@ -1,0 +1,71 @@
+import json
+from contextlib import suppress
+
+import pyarrow
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from data_plane.batch.failures import UnreadableFile
+from data_plane.batch.input import number_columns
+from data_plane.batch.input.csv_blocks import Layout, read_block
+from data_plane.batch.input.number_columns import is_plain
+
+_DOUBLES = Layout(("a", "b"), {"a": "double", "b": "double"}, frozenset())
+_NEARLY_NUMBERS = st.text(alphabet='0123459.-+eE \t"nax_', max_size=7)
+_NUMBERS = st.one_of(st.floats(allow_nan=False, allow_infinity=False).map(repr), st.integers().map(str))
+_VALUES = st.one_of(_NUMBERS, _NEARLY_NUMBERS, st.just(""))
+_BLOCKS = st.lists(st.tuples(_VALUES, _VALUES), min_size=1, max_size=5).map(
+    lambda rows: "\n".join(map(",".join, rows)).encode() + b"\n"
+)
+
+
+def numbers_read(block: bytes) -> list[float] | None:
+    """None where the block was left to the signature's rules, as text."""
+    table = read_block(block, _DOUBLES, 0)
+    if table.column("a").type != pyarrow.float64():
+        return None
+    return [value for pair in zip(*table.to_pydict().values(), strict=True) for value in pair]
+
+
+def of_json(text: str) -> float | None:
+    return None if text == "" else float(json.loads(text))
+
+
+@settings(max_examples=500, deadline=None)
+@given(_BLOCKS)
+@example(b".5,1\n")
+@example(b"5.,1\n")
+@example(b"-.5,1\n")
+@example(b"1,05\n")
+@example(b"-05,1\n")
+@example(b"nan,1\n")
+@example(b"Infinity,1\n")
+@example(b"+1,1\n")
+@example(b"1e05,1e-05\n")
+@example(b" 1,1\n")
+def test_what_is_read_as_numbers_is_what_json_would_read(block: bytes) -> None:
+    with suppress(UnreadableFile):  # A quote may hide the end of a line.
+        numbers = numbers_read(block)
+        if numbers is not None:
+            texts = block.decode().removesuffix("\n").replace("\n", ",").split(",")
+            assert numbers == [of_json(text) for text in texts]
+
+
+@pytest.mark.parametrize("text", ["0.5", "-0.25e-05", "12345.678E-7", "1e05", "0", "-0"])
+def test_a_plain_number_is_plain_wherever_the_parts_of_a_block_meet(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(number_columns, "_PART", 16)
+    for shift in range(20):
+        block = b"1" * shift + f",{text}\n".encode() * 5
+        assert is_plain(block), block
+
+
+@pytest.mark.parametrize(
+    "text", [".5", "5.", "-.5", "05", "-05", "nan", "1_0", "0x1", "5.e3", ".", "é", '"1"', " 1", "1\t", "+1"]
+)
+def test_what_is_no_number_of_json_is_found_wherever_the_parts_of_a_block_meet(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(number_columns, "_PART", 16)
+    for shift in range(1, 20):
+        assert not is_plain(b"1" * shift + f",{text}\n".encode() + b"2,2\n" * 5), shift
