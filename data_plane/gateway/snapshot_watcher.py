@@ -7,12 +7,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from modelyard.core.domain.documents import VERSION
 from modelyard.core.domain.routing import RoutingSnapshot
 from modelyard.process.atomic_files import replace_file
 
 _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.05
+_REPORT_FORMAT = 1
 
 _FileIdentity = tuple[int, int, int]
 
@@ -54,7 +56,12 @@ class SnapshotWatcher:
             return None
 
     def _report(self, snapshot: RoutingSnapshot) -> None:
-        report = {"pid": os.getpid(), "revision": snapshot.revision, "sequence": snapshot.sequence}
+        report = {
+            VERSION: _REPORT_FORMAT,
+            "pid": os.getpid(),
+            "revision": snapshot.revision,
+            "sequence": snapshot.sequence,
+        }
         replace_file(self._applied_file, json.dumps(report), mode=0o600)
 
 

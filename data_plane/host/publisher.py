@@ -4,9 +4,11 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from modelyard.core.domain.documents import check_format
 from modelyard.core.domain.routing import EndpointRoute, RoutingSnapshot
 from modelyard.process.atomic_files import replace_file
 
+_REPORT_FORMAT = 1
 _EMPTY = RoutingSnapshot(revision=0, sequence=0)
 
 
@@ -54,6 +56,7 @@ def _read(file: Path) -> RoutingSnapshot:
 def _applied(report: Path) -> tuple[int, int]:
     try:
         document = json.loads(report.read_bytes())
+        check_format(document, noun=f"report {report.name}", newest=_REPORT_FORMAT)
         return document["revision"], document["sequence"]
     except (FileNotFoundError, ValueError, KeyError):
         return (-1, -1)

@@ -17,12 +17,12 @@ from typing import Any
 
 from data_plane.replicas.local.processes import Process
 from modelyard.core.data_dir import DataDir
-from modelyard.core.domain.documents import known_fields
+from modelyard.core.domain.documents import VERSION, check_format, known_fields
 from modelyard.process.atomic_files import replace_file
 
 _log = logging.getLogger(__name__)
 
-RUN_FILE_FORMAT = 1
+_FORMAT = 1
 """Raised when an older reader could no longer find or end the worker. Readers ignore unknown fields."""
 
 BATCH_WORKER_LABEL = "batch_worker"
@@ -110,7 +110,7 @@ class WorkerPaths:
 
 def write_run_file(worker: WorkerProcess) -> None:
     document = {
-        "format": RUN_FILE_FORMAT,
+        VERSION: _FORMAT,
         "worker_id": worker.worker_id,
         "endpoint": worker.endpoint,
         "deployment": worker.deployment,
@@ -127,10 +127,9 @@ def write_run_file(worker: WorkerProcess) -> None:
 
 
 def read_run_file(path: Path) -> WorkerProcess:
-    """Read a run file of this or any other version. Raises ValueError for a format that this version cannot read."""
+    """Raises UnreadableFormat for the run file of a host that is a major format version ahead."""
     document: dict[str, Any] = json.loads(path.read_text())
-    if document.get("format", RUN_FILE_FORMAT) > RUN_FILE_FORMAT:
-        raise ValueError(f"{path} has format {document['format']}; this version reads up to {RUN_FILE_FORMAT}")
+    check_format(document, noun=f"run file {path.name}", newest=_FORMAT)
     return WorkerProcess(
         worker_id=document["worker_id"],
         endpoint=document["endpoint"],
@@ -159,7 +158,7 @@ def find_all(run_dir: Path) -> list[WorkerProcess]:
         try:
             found.append(read_run_file(path))
         except (ValueError, KeyError) as error:
-            _log.error("run file %s is left alone: %s", path.name, error)
+            _log.error("the worker of run file %s is left alone: %r", path.name, error)
     return found
 
 

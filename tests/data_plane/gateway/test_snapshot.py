@@ -25,7 +25,12 @@ CONSTANT = """
 
 def test_a_newer_snapshot_is_applied_and_reported(door: FrontDoor) -> None:
     door.serve(MIRROR)
-    assert json.loads(door.applied_file.read_text()) == {"pid": door.process.pid, "revision": 1, "sequence": 0}
+    assert json.loads(door.applied_file.read_text()) == {
+        "version": 1,
+        "pid": door.process.pid,
+        "revision": 1,
+        "sequence": 0,
+    }
     assert stat.S_IMODE(door.applied_file.stat().st_mode) == 0o600
     door.endpoint(*door.endpoints["wines"].deployments.values(), key_digests=(digest("new"),))
     door.publish()
@@ -44,7 +49,7 @@ def test_an_older_snapshot_is_ignored(tmp_path: Path) -> None:
         watcher.look()
         watcher.look()
     assert applied == [(5, 2), (5, 3), (6, 0)]
-    assert json.loads(report.read_text()) == {"pid": os.getpid(), "revision": 6, "sequence": 0}
+    assert json.loads(report.read_text()) == {"version": 1, "pid": os.getpid(), "revision": 6, "sequence": 0}
 
 
 def test_the_sequence_counts_within_a_revision(door: FrontDoor) -> None:
