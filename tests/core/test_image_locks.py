@@ -1,4 +1,4 @@
-"""What the container image installs is what was tested together: the locks with hashes agree with constraints.txt."""
+"""The container image installs the tested versions: the locks with hashes agree with constraints.txt."""
 
 import re
 import tomllib
@@ -26,18 +26,18 @@ def dependencies(folder: str) -> list[Requirement]:
     return [Requirement(text) for text in document["project"]["dependencies"]]
 
 
-class TestTheLocksOfTheImage:
-    def test_every_version_is_one_of_constraints_txt(self):
+class TestImageLocks:
+    def test_every_locked_version_is_in_constraints_txt(self):
         assert pins("docker/requirements.lock") <= pins("constraints.txt")
 
-    def test_every_dependency_of_client_and_server_is_locked_in_a_fitting_version(self):
+    def test_every_dependency_of_client_and_server_is_locked_to_an_allowed_version(self):
         needed = [*dependencies("."), *dependencies("server")]
         locked = dict(pins("docker/requirements.lock"))
         for requirement in needed:
             if requirement.name not in NOT_IN_THE_IMAGE:
                 assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), requirement
 
-    def test_every_version_has_its_hashes_and_no_index_is_named(self):
+    def test_every_locked_version_has_hashes_and_no_index_is_named(self):
         for file in ("docker/requirements.lock", "docker/build.lock"):
             text = (ROOT / file).read_text()
             assert all("--hash=sha256:" in block for block in re.split(r"\n(?=\S)", text) if "==" in block)

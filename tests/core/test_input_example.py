@@ -23,21 +23,21 @@ class TestReading:
             ("why?", {"input_data": "why?"}),
         ],
     )
-    def test_finds_the_input_and_the_params(self, written, read):
+    def test_input_and_params_are_found(self, written, read):
         assert read_input_example(json.dumps(written).encode()) == read
 
     @pytest.mark.parametrize(
         "whole",
         [{"messages": [{"role": "user"}], "params": {}}, {"inputs": 1, "outputs": 2}, {"data": 1, "more": 2}, {}],
     )
-    def test_leaves_what_only_looks_like_a_wrapper_whole(self, whole):
+    def test_input_that_only_resembles_a_wrapper_is_kept(self, whole):
         assert read_input_example(json.dumps(whole).encode()) == {"input_data": whole}
 
-    def test_reads_what_json_does_not_have_as_null(self):
+    def test_nan_and_infinity_become_null(self):
         assert read_input_example(b"[NaN, -Infinity]") == {"input_data": [None, None]}
 
     @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'"\\ud800"', b"[" * 200 + b"]" * 200, b"[" * 200_000])
-    def test_of_what_cannot_be_read_or_sent_is_none(self, content):
+    def test_unreadable_or_unsendable_content_gives_no_example(self, content):
         assert read_input_example(content) is None
 
 
@@ -52,9 +52,9 @@ class TestRows:
             ("text", "text"),
         ],
     )
-    def test_are_cut_where_there_are_any(self, input_data, shortened):
+    def test_rows_beyond_the_limit_are_cut(self, input_data, shortened):
         assert with_rows({"input_data": input_data, "params": {}}, 1) == {"input_data": shortened, "params": {}}
 
 
-def test_the_size_is_that_of_the_text():
+def test_size_is_the_length_of_the_json_in_bytes():
     assert size_of({"input_data": "ä"}) == len('{"input_data": "ä"}'.encode())

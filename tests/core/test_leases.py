@@ -1,4 +1,4 @@
-"""Claim, renew, finish: exactly one worker's result counts."""
+"""Claim, renew, finish: the result of exactly one worker counts."""
 
 import pytest
 from sqlalchemy import Engine, text
@@ -34,7 +34,7 @@ class TestClaim:
         with Session(engine) as session, session.begin():
             assert claim_build(session) is None
 
-    def test_a_build_whose_worker_died_is_claimed_again_as_a_further_attempt(self, engine, queued):
+    def test_build_of_a_dead_worker_is_claimed_again_as_the_next_attempt(self, engine, queued):
         with Session(engine) as session, session.begin():
             first = claim_build(session)
         let_the_lease_expire(engine)
@@ -42,7 +42,7 @@ class TestClaim:
             second = claim_build(session)
         assert (first.attempt, second.attempt) == (1, 2)
 
-    def test_work_that_is_done_is_not_claimed(self, engine, queued):
+    def test_finished_build_is_not_claimed(self, engine, queued):
         with Session(engine) as session, session.begin():
             assert finish(session, claim_build(session), state=BuildState.SUCCEEDED)
         with Session(engine) as session, session.begin():
@@ -50,7 +50,7 @@ class TestClaim:
 
 
 class TestFinish:
-    def test_the_result_of_a_worker_that_lost_its_lease_is_dropped(self, engine, queued):
+    def test_result_of_a_worker_that_lost_the_lease_is_dropped(self, engine, queued):
         with Session(engine) as session, session.begin():
             slow = claim_build(session)
         let_the_lease_expire(engine)
@@ -63,7 +63,7 @@ class TestFinish:
 
 
 class TestRenew:
-    def test_a_renewed_lease_keeps_others_out(self, engine, queued):
+    def test_renewed_lease_excludes_another_worker(self, engine, queued):
         with Session(engine) as session, session.begin():
             held = claim_build(session)
         let_the_lease_expire(engine)
@@ -72,7 +72,7 @@ class TestRenew:
         with Session(engine) as session, session.begin():
             assert claim_build(session) is None
 
-    def test_a_lease_that_passed_to_another_cannot_be_renewed(self, engine, queued):
+    def test_lease_that_another_worker_holds_cannot_be_renewed(self, engine, queued):
         with Session(engine) as session, session.begin():
             held = claim_build(session)
         let_the_lease_expire(engine)

@@ -3,7 +3,7 @@ from sqlalchemy import Engine, text
 from migrations.run import check, migrate
 
 
-def test_the_tables_that_the_program_declares_are_those_that_the_migrations_make(engine: Engine):
+def test_declared_tables_equal_the_migrated_tables(engine: Engine):
     check(engine)
 
 

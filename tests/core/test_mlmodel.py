@@ -1,4 +1,4 @@
-"""MLmodel files as MLflow 1 to 3 write them, and as nobody should."""
+"""MLmodel files as MLflow 1 to 3 write them, and malformed files."""
 
 import mlflow.pyfunc
 import mlflow.sklearn
@@ -18,8 +18,8 @@ def mlmodel(**more: object) -> bytes:
     return yaml.safe_dump({"flavors": {"python_function": PYFUNC, "sklearn": {}}, **more}).encode()
 
 
-class TestAModelThatMlflowWrote:
-    def test_its_flavor_environment_versions_and_signature_are_read(self, tmp_path):
+class TestModelFromMlflow:
+    def test_flavor_environment_versions_and_signature_are_read(self, tmp_path):
         features = np.arange(6.0).reshape(3, 2)
         model = LinearRegression().fit(features, [1.0, 2.0, 3.0])
         signature = infer_signature(features, model.predict(features))
@@ -37,7 +37,7 @@ class TestAModelThatMlflowWrote:
         assert read.created_at is not None
         assert not read.type_hints
 
-    def test_a_signature_from_type_hints_is_recognised(self, tmp_path):
+    def test_signature_from_type_hints_is_recognised(self, tmp_path):
         class Shout(mlflow.pyfunc.PythonModel):
             def predict(self, model_input: list[str], params=None):
                 return [text.upper() for text in model_input]
@@ -46,7 +46,7 @@ class TestAModelThatMlflowWrote:
         assert parse_mlmodel((tmp_path / "m" / "MLmodel").read_bytes()).type_hints
 
 
-def test_the_environment_may_be_named_as_in_mlflow_1_or_2():
+def test_environment_files_are_found_in_the_forms_of_mlflow_1_and_2():
     assert parse_mlmodel(mlmodel()).conda_env == "conda.yaml"
     both = {**PYFUNC, "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"}}
     read = parse_mlmodel(mlmodel(flavors={"python_function": both}))
@@ -65,6 +65,6 @@ def test_the_environment_may_be_named_as_in_mlflow_1_or_2():
         (b"flavors: {python_function: {loader_module: 'os; evil()'}}", "loader_module"),
     ],
 )
-def test_a_malformed_file_is_refused_with_what_is_wrong(content, says):
+def test_malformed_file_is_refused_with_the_fault(content, says):
     with pytest.raises(InvalidModel, match=says):
         parse_mlmodel(content)

@@ -1,4 +1,4 @@
-"""The identity on whose behalf a change is made, from authentication down to the rows and the audit events."""
+"""The author of a change, from authentication down to the rows and the audit events."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,11 +27,9 @@ class Caller:
     workspace: str | None = None
     """ARM id of the only workspace that the credential is for. None: the credential is for every workspace."""
     request_id: str | None = None
-    """The x-ms-request-id of the request. None: a process of the platform acts, and no request asked for it."""
+    """The x-ms-request-id of the request. None: a process of the platform acts without a request."""
 
 
 SYSTEM_HOST = Caller("system:host", CallerKind.SYSTEM)
 SYSTEM_BUILDER = Caller("system:builder", CallerKind.SYSTEM)
 SYSTEM_BATCH = Caller("system:batch", CallerKind.SYSTEM)
-SYSTEM_SWEEP = Caller("system:sweep", CallerKind.SYSTEM)
-"""The control plane's periodic sweep: expiry and resending."""

@@ -1,4 +1,4 @@
-"""The folder of environments: nothing half-made stays, nothing in use goes."""
+"""The folder of environments: incomplete attempts are removed, used environments stay."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def complete(attempt: Attempt, lock: EnvironmentLock = LOCK) -> BuiltEnvironment
 
 
 class TestAttempts:
-    def test_are_built_where_they_stay(self, environments):
+    def test_attempt_is_built_in_its_final_folder(self, environments):
         with environments.attempt(LOCK) as attempt:
             assert attempt.folder.name == f"{LOCK.digest[:16]}-1"
             complete(attempt)
@@ -42,21 +42,21 @@ class TestAttempts:
         assert found is not None
         assert found.folder == attempt.folder
 
-    def test_that_do_not_end_well_leave_nothing(self, environments, tmp_path):
+    def test_failed_attempt_leaves_no_folder(self, environments, tmp_path):
         with environments.attempt(LOCK) as attempt:
             (attempt.folder / "half").write_text("")
         assert list((tmp_path / "environments").iterdir()) == []
 
-    def test_that_were_complete_and_could_not_be_published_leave_nothing(self, environments):
+    def test_complete_but_unpublished_attempt_leaves_no_folder(self, environments):
         with environments.attempt(LOCK) as attempt:
             complete(attempt)
         assert environments.find(LOCK.digest) is None
 
-    def test_of_the_same_lock_have_folders_of_their_own(self, environments):
+    def test_attempts_at_the_same_lock_have_separate_folders(self, environments):
         with environments.attempt(LOCK) as one, environments.attempt(LOCK) as two:
             assert one.folder != two.folder
 
-    def test_an_environment_of_another_lock_is_not_found(self, environments):
+    def test_environment_of_another_lock_is_not_found(self, environments):
         made(environments)
         assert environments.find(EnvironmentLock("numpy==1.24\n", "3.10.13", "linux").digest) is None
 
@@ -87,7 +87,7 @@ class TestAbandoned:
         assert environments.remove_abandoned() == []
         assert environments.find(LOCK.digest) is not None
 
-    def test_work_folders_are_removed_when_they_are_old_and_nobodys(self, tmp_path):
+    def test_old_work_folders_without_an_owner_are_removed(self, tmp_path):
         (tmp_path / "old").mkdir()
         (tmp_path / "young").mkdir()
         long_ago = 1_600_000_000
@@ -99,19 +99,19 @@ class TestAbandoned:
 
 
 class TestFinding:
-    def test_is_by_the_hash_of_the_lock_and_gives_the_lock(self, environments):
+    def test_environment_is_found_by_the_hash_of_the_lock(self, environments):
         made(environments)
         found = environments.find(LOCK.digest)
         assert found is not None
         assert found.lock == LOCK
 
-    def test_of_two_with_the_same_lock_the_first_counts(self, environments):
+    def test_first_of_two_environments_with_the_same_lock_is_found(self, environments):
         names = [made(environments), made(environments)]
         found = environments.find(LOCK.digest)
         assert found is not None
         assert found.name == names[0]
 
-    def test_one_whose_interpreter_is_gone_does_not_count(self, environments):
+    def test_environment_without_its_interpreter_is_not_found(self, environments):
         made(environments)
         found = environments.find(LOCK.digest)
         assert found is not None
@@ -120,19 +120,19 @@ class TestFinding:
 
 
 class TestRemoval:
-    def test_a_removed_environment_is_gone(self, environments, tmp_path):
+    def test_removed_environment_is_gone(self, environments, tmp_path):
         name = made(environments)
         assert [built.name for built in environments.all()] == [name]
         assert environments.remove(name)
         assert list((tmp_path / "environments").iterdir()) == []
 
-    def test_one_that_somebody_wants_at_the_last_moment_stays(self, environments):
+    def test_environment_that_becomes_used_at_the_last_moment_stays(self, environments):
         name = made(environments)
         assert not environments.remove(name, unless=lambda: True)
         assert environments.find(LOCK.digest) is not None
         assert environments.remove(name)
 
-    def test_one_that_is_about_to_be_published_stays(self, environments):
+    def test_environment_about_to_be_published_stays(self, environments):
         with environments.attempt(LOCK) as attempt:
             complete(attempt)
             assert not environments.remove(attempt.folder.name)

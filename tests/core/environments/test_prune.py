@@ -1,4 +1,4 @@
-"""Pruning one machine: what is published stays, and what a worker runs in."""
+"""Pruning a machine: published environments stay, and environments with running workers."""
 
 import json
 from pathlib import Path
@@ -33,25 +33,25 @@ def made(environments: Environments, text: str) -> BuiltEnvironment:
 
 
 def publish(sessions: Sessions, lock_hash: str) -> None:
-    """From another machine, where its folder has another name."""
+    """Publish from another machine, where the folder has another name."""
     with transaction(sessions) as work:
         work.session.add(BuiltEnvironmentRow(lock_hash=lock_hash, folder="elsewhere-7", python_version="3.11.7"))
 
 
-def test_what_is_published_stays_whatever_its_folder_is_called_elsewhere(sessions, environments, workers):
+def test_published_environment_stays_under_any_folder_name(sessions, environments, workers):
     kept, removed = made(environments, "a==1"), made(environments, "a==2")
     publish(sessions, kept.lock.digest)
     assert remove_unpublished(sessions, environments, workers) == [removed.name]
     assert environments.all() == [kept]
 
 
-def test_of_two_with_one_lock_the_one_that_nobody_finds_goes(sessions, environments, workers):
+def test_duplicate_environment_of_the_same_lock_is_removed(sessions, environments, workers):
     first, second = made(environments, "a==1"), made(environments, "a==1")
     publish(sessions, first.lock.digest)
     assert remove_unpublished(sessions, environments, workers) == [second.name]
 
 
-def test_what_a_worker_runs_in_stays(sessions, environments, workers):
+def test_environment_of_a_running_worker_stays(sessions, environments, workers):
     built = made(environments, "a==1")
     (workers / "abc.json").write_text(json.dumps({"labels": {"environment": built.name}}))
     assert remove_unpublished(sessions, environments, workers) == []
@@ -59,7 +59,7 @@ def test_what_a_worker_runs_in_stays(sessions, environments, workers):
     assert remove_unpublished(sessions, environments, workers) == [built.name]
 
 
-def test_what_is_being_made_stays(sessions, environments, workers):
+def test_environment_in_a_build_stays(sessions, environments, workers):
     lock = EnvironmentLock("a==1", "3.11.7", "linux")
     with environments.attempt(lock) as attempt:
         attempt.complete(lock)
