@@ -8,8 +8,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from builder.build_run import mask_credentials
-from modelyard.core.db.leases import Claim, claim, finish, lock_if_held
-from modelyard.core.db.lifecycle import generation_building
+from modelyard.core.db.leases import Claim, claim, lock_if_held
+from modelyard.core.db.lifecycle import environment_building, environment_built, generation_building
 from modelyard.core.db.rows import (
     BuiltEnvironmentRow,
     EnvironmentBuildRow,
@@ -20,7 +20,7 @@ from modelyard.core.db.rows import (
 from modelyard.core.domain.caller import SYSTEM_BUILDER
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
-from modelyard.core.domain.lifecycle import ENDED_JOBS, BuildState, GenerationState, check_transition
+from modelyard.core.domain.lifecycle import ENDED_JOBS, BuildState, GenerationState
 from modelyard.core.domain.model_manifest import ModelManifest
 from modelyard.core.domain.operation_step import OperationStep
 from modelyard.core.environments.folder import BuiltEnvironment
@@ -111,11 +111,7 @@ def claim_build(session: Session, spec_hash: str) -> Claim | None:
     """Claim the build of an environment, whatever the last outcome. None: another builder holds the build."""
     held = claim(session, EnvironmentBuildRow, spec_hash)
     if held is not None:
-        row = session.get_one(EnvironmentBuildRow, spec_hash, populate_existing=True)
-        for state in (BuildState.QUEUED, BuildState.BUILDING):
-            if row.state not in (state, BuildState.BUILDING):
-                check_transition(BuildState(row.state), state)
-                row.state = state
+        environment_building(session, spec_hash)
     return held
 
 
@@ -131,15 +127,7 @@ def record_environment(session: Session, held: Claim, built: BuiltEnvironment, *
         .values(lock_hash=built.lock.digest, **values)
         .on_conflict_do_update(index_elements=[BuiltEnvironmentRow.lock_hash], set_=values)
     )
-    return record_resolution(session, held, lock_hash=built.lock.digest, lock=built.lock.text)
-
-
-def record_resolution(session: Session, held: Claim, *, lock_hash: str, lock: str) -> bool:
-    return finish(session, held, state=BuildState.SUCCEEDED, lock_hash=lock_hash, lock=lock, error=None)
-
-
-def record_build_failure(session: Session, held: Claim, message: str) -> None:
-    finish(session, held, state=BuildState.FAILED, error=message)
+    return environment_built(session, held, lock_hash=built.lock.digest, lock=built.lock.text)
 
 
 def published_environment(session: Session, lock_hash: str) -> BuiltEnvironmentRow | None:

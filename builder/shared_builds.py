@@ -21,6 +21,7 @@ from builder.lease_watch import cancel_when_lease_lost
 from builder.toolchain import BuildToolchain
 from builder.wheels.wheel_store import WheelStore
 from modelyard.core.db.leases import Claim, LeaseLost, finish, heartbeat
+from modelyard.core.db.lifecycle import environment_built, environment_failed
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.environment_spec import EnvironmentLock
 from modelyard.core.domain.lifecycle import BuildState
@@ -128,7 +129,7 @@ class SharedBuilds:
                 raise
             except PlatformError as failure:
                 with transaction(self._sessions) as work:
-                    repository.record_build_failure(work.session, held, failure.message)
+                    environment_failed(work.session, held, failure.message)
                 raise
             except BaseException:
                 self._release(held)
@@ -161,7 +162,7 @@ class _HeldBuild:
         with transaction(self.sessions) as work:
             if repository.published_environment(work.session, lock.digest) is None:
                 return None
-            if not repository.record_resolution(work.session, self.held, lock_hash=lock.digest, lock=lock.text):
+            if not environment_built(work.session, self.held, lock_hash=lock.digest, lock=lock.text):
                 raise LeaseLost
             use_environment(work.session, self.request, lock.digest)
         return built

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from data_plane.batch.failures import FileFailure
 from modelyard.core.db.leases import Claim, claim, finish, lock_if_held
-from modelyard.core.db.lifecycle import end_job, move_job
+from modelyard.core.db.lifecycle import end_job, end_mini_batch, move_job
 from modelyard.core.db.rows import JobRow, MiniBatchRow
 from modelyard.core.domain.batch import ALL_MAY_FAIL, BatchSettings, InputFile, InputKind
 from modelyard.core.domain.caller import SYSTEM_BATCH
-from modelyard.core.domain.lifecycle import JobState, MiniBatchState, check_transition
+from modelyard.core.domain.lifecycle import JobState, MiniBatchState
 
 _TO_PLAN = (JobState.QUEUED, JobState.PREPARING)
 _TO_END = (JobState.FINALIZING, JobState.CANCEL_REQUESTED)
@@ -264,11 +264,10 @@ def record_outcome(session: Session, step: ScoreStep, outcome: MiniBatchOutcome)
     """Return False if the lease had passed to another worker, whose result counts."""
     job = _locked(session, step.job.id)
     state = MiniBatchState.COMPLETED if outcome.has_scored else MiniBatchState.FAILED
-    check_transition(MiniBatchState.QUEUED, state)
-    written = finish(
+    written = end_mini_batch(
         session,
         step.held,
-        state=state,
+        state,
         part_key=outcome.part_key,
         rows=outcome.rows,
         failures=[failure.to_dict() for failure in outcome.failures],

@@ -1,10 +1,13 @@
 """Which state may follow which, for each lifecycle on its own: every pair of states is a case."""
 
+import re
 from enum import StrEnum
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
+import modelyard
 from modelyard.core.domain.lifecycle import (
     BuildState,
     GenerationState,
@@ -96,3 +99,17 @@ def test_succeeded_of_each_lifecycle_has_followers_of_its_own():
     check_transition(BuildState.SUCCEEDED, BuildState.QUEUED)
     with pytest.raises(IllegalTransition):
         check_transition(OperationStatus.SUCCEEDED, BuildState.QUEUED)
+
+
+def test_no_module_but_the_lifecycle_sets_a_state():
+    """Rows change states in core/db/lifecycle.py, beside reason, operation and audit event."""
+    assignment = re.compile(r"\.(?:provisioning_state|state|status) = |\bfinish\([^)]*\bstate=")
+    root = Path(modelyard.__file__).parent.parent
+    folders = ("builder", "control_plane", "data_plane/host", "data_plane/batch", "modelyard/core")
+    setting = {
+        str(file.relative_to(root))
+        for folder in folders
+        for file in (root / folder).rglob("*.py")
+        if assignment.search(file.read_text())
+    }
+    assert setting == {"modelyard/core/db/lifecycle.py"}

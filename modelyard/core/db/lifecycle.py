@@ -1,4 +1,4 @@
-"""State changes of endpoints, deployments, generations, jobs and operations, which no other module makes.
+"""State changes of endpoints, deployments, generations, builds, jobs and operations, which no other module makes.
 
 State, reason, operation and audit event change together, in the caller's transaction. Every function may be repeated:
 a second call changes no row and leaves no event.
@@ -15,6 +15,7 @@ from modelyard.core.db.audit import DeploymentRow, EndpointRow, audited, record
 from modelyard.core.db.leases import Claim, finish
 from modelyard.core.db.rows import (
     BatchDeploymentRow,
+    EnvironmentBuildRow,
     GenerationRow,
     JobRow,
     OnlineDeploymentRow,
@@ -25,8 +26,10 @@ from modelyard.core.db.rows import (
 from modelyard.core.domain.audit import AuditAction
 from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.lifecycle import (
+    BuildState,
     GenerationState,
     JobState,
+    MiniBatchState,
     OperationStatus,
     ProvisioningState,
     check_transition,
@@ -259,6 +262,29 @@ def _move_generation(
         generation.state = state
 
 
+# Environment builds, which belong to no workspace and leave no audit events.
+
+
+def environment_building(session: Session, spec_hash: str) -> None:
+    """Record that the holder of the build's lease builds, whatever the outcome of the last build."""
+    build = session.get_one(EnvironmentBuildRow, spec_hash, populate_existing=True)
+    for state in (BuildState.QUEUED, BuildState.BUILDING):
+        if build.state not in (state, BuildState.BUILDING):
+            check_transition(BuildState(build.state), state)
+            build.state = state
+
+
+def environment_built(session: Session, held: Claim, *, lock_hash: str, lock: str) -> bool:
+    """Record the lock of a specification. False: another builder holds the lease."""
+    check_transition(BuildState.BUILDING, BuildState.SUCCEEDED)
+    return finish(session, held, state=BuildState.SUCCEEDED, lock_hash=lock_hash, lock=lock, error=None)
+
+
+def environment_failed(session: Session, held: Claim, message: str) -> None:
+    check_transition(BuildState.BUILDING, BuildState.FAILED)
+    finish(session, held, state=BuildState.FAILED, error=message)
+
+
 # Scaling.
 
 
@@ -290,7 +316,7 @@ def _scaling_to(session: Session, deployment_id: int, instance_count: int) -> On
     return deployment if deployment.instance_count == instance_count else None
 
 
-# Jobs.
+# Jobs and mini-batches.
 
 
 def move_job(session: Session, caller: Caller, job: JobRow, state: JobState) -> None:
@@ -307,3 +333,9 @@ def end_job(session: Session, caller: Caller, job: JobRow, state: JobState, erro
         job.state = state
         job.error = error
     job.ended_at = session.scalar(select(func.clock_timestamp()))
+
+
+def end_mini_batch(session: Session, held: Claim, state: MiniBatchState, **result: Any) -> bool:
+    """Write the result of a mini-batch. False: another batch worker holds the lease. Leaves no audit event."""
+    check_transition(MiniBatchState.QUEUED, state)
+    return finish(session, held, state=state, **result)
