@@ -10,8 +10,8 @@ from typing import Any
 
 from data_plane.batch.input.chunks import Chunk
 from data_plane.scoring.payload.values import Payload, Result
-from data_plane.scoring.wire.concatenate import Shape, join, shape_of, size_of
-from data_plane.scoring.wire.split import shares
+from data_plane.scoring.wire.concatenate import Shape, concatenate, shape_of, size_of
+from data_plane.scoring.wire.split import split_result
 
 _MAX_ROWS = 20_000
 _MAX_BYTES = 8 << 20
@@ -59,7 +59,7 @@ class PredictCall:
         """Return each member's result; None for a result that is not one entry per row."""
         if len(self.members) == 1:
             return [result]
-        return shares(result, [member.chunk.rows for member in self.members])
+        return split_result(result, [member.chunk.rows for member in self.members])
 
 
 ReadItem = ChunkRead | FileError | FileEnd
@@ -135,4 +135,6 @@ class _SharedCall:
         self._rows = self._bytes = 0
         if members:
             payloads = [member.chunk.enforced.payload for member in members]
-            yield PredictCall(members, payloads[0] if len(members) == 1 else join(payloads), are_whole_files=True)
+            yield PredictCall(
+                members, payloads[0] if len(members) == 1 else concatenate(payloads), are_whole_files=True
+            )

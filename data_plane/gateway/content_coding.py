@@ -1,7 +1,7 @@
 """Compressed bodies, both ways: gzip and deflate, with zlib's header or without.
 
-A body is unpacked piece by piece and never beyond the limit, so that a bomb costs no more than the largest body that is
-allowed. An answer is packed where its caller accepts that and it pays. What takes long is done in a thread.
+A body is decompressed piece by piece and never beyond the limit, so that a bomb costs no more than the largest body. An
+answer is compressed for a caller that accepts compression, where compression pays. Long work runs in a thread.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from data_plane.scoring.errors import InvalidBody
 
 # By zlib's `wbits`.
 _GZIP, _ZLIB, _RAW = 31, 15, -15
-_PACKING = {b"gzip": _GZIP, b"deflate": _ZLIB}
+_WBITS = {b"gzip": _GZIP, b"deflate": _ZLIB}
 _SAME = {b"x-gzip": b"gzip"}
 # Nobody packs more often, or in more parts, but to make us unpack.
 _MOST_CODINGS = 3
@@ -27,12 +27,12 @@ _MOST_MEMBERS = 10_000
 _PIECE = 64 << 10
 
 # What takes a millisecond or two; this little can unpack to a thousand times as much.
-_LARGEST_PACKED_ON_THE_LOOP = 4 << 10
+_LARGEST_COMPRESSED_ON_THE_LOOP = 4 << 10
 _LARGEST_ANSWER_ON_THE_LOOP = 128 << 10
 
 _WEIGHT = re.compile(rb"0(\.\d*)?|1(\.0*)?")
 # Below this an answer fits one packet either way.
-_SMALLEST_TO_PACK = 1 << 10
+_SMALLEST_TO_COMPRESS = 1 << 10
 # The quickest; the slower ones take several times as long for a tenth less.
 _LEVEL = 1
 _WORTH_IT = 0.9
@@ -43,14 +43,14 @@ _VARY = (b"vary", b"accept-encoding")
 
 
 def codings_of(request: Request) -> Sequence[bytes]:
-    """How the body is packed, in the order in which that was done. Raises UnsupportedCoding."""
+    """How the body is compressed, in the order in which that was done. Raises UnsupportedCoding."""
     header = request.list_header(b"content-encoding")
     if header is None:
         return ()
     named = [name.strip() for name in header.lower().split(b",")]
     codings = [_SAME.get(name, name) for name in named if name not in {b"", b"identity"}]
     for coding in codings:
-        if coding not in _PACKING:
+        if coding not in _WBITS:
             raise UnsupportedCoding(coding.decode("latin-1"))
     if len(codings) > _MOST_CODINGS:
         raise UnsupportedCoding(", ".join(coding.decode() for coding in codings))
@@ -58,27 +58,27 @@ def codings_of(request: Request) -> Sequence[bytes]:
 
 
 async def decompressed(body: bytes, codings: Sequence[bytes], largest: int) -> bytes:
-    """The body as it was before it was packed. Raises BodyTooLarge and InvalidBody."""
+    """The body as it was before it was compressed. Raises BodyTooLarge and InvalidBody."""
     if not codings or not body:
         return body
-    if len(codings) > 1 or len(body) > _LARGEST_PACKED_ON_THE_LOOP:
-        return await asyncio.to_thread(_unpack, body, codings, largest)
-    return _unpack(body, codings, largest)
+    if len(codings) > 1 or len(body) > _LARGEST_COMPRESSED_ON_THE_LOOP:
+        return await asyncio.to_thread(_decompress, body, codings, largest)
+    return _decompress(body, codings, largest)
 
 
-def _unpack(body: bytes, codings: Sequence[bytes], largest: int) -> bytes:
+def _decompress(body: bytes, codings: Sequence[bytes], largest: int) -> bytes:
     for coding in reversed(codings):
         try:
-            body = _UNPACK[coding](body, largest)
+            body = _DECOMPRESS[coding](body, largest)
         except (zlib.error, EOFError) as error:
             raise InvalidBody(f"the body is not {coding.decode()}, as its Content-Encoding says: {error}") from None
     return body
 
 
-def _of_gzip(packed: bytes, largest: int) -> bytes:
+def _of_gzip(compressed: bytes, largest: int) -> bytes:
     """All members, one after the other; zeros may pad the last one out."""
     parts: list[bytes] = []
-    room, rest = largest, memoryview(packed)
+    room, rest = largest, memoryview(compressed)
     while _has_more(rest):
         if len(parts) == _MOST_MEMBERS:
             raise EOFError(f"it has more than {_MOST_MEMBERS} members")
@@ -92,36 +92,40 @@ def _has_more(rest: memoryview) -> bool:
     return bool(rest) and (rest[0] != 0 or any(rest))
 
 
-def _of_deflate(packed: bytes, largest: int) -> bytes:
+def _of_deflate(compressed: bytes, largest: int) -> bytes:
     """HTTP means zlib's format, and some senders leave its header out."""
-    part, rest = _one(memoryview(packed), _ZLIB if _has_zlib_header(packed) else _RAW, largest, largest)
+    part, rest = _one(memoryview(compressed), _ZLIB if _has_zlib_header(compressed) else _RAW, largest, largest)
     if rest:
         raise EOFError("something follows its end")
     return part
 
 
-_UNPACK: dict[bytes, Callable[[bytes, int], bytes]] = {b"gzip": _of_gzip, b"deflate": _of_deflate}
+_DECOMPRESS: dict[bytes, Callable[[bytes, int], bytes]] = {b"gzip": _of_gzip, b"deflate": _of_deflate}
 
 
-def _has_zlib_header(packed: bytes) -> bool:
-    return len(packed) > 1 and packed[0] & 0x0F == zlib.DEFLATED and int.from_bytes(packed[:2], "big") % 31 == 0
+def _has_zlib_header(compressed: bytes) -> bool:
+    return (
+        len(compressed) > 1
+        and compressed[0] & 0x0F == zlib.DEFLATED
+        and int.from_bytes(compressed[:2], "big") % 31 == 0
+    )
 
 
-def _one(packed: memoryview, wbits: int, room: int, largest: int) -> tuple[bytes, memoryview]:
+def _one(compressed: memoryview, wbits: int, room: int, largest: int) -> tuple[bytes, memoryview]:
     """(what one stream holds, what follows it)"""
     stream = zlib.decompressobj(wbits)
     parts: list[bytes] = []
     at = 0
-    while at < len(packed) and not stream.eof:
+    while at < len(compressed) and not stream.eof:
         # One byte more than there is room for: zlib takes 0 for no limit.
-        parts.append(stream.decompress(packed[at : at + _PIECE], room + 1))
+        parts.append(stream.decompress(compressed[at : at + _PIECE], room + 1))
         room -= len(parts[-1])
         if room < 0:
             raise BodyTooLarge(largest)
         at += _PIECE
     if not stream.eof:
         raise EOFError("it is cut off")
-    return b"".join(parts), packed[min(at, len(packed)) - len(stream.unused_data) :]
+    return b"".join(parts), compressed[min(at, len(compressed)) - len(stream.unused_data) :]
 
 
 # Answers.
@@ -130,23 +134,23 @@ def _one(packed: memoryview, wbits: int, room: int, largest: int) -> tuple[bytes
 class _Accepted(NamedTuple):
     coding: bytes | None
     """None: as it is."""
-    must_be_packed: bool = False
+    must_be_compressed: bool = False
 
 
 async def compressed(response: Response, request: Request) -> Response:
-    """The response, packed where that pays and the caller accepts it."""
-    is_large = len(response.body) >= _SMALLEST_TO_PACK
+    """The response, compressed where that pays and the caller accepts it."""
+    is_large = len(response.body) >= _SMALLEST_TO_COMPRESS
     header = request.list_header(b"accept-encoding")
     if header is None:
         return _varying(response) if is_large else response
     accepted = _accepted(header)
-    if accepted.coding is None or not (is_large or (accepted.must_be_packed and response.body)):
+    if accepted.coding is None or not (is_large or (accepted.must_be_compressed and response.body)):
         return _varying(response) if is_large else response
     if len(response.body) > _LARGEST_ANSWER_ON_THE_LOOP:
-        body = await asyncio.to_thread(_pack, response.body, accepted.coding)
+        body = await asyncio.to_thread(_compress, response.body, accepted.coding)
     else:
-        body = _pack(response.body, accepted.coding)
-    if len(body) > _WORTH_IT * len(response.body) and not accepted.must_be_packed:
+        body = _compress(response.body, accepted.coding)
+    if len(body) > _WORTH_IT * len(response.body) and not accepted.must_be_compressed:
         return _varying(response)
     return response._replace(body=body, headers=[*response.headers, (b"content-encoding", accepted.coding), _VARY])
 
@@ -155,8 +159,8 @@ def _varying(response: Response) -> Response:
     return response._replace(headers=[*response.headers, _VARY])
 
 
-def _pack(body: bytes, coding: bytes) -> bytes:
-    return zlib.compress(body, _LEVEL, _PACKING[coding])
+def _compress(body: bytes, coding: bytes) -> bytes:
+    return zlib.compress(body, _LEVEL, _WBITS[coding])
 
 
 # Callers send few different ones.
@@ -165,11 +169,11 @@ def _accepted(header: bytes) -> _Accepted:
     weights = dict(map(_weighted, header.lower().split(b",")))
     others = weights.get(b"*", 0.0)
     plain = weights.get(b"identity", 0.0 if b"*" in weights and not others else None)
-    best = max(_PACKING, key=lambda coding: weights.get(coding, others))
+    best = max(_WBITS, key=lambda coding: weights.get(coding, others))
     weight = weights.get(best, others)
     if not weight or (plain is not None and plain > weight):
         return _Accepted(None)
-    return _Accepted(best, must_be_packed=plain == 0)
+    return _Accepted(best, must_be_compressed=plain == 0)
 
 
 def _weighted(element: bytes) -> tuple[bytes, float]:

@@ -28,7 +28,7 @@ class TestMlflowsClient:
         assert client.invoke(ROWS[["n", "y", "x"]]) == client.invoke(ROWS)
 
     def test_violations_are_told(self, client):
-        with pytest.raises(Exception, match=r"error code 400.*n, row 0: expected a long"):
+        with pytest.raises(Exception, match=r"error code 400.*column 'n', row 0: expected long"):
             client.invoke(pd.DataFrame({"x": [1.0], "y": [0.5], "n": [1.5]}))
 
 

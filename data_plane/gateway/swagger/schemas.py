@@ -68,7 +68,7 @@ def _is_told(default: Any) -> bool:
 
 def _of_rule(rule: Rule, *, null_allowed: bool = False) -> Schema:
     schema = _of_value(rule)
-    return _nullable(schema) if null_allowed or rule.holds_null else schema
+    return _nullable(schema) if null_allowed or rule.accepts_null else schema
 
 
 def _of_value(rule: Rule) -> Schema:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from data_plane.replicas.local.pending_request import Waiting
-from data_plane.scoring.wire.concatenate import join
+from data_plane.scoring.wire.concatenate import concatenate
 from data_plane.scoring.wire.encode import encode_score
 from data_plane.worker.frames import Buffer
 
@@ -38,7 +38,7 @@ class Batch:
 
     def frame(self, now: float) -> Sequence[Buffer]:
         requests = [member.request for member in self.members]
-        payload = requests[0].payload if self.is_single else join([request.payload for request in requests])
+        payload = requests[0].payload if self.is_single else concatenate([request.payload for request in requests])
         return encode_score(
             payload,
             request_id=self.number,

@@ -15,7 +15,7 @@ from data_plane.replicas.local.throughput_estimate import Pace
 from data_plane.replicas.port import ScoreResponse
 from data_plane.scoring.errors import DeadlinePassed
 from data_plane.scoring.wire.concatenate import size_of
-from data_plane.scoring.wire.split import same, shares
+from data_plane.scoring.wire.split import is_same_result, split_result
 from modelyard.core.domain.routing import DeploymentRoute
 
 _log = logging.getLogger(__name__)
@@ -100,16 +100,16 @@ class Batching:
         self._pace.note(waiting.rows, answer.model_seconds)
         if not self._trials:
             return
-        if shares(answer.result, (waiting.rows,)) is None:
+        if split_result(answer.result, (waiting.rows,)) is None:
             self._give_up("the model does not answer with one entry per row")
         elif waiting.foretold is not None:
             self._trials -= 1
-            if not same(waiting.foretold, answer.result):
+            if not is_same_result(waiting.foretold, answer.result):
                 self._give_up("the model answered a row otherwise when it was alone than when it was in a batch")
 
     def _shared(self, batch: Batch, answer: ScoreResponse) -> Sequence[Outcome] | None:
         row_counts = batch.row_counts
-        parts = shares(answer.result, row_counts)
+        parts = split_result(answer.result, row_counts)
         if parts is None:
             self._give_up("the model did not answer a batch with one entry per row")
             return None

@@ -16,7 +16,7 @@ from data_plane.scoring.signature.rule import Rule, convert
 from data_plane.scoring.signature.schema import ColumnSpec
 from data_plane.scoring.signature.table import Table, TypedColumn
 from data_plane.scoring.signature.typed import convert_typed
-from data_plane.scoring.signature.violations import Findings
+from data_plane.scoring.signature.violations import ViolationCollector
 from data_plane.scoring.types import NUMBERS_AND_BOOLEANS
 
 _LIST = {list}
@@ -33,23 +33,23 @@ class ColumnInputs:
         types = {spec.rule.logical_type for spec in specs}
         self._only_rule = specs[0].rule if len(types) == 1 and types <= NUMBERS_AND_BOOLEANS else None
 
-    def payload(self, input_data: Any, findings: Findings) -> Payload | None:
+    def payload(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
         block = self._as_block(input_data)
         if block is not None:
             return block
-        found = self._layouts.read(input_data, findings)
+        found = self._layouts.read(input_data, collector)
         if found is None:
             return None
         block = self._together(found)
         if block is not None:
             return block
-        self._find_lacking(found.columns, findings)
+        self._find_missing(found.columns, collector)
         columns: list[Column | None] = [None] * len(self._specs)
         for rule, places in self._groups:
             self._convert_together(rule, places, found, columns)
         for place, values in enumerate(found.columns):
             if columns[place] is None and values is not None:
-                columns[place] = self._convert_column(place, values, findings)
+                columns[place] = self._convert_column(place, values, collector)
         return _frame(_named(columns, found.names), found.rows)
 
     def _as_block(self, body: Any) -> BlockPayload | None:
@@ -67,10 +67,10 @@ class ColumnInputs:
             flat = rows[0]
             if type(flat) is not list or len(flat) != len(self._labels):
                 return None
-        held = self._only_rule.many(flat, set(map(type, flat)))
-        if not isinstance(held, np.ndarray):
+        converted = self._only_rule.convert_all(flat, set(map(type, flat)))
+        if not isinstance(converted, np.ndarray):
             return None
-        by_column = np.ascontiguousarray(held.reshape(len(rows), -1).T)
+        by_column = np.ascontiguousarray(converted.reshape(len(rows), -1).T)
         return BlockPayload(self._names, self._only_rule.logical_type, by_column)
 
     def _together(self, found: Found) -> BlockPayload | None:
@@ -78,43 +78,46 @@ class ColumnInputs:
         if self._only_rule is None or None in found.columns:
             return None
         flat = list(chain.from_iterable(found.columns))  # type: ignore[arg-type] # no None is left
-        held = self._only_rule.many(flat, set(map(type, flat)))
-        if not isinstance(held, np.ndarray):
+        converted = self._only_rule.convert_all(flat, set(map(type, flat)))
+        if not isinstance(converted, np.ndarray):
             return None
         names = self._names if found.names is None else tuple(found.names)
-        return BlockPayload(names, self._only_rule.logical_type, held.reshape(len(self._names), found.rows))
+        return BlockPayload(names, self._only_rule.logical_type, converted.reshape(len(self._names), found.rows))
 
-    def of_table(self, table: Table, findings: Findings) -> Payload | None:
-        given = self._placed(table, findings)
+    def of_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
+        given = self._placed(table, collector)
         if given is None:
             return None
-        self._find_lacking(given, findings)
+        self._find_missing(given, collector)
         columns = [
-            None if column is None else self._convert_typed(place, column, findings, is_text=table.is_text)
+            None if column is None else self._convert_typed(place, column, collector, is_text=table.is_text)
             for place, column in enumerate(given)
         ]
         return _frame(columns if self._is_named else _named(columns, table.names), table.rows)
 
-    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], findings: Findings) -> Payload | None:
-        table = as_table(arrays, self._labels, findings)
-        return None if table is None else self.of_table(table, findings)
+    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
+        table = as_table(arrays, self._labels, collector)
+        return None if table is None else self.of_table(table, collector)
 
-    def _placed(self, table: Table, findings: Findings) -> Sequence[TypedColumn | None] | None:
+    def _placed(self, table: Table, collector: ViolationCollector) -> Sequence[TypedColumn | None] | None:
         """The declared columns in their order, None where the table has no such column."""
         if table.names is not None and self._is_named:
-            places = self._layouts.places_of(table.names, findings)
+            places = self._layouts.places_of(table.names, collector)
             return [None if place is None else table.columns[place] for place in places]
         if not self._layouts.fits(len(table.columns)):
-            findings.add(None, None, f"{len(self._specs)} columns", str(len(table.columns)))
+            collector.add(None, None, f"{len(self._specs)} columns", str(len(table.columns)))
             return None
         absent = [None] * (len(self._specs) - len(table.columns))
         return [*table.columns[: len(self._specs)], *absent]
 
-    def _find_lacking(self, columns: Sequence[object], findings: Findings) -> None:
-        """What is there is looked at all the same: the caller hears of everything at once."""
+    def _find_missing(self, columns: Sequence[object], collector: ViolationCollector) -> None:
+        """The columns that are there are converted all the same: the caller hears of every violation at once."""
+        if None not in columns:
+            return
+        present = [label for label, column in zip(self._labels, columns, strict=True) if column is not None]
         for place, spec in enumerate(self._specs):
             if columns[place] is None and spec.required:
-                findings.add(self._labels[place], None, _a_column_of(spec.rule), "none")
+                collector.add_missing(self._labels[place], spec.rule.type_name, present)
 
     def _convert_together(self, rule: Rule, places: Sequence[int], found: Found, columns: list[Column | None]) -> None:
         """Fills in the group's columns, or leaves them to be looked at one by one."""
@@ -122,22 +125,24 @@ class ColumnInputs:
         if None in values:
             return
         flat = list(chain.from_iterable(values))  # type: ignore[arg-type] # no None is left
-        bulk = rule.many(flat, set(map(type, flat)))
+        bulk = rule.convert_all(flat, set(map(type, flat)))
         if not isinstance(bulk, np.ndarray):
             return
         for place, converted in zip(places, bulk.reshape(len(places), found.rows), strict=True):
             columns[place] = Column(self._names[place], rule.logical_type, converted)
 
-    def _convert_column(self, place: int, values: Sequence[Any], findings: Findings) -> Column:
+    def _convert_column(self, place: int, values: Sequence[Any], collector: ViolationCollector) -> Column:
         spec = self._specs[place]
         null_allowed = not spec.required
-        converted, nulls = convert(spec.rule, values, self._labels[place], findings, null_allowed=null_allowed)
+        converted, nulls = convert(spec.rule, values, self._labels[place], collector, null_allowed=null_allowed)
         return Column(self._names[place], spec.rule.logical_type, converted, nulls)
 
-    def _convert_typed(self, place: int, column: TypedColumn, findings: Findings, *, is_text: bool) -> Column:
+    def _convert_typed(
+        self, place: int, column: TypedColumn, collector: ViolationCollector, *, is_text: bool
+    ) -> Column:
         spec = self._specs[place]
         converted, nulls = convert_typed(
-            spec.rule, column, self._labels[place], findings, null_allowed=not spec.required, is_text=is_text
+            spec.rule, column, self._labels[place], collector, null_allowed=not spec.required, is_text=is_text
         )
         return Column(self._names[place], spec.rule.logical_type, converted, nulls)
 
@@ -146,7 +151,9 @@ def _is_index(index: Any, rows: int) -> bool:
     return index is None or (type(index) is list and len(index) == rows)
 
 
-def as_table(arrays: Mapping[str, npt.NDArray[Any]], labels: Sequence[str], findings: Findings) -> Table | None:
+def as_table(
+    arrays: Mapping[str, npt.NDArray[Any]], labels: Sequence[str], collector: ViolationCollector
+) -> Table | None:
     """One tensor per column; or a single one of another name, whose second dimension is the columns."""
     if len(arrays) == 1 and next(iter(arrays)) not in labels:
         (only,) = arrays.values()
@@ -154,7 +161,7 @@ def as_table(arrays: Mapping[str, npt.NDArray[Any]], labels: Sequence[str], find
             return Table(None, tuple(map(TypedColumn, only.T)), len(only))
     lengths = {len(array) if array.ndim else -1 for array in arrays.values()}
     if len(lengths) != 1 or -1 in lengths:
-        findings.add(None, None, "tensors with one value per row, equally many in each", "tensors that differ")
+        collector.add(None, None, "tensors with one value per row, equally many in each", "tensors that differ")
         return None
     columns = tuple(TypedColumn(_flat(array)) for array in arrays.values())
     return Table(tuple(arrays), columns, lengths.pop())
@@ -174,11 +181,6 @@ def _named(columns: Sequence[Column | None], names: Sequence[str | int] | None) 
 
 def _frame(columns: Sequence[Column | None], rows: int) -> FramePayload:
     return FramePayload(tuple(column for column in columns if column is not None), rows)
-
-
-def _a_column_of(rule: Rule) -> str:
-    article = "an" if rule.logical_type[0] in "aeiou" else "a"
-    return "a column of that name" if rule.logical_type == "json" else f"{article} {rule.logical_type} column"
 
 
 def _groups(specs: Sequence[ColumnSpec]) -> list[tuple[Rule, tuple[int, ...]]]:

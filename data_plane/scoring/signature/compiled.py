@@ -14,20 +14,20 @@ from data_plane.scoring.signature.schema import ColumnSpec, InputSpecs, ParamSpe
 from data_plane.scoring.signature.table import Table
 from data_plane.scoring.signature.tensors import NamedTensorInputs, TensorInput
 from data_plane.scoring.signature.unsigned import UnsignedInputs
-from data_plane.scoring.signature.violations import Findings, sendable
+from data_plane.scoring.signature.violations import Noun, ViolationCollector, sendable
 from modelyard.core.domain.mlmodel import RawSignature
 
 
 class _Inputs(Protocol):
-    """How input becomes the payload, or None when `findings` says why there is none."""
+    """How input becomes the payload, or None when `collector` says why there is none."""
 
-    def payload(self, input_data: Any, findings: Findings) -> Payload | None:
+    def payload(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
         """A JSON value, in any of the usual layouts."""
 
-    def of_table(self, table: Table, findings: Findings) -> Payload | None:
+    def of_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
         """CSV, Parquet, or the columns of an Open Inference request."""
 
-    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], findings: Findings) -> Payload | None:
+    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
         """The tensors of an Open Inference request."""
 
 
@@ -51,25 +51,26 @@ class CompiledSignature:
     """Whether the model declares its input by a type hint, and is given the value as it came."""
     _inputs: _Inputs
     _params: Params
+    _noun: Noun
 
     def enforce(self, input_data: Any, params: Any) -> Enforced:
-        findings = Findings()
-        return self._enforced(self._inputs.payload(input_data, findings), params, findings)
+        collector = ViolationCollector(self._noun)
+        return self._enforced(self._inputs.payload(input_data, collector), params, collector)
 
     def enforce_table(self, table: Table, params: Any) -> Enforced:
-        findings = Findings()
-        return self._enforced(self._inputs.of_table(table, findings), params, findings)
+        collector = ViolationCollector(self._noun)
+        return self._enforced(self._inputs.of_table(table, collector), params, collector)
 
     def enforce_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], params: Any) -> Enforced:
         """A model of one unnamed tensor takes the only one, whatever its name."""
-        findings = Findings()
-        return self._enforced(self._inputs.of_tensors(arrays, findings), params, findings)
+        collector = ViolationCollector(self._noun)
+        return self._enforced(self._inputs.of_tensors(arrays, collector), params, collector)
 
-    def _enforced(self, payload: Payload | None, params: Any, findings: Findings) -> Enforced:
-        held_params = self._params.enforce(params, findings)
-        findings.raise_if_any()
+    def _enforced(self, payload: Payload | None, params: Any, collector: ViolationCollector) -> Enforced:
+        converted_params = self._params.enforce(params, collector)
+        collector.raise_if_any()
         assert payload is not None, "a payload is missing only where a violation says why"
-        return Enforced(payload, held_params, tuple(map(sendable, findings.extra_columns)))
+        return Enforced(payload, converted_params, tuple(map(sendable, collector.extra_columns)))
 
 
 def compile_signature(signature: RawSignature | None, *, type_hints: bool) -> CompiledSignature:
@@ -77,7 +78,8 @@ def compile_signature(signature: RawSignature | None, *, type_hints: bool) -> Co
     inputs = read_inputs(signature.inputs) if signature and signature.inputs else ()
     params = read_params(signature.params) if signature and signature.params else ()
     enforcing = RawInputs() if type_hints else _enforcing(inputs)
-    return CompiledSignature(inputs, params, type_hints, enforcing, Params(params))
+    noun: Noun = "tensor" if inputs and isinstance(inputs[0], TensorSpec) else "column"
+    return CompiledSignature(inputs, params, type_hints, enforcing, Params(params), noun)
 
 
 def _enforcing(inputs: InputSpecs) -> _Inputs:

@@ -26,7 +26,7 @@ _TRUTHS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": Fa
 def infer_json(name: str | int, values: Sequence[Any]) -> Column:
     kinds = set(map(type, values))
     rule = _rule_of(kinds)
-    bulk = rule.many(values, kinds)
+    bulk = rule.convert_all(values, kinds)
     if isinstance(bulk, np.ndarray):
         return Column(name, rule.logical_type, bulk)
     return Column(name, rule.logical_type if rule in (STRING, BINARY) else "json", list(values))

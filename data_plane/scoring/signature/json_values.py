@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from data_plane.scoring.signature.large_json import parse_large
-from data_plane.scoring.signature.violations import Findings
+from data_plane.scoring.signature.violations import ViolationCollector
 
 _DEEPEST = 200
 _ANY_DIGIT_AS_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
@@ -42,10 +42,10 @@ def _may_have_longer_integers(body: bytes) -> bool:
     return False
 
 
-def can_travel(value: Any, findings: Findings) -> bool:
-    """Whether a value that nothing declares can be sent on as JSON; if not, `findings` says why."""
+def can_travel(value: Any, collector: ViolationCollector) -> bool:
+    """Whether a value that nothing declares can be sent on as JSON; if not, `collector` says why."""
     if not is_portable(value):
-        findings.add(None, None, f"values nested at most {_DEEPEST} deep", "deeper ones")
+        collector.add(None, None, f"values nested at most {_DEEPEST} deep", "deeper ones")
         return False
     return True
 

@@ -4,16 +4,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from data_plane.scoring.signature.texts import is_unicode
-from data_plane.scoring.signature.violations import Findings
+from data_plane.scoring.signature.violations import ViolationCollector
 
 _LARGEST = 2**53
 
 
-def are_labels(names: Iterable[Any], findings: Findings) -> bool:
-    """Whether a frame's columns can be called so; if not, `findings` says it."""
+def are_labels(names: Iterable[Any], collector: ViolationCollector) -> bool:
+    """Whether a frame's columns can be called so; if not, `collector` says it."""
     if all(map(_is_label, names)):
         return True
-    findings.add(None, None, "names that are text or whole numbers", "something else")
+    collector.add(None, None, "names that are text or whole numbers", "something else")
     return False
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from data_plane.scoring.signature.labels import are_labels
 from data_plane.scoring.signature.nested import ArrayRule, ObjectRule, depth_of_array
 from data_plane.scoring.signature.schema import ColumnSpec
-from data_plane.scoring.signature.violations import Findings, describe
+from data_plane.scoring.signature.violations import ViolationCollector, describe
 
 _TABLE = "a table (split orientation, a list of records, a list of rows or an object of columns)"
 _SPLIT_KEYS = frozenset({"columns", "index", "data"})
@@ -47,19 +47,19 @@ class Layouts:
         self._array_depth = depth_of_array(specs[0].rule) if self._width == 1 else 0
         self._fewest = self._width - _optional_at_the_end(specs)
 
-    def read(self, input_data: Any, findings: Findings) -> Found | None:
-        """The table, or None after adding to `findings` why there is none."""
+    def read(self, input_data: Any, collector: ViolationCollector) -> Found | None:
+        """The table, or None after adding to `collector` why there is none."""
         match input_data:
             case dict() if self._is_split(input_data):
-                return self._split(input_data, findings)
+                return self._split(input_data, collector)
             case dict():
-                return self._columns_or_record(input_data, findings)
+                return self._columns_or_record(input_data, collector)
             case []:
                 return Found([()] * self._width, 0)
             case list():
-                return self._list(input_data, findings)
+                return self._list(input_data, collector)
             case _:
-                findings.add(None, None, _TABLE, describe(input_data))
+                collector.add(None, None, _TABLE, describe(input_data))
                 return None
 
     def _is_split(self, body: Mapping[str, Any]) -> bool:
@@ -67,88 +67,88 @@ class Layouts:
             return False
         return "columns" in body or ("data" not in self._labels and body.keys() <= _SPLIT_KEYS)
 
-    def _split(self, body: Mapping[str, Any], findings: Findings) -> Found | None:
+    def _split(self, body: Mapping[str, Any], collector: ViolationCollector) -> Found | None:
         data, names, index = body["data"], body.get("columns"), body.get("index")
         if not isinstance(data, list) or not (names is None or isinstance(names, list)):
-            findings.add(None, None, "lists under 'data' and 'columns'", "something else")
+            collector.add(None, None, "lists under 'data' and 'columns'", "something else")
             return None
         if isinstance(index, list) and len(index) != len(data):
-            findings.add(None, None, f"an index of {len(data)} labels, one per row", f"{len(index)} labels")
+            collector.add(None, None, f"an index of {len(data)} labels, one per row", f"{len(index)} labels")
             return None
         if names is None:
-            return self._rows(data, findings)
-        if not are_labels(names, findings):
+            return self._rows(data, collector)
+        if not are_labels(names, collector):
             return None
         if not self._named:
-            return self._rows(data, findings, names)
-        columns = _transposed(data, len(names), len(names), findings)
-        return None if columns is None else Found(self._ordered(names, columns, findings), len(data))
+            return self._rows(data, collector, names)
+        columns = _transposed(data, len(names), len(names), collector)
+        return None if columns is None else Found(self._ordered(names, columns, collector), len(data))
 
     def _ordered(
-        self, names: Sequence[Any], columns: Sequence[Sequence[Any]], findings: Findings
+        self, names: Sequence[Any], columns: Sequence[Sequence[Any]], collector: ViolationCollector
     ) -> Sequence[Sequence[Any] | None]:
         if names == self._labels:
             return columns
-        return [None if place is None else columns[place] for place in self.places_of(names, findings)]
+        return [None if place is None else columns[place] for place in self.places_of(names, collector)]
 
     def fits(self, width: int) -> bool:
         """Whether a table of so many columns without names has the declared ones."""
         return width >= self._fewest and (width <= self._width or not self._named)
 
-    def places_of(self, names: Sequence[Any], findings: Findings) -> list[int | None]:
+    def places_of(self, names: Sequence[Any], collector: ViolationCollector) -> list[int | None]:
         """Where each declared column stands among `names`."""
         labels = [str(name) for name in names]
         places = {label: place for place, label in enumerate(labels)}
-        findings.extra_columns = tuple(label for label in places if label not in self._declared)
+        collector.extra_columns = tuple(label for label in places if label not in self._declared)
         if len(places) < len(labels):
             for label, count in Counter(labels).items():
                 if count > 1 and label in self._declared:
-                    findings.add(label, None, "one column of that name", str(count))
+                    collector.add(label, None, "one column of this name", str(count))
         return [places.get(label) for label in self._labels if label is not None]
 
-    def _list(self, body: list[Any], findings: Findings) -> Found | None:
+    def _list(self, body: list[Any], collector: ViolationCollector) -> Found | None:
         kinds = set(map(type, body))
         if kinds == _DICT:
-            return self._records(body, findings)
+            return self._records(body, collector)
         if self._array_depth:
-            return self._arrays(body, findings)
+            return self._arrays(body, collector)
         if kinds == _LIST:
-            return self._rows(body, findings)
+            return self._rows(body, collector)
         if self._width == 1 and not kinds & {list, dict}:
             return Found([body], len(body))
-        findings.add(None, None, _TABLE, "a list of other values, or of several kinds")
+        collector.add(None, None, _TABLE, "a list of other values, or of several kinds")
         return None
 
-    def _arrays(self, body: list[Any], findings: Findings) -> Found | None:
+    def _arrays(self, body: list[Any], collector: ViolationCollector) -> Found | None:
         """For a single column of arrays: how deep the lists are nested says what they are."""
         levels_above = _depth(body) - self._array_depth
         if levels_above <= 0:
             return Found([[body]], 1)
-        return Found([body], len(body)) if levels_above == 1 else self._rows(body, findings)
+        return Found([body], len(body)) if levels_above == 1 else self._rows(body, collector)
 
-    def _rows(self, rows: list[Any], findings: Findings, names: Sequence[Any] | None = None) -> Found | None:
+    def _rows(self, rows: list[Any], collector: ViolationCollector, names: Sequence[Any] | None = None) -> Found | None:
         """Columns by position. Unnamed signatures count only, leave out what is beyond, and keep the body's names."""
         widest = None if not self._named else self._width
-        columns = _transposed(rows, self._fewest, widest, findings)
+        columns = _transposed(rows, self._fewest, widest, collector)
         if columns is None:
             return None
         if names is not None:
-            findings.extra_columns = tuple(map(str, names[self._width :]))
+            collector.extra_columns = tuple(map(str, names[self._width :]))
             names = names[: self._width] if len(names) >= self._width and len(set(names)) == len(names) else None
         absent = [None] * (self._width - len(columns))
         return Found([*columns[: self._width], *absent], len(rows), names)
 
-    def _records(self, records: list[dict[str, Any]], findings: Findings) -> Found | None:
+    def _records(self, records: list[dict[str, Any]], collector: ViolationCollector) -> Found | None:
         """A key that only some records have is null in the others."""
         if not self._named:
             names = list(records[0])
             return (
-                self._rows([list(record.values()) for record in records], findings, names)
-                if are_labels(names, findings)
+                self._rows([list(record.values()) for record in records], collector, names)
+                if are_labels(names, collector)
                 else None
             )
         present = dict.fromkeys(chain.from_iterable(records))
-        findings.extra_columns = tuple(key for key in present if key not in self._declared)
+        collector.extra_columns = tuple(key for key in present if key not in self._declared)
         columns = [
             [record.get(label) for record in records] if label in present else None
             for label in self._labels
@@ -156,18 +156,18 @@ class Layouts:
         ]
         return Found(columns, len(records))
 
-    def _columns_or_record(self, body: dict[str, Any], findings: Findings) -> Found | None:
+    def _columns_or_record(self, body: dict[str, Any], collector: ViolationCollector) -> Found | None:
         if not self._named:
-            findings.add(None, None, "rows of unnamed columns (a list of lists)", "an object")
+            collector.add(None, None, "rows of unnamed columns (a list of lists)", "an object")
             return None
         if self._is_record(body):
-            return self._records([body], findings)
-        findings.extra_columns = tuple(key for key in body if key not in self._declared)
+            return self._records([body], collector)
+        collector.extra_columns = tuple(key for key in body if key not in self._declared)
         columns = [body.get(label) for label in self._labels if label is not None]
         present = [body[label] for label in self._labels if label in body]
         lengths = {len(column) if isinstance(column, list) else -1 for column in present}
         if len(lengths) > 1 or -1 in lengths:
-            findings.add(None, None, "an object of columns, each a list of the same length", "columns that differ")
+            collector.add(None, None, "an object of columns, each a list of the same length", "columns that differ")
             return None
         return Found(columns, lengths.pop() if lengths else 0)
 
@@ -190,7 +190,9 @@ def _optional_at_the_end(specs: Sequence[ColumnSpec]) -> int:
     return count
 
 
-def _transposed(rows: list[Any], fewest: int, most: int | None, findings: Findings) -> Sequence[Sequence[Any]] | None:
+def _transposed(
+    rows: list[Any], fewest: int, most: int | None, collector: ViolationCollector
+) -> Sequence[Sequence[Any]] | None:
     """The rows' columns, when all rows are lists of one fitting length."""
     if not rows:
         return [()] * (most or fewest)
@@ -198,16 +200,16 @@ def _transposed(rows: list[Any], fewest: int, most: int | None, findings: Findin
         lengths = set(map(len, rows))
         if len(lengths) == 1 and fewest <= (length := lengths.pop()) and (most is None or length <= most):
             return list(zip(*rows, strict=True))
-    _find_misfits(rows, fewest, most, findings)
+    _find_misfits(rows, fewest, most, collector)
     return None
 
 
-def _find_misfits(rows: list[Any], fewest: int, most: int | None, findings: Findings) -> None:
+def _find_misfits(rows: list[Any], fewest: int, most: int | None, collector: ViolationCollector) -> None:
     first = next((len(row) for row in rows if isinstance(row, list) and _fits(row, fewest, most)), fewest)
     expected = f"a list of {first} values, one per column"
     for position, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != first:
-            findings.add(None, position, expected, describe(row))
+            collector.add(None, position, expected, describe(row))
 
 
 def _fits(row: list[Any], fewest: int, most: int | None) -> bool:

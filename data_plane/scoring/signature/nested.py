@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from data_plane.scoring.signature.json_values import is_portable
 from data_plane.scoring.signature.numbers import DOUBLE
-from data_plane.scoring.signature.rule import Rule, Stored, Unheld
+from data_plane.scoring.signature.rule import ColumnValues, Rule, TypeMismatch
 from data_plane.scoring.signature.texts import DatetimeRule
 from data_plane.scoring.signature.violations import describe
 from data_plane.scoring.types import LogicalType
@@ -26,30 +26,31 @@ _LONGEST_KEY = 40
 @dataclass(frozen=True, slots=True)
 class _JsonRule:
     logical_type: LogicalType = "json"
-    holds_null: bool = False
+    accepts_null: bool = False
 
-    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+    def convert_all(self, values: Sequence[Any], kinds: set[type]) -> ColumnValues | None:
         return None
 
-    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+    def convert_array(self, array: npt.NDArray[Any]) -> ColumnValues | None:
         return None
 
-    def stored(self, values: list[Any]) -> Stored:
+    def to_column(self, values: list[Any]) -> ColumnValues:
         return values
 
 
 @dataclass(frozen=True, slots=True)
 class AnyRule(_JsonRule):
+    type_name: str = "any"
     expected: str = "any JSON value that is not nested too deep"
-    holds_null: bool = True
+    accepts_null: bool = True
 
-    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+    def convert_all(self, values: Sequence[Any], kinds: set[type]) -> ColumnValues | None:
         listed = list(values)
         return listed if is_portable(listed) else None
 
-    def one(self, value: Any) -> Any:
+    def convert_one(self, value: Any) -> Any:
         if not is_portable(value):
-            raise Unheld
+            raise TypeMismatch
         return value
 
 
@@ -60,45 +61,47 @@ class Member:
     rule: Rule
     null_allowed: bool = False
 
-    def held(self, value: Any, path: str) -> Any:
+    def convert(self, value: Any, path: str) -> Any:
         if value is None:
-            if self.rule.holds_null or self.null_allowed:
+            if self.rule.accepts_null or self.null_allowed:
                 return None
-            raise Unheld(path, self.rule.expected, describe(value))
+            raise TypeMismatch(path, self.rule.type_name, describe(value))
         try:
-            held = self.rule.one(value)
-        except Unheld as unheld:
-            expected, got = unheld.expected or self.rule.expected, unheld.got or describe(value)
-            raise Unheld(path + unheld.path, expected, got) from None
-        return np.datetime64(held, "ns") if isinstance(self.rule, DatetimeRule) else held
+            converted = self.rule.convert_one(value)
+        except TypeMismatch as mismatch:
+            expected, got = mismatch.expected or self.rule.expected, mismatch.got or describe(value)
+            raise TypeMismatch(path + mismatch.path, expected, got) from None
+        return np.datetime64(converted, "ns") if isinstance(self.rule, DatetimeRule) else converted
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayRule(_JsonRule):
     items: Member = Member(AnyRule())
+    type_name: str = "array"
 
     @property
     def expected(self) -> str:
-        return f"a list, each item {self.items.rule.expected}"
+        return f"list, each item {self.items.rule.expected}"
 
-    def one(self, value: Any) -> list[Any]:
+    def convert_one(self, value: Any) -> list[Any]:
         if not isinstance(value, list):
-            raise Unheld
-        return [self.items.held(item, f"[{position}]") for position, item in enumerate(value)]
+            raise TypeMismatch
+        return [self.items.convert(item, f"[{position}]") for position, item in enumerate(value)]
 
 
 @dataclass(frozen=True, slots=True)
 class MapRule(_JsonRule):
     values: Member = Member(AnyRule())
+    type_name: str = "map"
 
     @property
     def expected(self) -> str:
-        return f"an object, each value {self.values.rule.expected}"
+        return f"object, each value {self.values.rule.expected}"
 
-    def one(self, value: Any) -> dict[str, Any]:
+    def convert_one(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise Unheld
-        return {key: self.values.held(entry, f".{key[:_LONGEST_KEY]}") for key, entry in value.items()}
+            raise TypeMismatch
+        return {key: self.values.convert(entry, f".{key[:_LONGEST_KEY]}") for key, entry in value.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,30 +112,31 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class ObjectRule(_JsonRule):
-    """Unlike a frame's surplus columns, an undeclared property is refused, as MLflow does."""
+    """An undeclared property is refused, as in MLflow, unlike an extra column of a frame."""
 
     properties: Mapping[str, Property] | None = None
+    type_name: str = "object"
 
     @property
     def expected(self) -> str:
-        return f"an object with the properties {', '.join(map(repr, self._declared))}"
+        return f"object with the properties {', '.join(map(repr, self._declared))}"
 
     @property
     def _declared(self) -> Mapping[str, Property]:
         return self.properties or {}
 
-    def one(self, value: Any) -> dict[str, Any]:
+    def convert_one(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise Unheld
+            raise TypeMismatch
         for name, declared in self._declared.items():
             if declared.required and name not in value:
-                raise Unheld(f".{name}", declared.member.rule.expected, "no such property")
-        return {name: self._property(name).held(entry, f".{name}") for name, entry in value.items()}
+                raise TypeMismatch(f".{name}", declared.member.rule.expected, "an object without the property")
+        return {name: self._property(name).convert(entry, f".{name}") for name, entry in value.items()}
 
     def _property(self, name: str) -> Member:
         declared = self._declared.get(name)
         if declared is None:
-            raise Unheld(f".{name[:_LONGEST_KEY]}", self.expected, "a property that is not declared")
+            raise TypeMismatch(f".{name[:_LONGEST_KEY]}", self.expected, "an undeclared property")
         return declared.member
 
 

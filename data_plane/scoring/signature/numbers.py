@@ -1,7 +1,7 @@
 """Rules for booleans and numbers.
 
 Whole-number types hold a number exactly or not at all. Float types hold the nearest value, except that an integer must
-be held exactly and nothing may overflow. Text is a number by JSON's grammar; a boolean is never a number.
+be held exactly and no number may overflow. Text is a number by JSON's grammar; a boolean is never a number.
 """
 
 import math
@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data_plane.scoring.signature.number_texts import number_in, numbers_in, whole_number_of
-from data_plane.scoring.signature.rule import NONE_TYPE, Stored, Unheld
+from data_plane.scoring.signature.rule import NONE_TYPE, ColumnValues, TypeMismatch
+from data_plane.scoring.signature.violations import describe
 from data_plane.scoring.types import LogicalType
 
 _BOOL = {bool}
@@ -30,37 +31,42 @@ _EXACT_DOUBLE = 2**53
 @dataclass(frozen=True, slots=True)
 class BooleanRule:
     logical_type: LogicalType = "boolean"
-    expected: str = "a boolean (true or false)"
-    holds_null: bool = False
+    type_name: str = "boolean"
+    expected: str = "boolean (true or false)"
+    accepts_null: bool = False
 
-    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+    def convert_all(self, values: Sequence[Any], kinds: set[type]) -> ColumnValues | None:
         return np.array(values, dtype=bool) if kinds == _BOOL else None
 
-    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+    def convert_array(self, array: npt.NDArray[Any]) -> ColumnValues | None:
         return array if array.dtype == bool else None
 
-    def one(self, value: Any) -> bool:
+    def convert_one(self, value: Any) -> bool:
         if isinstance(value, bool):
             return value
         truth = {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else None
         if truth is None:
-            raise Unheld
+            raise TypeMismatch
         return truth
 
-    def stored(self, values: list[Any]) -> Stored:
+    def to_column(self, values: list[Any]) -> ColumnValues:
         return np.array(values, dtype=bool)
 
 
 @dataclass(frozen=True, slots=True)
 class WholeNumberRule:
     dtype: np.dtype[Any]
+    type_name: str
     logical_type: LogicalType
     lowest: int
     highest: int
-    expected: str
-    holds_null: bool = False
+    accepts_null: bool = False
 
-    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+    @property
+    def expected(self) -> str:
+        return f"{self.type_name} (a whole number from {self.lowest} to {self.highest})"
+
+    def convert_all(self, values: Sequence[Any], kinds: set[type]) -> ColumnValues | None:
         if kinds == _INT:
             return self._from_integers(values)
         if kinds <= _NUMBERS:
@@ -71,7 +77,7 @@ class WholeNumberRule:
             return self._from_integers(spelled) if spelled and set(map(type, spelled)) == _INT else None
         return None
 
-    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+    def convert_array(self, array: npt.NDArray[Any]) -> ColumnValues | None:
         match array.dtype.kind:
             case "i" | "u" if self._all_within(array):
                 return array.astype(self.dtype, copy=False)
@@ -81,7 +87,7 @@ class WholeNumberRule:
             case _:
                 return None
 
-    def _from_integers(self, values: Sequence[Any]) -> Stored | None:
+    def _from_integers(self, values: Sequence[Any]) -> ColumnValues | None:
         try:
             array = np.array(values, dtype=np.int64)
         except OverflowError:
@@ -90,26 +96,26 @@ class WholeNumberRule:
             return array
         return array.astype(self.dtype) if self._all_within(array) else None
 
-    def _from_whole_floats(self, values: Sequence[Any]) -> Stored | None:
+    def _from_whole_floats(self, values: Sequence[Any]) -> ColumnValues | None:
         try:
             return self._whole(np.array(values, dtype=np.float64))
         except OverflowError:
             return None
 
-    def _whole(self, array: npt.NDArray[Any]) -> Stored | None:
+    def _whole(self, array: npt.NDArray[Any]) -> ColumnValues | None:
         exact = (np.abs(array) < _EXACT_DOUBLE).all() and (array == np.trunc(array)).all()
         return array.astype(self.dtype) if exact and self._all_within(array) else None
 
     def _all_within(self, array: Any) -> bool:
         return bool(array.size == 0 or (array.min() >= self.lowest and array.max() <= self.highest))
 
-    def one(self, value: Any) -> int:
+    def convert_one(self, value: Any) -> int:
         whole = whole_number_of(value)
         if whole is None or not self.lowest <= whole <= self.highest:
-            raise Unheld
+            raise TypeMismatch
         return whole
 
-    def stored(self, values: list[Any]) -> Stored:
+    def to_column(self, values: list[Any]) -> ColumnValues:
         return np.array(values, dtype=self.dtype)
 
 
@@ -118,13 +124,17 @@ class FloatRule:
     """Null is NaN."""
 
     dtype: np.dtype[Any]
+    type_name: str
     logical_type: LogicalType
     largest_exact: int
-    """The largest n such that every integer from -n to n is held exactly."""
-    expected: str
-    holds_null: bool = True
+    """The largest n such that every integer from -n to n is converted exactly."""
+    accepts_null: bool = True
 
-    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+    @property
+    def expected(self) -> str:
+        return self.type_name
+
+    def convert_all(self, values: Sequence[Any], kinds: set[type]) -> ColumnValues | None:
         if kinds == _FLOAT:
             return self._narrowed(np.array(values, dtype=np.float64))
         if kinds == _STR:
@@ -140,15 +150,15 @@ class FloatRule:
             return None
         return self._narrowed(array)
 
-    def _from_texts(self, texts: Sequence[str]) -> Stored | None:
+    def _from_texts(self, texts: Sequence[str]) -> ColumnValues | None:
         spelled = numbers_in(texts)
-        if spelled is None or self.many(spelled, set(map(type, spelled))) is None:
+        if spelled is None or self.convert_all(spelled, set(map(type, spelled))) is None:
             return None
         # Once more as doubles, because the integer of "-0" has no sign.
         return self._narrowed(np.array(list(map(float, texts)), dtype=np.float64))
 
-    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
-        """An infinity, which JSON does not have, is held."""
+    def convert_array(self, array: npt.NDArray[Any]) -> ColumnValues | None:
+        """An infinity, which JSON does not have, is converted."""
         if array.dtype.kind == "f":
             if array.dtype.itemsize <= self.dtype.itemsize:
                 return array.astype(self.dtype, copy=False)
@@ -159,51 +169,48 @@ class FloatRule:
             return None
         return array.astype(self.dtype)
 
-    def _narrowed(self, array: Any) -> Stored | None:
+    def _narrowed(self, array: Any) -> ColumnValues | None:
         if self.dtype == np.float64:
             return array  # type: ignore[no-any-return]
         with np.errstate(over="ignore"):
             narrow = array.astype(self.dtype)
         return None if np.isinf(narrow).any() else narrow
 
-    def one(self, value: Any) -> float:
+    def convert_one(self, value: Any) -> float:
         number = number_in(value) if isinstance(value, str) else value
         if isinstance(number, bool) or not isinstance(number, int | float):
-            raise Unheld
-        held = self._nearest(value)
-        if isinstance(number, int) and int(held) != number:
-            raise Unheld
-        return held
+            raise TypeMismatch
+        nearest = self._nearest(value)
+        if isinstance(number, int) and int(nearest) != number:
+            raise TypeMismatch(got=f"{describe(value)}, which {self.type_name} does not hold exactly")
+        return nearest
 
     def _nearest(self, value: float | str) -> float:
         try:
             with np.errstate(over="ignore"):
-                held = float(self.dtype.type(float(value)))
+                nearest = float(self.dtype.type(float(value)))
         except OverflowError:
-            raise Unheld from None
-        if math.isinf(held):
-            raise Unheld
-        return held
+            nearest = math.inf
+        if math.isinf(nearest):
+            raise TypeMismatch(got=f"{describe(value)}, which is too large for {self.type_name}")
+        return nearest
 
-    def stored(self, values: list[Any]) -> Stored:
+    def to_column(self, values: list[Any]) -> ColumnValues:
         return np.array(values, dtype=self.dtype)
 
 
-def whole_number(dtype: str, logical_type: LogicalType, called: str) -> WholeNumberRule:
+def whole_number(dtype: str, logical_type: LogicalType, type_name: str) -> WholeNumberRule:
     limits = np.iinfo(dtype)
-    lowest, highest = int(limits.min), int(limits.max)
-    expected = f"{called} (a whole number from {lowest} to {highest})"
-    return WholeNumberRule(np.dtype(dtype), logical_type, lowest, highest, expected)
+    return WholeNumberRule(np.dtype(dtype), type_name, logical_type, int(limits.min), int(limits.max))
 
 
-def real_number(dtype: str, logical_type: LogicalType, called: str) -> FloatRule:
+def real_number(dtype: str, logical_type: LogicalType, type_name: str) -> FloatRule:
     precision = np.finfo(dtype).nmant + 1
-    expected = f"{called} (a number; a whole number only if exactly held)"
-    return FloatRule(np.dtype(dtype), logical_type, 2**precision, expected)
+    return FloatRule(np.dtype(dtype), type_name, logical_type, 2**precision)
 
 
 BOOLEAN = BooleanRule()
-INTEGER = whole_number("int32", "integer", "an integer")
-LONG = whole_number("int64", "long", "a long")
-FLOAT = real_number("float32", "float", "a float")
-DOUBLE = real_number("float64", "double", "a double")
+INTEGER = whole_number("int32", "integer", "integer")
+LONG = whole_number("int64", "long", "long")
+FLOAT = real_number("float32", "float", "float")
+DOUBLE = real_number("float64", "double", "double")

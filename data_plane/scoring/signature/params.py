@@ -5,10 +5,10 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from data_plane.scoring.signature.numbers import DOUBLE, FLOAT
-from data_plane.scoring.signature.rule import Rule, Unheld, add_unheld
+from data_plane.scoring.signature.rule import Rule, TypeMismatch, add_mismatch
 from data_plane.scoring.signature.schema import ParamSpec
 from data_plane.scoring.signature.texts import DATETIME
-from data_plane.scoring.signature.violations import Findings, describe
+from data_plane.scoring.signature.violations import ViolationCollector, describe
 
 _EPOCH = datetime(1970, 1, 1)
 _LENGTH_OF_A_DATE = len("2024-05-31")
@@ -19,63 +19,63 @@ class Params:
         self._specs = specs
         self._defaults = {spec.name: _default(spec) for spec in specs}
 
-    def enforce(self, params: Any, findings: Findings) -> dict[str, Any] | None:
+    def enforce(self, params: Any, collector: ViolationCollector) -> dict[str, Any] | None:
         """What predict is given; None for a model that declares no params."""
         if params is not None and not isinstance(params, dict):
-            findings.add("params", None, "an object of params", describe(params))
+            collector.add("params", None, "an object", describe(params), noun="param")
             return None
         if not self._specs:
             return None
         if not params:
             return self._defaults
         given = [spec for spec in self._specs if spec.name in params]
-        return {**self._defaults, **{spec.name: _held(spec, params[spec.name], findings) for spec in given}}
+        return {**self._defaults, **{spec.name: _converted(spec, params[spec.name], collector) for spec in given}}
 
 
 def _default(spec: ParamSpec) -> Any:
     """As MLmodel has it; a moment stands there as text."""
     try:
-        return _moments(spec.default) if spec.rule is DATETIME else spec.default
-    except Unheld:
+        return _timestamps(spec.default) if spec.rule is DATETIME else spec.default
+    except TypeMismatch:
         return spec.default
 
 
-def _moments(default: Any) -> Any:
+def _timestamps(default: Any) -> Any:
     if default is None:
         return None
-    return list(map(_moment, default)) if isinstance(default, list) else _moment(default)
+    return list(map(_timestamp, default)) if isinstance(default, list) else _timestamp(default)
 
 
-def _held(spec: ParamSpec, value: Any, findings: Findings) -> Any:
+def _converted(spec: ParamSpec, value: Any, collector: ViolationCollector) -> Any:
     # MLflow passes an explicit null on as None.
     if value is None:
         return None
     name = f"params.{spec.name}"
     if not spec.is_list:
-        return _one(spec.rule, value, name, findings)
+        return _one(spec.rule, value, name, collector)
     if not isinstance(value, list):
-        findings.add(name, None, f"a list, each item {spec.rule.expected}", describe(value))
+        collector.add(name, None, f"list, each item {spec.rule.expected}", describe(value), noun="param")
         return None
-    return [_one(spec.rule, item, f"{name}[{position}]", findings) for position, item in enumerate(value)]
+    return [_one(spec.rule, item, f"{name}[{position}]", collector) for position, item in enumerate(value)]
 
 
-def _one(rule: Rule, value: Any, name: str, findings: Findings) -> Any:
+def _one(rule: Rule, value: Any, name: str, collector: ViolationCollector) -> Any:
     if value is None:
         return None
     try:
-        held = _moment(value) if rule is DATETIME else rule.one(value)
-    except Unheld as unheld:
-        add_unheld(rule, unheld, value, name, None, findings)
+        converted = _timestamp(value) if rule is DATETIME else rule.convert_one(value)
+    except TypeMismatch as mismatch:
+        add_mismatch(rule, mismatch, value, name, None, collector, noun="param")
         return None
     # Params are Python values: a float is not cut to 32 bits.
-    return DOUBLE.one(value) if rule is FLOAT else held
+    return DOUBLE.convert_one(value) if rule is FLOAT else converted
 
 
-def _moment(value: Any) -> date:
+def _timestamp(value: Any) -> date:
     """Python's datetime, in UTC without a zone, or a date where no time is given: as MLflow has it of numpy."""
-    nanoseconds = DATETIME.one(value)
+    nanoseconds = DATETIME.convert_one(value)
     if nanoseconds % 1000:
-        raise Unheld
+        raise TypeMismatch
     if len(value) == _LENGTH_OF_A_DATE:
         return date.fromisoformat(value)
     return _EPOCH + timedelta(microseconds=nanoseconds // 1000)

@@ -8,22 +8,22 @@ import numpy.typing as npt
 from data_plane.scoring.payload.values import JsonPayload, Payload
 from data_plane.scoring.signature.json_values import can_travel
 from data_plane.scoring.signature.table import Table
-from data_plane.scoring.signature.violations import Findings
+from data_plane.scoring.signature.violations import ViolationCollector
 
 _JSON = "a JSON value, because the model declares its input by a type hint"
 
 
 class RawInputs:
-    def payload(self, input_data: Any, findings: Findings) -> Payload | None:
-        return JsonPayload(input_data) if can_travel(input_data, findings) else None
+    def payload(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
+        return JsonPayload(input_data) if can_travel(input_data, collector) else None
 
-    def of_table(self, table: Table, findings: Findings) -> Payload | None:
-        findings.add(None, None, _JSON, "a table")
+    def of_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
+        collector.add(None, None, _JSON, "a table")
         return None
 
-    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], findings: Findings) -> Payload | None:
+    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
         if len(arrays) != 1:
-            findings.add(None, None, f"one tensor, or {_JSON}", f"{len(arrays)} tensors")
+            collector.add(None, None, f"one tensor, or {_JSON}", f"{len(arrays)} tensors")
             return None
         (array,) = arrays.values()
-        return self.payload(array.tolist(), findings)
+        return self.payload(array.tolist(), collector)

@@ -1,4 +1,4 @@
-"""One compiled rule per declared type: what it holds, one value at a time and many at once."""
+"""One compiled rule per declared type: the values that the type holds, one at a time and many at once."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -6,15 +6,18 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from data_plane.scoring.signature.violations import Findings, describe
+from data_plane.scoring.signature.violations import Noun, ViolationCollector, describe
 from data_plane.scoring.types import TYPES, LogicalType
 
-Stored = npt.NDArray[Any] | list[Any]
+ColumnValues = npt.NDArray[Any] | list[Any]
 NONE_TYPE = type(None)
 
 
-class Unheld(Exception):
-    """The declared type does not hold the value. Inside a nested value, `path` says where and the rest says why."""
+class TypeMismatch(Exception):
+    """The declared type does not hold the value.
+
+    `path` leads to the wrong part of a nested value. `expected` and `got` replace the rule's and the value's own words.
+    """
 
     def __init__(self, path: str = "", expected: str | None = None, got: str | None = None) -> None:
         super().__init__(path)
@@ -26,62 +29,75 @@ class Unheld(Exception):
 class Rule(Protocol):
     @property
     def logical_type(self) -> LogicalType:
-        """How a column of such values travels to the model worker."""
+        """The type of a column of converted values, on the way to the model worker."""
+
+    @property
+    def type_name(self) -> str:
+        """The type as the signature names it."""
 
     @property
     def expected(self) -> str:
-        """The type in plain words, with its article."""
+        """The type in a violation, after the word "expected"."""
 
     @property
-    def holds_null(self) -> bool:
+    def accepts_null(self) -> bool:
         """Whether null is a value of the type itself: NaN in a double, None in an AnyType."""
 
-    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
-        """All of `values`, whose Python types are `kinds`, at once; None when they need a look one by one."""
+    def convert_all(self, values: Sequence[Any], kinds: set[type]) -> ColumnValues | None:
+        """Convert all values at once. `kinds` are their Python types. None: the values need `convert_one` each."""
 
-    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
-        """An array of booleans, numbers or datetimes without missing ones; None when its values need a look."""
+    def convert_array(self, array: npt.NDArray[Any]) -> ColumnValues | None:
+        """Convert an array of booleans, numbers or datetimes without a missing one. None: see `convert_all`."""
 
-    def one(self, value: Any) -> Any:
-        """The value as the type holds it. Raises Unheld. Never asked about null."""
+    def convert_one(self, value: Any) -> Any:
+        """Convert one value, never null. Raises TypeMismatch."""
 
-    def stored(self, values: list[Any]) -> Stored:
-        """What `one` returned, row by row, as a column keeps it."""
+    def to_column(self, values: list[Any]) -> ColumnValues:
+        """Make a column of results of `convert_one`, row by row."""
 
 
 def convert(
-    rule: Rule, values: Sequence[Any], name: str | None, findings: Findings, *, null_allowed: bool
-) -> tuple[Stored, npt.NDArray[np.bool_] | None]:
-    """The values as the type holds them, and where they are missing. What it does not hold goes to `findings`."""
-    bulk = rule.many(values, set(map(type, values)))
+    rule: Rule, values: Sequence[Any], name: str | None, collector: ViolationCollector, *, null_allowed: bool
+) -> tuple[ColumnValues, npt.NDArray[np.bool_] | None]:
+    """Return the converted column and its null bitmap (True where a value is missing). Mismatches go to `collector`."""
+    bulk = rule.convert_all(values, set(map(type, values)))
     if bulk is not None:
         return bulk, None
-    return _one_by_one(rule, values, name, findings, null_allowed=null_allowed)
+    return _one_by_one(rule, values, name, collector, null_allowed=null_allowed)
 
 
 def _one_by_one(
-    rule: Rule, values: Sequence[Any], name: str | None, findings: Findings, *, null_allowed: bool
-) -> tuple[Stored, npt.NDArray[np.bool_] | None]:
+    rule: Rule, values: Sequence[Any], name: str | None, collector: ViolationCollector, *, null_allowed: bool
+) -> tuple[ColumnValues, npt.NDArray[np.bool_] | None]:
     converted = [TYPES[rule.logical_type].placeholder] * len(values)
     missing: list[int] = []
     for row, value in enumerate(values):
         if value is None:
-            if not (rule.holds_null or null_allowed):
-                findings.add(name, row, rule.expected, describe(value))
-            elif not rule.holds_null:
+            if not (rule.accepts_null or null_allowed):
+                collector.add(name, row, rule.type_name, describe(value))
+            elif not rule.accepts_null:
                 missing.append(row)
             continue
         try:
-            converted[row] = rule.one(value)
-        except Unheld as unheld:
-            add_unheld(rule, unheld, value, name, row, findings)
+            converted[row] = rule.convert_one(value)
+        except TypeMismatch as mismatch:
+            add_mismatch(rule, mismatch, value, name, row, collector)
     nulls = None
     if missing:
         nulls = np.zeros(len(values), dtype=bool)
         nulls[missing] = True
-    return rule.stored(converted), nulls
+    return rule.to_column(converted), nulls
 
 
-def add_unheld(rule: Rule, unheld: Unheld, value: Any, name: str | None, row: int | None, findings: Findings) -> None:
-    where = (name or "") + unheld.path or None
-    findings.add(where, row, unheld.expected or rule.expected, unheld.got or describe(value))
+def add_mismatch(
+    rule: Rule,
+    mismatch: TypeMismatch,
+    value: Any,
+    name: str | None,
+    row: int | None,
+    collector: ViolationCollector,
+    *,
+    noun: Noun | None = None,
+) -> None:
+    where = (name or "") + mismatch.path or None
+    collector.add(where, row, mismatch.expected or rule.expected, mismatch.got or describe(value), noun=noun)

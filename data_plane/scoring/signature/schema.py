@@ -133,9 +133,9 @@ def _tensor_rule(dtype: np.dtype[Any]) -> Rule:
         case "b":
             return numbers.BOOLEAN
         case "i" | "u":
-            return numbers.whole_number(dtype.name, "long", f"an {dtype.name}")
+            return numbers.whole_number(dtype.name, "long", dtype.name)
         case "f" if dtype.itemsize <= 8:
-            return numbers.real_number(dtype.name, "double", f"a {dtype.name}")
+            return numbers.real_number(dtype.name, "double", dtype.name)
         case "U":
             return texts.STRING
         case "S":

@@ -9,13 +9,13 @@ import numpy.typing as npt
 
 from data_plane.scoring.payload.values import ArrayPayload, ArraysPayload, Payload
 from data_plane.scoring.signature.json_values import can_travel
-from data_plane.scoring.signature.rule import Stored, convert
+from data_plane.scoring.signature.rule import ColumnValues, convert
 from data_plane.scoring.signature.schema import TensorSpec
 from data_plane.scoring.signature.table import Table, TypedColumn
 from data_plane.scoring.signature.tensor_layouts import as_frame
 from data_plane.scoring.signature.text_arrays import text_array
 from data_plane.scoring.signature.typed import convert_typed, listed
-from data_plane.scoring.signature.violations import Findings, describe
+from data_plane.scoring.signature.violations import ViolationCollector, describe
 
 _LIST = {list}
 # MLflow lets anything pass for this one, lists of unequal length included.
@@ -28,29 +28,29 @@ class TensorInput:
     def __init__(self, spec: TensorSpec) -> None:
         self._spec = spec
 
-    def payload(self, input_data: Any, findings: Findings) -> Payload | None:
+    def payload(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
         frame = as_frame(input_data)
-        return self._read(input_data, findings) if frame is None else self.of_table(frame, findings)
+        return self._read(input_data, collector) if frame is None else self.of_table(frame, collector)
 
-    def _read(self, value: Any, findings: Findings) -> Payload | None:
+    def _read(self, value: Any, collector: ViolationCollector) -> Payload | None:
         if (self._spec.dtype, self._spec.shape) == _ANYTHING and isinstance(value, list):
-            return ArrayPayload(np.array(value, dtype=object)) if can_travel(value, findings) else None
-        array = read_tensor(self._spec, value, findings)
+            return ArrayPayload(np.array(value, dtype=object)) if can_travel(value, collector) else None
+        array = read_tensor(self._spec, value, collector)
         return None if array is None else ArrayPayload(array)
 
-    def of_table(self, table: Table, findings: Findings) -> Payload | None:
+    def of_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
         """As many columns as the second dimension, or one whose values are the tensor's parts."""
         columns = [values_of(column) for column in table.columns]
         if len(columns) == 1:
-            return self._read(parts_of(columns[0], self._spec.shape), findings)
-        return self._read(list(map(list, zip(*columns, strict=True))), findings)
+            return self._read(parts_of(columns[0], self._spec.shape), collector)
+        return self._read(list(map(list, zip(*columns, strict=True))), collector)
 
-    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], findings: Findings) -> Payload | None:
+    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
         if len(arrays) != 1:
-            findings.add(None, None, _expected(self._spec), f"{len(arrays)} tensors")
+            collector.add(None, None, _expected(self._spec), f"{len(arrays)} tensors")
             return None
         (given,) = arrays.values()
-        array = hold_tensor(self._spec, given, findings)
+        array = convert_tensor(self._spec, given, collector)
         return None if array is None else ArrayPayload(array)
 
 
@@ -58,76 +58,78 @@ class NamedTensorInputs:
     def __init__(self, specs: Sequence[TensorSpec]) -> None:
         self._specs = {str(spec.name): spec for spec in specs}
 
-    def payload(self, input_data: Any, findings: Findings) -> Payload | None:
+    def payload(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
         frame = None if self._specs.keys() & {"data"} else as_frame(input_data)
         if frame is not None:
-            return self.of_table(frame, findings)
+            return self.of_table(frame, collector)
         if isinstance(input_data, list) and len(self._specs) == 1:
             input_data = dict.fromkeys(self._specs, input_data)
         if not isinstance(input_data, dict):
             names = ", ".join(map(repr, self._specs))
-            findings.add(None, None, f"an object with the tensors {names}", describe(input_data))
+            collector.add(None, None, f"an object with the tensors {names}", describe(input_data))
             return None
-        return self._read(input_data, findings)
+        return self._read(input_data, collector)
 
-    def _read(self, input_data: dict[str, Any], findings: Findings) -> Payload | None:
-        findings.extra_columns = tuple(name for name in input_data if name not in self._specs)
-        arrays = {name: self._named(name, spec, input_data, findings) for name, spec in self._specs.items()}
+    def _read(self, input_data: dict[str, Any], collector: ViolationCollector) -> Payload | None:
+        collector.extra_columns = tuple(name for name in input_data if name not in self._specs)
+        arrays = {name: self._named(name, spec, input_data, collector) for name, spec in self._specs.items()}
         return ArraysPayload({name: array for name, array in arrays.items() if array is not None})
 
-    def of_table(self, table: Table, findings: Findings) -> Payload | None:
+    def of_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
         if table.names is None:
-            findings.add(None, None, f"columns with the names {', '.join(map(repr, self._specs))}", "none")
+            collector.add(None, None, f"columns with the names {', '.join(map(repr, self._specs))}", "none")
             return None
         columns = dict(zip(table.names, map(values_of, table.columns), strict=True))
         parts = {
             name: parts_of(values, self._specs[name].shape) if name in self._specs else values
             for name, values in columns.items()
         }
-        return self._read(parts, findings)
+        return self._read(parts, collector)
 
-    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], findings: Findings) -> Payload | None:
-        findings.extra_columns = tuple(name for name in arrays if name not in self._specs)
-        held = {}
+    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
+        collector.extra_columns = tuple(name for name in arrays if name not in self._specs)
+        converted = {}
         for name, spec in self._specs.items():
             if name not in arrays:
-                findings.add(name, None, _expected(spec), "no such tensor")
-            elif (array := hold_tensor(spec, arrays[name], findings)) is not None:
-                held[name] = array
-        return ArraysPayload(held)
+                collector.add_missing(name, _type_name(spec), list(arrays))
+            elif (array := convert_tensor(spec, arrays[name], collector)) is not None:
+                converted[name] = array
+        return ArraysPayload(converted)
 
-    def _named(self, name: str, spec: TensorSpec, body: dict[str, Any], findings: Findings) -> npt.NDArray[Any] | None:
+    def _named(
+        self, name: str, spec: TensorSpec, body: dict[str, Any], collector: ViolationCollector
+    ) -> npt.NDArray[Any] | None:
         if name not in body:
-            findings.add(name, None, _expected(spec), "no such tensor")
+            collector.add_missing(name, _type_name(spec), list(body))
             return None
-        return read_tensor(spec, body[name], findings)
+        return read_tensor(spec, body[name], collector)
 
 
-def read_tensor(spec: TensorSpec, value: Any, findings: Findings) -> npt.NDArray[Any] | None:
-    """The declared array, or None after adding to `findings` what does not fit."""
+def read_tensor(spec: TensorSpec, value: Any, collector: ViolationCollector) -> npt.NDArray[Any] | None:
+    """The declared array, or None after adding to `collector` what does not fit."""
     flattened = _flatten(value, spec.shape)
     if flattened is None:
-        findings.add(spec.name, None, _expected(spec), _shape_of(value))
+        collector.add(spec.name, None, _expected(spec), _shape_of(value))
         return None
     flat, shape = flattened
     if not _fits(spec.shape, shape):
-        findings.add(spec.name, None, _expected(spec), f"the shape {_shape_text(shape)}")
+        collector.add(spec.name, None, _expected(spec), f"the shape {_shape_text(shape)}")
         return None
-    before = len(findings)
-    held, _ = convert(spec.rule, flat, spec.name, findings, null_allowed=False)
-    return _as_array(held, spec.dtype).reshape(shape) if len(findings) == before else None
+    before = len(collector)
+    converted, _ = convert(spec.rule, flat, spec.name, collector, null_allowed=False)
+    return _as_array(converted, spec.dtype).reshape(shape) if len(collector) == before else None
 
 
-def hold_tensor(spec: TensorSpec, given: npt.NDArray[Any], findings: Findings) -> npt.NDArray[Any] | None:
+def convert_tensor(spec: TensorSpec, given: npt.NDArray[Any], collector: ViolationCollector) -> npt.NDArray[Any] | None:
     """The same of what is an array already."""
     if len(given.shape) != len(spec.shape) or not _fits(spec.shape, given.shape):
-        findings.add(spec.name, None, _expected(spec), f"the shape {_shape_text(given.shape)}")
+        collector.add(spec.name, None, _expected(spec), f"the shape {_shape_text(given.shape)}")
         return None
     flat = given.reshape(-1)
     column = TypedColumn(flat.tolist() if given.dtype.hasobject else flat)
-    before = len(findings)
-    held, _ = convert_typed(spec.rule, column, spec.name or "", findings, null_allowed=False)
-    return _as_array(held, spec.dtype).reshape(given.shape) if len(findings) == before else None
+    before = len(collector)
+    converted, _ = convert_typed(spec.rule, column, spec.name or "", collector, null_allowed=False)
+    return _as_array(converted, spec.dtype).reshape(given.shape) if len(collector) == before else None
 
 
 def parts_of(column: list[Any], shape: Sequence[int]) -> list[Any]:
@@ -180,15 +182,19 @@ def _flatten(value: Any, declared: Sequence[int]) -> tuple[list[Any], tuple[int,
     return level, tuple(shape)
 
 
-def _as_array(held: Stored, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _as_array(converted: ColumnValues, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     if dtype.kind == "U":
-        return text_array(held)  # type: ignore[arg-type]
+        return text_array(converted)  # type: ignore[arg-type]
     if dtype.kind != "O":
-        return np.asarray(held).astype(dtype, copy=False) if len(held) else np.empty(0, dtype)
+        return np.asarray(converted).astype(dtype, copy=False) if len(converted) else np.empty(0, dtype)
     # np.array would take a list among the values for a further dimension.
-    array = np.empty(len(held), dtype=object)
-    array[:] = held
+    array = np.empty(len(converted), dtype=object)
+    array[:] = converted
     return array
+
+
+def _type_name(spec: TensorSpec) -> str:
+    return f"{spec.dtype.name} of the shape {_shape_text(spec.shape)}"
 
 
 def _expected(spec: TensorSpec) -> str:

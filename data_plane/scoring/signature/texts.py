@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_plane.scoring.signature.rule import Stored, Unheld
+from data_plane.scoring.signature.rule import ColumnValues, TypeMismatch
 from data_plane.scoring.types import LogicalType
 
 _STR = {str}
@@ -21,21 +21,22 @@ _BYTES = {bytes}
 @dataclass(frozen=True, slots=True)
 class StringRule:
     logical_type: LogicalType = "string"
-    expected: str = "a string"
-    holds_null: bool = False
+    type_name: str = "string"
+    expected: str = "string"
+    accepts_null: bool = False
 
-    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+    def convert_all(self, values: Sequence[Any], kinds: set[type]) -> ColumnValues | None:
         return list(values) if kinds == _STR and is_unicode("".join(values)) else None
 
-    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+    def convert_array(self, array: npt.NDArray[Any]) -> ColumnValues | None:
         return None
 
-    def one(self, value: Any) -> str:
+    def convert_one(self, value: Any) -> str:
         if not isinstance(value, str) or not is_unicode(value):
-            raise Unheld
+            raise TypeMismatch
         return value
 
-    def stored(self, values: list[Any]) -> Stored:
+    def to_column(self, values: list[Any]) -> ColumnValues:
         return values
 
 
@@ -55,26 +56,27 @@ class BinaryRule:
     """Bytes come from Parquet and Open Inference; JSON and CSV have base64 text in their place."""
 
     logical_type: LogicalType = "binary"
-    expected: str = "binary data as base64 text"
-    holds_null: bool = False
+    type_name: str = "binary"
+    expected: str = "binary as base64 text"
+    accepts_null: bool = False
 
-    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+    def convert_all(self, values: Sequence[Any], kinds: set[type]) -> ColumnValues | None:
         return list(values) if kinds == _BYTES else None
 
-    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+    def convert_array(self, array: npt.NDArray[Any]) -> ColumnValues | None:
         return None
 
-    def one(self, value: Any) -> bytes:
+    def convert_one(self, value: Any) -> bytes:
         if isinstance(value, bytes):
             return value
         if not isinstance(value, str):
-            raise Unheld
+            raise TypeMismatch
         try:
             return base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
-            raise Unheld from None
+            raise TypeMismatch from None
 
-    def stored(self, values: list[Any]) -> Stored:
+    def to_column(self, values: list[Any]) -> ColumnValues:
         return values
 
 
@@ -96,47 +98,48 @@ class DatetimeRule:
     """Nanoseconds since 1970, without a zone: an offset is converted to UTC."""
 
     logical_type: LogicalType = "datetime"
-    expected: str = "a datetime in ISO 8601 (such as 2024-05-31T12:30:00Z, from 1677 to 2262)"
-    holds_null: bool = False
+    type_name: str = "datetime"
+    expected: str = "datetime in ISO 8601 (such as 2024-05-31T12:30:00Z, from 1677 to 2262)"
+    accepts_null: bool = False
 
-    def many(self, values: Sequence[Any], kinds: set[type]) -> Stored | None:
+    def convert_all(self, values: Sequence[Any], kinds: set[type]) -> ColumnValues | None:
         return None
 
-    def of_array(self, array: npt.NDArray[Any]) -> Stored | None:
+    def convert_array(self, array: npt.NDArray[Any]) -> ColumnValues | None:
         if array.dtype.kind != "M":
             return None
         with np.errstate(all="ignore"):
-            held = array.astype("datetime64[ns]")
+            converted = array.astype("datetime64[ns]")
         # numpy wraps what 64 bits of nanoseconds do not hold, and cuts what is finer.
-        return held if (held.astype(array.dtype) == array).all() else None
+        return converted if (converted.astype(array.dtype) == array).all() else None
 
-    def one(self, value: Any) -> int:
+    def convert_one(self, value: Any) -> int:
         written = _ISO.fullmatch(value) if isinstance(value, str) else None
         if written is None:
-            raise Unheld
+            raise TypeMismatch
         nanoseconds = _whole_seconds(written) * _NANOSECONDS + _fraction(written["fraction"] or "")
         if not _LOWEST <= nanoseconds <= _HIGHEST:
-            raise Unheld
+            raise TypeMismatch
         return nanoseconds
 
-    def stored(self, values: list[Any]) -> Stored:
+    def to_column(self, values: list[Any]) -> ColumnValues:
         return np.array(values, dtype=np.int64).view("datetime64[ns]")
 
 
 def _whole_seconds(written: re.Match[str]) -> int:
     zone = (written["zone"] or "Z").upper().replace("Z", "+00:00")
     try:
-        moment = datetime.fromisoformat(f"{written['date']}T{written['time'] or '00:00'}{zone}")
+        timestamp = datetime.fromisoformat(f"{written['date']}T{written['time'] or '00:00'}{zone}")
     except ValueError:
-        raise Unheld from None
-    seconds: int = (moment - _EPOCH) // timedelta(seconds=1)
+        raise TypeMismatch from None
+    seconds: int = (timestamp - _EPOCH) // timedelta(seconds=1)
     return seconds
 
 
 def _fraction(digits: str) -> int:
     """Nanoseconds after the decimal point; finer ones would be lost."""
     if digits[_NANOSECOND_DIGITS:].strip("0"):
-        raise Unheld
+        raise TypeMismatch
     return int(digits[:_NANOSECOND_DIGITS].ljust(_NANOSECOND_DIGITS, "0"))
 
 

@@ -1,7 +1,7 @@
-"""Columns that were not JSON: CSV's text, typed arrays of Parquet and Open Inference. They are held to the same rule.
+"""Columns that were not JSON, converted by the same rules: CSV's text, typed arrays of Parquet and Open Inference.
 
-An array converts at once where its type allows it; otherwise, and to name what is wrong, its values are looked at one
-by one as if they had been JSON.
+An array converts at once where its dtype allows. Otherwise, and to describe violations, the values are converted one by
+one as if they had been JSON.
 """
 
 from typing import Any
@@ -11,19 +11,25 @@ import numpy.typing as npt
 import orjson
 
 from data_plane.scoring.signature.nested import JSON_TYPE, is_any
-from data_plane.scoring.signature.rule import Rule, Stored, convert
+from data_plane.scoring.signature.rule import ColumnValues, Rule, convert
 from data_plane.scoring.signature.table import TypedColumn
 from data_plane.scoring.signature.texts import BINARY
-from data_plane.scoring.signature.violations import Findings
+from data_plane.scoring.signature.violations import ViolationCollector
 from data_plane.scoring.types import TYPES, WITH_NAN
 
-Held = tuple[Stored, npt.NDArray[np.bool_] | None]
+Converted = tuple[ColumnValues, npt.NDArray[np.bool_] | None]
 
 
 def convert_typed(
-    rule: Rule, column: TypedColumn, name: str, findings: Findings, *, null_allowed: bool, is_text: bool = False
-) -> Held:
-    """The values as the type holds them, and where they are missing. What it does not hold goes to `findings`."""
+    rule: Rule,
+    column: TypedColumn,
+    name: str,
+    collector: ViolationCollector,
+    *,
+    null_allowed: bool,
+    is_text: bool = False,
+) -> Converted:
+    """The values as the type holds them, and where they are missing. What it does not hold goes to `collector`."""
     values, missing = column.values, _missing(rule, column)
     if isinstance(values, np.ndarray) and values.dtype.kind in "biufM" and values.ndim == 1:
         at_once = _at_once(rule, values, missing, null_allowed=null_allowed)
@@ -32,7 +38,7 @@ def convert_typed(
     as_json = _as_json(rule, values, is_text=is_text)
     if missing is not None:
         as_json = [None if absent else value for value, absent in zip(as_json, missing.tolist(), strict=True)]
-    return convert(rule, as_json, name, findings, null_allowed=null_allowed)
+    return convert(rule, as_json, name, collector, null_allowed=null_allowed)
 
 
 def _missing(rule: Rule, column: TypedColumn) -> npt.NDArray[np.bool_] | None:
@@ -49,18 +55,18 @@ def _missing(rule: Rule, column: TypedColumn) -> npt.NDArray[np.bool_] | None:
 
 def _at_once(
     rule: Rule, values: npt.NDArray[Any], missing: npt.NDArray[np.bool_] | None, *, null_allowed: bool
-) -> Held | None:
+) -> Converted | None:
     if missing is None:
-        held = rule.of_array(values)
-        return None if held is None else (held, None)
-    if not (null_allowed or rule.holds_null):
+        converted = rule.convert_array(values)
+        return None if converted is None else (converted, None)
+    if not (null_allowed or rule.accepts_null):
         return None
-    held = rule.of_array(values[~missing])
-    if not isinstance(held, np.ndarray):
+    converted = rule.convert_array(values[~missing])
+    if not isinstance(converted, np.ndarray):
         return None
-    whole = np.full(len(values), TYPES[rule.logical_type].placeholder, dtype=held.dtype)
-    whole[~missing] = held
-    return whole, None if rule.holds_null else missing
+    whole = np.full(len(values), TYPES[rule.logical_type].placeholder, dtype=converted.dtype)
+    whole[~missing] = converted
+    return whole, None if rule.accepts_null else missing
 
 
 def _as_json(rule: Rule, values: npt.NDArray[Any] | list[Any], *, is_text: bool) -> list[Any]:

@@ -16,63 +16,63 @@ from data_plane.scoring.signature.json_values import can_travel
 from data_plane.scoring.signature.labels import are_labels
 from data_plane.scoring.signature.table import Table
 from data_plane.scoring.signature.text_arrays import text_array
-from data_plane.scoring.signature.violations import Findings, describe
+from data_plane.scoring.signature.violations import ViolationCollector, describe
 
 _LIST, _STR = {list}, {str}
 _NUMBERS = {bool, int, float}
 
 
 class UnsignedInputs:
-    def payload(self, input_data: Any, findings: Findings) -> Payload | None:
+    def payload(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
         match input_data:
             case {"columns": list(names), "data": list(rows)}:
-                return _frame(names, rows, findings) if are_labels(names, findings) else None
+                return _frame(names, rows, collector) if are_labels(names, collector) else None
             case list():
                 array = _array(input_data)
-                return _json(input_data, findings) if array is None else ArrayPayload(array)
+                return _json(input_data, collector) if array is None else ArrayPayload(array)
             case dict():
-                return _named_tensors(input_data, findings)
+                return _named_tensors(input_data, collector)
             case None:
-                findings.add(None, None, "data for the model", "null")
+                collector.add(None, None, "data for the model", "null")
                 return None
             case _:
-                return _json(input_data, findings)
+                return _json(input_data, collector)
 
-    def of_table(self, table: Table, findings: Findings) -> Payload | None:
+    def of_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
         names = table.names or range(len(table.columns))
         infer = infer_text if table.is_text else infer_typed
         return FramePayload(tuple(map(infer, names, table.columns)), table.rows)
 
-    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], findings: Findings) -> Payload | None:
+    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
         if len(arrays) == 1:
             return ArrayPayload(next(iter(arrays.values())))
         return ArraysPayload(arrays)
 
 
-def _frame(names: list[Any], rows: list[Any], findings: Findings) -> Payload | None:
+def _frame(names: list[Any], rows: list[Any], collector: ViolationCollector) -> Payload | None:
     fitting = [row for row in rows if isinstance(row, list) and len(row) == len(names)]
     if len(fitting) < len(rows):
         for position, row in enumerate(rows):
             if not isinstance(row, list) or len(row) != len(names):
-                findings.add(None, position, f"a list of {len(names)} values, one per column", describe(row))
+                collector.add(None, position, f"a list of {len(names)} values, one per column", describe(row))
         return None
     columns: Iterable[Sequence[Any]] = zip(*fitting, strict=True) if fitting else [()] * len(names)
     frame = FramePayload(tuple(map(infer_json, names, columns)), len(rows))
     loose = [list(column.values) for column in frame.columns if column.type == "json"]
-    return frame if can_travel(loose, findings) else None
+    return frame if can_travel(loose, collector) else None
 
 
-def _named_tensors(body: dict[str, Any], findings: Findings) -> Payload | None:
+def _named_tensors(body: dict[str, Any], collector: ViolationCollector) -> Payload | None:
     """A value that is no list has no tensor form; the model then gets the dict as it came."""
     arrays = {name: _array(value) for name, value in body.items() if isinstance(value, list)}
     held = {name: array for name, array in arrays.items() if array is not None}
     if not body or len(held) < len(body):
-        return _json(body, findings)
-    return ArraysPayload(held) if are_labels(held, findings) else None
+        return _json(body, collector)
+    return ArraysPayload(held) if are_labels(held, collector) else None
 
 
-def _json(value: Any, findings: Findings) -> Payload | None:
-    return JsonPayload(value) if can_travel(value, findings) else None
+def _json(value: Any, collector: ViolationCollector) -> Payload | None:
+    return JsonPayload(value) if can_travel(value, collector) else None
 
 
 def _array(value: list[Any]) -> npt.NDArray[Any] | None:

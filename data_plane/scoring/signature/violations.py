@@ -1,28 +1,37 @@
-"""What a request got wrong, in plain words: every violation at once up to a limit, never the input itself."""
+"""The violations of a request, in plain words: every violation up to a limit, never the input itself."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from data_plane.scoring.errors import InvalidRequest
 
 _MOST_LISTED = 50
+_MOST_NAMES = 5
 _LONGEST_ECHO = 40
+
+Noun = Literal["column", "tensor", "input", "param"]
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
     column: str | None
-    """Column, tensor or param, with the path inside a nested value; None where the whole body is meant."""
+    """Column, tensor or param, with the path inside a nested value. None: the whole body."""
     row: int | None
     expected: str
     got: str
+    noun: Noun = "column"
+    is_missing: bool = False
+    """Whether the body lacks the required column. `expected` is then the column's type, `got` the body's own names."""
 
     @property
     def message(self) -> str:
+        if self.is_missing:
+            return f"missing required {self.noun} {self.column!r} ({self.expected}); the input has {self.got}"
         places = []
         if self.column is not None:
-            places.append(self.column)
+            places.append(f"{self.noun} {self.column.removeprefix('params.')!r}")
         if self.row is not None:
             places.append(f"row {self.row}")
         where = ", ".join(places) or "input_data"
@@ -56,35 +65,57 @@ def _summary(violations: tuple[Violation, ...], more: int) -> str:
     return f"the input does not fit the model's signature, {number} ({where}): {violations[0].message}"
 
 
-class Findings:
-    """Collects the violations of one request, and the columns that it has beyond the declared ones."""
+class ViolationCollector:
+    """The violations of one request, and the columns of the request beyond the declared ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, noun: Noun = "column") -> None:
         self.extra_columns: tuple[str, ...] = ()
+        self._noun = noun
         self._listed: list[Violation] = []
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
-    def add(self, column: str | None, row: int | None, expected: str, got: str) -> None:
+    def add(self, column: str | None, row: int | None, expected: str, got: str, *, noun: Noun | None = None) -> None:
         self._count += 1
         if len(self._listed) < _MOST_LISTED:
             column = None if column is None else sendable(column)
-            self._listed.append(Violation(column, row, sendable(expected), sendable(got)))
+            self._listed.append(Violation(column, row, sendable(expected), sendable(got), noun or self._noun))
+
+    def add_missing(self, column: str, type_name: str, present: Sequence[str]) -> None:
+        """Note a required column that the body lacks. `present`: the declared columns that the body has."""
+        self._count += 1
+        if len(self._listed) < _MOST_LISTED:
+            got = sendable(_names_like(column, self.extra_columns, present))
+            self._listed.append(Violation(sendable(column), None, type_name, got, self._noun, is_missing=True))
 
     def raise_if_any(self) -> None:
         if self._count:
             raise SignatureViolations(tuple(self._listed), self._count - len(self._listed))
 
 
+def _names_like(missing: str, extra: Sequence[str], present: Sequence[str]) -> str:
+    """List the names that differ from the missing one in spelling only, else the undeclared names, else the others."""
+    folded = _folded(missing)
+    names = [name for name in extra if _folded(name) == folded] or extra or present
+    if not names:
+        return "none"
+    listed = ", ".join(repr(_shortened(name)) for name in names[:_MOST_NAMES])
+    return listed if len(names) <= _MOST_NAMES else f"{listed} and {len(names) - _MOST_NAMES} more"
+
+
+def _folded(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).casefold()
+
+
 def sendable(text: str) -> str:
-    """Without halves of surrogate pairs, which no answer can hold."""
+    """Replace halves of surrogate pairs, which no answer can contain."""
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def describe(value: Any) -> str:
-    """One value in a few words, long ones cut."""
+    """Describe one value in a few words. Long values are cut."""
     match value:
         case None | bool():
             return json.dumps(value)

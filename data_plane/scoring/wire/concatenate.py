@@ -83,7 +83,7 @@ def _size_of_column(column: Column) -> int:
     return len(column.values) * wire.itemsize if wire is not None else sum(map(len, column.values))
 
 
-def join(payloads: Sequence[Payload]) -> Payload:
+def concatenate(payloads: Sequence[Payload]) -> Payload:
     """One payload with the rows of all, in order. They have one shape."""
     match payloads[0]:
         case BlockPayload() as first:

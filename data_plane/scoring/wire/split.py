@@ -14,7 +14,7 @@ from data_plane.scoring.payload.values import ArrayResult, Column, FrameResult, 
 _RELATIVE = {2: 1e-2, 4: 1e-4, 8: 1e-5}
 
 
-def shares(result: Result, row_counts: Sequence[int]) -> list[Result] | None:
+def split_result(result: Result, row_counts: Sequence[int]) -> list[Result] | None:
     """Each request's part. None where the answer is not one entry per row."""
     rows = sum(row_counts)
     match result:
@@ -42,7 +42,7 @@ def _entries(text: bytes) -> list[Any] | None:
     return entries
 
 
-def same(one: Result, other: Result) -> bool:
+def is_same_result(one: Result, other: Result) -> bool:
     match one, other:
         case ArrayResult(array=array), ArrayResult(array=another):
             return _same_arrays(array, another)

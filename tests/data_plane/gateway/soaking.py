@@ -86,9 +86,7 @@ def _infer(n: float) -> Question:
 
 
 def _refused(n: float) -> Question:
-    message = (
-        f'alcohol, row 0: expected a double (a number; a whole number only if exactly held), got the text "no {n}"'
-    )
+    message = f"column 'alcohol', row 0: expected double, got the text \"no {n}\""
     whole = f"the input does not fit the model's signature, a violation (see details): {message}"
     details = [{"code": "SignatureViolation", "message": message, "target": "alcohol"}]
     error = {"code": "SignatureViolation", "message": whole, "details": details}

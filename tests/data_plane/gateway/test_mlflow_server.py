@@ -173,7 +173,9 @@ class TestMlflowsOwnClient:
         assert answer.get_predictions("ndarray") is not None
 
     def test_it_shows_what_was_wrong(self, client: ScoringServerClient) -> None:
-        with pytest.raises(Exception, match=r"error code 400.*acidity: expected a double column"):
+        with pytest.raises(
+            Exception, match=r"error code 400.*missing required column 'acidity' \(double\); the input has 'alcohol'"
+        ):
             client.invoke(pd.DataFrame({"alcohol": [1.0]}))
 
     def test_without_the_key_it_is_not_let_in(self, door: FrontDoor) -> None:

@@ -111,7 +111,7 @@ class TestCsv:
         self, door: FrontDoor, column: str, written: str
     ) -> None:
         reply = send(door, "typed", f"{column}\n{written}\n".encode(), CSV)
-        assert f"{column}, row 0: expected" in refusal(reply)
+        assert f"column {column!r}, row 0: expected" in refusal(reply)
 
     def test_without_a_signature_types_are_inferred_as_pandas_does(self, door: FrontDoor) -> None:
         body = b"a,b,c,d,e\n1,1.5,true,x,\n2,,false,NA,\n"
@@ -177,7 +177,7 @@ class TestParquet:
         whole = pd.DataFrame({"n": pd.array([1, 2], dtype="Int64")})
         missing = pd.DataFrame({"n": pd.array([1, None], dtype="Int64")})
         assert send(door, "counter", frame_bytes(whole), PARQUET).json == {"predictions": 2}
-        assert "n, row 1" in refusal(send(door, "counter", frame_bytes(missing), PARQUET))
+        assert "column 'n', row 1" in refusal(send(door, "counter", frame_bytes(missing), PARQUET))
 
     def test_a_model_without_a_signature_gets_nested_values(self, door: FrontDoor) -> None:
         table = pa.table({"l": [["x"], None], "s": [{"a": 1}, {"a": 2}]})

@@ -201,8 +201,8 @@ class TestARefusal:
     def test_of_the_input_lists_what_is_wrong_with_it(self, door: FrontDoor) -> None:
         reply = infer(door, inputs=[{"name": "alcohol", "shape": [1], "datatype": "BYTES", "data": ["strong"]}])
         assert (reply.status, list(reply.json)) == (400, ["error"])
-        assert "alcohol, row 0: expected a double" in reply.json["error"]
-        assert "acidity: expected a double column" in reply.json["error"]
+        assert "column 'alcohol', row 0: expected double" in reply.json["error"]
+        assert "missing required column 'acidity' (double)" in reply.json["error"]
 
     def test_of_the_model_is_a_424_that_says_what_it_raised(self, door: FrontDoor) -> None:
         reply = infer(door, inputs=[column("alcohol", -1), column("acidity", 0)])

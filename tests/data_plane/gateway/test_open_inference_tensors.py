@@ -238,14 +238,16 @@ class TestAColumnSignature:
     def test_takes_null_where_a_value_may_be_missing(self, door: FrontDoor) -> None:
         inputs = [tensor("d", "FP64", [None, 1]), tensor("l", "INT64", [None, 1]), tensor("s", "BYTES", [None, "a"])]
         assert given(door, "mixed", *inputs)["frame"] == {"d": [None, 1.0], "l": [None, 1], "s": [None, "a"]}
-        assert "text, row 0: expected a string, got null" in refused(door, "text", tensor("text", "BYTES", [None]))
+        assert "column 'text', row 0: expected string, got null" in refused(
+            door, "text", tensor("text", "BYTES", [None])
+        )
 
     def test_holds_a_value_of_any_datatype_that_the_declared_type_holds(self, door: FrontDoor) -> None:
         frame = given(
             door, "mixed", tensor("d", "INT64", [3]), tensor("l", "FP64", [63.0]), tensor("b", "BYTES", ["True"])
         )
         assert frame["frame"] == {"d": [3.0], "l": [63], "b": [True]}
-        assert "l, row 0: expected a long" in refused(
+        assert "column 'l', row 0: expected long" in refused(
             door, "mixed", tensor("d", "FP64", [1]), tensor("l", "FP64", [0.5])
         )
 
@@ -297,7 +299,7 @@ class TestAColumnSignature:
 
         assert params() == {"k": 5}
         assert params(k=9, content_type="pd", priority=3) == {"k": 9}
-        assert "params.k" in refused(door, "text", tensor("text", "BYTES", ["a"]), parameters={"k": 1.5})
+        assert "param 'k'" in refused(door, "text", tensor("text", "BYTES", ["a"]), parameters={"k": 1.5})
 
 
 class TestATensorSignature:
@@ -322,7 +324,9 @@ class TestATensorSignature:
             "x": {"array": [[1.0, 2.0]], "dtype": "float64"},
             "mask": {"array": [1], "dtype": "int64"},
         }
-        assert "mask: expected a tensor of int64" in refused(door, "tensors", inputs[1])
+        assert "missing required tensor 'mask' (int64 of the shape (-1,)); the input has 'x'" in refused(
+            door, "tensors", inputs[1]
+        )
 
     def test_takes_an_empty_tensor(self, door: FrontDoor) -> None:
         assert given(door, "tensor", tensor("any", "FP32", [], [0, 2])) == {"array": [], "dtype": "float32"}

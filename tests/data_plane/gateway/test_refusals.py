@@ -101,7 +101,7 @@ class TestBodies:
             ("alcohol", "SignatureViolation"),
             ("acidity", "SignatureViolation"),
         ]
-        assert "row 0: expected a double" in reply.error["details"][2]["message"]
+        assert "row 0: expected double" in reply.error["details"][2]["message"]
 
     def test_a_missing_column_is_named(self, door: FrontDoor) -> None:
         reply = door.score([{"alcohol": 1}])

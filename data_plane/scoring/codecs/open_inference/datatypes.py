@@ -23,11 +23,11 @@ class Datatype:
 
 
 def _whole(name: str, dtype: str) -> Datatype:
-    return Datatype(name, np.dtype(dtype).newbyteorder("<"), whole_number(dtype, "long", f"of {name}"))
+    return Datatype(name, np.dtype(dtype).newbyteorder("<"), whole_number(dtype, "long", name))
 
 
 def _real(name: str, dtype: str) -> Datatype:
-    return Datatype(name, np.dtype(dtype).newbyteorder("<"), real_number(dtype, "double", f"of {name}"))
+    return Datatype(name, np.dtype(dtype).newbyteorder("<"), real_number(dtype, "double", name))
 
 
 FIXED_WIDTH: Mapping[str, Datatype] = {

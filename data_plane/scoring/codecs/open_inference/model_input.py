@@ -21,7 +21,7 @@ from data_plane.scoring.signature.schema import ColumnSpec
 from data_plane.scoring.signature.table import Table, TypedColumn
 from data_plane.scoring.signature.text_arrays import text_array
 from data_plane.scoring.signature.texts import DATETIME
-from data_plane.scoring.signature.violations import Findings
+from data_plane.scoring.signature.violations import ViolationCollector
 
 _FRAME, _ARRAY, _ARRAYS, _TEXTS = "pd", "np", "dict", "str"
 # An array of fixed-width text is as wide everywhere as its longest element.
@@ -126,13 +126,13 @@ def _typed_column(tensor: Tensor, values: npt.NDArray[Any]) -> TypedColumn:
 
 
 def _datetimes(name: str, texts: list[Any]) -> TypedColumn:
-    findings = Findings()
-    held, nulls = convert(DATETIME, texts, name, findings, null_allowed=True)
+    collector = ViolationCollector("input")
+    converted, nulls = convert(DATETIME, texts, name, collector, null_allowed=True)
     try:
-        findings.raise_if_any()
+        collector.raise_if_any()
     except SignatureViolations as violations:
         raise InvalidBody(f"the data does not fit its content type: {violations.listing}") from None
-    return TypedColumn(held, nulls)
+    return TypedColumn(converted, nulls)
 
 
 def _without_objects(tensor: Tensor, array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -17,7 +17,7 @@ from data_plane.scoring.codecs.open_inference.datatypes import Datatype
 from data_plane.scoring.errors import InvalidBody
 from data_plane.scoring.signature import SignatureViolations
 from data_plane.scoring.signature.rule import convert
-from data_plane.scoring.signature.violations import Findings
+from data_plane.scoring.signature.violations import ViolationCollector
 
 # Without data nothing else bounds the dimensions that a model might allocate by.
 _LARGEST_EMPTY = 1 << 20
@@ -80,13 +80,13 @@ def _flat(name: str, data: object) -> list[Any]:
 
 
 def _numbers(name: str, datatype: Datatype, flat: list[Any]) -> npt.NDArray[Any]:
-    findings = Findings()
-    held, nulls = convert(datatype.rule, flat, name, findings, null_allowed=True)
+    collector = ViolationCollector("input")
+    converted, nulls = convert(datatype.rule, flat, name, collector, null_allowed=True)
     try:
-        findings.raise_if_any()
+        collector.raise_if_any()
     except SignatureViolations as violations:
         raise InvalidBody(f"the data does not fit its datatype: {violations.listing}") from None
-    array = np.asarray(held)
+    array = np.asarray(converted)
     if nulls is not None:
         array = array.astype(object)
         array[nulls] = None

@@ -69,8 +69,8 @@ def test_columns_with_numbers_for_names_are_found_under_their_text() -> None:
 def test_every_missing_column_is_named() -> None:
     found = violations(columns(a="long", b="string", c="double?"), {"columns": ["z"], "data": [[1]]})
     assert [violation.message for violation in found] == [
-        "a: expected a long column, got none",
-        "b: expected a string column, got none",
+        "missing required column 'a' (long); the input has 'z'",
+        "missing required column 'b' (string); the input has 'z'",
     ]
 
 
@@ -96,7 +96,7 @@ def test_rows_without_names_must_have_all_the_columns_and_no_more() -> None:
 
 def test_a_column_that_is_given_twice_is_refused() -> None:
     (violation,) = violations(NAMED, {"columns": ["a", "b", "a"], "data": [[1, "x", 2]]})
-    assert violation.message == "a: expected one column of that name, got 2"
+    assert violation.message == "column 'a': expected one column of this name, got 2"
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ class TestNamedTensors:
         found = violations(self.SIGNATURE, {"x": [[1, "a"]]})
         assert [(violation.column, violation.got) for violation in found] == [
             ("x", 'the text "a"'),
-            ("mask", "no such tensor"),
+            ("mask", "'x'"),
         ]
 
     def test_a_list_has_no_names(self) -> None:

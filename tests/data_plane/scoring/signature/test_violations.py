@@ -1,4 +1,4 @@
-"""A refusal lists everything that is wrong, in few words."""
+"""SignatureViolations list every violation of a request, in few words."""
 
 import json
 
@@ -19,6 +19,42 @@ def test_at_most_fifty_are_listed_and_the_others_counted() -> None:
     with pytest.raises(SignatureViolations) as error:
         columns(a="long", b="long").enforce([["x", "y"]] * 60, None)
     assert (len(error.value.violations), error.value.more) == (50, 70)
+
+
+def test_a_missing_column_names_the_column_that_is_spelled_alike() -> None:
+    (violation,) = violations(columns(thal="string", age="long"), [{"Thal": "fixed", "age": 63, "id": 7}])
+    assert violation.message == "missing required column 'thal' (string); the input has 'Thal'"
+
+
+def test_a_missing_column_names_a_few_of_the_others() -> None:
+    extra = {f"x{position}": 1 for position in range(9)}
+    (violation,) = violations(columns(a="long"), [extra])
+    assert violation.got == "'x0', 'x1', 'x2', 'x3', 'x4' and 4 more"
+    (violation,) = violations(columns(a="long", b="long"), [{"b": 1}])
+    assert violation.got == "'b'"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "message"),
+    [
+        ("double", "fifty-nine", "column 'value', row 0: expected double, got the text \"fifty-nine\""),
+        ("double", 2**53 + 1, "got the number 9007199254740993, which double does not hold exactly"),
+        ("float", 1e39, "got the number 1e+39, which is too large for float"),
+        (
+            "integer",
+            2**31,
+            "expected integer (a whole number from -2147483648 to 2147483647), got the number 2",
+        ),
+    ],
+)
+def test_a_violation_names_the_column_the_row_the_type_and_the_value(kind: str, value: object, message: str) -> None:
+    assert message in refused(kind, value).message
+
+
+def test_a_violation_of_a_param_names_the_param() -> None:
+    signature = compiled([{"type": "long", "name": "a"}], [{"name": "k", "type": "long", "default": 5, "shape": None}])
+    (violation,) = violations(signature, [{"a": 1}], {"k": "y"})
+    assert (violation.column, violation.message.partition(":")[0]) == ("params.k", "param 'k'")
 
 
 def test_long_values_are_cut() -> None:
