@@ -1,12 +1,14 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from modelyard.cli.main import run
-from tests.client.arm_server import TOKEN, ArmServer
 from tests.client.model_folder import write_model
+from tests.client.platform_proxy import PlatformProxy, platform, shared_platform
+
+__all__ = ["platform", "shared_platform"]
 
 
 @dataclass(frozen=True)
@@ -20,16 +22,8 @@ Modelyard = Callable[..., Done]
 
 
 @pytest.fixture
-def server() -> Iterator[ArmServer]:
-    server = ArmServer()
-    server.answers["POST", "/listKeys"] = (200, {"primaryKey": "first-key", "secondaryKey": "second-key"})
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def environment(server: ArmServer, tmp_path: Path) -> dict[str, str]:
-    return {"HOME": str(tmp_path), "MODELYARD_URL": server.url, "MODELYARD_TOKEN": TOKEN}
+def environment(platform: PlatformProxy, tmp_path: Path) -> dict[str, str]:
+    return {"HOME": str(tmp_path), "MODELYARD_URL": platform.url, "MODELYARD_TOKEN": platform.address.token}
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 SCHEMA = "https://azuremlschemas.azureedge.net/latest"
+STORE = "azureml://datastores/workspaceblobstore/paths"
+INVOKE = ("batch-endpoint", "invoke", "-n", "heart", "--input", f"{STORE}/rows/")
 
 
 def job(status: str, **more: object) -> dict[str, object]:
@@ -41,18 +43,22 @@ def files(tmp_path: Path, model_folder: Path) -> Path:
 
 
 @pytest.fixture
-def deployed(modelyard, server, files):
+def deployed(modelyard, platform, files):
     assert modelyard("batch-endpoint", "create", "-f", files / "endpoint.yml").code == 0
     done = modelyard("batch-deployment", "create", "-f", files / "deployment.yml", "--set-default")
     assert done.code == 0, done.err
-    server.answers["POST", "/batch/heart/jobs"] = (201, {"id": "/jobs/j1", "name": "j1", "properties": {}})
-    server.answers["GET", "/jobs/j1"] = (200, job("Queued"))
+    for path in ("rows/a.csv", "rows.csv", "2026.01/a.csv"):
+        platform.control.store.put(f"datastores/workspaceblobstore/{path}", [b"x,n\n1.0,2\n"])
 
 
-def submitted(server) -> dict:
+def submitted(platform) -> dict:
     """What the last job was asked for."""
-    asked = [body for body in server.bodies if body and "inputData" in body.get("properties", {})]
+    asked = [body for body in platform.bodies if body and "inputData" in body.get("properties", {})]
     return asked[-1]["properties"]
+
+
+def below_workspace(arm_id: str) -> str:
+    return arm_id.partition("/workspaces/default")[2]
 
 
 class TestBatchEndpoint:
@@ -61,16 +67,17 @@ class TestBatchEndpoint:
         shown = json.loads(done.out)
         assert (shown["name"], shown["auth_mode"], done.err) == ("heart", "aad_token", "")
 
-    def test_creating_it_again_keeps_its_default_deployment(self, modelyard, server, files, deployed):
+    def test_creating_it_again_keeps_its_default_deployment(self, modelyard, platform, files, deployed):
         modelyard("batch-endpoint", "create", "-f", files / "endpoint.yml")
-        assert server.at("/batchEndpoints/heart")["properties"]["defaults"] == {"deploymentName": "blue"}
+        assert platform.at("/batchEndpoints/heart")["properties"]["defaults"] == {"deploymentName": "blue"}
 
-    def test_update_changes_what_is_given_and_keeps_the_rest(self, modelyard, server, deployed):
+    def test_update_changes_what_is_given_and_keeps_the_rest(self, modelyard, platform, files, deployed):
+        modelyard("batch-deployment", "create", "-f", files / "deployment.yml", "-n", "green")
         done = modelyard(
             "batch-endpoint", "update", "-n", "heart", "--default-deployment", "green", "--set", "tags.a=b"
         )
         assert (done.code, done.err) == (0, "")
-        resource = server.at("/batchEndpoints/heart")
+        resource = platform.at("/batchEndpoints/heart")
         assert resource["properties"]["defaults"] == {"deploymentName": "green"}
         assert (resource["tags"], resource["properties"]["authMode"]) == ({"a": "b"}, "AADToken")
 
@@ -79,47 +86,47 @@ class TestBatchEndpoint:
         assert table[2].split()[:3] == ["heart", "Succeeded", "blue"]
         assert json.loads(modelyard("batch-endpoint", "show", "-n", "heart").out)["name"] == "heart"
 
-    def test_delete_wants_to_be_sure(self, modelyard, server, deployed):
+    def test_delete_wants_to_be_sure(self, modelyard, platform, deployed):
         assert "--yes" in modelyard("batch-endpoint", "delete", "-n", "heart").err
         assert modelyard("batch-endpoint", "delete", "-n", "heart", "-y").code == 0
-        assert server.said("DELETE")[0].endswith("/batchEndpoints/heart")
+        assert platform.said("DELETE")[0].endswith("/batchEndpoints/heart")
 
-    def test_its_jobs_are_listed(self, modelyard, server, deployed):
-        server.answers["GET", "/batchEndpoints/heart/jobs"] = (200, {"value": [job("Running")]})
+    def test_its_jobs_are_listed(self, modelyard, platform, deployed):
+        platform.answers["GET", "/batchEndpoints/heart/jobs"] = (200, {"value": [job("Running")]})
         table = modelyard("batch-endpoint", "list-jobs", "-n", "heart", "-o", "table").out.splitlines()
         assert table[2].split() == ["j1", "heart", "blue", "Running", "2026-01-01"]
 
 
 class TestBatchDeployment:
-    def test_create_registers_deploys_and_becomes_the_default(self, modelyard, server, deployed):
-        properties = server.at("/batchEndpoints/heart/deployments/blue")["properties"]
+    def test_create_registers_deploys_and_becomes_the_default(self, modelyard, platform, deployed):
+        properties = platform.at("/batchEndpoints/heart/deployments/blue")["properties"]
         assert properties["model"]["assetId"].endswith("/models/m/versions/2")
         assert properties["compute"].endswith("/computes/batch-cluster")
-        assert (properties["miniBatchSize"], properties["retrySettings"]) == (2, {"timeout": "PT300S"})
-        assert server.at("/batchEndpoints/heart")["properties"]["defaults"] == {"deploymentName": "blue"}
+        assert (properties["miniBatchSize"], properties["retrySettings"]) == (2, {"maxRetries": 3, "timeout": "PT5M"})
+        assert platform.at("/batchEndpoints/heart")["properties"]["defaults"] == {"deploymentName": "blue"}
 
-    def test_a_failure_is_one_line_and_says_where_the_story_is(self, modelyard, server, files):
+    def test_a_failure_is_one_line_and_says_where_the_story_is(self, modelyard, platform, files):
         modelyard("batch-endpoint", "create", "-f", files / "endpoint.yml")
-        server.failure = {"code": "EnvironmentBuildFailure", "message": "numpy==9 does not exist"}
+        platform.failure = "numpy==9 does not exist"
         done = modelyard("batch-deployment", "create", "-f", files / "deployment.yml", "--set-default")
         assert (done.code, done.out) == (1, "")
         assert "error: numpy==9 does not exist" in done.err.splitlines()
         assert "batch-deployment get-logs -n blue -e heart" in done.err
-        assert not server.said("PATCH"), "what was not built is not made the default"
+        assert not platform.said("PATCH"), "what was not built is not made the default"
 
     @pytest.mark.parametrize("setting", ["settings.mini_batch_size=50", "mini_batch_size=50"])
-    def test_update_changes_what_is_set_and_keeps_the_rest(self, modelyard, server, deployed, setting):
+    def test_update_changes_what_is_set_and_keeps_the_rest(self, modelyard, platform, deployed, setting):
         done = modelyard("batch-deployment", "update", "-n", "blue", "-e", "heart", "--set", setting)
-        properties = server.at("/batchEndpoints/heart/deployments/blue")["properties"]
+        properties = platform.at("/batchEndpoints/heart/deployments/blue")["properties"]
         assert (done.code, properties["miniBatchSize"]) == (0, 50)
         assert (properties["outputFileName"], properties["resources"]) == ("out.csv", {"instanceCount": 2})
 
-    def test_list_show_delete_and_the_build_log(self, modelyard, server, deployed):
+    def test_list_show_delete_and_the_build_log(self, modelyard, platform, deployed):
         name = ("-n", "blue", "-e", "heart")
         table = modelyard("batch-deployment", "list", "-e", "heart", "-o", "table").out.splitlines()
         assert table[2].split() == ["blue", "heart", "Succeeded", "azureml:m:2", "2", "2"]
         assert json.loads(modelyard("batch-deployment", "show", *name).out)["settings"]["output_file_name"] == "out.csv"
-        server.answers["POST", "/deployments/blue/getLogs"] = (200, {"content": "one\ntwo\n"})
+        platform.answers["POST", "/deployments/blue/getLogs"] = (200, {"content": "one\ntwo\n"})
         assert modelyard("batch-deployment", "get-logs", *name).out == "one\ntwo\n"
         assert modelyard("batch-deployment", "delete", *name, "-y").code == 0
 
@@ -129,100 +136,101 @@ class TestBatchDeployment:
 
 
 class TestInvoke:
-    def test_a_folder_is_sent_and_the_jobs_name_is_printed_alone(self, modelyard, server, files, deployed):
+    def test_a_folder_is_sent_and_the_jobs_name_is_printed_alone(self, modelyard, platform, files, deployed):
         done = modelyard("batch-endpoint", "invoke", "-n", "heart", "--input", files / "rows")
-        assert (done.code, done.out) == (0, "j1\n")
-        assert "modelyard job stream -n j1" in done.err
-        sent = {path.removeprefix("/uploads/one/") for path in server.uploads if "rows" in path}
-        assert sent == {"rows/a.csv", "rows/nested/b.csv"}
-        (given,) = submitted(server)["inputData"].values()
+        name = done.out.strip()
+        assert (done.code, done.err.splitlines()[-1]) == (
+            0,
+            f"note: the job goes on by itself; watch it with: modelyard job stream -n {name}",
+        )
+        assert platform.at(f"/jobs/{name}")["properties"]["status"] == "Queued"
+        assert {path for path in platform.uploaded() if "rows" in path} == {"rows/a.csv", "rows/nested/b.csv"}
+        (given,) = submitted(platform)["inputData"].values()
         assert given["jobInputType"] == "UriFolder"
-        version = server.resources[given["uri"]]["properties"]
+        version = platform.at(below_workspace(given["uri"]))["properties"]
         assert (version["dataType"], version["isAnonymous"]) == ("uri_folder", True)
-        assert version["dataUri"] == f"{server.url}/uploads/one/rows"
 
-    def test_the_same_folder_is_not_sent_again(self, modelyard, server, files, deployed):
+    def test_the_same_folder_is_not_sent_again(self, modelyard, platform, files, deployed):
         modelyard("batch-endpoint", "invoke", "-n", "heart", "--input", files / "rows")
-        server.requests.clear()
+        platform.requests.clear()
         assert modelyard("batch-endpoint", "invoke", "-n", "heart", "--input", files / "rows").code == 0
-        assert server.said("PUT") == []
+        assert platform.said("PUT") == []
 
-    def test_a_file_is_sent_by_itself(self, modelyard, server, files, deployed):
+    def test_a_file_is_sent_by_itself(self, modelyard, platform, files, deployed):
         modelyard("batch-endpoint", "invoke", "-n", "heart", "--input", files / "rows" / "a.csv")
-        (given,) = submitted(server)["inputData"].values()
+        (given,) = submitted(platform)["inputData"].values()
         assert given["jobInputType"] == "UriFile"
-        assert server.resources[given["uri"]]["properties"]["dataUri"] == f"{server.url}/uploads/one/a.csv"
+        assert platform.at(below_workspace(given["uri"]))["properties"]["dataType"] == "uri_file"
 
     @pytest.mark.parametrize(
         ("uri", "more", "kind"),
         [
-            ("azureml://datastores/workspaceblobstore/paths/rows/", (), "UriFolder"),
-            ("azureml://datastores/workspaceblobstore/paths/rows.csv", (), "UriFile"),
-            ("azureml://datastores/workspaceblobstore/paths/2026.01", ("--input-type", "uri_folder"), "UriFolder"),
+            (f"{STORE}/rows/", (), "UriFolder"),
+            (f"{STORE}/rows.csv", (), "UriFile"),
+            (f"{STORE}/2026.01", ("--input-type", "uri_folder"), "UriFolder"),
         ],
     )
-    def test_a_place_in_a_data_store_is_only_named(self, modelyard, server, deployed, uri, more, kind):
+    def test_a_place_in_a_data_store_is_only_named(self, modelyard, platform, deployed, uri, more, kind):
         assert modelyard("batch-endpoint", "invoke", "-n", "heart", "--input", uri, *more).code == 0
-        assert list(submitted(server)["inputData"].values()) == [{"jobInputType": kind, "uri": uri}]
+        assert list(submitted(platform)["inputData"].values()) == [{"jobInputType": kind, "uri": uri}]
 
-    def test_a_data_asset_is_named_by_its_id(self, modelyard, server, files, deployed):
+    def test_a_data_asset_is_named_by_its_id(self, modelyard, platform, files, deployed):
         assert modelyard("data", "create", "-n", "d", "-p", files / "rows").code == 0
         modelyard("batch-endpoint", "invoke", "-n", "heart", "--input", "azureml:d:1")
-        (given,) = submitted(server)["inputData"].values()
+        (given,) = submitted(platform)["inputData"].values()
         assert given["uri"].endswith("/data/d/versions/1")
 
-    def test_what_the_job_asks_for_instead(self, modelyard, server, deployed, files):
+    def test_what_the_job_asks_for_instead(self, modelyard, platform, deployed, files):
         modelyard("batch-deployment", "create", "-f", files / "deployment.yml", "-n", "green")
-        modelyard(
-            *("batch-endpoint", "invoke", "-n", "heart", "--input", "azureml://datastores/d/paths/rows/"),
+        done = modelyard(
+            *INVOKE,
             *("--mini-batch-size", 20, "--instance-count", 3, "--deployment-name", "green", "--job-name", "mine"),
             *("--experiment-name", "trial", "--set", "retry_settings.max_retries=1", "--set", "error_threshold=2"),
         )
-        asked = submitted(server)
+        asked = submitted(platform)
+        assert (done.code, done.out) == (0, "mine\n")
         assert asked["compute"] == {"instanceCount": 3}
         assert (asked["miniBatchSize"], asked["errorThreshold"], asked["retrySettings"]) == (20, 2, {"maxRetries": 1})
         assert (asked["name"], asked["properties"]) == ("mine", {"experimentName": "trial"})
-        sent = next(each for each in reversed(server.headers) if "repeatability_request-id" in each)
+        sent = next(each for each in reversed(platform.headers) if "repeatability_request-id" in each)
         assert sent["azureml-model-deployment"] == "green"
 
-    def test_an_output_folder_gets_the_deployments_file_name(self, modelyard, server, deployed):
-        place = "azureml://datastores/workspaceblobstore/paths/out"
-        call = ("batch-endpoint", "invoke", "-n", "heart", "--input", "azureml://datastores/d/paths/rows/")
+    def test_an_output_folder_gets_the_deployments_file_name(self, modelyard, platform, deployed):
         for path, whole in (
-            (f"{place}/", f"{place}/out.csv"),
-            (place, f"{place}/out.csv"),
-            (f"{place}/mine.csv", f"{place}/mine.csv"),
+            (f"{STORE}/one/", f"{STORE}/one/out.csv"),
+            (f"{STORE}/two", f"{STORE}/two/out.csv"),
+            (f"{STORE}/three/mine.csv", f"{STORE}/three/mine.csv"),
         ):
-            modelyard(*call, "--output-path", path)
-            assert submitted(server)["outputData"] == {"score": {"jobOutputType": "UriFile", "uri": whole}}
+            assert modelyard(*INVOKE, "--output-path", path).code == 0
+            assert submitted(platform)["outputData"] == {"score": {"jobOutputType": "UriFile", "uri": whole}}
 
-    def test_nothing_is_sent_when_no_deployment_would_score_it(self, modelyard, server, files):
+    def test_nothing_is_sent_when_no_deployment_would_score_it(self, modelyard, platform, files):
         modelyard("batch-endpoint", "create", "-f", files / "endpoint.yml")
         call = ("batch-endpoint", "invoke", "-n", "heart", "--input", files / "rows")
-        server.requests.clear()
+        platform.requests.clear()
         assert "batch-endpoint update -n heart --default-deployment" in modelyard(*call).err
         assert modelyard(*call, "-d", "none").code == 1
-        assert server.said("PUT") == []
+        assert platform.said("PUT") == []
 
-    def test_nothing_is_sent_to_an_endpoint_that_is_not_there(self, modelyard, server, files):
+    def test_nothing_is_sent_to_an_endpoint_that_is_not_there(self, modelyard, platform, files):
         done = modelyard("batch-endpoint", "invoke", "-n", "nothing", "--input", files / "rows")
-        assert (done.code, server.said("PUT")) == (1, [])
+        assert (done.code, platform.said("PUT")) == (1, [])
 
     def test_input_that_is_not_there_is_named(self, modelyard, deployed, tmp_path):
         done = modelyard("batch-endpoint", "invoke", "-n", "heart", "--input", tmp_path / "none")
         assert done.err.splitlines()[-1].startswith(f"error: there is no file or folder {tmp_path / 'none'}: give")
 
-    def test_a_refusal_is_told_in_the_platforms_words(self, modelyard, server, deployed):
+    def test_a_refusal_is_told_in_the_platforms_words(self, modelyard, platform, deployed):
         refusal = {"error": {"code": "OutputExists", "message": "out.csv is there already"}}
-        server.answers["POST", "/batch/heart/jobs"] = (409, refusal)
-        done = modelyard("batch-endpoint", "invoke", "-n", "heart", "--input", "azureml://datastores/d/paths/rows/")
+        platform.answers["POST", "/batch/heart/jobs"] = (409, refusal)
+        done = modelyard(*INVOKE)
         assert (done.code, done.out, done.err) == (1, "", "error: out.csv is there already\n")
 
 
 class TestJob:
-    def test_stream_says_each_state_until_the_predictions_are_there(self, modelyard, server):
+    def test_stream_says_each_state_until_the_predictions_are_there(self, modelyard, platform):
         states = ("Queued", "Queued", "Preparing", "Running", "Finalizing", "Completed")
-        server.stories["GET", "/jobs/j1"] = [job(state) for state in states]
+        platform.stories["GET", "/jobs/j1"] = [job(state) for state in states]
         done = modelyard("job", "stream", "-n", "j1")
         lines = done.err.splitlines()
         assert done.code == 0
@@ -232,10 +240,10 @@ class TestJob:
         assert "3 of 4 mini-batches, 1,200 rows" in lines[2]
         assert lines[-1].endswith("modelyard job download -n j1")
 
-    def test_stream_of_a_failed_job_says_why_and_its_exit_code_does_too(self, modelyard, server):
+    def test_stream_of_a_failed_job_says_why_and_its_exit_code_does_too(self, modelyard, platform):
         details = [{"message": "a.csv: no column 'x'"}, {"message": "b.csv: no column 'x'"}]
         error = {"code": "ErrorThresholdExceeded", "message": "2 files failed", "details": details}
-        server.stories["GET", "/jobs/j1"] = [job("Running"), job("Failed", error=error)]
+        platform.stories["GET", "/jobs/j1"] = [job("Running"), job("Failed", error=error)]
         done = modelyard("job", "stream", "-n", "j1")
         assert done.code == 1
         assert done.err.splitlines()[-3:] == [
@@ -244,46 +252,46 @@ class TestJob:
             "  - b.csv: no column 'x'",
         ]
 
-    def test_stream_of_a_canceled_job_fails(self, modelyard, server):
-        server.stories["GET", "/jobs/j1"] = [job("CancelRequested"), job("Canceled")]
+    def test_stream_of_a_canceled_job_fails(self, modelyard, platform):
+        platform.stories["GET", "/jobs/j1"] = [job("CancelRequested"), job("Canceled")]
         done = modelyard("job", "stream", "-n", "j1")
         assert (done.code, done.err.splitlines()[-1]) == (1, "error: the job is canceled")
 
-    def test_files_that_failed_although_the_job_completed_are_remarked_on(self, modelyard, server):
+    def test_files_that_failed_although_the_job_completed_are_remarked_on(self, modelyard, platform):
         progress = {"files": {"total": 7, "failed": 2}}
-        server.stories["GET", "/jobs/j1"] = [job("Completed", progress=progress)]
+        platform.stories["GET", "/jobs/j1"] = [job("Completed", progress=progress)]
         done = modelyard("job", "stream", "-n", "j1")
         assert done.code == 0
         assert "2 files failed; errors.csv" in done.err
 
-    def test_cancel_waits_until_the_job_has_ended(self, modelyard, server):
-        server.answers["POST", "/jobs/j1/cancel"] = (202, None)
-        server.stories["GET", "/jobs/j1"] = [job("CancelRequested"), job("Canceled")]
+    def test_cancel_waits_until_the_job_has_ended(self, modelyard, platform):
+        platform.answers["POST", "/jobs/j1/cancel"] = (202, None)
+        platform.stories["GET", "/jobs/j1"] = [job("CancelRequested"), job("Canceled")]
         assert modelyard("job", "cancel", "-n", "j1").code == 0
-        assert server.said("GET")[-2:] == server.said("GET")[-1:] * 2
+        assert platform.said("GET")[-2:] == platform.said("GET")[-1:] * 2
 
     @pytest.mark.parametrize("verb", ["stream", "show", "cancel", "download"])
-    def test_an_empty_name_is_refused(self, modelyard, server, verb):
+    def test_an_empty_name_is_refused(self, modelyard, platform, verb):
         done = modelyard("job", verb, "-n", "")
-        assert (done.code, server.requests) == (1, [])
+        assert (done.code, platform.requests) == (1, [])
         assert done.err.splitlines()[-1].startswith("error: no job is named")
 
-    def test_show_and_list(self, modelyard, server):
-        server.answers["GET", "/jobs/j1"] = (200, job("Running"))
-        server.answers["GET", "/jobs"] = (200, {"value": [job("Running")]})
+    def test_show_and_list(self, modelyard, platform):
+        platform.answers["GET", "/jobs/j1"] = (200, job("Running"))
+        platform.answers["GET", "/jobs"] = (200, {"value": [job("Running")]})
         shown = json.loads(modelyard("job", "show", "-n", "j1").out)
         assert (shown["status"], shown["progress"]["mini_batches"]["running"]) == ("Running", 1)
         assert [each["name"] for each in json.loads(modelyard("job", "list").out)] == ["j1"]
 
-    def test_download_gets_the_predictions_and_with_all_the_logs(self, modelyard, server, tmp_path):
+    def test_download_gets_the_predictions_and_with_all_the_logs(self, modelyard, platform, tmp_path):
         written = {"score/predictions.csv": b"0,1,a.csv\n", "logs/user/error.txt": b"", "logs/overview.txt": b"done"}
         for path, content in written.items():
-            server.uploads[f"/uploads/job/{path}"] = content
+            platform.answers["GET", f"/job-files/{path}"] = (200, content)
         entries = [
-            {"path": path, "size": len(content), "url": f"{server.url}/uploads/job/{path}?sig=signed"}
+            {"path": path, "size": len(content), "url": f"{platform.url}/job-files/{path}?sig=signed"}
             for path, content in written.items()
         ]
-        server.answers["GET", "/jobs/j1/files"] = (200, {"value": entries})
+        platform.answers["GET", "/jobs/j1/files"] = (200, {"value": entries})
         done = modelyard("job", "download", "-n", "j1", "--output-name", "score", "-p", tmp_path / "some")
         predictions = tmp_path / "some" / "named-outputs" / "score" / "predictions.csv"
         assert done.out == f"{predictions}\n"
@@ -292,17 +300,17 @@ class TestJob:
         assert (tmp_path / "all" / "artifacts" / "logs" / "overview.txt").read_bytes() == b"done"
         assert (tmp_path / "all" / "named-outputs" / "score" / "predictions.csv").is_file()
 
-    def test_predictions_that_were_downloaded_before_are_replaced(self, modelyard, server, tmp_path):
-        entry = {"path": "score/predictions.csv", "size": 1, "url": f"{server.url}/uploads/job/p?sig=signed"}
-        server.answers["GET", "/jobs/j1/files"] = (200, {"value": [entry]})
+    def test_predictions_that_were_downloaded_before_are_replaced(self, modelyard, platform, tmp_path):
+        entry = {"path": "score/predictions.csv", "size": 1, "url": f"{platform.url}/job-files/p?sig=signed"}
+        platform.answers["GET", "/jobs/j1/files"] = (200, {"value": [entry]})
         for content in (b"1", b"2"):
-            server.uploads["/uploads/job/p"] = content
+            platform.answers["GET", "/job-files/p"] = (200, content)
             done = modelyard("job", "download", "-n", "j1", "-p", tmp_path)
             assert Path(done.out.strip()).read_bytes() == content
 
 
 class TestData:
-    def test_it_is_registered_listed_and_shown(self, modelyard, server, files):
+    def test_it_is_registered_listed_and_shown(self, modelyard, platform, files):
         (files / "data.yml").write_text("name: d\npath: rows\ntype: uri_folder\ntags: {a: 1}\n")
         created = json.loads(modelyard("data", "create", "-f", files / "data.yml").out)
         assert (created["name"], created["version"], created["tags"]) == ("d", "1", {"a": "1"})
@@ -311,9 +319,9 @@ class TestData:
         assert json.loads(modelyard("data", "show", "-n", "d", "-v", "1").out)["type"] == "uri_folder"
 
 
-def test_status_shows_batch_endpoints_and_the_jobs_under_way(modelyard, server, deployed):
-    server.answers["GET", "/jobs/j1"] = (200, job("Running"))
-    server.answers["GET", "workspaces/default/jobs"] = (
+def test_status_shows_batch_endpoints_and_the_jobs_under_way(modelyard, platform, deployed):
+    platform.answers["GET", "/jobs/j1"] = (200, job("Running"))
+    platform.answers["GET", "workspaces/default/jobs"] = (
         200,
         {"value": [job("Running"), {**job("Completed"), "name": "j0"}]},
     )

@@ -27,8 +27,12 @@ def files(tmp_path: Path, model_folder: Path) -> Path:
 
 
 @pytest.fixture
-def deployed(modelyard, files):
+def endpoint(modelyard, files):
     assert modelyard("online-endpoint", "create", "-f", files / "endpoint.yaml").code == 0
+
+
+@pytest.fixture
+def deployed(modelyard, files, endpoint):
     assert modelyard("online-deployment", "create", "-f", files / "deployment.yaml", "--all-traffic").code == 0
 
 
@@ -39,31 +43,32 @@ class TestOnlineEndpoint:
         assert (shown["name"], shown["auth_mode"], shown["provisioning_state"]) == ("my-endpoint", "key", "Succeeded")
         assert done.err == ""
 
-    def test_create_needs_no_file(self, modelyard, server):
+    def test_create_needs_no_file(self, modelyard, platform):
         assert modelyard("online-endpoint", "create", "-n", "plain", "--auth-mode", "aml_token").code == 0
-        assert server.at("/onlineEndpoints/plain")["properties"]["authMode"] == "AMLToken"
+        assert platform.at("/onlineEndpoints/plain")["properties"]["authMode"] == "AMLToken"
 
-    def test_update_divides_the_traffic(self, modelyard, server, deployed):
+    def test_update_divides_the_traffic(self, modelyard, files, deployed):
+        assert modelyard("online-deployment", "create", "-f", files / "deployment.yaml", "-n", "green").code == 0
         done = modelyard("online-endpoint", "update", "-n", "my-endpoint", "--traffic", "blue=90 green=10")
         assert json.loads(done.out)["traffic"] == {"blue": 90, "green": 10}
 
-    def test_update_leaves_the_rest_as_it_is(self, modelyard, server, deployed):
+    def test_update_leaves_the_rest_as_it_is(self, modelyard, platform, deployed):
         modelyard("online-endpoint", "update", "-n", "my-endpoint", "--set", "tags.team=fraud")
-        resource = server.at("/onlineEndpoints/my-endpoint")
+        resource = platform.at("/onlineEndpoints/my-endpoint")
         assert resource["tags"] == {"team": "fraud"}
         assert resource["properties"]["traffic"] == {"blue": 100}
 
-    def test_invoke_prints_the_raw_answer(self, modelyard, server, deployed, tmp_path):
+    def test_invoke_prints_the_raw_answer(self, modelyard, platform, deployed, tmp_path):
         (tmp_path / "request.json").write_text('{"input_data": [[1]]}')
-        server.answers["POST", "/my-endpoint/score"] = (200, b"[11633.100167144921]")
+        platform.answers["POST", "/my-endpoint/score"] = (200, b"[11633.100167144921]")
         done = modelyard("online-endpoint", "invoke", "-n", "my-endpoint", "--request-file", tmp_path / "request.json")
         assert (done.code, done.out) == (0, "[11633.100167144921]\n")
 
-    def test_invoke_lists_every_violation(self, modelyard, server, deployed, tmp_path):
+    def test_invoke_lists_every_violation(self, modelyard, platform, deployed, tmp_path):
         (tmp_path / "request.json").write_text("{}")
         details = [{"message": "column 'x' is missing"}, {"message": "column 'n' holds 1.5, no long"}]
         body = {"error": {"code": "InvalidInput", "message": "the request violates the signature", "details": details}}
-        server.answers["POST", "/my-endpoint/score"] = (400, body)
+        platform.answers["POST", "/my-endpoint/score"] = (400, body)
         done = modelyard("online-endpoint", "invoke", "-n", "my-endpoint", "--request-file", tmp_path / "request.json")
         assert (done.code, done.out) == (1, "")
         assert done.err.splitlines() == [
@@ -72,63 +77,63 @@ class TestOnlineEndpoint:
             "  - column 'n' holds 1.5, no long",
         ]
 
-    def test_credentials_are_azures_names(self, modelyard, deployed):
+    def test_credentials_are_azures_names(self, modelyard, deployed, platform):
         done = modelyard("online-endpoint", "get-credentials", "-n", "my-endpoint", "-o", "yaml")
-        assert yaml.safe_load(done.out) == {"primaryKey": "first-key", "secondaryKey": "second-key"}
+        assert yaml.safe_load(done.out) == platform.control.post("/onlineEndpoints/my-endpoint/listKeys")
 
-    def test_regenerate_asks_for_the_named_key(self, modelyard, server, deployed):
-        server.answers["POST", "/regenerateKeys"] = (202, None)
+    def test_regenerate_asks_for_the_named_key(self, modelyard, platform, deployed):
+        platform.answers["POST", "/regenerateKeys"] = (202, None)
         assert modelyard("online-endpoint", "regenerate-keys", "-n", "my-endpoint", "--key-type", "secondary").code == 0
-        assert {"keyType": "Secondary"} in server.bodies
+        assert {"keyType": "Secondary"} in platform.bodies
 
-    def test_delete_wants_to_be_sure(self, modelyard, server, deployed):
+    def test_delete_wants_to_be_sure(self, modelyard, platform, deployed):
         refused = modelyard("online-endpoint", "delete", "-n", "my-endpoint")
         assert refused.code == 1
         assert "--yes" in refused.err
         assert modelyard("online-endpoint", "delete", "-n", "my-endpoint", "-y").code == 0
-        assert server.said("DELETE")[0].endswith("/onlineEndpoints/my-endpoint")
+        assert platform.said("DELETE")[0].endswith("/onlineEndpoints/my-endpoint")
 
 
 class TestOnlineDeployment:
-    def test_create_registers_deploys_and_routes(self, modelyard, server, deployed):
-        assert server.at("/models/m/versions/2")["properties"]["modelType"] == "mlflow_model"
-        assert server.at("/onlineEndpoints/my-endpoint")["properties"]["traffic"] == {"blue": 100}
+    def test_create_registers_deploys_and_routes(self, modelyard, platform, deployed):
+        assert platform.at("/models/m/versions/2")["properties"]["modelType"] == "mlflow_model"
+        assert platform.at("/onlineEndpoints/my-endpoint")["properties"]["traffic"] == {"blue": 100}
 
-    def test_create_names_each_step_on_standard_error(self, modelyard, server, files):
-        modelyard("online-endpoint", "create", "-f", files / "endpoint.yaml")
-        server.steps = ["resolving", "resolving", "installing", "starting workers"]
+    def test_create_names_each_step_on_standard_error(self, modelyard, platform, files, endpoint):
+        platform.steps = ["resolving", "resolving", "installing", "starting workers"]
         done = modelyard("online-deployment", "create", "-f", files / "deployment.yaml")
         steps = ["uploading", "resolving packages", "installing packages", "starting workers", ""]
         assert done.err.split(" ...\n") == steps
         assert json.loads(done.out)["model"] == "azureml:m:2"
 
-    def test_flags_and_settings_stand_above_the_file(self, modelyard, server, files):
+    def test_flags_and_settings_stand_above_the_file(self, modelyard, platform, files, endpoint):
         modelyard(
             "online-deployment", "create", "-f", files / "deployment.yaml", "-n", "green", "--set", "instance_count=3"
         )
-        assert server.at("/onlineEndpoints/my-endpoint/deployments/green")["sku"]["capacity"] == 3
+        assert platform.at("/onlineEndpoints/my-endpoint/deployments/green")["sku"]["capacity"] == 3
 
-    def test_a_key_that_means_nothing_is_a_note(self, modelyard, files):
+    def test_a_key_that_means_nothing_is_a_note(self, modelyard, files, endpoint):
         document = {**yaml.safe_load((files / "deployment.yaml").read_text()), "data_collector": {"x": 1}}
         (files / "deployment.yaml").write_text(yaml.safe_dump(document))
         done = modelyard("online-deployment", "create", "-f", files / "deployment.yaml")
         assert done.code == 0
         assert "deployment.yaml: ignored data_collector" in done.err
 
-    def test_a_failure_is_one_line_and_says_where_the_story_is(self, modelyard, server, files):
-        server.failure = {"code": "EnvironmentBuildFailure", "message": "numpy==9 does not exist"}
+    def test_a_failure_is_one_line_and_says_where_the_story_is(self, modelyard, platform, files, endpoint):
+        platform.failure = "numpy==9 does not exist"
         done = modelyard("online-deployment", "create", "-f", files / "deployment.yaml")
         assert (done.code, done.out) == (1, "")
         assert "error: numpy==9 does not exist" in done.err.splitlines()
         assert "get-logs -n blue -e my-endpoint" in done.err
 
-    def test_without_waiting_no_operation_is_asked_after(self, modelyard, server, files):
+    def test_without_waiting_no_operation_is_asked_after(self, modelyard, platform, files, endpoint):
+        platform.requests.clear()
         modelyard("online-deployment", "create", "-f", files / "deployment.yaml", "--no-wait")
-        assert not any(path.startswith("/operations/") for path in server.said("GET"))
+        assert not any("mfeOperations" in path for path in platform.said("GET"))
 
-    def test_update_changes_what_is_set_and_keeps_the_rest(self, modelyard, server, deployed):
+    def test_update_changes_what_is_set_and_keeps_the_rest(self, modelyard, platform, deployed):
         done = modelyard("online-deployment", "update", "-n", "blue", "-e", "my-endpoint", "--set", "instance_count=2")
-        body = server.at("/onlineEndpoints/my-endpoint/deployments/blue")
+        body = platform.at("/onlineEndpoints/my-endpoint/deployments/blue")
         assert (done.code, body["sku"]["capacity"]) == (0, 2)
         assert body["properties"]["model"].endswith("/models/m/versions/2")
         assert body["properties"]["instanceType"] == "Standard_DS3_v2"
@@ -140,20 +145,20 @@ class TestOnlineDeployment:
         assert table[0].split() == ["Name", "Endpoint", "State", "Model", "Instances"]
         assert table[2].split() == ["blue", "my-endpoint", "Succeeded", "azureml:m:2", "1"]
 
-    def test_logs_and_script_are_printed_as_they_are(self, modelyard, server, deployed):
-        server.answers["POST", "/getLogs"] = (200, {"content": "one\ntwo\n"})
-        server.answers["GET", "/scoringScript"] = (200, {"content": "def init():\n    ...\n"})
+    def test_logs_and_script_are_printed_as_they_are(self, modelyard, platform, deployed):
+        platform.answers["POST", "/getLogs"] = (200, {"content": "one\ntwo\n"})
+        platform.answers["GET", "/scoringScript"] = (200, {"content": "def init():\n    ...\n"})
         name = ("-n", "blue", "-e", "my-endpoint")
         assert (
             modelyard("online-deployment", "get-logs", *name, "-l", "7", "-c", "storage-initializer").out
             == "one\ntwo\n"
         )
-        assert server.bodies[-1] == {"tail": 7, "containerType": "StorageInitializer"}
+        assert platform.bodies[-1] == {"tail": 7, "containerType": "StorageInitializer"}
         assert modelyard("online-deployment", "show-script", *name).out == "def init():\n    ...\n"
 
 
 class TestModel:
-    def test_create_from_a_folder_and_show_download_archive(self, modelyard, server, model_folder, tmp_path):
+    def test_create_from_a_folder_and_show_download_archive(self, modelyard, platform, model_folder, tmp_path):
         created = modelyard("model", "create", "-n", "m", "-p", model_folder, "--tags", "team=fraud")
         assert json.loads(created.out)["tags"] == {"team": "fraud"}
         assert json.loads(modelyard("model", "show", "-n", "m", "-v", "1").out)["version"] == "1"
@@ -161,7 +166,7 @@ class TestModel:
         assert Path(back.out.strip()) == tmp_path / "back" / "m" / "model"
         assert (tmp_path / "back" / "m" / "model" / "MLmodel").is_file()
         assert modelyard("model", "archive", "-n", "m", "-v", "1").code == 0
-        assert server.at("/models/m/versions/1")["properties"]["isArchived"] is True
+        assert platform.at("/models/m/versions/1")["properties"]["isArchived"] is True
 
     def test_create_from_yaml(self, modelyard, files):
         shown = json.loads(modelyard("model", "create", "-f", files / "model.yaml", "--set", "version=7").out)
@@ -181,7 +186,7 @@ class TestEnvironment:
         assert json.loads(modelyard("environment", "list").out)[0]["name"] == "env"
         assert json.loads(modelyard("environment", "show", "-n", "env", "-v", "1").out)["conda_file"].startswith("dep")
 
-    def test_the_built_ones_are_listed_with_their_users(self, modelyard, server):
+    def test_the_built_ones_are_listed_with_their_users(self, modelyard, platform):
         built = {
             "lockHash": "abc",
             "folder": "abc-1",
@@ -189,32 +194,34 @@ class TestEnvironment:
             "sizeBytes": 5 << 20,
             "usedBy": [{"endpoint": "e", "deployment": "blue"}, {"endpoint": "f", "deployment": "green"}],
         }
-        server.answers["GET", "/builtEnvironments"] = (200, {"value": [built]})
+        platform.answers["GET", "/builtEnvironments"] = (200, {"value": [built]})
         table = modelyard("environment", "list", "--built", "-o", "table").out.splitlines()
         assert table[2].split(maxsplit=4) == ["abc-1", "3.11.7", "5", "MB", "e/blue, f/green"]
 
-    def test_prune_says_so_when_there_is_nothing_to_remove(self, modelyard, server):
-        server.answers["POST", "/pruneEnvironments"] = (202, None)
+    def test_prune_says_so_when_there_is_nothing_to_remove(self, modelyard, platform):
+        platform.answers["POST", "/pruneEnvironments"] = (202, None)
         assert "every built environment is in use" in modelyard("environment", "prune").err
 
 
 class TestDeploy:
-    def test_it_prints_the_url_the_key_and_a_line_to_try(self, modelyard, server, model_folder):
+    def test_it_prints_the_url_the_key_and_a_line_to_try(self, modelyard, platform, model_folder):
         done = modelyard("deploy", model_folder, "-e", "iris")
+        key = platform.control.post("/onlineEndpoints/iris/listKeys")["primaryKey"]
         assert done.out.splitlines() == [
-            f"url  {server.url}/iris/score",
-            "key  first-key",
+            f"url  {platform.url}/iris/score",
+            f"key  {key}",
             "",
-            f"curl {server.url}/iris/score -H 'Authorization: Bearer first-key' -H 'Content-Type: application/json' "
+            f"curl {platform.url}/iris/score -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' "
             """-d '{"input_data": {"columns": ["x", "n"], "data": [[1.0, 1]]}}'""",
         ]
 
-    def test_a_program_may_ask_for_json(self, modelyard, model_folder):
-        assert json.loads(modelyard("deploy", model_folder, "-o", "json").out)["key"] == "first-key"
+    def test_a_program_may_ask_for_json(self, modelyard, platform, model_folder):
+        shown = json.loads(modelyard("deploy", model_folder, "-e", "iris", "-o", "json").out)
+        assert shown["key"] == platform.control.post("/onlineEndpoints/iris/listKeys")["primaryKey"]
 
 
 class TestStatus:
-    def test_it_shows_endpoints_deployments_and_workers(self, modelyard, server, deployed):
+    def test_it_shows_endpoints_deployments_and_workers(self, modelyard, platform, deployed):
         worker = {
             "workerId": "g1",
             "generation": 1,
@@ -225,7 +232,7 @@ class TestStatus:
             "lastExitReason": "killed by SIGKILL",
             "startedAt": "2026-01-01T00:00:00Z",
         }
-        server.answers["GET", "/workers"] = (200, {"value": [worker]})
+        platform.answers["GET", "/workers"] = (200, {"value": [worker]})
         shown = modelyard("status", "-o", "table").out
         assert "my-endpoint  Succeeded  blue=100" in shown
         assert "azureml:m:2  1 of 1" in shown

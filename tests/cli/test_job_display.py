@@ -56,7 +56,7 @@ def shown_on(terminal: int) -> str:
         shown += piece
 
 
-def test_a_terminal_gets_one_bar_with_all_that_matters(server, stream):
+def test_a_terminal_gets_one_bar_with_all_that_matters(platform, stream):
     progress = {
         "miniBatches": {"total": 10, "completed": 6, "failed": 1, "running": 2},
         "files": {"total": 40, "failed": 3},
@@ -64,7 +64,7 @@ def test_a_terminal_gets_one_bar_with_all_that_matters(server, stream):
         "rowsPerSecond": 123_456.7,
         "secondsLeft": 75,
     }
-    server.stories["GET", "/jobs/j1"] = [job("Running", progress=progress), job("Completed", progress=progress)]
+    platform.stories["GET", "/jobs/j1"] = [job("Running", progress=progress), job("Completed", progress=progress)]
     terminal, end = pty.openpty()
     process = stream(end)
     os.close(end)
@@ -83,8 +83,8 @@ def test_a_terminal_gets_one_bar_with_all_that_matters(server, stream):
         assert word in shown, shown
 
 
-def test_ctrl_c_leaves_the_job_running_and_says_so(server, stream):
-    server.stories["GET", "/jobs/j1"] = [job("Running")]
+def test_ctrl_c_leaves_the_job_running_and_says_so(platform, stream):
+    platform.stories["GET", "/jobs/j1"] = [job("Running")]
     process = stream(subprocess.PIPE)
     assert process.stderr is not None
     assert process.stderr.readline().startswith(b"j1: Running")
@@ -95,7 +95,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_so(server, stream):
         "job j1 goes on by itself; to watch it again: modelyard job stream -n j1; "
         "to stop it: modelyard job cancel -n j1\n"
     )
-    assert server.said("POST") == []
+    assert platform.said("POST") == []
 
 
 class TestLines:

@@ -4,20 +4,15 @@ from pathlib import Path
 import pytest
 
 from modelyard.client import Client
-from tests.client.arm_server import ArmServer
 from tests.client.model_folder import write_model
+from tests.client.platform_proxy import PlatformProxy, platform, shared_platform
+
+__all__ = ["platform", "shared_platform"]
 
 
 @pytest.fixture
-def server() -> Iterator[ArmServer]:
-    server = ArmServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def client(server: ArmServer) -> Iterator[Client]:
-    with Client(server.platform) as client:
+def client(platform: PlatformProxy) -> Iterator[Client]:
+    with Client(platform.address) as client:
         yield client
 
 

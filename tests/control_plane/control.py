@@ -32,6 +32,7 @@ SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 WORKSPACE = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/local/providers/Microsoft.MachineLearningServices/workspaces/default"
 )
+_NOT_BUILT = (GenerationState.QUEUED, GenerationState.BUILDING)
 MLMODEL = b"""
 flavors:
   python_function: {loader_module: mlflow.sklearn, python_version: 3.11.7}
@@ -194,7 +195,7 @@ class Control:
 
     def build(self) -> None:
         with self.sessions.begin() as session:
-            for row in session.scalars(select(GenerationRow).where(GenerationRow.state == GenerationState.QUEUED)):
+            for row in session.scalars(select(GenerationRow).where(GenerationRow.state.in_(_NOT_BUILT))):
                 row.state, row.bundle_hash, row.step = GenerationState.BUILT, "b" * 64, "starting workers"
 
     def build_and_start(self) -> None:
@@ -207,11 +208,32 @@ class Control:
 
     def fail_builds(self, message: str) -> None:
         with self.sessions.begin() as session:
-            queued = select(GenerationRow.id).where(GenerationRow.state == GenerationState.QUEUED)
-            for generation_id in session.scalars(queued).all():
+            unbuilt = select(GenerationRow.id).where(GenerationRow.state.in_(_NOT_BUILT))
+            for generation_id in session.scalars(unbuilt).all():
                 lifecycle.generation_failed(
                     session, SYSTEM_BUILDER, generation_id, code="EnvironmentBuildFailure", message=message
                 )
+
+    def report_step(self, step: str) -> bool:
+        """Set the step of every build under way. Returns False when there is none."""
+        with self.sessions.begin() as session:
+            builds = session.scalars(select(GenerationRow).where(GenerationRow.state.in_(_NOT_BUILT))).all()
+            for row in builds:
+                row.state, row.step = GenerationState.BUILDING, step
+            return bool(builds)
+
+    def settle(self) -> None:
+        """Do all that builder, host and gateways have to do."""
+        self.workers_go()
+        self.build_batch()
+        with self.sessions.begin() as session:
+            for deployment in session.scalars(select(OnlineDeploymentRow)).all():
+                lifecycle.scaled(session, SYSTEM_HOST, deployment.id, instance_count=deployment.instance_count)
+            online = GenerationRow.deployment_id.is_not(None)
+            built = select(GenerationRow.id).where(GenerationRow.state == GenerationState.BUILT, online)
+            for generation_id in session.scalars(built).all():
+                lifecycle.generation_ready(session, SYSTEM_HOST, generation_id)
+        self.gateways_apply()
 
     def workers_go(self) -> None:
         """Whatever is being deleted has no workers any more."""
