@@ -1,6 +1,6 @@
-"""What goes to a model worker to be scored, and what comes back, before and after the wire."""
+"""The payload that a model worker receives and the result that it returns, before and after the wire."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,14 +11,14 @@ from data_plane.scoring.types import LogicalType
 
 
 class Column(NamedTuple):
-    """A tuple, because it is the quickest to make: a wide request has hundreds."""
+    """A tuple, because a tuple is the quickest to make: a wide request has hundreds of columns."""
 
     name: str | int
     type: LogicalType
     values: npt.NDArray[Any] | Sequence[Any]
     """An array or list with one entry per row. Entries of a `json` column are JSON values, not text."""
     nulls: npt.NDArray[np.bool_] | None = None
-    """True where a value is missing. In `string` and `binary` columns a None says so by itself."""
+    """True where a value is missing. A `string` or `binary` column may have None in place of the bitmap."""
 
     def cut(self, rows: slice) -> "Column":
         return Column(self.name, self.type, self.values[rows], None if self.nulls is None else self.nulls[rows])
@@ -31,12 +31,12 @@ class FramePayload:
 
 
 class BlockPayload(NamedTuple):
-    """A frame whose columns are all of one type and lie in one matrix: what most requests are, and quick to join."""
+    """A frame whose columns have one type and lie in one matrix: the most frequent payload, quick to concatenate."""
 
     names: tuple[str | int, ...]
     type: LogicalType
     block: npt.NDArray[Any]
-    """(columns, rows), each column in one piece. Nothing is missing in it but by a value of its own, as NaN is."""
+    """Of the shape (columns, rows), each column contiguous. Without a null bitmap: a missing double is NaN."""
 
     @property
     def rows(self) -> int:
@@ -67,6 +67,13 @@ class JsonPayload:
 Payload = FramePayload | BlockPayload | ArrayPayload | ArraysPayload | JsonPayload
 
 
+class RawPayload(NamedTuple):
+    """A request as it came, for a custom script's `run(raw_data)`: a member of Payload once a worker can take one."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class ArrayResult:
     array: npt.NDArray[Any]
@@ -81,7 +88,10 @@ class FrameResult:
 @dataclass(frozen=True, slots=True)
 class JsonResult:
     text: bytes
-    """Valid JSON already: the worker sees to that."""
+    """Valid JSON: the worker guarantees it."""
 
 
 Result = ArrayResult | FrameResult | JsonResult
+
+ResultStream = AsyncIterator[Result]
+"""The results of one streamed request, in order: what a Replica that streams returns in place of one result."""
