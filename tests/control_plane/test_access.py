@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import create_engine, delete
 
-from control_plane.web.body_limit import LARGEST_JSON_BYTES
 from modelyard.core.adapters.secret_box import digest_token
 from modelyard.core.db.rows import AdminTokenRow
+from modelyard.core.settings import ControlPlaneSettings
 from tests.control_plane.control import SUBSCRIPTION, TOKEN, WORKSPACE, Control, anybody, at_once, error_of
 
 
@@ -101,7 +101,7 @@ class TestRefusals:
             f"PUT {WORKSPACE}/onlineEndpoints/ep-one HTTP/1.1\r\nHost: {address.netloc}\r\n"
             f"Authorization: Bearer {TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n"
         )
-        size = LARGEST_JSON_BYTES + 1
+        size = ControlPlaneSettings().max_json_bytes + 1
         with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
             connection.sendall(head.encode() + f"{size:x}\r\n".encode() + b" " * size)
             response = HTTPResponse(connection, method="PUT")
