@@ -1,8 +1,8 @@
-"""Keeps a mini-batch's lease alive, and notices within a second or two that its result is no longer wanted.
+"""Keeps a mini-batch's lease alive, and notices a cancellation within a second or two.
 
-The job was canceled or has failed, or the lease has passed to another worker. Between two calls to the model the scorer
-sees that at once; a busy model worker is killed after a short grace, because a model cannot be interrupted. One thread
-watches all mini-batches of a job that this batch worker scores, one after the other.
+A mini-batch is canceled when the job was canceled or has failed, or the lease has passed to another worker. The scorer
+checks between calls to the model; a busy model worker is killed after a short grace, because a model cannot be
+interrupted. A single thread watches the mini-batches of a job in turn.
 """
 
 import threading
@@ -27,7 +27,7 @@ class Canceled(Exception):
 
 
 class CancellationWatch:
-    """The watch over one mini-batch."""
+    """The watch over a mini-batch."""
 
     def __init__(self, held: Claim) -> None:
         self.held = held
@@ -43,7 +43,7 @@ class CancellationWatch:
 
     @contextmanager
     def interruptible(self, replica: ExclusiveReplica) -> Iterator[None]:
-        """Kill `replica` if a cancellation comes during the block. Raises Canceled in place of the call's own error."""
+        """Kill `replica` if a cancellation comes during the block. Raises Canceled in place of the call's error."""
         self.check()
         with self._lock:
             self._interruptible = replica
@@ -71,7 +71,7 @@ class CancellationWatch:
 
 
 class JobWatcher:
-    """Watches one mini-batch of a job at a time."""
+    """Watches the current mini-batch of a job."""
 
     def __init__(self, sessions: Sessions, job_id: int) -> None:
         self._sessions = sessions

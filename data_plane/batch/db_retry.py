@@ -17,9 +17,9 @@ _Value = TypeVar("_Value")
 
 
 def retry_on_db_loss(sessions: Sessions, act: Callable[[Session], _Value]) -> _Value:
-    """Return `act`'s value from a transaction of its own, retried until the database answers.
+    """Return `act`'s value from a new transaction, retried until the database answers.
 
-    A commit whose answer was lost is repeated, so that `act` must be repeatable, as everything with a lease is.
+    A commit with a lost answer is repeated: `act` must be repeatable, as all work with a lease is.
     """
     attempt = 0
     while True:

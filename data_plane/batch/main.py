@@ -1,7 +1,7 @@
 """A batch worker: `python -m data_plane.batch.main --index I [--workers N] [--data-dir DIR] [--lifeline-fd N]`.
 
-The supervisor runs several batch workers, each with its own index. A batch worker ends with its lifeline; its model
-workers end with the batch worker's process.
+The supervisor runs several batch workers, each with an index. A batch worker ends with the lifeline; the model workers
+end with the batch worker's process.
 """
 
 import argparse

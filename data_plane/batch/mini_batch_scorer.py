@@ -1,7 +1,7 @@
-"""Scores one mini-batch: reads its spans, has a model worker predict, and writes the predictions in the input's order.
+"""Scores a mini-batch: reads the spans, has a model worker predict, and writes the predictions in input order.
 
-A try that timed out, whose model worker died or whose model raised starts again from the file that it had reached. A
-file that cannot be read is not tried again: the file fails, and the other files of its mini-batch count.
+After a timeout, a dead model worker or an exception of the model, the next try starts from the file at work. An
+unreadable file fails without a retry, and the mini-batch goes on with the next file.
 """
 
 import logging
@@ -32,17 +32,17 @@ _MAX_VIOLATIONS = 5
 
 
 class _TryFailed(Exception):
-    """A call failed; its files may succeed in the next try."""
+    """A call failed; the files may succeed in the next try."""
 
     def __init__(self, indexes: Sequence[int], reason: str, *, is_models_fault: bool = False) -> None:
         super().__init__(reason)
         self.indexes = indexes
         self.is_models_fault = is_models_fault
-        """The model raised: scored alone, the files will show which of them is at fault."""
+        """The model raised: scored alone, the files will show the file at fault."""
 
 
 class _WrongResultForFile(Exception):
-    """The model's result for a file is not one entry per row."""
+    """The model's result for a file has no entry for each row."""
 
     def __init__(self, index: int, reason: str) -> None:
         super().__init__(reason)
@@ -54,7 +54,7 @@ class ScoredMiniBatch:
     part: PartWriter
     failures: Sequence[FileFailure]
     has_scored: bool
-    """Whether at least one span was scored completely."""
+    """Whether any span was scored completely."""
 
 
 class MiniBatchScorer:
@@ -78,7 +78,7 @@ class MiniBatchScorer:
         self._failures: dict[int, FileFailure] = {}
         self._completed: set[int] = set()
         self._alone: set[int] = set()
-        """Indexes of files that no longer share a call."""
+        """Indexes of files to be scored alone."""
 
     def run(self, spans: Sequence[Span]) -> ScoredMiniBatch:
         """Raises Canceled, and WorkerFailed when the model does not start."""
@@ -173,7 +173,7 @@ class MiniBatchScorer:
             self._drop(worker, reason)
             raise _TryFailed(call.indexes, f"the model's process {reason}") from None
         except BaseException:
-            # The answer to the last call may still arrive, and must not be taken for the next call's.
+            # A late answer to the last call must not be taken for the next call's.
             self._drop(worker, "its answer is no longer wanted")
             raise
 

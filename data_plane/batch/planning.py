@@ -1,7 +1,7 @@
-"""Splits a job's files into mini-batches: small files are grouped, large files are split by one pass over them.
+"""Splits a job's files into mini-batches: small files are grouped, large files are split in a single pass.
 
-The plan is fixed for the life of the job. A file no larger than one block is not opened: reading such a file is as fast
-as planning it, and a job may have thousands of them.
+The plan is fixed for the life of the job. A file no larger than a block is not opened: reading is as fast as planning,
+and a job may have thousands of small files.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,7 +36,7 @@ def plan(
     row_by_row: bool,
     signature: CompiledSignature,
 ) -> Plan:
-    """`row_by_row` tells whether the model's prediction for a row does not depend on the rows beside it."""
+    """`row_by_row` tells whether predictions for a row do not depend on neighbouring rows."""
     failures: list[FileFailure] = []
     split: list[tuple[Span, ...]] = []
     may_split = row_by_row and _accepts_any_row_count(signature)

@@ -1,7 +1,7 @@
-"""Which rows share one call to the model: a chunk of a file, or several small files for a row-by-row model.
+"""Forms the calls to the model: a chunk of a file, or several small files for a row-by-row model.
 
-The mini-batch alone decides which files share a call, so that a repeated try makes the same calls: with other rows
-beside a row, a model on BLAS gives other last digits.
+The calls depend on the mini-batch alone, so that a repeated try makes the same calls: with different neighbours of a
+row, a model on BLAS gives different last digits.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ _MAX_BYTES = 8 << 20
 
 @dataclass(frozen=True, slots=True)
 class ChunkRead:
-    """A chunk of the file at `index` of its mini-batch."""
+    """A chunk of the file at `index` of the mini-batch."""
 
     index: int
     chunk: Chunk
@@ -56,7 +56,7 @@ class PredictCall:
         return self.members[0].chunk.enforced.params
 
     def split(self, result: Result) -> list[Result] | None:
-        """Return each member's result; None for a result that is not one entry per row."""
+        """Return each member's result; None for a result without an entry for each row."""
         if len(self.members) == 1:
             return [result]
         return split_result(result, [member.chunk.rows for member in self.members])

@@ -1,4 +1,4 @@
-"""Reads the next chunk while the model scores the last: one thread, at most one chunk ahead."""
+"""Reads the next chunk while the model scores the last: a single thread, at most a chunk ahead."""
 
 import threading
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""What batch workers read from and write to the database. Each function is part of its caller's transaction.
+"""The batch workers' reads and writes of the database. Each function is part of the caller's transaction.
 
 A transaction that changes a job's state locks the job's row first and a mini-batch's second, to exclude deadlocks.
 """
@@ -25,7 +25,7 @@ _ROWS_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class BatchJob:
-    """A job, as its steps need it."""
+    """The job of a step."""
 
     id: int
     name: str
@@ -50,7 +50,7 @@ class PlanStep:
 
 @dataclass(frozen=True, slots=True)
 class ScoreStep:
-    """The claim to score one mini-batch."""
+    """The claim to score a mini-batch."""
 
     held: Claim
     job: BatchJob
@@ -167,7 +167,7 @@ def _claim_finish(session: Session, job: JobRow) -> FinishStep | None:
     held = claim(session, JobRow, job.id, states=_TO_END)
     if held is None:
         return None
-    # A paused worker whose lease has expired may still record a result, which this output would lack.
+    # A paused worker with an expired lease could still record a result, too late for the output.
     session.execute(update(MiniBatchRow).where(*_open(job.id)).values(lease_token=None, lease_until=None))
     return FinishStep(held, _job(job), is_planned=job.mini_batches is not None)
 
@@ -240,7 +240,7 @@ def _planned_rows(job_id: int, plan: PlannedMiniBatches) -> Iterator[dict[str, A
     for number, spans in enumerate(plan.spans):
         yield _row(job_id, number, MiniBatchState.QUEUED, spans, ())
     if plan.failures:
-        # A mini-batch without spans, so that all failures are in one table.
+        # A mini-batch without spans, to keep all failures in a single table.
         yield _row(job_id, len(plan.spans), MiniBatchState.FAILED, (), plan.failures)
 
 

@@ -1,4 +1,4 @@
-"""A batch worker's part in a job: claim and run one step after the other, until no step is left.
+"""A batch worker's part in a job: claim and run steps until no step is left.
 
 Every step is claimed on a row and may be repeated: the plan is written once, a part is named by its content, and every
 assembly gives the same bytes. So any process may die at any moment.
@@ -69,7 +69,7 @@ class JobContext:
 
 
 def run_job(context: JobContext, job_id: int) -> None:
-    """Run the job's unclaimed steps, one after the other, if there are any."""
+    """Run the job's unclaimed steps in turn, if there are any."""
     with watching(context.sessions, job_id) as watcher:
         run = _JobRun(context, job_id, watcher)
         while (step := run.next_step()) is not None:
@@ -184,7 +184,7 @@ class _JobRun:
         return self._outcome(step, scored, started)
 
     def _record(self, step: ScoreStep, outcome: MiniBatchOutcome) -> None:
-        """Record the outcome and claim the next step in one transaction: a job may have thousands of mini-batches."""
+        """Record the outcome and claim the next step in a single transaction: a job may have thousands of steps."""
 
         def act(session: Session) -> tuple[bool, Step | None]:
             written = repository.record_outcome(session, step, outcome)

@@ -1,7 +1,7 @@
-"""The model workers of one batch worker: started when a job needs one, kept warm between mini-batches and jobs.
+"""The model workers of a batch worker: started on demand, kept warm between mini-batches and jobs.
 
-One model worker is busy at a time. The others are idle: kept for some minutes, as far as memory allows. All of them end
-with the batch worker's process, through the launcher's lifeline.
+At most a single model worker is busy. Idle workers are kept for some minutes, as far as memory allows. All end with the
+batch worker's process, through the launcher's lifeline.
 """
 
 import logging
@@ -50,7 +50,7 @@ class PooledWorker:
 
 @dataclass(frozen=True, slots=True)
 class WorkerPlan:
-    """The model worker that a job needs, started where no warm worker with its key is idle."""
+    """The model worker for a job, started if no idle worker has the same key."""
 
     job_bundle: JobBundle
     environment: BuiltEnvironment
@@ -76,7 +76,7 @@ class WorkerPlan:
 
 
 Interruptible = Callable[[ExclusiveReplica], AbstractContextManager[None]]
-"""Goes around a long call to a replica: a cancellation kills the replica, which ends the call."""
+"""Surrounds a long call to a replica: a cancellation kills the replica and so ends the call."""
 
 
 class WorkerPool:
@@ -108,7 +108,7 @@ class WorkerPool:
         return worker
 
     def give_back(self, worker: PooledWorker) -> None:
-        """Return a worker that has answered every call."""
+        """Return a worker without an unanswered call."""
         self._busy = None
         worker.idle_since = time.monotonic()
         self._largest = max(self._largest, worker.replica.memory())

@@ -83,7 +83,7 @@ def _collect_garbage_seldom() -> None:
 def _local_upstreams(pending: PendingRequests) -> MakeUpstream:
     def local_upstream(route: DeploymentRoute, loaded: LoadedBundle) -> Local:
         slot = pending.slot(route.bundle_dir, route.name, route.generation)
-        batching = Batching(by_nature=answers_row_by_row(loaded.bundle, loaded.signature))
+        batching = Batching(auto_enabled=answers_row_by_row(loaded.bundle, loaded.signature))
         return Local(LocalReplica(route, batching, slot), loaded)
 
     return local_upstream

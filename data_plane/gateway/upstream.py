@@ -19,7 +19,7 @@ from modelyard.core.domain.routing import DeploymentRoute
 
 # Bytes of a body, and cells or bytes of a result, that are read or written on the event loop within a few milliseconds.
 # For a small request a thread would cost more than the work itself.
-_LARGEST_BODY_ON_THE_LOOP = 256 << 10
+_MAX_BODY_BYTES_ON_THE_LOOP = 256 << 10
 _MOST_CELLS_ON_THE_LOOP = 1 << 14
 _LARGEST_JSON_ON_THE_LOOP = 256 << 10
 _PARQUET = b"parquet"
@@ -92,7 +92,7 @@ class Local:
 
     async def _score(self, request: ScoringRequest, deadline: float) -> tuple[ScoreResponse, ScoringContext]:
         content = request.content
-        if len(content.body) > _LARGEST_BODY_ON_THE_LOOP or _is_parquet(content):
+        if len(content.body) > _MAX_BODY_BYTES_ON_THE_LOOP or _is_parquet(content):
             prepared = await asyncio.to_thread(prepare, request.codec, content, self._bundle)
         else:
             prepared = prepare(request.codec, content, self._bundle)

@@ -45,7 +45,7 @@ class DatabaseSync:
         self._is_standing_by = False
         self._refused: Report | None = None
         self.has_failed = threading.Event()
-        """Set when the lease is lost or the thread broke: this host must take no further decision."""
+        """Set when the lease is lost or the thread broke: the host must take no further decision."""
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="database-sync", daemon=True)

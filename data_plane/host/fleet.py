@@ -1,4 +1,4 @@
-"""The workers of this host: which slot each has, its drain deadline or kill, and the restart history of every slot."""
+"""The host's workers: slot, drain deadline or kill of each, and the restart history of every slot."""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -15,7 +15,7 @@ from modelyard.core.domain.deployment import Probe
 
 _log = logging.getLogger(__name__)
 
-# Added to a request's own time: the gateway has to learn of the change and close its connection.
+# Added to a request's own time: the gateway has to learn of the change and close the connection.
 _DRAIN_MARGIN_SECONDS = 5.0
 
 
@@ -28,7 +28,7 @@ class Member:
 
 class Fleet:
     def __init__(self, runtime: Runtime, logs: LogShipper, *, cores: int) -> None:
-        """`cores` of this machine are divided among the workers of a deployment."""
+        """`cores` are divided among the workers of a deployment."""
         self._runtime = runtime
         self._logs = logs
         self._cores = cores

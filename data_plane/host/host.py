@@ -51,7 +51,7 @@ class Host:
         self._drain_seconds = drain_seconds
 
     def run(self) -> int:
-        """Run until told to stop, then end every worker. A host that lost its role leaves its workers to the next."""
+        """Run until told to stop, then end every worker. After the loss of the role, leave the workers alone."""
         self._fleet.adopt(self._publisher.routed)
         self._logs.finish_all_but({worker.worker_id for worker in self._fleet.workers})
         self._preparations.remove_abandoned()

@@ -6,7 +6,7 @@ from data_plane.host.observed import RestartHistory
 from data_plane.host.wanted import Slot
 from data_plane.replicas.port import ObservedReplica
 
-# The slot of a worker whose notes cannot be read: no goal has it, so that the plan drains the worker.
+# The slot of a worker with unreadable notes: no goal has the slot, so the plan drains the worker.
 _UNKNOWN = Slot(deployment_id=-1, generation=-1, number=-1)
 
 

@@ -65,7 +65,7 @@ class LogShipper:
                 self._finish(worker_id)
 
     def finish_all_but(self, living: set[str]) -> None:
-        """Finish the logs of all workers that are not in `living`."""
+        """Finish the logs of all workers outside `living`."""
         for worker_id in self._followed.keys() - living:
             self.finish(worker_id)
 
@@ -158,7 +158,7 @@ def _read(offsets: Path) -> dict[str, Followed]:
 
 
 def whole_lines(content: bytes, *, to_the_end: bool) -> bytes:
-    """Return the content up to its last line end; all of it at the end of a log, or if it is one very long line."""
+    """Return the content up to the last line end; all content at the end of a log, or of a very long line."""
     if to_the_end:
         return content
     end = content.rfind(b"\n") + 1

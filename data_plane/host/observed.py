@@ -1,4 +1,4 @@
-"""The observed state of this machine at one moment, frozen: the input of planning beside the wanted state."""
+"""The observed state of the machine at a moment, frozen: with the wanted state, the input of planning."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ _BACKOFF_SECONDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 _STEADY_SECONDS = 60.0
 _MAX_STARTS = 3
 _OVERDUE_GRACE_SECONDS = 1.0
-# Memory of a spare relative to the worker that it replaces: loading takes more than serving.
+# Memory of a spare relative to the replaced worker: loading takes more than serving.
 _SPARE_SHARE = 1.5
 
 
@@ -26,7 +26,7 @@ class ObservedWorker:
     phase: Phase
     started_at: float
     drain_seconds: float = 10.0
-    """Longest time that the worker's requests may still take."""
+    """Longest remaining time of the worker's requests."""
     missed_probes: int = 0
     """Liveness probes without an answer, in a row."""
     ends_by: float | None = None
@@ -38,7 +38,7 @@ class ObservedWorker:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether the request at work has outlived its deadline, so that the worker is busy for nothing."""
+        """Whether the worker is busy with a request past the deadline."""
         return self.overdue_for is not None and self.overdue_for > _OVERDUE_GRACE_SECONDS
 
     @property
@@ -48,7 +48,7 @@ class ObservedWorker:
 
 @dataclass(frozen=True, slots=True)
 class RestartHistory:
-    """Restart history of one worker slot."""
+    """Restart history of a worker slot."""
 
     restarts: int = 0
     failures: int = 0
@@ -72,7 +72,7 @@ class RestartHistory:
         )
 
     def replaced(self, reason: str) -> "RestartHistory":
-        """Count a restart that says nothing about the next worker's chances."""
+        """Count a restart without a failure."""
         return replace(self, restarts=self.restarts + 1, last_exit_reason=reason)
 
     @property
@@ -90,7 +90,7 @@ def backoff(failures: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """Progress of fetching a generation's artifacts to this machine: model, bundle, environment."""
+    """Progress of fetching a generation's artifacts: model, bundle, environment."""
 
     is_done: bool = False
     is_under_way: bool = False
@@ -126,7 +126,7 @@ class Observed:
 
     @cached_property
     def worker_by_slot(self) -> dict[Slot, ObservedWorker]:
-        """One worker a slot, draining workers left out."""
+        """A worker for each slot, draining workers left out."""
         return {slot: _holder(workers) for slot, workers in self._staying_by_slot.items()}
 
     @cached_property
@@ -142,7 +142,7 @@ class Observed:
         return len(self._staying_by_slot[worker.slot]) == 1
 
     def is_spare(self, worker: ObservedWorker) -> bool:
-        """Whether the worker is to take over from the earlier worker in its slot."""
+        """Whether the worker is to take over from the earlier worker in the slot."""
         first, *others = self._staying_by_slot[worker.slot]
         return first.may_be_succeeded and others[:1] == [worker]
 

@@ -1,6 +1,6 @@
 """The next actions, from the wanted and the observed state: pure, so that every case is a row in a table of tests.
 
-Planning is level-triggered: an action stays in the plan until the observed state shows that it was carried out.
+Planning is level-triggered: an action stays in the plan until the observed state shows the effect.
 """
 
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from data_plane.host.observed import Observed, ObservedWorker
 from data_plane.host.wanted import Goal, Slot, Wanted
 from data_plane.replicas.port import Phase
 
-# A worker ends itself at its drain deadline; after this grace the host kills it.
+# A drained worker exits at the drain deadline; after a grace the host kills the worker.
 _DRAIN_GRACE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Fetch a generation's artifacts to this machine."""
+    """Fetch a generation's artifacts to the machine."""
 
     goal: Goal
 
@@ -30,14 +30,14 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Drain a worker to which no gateway routes: the worker ends with its last connection."""
+    """Drain an unrouted worker: the worker ends with the last connection."""
 
     worker_id: str
     seconds: float
 
 
 class ExitCause(Enum):
-    """Why a worker is killed, and so the chances of the next worker in its slot."""
+    """Why a worker is killed, and so the chances of the next worker in the slot."""
 
     WORKER = "the worker failed: the next start may have to wait"
     MODEL = "the model is at fault: every further worker would end the same way"

@@ -1,4 +1,4 @@
-"""Fetches the artifacts of each wanted generation to this machine: bundle, environment and model.
+"""Fetches the artifacts of each wanted generation to the machine: bundle, environment and model.
 
 Large models take a long time, so that threads do the work; the host's main thread asks for the outcome.
 """
@@ -23,7 +23,7 @@ from modelyard.core.ports.object_store import ObjectStore
 _log = logging.getLogger(__name__)
 
 _THREADS = 16
-"""Most of them wait: for an environment that is being restored, or for their turn to transfer files."""
+"""Most threads wait: for an environment, or for a turn to transfer files."""
 _CONCURRENT_TRANSFERS = 2
 
 
@@ -74,7 +74,7 @@ class Preparations:
                 self._note(generation_id, future, now)
 
     def keep_only(self, goals: Iterable[Goal]) -> None:
-        """Forget generations that are no longer wanted, and artifacts that are no longer as they were prepared."""
+        """Forget unwanted generations, and artifacts that were removed or replaced."""
         wanted = {goal.generation.id: goal.generation for goal in goals}
         for generation_id in self._states.keys() - wanted.keys() - self._under_way.keys():
             del self._states[generation_id]

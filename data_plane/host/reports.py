@@ -1,7 +1,7 @@
 """Reports due to the database, from the wanted and the observed state: pure, and level-triggered.
 
-A report is due until the wanted state shows that the database has taken it, so that no report is lost. Taking a report
-twice changes nothing.
+A report is due until the wanted state shows the effect in the database, so that no report is lost. A repeated report
+has no effect.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the host reads from and writes to the database. Each function is part of its caller's transaction."""
+"""The host's reads and writes of the database. Each function is part of the caller's transaction."""
 
 from collections.abc import Mapping, Set
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ from modelyard.core.errors import WorkerFailed
 
 _HOSTED = (GenerationState.BUILT, GenerationState.SERVING)
 
-# Every version of a row has a new xmin, so that this text changes whenever one of these rows changes.
+# Every version of a row has a new xmin: the text changes with every change of a row.
 _FINGERPRINT = text(
     """
     SELECT md5(concat_ws('/',

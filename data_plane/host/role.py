@@ -1,8 +1,8 @@
-"""The host's role, which one process at a time holds: on a machine by a file lock, across machines by a lease.
+"""The host's role, held by a single process: on a machine through a file lock, across machines through a lease.
 
 The holder's death releases the file lock. The lease is the row "host" in the database. The locked file keeps the
-lease's token: a process that gets the lock knows that the holder on this machine is dead, and continues the dead
-holder's lease in place of waiting for its expiry.
+lease's token: the next holder of the lock knows of the last holder's death, and continues the lease without waiting for
+the expiry.
 """
 
 import json

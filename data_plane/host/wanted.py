@@ -1,4 +1,4 @@
-"""The wanted state, as the database had it at one moment: frozen, so that it serves while the database is away."""
+"""The wanted state at a moment in the database: frozen, to serve while the database is away."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _UNDER_WAY = (ProvisioningState.CREATING, ProvisioningState.UPDATING, Provisioni
 
 
 class Slot(NamedTuple):
-    """The place of one worker: a worker that ends is replaced in its slot."""
+    """The place of a worker: an ended worker is replaced in the same slot."""
 
     deployment_id: int
     generation: int
@@ -38,7 +38,7 @@ class WantedDeployment:
     instance_count: int
     serving: WantedGeneration | None
     candidate: WantedGeneration | None
-    """A built generation that will serve once all its workers are ready."""
+    """A built generation, to serve once all workers are ready."""
     awaits_revision: int | None = None
 
     @property
@@ -67,7 +67,7 @@ class WantedEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A generation that should have all its workers."""
+    """A generation with all wanted workers."""
 
     deployment: WantedDeployment
     generation: WantedGeneration

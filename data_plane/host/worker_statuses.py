@@ -20,7 +20,7 @@ class WorkerStatus:
 
 
 def worker_statuses(wanted: Wanted, observed: Observed) -> frozenset[WorkerStatus]:
-    """Return one status for each worker, and one for each slot that waits for its worker."""
+    """Return a status for each worker and for each empty slot."""
     known = {deployment.id for deployment in wanted.deployments}
     workers = [worker for worker in observed.workers if worker.slot.deployment_id in known]
     waiting = [

@@ -1,9 +1,9 @@
-"""Library: what runs a model and scores requests with it.
+"""Library: runs models and scores requests.
 
 - `port.py`: the protocols. A `Replica` scores requests, a `Runtime` starts and observes replicas, a `Launcher` starts
-  replicas for one caller alone (batch).
-- `artifacts/`: bundles, model files and environments on this node.
-- `local/`: model workers as processes of this machine. A runtime for Kubernetes belongs beside it, in `kubernetes/`.
+  exclusive replicas for batch.
+- `artifacts/`: bundles, model files and environments on the node.
+- `local/`: model workers as processes of the machine. A runtime for Kubernetes belongs into a sibling `kubernetes/`.
 
-Only `main.py` of a process imports `local`; all other code sees the protocols.
+Only the `main.py` of a process imports `local`; all further code sees the protocols.
 """

@@ -1,8 +1,8 @@
-"""The ports of this library: who scores a request, and what runs a model.
+"""The library's ports: scoring a request, and running a model.
 
-The gateway sees a `Replica`: the model workers of one generation of a deployment, wherever they run. The host drives a
-`Runtime`, which turns each `ReplicaSpec` into one running copy of the model: on this machine a model worker. A batch
-worker gets model workers of its own from a `Launcher`.
+The gateway sees a `Replica`: all model workers of a generation of a deployment, on any machine. The host drives a
+`Runtime`, which turns each `ReplicaSpec` into a running copy of the model: locally, a model worker. A batch worker gets
+exclusive model workers from a `Launcher`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -71,7 +71,7 @@ class AdmissionSlot(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSpec:
-    """Desired state of one replica: a generation of a deployment, its files on this node, and its share of the node."""
+    """Desired state of a running copy of a model: the generation, the files on the node, the share of the node."""
 
     endpoint: str
     deployment: str
@@ -92,7 +92,7 @@ class ReplicaSpec:
 
     liveness_probe: Probe = field(default_factory=Probe)
     labels: Mapping[str, str] = field(default_factory=dict)
-    """Notes of the caller, kept with the replica for the next host. `environment` names the folder in use."""
+    """Notes of the caller, kept for the next host. `environment` names the folder in use."""
 
     def __post_init__(self) -> None:
         if not self.python.is_absolute():
@@ -109,7 +109,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ObservedReplica:
-    """Observed state of one replica. A reader may be a moment behind."""
+    """Observed state of a running copy. A reader may be a moment behind."""
 
     id: str
     endpoint: str
@@ -140,7 +140,7 @@ class ObservedReplica:
 
 
 class ReplicaNotStarted(Exception):
-    """The runtime could not start a replica; nothing of the replica is left behind."""
+    """The runtime could not start a replica, and has removed all traces of the start."""
 
 
 class Runtime(Protocol):
@@ -165,13 +165,13 @@ class Runtime(Protocol):
         """End the replica now. `reason` becomes its exit reason."""
 
     def remove(self, replica_id: str) -> None:
-        """Forget an ended replica and remove its files, except its log."""
+        """Forget an ended replica and remove all files except the log."""
 
     def available_memory(self) -> int | None:
-        """Return bytes that a further replica could use, or None where the system does not tell."""
+        """Return the bytes available for a further replica, or None for an unknown number."""
 
 
-# Scoring for one caller at a time.
+# Scoring for an exclusive caller.
 
 
 class ReplicaGone(Exception):
@@ -200,7 +200,7 @@ class ScoringFailed(Exception):
 
 
 class ExclusiveReplica(Protocol):
-    """A replica that belongs to one caller, who scores one payload at a time: a batch worker's."""
+    """A running model for a single caller and a single thread, such as a batch worker."""
 
     def load(self, timeout: float) -> None:
         """Connect and wait for the model. Raises ModelNotLoaded, ReplicaGone, ReplicaSilent."""
@@ -224,11 +224,11 @@ class ExclusiveReplica(Protocol):
         """End the replica; callable from any thread, during `load` and `score` too."""
 
     def close(self, reason: str) -> None:
-        """End the replica, wait for its end and remove its files."""
+        """End the replica, wait for the end and remove the files."""
 
 
 class Launcher(Protocol):
-    """Starts replicas for one caller, with whose process they end."""
+    """Starts exclusive replicas, which end with the caller's process."""
 
     def launch(self, spec: ReplicaSpec) -> ExclusiveReplica: ...
 
@@ -236,7 +236,7 @@ class Launcher(Protocol):
         """End replicas of an earlier process with the same name."""
 
     def available_memory(self) -> int | None:
-        """Return bytes that a further replica could use, or None where the system does not tell."""
+        """Return the bytes available for a further replica, or None for an unknown number."""
 
     def close(self) -> None:
-        """End every replica that is left."""
+        """End all remaining replicas."""

@@ -1,10 +1,9 @@
-"""The model worker: the only code of ours that runs inside a model's own environment.
+"""The model worker: the only code of the platform inside a model's own environment.
 
-It promises to bring nothing and to disturb nothing: standard library only (pandas and numpy are looked for when
-a payload needs them, because the model brought them), Python 3.8 grammar, one package that leaves `sys.path`
-before the user's code loads, and a protocol on private descriptors that user code cannot print into.
+The worker does not change the environment: standard library only (payloads use the model's pandas and numpy), Python
+3.8 grammar, a single package, gone from `sys.path` before the user's code loads, and a protocol on private descriptors,
+out of reach for prints of user code.
 
-The main thread runs the user's code (`main.py`, `script.py`), the io thread speaks with the platform
-(`channel.py`). The modules import each other relatively, because in the archive that workers run the package has
-a name of its own.
+The main thread runs the user's code (`scorer.py`, `script.py`), the io thread talks to the platform (`channel.py`).
+Imports are relative, because the package has another name in the archive.
 """

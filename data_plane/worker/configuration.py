@@ -1,4 +1,4 @@
-"""What the platform tells a model worker when it starts it: `worker.json`, in the worker's private folder."""
+"""The platform's configuration of a model worker: `worker.json` in the worker's private folder."""
 
 import json
 from typing import Any, Dict, NamedTuple
@@ -14,7 +14,7 @@ class Configuration(NamedTuple):
     """Seconds without a connection from the host after which the worker ends itself."""
 
     environment: Dict[str, str]
-    """The whole environment that the user's code sees."""
+    """All environment variables of the user's code."""
 
 
 def read_configuration(path: str) -> Configuration:

@@ -1,7 +1,7 @@
-"""Frames: how a model worker and the platform talk over a Unix stream socket, the same in both directions.
+"""Frames: the messages between a model worker and the platform on a Unix stream socket, the same in both directions.
 
-A frame is a 24-byte header, a JSON object that says what it is (meta), and the bytes it speaks of (body). Both ends
-import this file: the worker inside a model's environment, and the platform. Sans-IO: bytes in, frames out.
+A frame is a 24-byte header, a JSON object (meta) and bytes to which the meta refers (body). Both ends import this file:
+the worker inside a model's environment, and the platform. Sans-IO: bytes in, frames out.
 """
 
 import json
@@ -19,12 +19,12 @@ PING = 6
 PONG = 7
 DRAIN = 8
 
-LARGEST_META = 16 * 2**20
-LARGEST_BODY = 2 * 2**30
+MAX_META_BYTES = 16 * 2**20
+MAX_BODY_BYTES = 2 * 2**30
 
-# The only key of an object that stands for bytes (base64) or a moment (nanoseconds since 1970) in a tagged column.
+# The only key of an object that stands for bytes (base64) or a timestamp (nanoseconds since 1970) in a tagged column.
 BYTES_TAG = "\0bytes"
-MOMENT_TAG = "\0moment"
+TIMESTAMP_TAG = "\0moment"
 DATETIME_TAG = "\0datetime"
 
 HEADER = struct.Struct("<2sBBIQQ")
@@ -35,7 +35,7 @@ Buffer = Union[bytes, bytearray, memoryview]
 
 
 class ProtocolError(Exception):
-    """The other end does not speak this protocol; nothing it sends from here on can be understood."""
+    """The other end broke the protocol; the connection is of no further use."""
 
 
 class Frame(NamedTuple):
@@ -43,11 +43,11 @@ class Frame(NamedTuple):
     request_id: int
     meta: bytes
     body: bytearray
-    """Starts at an aligned address and may be written to: arrays are made over it without a copy."""
+    """Aligned and writable, so that arrays can lie over the body without a copy."""
 
 
 class FrameReader:
-    """Puts a byte stream together into frames, however it was cut. Holds no more than has arrived."""
+    """Assembles frames from pieces of a byte stream, and allocates only for bytes that have arrived."""
 
     def __init__(self) -> None:
         self._start_frame()
@@ -58,7 +58,7 @@ class FrameReader:
         self._body = bytearray()
 
     def feed(self, data: Buffer) -> List[Frame]:
-        """The frames that `data` completes. Raises ProtocolError; the connection is then of no more use."""
+        """Return the frames that `data` completes. Raises ProtocolError."""
         frames: List[Frame] = []
         rest = memoryview(data)
         while True:
@@ -96,14 +96,14 @@ def _move(source: memoryview, target: bytearray, wanted: int) -> memoryview:
 
 
 class Body:
-    """Collects the buffers of one frame and remembers where each lies."""
+    """Collects the buffers of a frame, with positions."""
 
     def __init__(self) -> None:
         self.buffers: List[Buffer] = []
         self.length = 0
 
     def add(self, buffer: Buffer) -> Tuple[int, int]:
-        """Append a buffer of bytes; returns its [offset, length] for the meta."""
+        """Append a buffer and return its [offset, length] for the meta."""
         padding = -self.length % _ALIGNMENT
         if padding:
             self.buffers.append(bytes(padding))
@@ -115,7 +115,7 @@ class Body:
 
 
 def pack(kind: int, request_id: int, meta: bytes, body: Optional[Body] = None) -> List[Buffer]:
-    """The frame, as buffers to be written one after the other."""
+    """Return the frame as buffers to write in order."""
     length = body.length if body is not None else 0
     head = HEADER.pack(_MAGIC, VERSION, kind, request_id, len(meta), length) + meta
     return [head] if body is None else [head, *body.buffers]
@@ -126,16 +126,18 @@ def pack_json(kind: int, request_id: int, meta: Dict[str, Any]) -> List[Buffer]:
 
 
 def unpack_header(head: Buffer) -> Tuple[int, int, int, int]:
-    """(kind, request id, length of the meta, length of the body) of a header that can be trusted."""
+    """Check a header; return (kind, request id, length of the meta, length of the body). Raises ProtocolError."""
     magic, version, kind, request_id, meta_length, body_length = HEADER.unpack(head)
     if magic != _MAGIC:
-        raise ProtocolError("not a frame: it does not begin with the letters MY")
+        raise ProtocolError("a frame must begin with the letters MY")
     if version != VERSION:
-        raise ProtocolError("protocol version {} is not {}".format(version, VERSION))
-    if meta_length > LARGEST_META:
-        raise ProtocolError("a meta of {} bytes is over the limit of {}".format(meta_length, LARGEST_META))
-    if body_length > LARGEST_BODY:
-        raise ProtocolError("a body of {} bytes is over the limit of {}".format(body_length, LARGEST_BODY))
+        raise ProtocolError(
+            "the frame has protocol version {}, and this end speaks version {}".format(version, VERSION)
+        )
+    if meta_length > MAX_META_BYTES:
+        raise ProtocolError("a meta of {} bytes is over the limit of {}".format(meta_length, MAX_META_BYTES))
+    if body_length > MAX_BODY_BYTES:
+        raise ProtocolError("a body of {} bytes is over the limit of {}".format(body_length, MAX_BODY_BYTES))
     return kind, request_id, meta_length, body_length
 
 

@@ -1,8 +1,8 @@
-"""From a SCORE frame to what the model is called with: a DataFrame, an array, a dict of arrays or a JSON value.
+"""Decodes a SCORE frame into the model's input: a DataFrame, an array, a dict of arrays or a JSON value.
 
-Logical types become the dtypes that this environment's own MLflow would enforce, which depends on its pandas:
-what pandas infers (text, nested values) is left to pandas to infer. Arrays lie over the frame's own body, without
-a copy, and the model may write into them.
+Logical types become the dtypes of the environment's own MLflow and pandas: for text and nested values pandas infers the
+dtype. Arrays lie over the frame's body without a copy, and the model may write into
+the arrays.
 """
 
 import base64
@@ -11,7 +11,7 @@ import functools
 import json
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from .frames import BYTES_TAG, DATETIME_TAG, MOMENT_TAG, ProtocolError
+from .frames import BYTES_TAG, DATETIME_TAG, TIMESTAMP_TAG, ProtocolError
 
 _DTYPES = {
     "boolean": "|b1",
@@ -28,7 +28,7 @@ def read_input(payload: Dict[str, Any], body: bytearray) -> Any:
     try:
         read = _READERS[payload["kind"]]
     except (KeyError, TypeError):
-        raise ProtocolError("the payload of a SCORE is of no known kind") from None
+        raise ProtocolError("the payload of a SCORE has an unknown kind") from None
     try:
         return read(payload, body)
     except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -57,7 +57,7 @@ def _objects(body: bytearray, place: Sequence[int], dtype: str) -> Any:
     import numpy
 
     values = json.loads(bytes(_part(body, place)))
-    # Filled in afterwards, because a list among the values would become a further dimension.
+    # Filled in afterwards: otherwise a list among the values would become another dimension.
     array = numpy.empty(len(values), dtype=dtype)
     array[:] = values
     return array
@@ -70,7 +70,7 @@ def _block(payload: Dict[str, Any], body: bytearray) -> Any:
 
 
 def _frame_of_matrix(matrix: Any, names: Tuple[Any, ...]) -> Any:
-    """Each row of the matrix becomes a column; pandas is much quicker with it than with columns one by one."""
+    """Make a DataFrame with a column for each row of the matrix, much faster than from separate columns."""
     import pandas
 
     return pandas.DataFrame(matrix.T, columns=_labels(names), copy=False)
@@ -82,16 +82,16 @@ def _frame(payload: Dict[str, Any], body: bytearray) -> Any:
     columns, rows = payload["columns"], payload["rows"]
     names = [column["name"] for column in columns]
     if _is_one_block(columns, rows):
-        return _frame_of_matrix(_joined(columns, rows, body), tuple(names))
+        return _frame_of_matrix(_matrix(columns, rows, body), tuple(names))
     values = {position: _column(column, rows, body) for position, column in enumerate(columns)}
     frame = pandas.DataFrame(values, index=pandas.RangeIndex(rows), copy=False)
-    # Set afterwards, because two columns may have one name.
+    # Set afterwards, because two columns may have the same name.
     frame.columns = names
     return frame
 
 
 def _labels(names: Tuple[Any, ...]) -> Any:
-    """Column labels, quick to make: a view, so that what the model sets on it stays its own."""
+    """Return cached column labels, as a view: attributes that the model sets do not reach the cache."""
     return _index(names).view()
 
 
@@ -103,7 +103,7 @@ def _index(names: Tuple[Any, ...]) -> Any:
 
 
 def _is_one_block(columns: List[Dict[str, Any]], rows: int) -> bool:
-    """Whether the columns happen to lie one behind the other like the rows of one matrix."""
+    """Return whether the columns are adjacent in the body, like the rows of one matrix."""
     if not columns or not rows:
         return False
     logical_type, (start, length) = columns[0]["type"], columns[0]["data"]
@@ -115,7 +115,7 @@ def _is_one_block(columns: List[Dict[str, Any]], rows: int) -> bool:
     )
 
 
-def _joined(columns: List[Dict[str, Any]], rows: int, body: bytearray) -> Any:
+def _matrix(columns: List[Dict[str, Any]], rows: int, body: bytearray) -> Any:
     start, length = columns[0]["data"]
     place = (start, length * len(columns))
     return _buffer(body, place, _DTYPES[columns[0]["type"]]).reshape(len(columns), rows)
@@ -138,7 +138,7 @@ def _fixed_width(column: Dict[str, Any], dtype: str, body: bytearray) -> Any:
     if mark is not None:
         values[missing] = mark
         return values
-    # Whole numbers and booleans have no missing value of their own: MLflow leaves such a column to Python objects.
+    # Integers and booleans have no missing value: in MLflow such a column has Python objects.
     objects = values.astype(object)
     objects[missing] = None
     return objects
@@ -169,11 +169,11 @@ def _untagged(value: Dict[str, Any]) -> Any:
         return base64.b64decode(value[BYTES_TAG])
     if DATETIME_TAG in value:
         return _python_datetime(value[DATETIME_TAG])
-    return _timestamp(value[MOMENT_TAG]) if MOMENT_TAG in value else value
+    return _timestamp(value[TIMESTAMP_TAG]) if TIMESTAMP_TAG in value else value
 
 
 def _python_datetime(text: str) -> datetime.date:
-    """MLflow, too, makes a date of a param that has no time."""
+    """As in MLflow, a param without a time becomes a date."""
     return datetime.datetime.fromisoformat(text) if "T" in text else datetime.date.fromisoformat(text)
 
 
@@ -190,7 +190,7 @@ def _buffer(body: bytearray, place: Sequence[int], dtype: str) -> Any:
     if wanted.hasobject:
         raise ValueError("an array of Python objects cannot be sent as a buffer")
     part = _part(body, place)
-    # An empty buffer is an error to some versions of numpy.
+    # Some versions of numpy reject an empty buffer.
     return numpy.frombuffer(part, dtype=wanted) if len(part) else numpy.empty(0, dtype=wanted)
 
 

@@ -1,8 +1,8 @@
-"""Valid JSON for whatever a model may answer.
+"""Encodes any result of a model as valid JSON.
 
-NaN and the infinities are null; numpy and pandas values become what MLflow's server makes of them; moments are ISO
-8601, durations seconds, bytes base64. What JSON cannot express is refused with the name of its type, so that no caller
-ever meets invalid JSON.
+NaN and the infinities become null; numpy and pandas values have the form that MLflow's server gives them; datetimes are
+ISO 8601, durations seconds, bytes base64. A value without a form in JSON raises an error with the name of the type, so
+no caller ever receives invalid JSON.
 """
 
 import base64
@@ -20,13 +20,13 @@ import uuid
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 
-class Inexpressible(TypeError):
-    """The model's answer holds something that JSON has no form for."""
+class NotJsonSerializable(TypeError):
+    """The model's result holds a value that JSON cannot express."""
 
     def __init__(self, value: Any) -> None:
         kind = type(value)
         super().__init__(
-            "the model's answer holds a {}.{}, which JSON cannot express: let the model return numbers, text, "
+            "the model's result holds a {}.{}, which JSON cannot express: let the model return numbers, text, "
             "lists, dicts, arrays or DataFrames".format(kind.__module__, kind.__qualname__)
         )
 
@@ -35,32 +35,32 @@ def json_text(answer: Any) -> bytes:
     try:
         return _dump(answer)
     except (TypeError, ValueError, RecursionError):
-        # Not plain JSON values: the slow way around.
+        # Not plain JSON values: converted by `_plain`.
         pass
     try:
         return _dump(_plain(answer))
     except RecursionError:
-        raise ValueError("the model's answer contains itself, or is nested too deep for JSON") from None
+        raise ValueError("the model's result contains itself, or is nested too deeply for JSON") from None
 
 
 def _dump(value: Any) -> bytes:
     text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    # Half of a surrogate pair has no UTF-8.
+    # Half a surrogate pair cannot be encoded in UTF-8.
     return text.encode("utf-8", "replace")
 
 
 def _plain(value: Any) -> Any:
-    """The same value made of dict, list, str, int, float, bool and None."""
+    """Convert a value to dict, list, str, int, float, bool and None."""
     if value is None or type(value) in (bool, int, str):
         return value
     for convert in (_of_numpy, _of_pandas, _of_python):
         converted = convert(value)
         if converted is not None:
             return converted[0]
-    raise Inexpressible(value)
+    raise NotJsonSerializable(value)
 
 
-# A converter answers None for "not mine", and a tuple of one for a value, which may itself be None.
+# A converter returns None for a foreign type, else a tuple with the value (None, too, is a value).
 _Converted = Optional[Tuple[Any]]
 
 
@@ -88,10 +88,10 @@ def _mapping(value: Any) -> Dict[str, Any]:
 
 
 def column_name(name: Any) -> str:
-    """A key, which a DataFrame has for anything."""
+    """Return a column's name as a JSON key: a DataFrame allows any object as a name."""
     try:
         text = _key(name)
-    except Inexpressible:
+    except NotJsonSerializable:
         text = str(name)
     return text.encode("utf-8", "replace").decode()
 
@@ -99,11 +99,11 @@ def column_name(name: Any) -> str:
 def _key(key: Any) -> str:
     if type(key) is str:
         return key
-    # A text may say NaN, and does in MLflow's answers.
+    # As in MLflow's responses, a key may be the text NaN.
     plain = float(key) if isinstance(key, float) else _plain(key)
     if isinstance(plain, (dict, list)):
-        raise Inexpressible(key)
-    # As JSON itself would write it: true, null, 1, 0.5
+        raise NotJsonSerializable(key)
+    # As JSON writes the value: true, null, 1, 0.5
     return plain if isinstance(plain, str) else json.dumps(plain)
 
 
@@ -115,8 +115,8 @@ def _base64(value: Any) -> str:
     return base64.b64encode(bytes(value)).decode("ascii")
 
 
-# How a value says itself what it is made of: pydantic's models (of both versions), the tables of polars and Arrow,
-# MLflow's chat responses, scipy's sparse matrices, and tensors of any library. None of them is imported for it.
+# Methods by which values convert themselves: pydantic's models (of both versions), the tables of polars and Arrow,
+# MLflow's chat responses, scipy's sparse matrices, and tensors of any library. No library is imported for this.
 _OWN_FORMS = ("model_dump", "to_dicts", "to_pylist", "to_dict", "dict", "toarray", "__array__")
 
 _PYTHON_TYPES: Tuple[Tuple[Any, Callable[[Any], Any]], ...] = (
@@ -127,7 +127,7 @@ _PYTHON_TYPES: Tuple[Tuple[Any, Callable[[Any], Any]], ...] = (
     (decimal.Decimal, lambda number: _number(number) if number.is_finite() else None),
     (str, lambda text: str.__str__(text)),
     ((bytes, bytearray, memoryview), _base64),
-    ((datetime.datetime, datetime.date, datetime.time), lambda moment: moment.isoformat()),
+    ((datetime.datetime, datetime.date, datetime.time), lambda value: value.isoformat()),
     (datetime.timedelta, lambda duration: duration.total_seconds()),
     ((uuid.UUID, pathlib.PurePath), str),
     (collections.abc.Mapping, _mapping),
@@ -146,13 +146,13 @@ def _of_numpy(value: Any) -> _Converted:
     if not isinstance(value, numpy.generic):
         return None
     if value.dtype.kind == "M":
-        return (_moment(value, numpy),)
+        return (_datetime_text(value, numpy),)
     if value.dtype.kind == "m":
         return (_duration(value, numpy),)
     if value.dtype.kind == "f":
         return (_number(value),)
     if value.dtype.kind == "c":
-        raise Inexpressible(value)
+        raise NotJsonSerializable(value)
     return (_plain(value.item()),)
 
 
@@ -172,21 +172,21 @@ def _of_floats(array: Any, numpy: Any) -> Any:
     return array.tolist()
 
 
-def _moment(value: Any, numpy: Any) -> Optional[str]:
-    """As Python and pandas write it: with six digits of a second or none, and with nine where it has so many."""
+def _datetime_text(value: Any, numpy: Any) -> Optional[str]:
+    """Write a datetime like Python and pandas: six digits of a second or none, nine for nanoseconds."""
     if numpy.isnat(value):
         return None
     coarse = value.astype("M8[us]")
-    moment = value.item() if isinstance(value.item(), datetime.date) else coarse.item()
-    if coarse == value and isinstance(moment, datetime.date):
-        return moment.isoformat()
-    # Finer than Python's datetime, or of a year that it does not have.
+    as_datetime = value.item() if isinstance(value.item(), datetime.date) else coarse.item()
+    if coarse == value and isinstance(as_datetime, datetime.date):
+        return as_datetime.isoformat()
+    # Finer than Python's datetime, or of a year outside its range.
     return str(numpy.datetime_as_string(value))
 
 
 def _duration(value: Any, numpy: Any) -> Any:
     if numpy.datetime_data(value.dtype)[0] in ("Y", "M"):
-        # Nobody knows how many seconds a month has.
+        # A month has no fixed number of seconds.
         return _plain(value.item())
     return _number(value / numpy.timedelta64(1, "s"))
 
@@ -198,7 +198,7 @@ def _of_pandas(value: Any) -> _Converted:
     if value is pandas.NaT or value is getattr(pandas, "NA", pandas.NaT):
         return (None,)
     if isinstance(value, pandas.Series):
-        # As MLflow answers a Series: records with its name.
+        # As MLflow encodes a Series: records with its name.
         return (_records(value.to_frame()),)
     if isinstance(value, pandas.DataFrame):
         return (_records(value),)
@@ -218,7 +218,7 @@ def _records(frame: Any) -> List[Dict[str, Any]]:
 
 
 def _cells(column: Any) -> List[Any]:
-    """All at once where numpy has them."""
+    """Convert a column of numpy values at once."""
     is_numpy = type(column.dtype).__module__.startswith("numpy") and column.dtype.kind in "biuf"
     cells: List[Any] = _plain(column.to_numpy()) if is_numpy else _list(column)
     return cells

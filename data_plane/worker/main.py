@@ -1,4 +1,4 @@
-"""The life of a model worker: enter the deployment's environment, load the model, score until told to end.
+"""The entry point of a model worker: enter the deployment's environment, load the model, score until the end.
 
     python -I -S worker.pyz --config worker.json --listen-fd N
 
@@ -17,23 +17,25 @@ from typing import List, NoReturn, Optional
 
 from . import output
 from .channel import Channel
-from .condition import FAILED, READY, Condition
 from .configuration import Configuration, read_configuration
-from .scoring import Scorer, one_line
+from .scorer import Scorer, exception_line
 from .script import Script
+from .state import FAILED, READY, WorkerState
 
 EXIT_STOPPED = 0
 EXIT_INIT_FAILED = 3
 
-_SECONDS_TO_HEAR_OF_A_FAILURE = 5.0
-_SECONDS_TO_FINISH = 2.0
+_LINGER_SECONDS = 5.0
+_EXIT_SECONDS = 2.0
 
 
 def main(arguments: List[str]) -> int:
     parser = argparse.ArgumentParser(prog="modelyard model worker")
     parser.add_argument("--config", required=True)
     parser.add_argument("--listen-fd", type=int, required=True)
-    parser.add_argument("--entered", action="store_true", help="the environment is already the deployment's own")
+    parser.add_argument(
+        "--entered", action="store_true", help="set after the process has entered the deployment's environment"
+    )
     options = parser.parse_args(arguments)
     configuration = read_configuration(options.config)
     if not options.entered:
@@ -42,11 +44,10 @@ def main(arguments: List[str]) -> int:
 
 
 def _enter_environment(arguments: List[str], configuration: Configuration) -> NoReturn:
-    """Start again as the user's own Python.
+    """Execute the interpreter again with the user's environment variables.
 
-    The keeper, which may be root, must never see variables that a user chose (LD_PRELOAD among them), and the dynamic
-    loader only reads its own at the start of a process; so this process, which already is the worker's user, makes
-    the change.
+    The process shim may be root and must never see a user's variables, LD_PRELOAD for example. The dynamic loader reads
+    variables only at the start of a process. So the process replaces itself, already running as the worker's user.
     """
     command = [sys.executable, sys.argv[0], *arguments, "--entered"]
     os.execve(sys.executable, command, configuration.environment)
@@ -56,9 +57,9 @@ def _work(configuration: Configuration, listen_fd: int) -> int:
     _leave_import_path()
     output.take_over_prints()
     os.set_inheritable(listen_fd, False)
-    condition = Condition(configuration)
-    channel = Channel(socket.socket(fileno=listen_fd), condition, configuration.host_timeout)
-    _stop_when_told(channel, condition)
+    state = WorkerState(configuration)
+    channel = Channel(socket.socket(fileno=listen_fd), state, configuration.host_timeout)
+    _handle_stop_signal(channel, state)
     channel.start()
     output.log(
         output.INFO,
@@ -66,27 +67,27 @@ def _work(configuration: Configuration, listen_fd: int) -> int:
             c=configuration, version=sys.version.split()[0]
         ),
     )
-    script = _load(configuration, condition, channel)
+    script = _load(configuration, state, channel)
     if script is None:
-        channel.linger(_SECONDS_TO_HEAR_OF_A_FAILURE)
+        channel.linger(_LINGER_SECONDS)
         return _end(EXIT_INIT_FAILED)
-    Scorer(script, channel, condition).run()
+    Scorer(script, channel, state).run()
     output.log(output.INFO, "Worker ends")
     return _end(EXIT_STOPPED)
 
 
 def _leave_import_path() -> None:
-    """Our archive is the first entry; nothing of the user's may find it there."""
+    """Remove the worker's archive from `sys.path`, so that user code cannot import from the archive."""
     archive = sys.argv[0]
     sys.path[:] = [entry for entry in sys.path if entry != archive]
     sys.path_importer_cache.pop(archive, None)
     sys.argv[:] = [""]
 
 
-def _stop_when_told(channel: Channel, condition: Condition) -> None:
+def _handle_stop_signal(channel: Channel, state: WorkerState) -> None:
     def stop(_signal: int, _frame: Optional[types.FrameType]) -> None:
         output.log(output.INFO, "Told to stop")
-        if condition.state == READY and condition.busy_since is None:
+        if state.state == READY and state.busy_since is None:
             channel.jobs.put(None)
         else:
             output.flush()
@@ -95,30 +96,30 @@ def _stop_when_told(channel: Channel, condition: Condition) -> None:
     signal.signal(signal.SIGTERM, stop)
 
 
-def _load(configuration: Configuration, condition: Condition, channel: Channel) -> Optional[Script]:
+def _load(configuration: Configuration, state: WorkerState, channel: Channel) -> Optional[Script]:
     started = time.monotonic()
     try:
         script = Script(configuration.bundle_dir)
-    except BaseException as error:  # noqa: BLE001 - sys.exit() in init() is a failure like any other
+    except BaseException as error:  # noqa: BLE001 - sys.exit() in init() is a failure, too
         output.log_exception("The scoring script failed to load", error)
-        condition.error = one_line(error)
-        condition.state = FAILED
+        state.error = exception_line(error)
+        state.state = FAILED
         channel.wake()
         return None
-    condition.state = READY
+    state.state = READY
     channel.wake()
     output.log(output.INFO, "Worker ready after {:.1f} s".format(time.monotonic() - started))
     return script
 
 
 def _end(code: int) -> int:
-    """Leave through Python's own end, so that what the user's code registered runs; but not for ever."""
+    """Let Python exit, so that the user's exit handlers run, but only for a limited time."""
 
-    def insist() -> None:
+    def force_exit() -> None:
         output.flush()
         os._exit(code)
 
-    watchdog = threading.Timer(_SECONDS_TO_FINISH, insist)
+    watchdog = threading.Timer(_EXIT_SECONDS, force_exit)
     watchdog.daemon = True
     watchdog.start()
     return code

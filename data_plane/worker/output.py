@@ -1,6 +1,6 @@
-"""The worker's log: descriptors 1 and 2 lead to it, and what Python code prints gets a UTC time on each line.
+"""The worker's log: the descriptors 1 and 2. Python's prints get a UTC time on each line.
 
-What C code or a child process writes to the descriptors arrives in the log as it is.
+Output of C code and child processes goes to the log unchanged.
 """
 
 import contextlib
@@ -20,15 +20,15 @@ _LOG = 2
 
 
 def take_over_prints() -> None:
-    """From here on `print` and whatever writes to `sys.stderr` are stamped line by line."""
+    """Stamp every line that is written to `sys.stdout` and `sys.stderr`."""
     sys.stdout = _stamped(INFO, "stdout", descriptor=1)
     sys.stderr = _stamped(INFO, "stderr", descriptor=2)
-    # A segmentation fault in a model's library would otherwise end the worker without a word.
+    # Logs a traceback when a segmentation fault in a model's library ends the worker.
     faulthandler.enable(file=_LOG)
 
 
 def log(level: str, message: str) -> None:
-    """One record; the lines of `message` after the first stand as they are."""
+    """Write a record; only the first line of `message` is stamped."""
     _write((_stamp(level, "modelyard") + message.rstrip("\n") + "\n").encode("utf-8", "backslashreplace"))
 
 
@@ -38,10 +38,10 @@ def log_exception(message: str, error: BaseException) -> None:
 
 
 def flush() -> None:
-    """What was printed without a line end must not be lost to `os._exit`."""
+    """Write prints without a line end, which `os._exit` would lose."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
-            # The user's code may have put anything there, closed it, broken it.
+            # User code may have replaced or closed the stream.
             stream.flush()
 
 
@@ -52,8 +52,8 @@ def _stamped(level: str, name: str, descriptor: int) -> io.TextIOWrapper:
 
 def _stamp(level: str, name: str) -> str:
     now = time.time()
-    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now))
-    return "{},{:03d} {} [{}] {} - ".format(moment, int(now % 1 * 1000), level, os.getpid(), name)
+    clock = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now))
+    return "{},{:03d} {} [{}] {} - ".format(clock, int(now % 1 * 1000), level, os.getpid(), name)
 
 
 def _write(data: bytes) -> None:
@@ -66,7 +66,7 @@ def _write(data: bytes) -> None:
 
 
 class _StampedLines(io.RawIOBase):
-    """Writes bytes to the log, each line with a stamp in front."""
+    """Writes bytes to the log, with a stamp before each line."""
 
     def __init__(self, level: str, name: str, descriptor: int) -> None:
         self._level = level
@@ -78,7 +78,7 @@ class _StampedLines(io.RawIOBase):
         return True
 
     def fileno(self) -> int:
-        """For child processes that inherit the stream, and for C code: the log itself."""
+        """Return the log's descriptor, for child processes and C code."""
         return self._descriptor
 
     def write(self, data: Any) -> int:

@@ -1,4 +1,4 @@
-"""One connection to the worker, with frames coming in and frames going out."""
+"""One connection of the worker: frames in and frames out."""
 
 import collections
 import itertools
@@ -13,15 +13,15 @@ GATEWAY = "gateway"
 
 _READ_SIZE = 1 << 18
 _BUFFERS_PER_WRITE = 64
-_LARGEST_BACKLOG = 64 * 2**20
+_MAX_BACKLOG = 64 * 2**20
 
 
 class PeerGone(Exception):
-    """The other end closed the connection, or broke it."""
+    """The other end closed or broke the connection."""
 
 
 class Peer:
-    """The io thread reads; both threads send. No call waits for the other end."""
+    """The io thread reads, both threads send, and no call blocks."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -34,7 +34,7 @@ class Peer:
         self._sending = threading.Lock()
 
     def receive(self) -> List[Frame]:
-        """What has arrived. Raises PeerGone or ProtocolError, and the connection is to be closed."""
+        """Return the frames that have arrived. Raises PeerGone or ProtocolError; close the connection then."""
         try:
             data = self.connection.recv(_READ_SIZE)
         except (BlockingIOError, InterruptedError):
@@ -46,7 +46,7 @@ class Peer:
         return self._reader.feed(data)
 
     def send(self, buffers: List[Buffer]) -> None:
-        """Send now what the other end takes; the rest when the io thread calls `send_rest`."""
+        """Send as much as the other end takes now. The io thread sends the rest by `flush`."""
         with self._sending:
             if self.closed:
                 return
@@ -55,10 +55,10 @@ class Peer:
                     self._outgoing.append(memoryview(buffer))
                     self._backlog += len(buffer)
             self._write()
-            # The model may use its answer's memory again for the next one.
+            # Copied, because the model may reuse the memory of its result.
             self._outgoing = collections.deque(memoryview(bytes(view)) for view in self._outgoing)
 
-    def send_rest(self) -> None:
+    def flush(self) -> None:
         with self._sending:
             if not self.closed:
                 self._write()
@@ -70,14 +70,14 @@ class Peer:
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
-                # The io thread sees the same end of the connection when it reads.
+                # The io thread notices the end of the connection when it reads.
                 self._outgoing.clear()
                 self._backlog = 0
                 return
             self._backlog -= sent
-            self._forget(sent)
+            self._drop_sent(sent)
 
-    def _forget(self, sent: int) -> None:
+    def _drop_sent(self, sent: int) -> None:
         while sent:
             first = self._outgoing.popleft()
             if len(first) > sent:
@@ -85,13 +85,13 @@ class Peer:
             sent -= min(sent, len(first))
 
     @property
-    def has_more_to_send(self) -> bool:
+    def has_backlog(self) -> bool:
         return self._backlog > 0
 
     @property
-    def is_listening(self) -> bool:
-        """A peer that does not read its answers is not read from either."""
-        return self._backlog < _LARGEST_BACKLOG
+    def accepts_more(self) -> bool:
+        """False for a peer with too many unread answers: the worker then reads no further requests."""
+        return self._backlog < _MAX_BACKLOG
 
     def close(self) -> None:
         with self._sending:

@@ -1,4 +1,4 @@
-"""From what the model answered to a RESULT frame: buffers for numbers and text, JSON for everything else."""
+"""Encodes a model's result for a RESULT frame: buffers for numbers and text, JSON for all other values."""
 
 import sys
 from typing import Any, Dict, List, Optional, Tuple
@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from .frames import Body
 from .json_text import column_name, json_text
 
-# (kind, size) of a numpy dtype, and the logical type that holds its values without loss.
+# (kind, size) of a numpy dtype, and the logical type without loss.
 _LOGICAL_TYPES: Dict[Tuple[str, int], Tuple[str, str]] = {
     ("b", 1): ("boolean", "|b1"),
     ("i", 1): ("integer", "<i4"),
@@ -22,44 +22,44 @@ _LOGICAL_TYPES: Dict[Tuple[str, int], Tuple[str, str]] = {
 }
 
 
-def describe_answer(answer: Any) -> Tuple[Dict[str, Any], Body]:
-    """The meta's `result`, and the body that it speaks of. Raises Inexpressible."""
+def describe_result(result: Any) -> Tuple[Dict[str, Any], Body]:
+    """Return `result` for the meta, and the body. Raises NotJsonSerializable."""
     for describe in (_array, _frame, _json):
         body = Body()
-        described = describe(answer, body)
+        described = describe(result, body)
         if described is not None:
             return described, body
-    raise AssertionError("every answer has JSON text or is refused")
+    raise AssertionError("json_text returns or raises")
 
 
-def _json(answer: Any, body: Body) -> Optional[Dict[str, Any]]:
-    return {"kind": "json", "data": body.add(json_text(answer))}
+def _json(result: Any, body: Body) -> Optional[Dict[str, Any]]:
+    return {"kind": "json", "data": body.add(json_text(result))}
 
 
-def _array(answer: Any, body: Body) -> Optional[Dict[str, Any]]:
+def _array(result: Any, body: Body) -> Optional[Dict[str, Any]]:
     numpy = sys.modules.get("numpy")
-    if numpy is None or type(answer) is not numpy.ndarray:
+    if numpy is None or type(result) is not numpy.ndarray:
         return None
-    if answer.dtype.kind not in "biuf" or answer.dtype.itemsize > 8:
+    if result.dtype.kind not in "biuf" or result.dtype.itemsize > 8:
         return None
-    dtype = answer.dtype.newbyteorder("<")
-    place = body.add(_bytes_of(answer, dtype))
-    return {"kind": "array", "dtype": dtype.str, "shape": answer.shape, "data": place}
+    dtype = result.dtype.newbyteorder("<")
+    place = body.add(_bytes_of(result, dtype))
+    return {"kind": "array", "dtype": dtype.str, "shape": result.shape, "data": place}
 
 
-def _frame(answer: Any, body: Body) -> Optional[Dict[str, Any]]:
-    """A DataFrame of numbers, booleans and text, column by column. Any other goes as JSON records."""
+def _frame(result: Any, body: Body) -> Optional[Dict[str, Any]]:
+    """Describe a DataFrame of numbers, booleans and text by columns; None for other DataFrames, sent as JSON."""
     pandas = sys.modules.get("pandas")
-    if pandas is None or not isinstance(answer, pandas.DataFrame):
+    if pandas is None or not isinstance(result, pandas.DataFrame):
         return None
     columns = []
-    for position, name in enumerate(answer.columns):
-        described = _column(answer.iloc[:, position], body)
+    for position, name in enumerate(result.columns):
+        described = _column(result.iloc[:, position], body)
         if described is None:
             return None
         described["name"] = column_name(name)
         columns.append(described)
-    return {"kind": "frame", "rows": len(answer), "columns": columns}
+    return {"kind": "frame", "rows": len(result), "columns": columns}
 
 
 def _column(series: Any, body: Body) -> Optional[Dict[str, Any]]:
@@ -75,7 +75,7 @@ def _column(series: Any, body: Body) -> Optional[Dict[str, Any]]:
 
 def _text_column(values: List[Any], body: Body) -> Optional[Dict[str, Any]]:
     missing = [value is None or value != value for value in values if type(value) is not str]
-    if not all(answer is True for answer in missing):
+    if not all(flag is True for flag in missing):
         return None
     texts = [value.encode("utf-8", "replace") if type(value) is str else b"" for value in values]
     return {

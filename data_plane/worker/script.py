@@ -11,11 +11,11 @@ SCRIPT = "score.py"
 
 
 class ScriptError(Exception):
-    """The scoring script is not one."""
+    """The scoring script is missing or lacks a function."""
 
 
 class Script:
-    """Loaded and ready to run; making one calls the script's `init`, which loads the model."""
+    """A loaded scoring script. The constructor calls `init`, which loads the model."""
 
     def __init__(self, bundle_dir: str) -> None:
         module = _import(bundle_dir)
@@ -35,11 +35,11 @@ def _import(bundle_dir: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location("score", path)
     if spec is None or spec.loader is None or not os.path.isfile(path):
         raise ScriptError("there is no scoring script at {}".format(path))
-    # A customised script may import modules that lie beside it.
+    # A customised script may import modules from its folder.
     sys.path.insert(0, bundle_dir)
     module = importlib.util.module_from_spec(spec)
     sys.modules["score"] = module
-    # The bundle is shared and not ours to write into.
+    # The bundle is shared and must not get bytecode files.
     writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)

@@ -1,5 +1,5 @@
-"""Input files to chunks of rows: which files a job has, how a file is split, and how each format is read.
+"""Input files to chunks of rows: list the files, split large files, read each format.
 
-`listing` finds the files, `formats` tells their format, `spans` names what a mini-batch reads, `chunk_reader` reads a
-span with the reader of its format. A new format adds one reader module and a row to `chunk_reader`.
+`listing` finds the files, `formats` tells the format, `spans` names files and parts of files, `chunk_reader` reads a
+span with the reader of the format. A new format adds a reader module and a row in `chunk_reader`.
 """

@@ -1,6 +1,6 @@
-"""JSON Lines to chunks: one object in each line, read like the records of an online request.
+"""JSON Lines to chunks: an object in each line, read like the records of an online request.
 
-An optional column that no line has is null in every row, so that the chunking does not change the result.
+An optional column without any value is null in every row, so that the chunking does not change the result.
 """
 
 from collections.abc import Iterator

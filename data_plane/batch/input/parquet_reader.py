@@ -73,7 +73,7 @@ def _tables(store: ObjectStore, span: Span, *, is_whole: bool) -> Iterator[pyarr
 
 
 def _rows_per_chunk(metadata: pyarrow.parquet.FileMetaData) -> int:
-    """Return a number of rows that bounds a chunk, by its columns and by the size of their values."""
+    """Return a number of rows to bound a chunk, by the columns and by the size of the values."""
     size = sum(metadata.row_group(place).total_byte_size for place in range(metadata.num_row_groups))
     by_size: int = _SPAN_BYTES * metadata.num_rows // max(1, size)
     by_count: int = _MAX_VALUES // max(1, metadata.num_columns)

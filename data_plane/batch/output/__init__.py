@@ -1,8 +1,8 @@
-"""A job's predictions: one part per mini-batch, and one output file assembled from the parts in order.
+"""A job's predictions: a part per mini-batch, and an output file assembled from the parts in order.
 
-A value is written as its row was answered, whatever stands in the rows beside it: however the input is split into
-mini-batches, and however often a step is repeated, the file has the same bytes. Each output format is an `OutputWriter`
-(`writer.py`); `formats.py` lists them.
+The text of a value depends on the row alone: however the input is split into mini-batches, and however often a step is
+repeated, the file has the same bytes. Each output format is an `OutputWriter`
+(`writer.py`); `formats.py` has the list.
 """
 
 from data_plane.batch.output.assemble import PartMissing, assemble

@@ -1,4 +1,4 @@
-"""CSV output: Azure's format, without a header and with one prediction per row, and CSV with a header."""
+"""CSV output: Azure's format, without a header and with a single prediction per row, and CSV with a header."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ class _CsvLines:
             texts = csv_texts(values)
             fields.append(quoted(texts) if needs_quotes(values) else texts)
         lines = joined(*fields, literal(quoted_field(base_name(file)) + b"\n"), by=b",")
-        # The array's data buffer holds the lines one behind the other, as they are to be written.
+        # The array's data buffer is the text of the lines in order.
         return bytes(lines.buffers()[2]) if rows else b""
 
     def size(self, block: bytes) -> int:
@@ -57,10 +57,9 @@ class CsvWriter(_CsvLines):
         return named_columns(predictions, output_names)
 
     def assemble(self, store: ObjectStore, part_keys: Sequence[str]) -> Iterator[bytes]:
-        """Pass sections with the output's columns as they are.
+        """Pass sections with the output's columns unchanged.
 
-        Where the model answered some rows with other columns, a section's fields are rearranged, and the columns that
-        the section lacks stay empty.
+        A section with different columns is rearranged, and columns missing in the section stay empty.
         """
         sections = read_all_sections(store, part_keys)
         ids = tuple(collect_columns(sections))

@@ -1,4 +1,4 @@
-"""Parquet output with one typed column per value of a prediction.
+"""Parquet output with a typed column for each value of a prediction.
 
 Row groups end at a number of rows or bytes, not where a part ends, so that the mini-batches do not show in the file.
 """

@@ -1,4 +1,4 @@
-"""The predictions of one mini-batch, written in the order of its files."""
+"""The predictions of a mini-batch, written in the order of the files."""
 
 import collections
 import tempfile
@@ -44,7 +44,7 @@ class Mark:
 
 
 class PartWriter:
-    """Writes the part of one mini-batch. A large part is in a temporary file: memory holds some megabytes of it."""
+    """Writes the part of a mini-batch. A large part is in a temporary file: memory holds some megabytes."""
 
     def __init__(self, settings: BatchSettings, output_names: Sequence[str] | None) -> None:
         self.rows = 0
@@ -61,8 +61,8 @@ class PartWriter:
     def add(self, file: str, first_row: int, rows: int, result: Result, *, is_single: bool = False) -> None:
         """Write the predictions for rows of a file, under the file's base name: all, or none and raise WrongResult.
 
-        `is_single` marks a file that is one input, such as an image: the whole result is the file's prediction. Azure
-        numbers only rows of tables, so that the row number of such a file has no meaning; here it is 0.
+        `is_single` marks a file with a single input, as an image: the whole result is the file's prediction. The row
+        number is 0: Azure numbers only rows of tables.
         """
         predictions = open_result(as_single(result) if is_single else result, rows)
         if predictions is None:
@@ -79,7 +79,7 @@ class PartWriter:
         return Mark(self.rows, len(self._sections), self._end, tuple(self._pending))
 
     def back_to(self, mark: Mark) -> None:
-        """Discard everything that was added since `mark`."""
+        """Discard all rows added since `mark`."""
         self.rows = mark.rows
         del self._sections[mark.sections :]
         self._end = mark.end

@@ -1,8 +1,8 @@
-"""A model's result as columns with one entry per row, for every kind of result.
+"""Turns any kind of a model's result into columns with an entry for each row.
 
-Azure's file has one prediction per row: several values become the JSON text of the row. The other formats give each
-value a column. Its name comes from the model's own table, else from the signature's outputs if their number matches,
-else it is `prediction` or `0`, `1`, …
+Azure's file has a single prediction per row: several values become the JSON text of the row. Later formats give each
+value a column, named by the model's own table, else by the signature's outputs if the number matches, else
+`prediction` or `0`, `1`, …
 """
 
 import itertools
@@ -33,7 +33,7 @@ _LONG_INTEGER = re.compile(rb"\d{19}")
 
 
 class WrongResult(Exception):
-    """The model's result is not one entry per row, so that entries cannot be matched to rows."""
+    """The model's result has no entry for each row, so that entries cannot be matched to rows."""
 
     def __init__(self, file: str, first_row: int, rows: int, result: str) -> None:
         super().__init__(
@@ -43,7 +43,7 @@ class WrongResult(Exception):
 
 
 def as_single(result: Result) -> Result:
-    """Return the result for a file that is one input (such as an image): the whole result is one prediction."""
+    """Return the result for a file with a single input, as an image: the whole result is the prediction."""
     match result:
         case ArrayResult(array=array) if array.ndim == 0 or len(array) != 1:
             return ArrayResult(array[np.newaxis])
@@ -55,7 +55,7 @@ def as_single(result: Result) -> Result:
 
 
 def open_result(result: Result, rows: int) -> Predictions | None:
-    """Return None for a result that is not one entry per row."""
+    """Return None for a result without an entry for each row."""
     match result:
         case ArrayResult(array=array) if array.ndim and len(array) == rows:
             return array
@@ -144,7 +144,7 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _of_array(array: npt.NDArray[Any]) -> Values:
-    """An array of one column is a column of single values."""
+    """An array of a single column is a column of plain values."""
     if array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1):
         return from_numpy(array.reshape(-1))
     return array_texts(array)
@@ -195,7 +195,7 @@ def _only(output_names: Sequence[str]) -> str:
 
 
 def _narrowed(values: list[Any]) -> Values:
-    """Make an array of values that all have one type, which is faster to write and gives the same text."""
+    """Make an array of values of equal type: faster to write, with the same text."""
     match set(map(type, values)) - {type(None)}:
         case kinds if kinds == {float}:
             return pa.array(values, pa.float64())

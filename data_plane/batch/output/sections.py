@@ -1,8 +1,7 @@
 """The form of a part in the object store, for output formats with named columns.
 
-A part begins with one line of JSON, the list of its sections; the sections follow. A section is a few megabytes of rows
-with the same columns, so that one section fits into memory. The lists alone tell the columns of the output, before its
-first row is written.
+A part begins with a line of JSON, the list of sections; the sections follow. A section is a few megabytes of rows with
+the same columns, and fits into memory. The lists alone tell the columns of the output, before the first row is written.
 """
 
 import json
@@ -14,7 +13,7 @@ from modelyard.core.ports.object_store import ObjectStore
 _READ = 1 << 16
 
 ColumnId = tuple[str, int]
-"""A name, and its count among columns of that name: a DataFrame may have two columns `a`."""
+"""A name, and a count among columns of the same name: a DataFrame may have two columns `a`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,16 @@ from modelyard.core.ports.object_store import ObjectStore
 
 
 class OutputWriter(Protocol):
-    """One output format. A block is a few megabytes of encoded rows, in a type of the writer's choice."""
+    """An output format. A block is a few megabytes of encoded rows, in a type of the writer's choice."""
 
     has_sections: bool
-    """Whether a part begins with the list of its sections (`sections.py`), from which the output's columns follow."""
+    """Whether a part begins with a list of sections (`sections.py`), from which the output's columns follow."""
 
     def columns(self, predictions: Predictions, rows: int, output_names: Sequence[str]) -> Columns:
         """Name and order the columns of some rows' predictions."""
 
     def encode(self, file: str, first_row: int, rows: int, columns: Columns) -> Any:
-        """Encode rows of one file, from its row `first_row` on, as a block."""
+        """Encode rows of a file, from row `first_row` on, as a block."""
 
     def size(self, block: Any) -> int:
         """Return about how many bytes a block has."""

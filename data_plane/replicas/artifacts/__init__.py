@@ -1,1 +1,1 @@
-"""Bundles, model files and environments on this node, fetched from the object store: used by host and batch alike."""
+"""Bundles, model files and environments on the node, fetched from the object store: used by host and batch alike."""

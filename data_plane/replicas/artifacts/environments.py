@@ -1,6 +1,6 @@
-"""Environments of this node: found by the hash of their lock, or restored from the wheels in the object store.
+"""Environments of the node: found by the hash of the lock, or restored from the wheels in the object store.
 
-The builder's own program restores an environment. It runs under a lifeline and ends with the calling process.
+A program of the builder restores an environment. The program runs under a lifeline and ends with the calling process.
 """
 
 import os
@@ -25,7 +25,7 @@ Report = Callable[[str], None]
 
 
 class EnvironmentNotRestored(Exception):
-    """The environment could not be restored this time; the text says why."""
+    """The environment could not be restored; the text says why."""
 
 
 class EnvironmentUnusable(EnvironmentNotRestored):

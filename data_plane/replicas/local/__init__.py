@@ -1,1 +1,1 @@
-"""Model workers as processes of this machine: started under a process shim, reached over Unix sockets."""
+"""Model workers as processes of the machine: started under a process shim, reached over Unix sockets."""

@@ -1,7 +1,7 @@
-"""A blocking connection to one model worker, for the host and for batch: hello, ping, drain, score.
+"""A blocking connection to a model worker, for the host and for batch: hello, ping, drain, score.
 
-One thread uses the connection, with one request at a time. A worker pushes a status whenever its state changes;
-`status` holds the latest.
+For a single thread, with a single request at a time. A worker pushes a status at every change of state; `status` holds
+the latest.
 """
 
 import itertools
@@ -79,7 +79,7 @@ class BlockingWorkerConnection:
         return Pong(answer["state"], answer["busy_for"], answer.get("overdue_for"), answer["answered"])
 
     def drain(self, seconds: float) -> None:
-        """Have the worker answer the requests it has received, and end with its last gateway connection."""
+        """Have the worker answer the received requests, and end with the last gateway connection."""
         self._send(frames.pack_json(frames.DRAIN, next(self._ids), {"deadline": seconds}), timeout=seconds)
 
     def wait_until_loaded(self, timeout: float) -> WorkerStatus:

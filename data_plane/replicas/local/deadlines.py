@@ -1,55 +1,55 @@
-"""One timer for all the requests of a target: set for the earliest moment at which one of them has to be looked at.
+"""A common timer for all requests of a replica, set for the earliest check of a request.
 
-A timer of its own for each request would cost more than everything else that is done to put it in the queue.
+A timer for each request would cost more than the rest of queueing the request.
 """
 
 import asyncio
 import math
 from collections.abc import Callable
 
-from data_plane.replicas.local.pending_request import Waiting
+from data_plane.replicas.local.pending_request import PendingRequest
 
 
 class Deadlines:
-    def __init__(self, look_at: Callable[[Waiting, float], None]) -> None:
-        """`look_at(waiting, now)` is called once the deadline of one has passed, or the end of its patience."""
-        self._look_at = look_at
+    def __init__(self, on_due: Callable[[PendingRequest, float], None]) -> None:
+        """`on_due(pending, now)` is called once the deadline, or the queue deadline, of a request has passed."""
+        self._on_due = on_due
         self._loop = asyncio.get_running_loop()
-        self._present: dict[Waiting, None] = {}
+        self._requests: dict[PendingRequest, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._set_for = math.inf
 
     def __len__(self) -> int:
-        return len(self._present)
+        return len(self._requests)
 
-    def add(self, waiting: Waiting) -> None:
-        self._present[waiting] = None
-        self._set(min(waiting.deadline, waiting.patience_ends))
+    def add(self, pending: PendingRequest) -> None:
+        self._requests[pending] = None
+        self._set(min(pending.deadline, pending.queue_deadline))
 
-    def remove(self, waiting: Waiting) -> None:
-        del self._present[waiting]
+    def remove(self, pending: PendingRequest) -> None:
+        del self._requests[pending]
 
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _set(self, moment: float) -> None:
-        if moment >= self._set_for:
+    def _set(self, at: float) -> None:
+        if at >= self._set_for:
             return
         self.close()
-        self._set_for = moment
-        self._timer = self._loop.call_at(moment, self._look)
+        self._set_for = at
+        self._timer = self._loop.call_at(at, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         now = self._loop.time()
         self._set_for = math.inf
-        for waiting in list(self._present):
-            if now >= min(waiting.deadline, waiting.patience_ends):
-                self._look_at(waiting, now)
-        self._set(min((_next_moment(waiting, now) for waiting in self._present), default=math.inf))
+        for pending in list(self._requests):
+            if now >= min(pending.deadline, pending.queue_deadline):
+                self._on_due(pending, now)
+        self._set(min((_next_check(pending, now) for pending in self._requests), default=math.inf))
 
 
-def _next_moment(waiting: Waiting, now: float) -> float:
-    if waiting.is_settled:
+def _next_check(pending: PendingRequest, now: float) -> float:
+    if pending.is_settled:
         return math.inf
-    return min(waiting.deadline, waiting.patience_ends) if waiting.patience_ends > now else waiting.deadline
+    return min(pending.deadline, pending.queue_deadline) if pending.queue_deadline > now else pending.deadline

@@ -1,4 +1,4 @@
-"""Model workers of one caller, a batch worker: scored by one thread, ended with the caller however the caller ends."""
+"""Exclusive model workers of a batch worker, ended with the batch worker's process."""
 
 import os
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ class ExclusiveWorker:
 
 
 class LocalLauncher:
-    """Holds the write end of the workers' lifeline: when the caller's process ends, the workers' shims end them."""
+    """Holds the write end of the workers' lifeline: when the caller's process ends, the shims end the workers."""
 
     def __init__(self, settings: LaunchSettings, owner: str) -> None:
         """`owner` names the caller, and the caller's successor after a restart."""

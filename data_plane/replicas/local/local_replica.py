@@ -1,9 +1,9 @@
-"""One deployment's requests and the model workers of this machine that score them.
+"""Queues the requests of a deployment and sends them to the model workers of the machine.
 
-One queue: what waits goes to the least busy worker with room, as a batch where the model allows it. When a worker dies,
-the request it was at work on is tried once more, the members of a batch are tried one by one, and those behind as if
-they had never been sent; a request that was alone when its worker died, twice, is answered 424. Everything ends at the
-request's deadline, and a target that is retired keeps nothing that it has no worker for.
+The least busy worker with room gets the next request, or a batch if the model allows batches. After a worker's death,
+the request at work is sent again, the members of a batch at work are sent singly, and later batches are sent as if for
+the first time. A request fails with 424 after two workers died while scoring the request alone. Every request ends at
+the request's deadline. A retired replica without workers returns the queued requests.
 """
 
 import asyncio
@@ -11,11 +11,10 @@ import itertools
 from collections import deque
 from collections.abc import Sequence
 
-from data_plane.replicas.local.batch import Batch
 from data_plane.replicas.local.batching import Batching
 from data_plane.replicas.local.deadlines import Deadlines
-from data_plane.replicas.local.pending_request import Outcome, Waiting
-from data_plane.replicas.local.worker_channel import WorkerLink
+from data_plane.replicas.local.pending_request import Batch, Outcome, PendingRequest
+from data_plane.replicas.local.worker_channel import WorkerChannel
 from data_plane.replicas.port import AdmissionSlot, ReplicaRetired, ScoreRequest, ScoreResponse
 from data_plane.scoring.errors import (
     DeadlinePassed,
@@ -28,11 +27,11 @@ from data_plane.scoring.errors import (
 )
 from modelyard.core.domain.routing import DeploymentRoute
 
-# Azure's default of 1 makes an endpoint refuse its second caller; this one bounds what a burst may pile up.
+# Azure's default of 1 rejects an endpoint's second caller; 250 only bounds a burst.
 _DEFAULT_CONCURRENCY = 250
-# As in Azure: this many times the concurrency may be here, scored or waiting.
+# As in Azure: the limit of pending requests, at work or waiting, as a multiple of the concurrency.
 _PENDING_FACTOR = 2
-_MOST_DEATHS = 2
+_MAX_DEATHS = 2
 _FRAME_NUMBERS = 0xFFFFFFFF
 
 
@@ -41,187 +40,187 @@ class LocalReplica:
         self._loop = asyncio.get_running_loop()
         self._batching = batching
         self._slot = slot
-        self._links: dict[str, WorkerLink] = {}
-        self._queue: deque[Waiting] = deque()
-        self._present = Deadlines(self._look_at)
+        self._channels: dict[str, WorkerChannel] = {}
+        self._queue: deque[PendingRequest] = deque()
+        self._pending = Deadlines(self._on_due)
         self._numbers = itertools.count(1)
-        self._held_back: asyncio.TimerHandle | None = None
-        self._retired = False
+        self._delayed_dispatch: asyncio.TimerHandle | None = None
+        self._is_retired = False
         self.update(route)
 
     @property
     def is_ready(self) -> bool:
-        return any(link.is_ready for link in self._links.values())
+        return any(channel.is_ready for channel in self._channels.values())
 
     def update(self, route: DeploymentRoute) -> None:
         self._route = route
         self._batching.update(route)
         self._concurrency = route.max_concurrent_requests_per_instance or _DEFAULT_CONCURRENCY
-        self._most_present = _PENDING_FACTOR * self._concurrency * max(1, route.instance_count)
+        self._max_pending = _PENDING_FACTOR * self._concurrency * max(1, route.instance_count)
         wanted = {worker.worker_id: worker for worker in route.workers}
-        for worker_id in self._links.keys() - wanted.keys():
-            self._links.pop(worker_id).retire()
-        for worker_id in wanted.keys() - self._links.keys():
-            self._links[worker_id] = WorkerLink(wanted[worker_id], route.generation, self)
+        for worker_id in self._channels.keys() - wanted.keys():
+            self._channels.pop(worker_id).retire()
+        for worker_id in wanted.keys() - self._channels.keys():
+            self._channels[worker_id] = WorkerChannel(wanted[worker_id], route.generation, self)
         self._dispatch()
 
     def retire(self) -> None:
-        self._retired = True
-        self._turn_away()
-        self._let_go_if_empty()
+        self._is_retired = True
+        self._reject_queued()
+        self._release_if_empty()
 
     async def score(self, request: ScoreRequest, deadline: float) -> ScoreResponse:
-        if self._retired:
+        if self._is_retired:
             raise ReplicaRetired
-        if not self._slot.enter(self._most_present):
+        if not self._slot.enter(self._max_pending):
             raise TooManyRequests(
-                f"{self._most_present} requests are pending, the limit of deployment {self._route.name!r}: send fewer "
+                f"{self._max_pending} requests are pending, the limit of deployment {self._route.name!r}: send fewer "
                 "at once, or raise instance_count or max_concurrent_requests_per_instance"
             )
-        waiting = Waiting(request, self._loop.time(), deadline, self._route.max_queue_wait_seconds)
-        self._present.add(waiting)
+        pending = PendingRequest(request, self._loop.time(), deadline, self._route.max_queue_wait_seconds)
+        self._pending.add(pending)
         try:
-            self._enqueue(waiting)
+            self._enqueue(pending)
             self._dispatch()
-            return await waiting.answer
+            return await pending.response
         finally:
-            self._forget(waiting)
+            self._forget(pending)
 
-    def _enqueue(self, waiting: Waiting) -> None:
-        waiting.is_queued = True
-        self._queue.append(waiting)
+    def _enqueue(self, pending: PendingRequest) -> None:
+        pending.is_queued = True
+        self._queue.append(pending)
 
-    def _enqueue_first(self, some: Sequence[Waiting]) -> None:
-        for waiting in reversed(some):
-            if not waiting.is_settled:
-                waiting.is_queued = True
-                self._queue.appendleft(waiting)
+    def _enqueue_first(self, requests: Sequence[PendingRequest]) -> None:
+        for pending in reversed(requests):
+            if not pending.is_settled:
+                pending.is_queued = True
+                self._queue.appendleft(pending)
 
-    def _forget(self, waiting: Waiting) -> None:
-        """It is answered, or refused, or its caller has hung up and leaves nothing behind."""
-        self._present.remove(waiting)
+    def _forget(self, pending: PendingRequest) -> None:
+        """Remove an answered, failed or abandoned request."""
+        self._pending.remove(pending)
         self._slot.leave()
-        if waiting.is_queued:
-            waiting.is_queued = False
-            self._queue.remove(waiting)
-        if waiting.batch is not None:
-            waiting.batch.waited_for -= 1
-        if self._retired:
-            self._let_go_if_empty()
+        if pending.is_queued:
+            pending.is_queued = False
+            self._queue.remove(pending)
+        if pending.batch is not None:
+            pending.batch.awaited -= 1
+        if self._is_retired:
+            self._release_if_empty()
 
-    # Which requests go to which worker.
+    # Dispatching requests to workers.
 
     def _dispatch(self) -> None:
         while self._queue:
-            link = self._least_busy()
-            if link is None:
+            channel = self._least_busy()
+            if channel is None:
                 return
             now = self._loop.time()
-            until = self._batching.held_back_until(self._queue, now)
+            until = self._batching.delayed_until(self._queue, now)
             if until:
                 self._dispatch_at(until)
                 return
-            self._send(link, now)
+            self._send(channel, now)
 
-    def _send(self, link: WorkerLink, now: float) -> None:
-        taken = self._batching.take(self._queue, now, self._concurrency - link.load)
-        for waiting in taken:
-            waiting.is_queued = False
+    def _send(self, channel: WorkerChannel, now: float) -> None:
+        taken = self._batching.take(self._queue, now, self._concurrency - channel.load)
+        for pending in taken:
+            pending.is_queued = False
         batch = Batch(next(self._numbers) & _FRAME_NUMBERS, taken)
         try:
             frame = batch.frame(now)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is about this request's values
+        except Exception as error:  # noqa: BLE001 - any error comes from the values of these requests
             self._settle(batch, WorkerProtocolError(f"the request cannot be sent to a worker: {error!r}"))
         else:
-            link.send(batch, frame)
+            channel.send(batch, frame)
 
-    def _least_busy(self) -> WorkerLink | None:
+    def _least_busy(self) -> WorkerChannel | None:
         chosen, lightest = None, self._concurrency
-        deepest = 1 if self._batching.is_on else 2
-        for link in self._links.values():
-            load = link.load
-            if load < lightest and link.has_room(deepest):
-                chosen, lightest = link, load
+        max_batches = 1 if self._batching.is_on else 2
+        for channel in self._channels.values():
+            load = channel.load
+            if load < lightest and channel.has_room(max_batches):
+                chosen, lightest = channel, load
         return chosen
 
-    def _dispatch_at(self, moment: float) -> None:
-        if self._held_back is not None:
-            self._held_back.cancel()
-        self._held_back = self._loop.call_at(moment, self._dispatch)
+    def _dispatch_at(self, at: float) -> None:
+        if self._delayed_dispatch is not None:
+            self._delayed_dispatch.cancel()
+        self._delayed_dispatch = self._loop.call_at(at, self._dispatch)
 
-    # What the workers make of them.
+    # Called by the channels.
 
-    def link_has_room(self) -> None:
+    def channel_ready(self) -> None:
         self._dispatch()
 
-    def link_answered(self, batch: Batch, outcome: Outcome) -> None:
+    def channel_answered(self, batch: Batch, outcome: Outcome) -> None:
         self._settle(batch, outcome)
         self._dispatch()
 
     def _settle(self, batch: Batch, outcome: Outcome) -> None:
-        members = batch.disband()
+        members = batch.split()
         outcomes = self._batching.outcomes(batch, outcome)
         if outcomes is None:
-            self._try_alone(members)
+            self._retry_singly(members)
             return
-        for waiting, its_outcome in zip(members, outcomes, strict=True):
-            waiting.settle(its_outcome)
+        for pending, member_outcome in zip(members, outcomes, strict=True):
+            pending.settle(member_outcome)
 
-    def _try_alone(self, members: Sequence[Waiting]) -> None:
-        for waiting in members:
-            waiting.send_alone()
+    def _retry_singly(self, members: Sequence[PendingRequest]) -> None:
+        for pending in members:
+            pending.make_single()
         self._enqueue_first(members)
 
-    def link_lost(self, unanswered: Sequence[Batch]) -> None:
+    def channel_lost(self, unanswered: Sequence[Batch]) -> None:
         for position, batch in reversed(list(enumerate(unanswered))):
-            members = batch.disband()
+            members = batch.split()
             if position == 0:
-                # It scores one batch at a time and in order: only the first can have harmed it.
-                self._blame(batch)
+                # Workers score batches in order: only the first batch can have killed the worker.
+                self._record_death(batch)
             self._enqueue_first(members)
-        if self._retired and not self.is_ready:
-            self._turn_away()
+        if self._is_retired and not self.is_ready:
+            self._reject_queued()
         self._dispatch()
 
-    def _blame(self, batch: Batch) -> None:
-        for waiting in batch.members:
+    def _record_death(self, batch: Batch) -> None:
+        for pending in batch.members:
             if not batch.is_single:
-                waiting.send_alone()
+                pending.make_single()
                 continue
-            waiting.deaths += 1
-            if waiting.deaths >= _MOST_DEATHS:
-                waiting.settle(WorkerDied())
+            pending.deaths += 1
+            if pending.deaths >= _MAX_DEATHS:
+                pending.settle(WorkerDied())
 
-    # How long a request may take.
+    # Deadlines.
 
-    def _look_at(self, waiting: Waiting, now: float) -> None:
-        is_sent = waiting.batch is not None
-        if now >= waiting.deadline:
-            if waiting.batch is not None:
-                waiting.batch.is_overdue = True
-            waiting.settle(DeadlinePassed() if is_sent else self._why_unsent(NoWorkerInTime()))
-        elif not is_sent and not waiting.deaths:
-            refusal = TooManyRequests(
+    def _on_due(self, pending: PendingRequest, now: float) -> None:
+        is_sent = pending.batch is not None
+        if now >= pending.deadline:
+            if pending.batch is not None:
+                pending.batch.is_overdue = True
+            pending.settle(DeadlinePassed() if is_sent else self._unsent_error(NoWorkerInTime()))
+        elif not is_sent and not pending.deaths:
+            error = TooManyRequests(
                 "every worker stayed busy for longer than max_queue_wait_ms: send fewer requests at once, or raise "
                 "instance_count or max_queue_wait_ms"
             )
-            waiting.settle(self._why_unsent(refusal))
+            pending.settle(self._unsent_error(error))
 
-    def _why_unsent(self, when_busy: ScoringError) -> ScoringError:
+    def _unsent_error(self, when_busy: ScoringError) -> ScoringError:
         return when_busy if self.is_ready else NoReadyWorker(self._route.name)
 
-    # Letting go.
+    # Retiring.
 
-    def _turn_away(self) -> None:
-        """Whoever is next scores what waits."""
+    def _reject_queued(self) -> None:
+        """Return the queued requests to the gateway, to be scored by another replica."""
         while self._queue:
-            waiting = self._queue.popleft()
-            waiting.is_queued = False
-            waiting.settle(ReplicaRetired())
+            pending = self._queue.popleft()
+            pending.is_queued = False
+            pending.settle(ReplicaRetired())
 
-    def _let_go_if_empty(self) -> None:
-        if self._retired and not self._present:
-            self._present.close()
+    def _release_if_empty(self) -> None:
+        if self._is_retired and not self._pending:
+            self._pending.close()
             self._slot.release()
-            for link in self._links.values():
-                link.retire()
+            for channel in self._channels.values():
+                channel.retire()

@@ -1,4 +1,4 @@
-"""Memory and cores of this machine, or of its container. Systems without /proc give no numbers for memory."""
+"""Memory and cores of the machine, or of the container. Systems without /proc give no numbers for memory."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Identity of processes: a pid and its start time together name one process for ever; a pid alone is used again."""
+"""Identity of processes: pid and start time name a process for ever; the system reuses a pid alone."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ class Process:
 
 
 def identify(pid: int) -> Process | None:
-    """Return the process that has this pid now; None for a free pid and for a zombie."""
+    """Return the process with the pid now; None for a free pid and for a zombie."""
     started = _started_linux(pid) if _is_linux() else _started_ps(pid)
     return None if started is None else Process(pid, started)
 

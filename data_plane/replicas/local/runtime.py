@@ -1,4 +1,4 @@
-"""The Runtime of this machine: each replica is a model worker under a process shim."""
+"""The local Runtime: each replica is a model worker under a process shim."""
 
 import logging
 import time
@@ -108,9 +108,9 @@ class LocalRuntime:
 
 
 def remove_strays(data_dir: DataDir, *, older_than: float) -> None:
-    """Remove files of workers whose host died before it could write their run file.
+    """Remove the files of workers without a run file: the host died before writing the file.
 
-    A worker without a host ends by itself, so that after `older_than` seconds nothing uses the files.
+    A worker without a host exits, so that the files are unused after `older_than` seconds.
     """
     for folder in data_dir.workers.iterdir():
         paths = WorkerPaths(data_dir, folder.name)

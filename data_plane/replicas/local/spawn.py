@@ -1,7 +1,7 @@
 """Starts a model worker under a process shim, as another user when the platform is root.
 
-The worker inherits one descriptor: a listening Unix socket that the platform bound in a folder closed to the worker.
-The worker outlives the host that started it; its run file says how to find it again.
+The worker inherits a single descriptor: a listening Unix socket in a folder closed to the worker. The worker outlives
+the host; the next host finds the worker by the run file.
 """
 
 import json
@@ -27,7 +27,7 @@ _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _USER = "modelyard"
 _ENDED = "ended"
-"""Start time of a process that had ended before its identity could be read."""
+"""Start time of a process that ended before identification."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ class LaunchSettings:
     uid: int | None = None
     gid: int | None = None
     lifeline_fd: int | None = None
-    """Read end of a lifeline pipe: the worker ends with the pipe's writers. None: only `host_timeout` ends it."""
+    """Read end of a lifeline pipe: the worker ends with the pipe's writers. None: only `host_timeout` ends a worker."""
 
     host_timeout: float = 60.0
-    """Seconds without a host after which a worker ends itself."""
+    """Seconds without a host before a worker exits."""
 
     def __post_init__(self) -> None:
         if self.gid is not None and self.uid is None:
@@ -55,7 +55,7 @@ class LaunchSettings:
 def spawn(spec: ReplicaSpec, settings: LaunchSettings, *, worker_id: str | None = None) -> WorkerProcess:
     """Return once the process exists; the model loads afterwards, and the worker's STATUS tells the result.
 
-    Raises OSError, and leaves nothing behind. `worker_id` names files and a socket, whose path must stay short.
+    Raises OSError, and leaves no files behind. `worker_id` names files and a socket, and socket paths must be short.
     """
     paths = WorkerPaths(settings.data_dir, worker_id or secrets.token_hex(6))
     paths.folder.mkdir(mode=0o700)
@@ -97,7 +97,7 @@ def _start(spec: ReplicaSpec, settings: LaunchSettings, paths: WorkerPaths) -> "
 
 
 def _fill_folder(spec: ReplicaSpec, settings: LaunchSettings, paths: WorkerPaths) -> Path:
-    """Write the worker's configuration. The folder changes its owner last, so that nothing interferes before."""
+    """Write the worker's configuration. The folder changes hands last, so that no worker interferes before."""
     configuration = paths.folder / "worker.json"
     configuration.touch(mode=0o600)
     document = {
@@ -119,7 +119,7 @@ def _fill_folder(spec: ReplicaSpec, settings: LaunchSettings, paths: WorkerPaths
 
 
 def _environment_variables(spec: ReplicaSpec, folder: Path) -> dict[str, str]:
-    """None of the platform's variables. The deployment's own come last and override: the code is the user's."""
+    """Without the platform's variables. The deployment's variables come last and override: the code is the user's."""
     return {
         "PATH": f"{spec.python.parent}:{_SYSTEM_PATH}",
         "HOME": str(folder),
@@ -152,7 +152,7 @@ def _lifeline(settings: LaunchSettings) -> Iterator[tuple[int, ...]]:
     if settings.lifeline_fd is not None:
         yield (settings.lifeline_fd,)
         return
-    # A shim that holds both ends of a pipe never reads its end.
+    # A shim with both ends of a pipe never reads an end of file.
     ends = os.pipe()
     try:
         yield ends
@@ -188,7 +188,7 @@ def _started(spec: ReplicaSpec, paths: WorkerPaths, popen: "subprocess.Popen[byt
 
 
 def _await_child(popen: "subprocess.Popen[bytes]", exit_file: Path) -> Process:
-    """Return the shim's only child. The system is asked: a pid from the worker itself could be a lie."""
+    """Return the shim's only child, as the system knows the child: a pid from the worker could be a lie."""
     while popen.poll() is None:
         for pid in children(popen.pid):
             if (process := identify(pid)) is not None:

@@ -1,7 +1,7 @@
-"""The model worker as one file that any Python can run, named by its content.
+"""The model worker as a single file for any Python, named by content.
 
-The archive lies in the runtime folder, which the workers' user can read. A running worker keeps the archive that it was
-started with: a newer worker's archive has another name.
+The archive lies in the runtime folder, readable by the workers' user. A running worker keeps its archive: a
+newer worker's archive has another name.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from pathlib import Path
 from data_plane import worker
 from modelyard.process.atomic_files import replace_file
 
-# A name that no user's package has.
+# No user's package has the same name.
 _PACKAGE = "modelyard_model_worker"
 _ENTRY = f"""\
 import sys
@@ -26,7 +26,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def build(runtime_dir: Path) -> Path:
-    """Publish the archive, if it is missing, and return its path. The same worker gives the same bytes."""
+    """Publish the archive, if missing, and return the path. The same worker gives the same bytes."""
     content = _archive()
     target = runtime_dir / f"worker-{hashlib.sha256(content).hexdigest()[:16]}.pyz"
     if not target.exists():

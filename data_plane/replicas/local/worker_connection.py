@@ -1,6 +1,6 @@
-"""One open connection to a model worker: hello, then batches out and answers in.
+"""An open connection to a model worker: HELLO, then batches out and answers in.
 
-The worker scores one batch at a time and in order, so the first unanswered one is the one it is at work on.
+The worker scores batches singly and in order: the first unanswered batch is the batch at work.
 """
 
 import asyncio
@@ -10,8 +10,7 @@ from typing import Any, Protocol, cast
 
 import orjson
 
-from data_plane.replicas.local.batch import Batch
-from data_plane.replicas.local.pending_request import Outcome
+from data_plane.replicas.local.pending_request import Batch, Outcome
 from data_plane.replicas.port import ScoreResponse
 from data_plane.scoring.errors import DeadlinePassed, ModelFailed, ScoringError, WorkerProtocolError
 from data_plane.scoring.wire.decode import decode_result
@@ -20,23 +19,23 @@ from data_plane.worker.frames import Buffer, Frame, FrameReader, ProtocolError
 
 _log = logging.getLogger(__name__)
 
-# Below this, one copy is cheaper than a system call with many buffers.
+# For smaller frames, a copy is cheaper than a system call with many buffers.
 _SMALL_FRAME = 1 << 16
 
 
-class Listener(Protocol):
-    def conversation_ready(self) -> None:
+class ConnectionListener(Protocol):
+    def on_ready(self) -> None:
         """The worker's model is loaded."""
 
-    def conversation_answered(self, batch: Batch, outcome: Outcome) -> None:
-        """And there is room for another."""
+    def on_answer(self, batch: Batch, outcome: Outcome) -> None:
+        """The worker has finished a batch and has room for another."""
 
-    def conversation_lost(self, unanswered: Sequence[Batch]) -> None:
-        """The connection is closed; `unanswered` in the order in which they were sent."""
+    def on_lost(self, unanswered: Sequence[Batch]) -> None:
+        """The connection is closed; `unanswered` is in the order of sending."""
 
 
-class Conversation(asyncio.Protocol):
-    def __init__(self, worker_id: str, generation: int, listener: Listener) -> None:
+class WorkerConnection(asyncio.Protocol):
+    def __init__(self, worker_id: str, generation: int, listener: ConnectionListener) -> None:
         self._worker_id = worker_id
         self._generation = generation
         self._listener = listener
@@ -45,25 +44,25 @@ class Conversation(asyncio.Protocol):
         self._unanswered: dict[int, Batch] = {}
         self.is_ready = False
         self.ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        """Whether it had been ready, once it is over."""
+        """Done when the connection has closed; the value tells whether the worker had been ready."""
 
     @property
     def in_flight(self) -> int:
-        """Batches."""
+        """Number of unanswered batches."""
         return len(self._unanswered)
 
     @property
     def load(self) -> int:
-        """Requests."""
+        """Number of unanswered requests."""
         return sum(len(batch.members) for batch in self._unanswered.values())
 
     @property
-    def is_held_up(self) -> bool:
-        """Whether the worker is at work, or about to be, on what nobody waits for any more."""
-        return any(batch.holds_up for batch in self._unanswered.values())
+    def is_blocked(self) -> bool:
+        """Whether the worker has a batch without waiting callers."""
+        return any(batch.blocks_worker for batch in self._unanswered.values())
 
     def send(self, batch: Batch, frame: Sequence[Buffer]) -> None:
-        assert self._transport is not None, "only a ready conversation is sent to"
+        assert self._transport is not None, "only a ready connection takes batches"
         self._unanswered[batch.number] = batch
         if sum(map(len, frame)) <= _SMALL_FRAME:
             self._transport.write(b"".join(frame))
@@ -74,7 +73,7 @@ class Conversation(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    # asyncio's side.
+    # Called by asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.WriteTransport, transport)
@@ -86,7 +85,7 @@ class Conversation(asyncio.Protocol):
             for frame in self._reader.feed(data):
                 self._handle(frame)
         except (ProtocolError, ValueError, KeyError) as error:
-            _log.error("Worker %s is disconnected, it does not keep to the protocol: %s", self._worker_id, error)
+            _log.error("Worker %s broke the protocol and is disconnected: %s", self._worker_id, error)
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -95,44 +94,44 @@ class Conversation(asyncio.Protocol):
         self._unanswered.clear()
         if not self.ended.done():
             self.ended.set_result(was_ready)
-        self._listener.conversation_lost(unanswered)
+        self._listener.on_lost(unanswered)
 
-    # What the worker says.
+    # Frames from the worker.
 
     def _handle(self, frame: Frame) -> None:
         if frame.kind == frames.RESULT:
-            self._settle(frame, _answer(frame))
+            self._settle(frame, _response(frame))
         elif frame.kind == frames.STATUS:
             self._note_status(orjson.loads(frame.meta))
         elif frame.kind == frames.ERROR:
-            self._settle(frame, _refusal(orjson.loads(frame.meta)))
+            self._settle(frame, _scoring_error(orjson.loads(frame.meta)))
         else:
-            raise ProtocolError(f"a frame of kind {frame.kind} is nothing to tell a gateway")
+            raise ProtocolError(f"a worker does not send frames of kind {frame.kind} to a gateway")
 
     def _settle(self, frame: Frame, outcome: Outcome) -> None:
         batch = self._unanswered.pop(frame.request_id, None)
         if batch is None:
-            raise ProtocolError(f"it answered request {frame.request_id}, which is not under way")
-        self._listener.conversation_answered(batch, outcome)
+            raise ProtocolError(f"the worker answered request {frame.request_id}, which is not under way")
+        self._listener.on_answer(batch, outcome)
 
     def _note_status(self, status: dict[str, Any]) -> None:
         if (status["worker_id"], status["generation"]) != (self._worker_id, self._generation):
-            raise ProtocolError(f"it is {status['worker_id']}, of generation {status['generation']}")
+            raise ProtocolError(f"the worker is {status['worker_id']}, of generation {status['generation']}")
         if status["state"] == "ready" and not self.is_ready:
             self.is_ready = True
-            self._listener.conversation_ready()
+            self._listener.on_ready()
 
 
-def _answer(frame: Frame) -> ScoreResponse | ScoringError:
+def _response(frame: Frame) -> Outcome:
     try:
         meta = orjson.loads(frame.meta)
         return ScoreResponse(decode_result(meta, frame.body), meta["seconds"])
     except (ProtocolError, ValueError, KeyError) as error:
-        _log.error("An answer cannot be read: %s", error)
-        return WorkerProtocolError("the worker's answer cannot be read; the gateway's log says why")
+        _log.error("A worker's answer cannot be read: %s", error)
+        return WorkerProtocolError("the worker's answer cannot be read; the gateway's log has the reason")
 
 
-def _refusal(error: dict[str, Any]) -> ScoringError:
+def _scoring_error(error: dict[str, Any]) -> ScoringError:
     match error["error"]:
         case "model":
             return ModelFailed(error["type"], error["message"], error["reference"])

@@ -1,8 +1,7 @@
-"""One thread for each worker that the host runs: a silent worker then delays nothing but its own monitor.
+"""A thread for each worker of the host, so that a silent worker delays only the worker's monitor.
 
-The monitor learns of "ready" and of the worker's end at once, pings in between (liveness probes, and checks for a
-request that has outlived its deadline), and passes a drain on. The host's main thread reads the monitor's attributes
-and alone decides.
+The monitor learns of "ready" and of the worker's end at once, pings in between (liveness probes, and checks for an
+overdue request), and passes a drain on. The host's main thread reads the monitor's attributes and alone decides.
 """
 
 import logging
@@ -22,7 +21,7 @@ _log = logging.getLogger(__name__)
 _HELLO_SECONDS = 5.0
 _RECONNECT_SECONDS = 0.5
 _OVERDUE_CHECK_SECONDS = 1.0
-# On a busy machine a worker may be silent for a while: a short silence says nothing about the worker's request.
+# On a busy machine a worker may be silent for a while: a short silence is no sign of an overdue request.
 _SHORTEST_SILENCE_SECONDS = 5.0
 
 
@@ -38,7 +37,7 @@ class WorkerMonitor:
         request_seconds: float,
         phase: Phase = Phase.STARTING,
     ) -> None:
-        """`request_seconds` is the longest time from a request's arrival to its deadline."""
+        """`request_seconds` is the longest time from arrival to deadline of a request."""
         self.probe = probe
         self.phase = phase
         self.error: str | None = None
@@ -63,8 +62,8 @@ class WorkerMonitor:
     def overdue_for(self) -> float | None:
         """Seconds since the deadline of the request at work; None before that deadline, and for an idle worker.
 
-        Native code that keeps Python's lock silences the worker. A silence longer than any request may take means that
-        the request at work is overdue.
+        Native code with a hold on Python's lock silences the worker. A silence longer than any request may take means
+        an overdue request.
         """
         now, deadline = time.monotonic(), self._deadline
         if (since := self._silent_since) is not None:
@@ -102,7 +101,7 @@ class WorkerMonitor:
         probe_at = time.monotonic() + self.probe.period_seconds
         check_at = time.monotonic()
         while True:
-            # Before `select`: a status that arrived together with an answer is read already and would not wake it.
+            # Before `select`: a status read together with an answer would not wake `select`.
             self._take(connection.poll())
             self._pass_drain_on(connection)
             timeout = max(0.0, min(probe_at, check_at) - time.monotonic())

@@ -1,6 +1,6 @@
-"""A started model worker as its run file describes it: every reader of the file can find and end the worker.
+"""A started model worker, described by a run file: every reader of the file can find and end the worker.
 
-Run files outlive the host that wrote them; the next host takes the workers over.
+Run files outlive the host; the next host takes the workers over.
 """
 
 import json
@@ -26,7 +26,7 @@ _FORMAT = 1
 """Raised when an older reader could no longer find or end the worker. Readers ignore unknown fields."""
 
 BATCH_WORKER_LABEL = "batch_worker"
-"""Label of a batch worker's model workers: the host leaves them alone, the batch worker's successor ends them."""
+"""Label of a batch worker's model workers: not managed by the host, ended by the batch worker's successor."""
 
 _RUN_FILE = ".json"
 _EXIT_FILE = ".exit"
@@ -40,19 +40,19 @@ class WorkerProcess:
     deployment: str
     generation: int
     process: Process
-    """The worker itself; its pid is also the id of its process group."""
+    """The worker itself; the pid is also the id of the process group."""
 
     shim: Process
     socket: Path
     log: Path
     folder: Path
-    """Private to the worker: its HOME and TMPDIR."""
+    """Private to the worker: HOME and TMPDIR."""
 
     run_file: Path
     started_at: float
     labels: Mapping[str, str] = field(default_factory=dict, compare=False)
     popen: "Popen[bytes] | None" = field(default=None, compare=False, repr=False)
-    """The shim as a child of this process, which has to wait for it; None in every other process."""
+    """The shim as a child process, for the parent only: the parent has to wait for the shim."""
 
     @property
     def pid(self) -> int:
@@ -67,7 +67,7 @@ class WorkerProcess:
         return self.run_file.with_suffix(_KILL_NOTE)
 
     def is_running(self) -> bool:
-        """Return whether the worker runs, or its shim has yet to record the worker's end."""
+        """Return whether the worker runs, or the shim has yet to record the worker's end."""
         return self.process.is_running() or self._shim_is_running()
 
     def _shim_is_running(self) -> bool:
@@ -102,7 +102,7 @@ class WorkerPaths:
         return self.run_file.with_suffix(_EXIT_FILE)
 
     def remove(self) -> None:
-        """Remove the files of a worker that has no run file."""
+        """Remove the files of a worker without a run file."""
         shutil.rmtree(self.folder, ignore_errors=True)
         for path in (self.log, self.socket):
             path.unlink(missing_ok=True)
@@ -147,9 +147,9 @@ def read_run_file(path: Path) -> WorkerProcess:
 
 
 def find_all(run_dir: Path) -> list[WorkerProcess]:
-    """Return every worker with a run file: running workers, and ended workers that await `remove`.
+    """Return every worker with a run file: running workers, and ended workers before `remove`.
 
-    A run file of an unreadable format is left alone: its worker ends itself when no host comes.
+    A run file of an unreadable format is left alone: a worker without a host exits.
     """
     found = []
     for path in sorted(run_dir.glob(f"*{_RUN_FILE}")):
@@ -167,7 +167,7 @@ def kill(worker: WorkerProcess, reason: str) -> None:
     replace_file(worker.kill_note, reason, mode=0o600)
     if worker.process.is_running():
         _signal(os.killpg, worker.pid)
-        # A worker that has not made its own process group yet is reached by its pid only.
+        # Before the worker has made a process group, only the pid reaches the worker.
         _signal(os.kill, worker.pid)
 
 
@@ -179,7 +179,7 @@ def _signal(send: Callable[[int, int], None], pid: int) -> None:
 
 
 def wait_for_end(worker: WorkerProcess, timeout: float) -> bool:
-    """Return whether the worker ended, with its end on record, within `timeout` seconds."""
+    """Return whether the worker's end is on record within `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while worker.is_running():
         if time.monotonic() >= deadline:

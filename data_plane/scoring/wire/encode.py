@@ -24,7 +24,7 @@ from data_plane.scoring.payload.values import (
     Payload,
 )
 from data_plane.scoring.types import WIRE_DTYPES
-from data_plane.worker.frames import BYTES_TAG, DATETIME_TAG, MOMENT_TAG, SCORE, Body, Buffer, pack
+from data_plane.worker.frames import BYTES_TAG, DATETIME_TAG, SCORE, TIMESTAMP_TAG, Body, Buffer, pack
 
 
 def encode_score(
@@ -111,7 +111,7 @@ class _Tags:
         if isinstance(value, bytes):
             return {BYTES_TAG: b64encode(value).decode()}
         if isinstance(value, np.datetime64):
-            return {MOMENT_TAG: int(value.astype("datetime64[ns]").astype("int64"))}
+            return {TIMESTAMP_TAG: int(value.astype("datetime64[ns]").astype("int64"))}
         if isinstance(value, date):
             return {DATETIME_TAG: value.isoformat()}
         raise TypeError(f"a {type(value).__name__} cannot be sent to a worker")

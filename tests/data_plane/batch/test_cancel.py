@@ -40,7 +40,7 @@ def asked(harness: BatchHarness) -> Path:
 
 
 class TestCancel:
-    def test_ends_the_models_call_and_keeps_what_was_finished(self, harness: BatchHarness) -> None:
+    def test_cancel_ends_the_models_call_and_keeps_finished_mini_batches(self, harness: BatchHarness) -> None:
         harness.start_worker()
         files = {f"{n}.csv": csv(10 * n, 3) for n in range(4)}
         job = harness.submit(files, STUCK, variables={"ASKED": str(asked(harness))}, timeout_seconds=600)
@@ -55,7 +55,7 @@ class TestCancel:
         later = harness.submit({"a.csv": csv(0, 1)})
         assert harness.completed(later) == predicted("a.csv", 0, 1)
 
-    def test_ends_a_model_that_is_still_loading(self, harness: BatchHarness) -> None:
+    def test_cancel_ends_a_model_that_is_loading(self, harness: BatchHarness) -> None:
         harness.start_worker()
         job = harness.submit({"a.csv": csv(0, 1)}, STUCK_AT_ITS_START, variables={"ASKED": str(asked(harness))})
         eventually(asked(harness).exists, within=60)
@@ -63,7 +63,7 @@ class TestCancel:
         assert harness.ended(job).state == JobState.CANCELED
         assert not harness.workers()
 
-    def test_of_a_job_that_nobody_has_begun_leaves_no_output(self, harness: BatchHarness) -> None:
+    def test_cancel_of_a_queued_job_leaves_no_output(self, harness: BatchHarness) -> None:
         job = harness.submit({"a.csv": csv(0, 1)})
         harness.cancel(job)
         harness.start_worker()

@@ -47,7 +47,7 @@ GATED = """
 
 
 class TestDeaths:
-    def test_a_job_goes_on_where_its_killed_worker_left_it(self, harness: BatchHarness) -> None:
+    def test_job_continues_after_its_batch_worker_is_killed(self, harness: BatchHarness) -> None:
         harness.start_worker()
         gate = harness.data_dir.root / "gate"
         files = {f"{n}.csv": csv(10 * n, 3) for n in range(4)}
@@ -64,7 +64,7 @@ class TestDeaths:
         assert [each.attempt for each in harness.mini_batches(job)] == [1, 1, 2, 1]
         assert not orphan.run_file.exists()
 
-    def test_a_worker_that_is_told_to_stop_gives_its_mini_batch_back_at_once(self, harness: BatchHarness) -> None:
+    def test_stopped_batch_worker_releases_its_mini_batch_at_once(self, harness: BatchHarness) -> None:
         harness.start_worker()
         gate = harness.data_dir.root / "gate"
         job = harness.submit({"2.csv": csv(20, 3)}, GATED, variables={"GATE": str(gate)})
@@ -185,10 +185,10 @@ def survives_kills(harness: BatchHarness, servers: Servers, *, mini_batches: int
 
 
 class TestChaos:
-    def test_forty_mini_batches_survive_random_deaths(self, own_harness: BatchHarness, servers: Servers) -> None:
+    def test_forty_mini_batches_survive_random_kills(self, own_harness: BatchHarness, servers: Servers) -> None:
         survives_kills(own_harness, servers, mini_batches=40, kills=5, pause=2.0)
 
     @pytest.mark.long
     @pytest.mark.timeout(1200)
-    def test_two_hundred_mini_batches_survive_random_deaths(self, own_harness: BatchHarness, servers: Servers) -> None:
+    def test_two_hundred_mini_batches_survive_random_kills(self, own_harness: BatchHarness, servers: Servers) -> None:
         survives_kills(own_harness, servers, mini_batches=200, kills=30, pause=3.0)

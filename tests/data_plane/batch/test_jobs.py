@@ -58,15 +58,15 @@ def own_packages(folder: Path) -> Path:
     return make_wheel(folder, "own", modules={"own.pth": sysconfig.get_path("purelib")})
 
 
-class TestAnEnvironmentOfAnotherMachine:
-    def test_is_made_here_which_the_jobs_log_tells(self, harness: BatchHarness, tmp_path: Path) -> None:
+class TestEnvironmentFromAnotherMachine:
+    def test_environment_is_restored_and_the_jobs_log_tells_of_it(self, harness: BatchHarness, tmp_path: Path) -> None:
         harness.move_environment_away(own_packages(tmp_path), make_wheel(tmp_path, "alpha", code=DOUBLED))
         harness.start_worker()
         job = harness.submit({"a.csv": csv(0, 2)}, FROM_A_PACKAGE)
         assert harness.completed(job) == predicted("a.csv", 0, 2)
         assert "fetching" in harness.logged(job, "user/stdout/")
 
-    def test_that_is_nowhere_fails_the_job_with_the_reason(self, harness: BatchHarness) -> None:
+    def test_missing_environment_fails_the_job_with_the_reason(self, harness: BatchHarness) -> None:
         harness.move_environment_away()
         harness.store.delete(f"environments/{LOCK}.json")
         harness.start_worker()
@@ -77,7 +77,7 @@ class TestAnEnvironmentOfAnotherMachine:
 
 
 class TestJobs:
-    def test_a_folder_of_files_becomes_one_output_in_the_inputs_order(self, harness: BatchHarness) -> None:
+    def test_folder_of_files_becomes_one_output_in_input_order(self, harness: BatchHarness) -> None:
         harness.start_worker()
         files = {"b.csv": csv(100, 3), "a.csv": csv(0, 2), "deep/c.csv": csv(200, 1)}
         job = harness.submit(files)
@@ -100,13 +100,13 @@ class TestJobs:
         print(f"a job of one file with a warm worker: {time.monotonic() - began:.2f} s")
         assert harness.workers() == [model_worker]
 
-    def test_two_workers_share_a_job_of_several_files_a_mini_batch(self, standing: BatchHarness) -> None:
+    def test_two_batch_workers_share_a_job(self, standing: BatchHarness) -> None:
         files = {f"{n:03}.csv": csv(10 * n, 10) for n in range(30)}
         job = standing.submit(files, mini_batch_size=3, max_concurrency_per_instance=2)
         assert standing.completed(job) == b"".join(predicted(f"{n:03}.csv", 10 * n, 10) for n in range(30))
         assert standing.row(job).mini_batches == 10
 
-    def test_a_bad_file_fails_itself_only(self, standing: BatchHarness) -> None:
+    def test_bad_file_fails_alone(self, standing: BatchHarness) -> None:
         files = {
             "1.csv": csv(0, 2),
             "2.csv": b"id,x\n1,many\n",
@@ -122,7 +122,7 @@ class TestJobs:
         assert "twelve is too much" in standing.logged(job, "user/error.txt")
         assert "Traceback" in standing.logged(job, "user/stdout/")
 
-    def test_a_file_that_is_bad_at_its_end_leaves_none_of_its_rows(self, standing: BatchHarness) -> None:
+    def test_file_that_is_bad_at_its_end_leaves_no_rows(self, standing: BatchHarness) -> None:
         # Of so many rows that the model has scored the first ones when the last is read.
         rows = 2 * BLOCK_BYTES // len(b"1000000,500000.0\n")
         bad = gzip.compress(csv(1_000_000, rows) + b"1,many\n", 1)
@@ -130,7 +130,7 @@ class TestJobs:
         assert standing.completed(job) == predicted("1.csv", 0, 2) + predicted("3.csv", 10, 2)
         assert f"row {rows}" in standing.errors(job)
 
-    def test_more_failed_files_than_the_threshold_allows_fail_the_job(self, standing: BatchHarness) -> None:
+    def test_failed_files_above_the_error_threshold_fail_the_job(self, standing: BatchHarness) -> None:
         good = {f"{n}.csv": csv(10 * n, 1) for n in range(3, 6)}
         bad = {"0.csv": b"id,x\n1,many\n", "1.csv": b"id,x\n1,few\n"}
         job = standing.submit({**good, **bad}, error_threshold=1)
@@ -152,14 +152,14 @@ class TestJobs:
         assert standing.completed(job) == b""
         assert "killed by signal 9" in standing.errors(job)
 
-    def test_a_try_has_the_time_of_the_retry_settings(self, standing: BatchHarness) -> None:
+    def test_try_times_out_after_the_retry_settings_timeout(self, standing: BatchHarness) -> None:
         endless = FAILING.replace('raise ValueError("twelve is too much")', "import time; time.sleep(600)")
         files = {"1.csv": csv(0, 1), "2.csv": csv(12, 1), "3.csv": csv(20, 1)}
         job = standing.submit(files, endless, mini_batch_size=3, timeout_seconds=2, max_retries=0)
         assert standing.completed(job) == predicted("1.csv", 0, 1) + predicted("3.csv", 20, 1)
         assert "longer than the timeout of 2 s" in standing.errors(job)
 
-    def test_a_model_that_does_not_start_fails_the_job_with_its_own_words(self, standing: BatchHarness) -> None:
+    def test_model_that_does_not_start_fails_the_job_with_its_error(self, standing: BatchHarness) -> None:
         job = standing.submit({"1.csv": csv(0, 1)}, "raise RuntimeError('no weights')")
         row = standing.ended(job)
         assert (row.state, row.error["code"]) == (JobState.FAILED, "ResourceNotReady")
@@ -167,12 +167,17 @@ class TestJobs:
         assert "no weights" in standing.logged(job, "user/error.txt")
         eventually(lambda: "Traceback" in standing.logged(job, "user/stdout/"))
 
-    def test_an_input_with_nothing_in_it_fails_the_job(self, standing: BatchHarness) -> None:
-        row = standing.ended(standing.submit({}))
+    def test_empty_input_fails_the_job_with_the_reason(self, standing: BatchHarness) -> None:
+        job = standing.submit({})
+        row = standing.ended(job)
         assert row.state == JobState.FAILED
-        assert row.error["message"]
+        folder = f"datastores/workspaceblobstore/input/{job.name}"
+        assert row.error == {
+            "code": "InvalidInput",
+            "message": f"there are no files in the input {folder} (names that begin with '.' or '_' are left out)",
+        }
 
-    def test_delivered_twice_a_message_does_what_one_does(self, harness: BatchHarness) -> None:
+    def test_message_delivered_twice_has_the_effect_of_one(self, harness: BatchHarness) -> None:
         files = {f"{n}.csv": csv(10 * n, 2) for n in range(4)}
         job = harness.submit(files)
         harness.send(job.id, 3)

@@ -44,7 +44,7 @@ def of_json(text: str) -> float | None:
 @example(b"+1,1\n")
 @example(b"1e05,1e-05\n")
 @example(b" 1,1\n")
-def test_what_is_read_as_numbers_is_what_json_would_read(block: bytes) -> None:
+def test_numbers_read_by_arrow_are_those_of_json(block: bytes) -> None:
     with suppress(UnreadableFile):  # A quote may hide the end of a line.
         numbers = numbers_read(block)
         if numbers is not None:
@@ -53,7 +53,7 @@ def test_what_is_read_as_numbers_is_what_json_would_read(block: bytes) -> None:
 
 
 @pytest.mark.parametrize("text", ["0.5", "-0.25e-05", "12345.678E-7", "1e05", "0", "-0"])
-def test_a_plain_number_is_plain_wherever_the_parts_of_a_block_meet(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_number_is_plain_across_the_parts_of_a_block(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(number_columns, "_PART", 16)
     for shift in range(20):
         block = b"1" * shift + f",{text}\n".encode() * 5
@@ -63,7 +63,7 @@ def test_a_plain_number_is_plain_wherever_the_parts_of_a_block_meet(text: str, m
 @pytest.mark.parametrize(
     "text", [".5", "5.", "-.5", "05", "-05", "nan", "1_0", "0x1", "5.e3", ".", "é", '"1"', " 1", "1\t", "+1"]
 )
-def test_what_is_no_number_of_json_is_found_wherever_the_parts_of_a_block_meet(
+def test_text_that_is_no_json_number_is_found_across_the_parts_of_a_block(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(number_columns, "_PART", 16)

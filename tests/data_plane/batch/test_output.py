@@ -44,14 +44,14 @@ def store(tmp_path):
     return FolderStore(tmp_path)
 
 
-class TestAzuresFile:
-    def test_parts_stand_in_the_order_of_their_mini_batches(self, tmp_path):
+class TestAzureFile:
+    def test_parts_are_in_the_order_of_their_mini_batches(self, tmp_path):
         content = Output(tmp_path, OutputFormat.AZURE).of(
             [Answered(2, array(1, 0), "b.csv")], [], [Answered(1, array(1), "a.csv")]
         )
         assert content == b"0,1,b.csv\n1,0,b.csv\n0,1,a.csv\n"
 
-    def test_positives_per_file_as_azures_notebook_counts_them(self, tmp_path):
+    def test_azures_notebook_counts_positives_per_file(self, tmp_path):
         rng = np.random.default_rng(0)
         answers = {f"heart-{letter}.csv": rng.integers(0, 2, 100) for letter in "abc"}
         content = Output(tmp_path, OutputFormat.AZURE).of(
@@ -60,12 +60,12 @@ class TestAzuresFile:
         counted = azure_frame(content).groupby("file")["prediction"].sum()
         assert counted.to_dict() == {name: answer.sum() for name, answer in answers.items()}
 
-    def test_no_rows_are_an_empty_file(self, tmp_path):
+    def test_no_rows_give_an_empty_file(self, tmp_path):
         assert Output(tmp_path, OutputFormat.AZURE).of() == b""
 
 
 class TestCsvWithHeader:
-    def test_a_tables_columns_have_their_names_and_file_is_last(self, tmp_path):
+    def test_columns_of_a_table_keep_their_names_and_file_is_last(self, tmp_path):
         content = Output(tmp_path, HEADED).of([Answered(3, FRAME)])
         assert content.decode().splitlines() == [
             "row,risk,label,sure,file",
@@ -74,7 +74,7 @@ class TestCsvWithHeader:
             '2,0.1,"",,heart.csv',
         ]
 
-    def test_pandas_and_arrow_read_the_values_back(self, tmp_path):
+    def test_pandas_and_arrow_read_the_same_values(self, tmp_path):
         content = Output(tmp_path, HEADED).of([Answered(3, FRAME)])
         frame = pd.read_csv(io.BytesIO(content))
         assert frame["risk"].tolist() == [0.5, 1.0, 0.1]
@@ -102,16 +102,16 @@ class TestCsvWithHeader:
             (FrameResult((), 2), None, "row,prediction,file"),
         ],
     )
-    def test_the_names_of_predictions(self, tmp_path, result, names, header):
+    def test_names_of_prediction_columns(self, tmp_path, result, names, header):
         content = Output(tmp_path, HEADED, names).of([Answered(2, result)])
         assert content.decode().splitlines()[0] == header
 
-    def test_no_two_columns_have_one_name(self, tmp_path):
+    def test_column_names_are_unique(self, tmp_path):
         named = [Column(name, "long", np.array([place])) for place, name in enumerate(["file", "row", "a", "a", "a_1"])]
         content = Output(tmp_path, HEADED).of([Answered(1, FrameResult(tuple(named), 1))])
         assert content == b"row,file_1,row_1,a,a_1,a_1_1,file\n0,0,1,2,3,4,heart.csv\n"
 
-    def test_rows_that_were_answered_with_other_columns_find_their_places(self, tmp_path):
+    def test_rows_with_other_columns_are_rearranged(self, tmp_path):
         content = Output(tmp_path, HEADED).of(
             [Answered(2, as_json([{"a": "x,\n", "b": 1}, None]), "1.csv")],
             [Answered(2, as_json([{"b": 'q"', "c": ""}, 7]), "2,.csv")],
@@ -125,7 +125,7 @@ class TestCsvWithHeader:
         ]
         assert b'0,,"q""","",,"2,.csv"\n' in content
 
-    def test_no_rows_are_a_header(self, tmp_path):
+    def test_no_rows_give_a_header(self, tmp_path):
         assert Output(tmp_path, HEADED).of([]) == b"row,prediction,file\n"
 
 
@@ -151,7 +151,7 @@ class TestParquet:
         assert table.column("prediction").type == pa.from_numpy_dtype(np.dtype(dtype))
         assert table.column("prediction").to_pylist() == [0, 1]
 
-    def test_datetimes_and_bytes(self, tmp_path):
+    def test_datetimes_and_bytes_keep_their_types(self, tmp_path):
         moments = np.array(["2026-11-21T08:59:06.000000001", "NaT"], "datetime64[ns]")
         columns = (Column("t", "datetime", moments), Column("b", "binary", [b"\xff", None]))
         table = Output(tmp_path, PARQUET).table([Answered(2, FrameResult(columns, 2))])
@@ -176,23 +176,23 @@ class TestParquet:
         ],
     )
     @pytest.mark.parametrize("turned", [False, True])
-    def test_parts_that_differ_have_one_type(self, tmp_path, first, second, kind, values, turned):
+    def test_parts_with_different_types_get_a_common_type(self, tmp_path, first, second, kind, values, turned):
         answers = [[Answered(1, first)], [Answered(1, second)]]
         table = Output(tmp_path, PARQUET).table(*(reversed(answers) if turned else answers))
         assert table.column("prediction").type == kind
         assert table.column("prediction").to_pylist() == (values[::-1] if turned else values)
 
-    def test_columns_that_a_part_lacks_are_missing_in_its_rows(self, tmp_path):
+    def test_columns_that_a_part_lacks_are_null(self, tmp_path):
         table = Output(tmp_path, PARQUET).table(
             [Answered(1, as_json([{"a": 1}]))], [Answered(1, as_json([{"b": 0.5}]))]
         )
         assert table.select(["a", "b"]).to_pydict() == {"a": [1, None], "b": [None, 0.5]}
 
-    def test_no_rows_are_a_table_without_rows(self, tmp_path):
+    def test_no_rows_give_an_empty_table(self, tmp_path):
         table = Output(tmp_path, PARQUET).table([])
         assert (table.num_rows, table.schema.names) == (0, ["row", "prediction", "file"])
 
-    def test_large_texts_end_a_row_group_early_wherever_the_input_is_cut(self, tmp_path):
+    def test_large_texts_end_a_row_group_early_for_every_split(self, tmp_path):
         texts = ["x" * 6_000_000] * 13
         output = Output(tmp_path, PARQUET)
         content = output.of([Answered(13, as_json(texts))])
@@ -242,9 +242,9 @@ def results(rows: int) -> st.SearchStrategy[Result | list[object]]:
     return st.one_of(st.sampled_from(fixed), st.lists(ENTRIES, min_size=rows, max_size=rows))
 
 
-class TestCutting:
+class TestSplitting:
     @pytest.mark.parametrize("output_format", list(OutputFormat))
-    def test_the_bytes_do_not_depend_on_where_the_input_is_cut(self, tmp_path, output_format):
+    def test_bytes_do_not_depend_on_the_split(self, tmp_path, output_format):
         output = Output(tmp_path, output_format)
 
         @settings(max_examples=100, deadline=None, derandomize=True, database=None)
@@ -261,7 +261,7 @@ class TestCutting:
         holds()
 
     @pytest.mark.parametrize("output_format", list(OutputFormat))
-    def test_nor_where_it_is_longer_than_a_section_and_a_row_group(self, tmp_path, output_format):
+    def test_bytes_of_a_long_output_do_not_depend_on_the_split(self, tmp_path, output_format):
         rows = 400_000
         result = ArrayResult(np.random.default_rng(5).random((rows, 2)))
         output = Output(tmp_path, output_format)
@@ -274,13 +274,13 @@ class TestCutting:
 
 class TestAssemble:
     @pytest.mark.parametrize("output_format", list(OutputFormat))
-    def test_doing_it_again_gives_the_same_bytes(self, tmp_path, output_format):
+    def test_assembling_twice_gives_the_same_bytes(self, tmp_path, output_format):
         output = Output(tmp_path, output_format)
         answers = [Answered(3, FRAME)], [Answered(2, as_json([1, {"z": 2}]))]
         assert output.of(*answers) == output.of(*answers)
 
     @pytest.mark.parametrize("output_format", list(OutputFormat))
-    def test_without_a_part_there_is_no_output_and_the_reason_names_it(self, store, output_format):
+    def test_missing_part_leaves_no_output_and_is_named(self, store, output_format):
         settings_ = BatchSettings(output_format=output_format)
         writer = PartWriter(settings_, None)
         writer.add("a.csv", 0, 3, FRAME)
@@ -289,7 +289,7 @@ class TestAssemble:
             assemble(store, ["batch/7/0", "batch/7/1"], OUTPUT, settings_)
         assert not store.exists(OUTPUT)
 
-    def test_an_output_that_exists_is_seen(self, store):
+    def test_output_exists_after_assembly(self, store):
         assemble(store, [], OUTPUT, BatchSettings())
         assert store.exists(OUTPUT)
 
@@ -318,7 +318,7 @@ class TestAssemble:
 
 
 class TestErrors:
-    def test_each_failure_is_a_line_sorted_by_file_and_row(self, store):
+    def test_failures_are_sorted_by_file_and_row(self, store):
         failures = [
             FileFailure("z.csv", None, None, "no CSV: unclosed quote"),
             FileFailure("a,1.csv", 100, 50, 'the model raised ValueError("bad, \n value")'),
@@ -338,9 +338,9 @@ class TestErrors:
         write_errors(store, OUTPUT, reversed(failures))
         assert b"".join(store.get(key)) == content
 
-    def test_a_job_without_failures_has_no_such_file(self, store):
+    def test_job_without_failures_has_no_errors_file(self, store):
         assert write_errors(store, OUTPUT, []) is None
         assert list(store.list("")) == []
 
-    def test_an_output_of_that_name_is_left_alone(self, store):
+    def test_output_named_errors_csv_is_not_overwritten(self, store):
         assert write_errors(store, "out/errors.csv", [FileFailure("a", None, None, "b")]) == "out/failures.csv"

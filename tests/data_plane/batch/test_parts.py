@@ -42,25 +42,25 @@ def as_json(value: object) -> JsonResult:
     return JsonResult(json.dumps(value).encode())
 
 
-class TestAzuresRows:
-    def test_row_prediction_and_base_name_without_a_header(self):
+class TestAzureRows:
+    def test_line_is_row_prediction_and_base_name_without_a_header(self):
         assert lines(ArrayResult(np.array([1, 0])), 2, "a/b/heart.csv", 7) == ["7,1,heart.csv", "8,0,heart.csv"]
 
-    def test_pandas_reads_them_as_azures_notebooks_do(self):
+    def test_pandas_reads_the_file_as_in_azures_notebooks(self):
         content = part([Answered(3, ArrayResult(np.array([0.5, 1.0, 0.1 + 0.2])))], AZURE)
         frame = azure_frame(content)
         assert frame["row"].tolist() == [0, 1, 2]
         assert frame["prediction"].tolist() == [0.5, 1.0, 0.1 + 0.2]
         assert frame["file"].tolist() == ["heart.csv"] * 3
 
-    def test_files_follow_each_other_each_with_its_own_numbers(self):
+    def test_row_numbers_restart_with_each_file(self):
         answers = [
             Answered(1, ArrayResult(np.array([1])), "a.csv"),
             Answered(1, ArrayResult(np.array([2])), "b.csv", 4),
         ]
         assert part(answers, AZURE) == b"0,1,a.csv\n4,2,b.csv\n"
 
-    def test_a_file_without_rows_writes_nothing(self):
+    def test_file_without_rows_writes_nothing(self):
         for empty in (ArrayResult(np.zeros(0)), ArrayResult(np.zeros((0, 3))), JsonResult(b"[]"), FrameResult((), 0)):
             assert part([Answered(0, empty)], AZURE) == b""
 
@@ -71,7 +71,7 @@ class TestNumbers:
     def test_doubles_are_written_as_python_writes_them(self, numbers):
         assert predictions(ArrayResult(np.array(numbers)), len(numbers)) == list(map(repr, numbers))
 
-    def test_python_writes_exponents_from_here_on(self):
+    def test_exponents_are_written_as_python_writes_them(self):
         numbers = [1e-4, 9.999e-5, 1e-5, 9.999e-6, 5e-324, 9999999999999998.0, 1e16, 1.5e16, 9.9e16, 1e17, 1.7e308, 0.0]
         assert predictions(ArrayResult(np.array(numbers)), len(numbers)) == list(map(repr, numbers))
 
@@ -81,14 +81,14 @@ class TestNumbers:
         written = predictions(ArrayResult(np.array(numbers, np.float32)), len(numbers))
         assert list(map(float, written)) == numbers
 
-    def test_random_bit_patterns_read_back_bit_by_bit(self):
+    def test_random_doubles_read_back_bit_by_bit(self):
         numbers = np.random.default_rng(4).integers(0, 2**64, 20_000, np.uint64).view(np.float64)
         numbers = numbers[np.isfinite(numbers)]
         written = predictions(ArrayResult(numbers), len(numbers))
         assert np.array_equal(np.array(list(map(float, written))).view(np.int64), numbers.view(np.int64))
         assert written == list(map(repr, numbers.tolist()))
 
-    def test_what_is_not_a_number_is_missing_and_infinities_are_what_pandas_reads(self):
+    def test_nan_is_missing_and_infinity_reads_back(self):
         result = ArrayResult(np.array([math.nan, math.inf, -math.inf, -0.0]))
         assert lines(result, 4) == ["0,,heart.csv", "1,inf,heart.csv", "2,-inf,heart.csv", "3,-0.0,heart.csv"]
         read = azure_frame(part([Answered(4, result)], AZURE))["prediction"].tolist()
@@ -96,35 +96,35 @@ class TestNumbers:
         assert read[1:] == [math.inf, -math.inf, 0.0]
 
     @pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"])
-    def test_integers_of_every_width(self, dtype):
+    def test_integers_of_every_width_read_back(self, dtype):
         info = np.iinfo(dtype)
         assert predictions(ArrayResult(np.array([info.min, info.max], dtype)), 2) == [str(info.min), str(info.max)]
 
-    def test_half_precision(self):
+    def test_half_precision_is_widened(self):
         assert predictions(ArrayResult(np.array([0.5, 65504], "f2")), 2) == ["0.5", "65504.0"]
 
-    def test_booleans_are_pythons(self):
+    def test_booleans_are_written_as_in_python(self):
         assert predictions(ArrayResult(np.array([True, False])), 2) == ["True", "False"]
 
-    def test_a_column_of_values_is_values(self):
+    def test_array_of_one_column_is_single_values(self):
         assert predictions(ArrayResult(np.array([[1.5], [2.0]])), 2) == ["1.5", "2.0"]
 
 
 class TestSeveralValuesPerRow:
-    def test_a_row_of_an_array_is_json(self):
+    def test_row_of_an_array_is_json(self):
         result = ArrayResult(np.array([[0.25, 1e-7], [math.nan, math.inf]]))
         assert predictions(result, 2) == ["[0.25,1e-07]", "[null,null]"]
 
     @pytest.mark.parametrize("shape", [(2, 3), (2, 2, 3), (3, 1, 2, 2), (2, 0), (2, 2, 0), (4, 0, 2), (1, 1, 1)])
-    def test_arrays_of_any_shape(self, shape):
+    def test_arrays_of_any_shape_are_json(self, shape):
         array = np.arange(math.prod(shape), dtype=np.int64).reshape(shape)
         assert [json.loads(text) for text in predictions(ArrayResult(array), shape[0])] == array.tolist()
 
-    def test_an_array_with_more_values_in_a_row_than_a_block_has(self):
+    def test_row_with_more_values_than_a_block_is_written(self):
         array = np.arange(1_400_000, dtype=np.float32).reshape(2, 700_000)
         assert [json.loads(text) for text in predictions(ArrayResult(array), 2)] == array.tolist()
 
-    def test_a_row_of_a_table_is_a_record(self):
+    def test_row_of_a_table_is_a_json_record(self):
         result = columns(
             Column("a", "long", np.array([1, 2]), np.array([False, True])),
             Column('say "b"', "string", ['q"', None]),
@@ -135,21 +135,21 @@ class TestSeveralValuesPerRow:
             {"a": None, 'say "b"': None, "3": False},
         ]
 
-    def test_a_table_of_one_column_is_its_values(self):
+    def test_table_of_one_column_is_single_values(self):
         assert predictions(columns(Column("risk", "double", np.array([0.5, 1.0]))), 2) == ["0.5", "1.0"]
 
-    def test_a_table_of_no_columns_has_empty_records(self):
+    def test_table_without_columns_has_empty_records(self):
         assert predictions(FrameResult((), 2), 2) == ["{}", "{}"]
 
 
 class TestColumns:
-    def test_text_as_it_came_from_the_worker(self):
+    def test_text_from_the_worker_is_written(self):
         data = "ä,b".encode()
         texts = Texts(memoryview(data), np.array([0, 2, len(data), len(data)]))
         column = Column("t", "string", texts, np.array([False, False, True]))
         assert lines(columns(column), 3) == ["0,ä,heart.csv", '1,",b",heart.csv', "2,,heart.csv"]
 
-    def test_datetimes_are_iso_with_the_digits_they_have(self):
+    def test_datetimes_are_iso_with_their_own_digits(self):
         moments = np.array(["2026-11-21T08:59:06.000000001", "2026-11-21", "NaT"], "datetime64[ns]")
         written = predictions(columns(Column("t", "datetime", moments)), 3)
         assert written == ["2026-11-21T08:59:06.000000001", "2026-11-21T00:00:00", ""]
@@ -163,8 +163,8 @@ class TestColumns:
         ]
 
 
-class TestJsonAnswers:
-    def test_every_value_is_written_as_itself(self):
+class TestJsonResults:
+    def test_mixed_values_are_written_one_by_one(self):
         values = [1, 2.0, 1e22, True, None, "text", [1, 2.5], {"a": "ü"}, 2**63, 12345678901234567890123]
         assert predictions(as_json(values), len(values)) == [
             *("1", "2.0", "1e+22", "True", "", "text", "[1,2.5]", '{"a":"ü"}'),
@@ -172,11 +172,11 @@ class TestJsonAnswers:
         ]
 
     @pytest.mark.parametrize("values", [[1, None, 3], [0.5, None, 1.0], [True, None], ["a", None, ""], [2**63, 1]])
-    def test_values_of_one_type_are_written_as_among_others(self, values):
+    def test_values_of_one_type_are_written_as_in_a_mixed_column(self, values):
         among = predictions(as_json([*values, {}]), len(values) + 1)
         assert predictions(as_json(values), len(values)) == among[:-1]
 
-    def test_lists_by_name_are_a_table(self):
+    def test_dict_of_lists_is_a_table(self):
         assert predictions(as_json({"a": [1, 2], "b": ["x", None]}), 2) == ['{"a":1,"b":"x"}', '{"a":2,"b":null}']
 
 
@@ -214,10 +214,10 @@ class TestText:
         assert predictions(JsonResult(b'["\\ud800", "a", ["\\udfff"]]'), 3) == ["\ufffd", "a", '["\ufffd"]']
         assert predictions(JsonResult(b'["\\ud800", "a"]'), 2) == ["\ufffd", "a"]
 
-    def test_an_empty_text_is_told_from_a_missing_one(self):
+    def test_empty_text_differs_from_a_missing_value(self):
         assert lines(as_json(["", None]), 2) == ['0,"",heart.csv', "1,,heart.csv"]
 
-    def test_a_large_text(self):
+    def test_large_text_reads_back(self):
         texts = ["x" * 5_000_000 + '"', "y"]
         assert predictions(as_json(texts), 2) == texts
 
@@ -226,12 +226,12 @@ class TestText:
         content = part([Answered(2, as_json([1, 2]), f"folder/{name}")], AZURE)
         assert azure_frame(content)["file"].tolist() == [name, name]
 
-    def test_a_file_name_that_is_no_utf_8_is_written_as_utf_8(self):
+    def test_file_name_outside_utf_8_is_written_as_utf_8(self):
         broken = b"caf\xe9.csv".decode("utf-8", "surrogateescape")
         assert lines(as_json([1]), 1, broken) == ["0,1,caf\ufffd.csv"]
 
 
-class TestWrongAnswers:
+class TestWrongResults:
     @pytest.mark.parametrize(
         ("result", "said"),
         [
@@ -243,7 +243,7 @@ class TestWrongAnswers:
             (as_json("yes"), "one value"),
         ],
     )
-    def test_an_answer_that_is_not_one_entry_per_row_is_refused_with_what_was_expected(self, result, said):
+    def test_result_without_one_entry_per_row_names_the_expected_length(self, result, said):
         writer = PartWriter(AZURE, None)
         with pytest.raises(WrongResult) as refused:
             writer.add("data/heart.csv", 100, 3, result)
@@ -254,20 +254,20 @@ class TestWrongAnswers:
         assert (writer.rows, b"".join(writer.content())) == (0, b"")
 
     @pytest.mark.parametrize("depth", [1020, 100_000])
-    def test_lists_too_deep_are_refused_and_nothing_of_them_is_kept(self, depth):
+    def test_too_deeply_nested_lists_are_rejected_and_leave_no_rows(self, depth):
         writer = PartWriter(AZURE, None)
         deep = b"[" + b"1," * 70_000 + b"[" * depth + b"]" * depth + b"]"
         with pytest.raises(WrongResult):
             writer.add("a.csv", 0, 70_001, JsonResult(deep))
         assert (writer.rows, b"".join(writer.content())) == (0, b"")
 
-    def test_they_are_refused_where_nothing_is_written_either(self):
+    def test_wrong_result_is_rejected_for_summary_only(self):
         writer = PartWriter(BatchSettings(output_action=OutputAction.SUMMARY_ONLY), None)
         with pytest.raises(WrongResult):
             writer.add("a.csv", 0, 3, ArrayResult(np.zeros(2)))
 
 
-class TestWholeFiles:
+class TestSingleInputFiles:
     @pytest.mark.parametrize(
         ("result", "prediction"),
         [
@@ -283,34 +283,34 @@ class TestWholeFiles:
             (columns(Column("label", "string", ["cat", "dog"])), '[{"label":"cat"},{"label":"dog"}]'),
         ],
     )
-    def test_all_of_the_answer_is_the_files_one_prediction(self, result, prediction):
+    def test_whole_result_is_the_files_prediction(self, result, prediction):
         writer = PartWriter(AZURE, None)
         writer.add("images/cat.png", 0, 1, result, is_single=True)
         assert list(csv.reader([b"".join(writer.content()).decode()])) == [["0", prediction, "cat.png"]]
 
 
 class TestPartWriter:
-    def test_rows_are_counted(self):
+    def test_writer_counts_rows(self):
         writer = PartWriter(AZURE, None)
         for rows in (2, 3):
             writer.add("a.csv", 0, rows, ArrayResult(np.zeros(rows)))
         assert writer.rows == 5
 
-    def test_the_content_may_be_read_twice_and_added_to(self):
+    def test_content_may_be_read_twice_and_extended(self):
         writer = PartWriter(AZURE, None)
         writer.add("a.csv", 0, 1, ArrayResult(np.array([1])))
         assert b"".join(writer.content()) == b"".join(writer.content()) == b"0,1,a.csv\n"
         writer.add("a.csv", 1, 1, ArrayResult(np.array([2])))
         assert b"".join(writer.content()) == b"0,1,a.csv\n1,2,a.csv\n"
 
-    def test_summary_only_counts_and_keeps_nothing(self):
+    def test_summary_only_counts_rows_and_keeps_none(self):
         writer = PartWriter(BatchSettings(output_action=OutputAction.SUMMARY_ONLY), None)
         writer.add("a.csv", 0, 2, ArrayResult(np.zeros(2)))
         assert (writer.rows, b"".join(writer.content())) == (2, b"")
 
     @pytest.mark.parametrize("output_format", list(OutputFormat))
     @pytest.mark.parametrize("rows", [3, 600_000])
-    def test_what_a_bad_file_had_written_goes_with_it(self, output_format, rows):
+    def test_going_back_to_a_mark_removes_a_bad_files_rows(self, output_format, rows):
         writers = [PartWriter(BatchSettings(output_format=output_format), None) for _ in range(2)]
         for writer in writers:
             writer.add("good.csv", 0, 2, ArrayResult(np.array([1.0, 2.0])))
@@ -322,7 +322,7 @@ class TestPartWriter:
         assert writers[0].rows == writers[1].rows == 3
         assert b"".join(writers[0].content()) == b"".join(writers[1].content())
 
-    def test_a_large_part_is_not_held_in_memory(self):
+    def test_large_part_is_not_held_in_memory(self):
         rows, numbers = 50_000, np.random.default_rng(0).random((50_000, 8))
         with most_memory() as most:
             writer = PartWriter(AZURE, None)
@@ -331,7 +331,7 @@ class TestPartWriter:
             assert sum(map(len, writer.content())) > 120_000_000
         assert most() < 100_000_000
 
-    def test_json_of_a_row_is_what_orjson_reads(self):
+    def test_json_of_a_row_is_read_by_orjson(self):
         numbers = np.random.default_rng(1).integers(0, 2**64, 6000, np.uint64).view(np.float64).reshape(-1, 3)
         for text, row in zip(predictions(ArrayResult(numbers), len(numbers)), numbers.tolist(), strict=True):
             assert orjson.loads(text) == [number if math.isfinite(number) else None for number in row]

@@ -47,8 +47,8 @@ def as_pandas_reads(content: bytes) -> dict[str, list[str | None]]:
     return {name: [None if pd.isna(value) else value for value in frame[name]] for name in frame}
 
 
-class TestCutting:
-    def test_however_a_file_is_cut_its_rows_are_those_that_pandas_reads(self, store: CrumblingStore) -> None:
+class TestSplitting:
+    def test_split_file_has_the_rows_that_pandas_reads(self, store: CrumblingStore) -> None:
         expected = as_pandas_reads(NASTY)
         for size in (*range(1, 60), 1000):
             store.piece = 1 + size % 9
@@ -68,7 +68,7 @@ class TestCutting:
         assert values == {"a": ["1", "4", "7"], "b": ["2", "5", "8"], "c": ["3", "6", "9"]}
         assert plan.rows == 3
 
-    def test_the_rows_of_each_part_are_noted(self, store: CrumblingStore) -> None:
+    def test_each_span_has_its_first_row_and_row_count(self, store: CrumblingStore) -> None:
         content = b"a,b,c\n" + b"".join(b"%d,2,3\n" % row for row in range(100))
         with blocks_of(64):
             plan = planned(store, [put(store, "a.csv", content)], TEXTS)
@@ -80,7 +80,7 @@ class TestCutting:
                 assert chunk.rows == span.rows
                 assert chunk.enforced.payload.columns[0].values[0] == str(span.first_row)
 
-    def test_the_pass_keeps_no_more_than_a_block_in_memory(self, tmp_path: Path) -> None:
+    def test_splitting_holds_one_block_in_memory(self, tmp_path: Path) -> None:
         store = FolderStore(tmp_path)
         line = b'12345,67890,"a\nb"\n'
         file = InputFile("big.csv", "big.csv", store.put("big.csv", many(b"a,b,c\n", line * 50_000, 60)))
@@ -95,7 +95,7 @@ class TestCutting:
         assert file.size > 50 << 20
         assert peak < 24 << 20
 
-    def test_json_lines_are_cut_at_their_lines(self, store: CrumblingStore) -> None:
+    def test_json_lines_are_split_at_line_ends(self, store: CrumblingStore) -> None:
         content = b'\xef\xbb\xbf{"a": "1\\n"}\r\n\n{"a": "\xc3\xa9"}\n \n{"a": null}\n{}'
         signature = columns(a="string?")
         for size in range(1, 40):
@@ -104,7 +104,7 @@ class TestCutting:
                 assert plan.rows == 4
                 assert values_of(chunks_of(store, plan, signature)) == {"a": ["1\n", "é", None, None]}
 
-    def test_parquet_is_cut_at_its_row_groups(self, store: CrumblingStore) -> None:
+    def test_parquet_is_split_at_row_groups(self, store: CrumblingStore) -> None:
         sink = io.BytesIO()
         pyarrow.parquet.write_table(pyarrow.table({"a": range(1000)}), sink, row_group_size=300)
         signature = columns(a="long")
@@ -114,7 +114,7 @@ class TestCutting:
             assert [span.first_row for (span,) in plan.mini_batches] == [0, 300, 600, 900]
             assert values_of(chunks_of(store, plan, signature)) == {"a": list(range(1000))}
 
-    def test_a_large_row_group_comes_in_several_chunks(self, store: CrumblingStore) -> None:
+    def test_large_row_group_is_read_in_several_chunks(self, store: CrumblingStore) -> None:
         store.piece = 1 << 20
         sink = io.BytesIO()
         values = np.random.default_rng(0).normal(size=(2, 1_200_000))
@@ -146,7 +146,7 @@ ROWS = st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=8)
 class TestAnyFile:
     @settings(max_examples=150, deadline=None)
     @given(rows=ROWS, breaks=st.sampled_from(["\n", "\r\n"]), size=st.integers(1, 40), piece=st.integers(1, 9))
-    def test_is_read_as_pandas_reads_it(
+    def test_random_csv_is_read_as_pandas_reads_it(
         self,
         rows: list[tuple[str, str, str]],
         breaks: str,
@@ -162,7 +162,7 @@ class TestAnyFile:
 
 
 class TestMiniBatches:
-    def test_small_files_come_together_and_parts_of_large_ones_alone(self, store: CrumblingStore) -> None:
+    def test_small_files_are_grouped_and_parts_of_large_files_are_alone(self, store: CrumblingStore) -> None:
         small = b"a,b,c\n1,2,3\n"
         files = [put(store, name, small) for name in ("a.csv", "b.csv", "c.csv")]
         files += [put(store, "d.csv", small * 5), put(store, "e.csv", small)]
@@ -177,28 +177,28 @@ class TestMiniBatches:
             ["e.csv"],
         ]
 
-    def test_a_model_that_may_look_at_all_rows_gets_whole_files(self, store: CrumblingStore) -> None:
+    def test_model_that_is_not_row_by_row_gets_whole_files(self, store: CrumblingStore) -> None:
         content = b"a,b,c\n" + b"1,2,3\n" * 50
         with blocks_of(16):
             plan = planned(store, [put(store, "a.csv", content)], TEXTS, row_by_row=False)
             (chunk,) = chunks_of(store, plan, TEXTS)
         assert chunk.rows == 50
 
-    def test_a_tensor_of_a_fixed_number_of_rows_is_never_cut(self, store: CrumblingStore) -> None:
+    def test_file_for_a_tensor_with_fixed_rows_is_not_split(self, store: CrumblingStore) -> None:
         signature = tensor("float64", 50, 3)
         with blocks_of(16):
             plan = planned(store, [put(store, "a.csv", b"a,b,c\n" + b"1,2,3.5\n" * 50)], signature)
             (chunk,) = chunks_of(store, plan, signature)
         assert chunk.enforced.payload.array.shape == (50, 3)
 
-    def test_a_file_of_an_unknown_type_fails_alone(self, store: CrumblingStore) -> None:
+    def test_file_of_an_unknown_format_fails_alone(self, store: CrumblingStore) -> None:
         files = [put(store, "a.avro", b"?"), put(store, "b.csv", b"a,b,c\n1,2,3\n"), put(store, "noname", b"?")]
         plan = planned(store, files, TEXTS)
         assert [failure.file for failure in plan.failures] == ["a.avro", "noname"]
         assert "'avro' is not supported: supported are .csv" in plan.failures[0].reason
         assert len(plan.mini_batches) == 1
 
-    def test_a_large_file_that_cannot_be_cut_fails_alone(self, store: CrumblingStore) -> None:
+    def test_large_file_that_cannot_be_split_fails_alone(self, store: CrumblingStore) -> None:
         files = [
             put(store, "a.csv", b'a,b,c\n1,"never closed,3\n' + b"4,5,6\n" * 10),
             put(store, "b.parquet", b"PAR1" + b"x" * 90),
@@ -213,7 +213,7 @@ class TestMiniBatches:
         assert "UTF-16" in plan.failures[2].reason
         assert plan.mini_batches
 
-    def test_compressed_files_are_one_part(self, tmp_path: Path) -> None:
+    def test_compressed_file_is_one_span(self, tmp_path: Path) -> None:
         store = FolderStore(tmp_path)
         with blocks_of(1 << 20):
             file = put(store, "a.csv.gz", gzip.compress(b"a,b,c\n" + b"1,2,3\n" * 400_000, 1))
@@ -240,7 +240,7 @@ class TestTypesWithoutASignature:
     )
 
     @pytest.mark.parametrize("row_by_row", [True, False])
-    def test_they_are_those_of_the_whole_file_in_every_part(self, store: CrumblingStore, row_by_row: bool) -> None:
+    def test_every_part_has_the_types_of_the_whole_file(self, store: CrumblingStore, row_by_row: bool) -> None:
         expected = pd.read_csv(io.BytesIO(self.FILE)).dtypes
         with blocks_of(64):
             plan = planned(store, [put(store, "a.csv", self.FILE)], UNSIGNED, row_by_row=row_by_row)
@@ -256,7 +256,7 @@ class TestTypesWithoutASignature:
 
 
 class TestListing:
-    def test_folders_are_explored_and_hidden_files_left_out(self, store: CrumblingStore) -> None:
+    def test_folder_is_listed_recursively_without_hidden_files(self, store: CrumblingStore) -> None:
         for key in ("b.csv", "2024/01/a.csv", "_SUCCESS", ".crc", "2024/_tmp/a.csv"):
             store.put(f"data/x/{key}", [b"12"])
         store.put("data/xyz/other.csv", [b""])
@@ -266,12 +266,12 @@ class TestListing:
             InputFile("b.csv", "data/x/b.csv", 2),
         ]
 
-    def test_a_file_is_itself(self, store: CrumblingStore) -> None:
+    def test_file_as_input_is_listed_alone(self, store: CrumblingStore) -> None:
         store.put("data/_a.csv", [b"1"])
         found = list_input(store, files=None, key="data/_a.csv", kind=InputKind.URI_FILE)
         assert found == [InputFile("_a.csv", "data/_a.csv", 1)]
 
-    def test_an_input_of_nothing_says_so(self, store: CrumblingStore) -> None:
+    def test_empty_input_is_rejected_with_the_reason(self, store: CrumblingStore) -> None:
         store.put("data/_SUCCESS", [b""])
         with pytest.raises(InvalidInput, match="no files in the input data"):
             list_input(store, files=None, key="data", kind=InputKind.URI_FOLDER)

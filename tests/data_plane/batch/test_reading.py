@@ -70,12 +70,12 @@ class TestFormats:
             ("a.csv", b'surplus,b,a\nx,"1",0.5\n"y\nz",2,"-2e3"\n'),
         ],
     )
-    def test_hold_the_same_rows(self, store: CrumblingStore, path: str, content: bytes) -> None:
+    def test_every_text_format_gives_the_same_rows(self, store: CrumblingStore, path: str, content: bytes) -> None:
         assert values_of(read_file(store, path, content)) == VALUES
         assert values_of(read_file(store, path, content, is_whole=True)) == VALUES
 
     @pytest.mark.parametrize("is_whole", [True, False])
-    def test_parquet_holds_them_too_without_the_index_of_pandas(self, store: CrumblingStore, is_whole: bool) -> None:
+    def test_parquet_gives_the_same_rows_without_pandas_index(self, store: CrumblingStore, is_whole: bool) -> None:
         sink = io.BytesIO()
         pd.DataFrame({"b": [1, 2], "a": [0.5, -2000]}, index=["x", "y"]).to_parquet(sink)
         assert values_of(read_file(store, "a.pqt", sink.getvalue(), is_whole=is_whole)) == VALUES
@@ -85,28 +85,28 @@ class TestFormats:
     @pytest.mark.parametrize(
         "header", ["", '""', "a,", '"a",a', "\n \na b , c", '"x\ny",z', "é,日本", ",", "Unnamed: 1,"]
     )
-    def test_columns_have_the_names_that_pandas_gives_them(self, store: CrumblingStore, header: str) -> None:
+    def test_duplicate_column_names_are_renamed_as_in_pandas(self, store: CrumblingStore, header: str) -> None:
         body = f"{header or 'a'}\n" + ("x\n" if "," not in header else "x,y\n")
         (chunk,) = read_file(store, "a.csv", body.encode(), UNSIGNED)
         names = [column.name for column in chunk.enforced.payload.columns]
         assert names == list(pd.read_csv(io.BytesIO(body.encode())).columns)
 
     @pytest.mark.parametrize("path", ["a.csv", "a.jsonl", "a.csv.gz", "a.jsonl.zst"])
-    def test_an_empty_file_has_no_rows(self, store: CrumblingStore, path: str) -> None:
+    def test_empty_file_has_no_rows(self, store: CrumblingStore, path: str) -> None:
         packed = {"gz": zipped(b""), "zst": pyarrow.compress(b"", "zstd", asbytes=True)}
         assert read_file(store, path, packed.get(path.rpartition(".")[2], b"")) == []
 
     @pytest.mark.parametrize("content", [b"a,b", b"a,b\n", b"\xef\xbb\xbfa,b\r\n\r\n", b"\n\n", b'"a","b"'])
     @pytest.mark.parametrize("is_whole", [True, False])
-    def test_a_header_alone_has_no_rows(self, store: CrumblingStore, content: bytes, is_whole: bool) -> None:
+    def test_header_alone_has_no_rows(self, store: CrumblingStore, content: bytes, is_whole: bool) -> None:
         assert read_file(store, "a.csv", content, is_whole=is_whole) == []
 
-    def test_an_optional_column_of_json_lines_is_there_in_every_part(self, store: CrumblingStore) -> None:
+    def test_optional_column_of_json_lines_is_in_every_chunk(self, store: CrumblingStore) -> None:
         signature = columns(a="string?", b="long")
         chunks = read_file(store, "a.jsonl", b'{"b": 1}\n{"b": 2}\n', signature)
         assert values_of(chunks) == {"a": [None, None], "b": [1, 2]}
 
-    def test_models_made_from_type_hints_get_the_values_of_json_lines(self, store: CrumblingStore) -> None:
+    def test_type_hint_models_get_the_values_of_json_lines(self, store: CrumblingStore) -> None:
         signature = compile_signature(None, type_hints=True)
         (chunk,) = read_file(store, "a.jsonl", b'{"x": [1]}\n"text"\n', signature, is_whole=True)
         assert chunk.enforced.payload.value == [{"x": [1]}, "text"]
@@ -134,12 +134,14 @@ class TestDamagedFiles:
             ("a.xlsx", b"", "'xlsx' is not supported"),
         ],
     )
-    def test_say_what_is_wrong_with_them(self, store: CrumblingStore, path: str, content: bytes, reason: str) -> None:
+    def test_damaged_file_names_the_problem(
+        self, store: CrumblingStore, path: str, content: bytes, reason: str
+    ) -> None:
         for is_whole in (True, False):
             with pytest.raises(UnreadableFile, match=reason):
                 read_file(store, path, content, is_whole=is_whole)
 
-    def test_a_damaged_page_of_parquet_too(self, store: CrumblingStore) -> None:
+    def test_damaged_parquet_page_names_the_problem(self, store: CrumblingStore) -> None:
         sink = io.BytesIO()
         pd.DataFrame({"a": np.random.default_rng(0).normal(size=9999), "b": range(9999)}).to_parquet(sink)
         content = bytearray(sink.getvalue())
@@ -147,13 +149,13 @@ class TestDamagedFiles:
         with pytest.raises(UnreadableFile, match="damaged, or is not a Parquet file"):
             read_file(store, "a.parquet", bytes(content))
 
-    def test_one_that_was_deleted_since(self, store: CrumblingStore) -> None:
+    def test_file_deleted_after_planning_is_unreadable(self, store: CrumblingStore) -> None:
         with pytest.raises(UnreadableFile, match="no longer in the object store"):
             list(read_chunks(store, Span("a.csv", "in/a.csv"), NUMBERS))
 
 
 class TestViolations:
-    def test_their_rows_are_those_of_the_file(self, store: CrumblingStore) -> None:
+    def test_violations_of_csv_have_the_files_row_numbers(self, store: CrumblingStore) -> None:
         content = b"a,b\n" + b"1,2\n" * 60 + b"1,x\n1,\n"
         with blocks_of(32):
             plan = planned(store, [put(store, "a.csv", content)], NUMBERS)
@@ -163,14 +165,14 @@ class TestViolations:
         assert "row 60: expected long" in str(refused.value)
         assert 'got the text "x"' in str(refused.value)
 
-    def test_those_of_a_whole_file_too(self, store: CrumblingStore) -> None:
+    def test_violations_of_a_whole_file_have_the_files_row_numbers(self, store: CrumblingStore) -> None:
         content = b"a,b\n" + b"1,2\n" * 60 + b"1,x\n1,\n"
         with blocks_of(32), pytest.raises(SignatureViolations) as refused:
             read_file(store, "a.csv", content, is_whole=True)
         assert [(violation.column, violation.row) for violation in refused.value.violations] == [("b", 60), ("b", 61)]
         assert 'got the text "x"' in str(refused.value)
 
-    def test_those_of_json_lines_and_parquet_too(self, store: CrumblingStore) -> None:
+    def test_violations_of_json_lines_and_parquet_have_the_files_row_numbers(self, store: CrumblingStore) -> None:
         sink = io.BytesIO()
         pd.DataFrame({"a": [0.5] * 9, "b": [1.0] * 8 + [1.5]}).to_parquet(sink, row_group_size=2)
         file = put(store, "a.parquet", sink.getvalue())
@@ -180,7 +182,7 @@ class TestViolations:
         with pytest.raises(SignatureViolations, match="row 1"):
             list(read_chunks(store, Span(file.path, file.key), NUMBERS))
 
-    def test_those_of_a_tensor_too(self, store: CrumblingStore) -> None:
+    def test_violations_of_a_tensor_have_the_files_row_numbers(self, store: CrumblingStore) -> None:
         file = put(store, "a.csv", b"a,b\n" + b"1,2\n" * 20 + b"1,x\n")
         signature = tensor("float64", -1, 2)
         with blocks_of(16), pytest.raises(SignatureViolations, match="row 20"):
@@ -240,7 +242,7 @@ class TestNumbers:
 
     @pytest.mark.parametrize("optional", ["", "?"])
     @pytest.mark.parametrize("kind", ["integer", "long", "float", "double"])
-    def test_are_accepted_refused_and_converted_as_online(self, kind: str, optional: str) -> None:
+    def test_numbers_are_converted_and_rejected_as_online(self, kind: str, optional: str) -> None:
         alone, beside = columns(a=kind + optional), columns(a=kind + optional, b="string")
         for odd in ODD:
             for rows in (["1", odd or '""'], [odd or '""', "-7", "NA"]):
@@ -251,7 +253,7 @@ class TestNumbers:
                 assert outcome(batch, body, beside) == outcome(online, body, beside), rows
 
     @pytest.mark.parametrize("between", ["\r", "\r\n", "\n\n", "\n", "\n ", ",\n", "],[", "\n5\r,6\n"])
-    def test_the_lines_are_those_of_csv(self, between: str) -> None:
+    def test_numbers_in_lines_are_read_as_online(self, between: str) -> None:
         signature = columns(a="double", b="long")
         body = between.join(["a,b\n0.5,1", "2,7", "3,4\n"]).encode()
         results = []
@@ -263,7 +265,7 @@ class TestNumbers:
         assert results[0] == results[1]
 
     @pytest.mark.parametrize("kind", ["integer", "long", "float", "double"])
-    def test_so_are_those_of_whole_files_in_many_blocks(self, kind: str) -> None:
+    def test_numbers_of_whole_files_in_many_blocks_are_read_as_online(self, kind: str) -> None:
         signature = columns(a=kind)
         for odd in ODD:
             body = f"a,b\n1,x\n2.0,x\n3,x\n{odd},x\n5,x\n".encode()
@@ -271,7 +273,7 @@ class TestNumbers:
                 assert outcome(batch, body, signature, True) == outcome(online, body, signature), odd
 
     @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint8"])
-    def test_so_are_those_of_a_tensor(self, dtype: str) -> None:
+    def test_numbers_of_a_tensor_are_read_as_online(self, dtype: str) -> None:
         signature = tensor(dtype, -1, 2)
         for odd in ODD:
             body = f"a,b\n1,2\n{odd},4\n".encode()
@@ -279,7 +281,7 @@ class TestNumbers:
             # Only which of the values it was is said differently.
             assert found == expected or len(found) == len(expected) == 1, odd
 
-    def test_without_a_signature_they_have_the_types_of_pandas(self) -> None:
+    def test_numbers_without_a_signature_have_pandas_types(self) -> None:
         for odd in ODD:
             body = f"a,b\n1,x\n2,x\n{odd},x\n".encode()
             (kind, dtype, values, _), _ = outcome(online, body, UNSIGNED)
@@ -298,29 +300,29 @@ class TestImages:
         Image.fromarray(np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)).convert(mode).save(sink, form)
         return sink.getvalue()
 
-    def test_one_is_a_batch_of_one_in_the_declared_type(self, store: CrumblingStore) -> None:
+    def test_image_is_a_batch_of_one_in_the_declared_type(self, store: CrumblingStore) -> None:
         (chunk,) = read_file(store, "a.PNG", self.image(), tensor("float32", -1, 4, 5, 3))
         expected = np.arange(4 * 5 * 3, dtype=np.float32).reshape(1, 4, 5, 3)
         assert np.array_equal(chunk.enforced.payload.array, expected)
         assert chunk.enforced.payload.array.dtype == np.float32
         assert chunk.rows == 1
 
-    def test_grey_ones_get_the_declared_channel(self, store: CrumblingStore) -> None:
+    def test_grey_image_gets_the_declared_channel(self, store: CrumblingStore) -> None:
         (chunk,) = read_file(store, "a.bmp", self.image("L", "bmp"), tensor("uint8", -1, 4, 5, 1))
         assert chunk.enforced.payload.array.shape == (1, 4, 5, 1)
         (chunk,) = read_file(store, "a.bmp", self.image("L", "bmp"), tensor("uint8", -1, 20))
         assert chunk.enforced.payload.array.shape == (1, 20)
 
-    def test_without_a_signature_they_are_bytes(self, store: CrumblingStore) -> None:
+    def test_image_without_a_signature_has_bytes(self, store: CrumblingStore) -> None:
         (chunk,) = read_file(store, "a.gif", self.image("P", "gif"), UNSIGNED)
         assert chunk.enforced.payload.array.shape == (1, 4, 5, 3)
         assert chunk.enforced.payload.array.dtype == np.uint8
 
-    def test_one_of_another_size_is_refused(self, store: CrumblingStore) -> None:
+    def test_image_of_another_size_is_rejected(self, store: CrumblingStore) -> None:
         with pytest.raises(SignatureViolations, match="shape"):
             read_file(store, "a.tiff", self.image("RGB", "tiff"), tensor("uint8", -1, 8, 8, 3))
 
-    def test_a_damaged_one_too(self, store: CrumblingStore) -> None:
+    def test_damaged_image_names_the_problem(self, store: CrumblingStore) -> None:
         with pytest.raises(UnreadableFile, match="damaged, or is not an image"):
             read_file(store, "a.jpg", self.image("RGB", "jpeg")[:300], tensor("uint8", -1, 4, 5, 3))
         with pytest.raises(UnreadableFile, match="damaged, or is not an image"):

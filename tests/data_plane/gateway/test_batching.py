@@ -301,7 +301,7 @@ class TestNeighbours:
         assert max(wines.calls) > 1
         log = wines.door.log.read_text()
         assert log.count("Batching is off") == 1
-        assert "otherwise when it was alone" in log
+        assert "not the same alone and in a batch" in log
 
     def test_a_model_that_does_not_answer_by_rows_is_given_no_batch_at_all(self, wines: Wines) -> None:
         wines.serve(MEAN)

@@ -19,22 +19,22 @@ NOW = "2026-01-02 03:04:05,678"
 
 
 class TestLines:
-    def test_that_have_a_time_stay_as_they_are(self):
+    def test_line_with_a_time_is_unchanged(self):
         line = b"2025-12-31 23:59:59,999 I [7] stdout - hello\n"
         assert stamped(line, NOW) == line
 
-    def test_without_one_get_one(self):
+    def test_line_without_a_time_gets_a_stamp(self):
         assert stamped(b"Segmentation fault\n\n", NOW) == f"{NOW} I Segmentation fault\n{NOW} I \n".encode()
 
-    def test_without_an_end_get_one(self):
+    def test_last_line_gets_a_line_end(self):
         assert stamped(b"half", NOW) == f"{NOW} I half\n".encode()
 
-    def test_are_shipped_whole(self):
+    def test_only_whole_lines_are_shipped(self):
         assert whole_lines(b"one\ntw", to_the_end=False) == b"one\n"
         assert whole_lines(b"tw", to_the_end=False) == b""
         assert whole_lines(b"one\ntw", to_the_end=True) == b"one\ntw"
 
-    def test_of_endless_length_are_cut(self):
+    def test_endless_line_is_cut(self):
         endless = b"#" * (64 << 10)
         assert whole_lines(endless, to_the_end=False) == endless
 
@@ -61,7 +61,7 @@ def shipped(folder: Path) -> list[str]:
 
 
 class TestShipping:
-    def test_brings_each_line_once_and_in_order(self, folder):
+    def test_each_line_is_shipped_once_and_in_order(self, folder):
         shipper = open_shipper(folder)
         shipper.follow("g1", 5)
         written(folder, "one\ntwo\nthr")
@@ -70,7 +70,7 @@ class TestShipping:
         shipper.ship_new()
         assert shipped(folder) == ["one", "two", "three"]
 
-    def test_goes_on_where_an_earlier_host_stopped(self, folder):
+    def test_next_host_continues_where_the_earlier_host_stopped(self, folder):
         first = open_shipper(folder)
         first.follow("g1", 5)
         written(folder, "one\n")
@@ -81,7 +81,7 @@ class TestShipping:
         second.ship_new()
         assert shipped(folder) == ["one", "two"]
 
-    def test_brings_the_rest_of_a_worker_that_has_ended_and_removes_its_file(self, folder):
+    def test_rest_of_an_ended_workers_log_is_shipped_and_removed(self, folder):
         shipper = open_shipper(folder)
         shipper.follow("g1", 5)
         written(folder, "one\nlast words")
@@ -89,7 +89,7 @@ class TestShipping:
         assert shipped(folder) == ["one", "last words"]
         assert list((folder / "workers").iterdir()) == []
 
-    def test_brings_the_rest_of_a_worker_of_which_only_the_log_is_left(self, folder):
+    def test_log_without_a_worker_is_shipped(self, folder):
         first = open_shipper(folder)
         first.follow("g1", 5)
         written(folder, "one\n")
@@ -98,7 +98,7 @@ class TestShipping:
         open_shipper(folder).finish_all_but(set())
         assert shipped(folder) == ["one", "two"]
 
-    def test_keeps_the_file_small_and_five_of_them(self, folder):
+    def test_log_is_rotated_and_five_files_are_kept(self, folder):
         shipper = open_shipper(folder, log_bytes=100)
         shipper.follow("g1", 5)
         for number in range(8):
@@ -110,15 +110,15 @@ class TestShipping:
         assert (folder / "workers" / "g1.log").stat().st_size == 0
         assert (folder / "workers" / "g1.log.1").read_text().startswith("7")
 
-    def test_a_worker_that_wrote_nothing_leaves_nothing(self, folder):
+    def test_empty_log_ships_nothing(self, folder):
         shipper = open_shipper(folder)
         shipper.follow("g1", 5)
         shipper.finish("g1")
         assert shipped(folder) == []
 
 
-class TestTheLogOfADeployment:
-    def test_has_what_the_model_prints_with_a_time_on_each_line(self, harness):
+class TestDeploymentLog:
+    def test_models_prints_are_in_the_log_with_a_time_on_each_line(self, harness):
         harness.deploy(
             """
             import os
@@ -137,7 +137,7 @@ class TestTheLogOfADeployment:
         assert "from Python" in log
         assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ", line) for line in log.splitlines())
 
-    def test_has_the_last_words_of_a_worker_that_died_while_no_host_ran(self, harness):
+    def test_last_output_of_a_worker_that_died_without_a_host_is_in_the_log(self, harness):
         harness.deploy(answering("hello"))
         harness.start_host()
         harness.eventually_is(ProvisioningState.SUCCEEDED)

@@ -67,7 +67,7 @@ def gone(pid: int) -> bool:
     return not os.path.exists(f"/proc/{pid}")
 
 
-def test_its_worker_is_replaced_when_it_does_not_come_back(harness: HostHarness, port: int, tmp_path: Path) -> None:
+def test_worker_of_an_overdue_request_is_replaced(harness: HostHarness, port: int, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     hold.touch()
     old = serve(harness, WAITS, timeout=2.0)
@@ -80,7 +80,7 @@ def test_its_worker_is_replaced_when_it_does_not_come_back(harness: HostHarness,
     assert reason.endswith("s after its deadline")
 
 
-def test_the_others_are_answered_while_one_does_not_come_back(harness: HostHarness, port: int, tmp_path: Path) -> None:
+def test_other_requests_are_answered_while_one_is_overdue(harness: HostHarness, port: int, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     hold.touch()
     harness.deploy(WAITS, timeout=2.0, instances=2)
@@ -96,7 +96,7 @@ def test_the_others_are_answered_while_one_does_not_come_back(harness: HostHarne
     assert answers == {"200"}
 
 
-def test_its_worker_goes_on_serving_when_it_is_free_again(harness: HostHarness, port: int, tmp_path: Path) -> None:
+def test_overdue_worker_that_becomes_free_keeps_serving(harness: HostHarness, port: int, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     hold.touch()
     old = serve(harness, WAITS, timeout=0.5)
@@ -112,7 +112,7 @@ def test_its_worker_goes_on_serving_when_it_is_free_again(harness: HostHarness, 
     eventually(lambda: [(row.pid, row.restarts) for row in harness.worker_rows()] == [(old, 0)])
 
 
-def test_a_worker_that_native_code_keeps_from_saying_so_is_replaced_too(harness: HostHarness, port: int) -> None:
+def test_overdue_worker_silenced_by_native_code_is_replaced(harness: HostHarness, port: int) -> None:
     old = serve(harness, SEIZES, timeout=1.0)
     assert ask(port, "seize").startswith("408 ")
     assert eventually(lambda: pid_answered(port, "")) != old

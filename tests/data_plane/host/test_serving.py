@@ -52,8 +52,8 @@ LOADS_FOR_EVER = """
 IMPATIENT = Probe(initial_delay_seconds=0, period_seconds=0.5, failure_threshold=1)
 
 
-class TestADeployment:
-    def test_serves_when_all_its_workers_are_ready(self, harness):
+class TestDeployment:
+    def test_deployment_serves_once_all_workers_are_ready(self, harness):
         harness.deploy(answering("hello"), instances=2)
         harness.start_host()
         harness.eventually_is(SUCCEEDED, serving=1, operation="Succeeded")
@@ -61,7 +61,7 @@ class TestADeployment:
         assert harness.answers() == {"hello"}
         assert {row.state for row in harness.worker_rows()} == {"Ready"}
 
-    def test_is_no_success_before_the_gateways_know_it(self, harness):
+    def test_deployment_succeeds_once_gateways_have_applied_it(self, harness):
         harness.start_host()
         eventually(lambda: harness.operations()["endpoint wines"] == "Succeeded")
         harness.gateway.is_attentive.clear()
@@ -72,7 +72,7 @@ class TestADeployment:
         harness.gateway.is_attentive.set()
         harness.eventually_is(SUCCEEDED, operation="Succeeded")
 
-    def test_sees_its_model_and_its_variables_and_nothing_of_the_platform(self, harness):
+    def test_model_sees_its_files_and_variables_and_no_platform_variable(self, harness):
         harness.deploy(
             """
             import os
@@ -91,7 +91,7 @@ class TestADeployment:
         harness.eventually_is(SUCCEEDED)
         assert harness.answers() == {"['weights', 'red', []]"}
 
-    def test_that_raises_fails_with_the_models_own_sentence_and_leaves_no_worker(self, harness):
+    def test_model_that_raises_fails_the_deployment_with_its_error(self, harness):
         harness.deploy(RAISES)
         harness.start_host()
         shown = harness.eventually_is(FAILED, operation="Failed")
@@ -101,21 +101,21 @@ class TestADeployment:
         assert "the weights are of another version" in harness.model_log()
         eventually(lambda: not harness.workers() and not harness.worker_rows())
 
-    def test_whose_process_dies_is_given_three_chances(self, harness):
+    def test_model_whose_process_dies_is_started_three_times(self, harness):
         harness.deploy(DIES)
         harness.start_host()
         shown = harness.eventually_is(FAILED)
         assert "SIGSEGV" in shown.message
         assert harness.model_log().count("Worker started") == 3
 
-    def test_that_does_not_load_in_time_fails(self, harness):
+    def test_model_beyond_the_readiness_probe_fails_the_deployment(self, harness):
         harness.deploy(LOADS_FOR_EVER, readiness=IMPATIENT)
         harness.start_host()
         shown = harness.eventually_is(FAILED)
         assert shown.message.startswith("the model was not loaded within 0.5 s (readinessProbe). ")
         eventually(lambda: not harness.workers())
 
-    def test_whose_environment_is_nowhere_fails_and_says_so(self, harness):
+    def test_missing_environment_fails_the_deployment_with_the_reason(self, harness):
         harness.deploy(answering("hello"))
         (harness.data_dir.environments / ENVIRONMENT / "bin" / "python").unlink()
         harness.start_host()
@@ -124,8 +124,8 @@ class TestADeployment:
         assert f"failed: {reason}" in harness.model_log(STORAGE_INITIALIZER)
 
 
-class TestAnEnvironmentOfAnotherMachine:
-    def test_is_made_here_which_the_deployments_log_tells(self, harness, tmp_path):
+class TestEnvironmentFromAnotherMachine:
+    def test_environment_is_restored_and_the_deployments_log_tells_of_it(self, harness, tmp_path):
         harness.move_environment_away(make_wheel(tmp_path, "alpha", code="GREETING = 'hello from a wheel'"))
         harness.deploy(ANSWERS_FROM_A_PACKAGE)
         harness.start_host()
@@ -135,14 +135,14 @@ class TestAnEnvironmentOfAnotherMachine:
         assert "fetching 1 packages" in log
         assert f"environment {ENVIRONMENT} is complete" in log
 
-    def test_is_removed_once_it_is_published_no_more(self, harness):
+    def test_unpublished_environment_is_removed(self, harness):
         harness.forget_environment()
         harness.start_host()
         eventually(lambda: not list(harness.data_dir.environments.iterdir()))
 
 
-class TestAnUpdate:
-    def test_takes_over_when_it_is_ready(self, harness):
+class TestUpdate:
+    def test_new_generation_takes_over_once_ready(self, harness):
         harness.deploy(answering("old"))
         harness.start_host()
         harness.eventually_is(SUCCEEDED, serving=1)
@@ -152,7 +152,7 @@ class TestAnUpdate:
         assert harness.answers() == {"new"}
         eventually(lambda: not harness.pids() & old)
 
-    def test_leaves_the_old_workers_alone_until_the_gateways_know_the_new(self, harness):
+    def test_old_workers_stay_until_gateways_know_the_new(self, harness):
         harness.deploy(answering("old"))
         harness.start_host()
         harness.eventually_is(SUCCEEDED, serving=1)
@@ -164,7 +164,7 @@ class TestAnUpdate:
         harness.gateway.is_attentive.set()
         eventually(lambda: not harness.pids() & old)
 
-    def test_that_fails_leaves_the_old_one_serving(self, harness):
+    def test_failed_update_leaves_the_old_generation_serving(self, harness):
         harness.deploy(answering("old"))
         harness.start_host()
         harness.eventually_is(SUCCEEDED, serving=1)
@@ -176,7 +176,7 @@ class TestAnUpdate:
 
 
 class TestScaling:
-    def test_adds_workers_and_takes_them_away_in_place(self, harness):
+    def test_scaling_adds_and_removes_workers_in_place(self, harness):
         harness.deploy(answering("hello"))
         harness.start_host()
         harness.eventually_is(SUCCEEDED)
@@ -191,7 +191,7 @@ class TestScaling:
 
 
 class TestSeveralWorkersPerInstance:
-    def test_are_started_routed_to_and_scaled_by_instances(self, harness):
+    def test_workers_per_instance_are_started_routed_and_scaled(self, harness):
         harness.deploy(answering("hello"), instances=2, WORKER_COUNT="2")
         harness.start_host()
         harness.eventually_is(SUCCEEDED)
@@ -207,7 +207,7 @@ class TestSeveralWorkersPerInstance:
         harness.eventually_is(SUCCEEDED)
         assert len(harness.routed()) == 4
 
-    def test_share_the_cores_of_the_machine(self, harness):
+    def test_workers_per_instance_share_the_cores(self, harness):
         harness.deploy(
             """
             import os
@@ -225,8 +225,8 @@ class TestSeveralWorkersPerInstance:
         assert harness.answers() == {str(max(1, usable_cores() // 2))}
 
 
-class TestADeletion:
-    def test_of_a_deployment_ends_its_workers_and_then_its_row(self, harness):
+class TestDeletion:
+    def test_deleted_deployment_ends_its_workers_and_then_its_row(self, harness):
         harness.deploy(answering("hello"))
         harness.start_host()
         harness.eventually_is(SUCCEEDED)
@@ -240,7 +240,7 @@ class TestADeletion:
         ]
         assert left == []
 
-    def test_of_an_endpoint_takes_its_deployments_along(self, harness):
+    def test_deleted_endpoint_deletes_its_deployments(self, harness):
         harness.deploy(answering("hello"))
         harness.start_host()
         harness.eventually_is(SUCCEEDED)
@@ -250,8 +250,8 @@ class TestADeletion:
         assert harness.gateway.snapshot().endpoints == {}
 
 
-class TestAWorkerThatDies:
-    def test_is_replaced_and_its_end_is_told(self, harness):
+class TestDeadWorker:
+    def test_killed_worker_is_replaced_and_its_exit_reason_is_shown(self, harness):
         harness.deploy(answering("hello"))
         harness.start_host()
         harness.eventually_is(SUCCEEDED)
@@ -266,7 +266,7 @@ class TestAWorkerThatDies:
 
         assert "SIGKILL" in eventually(told).last_exit_reason
 
-    def test_is_no_longer_routed_to_while_there_is_no_other(self, harness):
+    def test_dead_worker_leaves_the_snapshot_before_its_replacement_is_ready(self, harness):
         harness.deploy(answering("hello"))
         harness.start_host()
         harness.eventually_is(SUCCEEDED)
@@ -280,7 +280,7 @@ class TestAWorkerThatDies:
         assert (after.revision, after.sequence) == (before.revision, before.sequence + 1)
         assert "blue" in after.endpoints["wines"].deployments
 
-    def test_of_silence_is_killed_and_replaced(self, harness):
+    def test_worker_that_fails_its_liveness_probes_is_killed_and_replaced(self, harness):
         harness.deploy(
             answering("hello"),
             liveness=Probe(initial_delay_seconds=0, period_seconds=0.1, timeout_seconds=0.1, failure_threshold=2),
@@ -293,7 +293,7 @@ class TestAWorkerThatDies:
         eventually(lambda: "liveness probes in a row" in str(harness.worker_rows()[0].last_exit_reason))
 
 
-def test_the_revision_asked_for_is_recorded_as_applied(harness):
+def test_requested_revision_is_recorded_as_applied(harness):
     harness.start_host()
     eventually(lambda: harness.rows(RoutingRow)[0].applied == 1)
     assert harness.operations() == {"endpoint wines": "Succeeded"}

@@ -59,8 +59,8 @@ def batch_worker(harness: HostHarness) -> Iterator[WorkerProcess]:
     remove(worker, keep_log=False)
 
 
-class TestAHostThatStartsAgain:
-    def test_takes_over_the_workers_as_they_are(self, serving):
+class TestRestartedHost:
+    def test_restarted_host_adopts_running_workers(self, serving):
         before, snapshot = serving.pids(), serving.gateway.snapshot()
         serving.kill_host()
         serving.start_host()
@@ -70,7 +70,7 @@ class TestAHostThatStartsAgain:
         assert serving.gateway.snapshot().order > snapshot.order
         assert {row.restarts for row in serving.worker_rows()} == {0}
 
-    def test_leaves_the_workers_of_batch_workers_alone(self, harness, batch_worker):
+    def test_host_leaves_workers_of_batch_workers_alone(self, harness, batch_worker):
         harness.deploy(answering("hello"))
         harness.start_host()
         harness.eventually_is(SUCCEEDED)
@@ -78,7 +78,7 @@ class TestAHostThatStartsAgain:
         harness.stop_host()
         assert harness.pids() == {batch_worker.pid}
 
-    def test_routes_to_the_workers_it_found_without_a_gap(self, serving):
+    def test_restarted_host_routes_to_adopted_workers_without_a_gap(self, serving):
         before = serving.routed()
         serving.kill_host()
         # One that answers late serves all the same.
@@ -91,7 +91,7 @@ class TestAHostThatStartsAgain:
         os.kill(slow, signal.SIGCONT)
         assert all(before <= routed(snapshot) for snapshot in serving.gateway.seen)
 
-    def test_replaces_a_worker_that_died_meanwhile(self, serving):
+    def test_worker_that_died_without_a_host_is_replaced(self, serving):
         victim, *others = sorted(serving.pids())
         serving.kill_host()
         os.kill(victim, signal.SIGKILL)
@@ -101,7 +101,7 @@ class TestAHostThatStartsAgain:
         reasons = eventually(lambda: [row.last_exit_reason for row in serving.worker_rows() if row.restarts == 1])
         assert "SIGKILL" in reasons[0]
 
-    def test_ends_what_is_wanted_no_more(self, serving):
+    def test_adopted_worker_of_an_old_generation_is_ended(self, serving):
         before = serving.pids()
         serving.kill_host()
         serving.deploy(answering("new"))
@@ -110,7 +110,7 @@ class TestAHostThatStartsAgain:
         eventually(lambda: not serving.pids() & before)
         assert serving.answers() == {"new"}
 
-    def test_remembers_the_restarts_that_an_earlier_one_counted(self, serving):
+    def test_restart_count_survives_a_host_restart(self, serving):
         os.kill(min(serving.pids()), signal.SIGKILL)
         eventually(lambda: sorted(row.restarts for row in serving.worker_rows()) == [0, 1])
         eventually(lambda: len(serving.routed()) == 2)
@@ -122,7 +122,7 @@ class TestAHostThatStartsAgain:
         serving.eventually_is(SUCCEEDED)
         assert sum(row.restarts for row in serving.worker_rows()) <= 1
 
-    def test_goes_on_with_an_operation_that_was_under_way(self, harness):
+    def test_restarted_host_finishes_a_running_operation(self, harness):
         harness.gateway.is_attentive.clear()
         harness.deploy(answering("hello"))
         harness.start_host()
@@ -135,8 +135,8 @@ class TestAHostThatStartsAgain:
         assert harness.pids() == before
 
 
-class TestTheEnd:
-    def test_told_to_stop_it_leaves_no_worker_and_no_file_of_one(self, serving):
+class TestHostStop:
+    def test_stopped_host_leaves_no_worker_and_no_files(self, serving):
         assert serving.stop_host() == 0
         assert not serving.workers()
         assert not serving.routed()
@@ -146,7 +146,7 @@ class TestTheEnd:
         ]
         assert left == []
 
-    def test_after_a_stop_everything_that_served_serves_again(self, serving):
+    def test_deployments_serve_again_after_a_stop_and_start(self, serving):
         before = serving.routed()
         serving.stop_host()
         serving.start_host()
@@ -154,15 +154,15 @@ class TestTheEnd:
         assert serving.answers() == {"hello"}
         assert serving.deployment().state == SUCCEEDED
 
-    def test_with_the_supervisor_host_and_workers_end(self, serving):
+    def test_host_and_workers_end_with_the_supervisors_lifeline(self, serving):
         serving.drop_lifeline()
         assert serving.host is not None
         assert serving.host.wait(PATIENCE) == 1
         eventually(lambda: not serving.workers())
 
 
-class TestASecondHost:
-    def test_waits_until_the_first_is_gone(self, serving):
+class TestSecondHost:
+    def test_second_host_waits_for_the_end_of_the_first(self, serving):
         first = serving.host
         second = serving.start_host()
         serving.scale(1)
@@ -175,7 +175,7 @@ class TestASecondHost:
         assert serving.host.pid == second
         assert serving.rows(NamedLeaseRow)[0].lease_token == holder
 
-    def test_told_to_stop_while_it_waits_touches_nothing(self, serving):
+    def test_waiting_host_that_is_stopped_touches_no_worker(self, serving):
         before = serving.pids()
         serving.start_host()
         eventually(lambda: "waiting for its end" in serving.log.read_text())
@@ -183,8 +183,8 @@ class TestASecondHost:
         assert serving.pids() == before
 
 
-class TestALeaseHeldElsewhere:
-    def test_is_waited_for(self, harness, sessions):
+class TestLeaseOfAnotherMachine:
+    def test_host_waits_for_the_lease_of_another_machine(self, harness, sessions):
         with transaction(sessions) as work:
             other = claim(work.session, NamedLeaseRow, "host")
         harness.start_host()
@@ -194,7 +194,7 @@ class TestALeaseHeldElsewhere:
             assert finish(work.session, other)
         eventually(harness.gateway.snapshot)
 
-    def test_ends_a_host_that_believed_it_had_it_and_leaves_the_workers(self, serving, sessions):
+    def test_host_that_lost_its_lease_ends_and_leaves_its_workers(self, serving, sessions):
         before = serving.pids()
         with transaction(sessions) as work:
             work.session.execute(update(NamedLeaseRow).values(lease_token=uuid4()))
@@ -211,8 +211,8 @@ def postgres_running(server: EmbeddedPostgres) -> Iterator[None]:
         yield
 
 
-class TestWithoutItsDatabase:
-    def test_it_goes_on_and_catches_up(self):
+class TestHostWithoutDatabase:
+    def test_host_replaces_workers_without_the_database_and_catches_up(self):
         with tempfile.TemporaryDirectory(prefix="my-host-") as folder:
             Path(folder).chmod(0o711)
             own = DataDir(Path(folder) / "postgres")
@@ -244,7 +244,7 @@ class TestWithoutItsDatabase:
                 harness.end()
 
 
-def test_a_host_without_its_settings_says_what_is_missing():
+def test_host_without_settings_names_the_missing_setting():
     done = subprocess.run(
         [sys.executable, "-m", "data_plane.host.main"], env={}, capture_output=True, text=True, check=False
     )

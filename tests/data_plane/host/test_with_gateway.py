@@ -13,7 +13,7 @@ from tests.data_plane.replicas.worker_harness import PATIENCE, eventually
 SUCCEEDED = ProvisioningState.SUCCEEDED
 
 
-def test_an_update_loses_no_request(harness, port):
+def test_update_loses_no_request(harness, port):
     harness.deploy(answering("old"))
     harness.start_host()
     harness.eventually_is(SUCCEEDED, serving=1)
@@ -40,7 +40,7 @@ def test_scaling_and_a_restarted_host_lose_no_request(harness, port):
     assert set(callers.answers) == {'200 "hello"'}
 
 
-def test_the_death_of_one_worker_of_two_loses_no_request(harness, port):
+def test_death_of_one_of_two_workers_loses_no_request(harness, port):
     harness.deploy(answering("hello"), instances=2)
     harness.start_host()
     harness.eventually_is(SUCCEEDED)
@@ -52,7 +52,7 @@ def test_the_death_of_one_worker_of_two_loses_no_request(harness, port):
     assert set(callers.answers) == {'200 "hello"'}
 
 
-def test_a_gateway_answers_503_not_404_while_no_worker_is_ready(harness, port):
+def test_gateway_answers_503_not_404_without_a_ready_worker(harness, port):
     harness.deploy(answering("hello"), timeout=0.5)
     harness.start_host()
     harness.eventually_is(SUCCEEDED)

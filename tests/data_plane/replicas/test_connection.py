@@ -13,11 +13,11 @@ from tests.data_plane.replicas.worker_harness import GATED, PATIENCE, WorkerHarn
 
 
 class TestWorkerConnection:
-    def test_to_a_worker_that_is_not_there_fails_at_once(self, tmp_path: Path) -> None:
+    def test_connecting_without_a_listening_worker_raises_replica_gone(self, tmp_path: Path) -> None:
         with pytest.raises(ReplicaGone, match="no worker listens"):
             BlockingWorkerConnection(tmp_path / "none.sock")
 
-    def test_gives_up_on_a_worker_that_does_not_answer(self, harness: WorkerHarness) -> None:
+    def test_silent_worker_raises_replica_silent_and_its_late_answer_is_dropped(self, harness: WorkerHarness) -> None:
         worker, connection = harness.ready()
         os.kill(worker.pid, signal.SIGSTOP)
         with pytest.raises(ReplicaSilent):
@@ -28,7 +28,7 @@ class TestWorkerConnection:
         # The late answer belongs to the question that was given up.
         assert connection.score(JsonPayload(1), timeout=PATIENCE) == JsonResult(b'{"input":1,"params":null}')
 
-    def test_learns_a_pushed_status_without_waiting(self, harness: WorkerHarness, tmp_path: Path) -> None:
+    def test_poll_returns_a_pushed_status_without_waiting(self, harness: WorkerHarness, tmp_path: Path) -> None:
         worker = harness.start(
             f"import os, time\nwhile not os.path.exists({str(tmp_path / 'gate')!r}): time.sleep(0.005)"
         )
@@ -40,13 +40,13 @@ class TestWorkerConnection:
         with pytest.raises(ReplicaGone):
             connection.ping()
 
-    def test_asks_for_a_model_only_so_long(self, harness: WorkerHarness) -> None:
+    def test_score_raises_replica_silent_at_its_timeout(self, harness: WorkerHarness) -> None:
         worker, _ = harness.ready(GATED)
         connection = harness.connect(worker)
         with pytest.raises(ReplicaSilent):
             connection.score(JsonPayload("/never"), timeout=0.05)
 
-    def test_tells_apart_why_there_is_no_result(self, harness: WorkerHarness) -> None:
+    def test_scoring_failed_has_kind_type_and_log_reference(self, harness: WorkerHarness) -> None:
         worker, connection = harness.ready()
         with pytest.raises(ScoringFailed) as failure:
             connection.score(ArrayPayload(np.zeros(1)), timeout=PATIENCE)

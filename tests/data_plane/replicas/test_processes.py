@@ -9,16 +9,16 @@ WAITING = [sys.executable, "-c", "input()"]
 
 
 class TestIdentify:
-    def test_knows_a_process_again(self) -> None:
+    def test_process_equals_its_later_identity(self) -> None:
         here = identify(os.getpid())
         assert here is not None
         assert here == identify(os.getpid())
         assert here.is_running()
 
-    def test_tells_a_process_from_another_that_got_its_pid(self) -> None:
+    def test_reused_pid_is_another_process(self) -> None:
         assert not Process(os.getpid(), "another start").is_running()
 
-    def test_finds_nothing_where_a_process_has_ended_even_before_it_is_reaped(self) -> None:
+    def test_ended_process_has_no_identity_even_as_a_zombie(self) -> None:
         with subprocess.Popen(WAITING, stdin=subprocess.PIPE) as process:
             child = identify(process.pid)
             assert child is not None

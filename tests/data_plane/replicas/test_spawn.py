@@ -75,8 +75,10 @@ def asked(connection: BlockingWorkerConnection, question: Any) -> Any:
     return json.loads(result.text)
 
 
-class TestWhatAWorkerSees:
-    def test_is_an_environment_that_began_empty(self, harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+class TestWorkerEnvironment:
+    def test_variables_are_the_documented_ones_and_the_deployments_own(
+        self, harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("MODELYARD_DATABASE_URL", "postgresql://user:secret@localhost/db")
         worker, connection = harness.ready(
             INSPECTING, environment_variables={"COLOUR": "red", "TZ": "Europe/Oslo"}, threads=2
@@ -101,13 +103,15 @@ class TestWhatAWorkerSees:
             "COLOUR": "red",
         }
 
-    def test_is_a_private_folder_to_work_in(self, harness: WorkerHarness) -> None:
+    def test_working_folder_is_private(self, harness: WorkerHarness) -> None:
         worker, connection = harness.ready(INSPECTING)
         assert asked(connection, "where")[0] == os.path.realpath(worker.folder)
         assert stat.S_IMODE(worker.folder.stat().st_mode) == 0o700
         assert stat.S_IMODE((worker.folder / "worker.json").stat().st_mode) == 0o600
 
-    def test_is_no_descriptor_of_the_platforms(self, harness: WorkerHarness, tmp_path: Path) -> None:
+    def test_worker_inherits_no_other_descriptor_than_its_listener(
+        self, harness: WorkerHarness, tmp_path: Path
+    ) -> None:
         with (tmp_path / "secret").open("w") as secret:
             os.set_inheritable(secret.fileno(), True)
             _, connection = harness.ready(INSPECTING)
@@ -117,7 +121,7 @@ class TestWhatAWorkerSees:
         assert [descriptors.pop(number) for number in "012"] == ["other"] * 3
         assert sorted(descriptors.values()) == ["other", "socket", "socket", "socket", "socket"]
 
-    def test_is_no_end_of_the_lifeline(self, harness: WorkerHarness) -> None:
+    def test_worker_does_not_inherit_the_lifeline_and_ends_with_it(self, harness: WorkerHarness) -> None:
         reader, writer = os.pipe()
         worker, connection = harness.ready(INSPECTING, launch={"lifeline_fd": reader})
         assert list(asked(connection, "descriptors").values()).count("other") == 4
@@ -129,8 +133,8 @@ class TestWhatAWorkerSees:
 
 if IS_LINUX:
 
-    class TestWhatLinuxShowsOfAWorker:
-        def test_holds_no_secret_in_its_arguments_environment_or_descriptors(
+    class TestWorkerInProc:
+        def test_no_secret_is_in_arguments_environment_or_descriptors(
             self, harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
         ) -> None:
             monkeypatch.setenv("MODELYARD_ADMIN_TOKEN", "very-secret")
@@ -143,7 +147,7 @@ if IS_LINUX:
             files = {target for target in targets if target.startswith("/")}
             assert files == {"/dev/null", str(worker.log)}
 
-        def test_keeps_the_users_variables_from_the_keeper(self, harness: WorkerHarness) -> None:
+        def test_process_shim_does_not_get_the_users_variables(self, harness: WorkerHarness) -> None:
             # The keeper may be root, and a variable such as LD_PRELOAD would run the user's code in it.
             worker, _ = harness.ready(environment_variables={"LD_BIND_NOW": "1"})
             assert b"LD_BIND_NOW" not in Path(f"/proc/{worker.shim.pid}/environ").read_bytes()
@@ -172,8 +176,8 @@ PUBLIC_INTERPRETER = public_interpreter() if os.geteuid() == 0 else None
 
 if PUBLIC_INTERPRETER is not None:
 
-    class TestAWorkerOfAPlatformRunByRoot:
-        def test_is_another_user_who_can_read_nothing_of_the_platforms(self, harness: WorkerHarness) -> None:
+    class TestWorkerOfARootPlatform:
+        def test_worker_is_another_user_who_cannot_read_platform_files(self, harness: WorkerHarness) -> None:
             secret = harness.data_dir.secrets / "master.key"
             secret.write_text("key")
             # What else a worker must not reach: another worker's folder is its user's too, but no other file is.
@@ -190,13 +194,13 @@ if PUBLIC_INTERPRETER is not None:
             assert asked(connection, [str(data.models), str(worker.folder)]) == ["readable", "readable"]
 
 
-class TestAWorker:
-    def test_keeps_the_hosts_notes_in_its_run_file(self, harness: WorkerHarness) -> None:
+class TestWorkerProcess:
+    def test_run_file_keeps_the_labels(self, harness: WorkerHarness) -> None:
         harness.start(labels={"environment": "abc-1"})
         (found,) = find_all(harness.data_dir.worker_run_files)
         assert found.labels == {"environment": "abc-1"}
 
-    def test_outlives_the_host_that_started_it_and_is_found_again(self, harness: WorkerHarness) -> None:
+    def test_worker_outlives_its_host_and_is_found_by_its_run_file(self, harness: WorkerHarness) -> None:
         spec = harness.spec("def init(): pass\ndef run(data): return data")
         host = f"""
             import os
@@ -228,7 +232,7 @@ class TestAWorker:
         assert connection.wait_until_loaded(PATIENCE).pid == worker.pid
         assert connection.score(JsonPayload("hello"), timeout=PATIENCE) == JsonResult(b'"hello"')
 
-    def test_that_ended_is_not_running_but_keeps_its_run_file_until_it_is_removed(self, harness: WorkerHarness) -> None:
+    def test_ended_worker_keeps_its_run_file_until_it_is_removed(self, harness: WorkerHarness) -> None:
         worker, _ = harness.ready()
         run_files = harness.data_dir.worker_run_files
         kill(worker, "a test")
@@ -242,7 +246,7 @@ class TestAWorker:
         assert list(run_files.iterdir()) == []
         assert worker.log.exists()
 
-    def test_whose_pid_now_names_another_process_is_not_taken_for_it(self, harness: WorkerHarness) -> None:
+    def test_reused_pid_is_not_taken_for_the_worker_and_not_killed(self, harness: WorkerHarness) -> None:
         worker, _ = harness.ready()
         document = json.loads(worker.run_file.read_text())
         for role in ("process", "keeper"):
@@ -254,7 +258,7 @@ class TestAWorker:
         stop(impostor)
         assert identify(os.getpid()) is not None
 
-    def test_takes_its_whole_process_group_with_it(self, harness: WorkerHarness, tmp_path: Path) -> None:
+    def test_kill_ends_the_whole_process_group(self, harness: WorkerHarness, tmp_path: Path) -> None:
         script = f"""
             import subprocess, sys
             def init():
@@ -270,7 +274,7 @@ class TestAWorker:
         assert wait_for_end(worker, PATIENCE)
         eventually(lambda: not child.is_running())
 
-    def test_that_is_gone_refuses_connections(self, harness: WorkerHarness) -> None:
+    def test_ended_worker_refuses_connections(self, harness: WorkerHarness) -> None:
         worker, connection = harness.ready()
         kill(worker, "a test")
         assert wait_for_end(worker, PATIENCE)
@@ -279,11 +283,11 @@ class TestAWorker:
         with pytest.raises(ReplicaGone):
             connection.ping()
 
-    def test_asks_for_an_absolute_interpreter(self, harness: WorkerHarness) -> None:
+    def test_relative_interpreter_is_rejected(self, harness: WorkerHarness) -> None:
         with pytest.raises(ValueError, match="absolute path"):
             harness.spec("", python=Path("python"))
 
-    def test_does_not_leave_a_folder_behind_a_failed_start(self, harness: WorkerHarness) -> None:
+    def test_failed_start_leaves_no_files(self, harness: WorkerHarness) -> None:
         socket = harness.data_dir.socket_dir / "abc123.sock"
         socket.touch()
         with pytest.raises(OSError, match="in use"):
@@ -293,36 +297,36 @@ class TestAWorker:
 
 
 class TestExitReason:
-    def test_is_none_while_the_worker_runs(self, harness: WorkerHarness) -> None:
+    def test_running_worker_has_no_exit_reason(self, harness: WorkerHarness) -> None:
         worker, _ = harness.ready()
         assert exit_reason(worker) is None
 
-    def test_of_a_kill_from_outside_suspects_the_memory(self, harness: WorkerHarness) -> None:
+    def test_sigkill_from_outside_suspects_memory(self, harness: WorkerHarness) -> None:
         worker, _ = harness.ready()
         os.kill(worker.pid, signal.SIGKILL)
         assert ended(worker) == "killed by signal 9 (SIGKILL): out of memory?"
 
-    def test_of_a_crash_in_native_code_says_so(self, harness: WorkerHarness) -> None:
+    def test_segmentation_fault_is_a_crash_in_native_code(self, harness: WorkerHarness) -> None:
         worker = harness.start("import ctypes\nctypes.string_at(0)")
         assert ended(worker) == "killed by signal 11 (SIGSEGV): native code crashed"
         assert "Fatal Python error: Segmentation fault" in worker.log.read_text()
 
-    def test_of_a_kill_by_the_platform_says_why(self, harness: WorkerHarness) -> None:
+    def test_kill_by_the_platform_gives_the_platforms_reason(self, harness: WorkerHarness) -> None:
         worker, _ = harness.ready()
         kill(worker, "it answered no ping for 10 s")
         assert ended(worker) == "killed by the platform: it answered no ping for 10 s"
 
-    def test_of_a_worker_that_was_told_to_stop_says_so(self, harness: WorkerHarness) -> None:
+    def test_stopped_worker_was_told_to_stop(self, harness: WorkerHarness) -> None:
         worker, _ = harness.ready()
         stop(worker)
         assert ended(worker) == "exited with code 0 (drained or told to stop)"
 
-    def test_of_an_interpreter_that_is_not_there_points_to_it(self, harness: WorkerHarness) -> None:
+    def test_missing_interpreter_is_named_in_reason_and_log(self, harness: WorkerHarness) -> None:
         worker = harness.start(python=Path("/no/such/python"))
         assert ended(worker) == "exited with code 127 (its interpreter cannot be started)"
         assert "/no/such/python" in worker.log.read_text()
 
-    def test_of_a_worker_whose_keeper_was_killed_admits_that_it_is_unknown(self, harness: WorkerHarness) -> None:
+    def test_killed_shim_leaves_no_record_of_the_exit(self, harness: WorkerHarness) -> None:
         worker, _ = harness.ready()
         os.kill(worker.shim.pid, signal.SIGKILL)
         eventually(lambda: not worker.is_running())
@@ -335,7 +339,7 @@ def ended(worker: WorkerProcess) -> str | None:
 
 
 class TestRemoveStrays:
-    def test_takes_what_no_run_file_speaks_of_and_nothing_else(self, harness: WorkerHarness) -> None:
+    def test_only_files_without_a_run_file_are_removed(self, harness: WorkerHarness) -> None:
         worker, connection = harness.ready()
         data = harness.data_dir
         (data.workers / "half-made").mkdir()

@@ -61,17 +61,15 @@ PRINTING = """
 """
 
 
-class TestGreeting:
-    def test_tells_who_the_worker_is(self, harness: WorkerHarness) -> None:
+class TestHello:
+    def test_hello_is_answered_with_the_workers_status(self, harness: WorkerHarness) -> None:
         model_worker, connection = harness.ready()
         status = connection.status
         assert (status.worker_id, status.generation, status.pid) == (model_worker.worker_id, 3, model_worker.pid)
         assert status.state == "ready"
         assert f"Python {status.python}\n" == subprocess.check_output([harness.python, "--version"], text=True)
 
-    def test_arrives_while_the_model_is_still_loading_and_its_end_is_pushed(
-        self, harness: WorkerHarness, tmp_path: Path
-    ) -> None:
+    def test_status_is_loading_at_first_and_ready_is_pushed(self, harness: WorkerHarness, tmp_path: Path) -> None:
         gate = tmp_path / "gate"
         script = f"""
             import os, time
@@ -88,14 +86,14 @@ class TestGreeting:
         gate.touch()
         assert connection.wait_until_loaded(PATIENCE).state == "ready"
 
-    def test_of_another_protocol_version_is_refused(self, harness: WorkerHarness) -> None:
+    def test_other_protocol_version_is_rejected(self, harness: WorkerHarness) -> None:
         model_worker, _ = harness.ready()
         stranger = harness.speak(model_worker)
         stranger.send(frames.HELLO, {"protocol": [99], "role": "gateway"})
         assert "protocol 1" in stranger.meta(frames.ERROR)["message"]
         assert stranger.next() is None
 
-    def test_comes_before_anything_else(self, harness: WorkerHarness) -> None:
+    def test_first_frame_must_be_hello(self, harness: WorkerHarness) -> None:
         model_worker, _ = harness.ready()
         stranger = harness.speak(model_worker)
         stranger.send(frames.PING, {})
@@ -104,16 +102,16 @@ class TestGreeting:
 
 
 class TestScoring:
-    def test_hands_the_input_and_params_to_run_and_its_answer_back(self, harness: WorkerHarness) -> None:
+    def test_run_gets_input_and_params_and_its_result_comes_back(self, harness: WorkerHarness) -> None:
         _, connection = harness.ready()
         result = connection.score(JsonPayload([1, "ä"]), params={"k": 2}, timeout=PATIENCE)
         assert result == JsonResult('{"input":[1,"ä"],"params":{"k":2}}'.encode())
 
-    def test_works_for_a_run_that_takes_no_params(self, harness: WorkerHarness) -> None:
+    def test_run_without_params_gets_the_input_alone(self, harness: WorkerHarness) -> None:
         _, connection = harness.ready("def init(): pass\ndef run(data): return data")
         assert connection.score(JsonPayload(4), params={"k": 2}, timeout=PATIENCE) == JsonResult(b"4")
 
-    def test_answers_in_the_order_of_the_questions(self, harness: WorkerHarness) -> None:
+    def test_answers_come_in_the_order_of_the_requests(self, harness: WorkerHarness) -> None:
         model_worker, _ = harness.ready(MISBEHAVING)
         gateway = harness.speak(model_worker)
         gateway.hello()
@@ -121,7 +119,7 @@ class TestScoring:
             gateway.score(number, request_id=number)
         assert [gateway.result() for _ in range(50)] == [(number, number) for number in range(50)]
 
-    def test_keeps_two_connections_apart(self, harness: WorkerHarness) -> None:
+    def test_each_connection_gets_its_own_answers(self, harness: WorkerHarness) -> None:
         model_worker, _ = harness.ready(MISBEHAVING)
         one, other = harness.speak(model_worker), harness.speak(model_worker)
         one.hello()
@@ -132,7 +130,7 @@ class TestScoring:
         assert [one.result()[1] for _ in range(20)] == [f"one {number}" for number in range(20)]
         assert [other.result()[1] for _ in range(20)] == [f"other {number}" for number in range(20)]
 
-    def test_of_a_request_past_its_deadline_is_left_undone(self, harness: WorkerHarness) -> None:
+    def test_request_past_its_deadline_is_not_scored(self, harness: WorkerHarness) -> None:
         model_worker, _ = harness.ready(MISBEHAVING)
         gateway = harness.speak(model_worker)
         gateway.hello()
@@ -140,14 +138,14 @@ class TestScoring:
         assert gateway.meta(frames.ERROR)["error"] == "deadline"
         assert model_worker.is_running()
 
-    def test_makes_not_a_number_null(self, harness: WorkerHarness) -> None:
+    def test_nan_in_a_result_becomes_null(self, harness: WorkerHarness) -> None:
         _, connection = harness.ready("def init(): pass\ndef run(data): return [float(x) for x in data]")
         result = connection.score(JsonPayload(["nan", "inf", "1"]), timeout=PATIENCE)
         assert result == JsonResult(b"[null,null,1.0]")
 
 
-class TestAModel:
-    def test_that_raises_fails_one_request_and_leaves_a_traceback(self, harness: WorkerHarness) -> None:
+class TestModelFailures:
+    def test_exception_fails_one_request_and_logs_a_traceback(self, harness: WorkerHarness) -> None:
         model_worker, connection = harness.ready(MISBEHAVING)
         with pytest.raises(ScoringFailed, match="ValueError: no such wine") as failure:
             connection.score(JsonPayload("raise"), request_ids=("r-17",), timeout=PATIENCE)
@@ -158,31 +156,31 @@ class TestAModel:
         assert 'raise ValueError("no such wine")' in log
         assert connection.score(JsonPayload(1), timeout=PATIENCE) == JsonResult(b"1")
 
-    def test_that_calls_sys_exit_fails_one_request(self, harness: WorkerHarness) -> None:
+    def test_sys_exit_in_run_fails_one_request(self, harness: WorkerHarness) -> None:
         _, connection = harness.ready(MISBEHAVING)
         with pytest.raises(ScoringFailed, match="SystemExit: 5"):
             connection.score(JsonPayload("exit"), timeout=PATIENCE)
         assert connection.score(JsonPayload(1), timeout=PATIENCE) == JsonResult(b"1")
 
-    def test_that_ends_its_process_is_seen_to_be_gone(self, harness: WorkerHarness) -> None:
+    def test_os_exit_in_run_closes_the_connection(self, harness: WorkerHarness) -> None:
         model_worker, connection = harness.ready(MISBEHAVING)
         with pytest.raises(ReplicaGone):
             connection.score(JsonPayload("vanish"), timeout=PATIENCE)
         assert wait_for_end(model_worker, PATIENCE)
         assert exit_reason(model_worker) == "exited with code 6"
 
-    def test_that_answers_what_json_cannot_express_is_told_the_type(self, harness: WorkerHarness) -> None:
+    def test_result_that_json_cannot_express_names_its_type(self, harness: WorkerHarness) -> None:
         _, connection = harness.ready(MISBEHAVING)
         with pytest.raises(ScoringFailed, match=r"holds a builtins\.object, which JSON cannot express"):
             connection.score(JsonPayload("inexpressible"), timeout=PATIENCE)
 
-    def test_has_its_message_cut_to_two_kilobytes(self, harness: WorkerHarness) -> None:
+    def test_exception_message_is_cut_to_two_kilobytes(self, harness: WorkerHarness) -> None:
         _, connection = harness.ready(MISBEHAVING)
         with pytest.raises(ScoringFailed) as failure:
             connection.score(JsonPayload("long"), timeout=PATIENCE)
         assert len(failure.value.message) == 2048
 
-    def test_is_pinged_while_it_runs(self, harness: WorkerHarness, tmp_path: Path) -> None:
+    def test_ping_is_answered_while_the_model_runs(self, harness: WorkerHarness, tmp_path: Path) -> None:
         model_worker, host = harness.ready(GATED)
         gateway = harness.speak(model_worker)
         gateway.hello()
@@ -194,7 +192,7 @@ class TestAModel:
         assert eventually(lambda: host.ping(PATIENCE).answered) == 1
         assert eventually(lambda: host.ping(PATIENCE).busy_for is None)
 
-    def test_tells_for_how_long_it_has_been_past_its_deadline(self, harness: WorkerHarness, tmp_path: Path) -> None:
+    def test_pong_tells_how_long_the_batch_is_overdue(self, harness: WorkerHarness, tmp_path: Path) -> None:
         model_worker, host = harness.ready(GATED)
         gateway = harness.speak(model_worker)
         gateway.hello()
@@ -207,7 +205,7 @@ class TestAModel:
 
 
 class TestPrints:
-    def test_go_to_the_log_with_a_utc_time_and_never_into_a_frame(self, harness: WorkerHarness) -> None:
+    def test_prints_go_to_the_log_with_a_utc_time_and_not_into_a_frame(self, harness: WorkerHarness) -> None:
         model_worker, connection = harness.ready(PRINTING)
         for number in range(3):
             assert connection.score(JsonPayload(number), timeout=PATIENCE) == JsonResult(b"%d" % number)
@@ -235,7 +233,9 @@ class TestInit:
         ],
         ids=["raises", "exits", "misses a package"],
     )
-    def test_that_fails_says_why_before_the_worker_ends(self, harness: WorkerHarness, body: str, error: str) -> None:
+    def test_failed_init_sends_its_error_before_the_worker_ends(
+        self, harness: WorkerHarness, body: str, error: str
+    ) -> None:
         model_worker = harness.start(f"def init():\n    {body}\ndef run(data): return data")
         status = harness.connect(model_worker).wait_until_loaded(PATIENCE)
         assert (status.state, status.error) == ("failed", error)
@@ -243,17 +243,17 @@ class TestInit:
         assert exit_reason(model_worker) == "exited with code 3 (init failed)"
         assert "Traceback (most recent call last):" in model_worker.log.read_text()
 
-    def test_that_ends_the_process_leaves_its_exit_code(self, harness: WorkerHarness) -> None:
+    def test_os_exit_in_init_gives_the_exit_code(self, harness: WorkerHarness) -> None:
         model_worker = harness.start("import os\nos._exit(9)")
         assert wait_for_end(model_worker, PATIENCE)
         assert exit_reason(model_worker) == "exited with code 9"
 
-    def test_of_a_script_that_has_no_run_is_a_failure(self, harness: WorkerHarness) -> None:
+    def test_script_without_run_fails_to_load(self, harness: WorkerHarness) -> None:
         model_worker = harness.start("def init(): pass")
         status = harness.connect(model_worker).wait_until_loaded(PATIENCE)
         assert "does not define a function run()" in str(status.error)
 
-    def test_finds_no_module_of_ours_and_what_lies_beside_the_script(self, harness: WorkerHarness) -> None:
+    def test_script_imports_from_its_folder_but_not_from_the_archive(self, harness: WorkerHarness) -> None:
         spec = harness.spec("import sys, neighbour\ndef init(): pass\ndef run(data): return [neighbour.NAME, sys.path]")
         (spec.bundle_dir / "neighbour.py").write_text("NAME = 'next door'")
         model_worker = harness.adopt(spawn(spec, LaunchSettings(harness.data_dir)))
@@ -273,14 +273,14 @@ class TestMalformedFrames:
         "nonsense",
         [
             b"GET / HTTP/1.1\r\nHost: worker\r\n\r\n",
-            struct.pack("<2sBBIQQ", b"MY", 1, frames.SCORE, 1, frames.LARGEST_META + 1, 0),
-            struct.pack("<2sBBIQQ", b"MY", 1, frames.SCORE, 1, 2, frames.LARGEST_BODY + 1),
+            struct.pack("<2sBBIQQ", b"MY", 1, frames.SCORE, 1, frames.MAX_META_BYTES + 1, 0),
+            struct.pack("<2sBBIQQ", b"MY", 1, frames.SCORE, 1, 2, frames.MAX_BODY_BYTES + 1),
             struct.pack("<2sBBIQQ", b"MY", 1, frames.SCORE, 1, 3, 0) + b"[1]",
             struct.pack("<2sBBIQQ", b"MY", 9, frames.PING, 1, 2, 0) + b"{}",
         ],
         ids=["another protocol", "oversized meta", "oversized body", "meta not an object", "another version"],
     )
-    def test_close_their_connection_and_no_other(self, harness: WorkerHarness, nonsense: bytes) -> None:
+    def test_malformed_frame_closes_its_own_connection_only(self, harness: WorkerHarness, nonsense: bytes) -> None:
         model_worker, host = harness.ready()
         good, bad = harness.speak(model_worker), harness.speak(model_worker)
         good.hello()
@@ -292,7 +292,7 @@ class TestMalformedFrames:
         assert good.result() == (1, {"input": "still here", "params": None})
         assert host.ping(PATIENCE).state == "ready"
 
-    def test_of_an_unknown_kind_are_refused_and_the_connection_stays(self, harness: WorkerHarness) -> None:
+    def test_unknown_frame_kind_is_rejected_and_the_connection_stays(self, harness: WorkerHarness) -> None:
         model_worker, _ = harness.ready()
         gateway = harness.speak(model_worker)
         gateway.hello()
@@ -307,7 +307,7 @@ class TestMalformedFrames:
         "payload",
         [None, {}, {"kind": "poem"}, {"kind": "json", "data": [0, 99]}, {"kind": "json", "data": [-1, 1]}, 7],
     )
-    def test_with_a_payload_that_cannot_be_read_are_answered(self, harness: WorkerHarness, payload: Any) -> None:
+    def test_unreadable_payload_is_answered_with_an_error(self, harness: WorkerHarness, payload: Any) -> None:
         model_worker, _ = harness.ready()
         gateway = harness.speak(model_worker)
         gateway.hello()
@@ -315,8 +315,8 @@ class TestMalformedFrames:
         assert gateway.meta(frames.ERROR)["error"] == "protocol"
 
 
-class TestTheEnd:
-    def test_of_a_drain_comes_when_what_was_received_is_answered(self, harness: WorkerHarness, tmp_path: Path) -> None:
+class TestExit:
+    def test_drained_worker_ends_after_its_received_requests(self, harness: WorkerHarness, tmp_path: Path) -> None:
         model_worker, host = harness.ready(GATED)
         gateway = harness.speak(model_worker)
         gateway.hello()
@@ -332,7 +332,7 @@ class TestTheEnd:
         assert wait_for_end(model_worker, PATIENCE)
         assert exit_reason(model_worker) == "exited with code 0 (drained or told to stop)"
 
-    def test_of_a_drain_comes_at_the_deadline_whatever_the_model_does(self, harness: WorkerHarness) -> None:
+    def test_drained_worker_ends_at_the_drain_deadline_while_the_model_runs(self, harness: WorkerHarness) -> None:
         model_worker, host = harness.ready(GATED)
         gateway = harness.speak(model_worker)
         gateway.hello()
@@ -342,7 +342,7 @@ class TestTheEnd:
         assert wait_for_end(model_worker, PATIENCE)
         assert exit_reason(model_worker) == "exited with code 0 (drained or told to stop)"
 
-    def test_of_a_worker_without_a_host_comes_even_while_the_model_runs(self, harness: WorkerHarness) -> None:
+    def test_worker_without_a_host_ends_even_while_the_model_runs(self, harness: WorkerHarness) -> None:
         model_worker = harness.start(GATED, launch={"host_timeout": 0.3})
         gateway = harness.speak(model_worker)
         gateway.hello()
@@ -350,7 +350,7 @@ class TestTheEnd:
         assert wait_for_end(model_worker, PATIENCE)
         assert exit_reason(model_worker) == "exited with code 4 (lost its host)"
 
-    def test_of_a_worker_with_a_host_does_not_come(self, harness: WorkerHarness) -> None:
+    def test_worker_with_a_host_does_not_end(self, harness: WorkerHarness) -> None:
         model_worker = harness.start(launch={"host_timeout": 0.3})
         host = harness.connect(model_worker)
         host.wait_until_loaded(PATIENCE)
@@ -360,7 +360,7 @@ class TestTheEnd:
         assert wait_for_end(model_worker, PATIENCE)
         assert exit_reason(model_worker) == "exited with code 4 (lost its host)"
 
-    def test_comes_on_sigterm_with_what_the_model_registered(self, harness: WorkerHarness) -> None:
+    def test_sigterm_runs_the_models_exit_handlers(self, harness: WorkerHarness) -> None:
         script = "import atexit\ndef init(): atexit.register(print, 'goodbye')\ndef run(data): return data"
         model_worker, _ = harness.ready(script)
         os.kill(model_worker.pid, signal.SIGTERM)
@@ -368,7 +368,7 @@ class TestTheEnd:
         assert exit_reason(model_worker) == "exited with code 0 (drained or told to stop)"
         assert "stdout - goodbye" in model_worker.log.read_text()
 
-    def test_is_not_held_up_by_threads_that_the_model_left(self, harness: WorkerHarness) -> None:
+    def test_threads_of_the_model_do_not_delay_the_exit(self, harness: WorkerHarness) -> None:
         script = """
             import threading
             def init():
@@ -383,7 +383,7 @@ class TestTheEnd:
 
 
 class TestSlowPeers:
-    def test_do_not_hold_up_the_others(self, harness: WorkerHarness) -> None:
+    def test_slow_reader_does_not_delay_other_connections(self, harness: WorkerHarness) -> None:
         model_worker, _ = harness.ready("def init(): pass\ndef run(data): return 'x' * data")
         slow, quick = harness.speak(model_worker), harness.speak(model_worker)
         slow.hello()
@@ -394,8 +394,8 @@ class TestSlowPeers:
         assert slow.result() == (1, "x" * 20_000_000)
 
 
-class TestAForkedChildOfTheModel:
-    def test_does_not_keep_the_connections_open(self, harness: WorkerHarness, tmp_path: Path) -> None:
+class TestForkedChild:
+    def test_forked_child_does_not_keep_connections_open(self, harness: WorkerHarness, tmp_path: Path) -> None:
         # It leaves the worker's process group too, so only the closed descriptors tell the peer of the worker's end.
         script = f"""
             import os, time

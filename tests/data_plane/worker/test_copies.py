@@ -60,51 +60,51 @@ def doubles() -> np.ndarray:
     return np.arange(ROWS, dtype="f8")
 
 
-class TestTheGatewaysSide:
+class TestGatewaySide:
     @pytest.mark.parametrize("dtype", ["f8", "f4", "i8", "i4"])
-    def test_sends_the_columns_own_memory(self, dtype: str) -> None:
+    def test_column_is_sent_without_a_copy(self, dtype: str) -> None:
         names = {"f8": "double", "f4": "float", "i8": "long", "i4": "integer"}
         values = np.arange(ROWS).astype(dtype)
         buffers = sent(FramePayload((Column("a", names[dtype], values),), ROWS))  # type: ignore[arg-type]
         assert any(np.shares_memory(values, np.frombuffer(buffer, "u1")) for buffer in buffers)
 
-    def test_sends_a_block_as_one_buffer(self) -> None:
+    def test_block_is_sent_as_one_buffer(self) -> None:
         block = np.arange(10.0 * ROWS).reshape(10, ROWS)
         head, data = sent(BlockPayload(tuple("abcdefghij"), "double", block))
         assert np.shares_memory(block, np.frombuffer(data, "u1"))
         assert len(head) < 1000
 
-    def test_sends_a_tensors_own_memory(self) -> None:
+    def test_tensor_is_sent_without_a_copy(self) -> None:
         tensor = np.zeros((ROWS, 3), dtype="f4")
         _, data = sent(ArraysPayload({"x": tensor}))
         assert np.shares_memory(tensor, np.frombuffer(data, "u1"))
 
-    def test_sends_texts_and_bytes_one_behind_the_other(self) -> None:
+    def test_texts_and_bytes_are_sent_concatenated(self) -> None:
         size = sum(map(len, sent(FramePayload((Column("s", "string", ["ab"] * ROWS),), ROWS))))
         assert size < ROWS * (2 + 8) + 1000
         size = sum(map(len, sent(FramePayload((Column("b", "binary", [b"\xff\x00"] * ROWS),), ROWS))))
         assert size < ROWS * (2 + 8) + 1000
 
-    def test_sends_nested_values_without_space_between(self) -> None:
+    def test_nested_values_are_sent_as_json_without_spaces(self) -> None:
         size = sum(map(len, sent(FramePayload((Column("j", "json", [{"a": [1, 2]}] * ROWS),), ROWS))))
         assert size < ROWS * (len('{"a":[1,2]}') + 8) + 1000
 
 
-class TestTheModelsSide:
-    def test_gets_a_column_that_lies_in_the_frame(self) -> None:
+class TestModelSide:
+    def test_column_lies_in_the_frame(self) -> None:
         frame, wire = received(
             FramePayload((Column("a", "double", doubles()), Column("s", "string", ["x"] * ROWS)), ROWS)
         )
         assert np.shares_memory(frame["a"].to_numpy(), np.frombuffer(wire.body, "u1"))
 
-    def test_gets_a_block_that_lies_in_the_frame(self) -> None:
+    def test_block_lies_in_the_frame(self) -> None:
         frame, wire = received(BlockPayload(("a", "b"), "double", np.arange(2.0 * ROWS).reshape(2, ROWS)))
         assert isinstance(frame, pd.DataFrame)
         for name in frame:
             assert np.shares_memory(frame[name].to_numpy(), np.frombuffer(wire.body, "u1"))
         assert np.shares_memory(frame.to_numpy(), np.frombuffer(wire.body, "u1"))
 
-    def test_gets_an_array_that_lies_in_the_frame_and_may_be_written_to(self) -> None:
+    def test_array_lies_in_the_frame_and_is_writable(self) -> None:
         array, wire = received(ArrayPayload(np.zeros((ROWS, 3), dtype="f4")))
         assert np.shares_memory(array, np.frombuffer(wire.body, "u1"))
         assert array.flags.writeable
@@ -118,7 +118,7 @@ def harness() -> Iterator[WorkerHarness]:
         harness.end()
 
 
-def test_a_worker_needs_little_more_memory_for_a_frame_than_its_size(harness: WorkerHarness) -> None:
+def test_worker_needs_little_more_memory_than_the_frame(harness: WorkerHarness) -> None:
     _, connection = harness.ready(MEASURED)
     block = np.ones((10, MEGABYTE))
     small = BlockPayload(("a",), "double", np.ones((1, 1)))

@@ -113,20 +113,20 @@ def worker(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any]]:
         harness.end()
 
 
-class TestAWorkersOwnPandas:
-    def test_gets_the_dtypes_that_its_mlflow_would_enforce(self, worker: tuple[str, Any]) -> None:
+class TestOwnPandas:
+    def test_dtypes_are_those_that_its_mlflow_would_enforce(self, worker: tuple[str, Any]) -> None:
         text, ask = worker
         seen = json.loads(result_to_json(ask(FramePayload(COLUMNS, 2))))
         assert seen["dtypes"] == {**DTYPES, "string": text}
         assert seen["missing"] == MISSING
 
-    def test_gets_a_frame_of_doubles_it_may_write_to(self, worker: tuple[str, Any]) -> None:
+    def test_frame_of_doubles_is_writable(self, worker: tuple[str, Any]) -> None:
         _, ask = worker
         columns = tuple(Column(name, "double", np.array([1.5, 2.5])) for name in ("a", 0))
         seen = json.loads(result_to_json(ask(FramePayload(columns, 2))))
         assert seen["dtypes"] == {"a": "float64", "0": "float64"}
 
-    def test_answers_a_frame_column_by_column(self, worker: tuple[str, Any]) -> None:
+    def test_dataframe_result_is_sent_by_columns(self, worker: tuple[str, Any]) -> None:
         _, ask = worker
         columns = (
             Column("d", "double", np.array([1.5, np.nan])),
@@ -142,7 +142,7 @@ class TestAWorkersOwnPandas:
             {"d": None, "s": None, "b": False, "i": 2},
         ]
 
-    def test_answers_anything_else_as_json(self, worker: tuple[str, Any]) -> None:
+    def test_other_results_are_sent_as_json(self, worker: tuple[str, Any]) -> None:
         _, ask = worker
         assert json.loads(result_to_json(ask(FramePayload(COLUMNS, 2), "echo"))) == [
             {
@@ -173,7 +173,7 @@ class TestAWorkersOwnPandas:
             },
         ]
 
-    def test_answers_its_own_kinds_of_values(self, worker: tuple[str, Any]) -> None:
+    def test_extension_dtypes_are_encoded(self, worker: tuple[str, Any]) -> None:
         _, ask = worker
         assert json.loads(result_to_json(ask(FramePayload(COLUMNS, 2), "answers"))) == {
             "moments": ["2024-01-02T03:04:05.500000", None],
@@ -187,12 +187,12 @@ class TestAWorkersOwnPandas:
         }
 
 
-class TestAWorkersOwnNumpy:
-    def test_gets_an_array_it_may_write_to_and_answers_one(self, worker: tuple[str, Any]) -> None:
+class TestOwnNumpy:
+    def test_array_is_writable_and_an_array_result_comes_back(self, worker: tuple[str, Any]) -> None:
         _, ask = worker
         assert result_to_json(ask(ArrayPayload(np.array([1, 2], dtype="i4")))) == b"[7,2]"
 
-    def test_gets_named_tensors(self, worker: tuple[str, Any]) -> None:
+    def test_named_tensors_arrive_as_a_dict(self, worker: tuple[str, Any]) -> None:
         _, ask = worker
         tensors = {"x": np.zeros((2, 3), dtype="f4"), "empty": np.zeros((0, 2)), "t": np.array(["ab"])}
         assert json.loads(result_to_json(ask(ArraysPayload(tensors)))) == {

@@ -35,14 +35,14 @@ def imported_packages(tree: ast.Module) -> set[str]:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
-class TestEachModuleOfTheWorker:
-    def test_is_written_in_the_grammar_of_python_3_8(self, module: Path) -> None:
+class TestWorkerModules:
+    def test_module_has_python_3_8_grammar(self, module: Path) -> None:
         ast.parse(module.read_text(), feature_version=(3, 8))
 
-    def test_imports_only_the_standard_library_when_it_is_imported(self, module: Path) -> None:
+    def test_module_imports_only_the_standard_library_at_import(self, module: Path) -> None:
         assert imported_packages(ast.parse(module.read_text())) <= set(sys.stdlib_module_names)
 
-    def test_refers_to_its_siblings_relatively(self, module: Path) -> None:
+    def test_module_imports_siblings_relatively(self, module: Path) -> None:
         # In the archive the package has another name.
         assert "data_plane" not in {
             package

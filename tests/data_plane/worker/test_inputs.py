@@ -10,16 +10,15 @@ from mlflow.types.schema import Schema
 from mlflow.types.utils import ColSpec
 
 from data_plane.scoring.payload.values import (
-    WIRE_DTYPES,
     ArrayPayload,
     ArraysPayload,
     BlockPayload,
     Column,
     FramePayload,
     JsonPayload,
-    LogicalType,
     Payload,
 )
+from data_plane.scoring.types import WIRE_DTYPES, LogicalType
 from data_plane.scoring.wire.encode import encode_score
 from data_plane.worker.frames import FrameReader, ProtocolError, unpack_meta
 from data_plane.worker.inputs import read_input
@@ -34,7 +33,7 @@ def nulls(*missing: bool) -> np.ndarray:
     return np.array(missing)
 
 
-class TestAFrame:
+class TestDataFrameInput:
     @pytest.mark.parametrize(
         ("column", "as_a_server_parses_it"),
         [
@@ -54,22 +53,22 @@ class TestAFrame:
         ],
         ids=lambda value: getattr(value, "type", None),
     )
-    def test_has_the_dtypes_that_mlflow_enforces(self, column: Column, as_a_server_parses_it: Any) -> None:
+    def test_dtypes_are_those_that_mlflow_enforces(self, column: Column, as_a_server_parses_it: Any) -> None:
         schema = Schema([ColSpec(column.type, "c")])
         enforced = _enforce_schema(pd.DataFrame({"c": as_a_server_parses_it}), schema)
         pd.testing.assert_frame_equal(received(FramePayload((column,), 2)), enforced)
 
-    def test_of_whole_numbers_with_missing_ones_holds_python_objects(self) -> None:
+    def test_integers_with_missing_values_become_python_objects(self) -> None:
         frame = received(FramePayload((Column("c", "long", np.array([1, 0]), nulls(False, True)),), 2))
         assert frame["c"].dtype == object
         assert frame["c"].tolist() == [1, None]
 
-    def test_keeps_nested_values_as_they_are(self) -> None:
+    def test_nested_values_are_unchanged(self) -> None:
         values = [{"a": [1, {"b": None}]}, [2.5, "x"]]
         frame = received(FramePayload((Column("c", "json", values),), 2))
         assert frame["c"].tolist() == values
 
-    def test_keeps_the_names_and_the_order_of_its_columns(self) -> None:
+    def test_columns_keep_names_and_order(self) -> None:
         columns = [Column(name, "double", np.array([float(i)])) for i, name in enumerate(["b", 7, "a", "b"])]
         for mixed in (tuple(columns), (*columns, Column("s", "string", ["x"]))):
             frame = received(FramePayload(mixed, 1))
@@ -77,13 +76,13 @@ class TestAFrame:
             assert frame.iloc[0, :4].tolist() == [0, 1, 2, 3]
 
     @pytest.mark.parametrize("logical_type", ["boolean", "integer", "long", "float", "double"])
-    def test_of_one_block_is_the_frame_of_its_columns(self, logical_type: LogicalType) -> None:
+    def test_block_gives_the_same_frame_as_its_columns(self, logical_type: LogicalType) -> None:
         block = np.array([[0, 1, 1], [1, 0, 1]], dtype=WIRE_DTYPES[logical_type])
         payload = BlockPayload(("b", "a"), logical_type, block)
         pd.testing.assert_frame_equal(received(payload), received(FramePayload(payload.columns, 3)))
 
     @pytest.mark.parametrize("rows", [1, 3])
-    def test_may_be_written_to_by_the_model(self, rows: int) -> None:
+    def test_frame_is_writable(self, rows: int) -> None:
         columns = tuple(Column(name, "integer", np.arange(rows, dtype="i4")) for name in "abc")
         for payload in (
             FramePayload(columns, rows),
@@ -96,12 +95,12 @@ class TestAFrame:
             frame["new"] = frame["a"] * 2
             assert frame["new"].iloc[0] == 18
 
-    def test_of_one_layout_does_not_share_its_labels_with_the_next(self) -> None:
+    def test_frames_of_one_layout_do_not_share_label_attributes(self) -> None:
         payload = FramePayload((Column("a", "double", np.array([1.0])),), 1)
         received(payload).columns.name = "changed by a model"
         assert received(payload).columns.name is None
 
-    def test_may_have_no_rows_or_no_columns(self) -> None:
+    def test_frame_may_have_no_rows_or_no_columns(self) -> None:
         assert received(FramePayload((Column("a", "double", np.array([])), Column("s", "string", [])), 0)).shape == (
             0,
             2,
@@ -109,7 +108,7 @@ class TestAFrame:
         assert received(FramePayload((), 3)).shape == (3, 0)
 
 
-class TestAnArray:
+class TestArrayInput:
     @pytest.mark.parametrize(
         "array",
         [
@@ -122,24 +121,24 @@ class TestAnArray:
             np.array(["2024-01-01"], dtype="M8[D]"),
         ],
     )
-    def test_arrives_as_it_was_and_may_be_written_to(self, array: np.ndarray) -> None:
+    def test_array_is_unchanged_and_writable(self, array: np.ndarray) -> None:
         arrived = received(ArrayPayload(array))
         assert arrived.dtype == array.dtype
         np.testing.assert_array_equal(arrived, array)
         assert arrived.flags.writeable
 
-    def test_may_be_one_of_several_by_name(self) -> None:
+    def test_several_arrays_arrive_by_name(self) -> None:
         arrived = received(ArraysPayload({"x": np.array([1.5]), "y": np.array([[2, 3]])}))
         assert {name: array.tolist() for name, array in arrived.items()} == {"x": [1.5], "y": [[2, 3]]}
 
 
-class TestAJsonValue:
-    def test_arrives_as_python_values(self) -> None:
+class TestJsonInput:
+    def test_json_arrives_as_python_values(self) -> None:
         value = {"messages": [{"role": "user", "content": "ä"}], "n": None}
         assert received(JsonPayload(value)) == value
 
 
-class TestAPayloadThatLies:
+class TestInvalidPayload:
     @pytest.mark.parametrize(
         "payload",
         [
@@ -152,6 +151,6 @@ class TestAPayloadThatLies:
             {"kind": "arrays", "arrays": 5},
         ],
     )
-    def test_is_refused(self, payload: dict[str, Any]) -> None:
+    def test_invalid_payload_raises_protocol_error(self, payload: dict[str, Any]) -> None:
         with pytest.raises(ProtocolError):
             read_input(payload, bytearray(8))

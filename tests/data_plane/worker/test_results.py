@@ -21,12 +21,12 @@ from mlflow.utils.proto_json_utils import NumpyEncoder, _get_jsonable_obj
 from data_plane.scoring.payload.result_json import result_to_json
 from data_plane.scoring.wire.decode import decode_result
 from data_plane.worker import frames
-from data_plane.worker.json_text import Inexpressible
-from data_plane.worker.results import describe_answer
+from data_plane.worker.json_text import NotJsonSerializable
+from data_plane.worker.results import describe_result
 
 
 def kind_and_json(answer: Any) -> tuple[str, Any]:
-    described, body = describe_answer(answer)
+    described, body = describe_result(answer)
     packed = frames.pack(frames.RESULT, 1, json.dumps({"result": described}).encode(), body)
     (frame,) = frames.FrameReader().feed(b"".join(packed))
     text = result_to_json(decode_result(frame.meta, frame.body))
@@ -37,7 +37,7 @@ def as_json(answer: Any) -> Any:
     return kind_and_json(answer)[1]
 
 
-class TestAnswersThatMlflowGivesToo:
+class TestResultsThatMlflowEncodes:
     @pytest.mark.parametrize(
         ("kind", "answer"),
         [
@@ -66,7 +66,7 @@ class TestAnswersThatMlflowGivesToo:
             ("json", [datetime.date(2024, 1, 2), datetime.datetime(2024, 1, 2, 3), pd.Timestamp("2024-01-02")]),
         ],
     )
-    def test_are_the_same_here(self, kind: str, answer: Any) -> None:
+    def test_result_is_encoded_as_by_mlflow(self, kind: str, answer: Any) -> None:
         theirs = json.loads(json.dumps(_get_jsonable_obj(answer, pandas_orient="records"), cls=NumpyEncoder))
         assert kind_and_json(answer) == (kind, theirs)
 
@@ -89,7 +89,7 @@ class Cheese(pydantic.BaseModel):
 Point = namedtuple("Point", "x y")
 
 
-class TestAnswersThatMlflowCannotGive:
+class TestResultsThatMlflowCannotEncode:
     @pytest.mark.parametrize(
         ("answer", "expected"),
         [
@@ -147,18 +147,18 @@ class TestAnswersThatMlflowCannotGive:
         ],
         ids=lambda value: type(value).__name__,
     )
-    def test_are_valid_json_here(self, answer: Any, expected: Any) -> None:
+    def test_result_is_encoded_as_valid_json(self, answer: Any, expected: Any) -> None:
         assert as_json(answer) == expected
 
 
-class TestAnswersWithoutAForm:
+class TestResultsWithoutJsonForm:
     @pytest.mark.parametrize("answer", [object(), [1j], np.array([1j]), {"f": len}, (x for x in ()), {(1, 2): 3}, Wine])
-    def test_are_refused_by_the_name_of_their_type(self, answer: Any) -> None:
-        with pytest.raises(Inexpressible, match=r"holds a \w+(\.\w+)+, which JSON cannot express"):
-            describe_answer(answer)
+    def test_error_names_the_type(self, answer: Any) -> None:
+        with pytest.raises(NotJsonSerializable, match=r"holds a \w+(\.\w+)+, which JSON cannot express"):
+            describe_result(answer)
 
-    def test_are_refused_when_they_contain_themselves(self) -> None:
+    def test_result_that_contains_itself_is_rejected(self) -> None:
         endless: list[Any] = []
         endless.append(endless)
         with pytest.raises(ValueError, match="contains itself"):
-            describe_answer(endless)
+            describe_result(endless)

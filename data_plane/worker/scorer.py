@@ -1,4 +1,4 @@
-"""The main thread's loop: one SCORE after the other through the user's `run`, each answered by RESULT or ERROR."""
+"""The main thread's loop: calls the user's `run` for each SCORE frame and answers with RESULT or ERROR."""
 
 import json
 import time
@@ -7,20 +7,20 @@ import uuid
 from typing import Any, Dict, List, Optional
 
 from . import frames, output
-from .channel import Channel, Job
-from .condition import Condition
+from .channel import Channel, ScoreJob
 from .inputs import read_input, read_params
-from .results import describe_answer
+from .results import describe_result
 from .script import Script
+from .state import WorkerState
 
-_LONGEST_MESSAGE = 2048
+_MAX_MESSAGE = 2048
 
 
 class Scorer:
-    def __init__(self, script: Script, channel: Channel, condition: Condition) -> None:
+    def __init__(self, script: Script, channel: Channel, state: WorkerState) -> None:
         self._script = script
         self._channel = channel
-        self._condition = condition
+        self._state = state
 
     def run(self) -> None:
         while True:
@@ -28,39 +28,39 @@ class Scorer:
             if job is None:
                 return
             self._finish(job)
-            # Its body is the model's input, and may be large.
+            # Frees the model's input, which may be large.
             del job
 
-    def _finish(self, job: Job) -> None:
-        self._condition.busy_since = time.monotonic()
-        self._condition.deadline = _deadline(job.meta)
+    def _finish(self, job: ScoreJob) -> None:
+        self._state.busy_since = time.monotonic()
+        self._state.deadline = _deadline(job.meta)
         try:
             if not job.peer.closed:
                 job.peer.send(self._answer(job))
-                self._condition.answered += 1
+                self._state.answered += 1
         finally:
-            self._condition.busy_since = self._condition.deadline = None
+            self._state.busy_since = self._state.deadline = None
             self._channel.finish(job)
 
-    def _answer(self, job: Job) -> List[frames.Buffer]:
+    def _answer(self, job: ScoreJob) -> List[frames.Buffer]:
         if _is_late(job.meta):
-            return _too_late(job)
+            return _deadline_error(job)
         try:
             return self._score(job)
         except KeyboardInterrupt:
             raise
         except frames.ProtocolError as error:
-            return _failed(job, "protocol", error)
-        except BaseException as error:  # noqa: BLE001 - sys.exit() in run() fails one request and takes nobody with it
-            return _failed(job, "model", error)
+            return _scoring_error(job, "protocol", error)
+        except BaseException as error:  # noqa: BLE001 - sys.exit() in run() fails one request only
+            return _scoring_error(job, "model", error)
 
-    def _score(self, job: Job) -> List[frames.Buffer]:
+    def _score(self, job: ScoreJob) -> List[frames.Buffer]:
         input_data = read_input(job.meta.get("payload", {}), job.body)
         params = read_params(job.meta)
         started = time.perf_counter()
-        answer = self._script.run(input_data, params)
+        output_data = self._script.run(input_data, params)
         seconds = time.perf_counter() - started
-        result, body = describe_answer(answer)
+        result, body = describe_result(output_data)
         meta = json.dumps({"result": result, "seconds": seconds}).encode()
         return frames.pack(frames.RESULT, job.request_id, meta, body)
 
@@ -75,34 +75,34 @@ def _deadline(meta: Dict[str, Any]) -> Optional[float]:
     return deadline if isinstance(deadline, (int, float)) else None
 
 
-def _too_late(job: Job) -> List[frames.Buffer]:
+def _deadline_error(job: ScoreJob) -> List[frames.Buffer]:
     message = "the deadline passed before the model was free"
-    output.log(output.WARNING, "Not scored, {} (request {})".format(message, _requests(job)))
+    output.log(output.WARNING, "Not scored: {} (request {})".format(message, _request_ids(job)))
     return _error(job, "deadline", "TimeoutError", message, None)
 
 
-def _failed(job: Job, kind: str, error: BaseException) -> List[frames.Buffer]:
+def _scoring_error(job: ScoreJob, kind: str, error: BaseException) -> List[frames.Buffer]:
     reference = uuid.uuid4().hex[:12]
-    output.log_exception("Scoring failed, reference {} (request {})".format(reference, _requests(job)), error)
+    output.log_exception("Scoring failed, reference {} (request {})".format(reference, _request_ids(job)), error)
     return _error(job, kind, type(error).__name__, _message(error), reference)
 
 
-def _error(job: Job, kind: str, name: str, message: str, reference: Optional[str]) -> List[frames.Buffer]:
+def _error(job: ScoreJob, kind: str, name: str, message: str, reference: Optional[str]) -> List[frames.Buffer]:
     meta = {"error": kind, "type": name, "message": message, "reference": reference}
     return frames.pack_json(frames.ERROR, job.request_id, meta)
 
 
-def _requests(job: Job) -> str:
+def _request_ids(job: ScoreJob) -> str:
     return ", ".join(map(str, job.meta.get("request_ids") or ())) or "unnamed"
 
 
 def _message(error: BaseException) -> str:
     try:
-        return str(error)[:_LONGEST_MESSAGE]
-    except Exception:  # noqa: BLE001 - it is the user's exception
+        return str(error)[:_MAX_MESSAGE]
+    except Exception:  # noqa: BLE001 - __str__ is user code
         return "(the exception has no text: its __str__ raises)"
 
 
-def one_line(error: BaseException) -> str:
-    """The last line of the traceback, as Python prints it."""
-    return traceback.format_exception_only(type(error), error)[-1].strip()[:_LONGEST_MESSAGE]
+def exception_line(error: BaseException) -> str:
+    """Return the last line of the traceback, as Python prints it."""
+    return traceback.format_exception_only(type(error), error)[-1].strip()[:_MAX_MESSAGE]

@@ -1,4 +1,4 @@
-"""What the worker is doing, as the main thread writes it and the io thread tells it to whoever asks."""
+"""The worker's state: written by the main thread, sent by the io thread in STATUS and PONG frames."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ READY = "ready"
 FAILED = "failed"
 
 
-class Condition:
+class WorkerState:
     """Plain attributes: each has one writer, and a reader may be a moment behind."""
 
     def __init__(self, configuration: Configuration) -> None:
@@ -23,7 +23,7 @@ class Condition:
         self.error: Optional[str] = None
         self.busy_since: Optional[float] = None
         self.deadline: Optional[float] = None
-        """Of the request at work, on the system's clock: when nobody waits for its answer any more."""
+        """Deadline of the request at work, on the system's clock; after the deadline no caller waits."""
 
         self.answered = 0
 
