@@ -17,6 +17,9 @@ from modelyard.demo.temporary_platform import own_environment
 
 MODELYARD = Path(sys.executable).with_name("modelyard")
 _PROCESS_SHIM = "process/shim.py"
+# One client for all requests, because each client loads the certificates of a TLS context: 20 ms of CPU.
+# No connection outlives a request: the servers of these tests are killed and restarted.
+_http = httpx2.Client(limits=httpx2.Limits(max_keepalive_connections=0))
 WORKSPACE = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
     "/providers/Microsoft.MachineLearningServices/workspaces/default"
@@ -177,7 +180,7 @@ class Platform:
     def rest(self, method: str, path: str, body: Any = None, token: str | None = None) -> httpx2.Response:
         """`path` is relative to the workspace, or absolute when the path begins with '//'."""
         target = path[1:] if path.startswith("//") else f"{WORKSPACE}{path}"
-        return httpx2.request(
+        return _http.request(
             method,
             f"{self.url}{target}",
             params={"api-version": "2024-04-01"},
@@ -195,7 +198,7 @@ class Platform:
         return self.rest("POST", f"/onlineEndpoints/{endpoint}/listKeys").json()["primaryKey"]
 
     def score(self, endpoint: str, body: Any, key: str | None = None, **headers: str) -> httpx2.Response:
-        return httpx2.post(
+        return _http.post(
             f"{self.scoring_url}/{endpoint}/score",
             json=body,
             headers={"Authorization": f"Bearer {key or self.key(endpoint)}", **headers},
@@ -204,7 +207,7 @@ class Platform:
 
     def invoke(self, endpoint: str, body: bytes, media_type: str) -> httpx2.Response:
         """POST `body` to /invocations, MLflow's protocol, with basic authentication."""
-        return httpx2.post(
+        return _http.post(
             f"{self.scoring_url}/{endpoint}/invocations",
             content=body,
             headers={"Content-Type": media_type},

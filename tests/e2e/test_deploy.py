@@ -87,16 +87,16 @@ def test_a_second_deployment_of_the_same_environment_builds_nothing(platform, to
     assert [e["folder"] for e in after] == [e["folder"] for e in before]
 
 
-def test_deployments_with_conflicting_pins_serve_at_once(platform, tmp_path):
-    import_it = "import sys, pydantic"
-    answer = "[pydantic.VERSION, '%d.%d' % sys.version_info[:2]]"
-    for name, python, pin in (("old-pins", "3.9", "pydantic==1.10.19"), ("new-pins", "3.12", "pydantic==2.11.7")):
-        folder = save_loader(
-            tmp_path / name, answering(answer, before=import_it), python=python, pip=(pin, "pandas", "numpy")
-        )
+def test_deployments_with_conflicting_requirements_serve_at_once(platform, tmp_path):
+    answer = answering("[pydantic.VERSION, '%d.%d' % sys.version_info[:2]]", before="import sys, pydantic")
+    # The newer one has the environment that most models of these tests share.
+    for name, python, pins in (("older", "3.9", ("pydantic==1.10.19",)), ("newer", "3.11", ())):
+        folder = save_loader(tmp_path / name, answer, python=python, pip=(*pins, "pandas", "numpy"))
         platform.cli("deploy", folder, "--endpoint-name", name)
-    assert platform.score("old-pins", {"input_data": [1]}).json() == ["1.10.19", "3.9"]
-    assert platform.score("new-pins", {"input_data": [1]}).json() == ["2.11.7", "3.12"]
+    assert platform.score("older", {"input_data": [1]}).json() == ["1.10.19", "3.9"]
+    pydantic, python = platform.score("newer", {"input_data": [1]}).json()
+    assert pydantic.startswith("2.")
+    assert python == "3.11"
 
 
 class TestAModelThatDoesNotWork:
