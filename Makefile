@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Errors only (-qq). By pip, although uv is quicker: the indexes, proxies and certificates of pip.conf hold here too.
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
-.PHONY: help setup demo check test test-long test-durations test-compose docker-engine compose-env bench docs format constraints image-locks clean
+.PHONY: help setup demo check test test-changed test-long test-durations test-compose docker-engine compose-env bench docs format constraints image-locks clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: setup ## Run the tests
 	$(PYTEST) -m 'not long'
+
+test-changed: setup ## Run the tests that the changes since COMMIT (default: main) can affect
+	@files="$$($(BIN)/python -m tests.changed_tests $(COMMIT))" && \
+	  if [ -n "$$files" ]; then $(PYTEST) -m 'not long' $$files; else echo "the changes affect no test"; fi
 
 # The issues' full figures: longer fuzzing, soaks and kills.
 test-long: setup ## Run the tests with their long variants
