@@ -95,7 +95,7 @@ class PackageIndex:
 def served(index: PackageIndex) -> Iterator[PackageIndex]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(index))
     index.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield index
@@ -107,6 +107,8 @@ def served(index: PackageIndex) -> Iterator[PackageIndex]:
 
 def _handler(index: PackageIndex) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        disable_nagle_algorithm = True
+
         def do_GET(self) -> None:
             kind, _, name = self.path.strip("/").partition("/")
             if kind == "files":

@@ -18,7 +18,8 @@ from tests.object_stores import azurite
 from tests.object_stores.fault_proxy import Answer, CutAnswer, CutRequest, FaultProxy, Silence, fault_proxy
 from tests.object_stores.servers import StoreServer
 
-IMPATIENT = ObjectStoreSettings(request_seconds=1, copy_seconds=1, retry_seconds=3, max_retries=2)
+# Long limits for a request and its retries: a busy machine is no fault. The number of retries is small.
+FEW_RETRIES = ObjectStoreSettings(request_seconds=30, copy_seconds=1, retry_seconds=60, max_retries=2)
 S3_SECRET = "the-secret-of-the-tests"
 LARGE = [b"%07d" % number * 100_000 for number in range(30)]
 
@@ -30,7 +31,7 @@ class Faulty:
     server: StoreServer
     is_s3: bool
 
-    def opened(self, settings: ObjectStoreSettings = IMPATIENT, **environment: str) -> CloudStore:
+    def opened(self, settings: ObjectStoreSettings = FEW_RETRIES, **environment: str) -> CloudStore:
         return _opened(self.server, self.proxy.endpoint, settings, environment)
 
 
@@ -38,7 +39,7 @@ class Faulty:
 def faulty(request: pytest.FixtureRequest) -> Iterator[Faulty]:
     server: StoreServer = request.getfixturevalue(request.param).another()
     with fault_proxy(server.endpoint) as proxy:
-        store = _opened(server, proxy.endpoint, IMPATIENT, {})
+        store = _opened(server, proxy.endpoint, FEW_RETRIES, {})
         yield Faulty(store, proxy, server, request.param == "s3")
 
 
@@ -105,7 +106,7 @@ class TestRetried:
         assert first + b"".join(reading) == b"".join(LARGE)
 
     def test_a_slow_answer_is_waited_for(self, faulty):
-        patient = faulty.opened(IMPATIENT.model_copy(update={"request_seconds": 0.3, "retry_seconds": 20}))
+        patient = faulty.opened(FEW_RETRIES.model_copy(update={"request_seconds": 0.3, "max_retries": 20}))
         patient.put("k", [b"x"])
         faulty.proxy.do_wrong(Silence(), method="GET", times=1)
         assert read(patient, "k") == b"x"
@@ -123,8 +124,8 @@ class TestUnavailable:
         ids=["503", "cut-request", "cut-answer", "silence"],
     )
     def test_the_cause_is_named_with_store_and_key(self, faulty, fault, cause):
-        store = faulty.opened(IMPATIENT.model_copy(update={"request_seconds": 0.3, "max_retries": 1}))
-        store.put("the/key", [b"x"])
+        faulty.store.put("the/key", [b"x"])
+        store = faulty.opened(FEW_RETRIES.model_copy(update={"request_seconds": 0.3, "max_retries": 1}))
         faulty.proxy.do_wrong(fault, method="GET")
         error = error_of(lambda: read(store, "the/key"))
         assert isinstance(error, StoreUnavailable)
@@ -134,7 +135,7 @@ class TestUnavailable:
 
     def test_a_server_that_is_not_there(self, faulty):
         gone = _opened(
-            faulty.server, "http://127.0.0.1:1/devstoreaccount1", IMPATIENT.model_copy(update={"max_retries": 1}), {}
+            faulty.server, "http://127.0.0.1:1/devstoreaccount1", FEW_RETRIES.model_copy(update={"max_retries": 1}), {}
         )
         for operation in everything_of(gone).values():
             error = error_of(operation)
@@ -143,7 +144,7 @@ class TestUnavailable:
 
     def test_a_host_that_is_not_there(self, faulty):
         gone = _opened(
-            faulty.server, "http://no-such-host.invalid:1", IMPATIENT.model_copy(update={"max_retries": 0}), {}
+            faulty.server, "http://no-such-host.invalid:1", FEW_RETRIES.model_copy(update={"max_retries": 0}), {}
         )
         assert str(error_of(lambda: check_store(gone))).endswith("its host name is not known")
 
@@ -209,7 +210,7 @@ def _uploads(faulty: Faulty) -> str:
 class TestRefused:
     def test_a_bucket_that_is_not_there(self, faulty):
         url = faulty.server.url.replace("bucket-", "missing-").replace("container-", "missing-")
-        store = _opened(replace(faulty.server, url=url), faulty.proxy.endpoint, IMPATIENT, {})
+        store = _opened(replace(faulty.server, url=url), faulty.proxy.endpoint, FEW_RETRIES, {})
         for name in ("write", "write a large one", "read", "list", "check"):
             error = error_of(everything_of(store)[name])
             kind = "bucket" if faulty.is_s3 else "container"
@@ -256,7 +257,7 @@ class TestSecrets:
             "AZURE_STORAGE_CONNECTION_STRING": f"AccountName={azurite.ACCOUNT};BlobEndpoint={faulty.proxy.endpoint};"
             f"SharedAccessSignature=sv=2021-12-02&sp=rw&sig={signature}",
         }
-        store = faulty.opened(IMPATIENT.model_copy(update={"request_seconds": 0.3, "max_retries": 0}), **changed)
+        store = faulty.opened(FEW_RETRIES.model_copy(update={"request_seconds": 0.3, "max_retries": 0}), **changed)
         told = [repr(store), str(vars(store))]
         body = f"<Error><Code>Odd</Code><Message>{' '.join(secrets)}</Message></Error>"
         for fault in (Answer(503, body), Answer(403, body), Answer(418, body), CutAnswer(), CutRequest()):
