@@ -1,4 +1,4 @@
-"""Azurite, the Azure Blob server that Microsoft makes for tests: installed by npm once, asked to make containers."""
+"""Azurite, Microsoft's Azure Blob server for tests: npm installs the server once; a request creates a container."""
 
 import base64
 import fcntl
@@ -11,18 +11,19 @@ import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.cached_environments import CACHE
+
 VERSION = "3.36.0"
-# The account and key that every Azurite has; they open nothing else.
+# The account and key of every Azurite; they open no other server.
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
-_CACHE = Path(__file__).parents[2] / ".pytest_cache"
-_HOME = _CACHE / f"azurite-{VERSION}"
+_HOME = CACHE / f"azurite-{VERSION}"
 _API = "2021-12-02"
 
 
 def command(port: int, folder: Path) -> list[str]:
-    """What runs the blob server alone, without telemetry, its data in `folder`."""
+    """The command of the blob server alone, without telemetry, with data in `folder`."""
     node, program = _node("node"), _installed() / "node_modules/azurite/dist/src/blob/main.js"
     place = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder)]
     # Stores ask for newer versions of the protocol than any one Azurite knows.
@@ -41,9 +42,9 @@ def make_container(endpoint: str, name: str) -> None:
 
 
 def _installed() -> Path:
-    """Azurite's folder; whichever of several test processes comes first fills it."""
-    _CACHE.mkdir(exist_ok=True)
-    with (_CACHE / "azurite.lock").open("w") as lock:
+    """Azurite's folder, which the first of several test processes fills."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "azurite.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _HOME.is_dir():
             _install()
@@ -52,7 +53,7 @@ def _installed() -> Path:
 
 def _install() -> None:
     options = ["--no-audit", "--no-fund", "--loglevel=error", "--ignore-scripts"]
-    unfinished = Path(tempfile.mkdtemp(dir=_CACHE, prefix="azurite-unfinished-"))
+    unfinished = Path(tempfile.mkdtemp(dir=CACHE, prefix="azurite-unfinished-"))
     try:
         install = [_node("npm"), "install", *options, "--prefix", str(unfinished), f"azurite@{VERSION}"]
         done = subprocess.run(install, cwd=unfinished, capture_output=True, text=True)
