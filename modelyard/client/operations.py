@@ -9,6 +9,8 @@ from modelyard.client.watching import UNWATCHED, Watcher
 from modelyard.core.domain.operation_step import sentence_of
 
 _FAILED = frozenset({"failed", "canceled"})
+_FIRST_PAUSE_SECONDS = 0.05
+"""Most changes of an endpoint take 0.2 s. Later pauses double, up to the server's Retry-After."""
 
 
 class Change:
@@ -17,7 +19,6 @@ class Change:
     def __init__(self, connection: Connection, answer: Answer) -> None:
         self._connection = connection
         self._operation_url = answer.operation_url
-        self._pause = answer.retry_after
         self.resource: dict[str, Any] = answer.body
         """The resource as it was when the change was accepted; empty for a deletion."""
 
@@ -25,6 +26,7 @@ class Change:
         """Until it has ended. Returns the operation's own document; raises ApiError with the reason of a failure."""
         if self._operation_url is None:
             return {}
+        pause = _FIRST_PAUSE_SECONDS
         while True:
             answer = self._connection.ask("GET", self._operation_url)
             status = str(answer.body.get("status", "")).lower()
@@ -34,7 +36,8 @@ class Change:
                 raise ApiError.of(answer.body.get("error") or {"code": status, "message": f"the operation {status}"})
             if step := current_step(answer.body):
                 watcher.step(sentence_of(step))
-            time.sleep(answer.retry_after)
+            time.sleep(min(pause, answer.retry_after))
+            pause *= 2
 
 
 def current_step(operation: dict[str, Any]) -> str | None:
