@@ -1,4 +1,4 @@
-"""Callers that score without a pause, each on a connection of its own, as a pool of HTTP clients does."""
+"""Callers that score without a pause, each on one connection, like a pool of HTTP clients."""
 
 import json
 import threading
@@ -14,12 +14,12 @@ _TIMEOUT = 60.0
 
 
 class Callers:
-    """Keeps count of what came: "200", another status with its body, or what became of the connection."""
+    """Threads that score. `answers` counts "200", other statuses with the body, and errors of connections."""
 
     def __init__(self, platform: Platform, endpoint: str, body: object, *, count: int = 4) -> None:
         self.answers: Counter[str] = Counter()
         self.retry_after: Counter[str] = Counter()
-        """How many refusals of each status said when to come again."""
+        """Number of answers with a Retry-After header, by status."""
         self._address = urlsplit(platform.scoring_url).netloc
         self._path = f"/{endpoint}/score"
         self._body = json.dumps(body)
@@ -41,7 +41,7 @@ class Callers:
                 thread.join()
 
     def see_more(self, answers: int = 20) -> None:
-        """Wait until so many more have been answered."""
+        """Wait for the given number of further answers."""
         aim = self.answers.total() + answers
         wait_until(lambda: self.answers.total() >= aim, _TIMEOUT, f"more answers than {self.answers}")
 
@@ -59,7 +59,7 @@ class Callers:
         connection.close()
 
     def _ask(self, connection: HTTPConnection) -> tuple[int, str | None, str]:
-        """Asks again, once, when a connection that had been used before was closed without a byte of an answer."""
+        """Ask once more when the server closed a reused connection without a byte of an answer."""
         was_used = connection.sock is not None
         try:
             return self._asked(connection)

@@ -1,6 +1,6 @@
-"""A platform over four machines: each a data dir and a supervisor of its own, on this one host.
+"""A platform over four machines, each a data dir and a supervisor on this host.
 
-They share Postgres, Redis and the object store. Only the builder knows a package index.
+The machines share Postgres, Redis and the object store. Only the builder knows a package index.
 """
 
 import os
@@ -36,7 +36,7 @@ class Machines:
     store: StoreServer
     engine: Engine
     settings: dict[str, str]
-    """What all are told alike."""
+    """Settings of all machines."""
     started: list[Platform] = field(default_factory=list)
 
     def _launch(self, role: str, *options: str, **variables: str) -> Platform:
@@ -48,29 +48,29 @@ class Machines:
         return machine
 
     def start_building(self) -> tuple[Platform, Platform]:
-        """The machines of the control plane and the builder."""
+        """Start the machines of the control plane and the builder."""
         control = self._launch("control-plane")
         builder = self._launch("builder", "--builders", "1")
         return _up(control), _up(builder)
 
     def start_scoring(self) -> tuple[Platform, Platform]:
-        """The machines of the data plane and the batch worker."""
+        """Start the machines of the data plane and the batch worker."""
         port = self.settings["MODELYARD_SCORING_PUBLIC_URL"].rpartition(":")[2]
         data_plane = self._launch("data-plane", "--scoring-port", port, **self._no_packages("data-plane"))
         batch = self._launch("batch", "--batch-workers", "1", **self._no_packages("batch"))
         return _up(data_plane), _up(batch)
 
     def _no_packages(self, role: str) -> dict[str, str]:
-        """Neither an index nor what others fetched from one."""
+        """Variables that leave a machine without an index and without the packages of the others."""
         return {**_NO_INDEX, "UV_CACHE_DIR": str(self.folder / f"packages-of-{role}")}
 
     def destroy(self, machine: Platform) -> None:
-        """With everything on its disk."""
+        """Stop the machine and delete its disk."""
         machine.stop()
         shutil.rmtree(machine.data_dir)
 
     def rows(self) -> str:
-        """Everything that the database holds, as text."""
+        """Every row of the database as text."""
         with self.engine.connect() as connection:
             tables = connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
             return "\n".join(
@@ -86,7 +86,9 @@ class Machines:
             machine.interrupt()
         for machine in running:
             machine.await_end()
-            wait_until(lambda machine=machine: not machine.processes(), 10, f"nothing is left of {machine.folder.name}")
+            wait_until(
+                lambda machine=machine: not machine.processes(), 10, f"no process of {machine.folder.name} is left"
+            )
 
 
 def _up(machine: Platform) -> Platform:
@@ -114,7 +116,7 @@ def machines(folder: Path, store: StoreServer, engine: Engine, broker_url: str) 
 
 
 def credentials(store: StoreServer) -> list[str]:
-    """What of the store's variables must be seen nowhere."""
+    """Secrets among the variables of the store."""
     hidden = []
     for name, value in store.environment.items():
         if name == "AZURE_STORAGE_CONNECTION_STRING":

@@ -1,4 +1,4 @@
-"""How much larger each process becomes while something runs."""
+"""Growth of the memory of each process during a block."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ _MB = 1e6
 
 
 class Growth:
-    """The resident memory of every process that was seen. One that began meanwhile grew from nothing."""
+    """Largest resident memory of every process seen; a process that starts meanwhile grows from 0."""
 
     def __init__(self, processes: Callable[[], list[psutil.Process]]) -> None:
         self._processes = processes
@@ -23,7 +23,7 @@ class Growth:
 
     @property
     def megabytes(self) -> dict[str, float]:
-        """By command line."""
+        """Growth by pid and command line."""
         return {
             f"{pid} {self._names[pid]}": (largest - self._idle.get(pid, 0)) / _MB
             for pid, largest in self._largest.items()

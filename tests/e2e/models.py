@@ -1,4 +1,4 @@
-"""Real models for the end-to-end tests, logged by MLflow or laid out as MLflow lays them out."""
+"""Real models for the end-to-end tests, logged by MLflow or written in the layout of MLflow."""
 
 import json
 import warnings
@@ -22,7 +22,7 @@ def save_sklearn(folder: Path) -> Path:
     """A linear regression with a signature of two doubles and a long, and an input example."""
     model = linear_model()
     with warnings.catch_warnings():
-        # MLflow's own: as errors they would change what it writes.
+        # MLflow catches its own warnings as errors and then writes another model.
         warnings.simplefilter("ignore")
         mlflow.sklearn.save_model(
             model,
@@ -35,8 +35,8 @@ def save_sklearn(folder: Path) -> Path:
     return folder
 
 
-def save_loader(folder: Path, loader: str, *, python: str = "3.11", pip: tuple[str, ...] = ()) -> Path:
-    """A python_function model of our own loader module, which needs nothing but what `pip` names.
+def save_loader(folder: Path, loader: str, *, python: str = "3.11", pip: tuple[str, ...] = ("pandas", "numpy")) -> Path:
+    """A python_function model with the loader module `loader` and the packages `pip`.
 
     `loader` is the source of a module with `_load_pyfunc(path)`, as MLflow asks of a loader module.
     """

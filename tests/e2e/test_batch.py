@@ -1,4 +1,4 @@
-"""Batch endpoints through the whole platform, by the command line alone."""
+"""Batch endpoints through the whole platform, with the command line only."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.e2e.platform import Platform
 
 HEART = Path(__file__).parent / "heart_classifier_mlflow"
 FILES = {"a.csv": 3, "b/c.csv": 1, "b/deep/d.csv": 5, "e.csv": 4}
-"""In the order of the output, with their rows."""
+"""Rows of each input file, in the order of the output."""
 
 
 def rows_of(count: int, seed: int) -> pd.DataFrame:
@@ -23,7 +23,7 @@ def rows_of(count: int, seed: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def endpoint(platform: Platform, sklearn_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A batch endpoint whose default deployment is the linear model, from az's YAML."""
+    """A batch endpoint from az's YAML, with the linear model as the default deployment."""
     folder = tmp_path_factory.mktemp("yaml")
     (folder / "model").symlink_to(sklearn_folder)
     (folder / "endpoint.yml").write_text("name: rows\nauth_mode: aad_token\n")
@@ -43,7 +43,7 @@ def endpoint(platform: Platform, sklearn_folder: Path, tmp_path_factory: pytest.
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Files of rows, some of them in folders."""
+    """Input files with rows, some in folders."""
     for seed, (path, count) in enumerate(FILES.items()):
         file = tmp_path / "input" / path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -61,12 +61,12 @@ def downloaded(platform: Platform, job: str, target: Path, *arguments: str) -> d
 
 
 def predictions_in(file: Path) -> pd.DataFrame:
-    """As Azure's notebooks read them."""
+    """Read the file with the column names of Azure's notebooks."""
     return pd.read_csv(file, names=["row", "prediction", "file"])
 
 
-class TestAFolderOfFiles:
-    def test_it_becomes_the_models_own_predictions_in_the_order_of_the_input(
+class TestJob:
+    def test_output_has_the_predictions_of_the_model_in_the_order_of_the_input(
         self, platform, endpoint, folder, tmp_path
     ):
         job = invoke(platform, endpoint, "--input", folder)
@@ -80,7 +80,7 @@ class TestAFolderOfFiles:
         assert predictions.prediction.to_numpy() == pytest.approx(linear_model().predict(whole), rel=1e-12)
         assert "artifacts/logs/job_progress_overview.txt" in files
 
-    def test_the_job_says_what_it_has_done(self, platform, endpoint, folder):
+    def test_show_and_list_report_progress_and_experiment(self, platform, endpoint, folder):
         job = invoke(platform, endpoint, "--input", folder / "b", "--experiment-name", "trial")
         platform.cli("job", "stream", "-n", job)
         shown = json.loads(platform.cli("job", "show", "-n", job).stdout)
@@ -90,7 +90,7 @@ class TestAFolderOfFiles:
         for call in (("job", "list"), ("batch-endpoint", "list-jobs", "-n", endpoint)):
             assert json.loads(platform.cli(*call).stdout)[0]["name"] == job
 
-    def test_one_job_may_want_another_output(self, platform, endpoint, folder, tmp_path):
+    def test_job_settings_choose_path_name_and_format_of_the_output(self, platform, endpoint, folder, tmp_path):
         place = "azureml://datastores/workspaceblobstore/paths/here"
         settings = ("--set", "output_format=csv_with_header", "--set", "output_file_name=mine.csv")
         job = invoke(platform, endpoint, "--input", folder / "a.csv", "--output-path", place, *settings)
@@ -109,14 +109,16 @@ class TestAFolderOfFiles:
         assert "mine.csv" in again.stderr
 
 
-class TestInputThatIsWrong:
+class TestInvalidInput:
     @pytest.fixture
-    def partly_wrong(self, folder: Path) -> Path:
+    def with_invalid_file(self, folder: Path) -> Path:
         rows_of(2, 0).drop(columns="y").to_csv(folder / "b" / "bad.csv", index=False)
         return folder
 
-    def test_a_bad_file_fails_itself_only(self, platform, endpoint, partly_wrong, tmp_path):
-        job = invoke(platform, endpoint, "--input", partly_wrong)
+    def test_invalid_file_is_listed_in_errors_csv_and_the_job_completes(
+        self, platform, endpoint, with_invalid_file, tmp_path
+    ):
+        job = invoke(platform, endpoint, "--input", with_invalid_file)
         done = platform.cli("job", "stream", "-n", job)
         assert "1 file failed" in done.stderr
         files = downloaded(platform, job, tmp_path / "got")
@@ -125,8 +127,10 @@ class TestInputThatIsWrong:
         assert "bad.csv" in str(failure["file"])
         assert "y" in str(failure["reason"])
 
-    def test_more_of_them_than_the_threshold_fail_the_job_with_their_reasons(self, platform, endpoint, partly_wrong):
-        job = invoke(platform, endpoint, "--input", partly_wrong, "--set", "error_threshold=0")
+    def test_more_invalid_files_than_the_threshold_fail_the_job_with_the_reasons(
+        self, platform, endpoint, with_invalid_file
+    ):
+        job = invoke(platform, endpoint, "--input", with_invalid_file, "--set", "error_threshold=0")
         done = platform.cli("job", "stream", "-n", job, check=False)
         assert done.returncode == 1
         assert "bad.csv" in done.stderr
@@ -134,8 +138,8 @@ class TestInputThatIsWrong:
 
 
 @pytest.mark.long
-def test_azures_heart_classifier_runs_from_its_yaml_unchanged(platform, tmp_path):
-    """Python 3.8, scikit-learn 1.1.2 and xgboost 1.3.3, as it was logged in 2022."""
+def test_heart_classifier_of_azure_runs_from_its_yaml_unchanged(platform, tmp_path):
+    """The model was logged in 2022 with Python 3.8, scikit-learn 1.1.2 and xgboost 1.3.3."""
     example = HEART / "deployment-simple"
     platform.cli("model", "create", "-n", "heart-classifier-mlflow", "-p", example / "model", "-t", "mlflow_model")
     platform.cli("batch-endpoint", "create", "-f", HEART / "endpoint.yml")

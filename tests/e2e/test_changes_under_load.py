@@ -1,4 +1,4 @@
-"""Changes while requests come without a pause: not one of them fails."""
+"""Changes of a deployment under continuous requests: no request fails."""
 
 import os
 import random
@@ -12,12 +12,12 @@ from tests.e2e.test_operation import ROW, deployments_of, settled
 
 _ENDPOINT = "busy"
 _SETTLING_SECONDS = 120.0
-# Whoever dies again and again is started again after a minute in the end.
+# The pause before the next start of a worker grows to a minute with the number of deaths.
 _MANY = (pytest.mark.long, pytest.mark.timeout(1500))
 
 
 class Busy:
-    """An endpoint with a real model, as an operator sees it."""
+    """An endpoint with a real model, changed through the REST API."""
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
@@ -33,7 +33,7 @@ class Busy:
         assert after["properties"]["provisioningState"] == "Succeeded", after
 
     def update(self, **properties: object) -> None:
-        """A new generation with other variables."""
+        """Start a new generation with the given properties."""
         present = self.platform.rest("GET", self.blue).json()
         self.change(self.blue, **{**present, "properties": {**present["properties"], **properties}})
 
@@ -61,13 +61,13 @@ def busy(platform: Platform, tour, sklearn_folder) -> Busy:
 
 @pytest.fixture
 def seed() -> int:
-    """Printed when the test fails; MODELYARD_TEST_SEED repeats one."""
+    """A random seed, printed when the test fails; MODELYARD_TEST_SEED repeats a run."""
     seed = int(os.environ.get("MODELYARD_TEST_SEED", random.randrange(2**32)))
     print(f"MODELYARD_TEST_SEED={seed}")
     return seed
 
 
-def test_updating_and_scaling_fail_no_request(busy: Busy) -> None:
+def test_update_and_scaling_fail_no_request(busy: Busy) -> None:
     with busy.callers().calling() as callers:
         busy.scale(2)
         callers.see_more()
@@ -77,7 +77,7 @@ def test_updating_and_scaling_fail_no_request(busy: Busy) -> None:
     assert set(callers.answers) == {"200"}
 
 
-def test_another_division_of_the_traffic_fails_no_request(busy: Busy) -> None:
+def test_change_of_the_traffic_split_fails_no_request(busy: Busy) -> None:
     blue = busy.platform.rest("GET", busy.blue).json()
     green = f"{busy.path}/deployments/green"
     with busy.callers().calling() as callers:
@@ -88,11 +88,11 @@ def test_another_division_of_the_traffic_fails_no_request(busy: Busy) -> None:
             busy.change(busy.path, **{**endpoint, "properties": properties})
             callers.see_more()
         assert busy.platform.rest("DELETE", green).status_code < 300
-        wait_until(lambda: busy.platform.rest("GET", green).status_code == 404, 60, "green is gone")
+        wait_until(lambda: busy.platform.rest("GET", green).status_code == 404, 60, "green is deleted")
     assert set(callers.answers) == {"200"}
 
 
-def test_a_gateway_that_is_restarted_fails_no_request(busy: Busy) -> None:
+def test_restart_of_a_gateway_fails_no_request(busy: Busy) -> None:
     with busy.callers().calling() as callers:
         old = busy.platform.process("-m data_plane.gateway.main")
         old.send_signal(signal.SIGTERM)
@@ -102,7 +102,7 @@ def test_a_gateway_that_is_restarted_fails_no_request(busy: Busy) -> None:
 
 
 def kill_again_and_again(busy: Busy, callers: Callers, instances: int, times: int, seed: int) -> None:
-    """One worker, whenever the replacement of the last is ready."""
+    """Kill one random worker at a time, each when the last replacement is ready."""
     chance = random.Random(seed)
     for _ in range(times):
         workers = busy.ready()
@@ -115,7 +115,7 @@ def kill_again_and_again(busy: Busy, callers: Callers, instances: int, times: in
 
 
 @pytest.mark.parametrize("times", [2, pytest.param(25, marks=_MANY)])
-def test_of_three_instances_one_may_die_at_any_time(busy: Busy, seed: int, times: int) -> None:
+def test_death_of_one_of_three_workers_fails_no_request(busy: Busy, seed: int, times: int) -> None:
     busy.scale(3)
     with busy.callers().calling() as callers:
         kill_again_and_again(busy, callers, 3, times, seed)
@@ -123,7 +123,7 @@ def test_of_three_instances_one_may_die_at_any_time(busy: Busy, seed: int, times
 
 
 @pytest.mark.parametrize("times", [1, pytest.param(10, marks=_MANY)])
-def test_with_one_instance_its_death_is_answered_in_time(busy: Busy, seed: int, times: int) -> None:
+def test_death_of_the_only_worker_is_answered_with_retry_after(busy: Busy, seed: int, times: int) -> None:
     busy.scale(1)
     with busy.callers().calling() as callers:
         kill_again_and_again(busy, callers, 1, times, seed)

@@ -128,7 +128,7 @@ def test_ctrl_c_waits_for_a_request_under_way_leaves_no_process_and_the_next_sta
     meeting.mkdir()
     # The model may run as another user.
     meeting.chmod(0o777)
-    folder = save_loader(tmp_path / "m", answering("[hold(model_input[0])]", before=HOLDING), pip=("pandas", "numpy"))
+    folder = save_loader(tmp_path / "m", answering("[hold(model_input[0])]", before=HOLDING))
     platform.cli("deploy", folder, "--endpoint-name", "holding")
     key, scoring = platform.key("holding"), httpx2.URL(platform.scoring_url)
     with ThreadPoolExecutor(2) as callers:

@@ -18,8 +18,8 @@ _GATEWAY = "-m data_plane.gateway.main"
 
 
 @pytest.fixture
-def twofold(platform: Platform, tour: str) -> Iterator[Platform]:
-    """The same platform with two gateways, for the length of a test."""
+def two_gateways(platform: Platform, tour: str) -> Iterator[Platform]:
+    """The shared platform, restarted with two gateways for one test."""
     platform.stop()
     platform.start("--gateways", "2")
     wait_until(lambda: len(gateways(platform)) == 2, 30, "two gateways")
@@ -42,45 +42,45 @@ def serves(platform: Platform, endpoint: str) -> bool:
 
 
 def applied(platform: Platform) -> list[tuple[int, int]]:
-    """The pid of each gateway that has told of a snapshot, and that snapshot's revision."""
+    """Pid and applied snapshot revision of each gateway."""
     files = sorted((platform.data_dir / "run").glob("gateway-*.applied"))
     return [(told["pid"], told["revision"]) for told in (json.loads(file.read_text()) for file in files)]
 
 
 def set_share(platform: Platform, endpoint: str, percent: int) -> None:
-    """Returns when every gateway has applied it."""
+    """Set the traffic; return when every gateway has applied the change."""
     (deployment, *_) = deployments_of(platform, endpoint)
     platform.cli("online-endpoint", "update", "-n", endpoint, "--traffic", f"{deployment['name']}={percent}")
 
 
-def test_two_gateways_answer_and_one_that_dies_comes_back(twofold: Platform, tour: str) -> None:
-    with Callers(twofold, tour, ROW, count=8).calling() as callers, ExitStack() as connected:
-        before = {process.pid for process in gateways(twofold)}
+def test_two_gateways_answer_and_a_killed_gateway_comes_back(two_gateways: Platform, tour: str) -> None:
+    with Callers(two_gateways, tour, ROW, count=8).calling() as callers, ExitStack() as connected:
+        before = {process.pid for process in gateways(two_gateways)}
 
-        def each_has_a_caller() -> bool:
-            # One gateway may have accepted all that came at the same moment.
-            connected.enter_context(httpx2.Client()).get(f"{twofold.scoring_url}/{tour}/ping")
-            return all(_served(pid) for pid in before)
+        def each_has_a_connection() -> bool:
+            # One gateway may have accepted all connections of the callers.
+            connected.enter_context(httpx2.Client()).get(f"{two_gateways.scoring_url}/{tour}/ping")
+            return all(_has_connection(pid) for pid in before)
 
-        wait_until(each_has_a_caller, 30, "each has answered somebody")
-        set_share(twofold, tour, 0)
-        set_share(twofold, tour, 100)
-        assert {pid for pid, _ in applied(twofold)} == before
-        assert len({revision for _, revision in applied(twofold)}) == 1
+        wait_until(each_has_a_connection, 30, "each gateway has a connection")
+        set_share(two_gateways, tour, 0)
+        set_share(two_gateways, tour, 100)
+        assert {pid for pid, _ in applied(two_gateways)} == before
+        assert len({revision for _, revision in applied(two_gateways)}) == 1
     assert "200" in callers.answers
 
     victim = min(before)
     os.kill(victim, signal.SIGKILL)
     (other,) = before - {victim}
-    assert twofold.score(tour, ROW).status_code == 200
-    wait_until(lambda: len({process.pid for process in gateways(twofold)} - {victim}) == 2, 30, "it is back")
-    # Only when both have applied it is this over.
-    set_share(twofold, tour, 100)
-    told = {pid for pid, _ in applied(twofold)}
+    assert two_gateways.score(tour, ROW).status_code == 200
+    wait_until(lambda: len({process.pid for process in gateways(two_gateways)} - {victim}) == 2, 30, "two gateways")
+    # Returns only when both gateways have applied the change.
+    set_share(two_gateways, tour, 100)
+    told = {pid for pid, _ in applied(two_gateways)}
     assert other in told
     assert victim not in told
 
 
-def _served(pid: int) -> bool:
-    """Whether callers are connected to it."""
+def _has_connection(pid: int) -> bool:
+    """Whether the process has an established connection."""
     return any(each.status == psutil.CONN_ESTABLISHED for each in psutil.Process(pid).net_connections("tcp"))

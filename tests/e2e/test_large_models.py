@@ -1,4 +1,4 @@
-"""A large model folder is registered and deployed, and no process holds much of it while it moves."""
+"""A large model folder is registered and deployed while each process keeps its memory small."""
 
 import os
 import tempfile
@@ -16,10 +16,10 @@ from tests.e2e.platform import Platform, wait_until
 from tests.object_stores.servers import StoreServer, azure_server, s3_server
 
 FILES = 4
-# moto's server reads a whole object for each part of it that is asked for.
+# moto's server reads the whole object for each part that a client requests.
 FILES_ON_S3 = 16
 _MB = 1 << 20
-# It reads the last bytes of each file, and so little.
+# Reads only the last bytes of each file.
 LOADER = """
 import pathlib
 
@@ -41,8 +41,8 @@ def _load_pyfunc(path):
 
 
 def save_large(folder: Path, megabytes: int, files: int = FILES) -> tuple[Path, list[str]]:
-    """The model folder, and what its model answers."""
-    save_loader(folder, LOADER, pip=("pandas", "numpy"))
+    """The model folder, and the answer of the model."""
+    save_loader(folder, LOADER)
     random, ends = np.random.default_rng(megabytes), []
     for number in range(files):
         with (folder / f"{number:02}.part").open("wb") as file:
@@ -70,7 +70,7 @@ def own_platform(request: pytest.FixtureRequest, passable_folder: Path) -> Itera
 
 
 def growth_while_deployed(platform: Platform, model: Path, answer: list[str]) -> dict[str, float]:
-    """What each process of the platform, and the command line, has grown by, in megabytes."""
+    """Growth in megabytes of each process of the platform and of the command line."""
     growth = Growth(lambda: [*platform.processes(), *psutil.Process(os.getpid()).children()])
     with growth.watched():
         platform.cli("deploy", model, "--endpoint-name", "large")
@@ -79,7 +79,7 @@ def growth_while_deployed(platform: Platform, model: Path, answer: list[str]) ->
 
 
 @pytest.mark.long
-def test_of_two_gigabytes_no_process_holds_300_megabytes(own_platform, tmp_path):
+def test_model_of_2_gb_costs_each_process_less_than_300_mb(own_platform, tmp_path):
     is_s3 = own_platform.environment["MODELYARD_STORAGE_URL"].startswith("s3:")
     model, answer = save_large(tmp_path / "model", 2048, FILES_ON_S3 if is_s3 else FILES)
     grown = growth_while_deployed(own_platform, model, answer)
@@ -88,8 +88,8 @@ def test_of_two_gigabytes_no_process_holds_300_megabytes(own_platform, tmp_path)
 
 
 @pytest.mark.long
-def test_none_grows_with_the_model(platform, tmp_path):
-    """Whoever held a file of it would hold 64 MB more; the installer and the worker hold Python's packages."""
+def test_no_process_holds_a_file_of_the_model(platform, tmp_path):
+    """A process that held a file would grow by 64 MB. The installer and the worker hold Python packages."""
     model, answer = save_large(tmp_path / "model", 256)
     grown = growth_while_deployed(platform, model, answer)
     movers = {name: size for name, size in grown.items() if not any(word in name for word in ("/uv ", "environments/"))}

@@ -1,4 +1,4 @@
-"""Control plane, builder, batch worker and data plane, each on a machine of its own, on each kind of object store."""
+"""Control plane, builder, batch worker and data plane on four machines, with each kind of object store."""
 
 import json
 import tempfile
@@ -15,10 +15,10 @@ import yaml
 from sqlalchemy import text
 
 from modelyard.core.db.unit_of_work import open_database
-from tests.e2e.gate import Gate, gate
 from tests.e2e.machines import Machines, credentials, machines, names_a_store
 from tests.e2e.models import save_loader
 from tests.e2e.platform import Platform, wait_until
+from tests.e2e.tcp_proxy import TcpProxy, tcp_proxy
 from tests.object_stores.servers import StoreServer, azure_server, s3_server
 
 SIGNATURE = {
@@ -40,7 +40,7 @@ FILES = {"a.csv": [(1.5, 1), (2.5, 2)], "b/c.csv": [(0.25, 3)]}
 
 
 def save_model(folder: Path) -> Path:
-    save_loader(folder, LOADER, pip=("pandas", "numpy"))
+    save_loader(folder, LOADER)
     mlmodel = folder / "MLmodel"
     mlmodel.write_text(yaml.safe_dump({**yaml.safe_load(mlmodel.read_text()), "signature": SIGNATURE}))
     return folder
@@ -69,7 +69,7 @@ def spread(passable_folder, store, database_url, broker_url) -> Iterator[Machine
     engine.dispose()
 
 
-def test_an_endpoint_and_a_job_need_nothing_of_the_machine_that_built_them(spread, tmp_path):
+def test_endpoint_and_job_work_without_the_machine_that_built_them(spread, tmp_path):
     control, builder = spread.start_building()
     begin_online(control, save_model(tmp_path / "doubled"), tmp_path)
     create_batch(control, tmp_path)
@@ -143,7 +143,7 @@ def check_the_job(control: Platform, folder: Path, meanwhile: Callable[[], None]
 
 
 def holdings(machine: Platform) -> dict[str, int]:
-    """How many things of each kind a machine's disk has."""
+    """Number of environments, models and bundles on the disk of a machine."""
     folders = ("environments", "models", "bundles")
     return {name: sum(entry.is_dir() for entry in (machine.data_dir / name).iterdir()) for name in folders}
 
@@ -167,25 +167,23 @@ def check_that_credentials_are_nowhere(spread: Machines, data_plane: Platform, b
 
 
 @pytest.mark.long
-def test_a_store_that_is_away_for_a_while_delays_a_build_and_a_job_and_fails_neither(
-    passable_folder, database_url, broker_url, tmp_path
-):
+def test_build_and_job_outlast_an_outage_of_the_object_store(passable_folder, database_url, broker_url, tmp_path):
     engine = open_database(database_url)
-    with s3_server() as server, gate(int(server.endpoint.rpartition(":")[2])) as way:
-        through = server.through(f"http://127.0.0.1:{way.port}")
+    with s3_server() as server, tcp_proxy(int(server.endpoint.rpartition(":")[2])) as proxy:
+        through = server.through(f"http://127.0.0.1:{proxy.port}")
         with machines(passable_folder, replace(server, environment=through), engine, broker_url) as spread:
             control, _ = spread.start_building()
             spread.start_scoring()
             begin_online(control, save_model(tmp_path / "doubled"), tmp_path)
             wait_until(lambda: count(spread, "environment_builds"), 60, "the environment is being built")
-            be_away(way)
+            cut_off(proxy)
             check_the_endpoint(control)
             create_batch(control, tmp_path)
-            check_the_job(control, tmp_path, lambda: be_away(way))
+            check_the_job(control, tmp_path, lambda: cut_off(proxy))
     engine.dispose()
 
 
-def be_away(way: Gate) -> None:
-    way.close()
+def cut_off(proxy: TcpProxy) -> None:
+    proxy.close()
     time.sleep(OUTAGE_SECONDS)
-    way.open()
+    proxy.open()

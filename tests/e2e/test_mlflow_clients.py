@@ -1,4 +1,4 @@
-"""MLflow's own client against a deployed model: the key in the URL, the answers the model's own."""
+"""MLflow's client against a deployed model, with the key in the URL."""
 
 import numpy as np
 import pandas as pd
@@ -15,19 +15,19 @@ def client(platform, tour) -> ScoringServerClient:
     return ScoringServerClient(f"x:{platform.key(tour)}@{host}", f"{port}/{tour}")
 
 
-class TestMlflowsClient:
-    def test_it_waits_for_the_endpoint_and_asks_which_mlflow_logged_the_model(self, client):
+class TestMlflowClient:
+    def test_client_waits_for_the_endpoint_and_reads_the_mlflow_version_of_the_model(self, client):
         client.wait_server_ready(timeout=30)
         assert client.get_version() == "3.17.2"
 
-    def test_predictions_are_the_models_own(self, client):
+    def test_predictions_equal_those_of_the_model(self, client):
         predictions = client.invoke(ROWS).get_predictions("ndarray")
         np.testing.assert_allclose(predictions, linear_model().predict(ROWS), rtol=1e-12)
 
-    def test_columns_are_taken_by_name(self, client):
+    def test_columns_are_matched_by_name(self, client):
         assert client.invoke(ROWS[["n", "y", "x"]]) == client.invoke(ROWS)
 
-    def test_violations_are_told(self, client):
+    def test_error_names_the_violation(self, client):
         with pytest.raises(Exception, match=r"error code 400.*column 'n', row 0: expected long"):
             client.invoke(pd.DataFrame({"x": [1.0], "y": [0.5], "n": [1.5]}))
 
@@ -40,7 +40,7 @@ class TestMlflowsClient:
     ],
     ids=["csv", "parquet"],
 )
-def test_a_frame_in_another_format_gets_the_same_answer(platform, tour, client, media_type, write):
+def test_csv_and_parquet_get_the_answer_of_json(platform, tour, client, media_type, write):
     answer = platform.invoke(tour, write(ROWS), media_type)
     assert answer.status_code == 200
     assert answer.json() == client.invoke(ROWS)

@@ -1,4 +1,4 @@
-"""What an operator does with a running platform: tokens, scale, rivals, secrets, clean-up."""
+"""Operation of a running platform: scale, tokens, concurrent changes, secrets, clean-up."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -18,17 +18,17 @@ def deployments_of(platform, endpoint: str) -> list[dict]:
 
 
 def settled(platform, path: str) -> dict:
-    """The resource once no operation is running on it."""
+    """The resource, as soon as no operation on the resource is running."""
 
     def found() -> dict:
         body = platform.rest("GET", path).json()
         return body if body["properties"]["provisioningState"] in ("Succeeded", "Failed") else {}
 
-    return wait_until(found, 60, f"{path} has settled")
+    return wait_until(found, 60, f"no operation on {path}")
 
 
 class TestScaling:
-    def test_more_instances_are_more_workers_and_fewer_are_fewer(self, platform, tour):
+    def test_number_of_workers_follows_the_instance_count(self, platform, tour):
         name = deployments_of(platform, tour)[0]["name"]
         path = f"/onlineEndpoints/{tour}/deployments/{name}"
         for count in (2, 1):
@@ -39,7 +39,7 @@ class TestScaling:
 
 
 class TestTokens:
-    def test_an_endpoint_with_token_authentication_takes_tokens_and_no_keys(self, platform, sklearn_folder):
+    def test_endpoint_with_token_authentication_accepts_its_token_and_no_altered_token(self, platform, sklearn_folder):
         body = {"location": "local", "properties": {"authMode": "AMLToken"}}
         platform.rest("PUT", "/onlineEndpoints/by-token", body)
         settled(platform, "/onlineEndpoints/by-token")
@@ -49,8 +49,8 @@ class TestTokens:
         assert platform.score("by-token", ROW, key=token[:-4] + "AAAA").status_code == 401
 
 
-class TestRivals:
-    def test_of_two_puts_at_once_one_is_refused(self, platform, tour):
+class TestConcurrentChanges:
+    def test_of_concurrent_puts_one_succeeds_and_the_others_may_conflict(self, platform, tour):
         endpoint = platform.rest("GET", f"/onlineEndpoints/{tour}").json()
         with ThreadPoolExecutor(4) as pool:
             tries = [pool.submit(platform.rest, "PUT", f"/onlineEndpoints/{tour}", endpoint) for _ in range(4)]
@@ -59,7 +59,7 @@ class TestRivals:
         assert set(statuses) <= {200, 409}
         settled(platform, f"/onlineEndpoints/{tour}")
 
-    def test_a_deployment_on_an_endpoint_that_is_being_deleted_is_refused(self, platform, sklearn_folder):
+    def test_deployment_on_an_endpoint_under_deletion_is_refused(self, platform, sklearn_folder):
         platform.cli("deploy", sklearn_folder, "--endpoint-name", "leaving")
         model = deployments_of(platform, "leaving")[0]["properties"]["model"]
         assert platform.rest("DELETE", "/onlineEndpoints/leaving").status_code == 202
@@ -67,7 +67,9 @@ class TestRivals:
         refused = platform.rest("PUT", "/onlineEndpoints/leaving/deployments/late", body)
         assert refused.status_code in (404, 409)
         assert refused.json()["error"]["message"]
-        wait_until(lambda: platform.rest("GET", "/onlineEndpoints/leaving").status_code == 404, 60, "it is gone")
+        wait_until(
+            lambda: platform.rest("GET", "/onlineEndpoints/leaving").status_code == 404, 60, "the endpoint is deleted"
+        )
         assert not platform.workers_of("leaving")
 
 
@@ -92,7 +94,7 @@ def _load_pyfunc(path):
 
 @pytest.fixture(scope="module")
 def spy(platform, tmp_path_factory) -> str:
-    """A model that answers which of the given files it can read."""
+    """A model that answers the names of the readable files of a request."""
     platform.cli("deploy", save_loader(tmp_path_factory.mktemp("spy") / "m", SPY), "--endpoint-name", "spy")
     return "spy"
 
@@ -102,7 +104,7 @@ class TestSecrets:
         files = [path for path in (platform.data_dir / "secrets").iterdir() if path.is_file()]
         return {path.read_text().strip() for path in files} | {platform.key("spy"), platform.key("tour")}
 
-    def test_no_secret_of_the_platform_is_among_a_workers_variables_arguments_or_files(self, platform, tour, spy):
+    def test_worker_has_no_secret_of_the_platform_in_its_variables_arguments_or_files(self, platform, tour, spy):
         (worker,) = platform.workers_of(spy)
         process = psutil.Process(worker["process"]["pid"])
         said = " ".join([*process.cmdline(), *process.environ().keys(), *process.environ().values()])
@@ -112,21 +114,21 @@ class TestSecrets:
             assert secret not in said
         assert not [name for name in process.environ() if name.startswith("MODELYARD")]
 
-    def test_a_worker_holds_no_descriptor_of_the_platforms(self, platform, spy):
+    def test_worker_has_no_open_file_of_the_platform_but_its_log(self, platform, spy):
         (worker,) = platform.workers_of(spy)
         kinds = {os.readlink(entry) for entry in Path(f"/proc/{worker['process']['pid']}/fd").iterdir()}
         files = {kind for kind in kinds if kind.startswith("/")}
         assert files <= {"/dev/null", "/dev/urandom", str(worker["log"])}
 
     @pytest.mark.skipif(os.getuid() != 0, reason="only root can run models as another user")
-    def test_as_root_a_model_cannot_read_the_platforms_files(self, platform, spy):
+    def test_model_cannot_read_files_of_a_platform_that_root_runs(self, platform, spy):
         secret = [str(path) for path in (platform.data_dir / "secrets").iterdir()]
         others = [str(platform.data_dir / "run" / "routing.json"), str(platform.data_dir / "logs" / "host.log")]
         assert platform.score(spy, {"input_data": ["/etc/hostname"]}).json() == ["/etc/hostname"]
         assert platform.score(spy, {"input_data": [*secret, *others]}).json() == []
 
 
-def test_environments_that_no_deployment_uses_are_removed_and_the_others_kept(platform, tour, tmp_path):
+def test_prune_removes_only_environments_that_no_deployment_uses(platform, tour, tmp_path):
     folder = save_loader(tmp_path / "m", answering("1"), pip=("pandas", "numpy", "six==1.16.0"))
     platform.cli("deploy", folder, "--endpoint-name", "short-lived")
 

@@ -89,7 +89,7 @@ def upgraded(
 
 
 def save_model(folder: Path) -> Path:
-    save_loader(folder, SUMMING, pip=("pandas", "numpy"))
+    save_loader(folder, SUMMING)
     mlmodel = yaml.safe_load((folder / "MLmodel").read_text())
     (folder / "MLmodel").write_text(yaml.safe_dump({**mlmodel, "signature": SIGNATURE}))
     return folder

@@ -1,4 +1,4 @@
-"""A way to a server that can be closed: then nobody answers at its port, and what was under way is cut off."""
+"""A TCP proxy that can be switched off: its port refuses connections, and open connections are cut."""
 
 import selectors
 import socket
@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 _PIECE = 1 << 16
 
 
-class Gate:
+class TcpProxy:
     def __init__(self, port: int) -> None:
-        """`port` is the server's; `self.port` the gate's, the same each time it opens."""
+        """`port` is the server's port; `self.port` is the proxy's port, the same after each `open`."""
         self._server = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -19,7 +19,7 @@ class Gate:
         self._serve()
 
     def close(self) -> None:
-        # A listener that is only closed still has its thread waiting in it.
+        # After a close without a shutdown, the accepting thread waits for ever.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for link in list(self._links):
@@ -64,10 +64,10 @@ def _carry(ends: dict[socket.socket, socket.socket]) -> None:
 
 
 @contextmanager
-def gate(port: int) -> Iterator[Gate]:
-    way = Gate(port)
+def tcp_proxy(port: int) -> Iterator[TcpProxy]:
+    proxy = TcpProxy(port)
     try:
-        yield way
+        yield proxy
     finally:
         with suppress(OSError):
-            way.close()
+            proxy.close()
