@@ -90,8 +90,9 @@ def test_second_deployment_of_an_environment_builds_no_environment(platform, tou
 def test_deployments_with_conflicting_requirements_serve_at_once(platform, tmp_path):
     answer = answering("[pandas.__version__, '%d.%d' % sys.version_info[:2]]", before="import sys, pandas")
     # Most models of these tests share the environment of the newer one.
-    for name, python, pandas in (("older", "3.9", "pandas==1.5.3"), ("newer", "3.11", "pandas")):
-        folder = save_loader(tmp_path / name, answer, python=python, pip=(pandas, "numpy"))
+    packages = {"older": ("3.9", ("pandas==1.5.3", "numpy==1.23.5")), "newer": ("3.11", ("pandas", "numpy"))}
+    for name, (python, pip) in packages.items():
+        folder = save_loader(tmp_path / name, answer, python=python, pip=pip)
         platform.cli("deploy", folder, "--endpoint-name", name)
     assert platform.score("older", {"input_data": [1]}).json() == ["1.5.3", "3.9"]
     pandas, python = platform.score("newer", {"input_data": [1]}).json()
