@@ -1,9 +1,9 @@
-"""Why a request gets no prediction: one exception per reason, without HTTP. `gateway/errors.py` maps each to a status.
+"""The failures of a scoring request: one exception per reason, without HTTP. `gateway/errors.py` maps each to a status.
 
 ScoringError                        the platform failed
-├── InvalidRequest                  the request itself has to change
-│   ├── InvalidBody                 the body cannot be read as its protocol says
-│   ├── UnsupportedMediaType        the protocol has no such Content-Type
+├── InvalidRequest                  the caller has to change the request
+│   ├── InvalidBody                 the body does not follow the protocol
+│   ├── UnsupportedMediaType        the protocol does not define the Content-Type
 │   └── SignatureViolations         the input does not fit the model's signature (`signature/violations.py`)
 ├── NotFound
 ├── Unauthenticated
@@ -13,19 +13,19 @@ ScoringError                        the platform failed
 │   └── NoWorkerInTime              every worker stayed busy until the deadline
 ├── Unavailable
 │   └── NoReadyWorker               no worker of the deployment is loaded and connected
-├── ModelFault                      the user's code is to blame
-│   ├── ModelFailed                 the model raised
-│   └── WorkerDied                  the model ended its worker, twice
-└── WorkerProtocolError             the worker and the gateway do not understand each other
+├── ModelFault                      the user's code failed
+│   ├── ModelFailed                 the model raised an exception
+│   └── WorkerDied                  the worker died during the request, and again at the retry
+└── WorkerProtocolError             a message of the model worker cannot be read
 
-The gateway adds the reasons that concern routing and HTTP. A protocol's error codes follow the first level of classes.
+The gateway adds the reasons of routing and HTTP. A protocol's error codes follow the first level of classes.
 """
 
 from typing import Any
 
 
 class ScoringError(Exception):
-    """A failure with a sentence that tells the caller what to do."""
+    """A failure with a message for the caller: the cause, and the remedy."""
 
     code = "InternalServerError"
     """The code in Azure's error body."""
@@ -34,7 +34,7 @@ class ScoringError(Exception):
         super().__init__(message)
         self.message = message
         self.target = target
-        """The part of the request that is wrong, where one part is."""
+        """The wrong part of the request. None: the whole request."""
         self.details: list[dict[str, Any]] = []
 
 

@@ -25,15 +25,15 @@ class TypeForms:
     wire_dtype: np.dtype[Any] | None = None
     """Little-endian dtype of a column in a frame. None: each entry is bytes (UTF-8, raw or JSON) with offsets."""
     dtype: np.dtype[Any] | None = None
-    """Dtype of a column in the gateway. None: a list of Python values."""
+    """Dtype of a column in memory on the platform's side. None: a list of Python values."""
     missing: Literal["NaN", "NaT"] | None = None
-    """The type's own value for a missing entry. None: only the null bitmap tells."""
+    """The type's own value for a missing entry. None: only the null bitmap marks a missing entry."""
     placeholder: Any = None
-    """The entry of a column where the null bitmap says that a value is missing."""
+    """The entry of a column where the null bitmap marks a missing value."""
     held_dtypes: tuple[str, ...] = ()
-    """numpy dtypes of undeclared arrays that become this type without loss."""
+    """Names of the numpy dtypes that become the type without loss when no type is declared."""
     arrow_number: str | None = None
-    """Arrow type (an alias) that parses the type's numbers from text, wide enough to tell what does not fit."""
+    """Alias of the Arrow type that parses the type's numbers from text, wide enough to detect a number out of range."""
 
 
 TYPES: Final[Mapping[LogicalType, TypeForms]] = {
@@ -89,7 +89,7 @@ TYPES: Final[Mapping[LogicalType, TypeForms]] = {
         arrow_number="float64",
     ),
     "datetime": TypeForms(
-        # The format "date-time" would demand a zone.
+        # The format "date-time" would demand a time zone.
         openapi={"type": "string", "description": "ISO 8601"},
         datatype="BYTES",
         content_type="datetime",
@@ -116,5 +116,5 @@ TYPES_BY_DTYPE: Final[Mapping[str, LogicalType]] = {
 }
 NUMBERS_AND_BOOLEANS: Final = frozenset(TYPES_BY_DTYPE.values())
 WITH_MISSING_VALUE: Final = frozenset(name for name, forms in TYPES.items() if forms.missing is not None)
-"""Types whose column keeps its dtype when an entry is missing."""
+"""Types with a column dtype that survives a missing entry."""
 WITH_NAN: Final = frozenset(name for name, forms in TYPES.items() if forms.missing == "NaN")

@@ -1,1 +1,1 @@
-"""The input that a model receives and the result that a model returns, as columns, tensors or JSON."""
+"""A model's input and result, as columns, tensors or JSON."""

@@ -1,7 +1,7 @@
 """JSON lists written piece by piece.
 
-Writing JSON holds the interpreter for as long as the call takes, also in a thread of its own. In pieces it does so for
-a millisecond or two at a time, and the other requests go on in between.
+A call of orjson holds the GIL to the end, in a separate thread too. A piece takes a millisecond or two, and other
+requests proceed between the pieces.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,32 +11,32 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-CELLS_AT_ONCE = 1 << 14
+CELLS_PER_PIECE = 1 << 14
 
 
-def listed(entries: int, cells_of_each: int, write: Callable[[slice], bytes]) -> bytes:
-    """The list whose parts `write` makes lists of."""
-    at_once = max(1, CELLS_AT_ONCE // max(1, cells_of_each))
-    if entries <= at_once:
+def write_list(entries: int, cells_per_entry: int, write: Callable[[slice], bytes]) -> bytes:
+    """Write a list of `entries` as JSON. `write` returns one slice of the list as a JSON list."""
+    piece = max(1, CELLS_PER_PIECE // max(1, cells_per_entry))
+    if entries <= piece:
         return write(slice(0, entries))
-    pieces = [write(slice(start, start + at_once))[1:-1] for start in range(0, entries, at_once)]
+    pieces = [write(slice(start, start + piece))[1:-1] for start in range(0, entries, piece)]
     return b"[%b]" % b",".join(pieces)
 
 
 def values_to_json(values: Sequence[Any]) -> bytes:
-    return listed(len(values), 1, lambda part: orjson.dumps(values[part]))
+    return write_list(len(values), 1, lambda part: orjson.dumps(values[part]))
 
 
 def array_to_json(array: npt.NDArray[Any]) -> bytes:
-    """Nested lists of numbers or booleans. NaN and infinities are null."""
+    """Write an array of numbers or booleans as nested lists. NaN and infinities become null."""
     if array.ndim == 0 or array.size == 0:
         return orjson.dumps(array.tolist())
-    cells_of_each = array.size // len(array)
-    if array.ndim > 1 and cells_of_each > CELLS_AT_ONCE:
+    cells_per_entry = array.size // len(array)
+    if array.ndim > 1 and cells_per_entry > CELLS_PER_PIECE:
         return b"[%b]" % b",".join(map(array_to_json, array))
-    return listed(len(array), cells_of_each, lambda part: _written(array[part]))
+    return write_list(len(array), cells_per_entry, lambda part: _dump(array[part]))
 
 
-def _written(array: npt.NDArray[Any]) -> bytes:
+def _dump(array: npt.NDArray[Any]) -> bytes:
     native = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
     return orjson.dumps(native, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -1,4 +1,4 @@
-"""Results into the JSON that a caller gets."""
+"""Write a result as the JSON of a response."""
 
 import base64
 from collections.abc import Sequence
@@ -8,23 +8,23 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from data_plane.scoring.payload.json_pieces import array_to_json, listed
+from data_plane.scoring.payload.json_pieces import array_to_json, write_list
 from data_plane.scoring.payload.values import ArrayResult, Column, FrameResult, JsonResult, Result
 
 
 def result_to_json(result: Result) -> bytes:
-    """The answer's JSON as Azure gives it: bare nested lists, or a list of records. NaN and infinities are null."""
+    """Write Azure's response: bare nested lists, or a list of records. NaN and infinities become null."""
     match result:
         case JsonResult(text=text):
             return text
         case ArrayResult(array=array):
-            return array_to_json(_widened(array))
+            return array_to_json(_as_doubles(array))
         case FrameResult(columns=columns, rows=rows):
-            return listed(rows, len(columns), lambda part: _records(columns, rows, part))
+            return write_list(rows, len(columns), lambda part: _records(columns, rows, part))
 
 
-def _widened(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """As `tolist()` gives it, so that a caller who compares doubles finds what MLflow would have answered."""
+def _as_doubles(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Widen floats as `tolist()` does. MLflow's response has the same doubles."""
     return array.astype(np.float64) if array.dtype.kind == "f" and array.dtype.itemsize < 8 else array
 
 

@@ -1,4 +1,4 @@
-"""A column of text that becomes Python values where they are looked at, not where the frame arrives."""
+"""A column of text that is decoded on access, not when the frame arrives."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 
-class Texts(Sequence[str]):
+class TextColumn(Sequence[str]):
     def __init__(self, data: memoryview, offsets: npt.NDArray[Any]) -> None:
-        """Raises ValueError where the offsets do not lie in the data, one behind the other."""
+        """Raises ValueError if the offsets decrease or point outside the data."""
         if len(offsets) == 0 or offsets[0] < 0 or offsets[-1] > len(data) or (np.diff(offsets) < 0).any():
-            raise ValueError("offsets of text do not lie in its data")
+            raise ValueError("the offsets of a text column decrease or point outside the data")
         self._data = data
         self._offsets = offsets
 
@@ -20,18 +20,18 @@ class Texts(Sequence[str]):
         return len(self._offsets) - 1
 
     @overload
-    def __getitem__(self, place: int) -> str: ...
+    def __getitem__(self, index: int) -> str: ...
 
     @overload
-    def __getitem__(self, place: slice) -> "Texts": ...
+    def __getitem__(self, index: slice) -> "TextColumn": ...
 
-    def __getitem__(self, place: int | slice) -> "str | Texts":
-        if isinstance(place, slice):
-            start, stop, step = place.indices(len(self))
+    def __getitem__(self, index: int | slice) -> "str | TextColumn":
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
             if step != 1:
-                raise ValueError("texts are cut, not picked")
-            return Texts(self._data, self._offsets[start : max(start, stop) + 1])
-        entry = range(len(self))[place]
+                raise ValueError(f"a slice of a text column must have step 1, not {step}")
+            return TextColumn(self._data, self._offsets[start : max(start, stop) + 1])
+        entry = range(len(self))[index]
         return _decoded(self._data[self._offsets[entry] : self._offsets[entry + 1]])
 
     def __iter__(self) -> Iterator[str]:
@@ -47,5 +47,5 @@ class Texts(Sequence[str]):
 
 
 def _decoded(data: bytes | memoryview) -> str:
-    # A worker that cuts a character in two gets to see half of it.
+    # A worker's offsets may cut a character in two; each half becomes a replacement character.
     return str(data, "utf-8", "replace")

@@ -1,4 +1,4 @@
-"""The payload that a model worker receives and the result that it returns, before and after the wire."""
+"""The payload for a model worker and the result of a model worker, independent of the wire format."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from data_plane.scoring.types import LogicalType
 
 
 class Column(NamedTuple):
-    """A tuple, because a tuple is the quickest to make: a wide request has hundreds of columns."""
+    """A tuple rather than a dataclass for speed: a wide request has hundreds of columns."""
 
     name: str | int
     type: LogicalType
@@ -31,12 +31,12 @@ class FramePayload:
 
 
 class BlockPayload(NamedTuple):
-    """A frame whose columns have one type and lie in one matrix: the most frequent payload, quick to concatenate."""
+    """A frame of columns of one type in one matrix: the most frequent payload, quick to concatenate."""
 
     names: tuple[str | int, ...]
     type: LogicalType
     block: npt.NDArray[Any]
-    """Of the shape (columns, rows), each column contiguous. Without a null bitmap: a missing double is NaN."""
+    """Shape (columns, rows), each column contiguous. There is no null bitmap: a missing double is NaN."""
 
     @property
     def rows(self) -> int:
@@ -68,7 +68,7 @@ Payload = FramePayload | BlockPayload | ArrayPayload | ArraysPayload | JsonPaylo
 
 
 class RawPayload(NamedTuple):
-    """A request as it came, for a custom script's `run(raw_data)`: a member of Payload once a worker can take one."""
+    """An unparsed request for a custom script's `run(raw_data)`. Joins `Payload` when workers support raw requests."""
 
     body: bytes
     headers: Mapping[str, str]
@@ -88,10 +88,10 @@ class FrameResult:
 @dataclass(frozen=True, slots=True)
 class JsonResult:
     text: bytes
-    """Valid JSON: the worker guarantees it."""
+    """Valid JSON, guaranteed by the worker."""
 
 
 Result = ArrayResult | FrameResult | JsonResult
 
 ResultStream = AsyncIterator[Result]
-"""The results of one streamed request, in order: what a Replica that streams returns in place of one result."""
+"""The results of a streamed request, in order: the return value of a streaming Replica."""

@@ -1,4 +1,4 @@
-"""Columns of Arrow as the signature's tables have them."""
+"""Convert Arrow columns to the columns of a signature's table."""
 
 import base64
 from datetime import date, datetime
@@ -12,12 +12,12 @@ from pyarrow import types
 from data_plane.scoring.errors import InvalidBody
 from data_plane.scoring.signature.table import TypedColumn
 
-_MOST_DIGITS_OF_A_LONG = 18
+_MAX_LONG_DIGITS = 18
 _TEXT_KINDS = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
 
 
 def typed_column(name: str, column: Any) -> TypedColumn:
-    """Raises InvalidBody for a type that no declared type corresponds to."""
+    """Raises InvalidBody for an Arrow type without a counterpart among the declared types."""
     kind = column.type
     if types.is_dictionary(kind) and not _is_text(kind.value_type):
         return typed_column(name, column.cast(kind.value_type))
@@ -28,17 +28,17 @@ def typed_column(name: str, column: Any) -> TypedColumn:
     if types.is_date(kind):
         return _datetimes(column.cast(pyarrow.timestamp("ms")), "ms")
     if types.is_decimal(kind):
-        is_long = kind.scale <= 0 and kind.precision - kind.scale <= _MOST_DIGITS_OF_A_LONG
+        is_long = kind.scale <= 0 and kind.precision - kind.scale <= _MAX_LONG_DIGITS
         return _numbers(column.cast(pyarrow.int64() if is_long else pyarrow.float64()))
     if types.is_fixed_size_binary(kind):
         return TypedColumn(python_values(column.cast(pyarrow.binary())))
     if types.is_time(kind) or types.is_duration(kind) or types.is_interval(kind):
-        raise InvalidBody(f"the Parquet column {name!r} is of type {kind}, which no model input has")
+        raise InvalidBody(f"the Parquet column {name!r} is of type {kind}, which no model input type matches")
     return TypedColumn(python_values(column))
 
 
 def python_values(column: Any) -> list[Any]:
-    """Texts, bytes and nested values, None where one is missing."""
+    """Return texts, bytes or nested values as Python values. A missing value is None."""
     values: list[Any] = []
     for chunk in column.chunks:
         values += _chunk_values(chunk)
@@ -52,10 +52,10 @@ def _numbers(column: Any) -> TypedColumn:
 
 
 def _datetimes(column: Any, unit: str) -> TypedColumn:
-    """Arrow keeps a timestamp with a zone in UTC already."""
-    counted = _numbers(column.cast(pyarrow.int64()))
-    assert isinstance(counted.values, np.ndarray)
-    return TypedColumn(counted.values.view(f"datetime64[{unit}]"), counted.nulls)
+    """Convert a column of timestamps. Arrow stores timestamps with a time zone in UTC."""
+    integers = _numbers(column.cast(pyarrow.int64()))
+    assert isinstance(integers.values, np.ndarray)
+    return TypedColumn(integers.values.view(f"datetime64[{unit}]"), integers.nulls)
 
 
 def _nulls(column: Any) -> Any:
@@ -70,8 +70,8 @@ def _chunk_values(chunk: Any) -> list[Any]:
     kind = chunk.type
     if types.is_dictionary(kind):
         entries = [*chunk.dictionary.to_pylist(), None]
-        # Those that are missing get the last entry.
-        return [entries[place] for place in chunk.indices.fill_null(len(entries) - 1).to_pylist()]
+        # A missing value selects the last entry, None.
+        return [entries[index] for index in chunk.indices.fill_null(len(entries) - 1).to_pylist()]
     if _is_text(kind):
         values: list[Any] = chunk.to_numpy(zero_copy_only=False).tolist()
         return values
@@ -79,7 +79,7 @@ def _chunk_values(chunk: Any) -> list[Any]:
 
 
 def _json_value(value: Any) -> Any:
-    """What a nested value would be in JSON."""
+    """Convert a nested value to the value that JSON would have given."""
     match value:
         case dict():
             return {str(key): _json_value(each) for key, each in value.items()}

@@ -1,7 +1,7 @@
-"""CSV as `DataFrame.to_csv` writes it, into text: the signature decides what each value is.
+"""Read CSV as `DataFrame.to_csv` writes CSV. Values stay text: the signature decides the type of each.
 
-Missing are pandas' default tokens and nothing else. Lines that do not have the header's width are refused by number,
-where pandas would fill them up or shift the columns.
+Only pandas' default tokens mark a missing value. A line with more or fewer values than the header is refused by line
+number; pandas would pad the line or shift the columns.
 """
 
 import re
@@ -25,7 +25,7 @@ MISSING = (
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OPENING_QUOTE = re.compile(rb'(?:^|[,\r\n])"')
 _REST_OF_QUOTED = re.compile(rb'[^"]*+(?:""[^"]*+)*+"')
-_MOST_LISTED = 10
+_MAX_LISTED = 10
 _TEXTS = pyarrow.csv.ConvertOptions(
     default_column_type=pyarrow.string(),
     null_values=MISSING,
@@ -48,18 +48,18 @@ def read_csv(body: bytes, signature: CompiledSignature) -> Table:
 
 
 def _check_text(body: bytes) -> None:
-    """The reader looks at the values of whole lines only, and fails to tell of a ragged one that is no text."""
+    """Check UTF-8 before parsing: pyarrow checks well-formed lines only and fails at invalid bytes in a ragged line."""
     if body.isascii():
         return
     try:
         body.decode()
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
-        raise InvalidBody(f"the CSV is not UTF-8: line {line} has a byte that is none of it") from None
+        raise InvalidBody(f"the CSV is not UTF-8: line {line} has an invalid byte; encode the file in UTF-8") from None
 
 
 def _check_quotes(body: bytes) -> None:
-    """The reader takes the end of the body for the end of the quote; it is more likely half a body."""
+    """Refuse an unclosed quote. pyarrow would accept the end of the body as the quote's end; a cut body is likelier."""
     if body.count(b'"') % 2 == 0:
         return
     at = 0
@@ -67,18 +67,20 @@ def _check_quotes(body: bytes) -> None:
         closed = _REST_OF_QUOTED.match(body, opened.end())
         if closed is None:
             line = body.count(b"\n", 0, opened.end()) + 1
-            raise InvalidBody(f"the CSV ends inside of quotes, which were opened in line {line}")
+            raise InvalidBody(
+                f"the CSV ends inside quotes opened in line {line}: close the quotes, or send the whole file"
+            )
         at = closed.end()
 
 
 def _read(body: bytes, ragged: "_RaggedLines") -> Any:
     if b"\n" not in body and b"\r" not in body:
-        # A header alone; the reader wants its line to end.
+        # pyarrow requires a line end after a header without rows.
         body += b"\n"
     try:
         return pyarrow.csv.read_csv(
             pyarrow.BufferReader(body),
-            # In one block: a value may be as long as the body.
+            # One block, because a single value may be as long as the body.
             pyarrow.csv.ReadOptions(use_threads=False, block_size=len(body) + 1),
             pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=ragged),
             _TEXTS,
@@ -88,7 +90,7 @@ def _read(body: bytes, ragged: "_RaggedLines") -> Any:
 
 
 class _RaggedLines:
-    """Collects the lines that are shorter or longer than the header."""
+    """Collect the lines with more or fewer values than the header."""
 
     def __init__(self) -> None:
         self._listed: list[str] = []
@@ -97,7 +99,7 @@ class _RaggedLines:
     def __call__(self, line: Any) -> str:
         if line.text.strip():
             self._count += 1
-            if len(self._listed) < _MOST_LISTED:
+            if len(self._listed) < _MAX_LISTED:
                 self._listed.append(f"line {line.number} has {line.actual_columns}, not {line.expected_columns}")
         return "skip"
 
@@ -111,7 +113,7 @@ class _RaggedLines:
 
 
 def distinct_names(names: Sequence[str], declared: set[str]) -> tuple[str, ...]:
-    """Column names as pandas makes them distinct: the second `a` is `a.1`, and one without a name says its place."""
+    """Make column names distinct as pandas does: a second `a` becomes `a.1`, an empty name in column 3 `Unnamed: 3`."""
     distinct: dict[str, None] = {}
     for place, written in enumerate(names):
         name = written or f"Unnamed: {place}"

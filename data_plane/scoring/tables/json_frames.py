@@ -1,4 +1,4 @@
-"""JSON frames for models whose signature is not of columns: nothing declared says how to read them but the format."""
+"""Read JSON frames for models without column signatures: the layout alone decides names and types."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from data_plane.scoring.signature.table import Table, TypedColumn
 
 
 def split_table(split: dict[str, Any]) -> Table:
-    """`{"columns": …, "data": …}`; without columns they are numbered, as pandas does."""
+    """Read `{"columns": …, "data": …}`. Without "columns", columns are numbered as by pandas."""
     rows, names = split["data"], split.get("columns")
     if names is None:
         names = [str(position) for position in range(_width(rows))]
@@ -21,7 +21,7 @@ def split_table(split: dict[str, Any]) -> Table:
 
 
 def records_table(records: list[Any]) -> Table:
-    """A key that only some records have is missing in the others."""
+    """Read a list of records. A record without a key of another record has a missing value there."""
     for position, record in enumerate(records):
         if not isinstance(record, dict):
             raise InvalidBody(f"'dataframe_records', row {position}: expected an object")

@@ -1,4 +1,4 @@
-"""How large a table may become in memory, whatever it took on the wire."""
+"""Limits on the size of a table in memory, independent of the size on the wire."""
 
 from data_plane.scoring.errors import InvalidBody
 

@@ -1,8 +1,7 @@
-"""Payloads of several requests into one, where a model cannot tell the rows of one from the rows of another.
+"""Concatenate the payloads of several requests, if the model sees the same dtypes as for each payload alone.
 
-Two payloads are joined only if the worker would have given each of them the very dtypes that it gives the two together.
-So whatever makes pandas look at all the values of a column to find its dtype (missing whole numbers, missing text, JSON
-values) goes alone.
+pandas derives some dtypes from all values of a column: whole numbers with a missing value, text with a missing value,
+JSON values. Payloads with such a column are scored alone.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -25,7 +24,7 @@ Shape = tuple[Hashable, ...]
 
 
 def shape_of(payload: Payload) -> Shape | None:
-    """What payloads that can be joined have in common. None for one that goes alone."""
+    """Return the names, types and dimensions of a payload. Payloads of equal shape concatenate. None: score alone."""
     match payload:
         case BlockPayload(names=names, type=logical_type):
             return (names, logical_type) if payload.rows else None
@@ -40,12 +39,12 @@ def shape_of(payload: Payload) -> Shape | None:
 
 
 def _shape_of_frame(columns: Sequence[Column]) -> Shape | None:
-    if all(map(_keeps_its_dtype, columns)):
+    if all(map(_keeps_dtype, columns)):
         return tuple((column.name, column.type) for column in columns)
     return None
 
 
-def _keeps_its_dtype(column: Column) -> bool:
+def _keeps_dtype(column: Column) -> bool:
     if column.type in WITH_MISSING_VALUE:
         return True
     if column.type == "json" or (column.nulls is not None and column.nulls.any()):
@@ -64,7 +63,7 @@ def _has_rows(array: npt.NDArray[Any]) -> bool:
 
 
 def size_of(payload: Payload) -> int:
-    """About how many bytes it is on the wire."""
+    """Estimate the payload's bytes on the wire."""
     match payload:
         case BlockPayload(block=block):
             return block.nbytes
@@ -84,37 +83,37 @@ def _size_of_column(column: Column) -> int:
 
 
 def concatenate(payloads: Sequence[Payload]) -> Payload:
-    """One payload with the rows of all, in order. They have one shape."""
+    """Concatenate the rows of payloads of equal shape, in order."""
     match payloads[0]:
         case BlockPayload() as first:
             blocks = [payload.block for payload in payloads if isinstance(payload, BlockPayload)]
             return first._replace(block=np.concatenate(blocks, axis=1))
         case FramePayload():
-            return _join_frames([payload for payload in payloads if isinstance(payload, FramePayload)])
+            return _concatenate_frames([payload for payload in payloads if isinstance(payload, FramePayload)])
         case ArrayPayload():
             return ArrayPayload(np.concatenate([each.array for each in payloads if isinstance(each, ArrayPayload)]))
         case ArraysPayload(arrays=first):
             parts = [payload.arrays for payload in payloads if isinstance(payload, ArraysPayload)]
             return ArraysPayload({name: np.concatenate([part[name] for part in parts]) for name in first})
         case payload:
-            raise TypeError(f"a {type(payload).__name__} goes alone")
+            raise TypeError(f"a {type(payload).__name__} cannot be concatenated: score the payload alone")
 
 
-def _join_frames(frames: Sequence[FramePayload]) -> FramePayload:
-    columns = tuple(map(_join_columns, zip(*(frame.columns for frame in frames), strict=True)))
+def _concatenate_frames(frames: Sequence[FramePayload]) -> FramePayload:
+    columns = tuple(map(_concatenate_columns, zip(*(frame.columns for frame in frames), strict=True)))
     return FramePayload(columns, sum(frame.rows for frame in frames))
 
 
-def _join_columns(parts: tuple[Column, ...]) -> Column:
+def _concatenate_columns(parts: tuple[Column, ...]) -> Column:
     name, logical_type = parts[0].name, parts[0].type
     dtype = DTYPES.get(logical_type)
     if dtype is None:
         return Column(name, logical_type, [value for part in parts for value in part.values])
     values = np.concatenate([part.values for part in parts], dtype=dtype, casting="unsafe")
-    return Column(name, logical_type, values, _join_nulls(parts))
+    return Column(name, logical_type, values, _concatenate_nulls(parts))
 
 
-def _join_nulls(parts: tuple[Column, ...]) -> npt.NDArray[np.bool_] | None:
+def _concatenate_nulls(parts: tuple[Column, ...]) -> npt.NDArray[np.bool_] | None:
     if all(part.nulls is None for part in parts):
         return None
     return np.concatenate([np.zeros(len(part.values), bool) if part.nulls is None else part.nulls for part in parts])

@@ -1,4 +1,4 @@
-"""RESULT frames into results. Arrays and columns of text are views of the frame's body."""
+"""Decode RESULT frames. Arrays and text columns are views of the frame's body."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from data_plane.scoring.payload.text_column import Texts
+from data_plane.scoring.payload.text_column import TextColumn
 from data_plane.scoring.payload.values import ArrayResult, Column, FrameResult, JsonResult, Result
 from data_plane.scoring.types import DTYPES
 from data_plane.worker.frames import Buffer, ProtocolError
@@ -17,7 +17,7 @@ _OFFSETS = np.dtype("<i8")
 
 
 def decode_result(meta: bytes | Mapping[str, Any], body: Buffer) -> Result:
-    """What a RESULT frame's meta and body say."""
+    """Decode the result in a RESULT frame. Raises ProtocolError."""
     document = orjson.loads(meta) if isinstance(meta, bytes) else meta
     view = memoryview(body)
     try:
@@ -42,7 +42,7 @@ def _read_result(result: Mapping[str, Any], body: memoryview) -> Result:
 def _part(place: Sequence[int], body: memoryview) -> memoryview:
     offset, length = place
     if offset < 0 or length < 0 or offset + length > len(body):
-        raise ValueError(f"a buffer at {offset} of {length} bytes does not lie in a body of {len(body)}")
+        raise ValueError(f"a buffer of {length} bytes at offset {offset} exceeds a body of {len(body)} bytes")
     return body[offset : offset + length]
 
 
@@ -59,7 +59,7 @@ def _read_column(described: Mapping[str, Any], rows: int, body: memoryview) -> C
     if dtype is not None:
         values = _read_array(described["data"], dtype, body)
     elif logical_type == "string":
-        values = Texts(_part(described["data"], body), _read_array(described["offsets"], _OFFSETS, body))
+        values = TextColumn(_part(described["data"], body), _read_array(described["offsets"], _OFFSETS, body))
     else:
         values = _read_texts(described, logical_type, body)
     if len(values) != rows:

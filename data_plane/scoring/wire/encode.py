@@ -1,7 +1,7 @@
-"""Payloads into SCORE frames.
+"""Encode payloads as SCORE frames.
 
-The gateway does this on every request, so it stays a few tens of microseconds for a small frame: numpy buffers go out
-as they are, and nothing is looked at twice.
+Every request pays for the encoding, so a small frame has to take a few tens of microseconds only: numpy buffers are
+sent without a copy, and each value is visited once.
 """
 
 import json
@@ -35,7 +35,7 @@ def encode_score(
     request_ids: Sequence[str] = (),
     deadline: float | None = None,
 ) -> list[Buffer]:
-    """A SCORE frame, as buffers to be written one after the other. `deadline` is in seconds since 1970."""
+    """Return a SCORE frame as buffers, to be written in order. `deadline`: seconds since 1970."""
     body = Body()
     described = _describe(payload, body)
     meta = {
@@ -96,12 +96,12 @@ def _json_text(value: Any, tag: Callable[[Any], Any] | None = None) -> bytes:
     try:
         return orjson.dumps(value, default=tag, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
-        # orjson knows neither integers beyond 64 bits nor nesting that is deep.
+        # orjson supports neither integers beyond 64 bits nor deep nesting.
         return json.dumps(value, default=tag).encode()
 
 
 class _Tags:
-    """Bytes and moments in nested values and params, which JSON does not have, become objects of one telling key."""
+    """Encode bytes and timestamps in nested values and params, absent from JSON, as objects with one reserved key."""
 
     def __init__(self) -> None:
         self.are_used = False
@@ -162,7 +162,7 @@ def _bytes_of(values: npt.NDArray[Any] | Sequence[Any], dtype: np.dtype[Any]) ->
 
 
 def _texts(column: Column, tags: _Tags) -> tuple[list[bytes], npt.NDArray[np.bool_] | None]:
-    """The bytes of each entry, and which entries are missing."""
+    """Return the bytes of each entry, and the null bitmap."""
     if column.type == "json":
         return [_json_text(value, tags) for value in column.values], column.nulls
     nulls = column.nulls

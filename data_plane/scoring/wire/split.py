@@ -1,4 +1,4 @@
-"""One answer for a whole batch into one answer per request, and whether two answers say the same."""
+"""Split the result of a batch into a result per request, and compare results."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -10,12 +10,12 @@ import orjson
 
 from data_plane.scoring.payload.values import ArrayResult, Column, FrameResult, JsonResult, Result
 
-# Sums over more rows are added up in another order; nothing but the last digits may change with it.
+# The order of summation depends on the number of rows, and rounding depends on the order: the last digits may differ.
 _RELATIVE = {2: 1e-2, 4: 1e-4, 8: 1e-5}
 
 
 def split_result(result: Result, row_counts: Sequence[int]) -> list[Result] | None:
-    """Each request's part. None where the answer is not one entry per row."""
+    """Return each request's result, given each request's row count. None: the result is not one entry per row."""
     rows = sum(row_counts)
     match result:
         case ArrayResult(array=array) if array.ndim and len(array) == rows:
@@ -37,46 +37,46 @@ def _entries(text: bytes) -> list[Any] | None:
     try:
         entries: list[Any] = orjson.loads(text)
     except orjson.JSONDecodeError:
-        # Integers beyond 64 bits, for example: what cannot be read cannot be shared out.
+        # orjson does not read integers beyond 64 bits, for example.
         return None
     return entries
 
 
-def is_same_result(one: Result, other: Result) -> bool:
-    match one, other:
-        case ArrayResult(array=array), ArrayResult(array=another):
-            return _same_arrays(array, another)
-        case FrameResult(columns=columns), FrameResult(columns=others):
-            return len(columns) == len(others) and all(map(_same_columns, columns, others))
-        case JsonResult(text=text), JsonResult(text=another_text):
-            return _same_json(text, another_text)
+def is_same_result(left: Result, right: Result) -> bool:
+    match left, right:
+        case ArrayResult(array=array), ArrayResult(array=right_array):
+            return _same_arrays(array, right_array)
+        case FrameResult(columns=columns), FrameResult(columns=right_columns):
+            return len(columns) == len(right_columns) and all(map(_same_columns, columns, right_columns))
+        case JsonResult(text=text), JsonResult(text=right_text):
+            return _same_json(text, right_text)
     return False
 
 
-def _same_arrays(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
-    if one.dtype != other.dtype or one.shape != other.shape:
+def _same_arrays(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> bool:
+    if left.dtype != right.dtype or left.shape != right.shape:
         return False
-    if one.dtype.kind == "f":
-        return np.allclose(one, other, rtol=_RELATIVE.get(one.dtype.itemsize, 0.0), equal_nan=True)
-    return np.array_equal(one, other)
+    if left.dtype.kind == "f":
+        return np.allclose(left, right, rtol=_RELATIVE.get(left.dtype.itemsize, 0.0), equal_nan=True)
+    return np.array_equal(left, right)
 
 
-def _same_columns(one: Column, other: Column) -> bool:
-    if (one.name, one.type) != (other.name, other.type) or not _same_nulls(one, other):
+def _same_columns(left: Column, right: Column) -> bool:
+    if (left.name, left.type) != (right.name, right.type) or not _same_nulls(left, right):
         return False
-    if isinstance(one.values, np.ndarray) and isinstance(other.values, np.ndarray):
-        return _same_arrays(one.values, other.values)
-    return list(one.values) == list(other.values)
+    if isinstance(left.values, np.ndarray) and isinstance(right.values, np.ndarray):
+        return _same_arrays(left.values, right.values)
+    return list(left.values) == list(right.values)
 
 
-def _same_nulls(one: Column, other: Column) -> bool:
-    missing = np.zeros(len(one.values), bool) if one.nulls is None else one.nulls
-    also_missing = np.zeros(len(other.values), bool) if other.nulls is None else other.nulls
-    return np.array_equal(missing, also_missing)
+def _same_nulls(left: Column, right: Column) -> bool:
+    missing = np.zeros(len(left.values), bool) if left.nulls is None else left.nulls
+    right_missing = np.zeros(len(right.values), bool) if right.nulls is None else right.nulls
+    return np.array_equal(missing, right_missing)
 
 
-def _same_json(one: bytes, other: bytes) -> bool:
+def _same_json(left: bytes, right: bytes) -> bool:
     try:
-        return bool(orjson.loads(one) == orjson.loads(other))
+        return bool(orjson.loads(left) == orjson.loads(right))
     except orjson.JSONDecodeError:
-        return one == other
+        return left == right

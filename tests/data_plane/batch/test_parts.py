@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_plane.batch.output import PartWriter, WrongResult
-from data_plane.scoring.payload.text_column import Texts
+from data_plane.scoring.payload.text_column import TextColumn
 from data_plane.scoring.payload.values import ArrayResult, Column, FrameResult, JsonResult, Result
 from modelyard.core.domain.batch import BatchSettings, OutputAction, OutputFormat
 from tests.data_plane.batch.written_output import Answered, azure_frame, most_memory, part
@@ -145,7 +145,7 @@ class TestSeveralValuesPerRow:
 class TestColumns:
     def test_text_from_the_worker_is_written(self):
         data = "ä,b".encode()
-        texts = Texts(memoryview(data), np.array([0, 2, len(data), len(data)]))
+        texts = TextColumn(memoryview(data), np.array([0, 2, len(data), len(data)]))
         column = Column("t", "string", texts, np.array([False, False, True]))
         assert lines(columns(column), 3) == ["0,ä,heart.csv", '1,",b",heart.csv', "2,,heart.csv"]
 

@@ -23,14 +23,14 @@ from data_plane.worker.frames import SCORE, Frame, FrameReader, ProtocolError, u
 
 
 def sent(payload: Payload, **details: Any) -> tuple[dict[str, Any], Frame]:
-    """The meta and the frame that a worker reads."""
+    """Return the meta and the frame that a worker reads."""
     encoded = encode_score(payload, **{"request_id": 1, **details})
     (frame,) = FrameReader().feed(b"".join(encoded))
     return unpack_meta(frame.meta), frame
 
 
 class TestEncodeScore:
-    def test_says_everything_about_the_request(self) -> None:
+    def test_meta_has_kind_ids_params_rows_and_deadline(self) -> None:
         meta, frame = sent(JsonPayload([1]), request_id=9, params={"k": 1}, request_ids=["a"], deadline=12.5)
         assert (frame.kind, frame.request_id) == (SCORE, 9)
         assert {key: meta[key] for key in ("params", "request_ids", "deadline", "rows")} == {
@@ -40,22 +40,22 @@ class TestEncodeScore:
             "rows": 1,
         }
 
-    def test_sends_numbers_as_they_lie_in_memory(self) -> None:
+    def test_numbers_travel_as_little_endian_buffers(self) -> None:
         meta, frame = sent(FramePayload((Column("x", "double", np.array([1.5, 2.5])),), 2))
         (column,) = meta["payload"]["columns"]
         offset, length = column["data"]
         assert np.frombuffer(frame.body[offset : offset + length], "<f8").tolist() == [1.5, 2.5]
 
-    def test_takes_values_that_are_not_contiguous_or_of_another_byte_order(self) -> None:
+    def test_transposed_big_endian_array_is_sent_contiguous_and_little_endian(self) -> None:
         meta, frame = sent(ArrayPayload(np.arange(6, dtype=">i4").reshape(2, 3).T))
         assert (meta["payload"]["dtype"], meta["payload"]["shape"]) == ("<i4", [3, 2])
         assert np.frombuffer(frame.body, "<i4").tolist() == [0, 3, 1, 4, 2, 5]
 
-    def test_leaves_nulls_out_when_nothing_is_missing(self) -> None:
+    def test_column_without_missing_values_has_no_null_bitmap(self) -> None:
         meta, _ = sent(FramePayload((Column("s", "string", ["a", "b"]), Column("t", "string", ["a", None])), 2))
         assert ["nulls" in column for column in meta["payload"]["columns"]] == [False, True]
 
-    def test_sends_the_values_of_arrays_of_python_objects_as_json(self) -> None:
+    def test_object_array_is_sent_as_json(self) -> None:
         meta, frame = sent(ArrayPayload(np.array([["a", None]], dtype=object)))
         assert (meta["payload"]["kind"], meta["payload"]["dtype"], meta["payload"]["shape"]) == (
             "array",
@@ -64,7 +64,7 @@ class TestEncodeScore:
         )
         assert json.loads(frame.body) == ["a", None]
 
-    def test_sends_integers_beyond_64_bits_exactly(self) -> None:
+    def test_integer_beyond_64_bits_is_sent_exactly(self) -> None:
         _, frame = sent(JsonPayload({"n": 2**70}))
         assert json.loads(frame.body) == {"n": 2**70}
 
@@ -80,7 +80,7 @@ class TestEncodeScore:
             (JsonPayload({"a": [1, 2]}), 1),
         ],
     )
-    def test_counts_rows(self, payload: Payload, rows: int) -> None:
+    def test_row_count_of_a_payload(self, payload: Payload, rows: int) -> None:
         assert row_count(payload) == rows
 
 
@@ -97,7 +97,7 @@ class TestDecodeResult:
             None,
         ],
     )
-    def test_refuses_a_result_that_cannot_be(self, result: Any) -> None:
+    def test_malformed_result_raises_protocol_error(self, result: Any) -> None:
         with pytest.raises(ProtocolError):
             decode_result({"result": result}, bytes(8))
 
@@ -118,14 +118,14 @@ class TestResultToJson:
             (np.array([1], dtype=">i4"), "[1]"),
         ],
     )
-    def test_of_an_array_is_nested_lists(self, array: np.ndarray, text: str) -> None:
+    def test_array_is_written_as_nested_lists(self, array: np.ndarray, text: str) -> None:
         assert result_to_json(ArrayResult(array)).decode() == text
 
-    def test_of_single_precision_is_what_a_list_of_it_would_be(self) -> None:
+    def test_single_precision_is_written_as_the_equal_double(self) -> None:
         array = np.array([0.1, math.nan], dtype="f4")
         assert json.loads(result_to_json(ArrayResult(array))) == [float(np.float32(0.1)), None]
 
-    def test_of_a_frame_is_records(self) -> None:
+    def test_frame_is_written_as_records(self) -> None:
         columns = (
             Column("score", "double", np.array([0.5, math.nan])),
             Column(1, "string", ["a", "b"], np.array([False, True])),
@@ -138,8 +138,8 @@ class TestResultToJson:
             {"score": None, "1": None, "when": "2024-01-03T04:05:00", "raw": "", "more": None},
         ]
 
-    def test_of_a_frame_without_columns_keeps_its_rows(self) -> None:
+    def test_frame_without_columns_is_written_as_empty_records(self) -> None:
         assert result_to_json(FrameResult((), 2)) == b"[{},{}]"
 
-    def test_of_json_is_the_workers_own(self) -> None:
+    def test_json_result_is_passed_on_unchanged(self) -> None:
         assert result_to_json(JsonResult(b'{"a":1}')) == b'{"a":1}'
