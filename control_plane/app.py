@@ -21,9 +21,9 @@ from control_plane.features.operations.routes import router as operations
 from control_plane.features.uploads.routes import router as uploads
 from control_plane.features.workspaces.routes import router as workspaces
 from control_plane.services import Services
-from control_plane.web.arm_path import ArmPaths
+from control_plane.web.arm_path import ArmPathMiddleware
 from control_plane.web.authentication import AuthenticationMiddleware
-from control_plane.web.body_limit import BodyLimit
+from control_plane.web.body_limit import BodyLimitMiddleware
 from control_plane.web.errors import ErrorMiddleware, answer_http_exception, answer_invalid_body
 from control_plane.web.openapi import openapi_document
 from control_plane.web.telemetry import PathTemplateMiddleware, TelemetryMiddleware
@@ -70,8 +70,8 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(RequestValidationError, answer_invalid_body)
     # From the innermost to the outermost layer.
     app.add_middleware(PathTemplateMiddleware)
-    app.add_middleware(BodyLimit, largest=services.max_json_bytes)
-    app.add_middleware(ArmPaths)
+    app.add_middleware(BodyLimitMiddleware, largest=services.max_json_bytes)
+    app.add_middleware(ArmPathMiddleware)
     app.add_middleware(AuthenticationMiddleware, verifier=services.verifier)
     app.add_middleware(ErrorMiddleware)
     app.add_middleware(TelemetryMiddleware, telemetry=services.telemetry)

@@ -1,6 +1,6 @@
 """python -m control_plane.main --fd N [--lifeline-fd M]
 
-Serves the REST interface on a listening socket that the supervisor bound, and sweeps. Reads MODELYARD_* settings.
+Serve the REST interface on a listening socket that the supervisor bound, and run the sweep. Reads MODELYARD_* settings.
 """
 
 import argparse
@@ -49,5 +49,5 @@ def _parser() -> argparse.ArgumentParser:
 if __name__ == "__main__":
     code = main(sys.argv[1:])
     logging.shutdown()
-    # Without waiting for threads: one may be storing a large file, or asking a database that does not answer.
+    # Threads are not joined: a thread may be storing a large file, or waiting for a database that does not answer.
     os._exit(code)

@@ -1,4 +1,4 @@
-"""How the control plane is served."""
+"""The HTTP server of the control plane."""
 
 from fastapi import FastAPI
 

@@ -1,4 +1,4 @@
-"""The control plane's services, wired. `main` does it for a process, tests for themselves."""
+"""The composition of the control plane's services, for `main` and for tests."""
 
 from dataclasses import dataclass
 

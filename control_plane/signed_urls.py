@@ -1,7 +1,7 @@
-"""URLs that carry their own permission, for a while: files are sent and fetched without the admin token.
+"""Signed URLs, by which a client uploads and downloads files for an hour without the admin token.
 
-The query looks like Azure's shared access signatures. The key comes from the master key and is used for nothing else;
-like the master key it can be rotated, the newest signs and any verifies.
+The query string looks like Azure's shared access signatures. The signing key is derived from the master key for this
+purpose only. Master keys can be rotated: the first key signs, and every key verifies.
 """
 
 import base64
@@ -48,19 +48,19 @@ class UrlSigner:
         self._keys = [_derived(key.strip()) for key in master_keys.split(",")]
 
     def query(self, grant: Grant, *, now: datetime) -> str:
-        """The query string that allows `grant` until an hour from `now`."""
+        """The query string that grants the permission for an hour from `now`."""
         expires = (now + LIFETIME).astimezone(UTC).strftime(_TIME)
         signature = _signature(self._keys[0], grant, expires)
         return urlencode({"sv": _VERSION, "sr": "c", "sp": grant.permission.sas, "se": expires, "sig": signature})
 
     def check(self, grant: Grant, query: Mapping[str, str], *, now: datetime) -> None:
-        """Raises UploadUrlExpired for a signature that is not ours, for something else, or over."""
+        """Raises UploadUrlExpired unless the signature is valid, for this grant, and not expired."""
         expires, signature = query.get("se", ""), query.get("sig", "")
-        ours = [_signature(key, grant, expires) for key in self._keys]
-        if not any(hmac.compare_digest(each.encode(), signature.encode()) for each in ours):
-            raise UploadUrlExpired("the signature in this URL is missing or not for this path: ask for a new URL")
+        valid = [_signature(key, grant, expires) for key in self._keys]
+        if not any(hmac.compare_digest(each.encode(), signature.encode()) for each in valid):
+            raise UploadUrlExpired("the signature of this URL is missing or belongs to another path: ask for a new URL")
         if now > datetime.strptime(expires, _TIME).replace(tzinfo=UTC):
-            raise UploadUrlExpired(f"this URL was good until {expires}: ask for a new one and go on")
+            raise UploadUrlExpired(f"this URL expired at {expires}: ask for a new URL and continue")
 
 
 def _derived(master_key: str) -> bytes:

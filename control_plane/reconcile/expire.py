@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Select, delete, func, select
 
-from control_plane.features.uploads.repository import forget_upload
+from control_plane.features.uploads.repository import remove_upload
 from control_plane.features.uploads.service import TEMPORARY
 from modelyard.core.db.audit import remove_events
 from modelyard.core.db.rows import BatchDeploymentRow, JobRow, OnlineDeploymentRow, OperationRow, UploadRow
@@ -31,7 +31,7 @@ def expire_uploads(sessions: Sessions) -> None:
     with transaction(sessions) as work:
         expired = select(UploadRow.id).where(UploadRow.expires_at < func.now()).with_for_update(skip_locked=True)
         for upload_id in work.session.scalars(expired).all():
-            forget_upload(work.session, upload_id)
+            remove_upload(work.session, upload_id)
 
 
 def remove_orphaned_chunks(sessions: Sessions, store: ObjectStore) -> None:

@@ -1,8 +1,8 @@
 """JSON as Azure Resource Manager reads and writes it.
 
-Keys and enum values are read in any case, numbers may be strings, durations are ISO 8601, and what we do not know is
-ignored: clients send back what they got, newer clients send more. Names that the user chose (tags, variables) are kept
-to the letter.
+Keys and enum values are read in any case, numbers may be strings, durations are ISO 8601, and unknown fields are
+ignored: clients send back a resource as read, and newer clients send new fields. Names that the user chose (tags,
+variables) keep their spelling.
 """
 
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ class ArmBody(BaseModel):
     def _keys_in_any_case(cls, document: object) -> object:
         if not isinstance(document, dict):
             return document
-        ours = {alias.lower(): alias for alias in _aliases(cls)}
-        named: dict[object, object] = {ours.get(str(key).lower(), key): value for key, value in document.items()}
-        # Where both are there, the right spelling counts.
-        named.update({key: document[key] for key in ours.values() if key in document})
+        aliases = {alias.lower(): alias for alias in _aliases(cls)}
+        named: dict[object, object] = {aliases.get(str(key).lower(), key): value for key, value in document.items()}
+        # The canonical spelling wins over any other spelling of a key.
+        named.update({key: document[key] for key in aliases.values() if key in document})
         return named
 
 
@@ -63,11 +63,11 @@ def _duration(value: object) -> object:
 
 
 Texts = Annotated[dict[str, str], BeforeValidator(_texts)]
-"""Tags and the like: null is empty, numbers become texts."""
+"""Tags and properties: null is empty, numbers become strings."""
 
 Timestamp = Annotated[datetime, AfterValidator(_in_utc)]
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 Document = dict[str, Any]
-"""An object that is passed through as it is."""
+"""A JSON object of any shape."""

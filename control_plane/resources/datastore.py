@@ -1,4 +1,4 @@
-"""Places in data stores, as users name them and as the object store knows them."""
+"""Paths in datastores: azureml:// URIs of users, and keys of the object store."""
 
 import re
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ _STORE = re.compile(r"[A-Za-z0-9][-_A-Za-z0-9]{0,254}")
 
 
 @dataclass(frozen=True, slots=True)
-class StorePath:
-    """A file, or a folder when its text ended in '/'."""
+class DatastorePath:
+    """A file or folder in a datastore."""
 
     store: str
     path: str
@@ -26,13 +26,13 @@ class StorePath:
     def __post_init__(self) -> None:
         if not _STORE.fullmatch(self.store) or not _is_key(self.key):
             raise InvalidRequest(
-                f"{self.uri!r} is no place in a data store: it may not hold '..' or control characters, nor be longer "
-                "than some 900 letters"
+                f"{self.uri!r} is not a path in a datastore: '..' and control characters are not allowed, and the "
+                "length is limited to some 900 characters"
             )
 
     @classmethod
-    def in_uri(cls, uri: str) -> "StorePath | None":
-        """None: it is the URI of something else."""
+    def in_uri(cls, uri: str) -> "DatastorePath | None":
+        """None: the URI names no path in a datastore."""
         found = _URI.fullmatch(uri.strip())
         if found is None:
             return None
@@ -41,7 +41,7 @@ class StorePath:
         return cls(found["store"], path, is_folder=found["path"].endswith("/") or not path)
 
     @classmethod
-    def of_key(cls, key: str) -> "StorePath":
+    def of_key(cls, key: str) -> "DatastorePath":
         _, store, path = key.split("/", 2)
         return cls(store, path)
 
@@ -53,8 +53,8 @@ class StorePath:
     def uri(self) -> str:
         return f"azureml://{DATASTORES}/{self.store}/paths/{self.path}"
 
-    def below(self, name: str) -> "StorePath":
-        return StorePath(self.store, f"{self.path}/{name}".lstrip("/"))
+    def below(self, name: str) -> "DatastorePath":
+        return DatastorePath(self.store, f"{self.path}/{name}".lstrip("/"))
 
 
 def _is_key(text: str) -> bool:
@@ -65,14 +65,14 @@ def _is_key(text: str) -> bool:
     return True
 
 
-def check_place(uri: str, *, target: str) -> StorePath:
-    """The place that a URI names; the refusal of any other tells what can be done."""
-    place = StorePath.in_uri(uri)
-    if place is None:
+def read_datastore_path(uri: str, *, target: str) -> DatastorePath:
+    """The path in a datastore that a URI names. Raises InvalidRequest, with the supported kinds of URI."""
+    path = DatastorePath.in_uri(uri)
+    if path is None:
         raise InvalidRequest(
             f"{uri!r} cannot be read: files come from an upload (POST …/data/<name>/versions/<version>/"
-            "startPendingUpload, or `modelyard data create --path`), or lie in a data store, "
-            f"azureml://{DATASTORES}/{DEFAULT_DATASTORE}/paths/<path>. Download it and upload it here",
+            "startPendingUpload, or `modelyard data create --path`) or from a datastore, "
+            f"azureml://{DATASTORES}/{DEFAULT_DATASTORE}/paths/<path>. Upload the files to this platform",
             target=target,
         )
-    return place
+    return path

@@ -1,4 +1,4 @@
-"""Resource Manager's paths: the words between the names are read in any case, and a final slash means nothing."""
+"""Resource Manager's paths: the fixed segments are read in any case, and a final slash is ignored."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -6,39 +6,39 @@ from control_plane.web.error_response import platform_error_response
 from modelyard.core.errors import ResourceNotFound
 
 _NAMESPACE = "Microsoft.MachineLearningServices"
-_WORDS = (
+_FIXED_SEGMENTS = (
     "subscriptions resourceGroups providers workspaces models versions environments onlineEndpoints deployments "
     "listKeys regenerateKeys token getLogs skus scoringScript workers builtEnvironments pruneEnvironments "
     "startPendingUpload files locations mfeOperationsStatus mfeOperationResults "
     "data computes batchEndpoints jobs cancel"
 )
-_CANONICAL = {word.lower(): word for word in (*_WORDS.split(), _NAMESPACE)}
+_CANONICAL = {segment.lower(): segment for segment in (*_FIXED_SEGMENTS.split(), _NAMESPACE)}
 
 
 def canonical_path(path: str) -> str:
-    """Words and names alternate: /subscriptions/<name>/…, where a provider's namespace is a word too."""
+    """Spell the fixed segments as the routes do. Fixed segments and names alternate: /subscriptions/<name>/…"""
     segments = path.strip("/").split("/")
     if segments[0].lower() != "subscriptions":
         return path
     spelled = [
-        _CANONICAL.get(segment.lower(), segment) if _is_word(index, segments) else segment
+        _CANONICAL.get(segment.lower(), segment) if _is_fixed(index, segments) else segment
         for index, segment in enumerate(segments)
     ]
     return "/" + "/".join(spelled)
 
 
-def _is_word(index: int, segments: list[str]) -> bool:
+def _is_fixed(index: int, segments: list[str]) -> bool:
     return index % 2 == 0 or segments[index - 1].lower() == "providers"
 
 
-class ArmPaths:
+class ArmPathMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             if "\0" in scope["path"]:
-                await platform_error_response(ResourceNotFound("the path holds a character that no name has"))(
+                await platform_error_response(ResourceNotFound("the path contains a character that no name has"))(
                     scope, receive, send
                 )
                 return

@@ -1,4 +1,4 @@
-"""JSON bodies are small: one over the limit is refused before it is read to its end."""
+"""The size limit of JSON bodies. A body over the limit is refused before the body is read to its end."""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -9,7 +9,7 @@ from modelyard.core.errors import PayloadTooLarge
 _STREAMED = "/uploads/"
 
 
-class BodyLimit:
+class BodyLimitMiddleware:
     def __init__(self, app: ASGIApp, largest: int) -> None:
         self._app = app
         self._largest = largest
@@ -20,13 +20,13 @@ class BodyLimit:
             return
         messages = await self._read(scope, receive)
         if messages is None:
-            sentence = f"the body is over {self._largest} bytes; files go through startPendingUpload"
+            sentence = f"the body is larger than {self._largest} bytes: send files through startPendingUpload"
             await platform_error_response(PayloadTooLarge(sentence))(scope, receive, send)
             return
         await self._app(_as_json(scope), _replay(messages, receive), send)
 
     async def _read(self, scope: Scope, receive: Receive) -> list[Message] | None:
-        """The whole body, or None when it is too large."""
+        """The complete body as messages. None: the body is over the limit."""
         declared = Headers(scope=scope).get("content-length", "0")
         if declared.isdecimal() and int(declared) > self._largest:
             return None
@@ -42,7 +42,7 @@ class BodyLimit:
 
 
 def _as_json(scope: Scope) -> Scope:
-    """There is no other kind of body here, whatever a simple client (curl -d) calls it."""
+    """Every body is JSON, also when a simple client (curl -d) sends another content type."""
     scope = {**scope, "headers": list(scope["headers"])}
     MutableHeaders(scope=scope)["content-type"] = "application/json"
     return scope

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI derives, corrected where Resource Manager differs."""
+"""The OpenAPI document: derived by FastAPI, and corrected where Resource Manager differs."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 _BEARER = "adminToken"
-_OPEN_TAGS = {"health"}
+_PUBLIC_TAGS = {"health"}
 _SIGNED_PATHS = ("/uploads/", "/blobs/", "/datastores/")
 _API_VERSION: dict[str, Any] = {
     "name": "api-version",
@@ -34,18 +34,18 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
 def _correct(document: dict[str, Any]) -> None:
     components = document.setdefault("components", {})
     components["securitySchemes"] = {_BEARER: {"type": "http", "scheme": "bearer", "description": "The admin token."}}
-    # FastAPI's own shape for invalid bodies: here they are a 400 in the canonical body, like every refusal.
+    # FastAPI's shape for invalid bodies. This platform answers 400 with the canonical body, as for every error.
     for name in ("HTTPValidationError", "ValidationError"):
         components.get("schemas", {}).pop(name, None)
     for path, item in document["paths"].items():
         for operation in item.values():
             operation["responses"].pop("422", None)
-            operation["security"] = [] if _is_open(path, operation) else [{_BEARER: []}]
+            operation["security"] = [] if _is_public(path, operation) else [{_BEARER: []}]
             operation.setdefault("parameters", []).extend(_more_parameters(path))
 
 
-def _is_open(path: str, operation: dict[str, Any]) -> bool:
-    return path.startswith(_SIGNED_PATHS) or bool(_OPEN_TAGS & set(operation.get("tags", ())))
+def _is_public(path: str, operation: dict[str, Any]) -> bool:
+    return path.startswith(_SIGNED_PATHS) or bool(_PUBLIC_TAGS & set(operation.get("tags", ())))
 
 
 def _more_parameters(path: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""How routes describe their refusals, for the OpenAPI document."""
+"""The error responses of routes, for the OpenAPI document."""
 
 from http import HTTPStatus
 from typing import Any
@@ -8,14 +8,14 @@ from control_plane.resources.error_body import ErrorBody
 Responses = dict[int | str, dict[str, Any]]
 
 _REASONS = {
-    HTTPStatus.BAD_REQUEST: "The request cannot be read, or asks for something that cannot be.",
-    HTTPStatus.UNAUTHORIZED: "No admin token, or a wrong one.",
-    HTTPStatus.FORBIDDEN: "A signed URL that is not ours, was changed, or has run out.",
-    HTTPStatus.NOT_FOUND: "The path names nothing.",
-    HTTPStatus.CONFLICT: "The resource is changing, or may not be changed like this.",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is over the limit.",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of the platform; its log has the details.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "A server that the platform needs does not answer.",
+    HTTPStatus.BAD_REQUEST: "The request is not valid, or asks for something unsupported.",
+    HTTPStatus.UNAUTHORIZED: "The admin token is missing or wrong.",
+    HTTPStatus.FORBIDDEN: "The signature of the URL is not valid, or has expired.",
+    HTTPStatus.NOT_FOUND: "There is nothing at this path.",
+    HTTPStatus.CONFLICT: "The resource is changing, or does not allow this change.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is over the size limit.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of the platform; the log of the control plane has the details.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "A server that the platform depends on does not answer.",
 }
 
 

@@ -16,12 +16,12 @@ def _header(description: str) -> dict[str, Any]:
 
 
 OPERATION_HEADERS = {
-    "Azure-AsyncOperation": _header("Where to ask after the operation, when one was begun."),
-    "Retry-After": _header("Seconds to wait between questions."),
+    "Azure-AsyncOperation": _header("URL to poll, when an operation was started."),
+    "Retry-After": _header("Seconds to wait between polls."),
 }
 OPERATION_ACCEPTED: dict[str, Any] = {
-    "description": "Accepted; the operation goes on by itself.",
-    "headers": {**OPERATION_HEADERS, "Location": _header("Answers 202 until the operation has ended.")},
+    "description": "Accepted; the operation runs in the background.",
+    "headers": {**OPERATION_HEADERS, "Location": _header("Responds 202 until the operation has ended.")},
 }
 
 

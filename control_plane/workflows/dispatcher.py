@@ -1,6 +1,6 @@
 """Messages to builders and batch workers.
 
-They carry an id and nothing else; losing one costs a few seconds, until the sweep.
+A message carries the id of a row. A lost message delays the work until the next sweep, a few seconds.
 """
 
 import logging
@@ -21,7 +21,7 @@ _ANSWER_SECONDS = 2.0
 
 
 class Dispatcher(Protocol):
-    """Never raises: the rows say what is to be done, and the sweep sends again."""
+    """Sends messages, and never raises: the sweep resends for the rows that still wait."""
 
     def build_deployment(self, generation_id: int) -> None: ...
 
@@ -55,5 +55,5 @@ class CeleryDispatcher:
     def _send(self, queue: str, task: str, argument: int | str) -> None:
         try:
             self._app.send_task(task, args=[argument], queue=queue, retry=False, ignore_result=True)
-        except Exception as error:  # noqa: BLE001 - whatever the broker's trouble is, the sweep will send again
-            _log.warning("%s(%s) could not be sent and will be sent again: %s", task, argument, error)
+        except Exception as error:  # noqa: BLE001 - after any error of the broker, the sweep resends
+            _log.warning("the message %s(%s) was not sent, and the sweep will resend it: %s", task, argument, error)

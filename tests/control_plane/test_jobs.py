@@ -146,7 +146,7 @@ class TestRefusing:
         [
             ("https://host/rows.csv", "startPendingUpload"),
             ("/root/rows.csv", "startPendingUpload"),
-            (f"{STORE}/nothing", "upload it first"),
+            (f"{STORE}/nothing", "upload the folder first"),
             (f"{STORE}/../secrets", "no place"),
             ("azureml:none:1", "not registered"),
             (f"{WORKSPACE.replace('default', 'other')}/data/d/versions/1", "another workspace"),

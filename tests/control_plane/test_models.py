@@ -78,7 +78,7 @@ class TestRegistering:
 
         error = error_of(control.ask("PUT", "/models/m/versions/1", version_body(uri)), 400)
         assert error["code"] == "UploadIncomplete"
-        assert "no longer here" in error["message"]
+        assert "no longer stored" in error["message"]
 
 
 class TestRefusing:

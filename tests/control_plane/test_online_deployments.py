@@ -163,7 +163,7 @@ class TestRefusing:
             ({"scaleSettings": {"scaleType": "TargetUtilization"}}, "sku.capacity"),
             ({"model": None}, "no model"),
             ({"model": "azureml:none:1"}, "not registered"),
-            ({"model": "azureml://registries/r/models/m/versions/1"}, "names nothing"),
+            ({"model": "azureml://registries/r/models/m/versions/1"}, "not a reference"),
             (
                 {"model": "/subscriptions/x/resourceGroups/local/providers/p/workspaces/default/models/m/versions/1"},
                 "another workspace",

@@ -1,4 +1,4 @@
-"""Batch deployments, and the logs of their builds."""
+"""Batch deployments and build logs."""
 
 from typing import Annotated
 
@@ -83,7 +83,7 @@ def put_batch_deployment(
     urls: RequestUrls,
     deployments: Service,
 ) -> BatchDeploymentBody:
-    """Create or replace a deployment. Where only settings differ, the next job has them and nothing is built."""
+    """Create or replace a deployment. New settings apply to the next job, and need no build."""
     put, is_new = deployments.put(caller, path, endpoint, deployment, body.to_spec())
     response.status_code = 201 if is_new else 200
     return _announced(put, response, urls)
@@ -107,7 +107,7 @@ def patch_batch_deployment(
 def delete_batch_deployment(
     caller: RequestCaller, path: RequestedWorkspace, endpoint: str, deployment: str, deployments: Service
 ) -> Response:
-    """Its jobs stay, and those under way go on to their end."""
+    """Delete a deployment. Jobs stay, and unfinished jobs go on to the end."""
     return Response(status_code=200 if deployments.delete(caller, path, endpoint, deployment) else 204)
 
 
@@ -120,7 +120,7 @@ def get_build_log(
     deployments: Service,
     body: BuildLogRequest | None = None,
 ) -> BuildLogBody:
-    """The log of its builds."""
+    """The log of the deployment's builds."""
     requested = body or BuildLogRequest()
     requested.check()
     return BuildLogBody(content=deployments.build_log(caller, path, endpoint, deployment, requested.tail))

@@ -33,12 +33,12 @@ class ModelReference(ArmBody):
 
 class BatchDeploymentRequestProperties(SettingsBody):
     model: ModelReference | str | None = None
-    """{"referenceType": "Id", "assetId": …} of a registered model version, or its id alone."""
+    """{"referenceType": "Id", "assetId": …} of a registered model version, or the id alone."""
     environment_id: str | None = None
-    """Id of a registered environment version; left out: the environment that the model's own files ask for."""
+    """Id of a registered environment version (default: the environment that the model files ask for)."""
     environment_variables: Texts = Field(default_factory=dict)
     compute: str | None = None
-    """Any name. This platform's workers do the work."""
+    """Any name. This platform's workers do the work of every compute."""
     resources: Resources | None = None
     description: str | None = None
     properties: Texts = Field(default_factory=dict)
@@ -147,13 +147,13 @@ class BatchDeploymentBody(Resource):
 
 class BuildLogRequest(ArmBody):
     container_type: str = STORAGE_INITIALIZER
-    """The build's log is the only one: what a job's workers print is among the job's own logs."""
+    """StorageInitializer, the log of the build. The output of a job's workers is among the logs of the job."""
     tail: Annotated[int, Field(ge=0)] | None = None
 
     def check(self) -> None:
         if self.container_type.replace("_", "").lower() == INFERENCE_SERVER.lower():
             raise InvalidRequest(
-                "a batch deployment has no server: GET …/jobs/<name>/files lists the logs of a job",
+                "a batch deployment has no inference server: GET …/jobs/<name>/files lists the logs of a job",
                 target="containerType",
             )
 

@@ -1,4 +1,4 @@
-"""BatchSettings as JSON: a deployment's, and what one job asks for instead."""
+"""BatchSettings as JSON: the settings of a deployment, and the overrides of a job."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -17,14 +17,14 @@ def _spelled(value: object) -> str:
 
 
 def _in_any_case(words: type[Word]) -> BeforeValidator:
-    """`append_row`, `AppendRow` and `appendRow` are one."""
+    """Read `append_row`, `AppendRow` and `appendRow` as the same word."""
     return BeforeValidator(lambda value: next((word for word in words if _spelled(word) == _spelled(value)), value))
 
 
 class RetrySettings(ArmBody):
     max_retries: int | None = None
     timeout: Duration | None = None
-    """For one try of one mini-batch."""
+    """For each attempt at a mini-batch."""
 
 
 class Resources(ArmBody):
@@ -32,7 +32,7 @@ class Resources(ArmBody):
 
 
 class SettingsBody(ArmBody):
-    """None: not said."""
+    """None: the request leaves the setting as it is."""
 
     mini_batch_size: int | None = None
     max_concurrency_per_instance: int | None = None
@@ -41,13 +41,13 @@ class SettingsBody(ArmBody):
     output_action: Annotated[OutputAction, _in_any_case(OutputAction)] | None = None
     output_file_name: str | None = None
     output_format: Annotated[OutputFormat, _in_any_case(OutputFormat)] | None = None
-    """azure, csv_with_header or parquet. Modelyard's own, beside Azure's."""
+    """azure, csv_with_header or parquet. An extension of Modelyard."""
     logging_level: Annotated[LoggingLevel, _in_any_case(LoggingLevel)] | None = None
 
     def overrides(self, resources: Resources | None) -> dict[str, Any]:
-        """What was said, by the names of BatchSettings."""
+        """The fields of the request, by the names of BatchSettings."""
         retry = self.retry_settings or RetrySettings()
-        said = {
+        sent = {
             "mini_batch_size": self.mini_batch_size,
             "max_concurrency_per_instance": self.max_concurrency_per_instance,
             "error_threshold": self.error_threshold,
@@ -59,11 +59,11 @@ class SettingsBody(ArmBody):
             "logging_level": self.logging_level,
             "instance_count": resources.instance_count if resources else None,
         }
-        return {name: value for name, value in said.items() if value is not None}
+        return {name: value for name, value in sent.items() if value is not None}
 
 
 def settings_fields(settings: BatchSettings) -> dict[str, Any]:
-    """The fields of a SettingsBody, all said."""
+    """All fields of SettingsBody."""
     return {
         "mini_batch_size": settings.mini_batch_size,
         "max_concurrency_per_instance": settings.max_concurrency_per_instance,

@@ -1,4 +1,4 @@
-"""Batch endpoints and their keys."""
+"""Batch endpoints and keys."""
 
 from typing import Annotated
 
@@ -67,7 +67,7 @@ def put_batch_endpoint(
     urls: RequestUrls,
     endpoints: Service,
 ) -> BatchEndpointBody:
-    """Create or replace an endpoint: what the body does not say goes back to its default, `defaults` included."""
+    """Create or replace an endpoint. A field without a value goes back to its default, `defaults` included."""
     put, is_new = endpoints.put(caller, path, endpoint, body.to_spec())
     response.status_code = 201 if is_new else 200
     return BatchEndpointBody.of(put, urls)
@@ -90,7 +90,7 @@ def patch_batch_endpoint(
 def delete_batch_endpoint(
     caller: RequestCaller, path: RequestedWorkspace, endpoint: str, endpoints: Service
 ) -> Response:
-    """Delete an endpoint with all its deployments. Its jobs stay, and those under way go on to their end."""
+    """Delete an endpoint with all deployments. Jobs stay, and unfinished jobs go on to the end."""
     return Response(status_code=200 if endpoints.delete(caller, path, endpoint) else 204)
 
 
@@ -98,5 +98,5 @@ def delete_batch_endpoint(
 def list_batch_endpoint_keys(
     caller: RequestCaller, path: RequestedWorkspace, endpoint: str, endpoints: Service
 ) -> EndpointKeysBody:
-    """Each of them opens the scoring URI, like the admin token."""
+    """The keys, each of which opens the scoring URI like the admin token."""
     return EndpointKeysBody.of(endpoints.keys(caller, path, endpoint))

@@ -1,4 +1,4 @@
-"""Computes: recorded, and given back."""
+"""Computes, which the platform records and returns."""
 
 from typing import Annotated
 
@@ -37,7 +37,7 @@ def list_computes(
 
 @router.get(_COMPUTE, response_model_exclude_none=True)
 def get_compute(caller: RequestCaller, path: RequestedWorkspace, name: str, computes: Service) -> ComputeBody:
-    """`local` is always there."""
+    """The compute `local` exists in every workspace."""
     return ComputeBody.of(computes.get(caller, path, name))
 
 
@@ -52,7 +52,7 @@ def put_compute(
     response: Response,
     computes: Service,
 ) -> ComputeBody:
-    """Record a compute. Whatever it says, this platform's workers do the work."""
+    """Record a compute. This platform's workers do the work of every compute."""
     compute, is_new = computes.put(caller, path, name, body.location, body.body())
     response.status_code = 201 if is_new else 200
     return ComputeBody.of(compute)

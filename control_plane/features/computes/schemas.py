@@ -8,7 +8,7 @@ from control_plane.features.computes.compute import Compute
 from control_plane.resources.arm_body import ArmBody, Document, Texts
 from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
 
-_OURS = {"provisioningState": "Succeeded", "provisioningErrors": None, "isAttachedCompute": False}
+_FIXED = {"provisioningState": "Succeeded", "provisioningErrors": None, "isAttachedCompute": False}
 
 
 class ComputeRequest(ArmBody):
@@ -16,7 +16,7 @@ class ComputeRequest(ArmBody):
     tags: Texts = Field(default_factory=dict)
     identity: Document | None = None
     properties: Document = Field(default_factory=dict)
-    """Recorded and given back as it came."""
+    """Recorded and returned as sent."""
 
     def body(self) -> dict[str, Any]:
         return self.model_dump(by_alias=True, exclude={"location"}, exclude_none=True)
@@ -30,7 +30,7 @@ class ComputeBody(Resource):
 
     @classmethod
     def of(cls, compute: Compute) -> "ComputeBody":
-        said = compute.body.get("properties", {})
+        sent = compute.body.get("properties", {})
         return cls(
             id=compute.arm_id,
             name=compute.name,
@@ -39,5 +39,5 @@ class ComputeBody(Resource):
             location=compute.location,
             tags=compute.body.get("tags", {}),
             identity=compute.body.get("identity"),
-            properties={"computeType": "AmlCompute", **said, **_OURS},
+            properties={"computeType": "AmlCompute", **sent, **_FIXED},
         )

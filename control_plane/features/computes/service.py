@@ -1,4 +1,4 @@
-"""Recording computes, for the tools that ask for them."""
+"""Recording computes, for tools that ask for computes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,32 +27,33 @@ class Computes:
             return local_compute(workspace)
         if found is None:
             raise ResourceNotFound(
-                f"there is no compute {name!r} in workspace {path.name!r}; deployments may name it all the same"
+                f"there is no compute {name!r} in workspace {path.name!r}; "
+                "a deployment may name the compute all the same"
             )
         return found
 
     def list(self, caller: Caller, path: WorkspacePath, page: Page) -> PageResult[Compute]:
-        """The recorded ones, and the one that is always there on the first page."""
+        """The recorded computes; the first page begins with `local`."""
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
             found = list(repository.list_computes(work.session, workspace, page))
             is_recorded = repository.find_compute(work.session, workspace, LOCAL) is not None
-        more = PageResult.of(found, page)
-        always = [] if is_recorded or page.skip else [local_compute(workspace)]
-        return PageResult([*always, *more.items], more.has_more)
+        recorded = PageResult.of(found, page)
+        local = [] if is_recorded or page.skip else [local_compute(workspace)]
+        return PageResult([*local, *recorded.items], recorded.has_more)
 
     def put(
         self, caller: Caller, path: WorkspacePath, name: str, location: str | None, body: Mapping[str, Any]
     ) -> tuple[Compute, bool]:
-        """The compute, and whether it is new."""
+        """The compute, and whether the compute is new."""
         check_asset_name(name, noun="compute")
         with transaction(self._sessions) as work:
             return repository.put_compute(work.session, caller, get_workspace(work.session, path), name, location, body)
 
     def delete(self, caller: Caller, path: WorkspacePath, name: str) -> bool:
-        """False: it is not there."""
+        """False: there is no such compute."""
         with transaction(self._sessions) as work:
             removed = repository.remove_compute(work.session, caller, get_workspace(work.session, path), name)
         if not removed and name == LOCAL:
-            raise Conflict("the compute 'local' is this platform itself and cannot be deleted")
+            raise Conflict("the compute 'local' is this platform and cannot be deleted")
         return removed

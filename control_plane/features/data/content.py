@@ -1,7 +1,7 @@
-"""From an upload's files to a data asset's content."""
+"""The content of a data asset, read from an upload or a datastore."""
 
 from control_plane.features.data.data_version import DataContent, DataType
-from control_plane.resources.datastore import check_place
+from control_plane.resources.datastore import read_datastore_path
 from control_plane.resources.uploads.port import UploadedFiles
 from control_plane.resources.uploads.upload import UploadReference, stored_uri
 from control_plane.resources.workspaces.workspace import WorkspacePath
@@ -11,15 +11,15 @@ from modelyard.core.errors import InvalidRequest
 _TARGET = "properties.dataUri"
 
 
-class DataReader:
+class DataContentReader:
     def __init__(self, uploads: UploadedFiles) -> None:
         self._uploads = uploads
 
-    def take(self, workspace: WorkspacePath, uri: str, data_type: DataType) -> DataContent:
-        """Raises UploadIncomplete or InvalidRequest, and then nothing is kept."""
+    def read(self, workspace: WorkspacePath, uri: str, data_type: DataType) -> DataContent:
+        """Store the content under its hash. Stores nothing after UploadIncomplete or InvalidRequest."""
         reference = UploadReference.in_uri(uri)
         if reference is None:
-            return DataContent(check_place(uri, target=_TARGET).uri, data_type, None)
+            return DataContent(read_datastore_path(uri, target=_TARGET).uri, data_type, None)
         is_file = data_type is DataType.URI_FILE
         files = self._uploads.files_of(reference)
         if is_file != (len(files) == 1 and files[0].path == reference.name):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from control_plane.features.data.content import DataReader
+from control_plane.features.data.content import DataContentReader
 from control_plane.features.data.data_version import DataContent, DataType, DataVersion, DataVersionSpec
 from control_plane.resources.assets.asset import VersionHead
 from control_plane.resources.assets.repository import DATA
@@ -20,7 +20,7 @@ class Data(VersionedAssets[DataRow, DataVersionRow, DataVersionSpec, DataContent
     def __init__(self, sessions: Sessions, uploads: UploadedFiles) -> None:
         super().__init__(sessions, DATA)
         self._uploads = uploads
-        self._reader = DataReader(uploads)
+        self._reader = DataContentReader(uploads)
 
     def to_version(self, head: VersionHead, row: DataVersionRow) -> DataVersion:
         return DataVersion(head, DataContent(row.data_uri, DataType(row.data_type), from_manifest(row.manifest)))
@@ -31,7 +31,7 @@ class Data(VersionedAssets[DataRow, DataVersionRow, DataVersionSpec, DataContent
         uri = stored_uri(workspace.path, spec.data_uri or "")
         if existing is not None and (spec.data_uri is None or existing.content.uri == uri):
             return None
-        return self._reader.take(workspace.path, spec.data_uri or "", spec.data_type or DataType.URI_FOLDER)
+        return self._reader.read(workspace.path, spec.data_uri or "", spec.data_type or DataType.URI_FOLDER)
 
     def columns(self, spec: DataVersionSpec, content: DataContent) -> dict[str, Any]:
         return {"data_type": content.data_type, "data_uri": content.uri, "manifest": to_manifest(content.files)}

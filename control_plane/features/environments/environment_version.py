@@ -1,4 +1,4 @@
-"""A registered environment: a conda specification, checked as far as it can be without building it."""
+"""A registered environment: a conda specification, checked as far as possible without a build."""
 
 from dataclasses import dataclass
 
@@ -34,10 +34,11 @@ class BuiltEnvironment:
 
 
 def check_conda_file(text: str | None) -> str:
-    """The text, if it can be a conda.yaml. Raises InvalidEnvironment."""
+    """Return the text. Raises InvalidEnvironment unless the text is a conda.yaml."""
     if text is None or not text.strip():
         raise InvalidEnvironment(
-            "the environment has no condaFile: there are no images here, packages come from the conda specification",
+            "the environment has no condaFile: this platform runs no images, so list the packages in a conda "
+            "specification",
             target="properties.condaFile",
         )
     try:
@@ -47,7 +48,7 @@ def check_conda_file(text: str | None) -> str:
         raise InvalidEnvironment(f"condaFile is not valid YAML: {reason}", target="properties.condaFile") from None
     if not isinstance(document, dict) or not isinstance(document.get("dependencies"), list):
         raise InvalidEnvironment(
-            "condaFile must be a mapping with a list of 'dependencies', as conda writes it",
+            "condaFile must be a mapping with a list of 'dependencies', as in the conda.yaml that conda exports",
             target="properties.condaFile",
         )
     return text

@@ -1,4 +1,4 @@
-"""Environments, their versions, and the environments built from them."""
+"""Environments, versions, and built environments."""
 
 from typing import Annotated
 

@@ -16,7 +16,7 @@ from control_plane.features.environments.environment_version import (
 from control_plane.resources.assets.asset import VersionHead
 from control_plane.resources.assets.repository import ENVIRONMENTS
 from control_plane.resources.assets.service import VersionedAssets
-from control_plane.resources.deployments.users import deployment_with
+from control_plane.resources.deployments.users import find_deployment_with
 from control_plane.resources.operations.operation import Operation, OperationKind
 from control_plane.resources.operations.repository import start_operation
 from control_plane.resources.workspaces.repository import get_workspace
@@ -70,7 +70,7 @@ class Environments(
             super().check_version_name(version, spec)
 
     def check_unused(self, session: Session, rows: Sequence[EnvironmentVersionRow]) -> None:
-        user = deployment_with(session, GenerationRow.environment_version_id.in_([row.id for row in rows]))
+        user = find_deployment_with(session, GenerationRow.environment_version_id.in_([row.id for row in rows]))
         if user is not None:
             raise Conflict(
                 f"deployment {user.name!r} of endpoint {user.endpoint.name!r} uses or has used this environment: "

@@ -1,4 +1,4 @@
-"""The doors that are open to all: is it alive, is it ready, and what kind of cloud is this."""
+"""Public paths: liveness, readiness and the cloud metadata."""
 
 from typing import Annotated
 
@@ -20,7 +20,7 @@ def _service(request: Request) -> Health:
 
 @router.get("/health")
 async def get_health() -> HealthBody:
-    """200 while this process lives, whatever else does not."""
+    """200 while this process lives, even while the database is away."""
     return HealthBody(status="healthy")
 
 
@@ -33,5 +33,5 @@ def get_readiness(caller: RequestCaller, health: Annotated[Health, Depends(_serv
 
 @router.get("/metadata/endpoints")
 def get_cloud_metadata(urls: RequestUrls) -> list[CloudBody]:
-    """For ARM_CLOUD_METADATA_URL: lets Azure's own tools take this platform for a cloud."""
+    """For ARM_CLOUD_METADATA_URL, by which Azure's tools talk to this platform as a cloud."""
     return [CloudBody.at(urls.control)]

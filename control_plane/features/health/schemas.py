@@ -1,4 +1,4 @@
-"""What the open doors answer."""
+"""The responses of the public paths."""
 
 from control_plane.resources.arm_body import ArmBody
 
@@ -16,7 +16,7 @@ class CloudSuffixes(ArmBody):
 
 
 class CloudBody(ArmBody):
-    """One entry of Resource Manager's cloud metadata, as Azure's SDK reads it."""
+    """An entry of Resource Manager's cloud metadata, as Azure's SDK reads the entry."""
 
     name: str
     portal: str
@@ -28,7 +28,7 @@ class CloudBody(ArmBody):
     def at(cls, base: str) -> "CloudBody":
         return cls(
             name="Modelyard",
-            # Azure's SDK makes the name of a token audience out of what follows the second dot.
+            # Azure's SDK derives the name of a token audience from the text after the second dot.
             portal="https://portal.modelyard.local",
             resource_manager=f"{base}/",
             authentication=CloudAuthentication(login_endpoint=base),

@@ -1,4 +1,4 @@
-"""Whether this process can do its work."""
+"""Readiness of the control plane."""
 
 from sqlalchemy import text
 

@@ -1,4 +1,4 @@
-"""What a job reads: a registered data asset, or a place in a data store."""
+"""The input of a job: a registered data asset, or a path in a datastore."""
 
 import re
 
@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from control_plane.features.jobs.job import JobInput, JobSpec
 from control_plane.resources.assets.references import Reference, read_reference
 from control_plane.resources.assets.repository import DATA
-from control_plane.resources.datastore import StorePath, check_place
+from control_plane.resources.datastore import DatastorePath, read_datastore_path
 from control_plane.resources.input_files import from_manifest
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.domain.batch import InputKind
@@ -16,7 +16,7 @@ from modelyard.core.ports.object_store import ObjectStore
 
 TARGET = "properties.inputData"
 _INPUT_KINDS = {"uri_file": InputKind.URI_FILE, "uri_folder": InputKind.URI_FOLDER}
-"""By the type of a data asset."""
+"""By the type of the data asset."""
 # An ARM id or an azureml:// URI of a data asset, by version or by label.
 _DATA = re.compile(
     r"(?P<owner>.*/workspaces/(?P<workspace>[^/]+))/data/(?P<name>[^/]+)/(?:versions|labels)(?:/labels)?"
@@ -26,19 +26,19 @@ _DATA = re.compile(
 
 
 def resolve_input(session: Session, workspace: Workspace, spec: JobSpec) -> JobInput:
-    """Raises ReferencedResourceMissing, and InvalidRequest for what can never be read here."""
+    """Raises ReferencedResourceMissing, and InvalidRequest for a URI that this platform cannot read."""
     named = _asset(workspace, spec.input_uri)
     if named is None:
-        place = check_place(spec.input_uri, target=TARGET)
+        place = read_datastore_path(spec.input_uri, target=TARGET)
         return JobInput(spec.input_kind, place.uri, None, place.key)
     row = DATA.resolve(session, workspace, named, target=TARGET)
     files = from_manifest(row.manifest)
-    key = None if files is not None else check_place(row.data_uri, target=TARGET).key
+    key = None if files is not None else read_datastore_path(row.data_uri, target=TARGET).key
     return JobInput(_INPUT_KINDS[row.data_type], DATA.head_of(workspace, named.name, row).arm_id, files, key)
 
 
 def _asset(workspace: Workspace, uri: str) -> Reference | None:
-    """None: it names a place, not an asset."""
+    """None: the URI names a path, not an asset."""
     found = _DATA.fullmatch(uri)
     if found is None:
         is_short = uri.startswith("azureml:") and not uri.startswith("azureml://")
@@ -48,34 +48,34 @@ def _asset(workspace: Workspace, uri: str) -> Reference | None:
     named = owner if owner.lower().startswith("/subscriptions") else found["workspace"]
     if named.lower() != here.lower():
         raise ReferencedResourceMissing(
-            f"{uri!r} lies in another workspace: register it in {workspace.path.name!r} and name it there",
+            f"{uri!r} belongs to another workspace: register the data asset in {workspace.path.name!r}",
             target=TARGET,
         )
     return Reference(found["name"].removeprefix("azureml:"), found["version"])
 
 
-def check_is_there(store: ObjectStore, asked: JobInput) -> None:
-    """Now, when the submitter still looks; it may be gone again when the job begins."""
-    if asked.files is not None or asked.key is None:
+def check_input_exists(store: ObjectStore, job_input: JobInput) -> None:
+    """Refuse a missing input while the client waits. The input may still disappear before the job begins."""
+    if job_input.files is not None or job_input.key is None:
         return
-    if asked.kind is InputKind.URI_FILE:
-        if store.exists(asked.key):
+    if job_input.kind is InputKind.URI_FILE:
+        if store.exists(job_input.key):
             return
-    elif next(store.list(f"{asked.key}/"), None) is not None:
+    elif next(store.list(f"{job_input.key}/"), None) is not None:
         return
-    noun = "file" if asked.kind is InputKind.URI_FILE else "folder"
+    noun = "file" if job_input.kind is InputKind.URI_FILE else "folder"
     raise InvalidRequest(
-        f"there is no {noun} at {asked.uri!r}: upload it first (`modelyard data create --path`, or give a local path "
-        "to `modelyard batch-endpoint invoke --input`)",
+        f"there is no {noun} at {job_input.uri!r}: upload the {noun} first (`modelyard data create --path`, or give "
+        "a local path to `modelyard batch-endpoint invoke --input`)",
         target=TARGET,
     )
 
 
-def output_place(spec: JobSpec, file_name: str) -> StorePath | None:
-    """Where the predictions shall lie. None: at the usual place."""
+def requested_output(spec: JobSpec, file_name: str) -> DatastorePath | None:
+    """The path that the client asks for. None: the default path of the job."""
     if spec.output_uri is None:
         return None
-    place = StorePath.in_uri(spec.output_uri)
+    place = DatastorePath.in_uri(spec.output_uri)
     if place is None:
         raise InvalidRequest(
             f"predictions cannot be written to {spec.output_uri!r}: name a file in a data store, "

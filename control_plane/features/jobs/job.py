@@ -1,4 +1,4 @@
-"""A batch job: files in, predictions out. From its submission on it depends on nothing that may change."""
+"""A batch job: files in, predictions out. A submitted job has its own copy of the settings and of the file list."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from modelyard.core.domain.lifecycle import JobState
 class JobInput:
     kind: InputKind
     uri: str
-    """As the job shows it."""
+    """As shown to clients."""
     files: tuple[InputFile, ...] | None
     key: str | None
-    """Where to look when it begins, if the files are not known yet."""
+    """Folder or file to list when the job begins. None: `files` is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What a submission asks for."""
+    """A job as a submission asks for it."""
 
     name: str | None
     display_name: str | None
@@ -39,7 +39,7 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job that can begin."""
+    """A job with resolved input, output and deployment."""
 
     name: str
     spec: JobSpec
@@ -91,7 +91,7 @@ class BusyWorker:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """None: not known yet."""
+    """None: not counted yet."""
 
     mini_batches: int | None
     completed: int
@@ -101,7 +101,7 @@ class Progress:
     rows: int | None
     scored: int
     seconds: float
-    """Since the first mini-batch began, or until the last one ended."""
+    """From the start of the first mini-batch until now, or until the end of the last mini-batch."""
     workers: Sequence[BusyWorker]
 
     @property
@@ -110,7 +110,7 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """By the rows, where their number is known, else by the mini-batches."""
+        """An estimate by rows where the number of rows is known, else by mini-batches."""
         if self.rows is not None and self.rows_per_second:
             return max(0.0, self.rows - self.scored) / self.rows_per_second
         ended = self.completed + self.failed
@@ -121,7 +121,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class JobPatch:
-    """None: leave it as it is."""
+    """None: unchanged."""
 
     display_name: str | None
     tags: Mapping[str, str] | None
@@ -130,7 +130,7 @@ class JobPatch:
 
 @dataclass(frozen=True, slots=True)
 class JobQuery:
-    """None: whatever it is."""
+    """None: jobs are not filtered by the field."""
 
     archived: bool | None = False
     state: JobState | None = None

@@ -1,4 +1,4 @@
-"""Jobs in the database: submitted, listed, asked to stop. Whoever works on one is a batch worker."""
+"""Jobs in the database: submission, lists and cancellation. Batch workers change the rows of running jobs."""
 
 from collections.abc import Sequence
 
@@ -30,23 +30,23 @@ def get_job(session: Session, workspace: Workspace, name: str, *, lock: bool = F
     return _job(workspace, row)
 
 
-def list_jobs(session: Session, workspace: Workspace, asked: JobQuery, page: Page) -> Sequence[Job]:
-    query = _filtered(select(JobRow).where(JobRow.workspace_id == workspace.key), asked)
+def list_jobs(session: Session, workspace: Workspace, wanted: JobQuery, page: Page) -> Sequence[Job]:
+    query = _filtered(select(JobRow).where(JobRow.workspace_id == workspace.key), wanted)
     newest_first = query.order_by(JobRow.created_at.desc(), JobRow.id.desc())
     return [_job(workspace, row) for row in session.scalars(newest_first.offset(page.skip).limit(page.top + 1))]
 
 
-def _filtered(query: Select[JobRow], asked: JobQuery) -> Select[JobRow]:
-    if asked.archived is not None:
-        query = query.where(JobRow.is_archived == asked.archived)
-    if asked.state is not None:
-        query = query.where(JobRow.state == asked.state)
-    if asked.endpoint is not None:
-        query = query.where(JobRow.endpoint == asked.endpoint)
-    if asked.deployment is not None:
-        query = query.where(JobRow.deployment == asked.deployment)
-    if asked.tag is not None:
-        name, equals, value = asked.tag.partition("=")
+def _filtered(query: Select[JobRow], wanted: JobQuery) -> Select[JobRow]:
+    if wanted.archived is not None:
+        query = query.where(JobRow.is_archived == wanted.archived)
+    if wanted.state is not None:
+        query = query.where(JobRow.state == wanted.state)
+    if wanted.endpoint is not None:
+        query = query.where(JobRow.endpoint == wanted.endpoint)
+    if wanted.deployment is not None:
+        query = query.where(JobRow.deployment == wanted.deployment)
+    if wanted.tag is not None:
+        name, equals, value = wanted.tag.partition("=")
         query = query.where(JobRow.tags.has_key(name), *([JobRow.tags[name].astext == value] if equals else []))
     return query
 
@@ -101,7 +101,7 @@ def _workers(session: Session, mine: ColumnElement[bool]) -> Sequence[BusyWorker
 
 
 def find_by_request(session: Session, workspace: Workspace, endpoint: str, request_id: str | None) -> Job | None:
-    """The job that the same request began before."""
+    """The job that an earlier request with the same id has submitted."""
     if request_id is None:
         return None
     row = session.scalar(
@@ -112,18 +112,18 @@ def find_by_request(session: Session, workspace: Workspace, endpoint: str, reque
     return None if row is None else _job(workspace, row)
 
 
-def lock_outputs(session: Session) -> None:
-    """Until the transaction ends nobody else begins a job: two may not have one name, or one output."""
+def lock_submissions(session: Session) -> None:
+    """Serialize submissions until the transaction ends, so that names and outputs of jobs are unique."""
     session.execute(select(func.pg_advisory_xact_lock(func.hashtext("modelyard jobs"))))
 
 
-def is_taken(session: Session, name: str) -> bool:
-    """On the whole platform: a job's files lie under its name."""
+def name_is_taken(session: Session, name: str) -> bool:
+    """Names are unique on the whole platform, because the files of a job are stored under the name."""
     return session.scalar(select(JobRow.id).where(JobRow.name == name).limit(1)) is not None
 
 
 def writer_of(session: Session, output_key: str) -> str | None:
-    """The job under way that will write to this place."""
+    """Name of the unfinished job that writes to `output_key`."""
     return session.scalar(
         select(JobRow.name).where(JobRow.output_key == output_key, JobRow.state.not_in(ENDED_JOBS)).limit(1)
     )

@@ -1,4 +1,4 @@
-"""Submitting batch jobs, watching them, and fetching what they wrote."""
+"""Submitting and watching batch jobs, and downloading predictions and logs."""
 
 from typing import Annotated
 
@@ -51,7 +51,10 @@ SubmissionService = Annotated[Submissions, Depends(_submissions)]
     _SCORING,
     status_code=201,
     response_model_exclude_none=True,
-    responses={**CONFLICT_ERRORS, 200: {"model": JobBody, "description": "The same request had begun it before."}},
+    responses={
+        **CONFLICT_ERRORS,
+        200: {"model": JobBody, "description": "An earlier request with the same id has submitted the job."},
+    },
 )
 def submit_job(
     caller: RequestCaller,
@@ -63,7 +66,7 @@ def submit_job(
     deployment: Annotated[str | None, Header(alias="azureml-model-deployment")] = None,
     request_id: Annotated[str | None, Header(alias="repeatability_request-id")] = None,
 ) -> JobBody:
-    """Begin a job. The bearer is the admin token or one of the endpoint's keys."""
+    """Submit a job. The bearer token is the admin token or a key of the endpoint."""
     job, is_new = submissions.submit(caller, endpoint, deployment, body.to_spec(), request_id)
     response.status_code = 201 if is_new else 200
     return JobBody.of(job, urls)
@@ -115,7 +118,7 @@ def list_jobs_of_endpoint(
     jobs: Service,
 ) -> ListBody[JobBody]:
     """The newest first."""
-    return _listed(jobs.of_endpoint(caller, path, endpoint, None, page), urls, next_link)
+    return _listed(jobs.list_of_endpoint(caller, path, endpoint, None, page), urls, next_link)
 
 
 @router.get(DEPLOYMENT + "/jobs", response_model_exclude_none=True)
@@ -130,7 +133,7 @@ def list_jobs_of_deployment(
     jobs: Service,
 ) -> ListBody[JobBody]:
     """The newest first."""
-    return _listed(jobs.of_endpoint(caller, path, endpoint, deployment, page), urls, next_link)
+    return _listed(jobs.list_of_endpoint(caller, path, endpoint, deployment, page), urls, next_link)
 
 
 @router.get(_JOB, response_model_exclude_none=True)
@@ -142,13 +145,13 @@ def get_job(caller: RequestCaller, path: RequestedWorkspace, job: str, urls: Req
 def patch_job(
     caller: RequestCaller, path: RequestedWorkspace, job: str, body: JobPatchRequest, urls: RequestUrls, jobs: Service
 ) -> JobBody:
-    """Archive, tag, or name for display."""
-    return JobBody.of(jobs.patch(caller, path, job, body.patch()), urls)
+    """Archive or restore, tag, or change the display name."""
+    return JobBody.of(jobs.patch(caller, path, job, body.to_patch()), urls)
 
 
 @router.post(_JOB + "/cancel", response_model_exclude_none=True, responses=CONFLICT_ERRORS)
 def cancel_job(caller: RequestCaller, path: RequestedWorkspace, job: str, urls: RequestUrls, jobs: Service) -> JobBody:
-    """Ask it to stop. What was scored by then is kept."""
+    """Ask a job to stop. Predictions made by then are kept."""
     return JobBody.of(jobs.cancel(caller, path, job), urls)
 
 
@@ -156,7 +159,7 @@ def cancel_job(caller: RequestCaller, path: RequestedWorkspace, job: str, urls: 
 def list_job_files(
     caller: RequestCaller, path: RequestedWorkspace, job: str, urls: RequestUrls, jobs: Service
 ) -> ListBody[JobFileBody]:
-    """What it has written so far, each file with a URL that is good for an hour. An extension of Modelyard."""
+    """The files written so far, each with a download URL that is valid for an hour. An extension of Modelyard."""
     found = jobs.files(caller, path, job)
     return ListBody(value=[JobFileBody.of(file, urls.stored_file(file.key, query)) for file, query in found])
 
@@ -167,7 +170,7 @@ def list_job_files(
     responses={200: {"description": "The content.", "content": {"application/octet-stream": {}}}},
 )
 def get_stored_file(caller: RequestCaller, path: str, request: Request, jobs: Service) -> StreamingResponse:
-    """The content of a file in a data store."""
+    """The content of a file in a datastore."""
     content = jobs.content(caller, f"{DATASTORES}/{path}", request.query_params)
     return StreamingResponse(content, media_type="application/octet-stream")
 

@@ -1,4 +1,4 @@
-"""Jobs as JSON: Azure's shape of a job that a batch endpoint began, and what is ours beside it."""
+"""Jobs as JSON: Azure's shape of a job of a batch endpoint, with the extensions of Modelyard."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from control_plane.features.batch_deployments.settings_body import Resources, Se
 from control_plane.features.jobs.inputs import TARGET
 from control_plane.features.jobs.job import Job, JobFile, JobPatch, JobSpec, Progress
 from control_plane.resources.arm_body import ArmBody, Document, Texts, Timestamp
-from control_plane.resources.datastore import StorePath
+from control_plane.resources.datastore import DatastorePath
 from control_plane.resources.error_body import Error
 from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
 from control_plane.resources.urls import ResourceUrls
@@ -17,7 +17,7 @@ from modelyard.core.domain.batch import InputKind
 from modelyard.core.errors import InvalidRequest
 
 _BATCH_RUN = {"azureml.batchrun": "true"}
-"""By this tag Azure's SDK knows where the predictions are."""
+"""The tag by which Azure's SDK finds the predictions."""
 _EXPERIMENT = "experimentname"
 _URI_FOLDER = "urifolder"
 
@@ -38,7 +38,7 @@ class JobOutputBody(ArmBody):
 
 
 class SubmissionProperties(SettingsBody):
-    """One input, at most one output, under any names; and what this job wants otherwise than its deployment."""
+    """A single input, an optional output, both under any name, and overrides of the deployment's settings."""
 
     input_data: dict[str, JobInputBody] = Field(default_factory=dict)
     output_data: dict[str, JobOutputBody] = Field(default_factory=dict)
@@ -47,7 +47,7 @@ class SubmissionProperties(SettingsBody):
     name: str | None = None
     display_name: str | None = None
     properties: Texts = Field(default_factory=dict)
-    """experimentName, and the user's own."""
+    """experimentName, and the user's properties."""
     tags: Texts = Field(default_factory=dict)
 
 
@@ -55,21 +55,21 @@ class SubmissionRequest(ArmBody):
     properties: SubmissionProperties
 
     def to_spec(self) -> JobSpec:
-        asked = self.properties
-        kind, uri = _input(asked.input_data)
-        output = _output(asked.output_data)
-        given = {name.lower(): value for name, value in asked.properties.items()}
+        requested = self.properties
+        kind, uri = _input(requested.input_data)
+        output = _output(requested.output_data)
+        given = {name.lower(): value for name, value in requested.properties.items()}
         return JobSpec(
-            name=asked.name or None,
-            display_name=asked.display_name,
+            name=requested.name or None,
+            display_name=requested.display_name,
             experiment_name=given.get(_EXPERIMENT),
             input_kind=kind,
             input_uri=uri,
             output_uri=output.uri if output else None,
             output_is_folder=output is not None and _spelled(output.job_output_type) == _URI_FOLDER,
-            overrides=asked.overrides(asked.compute or asked.resources),
-            tags={**_BATCH_RUN, **asked.tags},
-            properties={name: value for name, value in asked.properties.items() if name.lower() != _EXPERIMENT},
+            overrides=requested.overrides(requested.compute or requested.resources),
+            tags={**_BATCH_RUN, **requested.tags},
+            properties={name: value for name, value in requested.properties.items() if name.lower() != _EXPERIMENT},
         )
 
 
@@ -80,24 +80,25 @@ def _input(inputs: Mapping[str, JobInputBody]) -> tuple[InputKind, str]:
             '"uri": "azureml:<data asset>:<version>"}}',
             target=TARGET,
         )
-    (asked,) = inputs.values()
-    spelled = _spelled(asked.job_input_type)
+    (requested,) = inputs.values()
+    spelled = _spelled(requested.job_input_type)
     kind = next((kind for kind in InputKind if kind.lower() == spelled), None)
     if kind is None:
         raise InvalidRequest(
-            f"jobInputType must be {InputKind.URI_FOLDER} or {InputKind.URI_FILE}, not {asked.job_input_type!r}: "
-            "models are given files",
+            f"jobInputType must be {InputKind.URI_FOLDER} or {InputKind.URI_FILE}, not {requested.job_input_type!r}: "
+            "a batch deployment reads files",
             target=f"{TARGET}.jobInputType",
         )
-    if not asked.uri or not asked.uri.strip():
-        raise InvalidRequest("the input has no uri: name a data asset or a place in a data store", target=TARGET)
-    return kind, asked.uri.strip()
+    if not requested.uri or not requested.uri.strip():
+        raise InvalidRequest("the input has no uri: name a data asset or a path in a datastore", target=TARGET)
+    return kind, requested.uri.strip()
 
 
 def _output(outputs: Mapping[str, JobOutputBody]) -> JobOutputBody | None:
     if len(outputs) > 1:
         raise InvalidRequest(
-            f"a job has one output, its predictions, and outputData names {len(outputs)}: leave the others out",
+            f"outputData names {len(outputs)} outputs, but a job writes a single file of predictions: name a "
+            "single output",
             target="properties.outputData",
         )
     return next((output for output in outputs.values() if output.uri), None)
@@ -126,7 +127,7 @@ class WorkerProgress(ArmBody):
 
 
 class ProgressBody(ArmBody):
-    """Left out: not known yet."""
+    """A total without a value is not counted yet."""
 
     mini_batches: MiniBatchCounts
     files: FileCounts
@@ -171,18 +172,18 @@ class JobProperties(ArmBody):
     jobs: Document = Field(default_factory=dict)
     settings: Document = Field(default_factory=dict)
     endpoint: str
-    """This one and all that follow are Modelyard's, beside Azure's."""
+    """From this field on, the fields are extensions of Modelyard."""
     deployment: str
     input: str
-    """URI of what it reads."""
+    """URI of the input."""
     output: str
-    """URI of the predictions' file, once it is there."""
+    """URI of the file of predictions, which exists once the job has completed."""
     started_at: Timestamp | None = None
     ended_at: Timestamp | None = None
     error: Error | None = None
-    """Why it failed."""
+    """Why the job has failed."""
     progress: ProgressBody | None = None
-    """Not in lists."""
+    """Left out of lists."""
 
 
 class JobBody(Resource):
@@ -207,7 +208,7 @@ class JobBody(Resource):
                 endpoint=job.endpoint,
                 deployment=job.deployment,
                 input=job.input_uri,
-                output=StorePath.of_key(job.output_key).uri,
+                output=DatastorePath.of_key(job.output_key).uri,
                 started_at=job.started_at,
                 ended_at=job.ended_at,
                 error=Error.model_validate(_error(job.error)) if job.error else None,
@@ -229,18 +230,18 @@ class JobPatchProperties(ArmBody):
 class JobPatchRequest(ArmBody):
     properties: JobPatchProperties
 
-    def patch(self) -> JobPatch:
-        asked = self.properties
-        tags = {**_BATCH_RUN, **asked.tags} if asked.tags is not None else None
-        return JobPatch(asked.display_name, tags, asked.is_archived)
+    def to_patch(self) -> JobPatch:
+        requested = self.properties
+        tags = {**_BATCH_RUN, **requested.tags} if requested.tags is not None else None
+        return JobPatch(requested.display_name, tags, requested.is_archived)
 
 
 class JobFileBody(ArmBody):
     path: str
-    """`score/<the predictions' file>`, `score/errors.csv`, `logs/…`."""
+    """`score/<file of predictions>`, `score/errors.csv`, `logs/…`."""
     size: int
     url: str
-    """Where its content can be fetched from for a while, without a token."""
+    """Download URL, valid for an hour and without a token."""
 
     @classmethod
     def of(cls, file: JobFile, url: str) -> "JobFileBody":

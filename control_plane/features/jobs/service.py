@@ -1,4 +1,4 @@
-"""Jobs that were submitted: shown, listed, canceled, and their files."""
+"""Reading and canceling submitted jobs, and downloading files of jobs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -41,10 +41,10 @@ class Jobs:
             workspace = get_workspace(work.session, path)
             return PageResult.of(repository.list_jobs(work.session, workspace, query, page), page)
 
-    def of_endpoint(
+    def list_of_endpoint(
         self, caller: Caller, path: WorkspacePath, endpoint: str, deployment: str | None, page: Page
     ) -> PageResult[Job]:
-        """Also those of deployments that are gone."""
+        """Jobs of deleted deployments are included."""
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
             owner = ENDPOINTS.get(work.session, workspace, endpoint.lower())
@@ -52,13 +52,13 @@ class Jobs:
             return PageResult.of(repository.list_jobs(work.session, workspace, query, page), page)
 
     def cancel(self, caller: Caller, path: WorkspacePath, name: str) -> Job:
-        """Said twice, it is the same."""
+        """Canceling a canceled job changes nothing."""
         with transaction(self._sessions) as work:
             job = repository.get_job(work.session, get_workspace(work.session, path), name, lock=True)
             if job.state in (JobState.CANCEL_REQUESTED, JobState.CANCELED):
                 return job
             if job.state.is_final:
-                raise Conflict(f"job {name!r} has ended already: it is {job.state}")
+                raise Conflict(f"job {name!r} has already ended: the state is {job.state}")
             canceled = repository.request_cancel(work.session, caller, job)
             if not canceled.state.is_final:
                 work.after_commit(partial(self._dispatcher.run_job, job.key))
@@ -72,7 +72,7 @@ class Jobs:
     # Files.
 
     def files(self, caller: Caller, path: WorkspacePath, name: str) -> Sequence[tuple[JobFile, str]]:
-        """What a job has written so far, with the query that allows each to be fetched."""
+        """The files written so far, each with the signed query string that allows downloading the file."""
         job, now = self.get(caller, path, name), datetime.now(UTC)
         return [(file, self._signer.query(_grant(file.key), now=now)) for file in self._written(job)]
 
@@ -84,15 +84,15 @@ class Jobs:
             try:
                 yield JobFile(path, key, self._store.size(key))
             except ObjectMissing:
-                continue  # not yet, or never: nothing failed
+                continue  # not written yet, or never: a job without failures writes no errors.csv
 
     def content(self, caller: Caller, key: str, query: Mapping[str, str]) -> Iterator[bytes]:
-        """A file's bytes, for whoever has its signed URL."""
+        """The content of a file. Raises UploadUrlExpired unless `query` is signed for this file."""
         self._signer.check(_grant(key), query, now=datetime.now(UTC))
         try:
             return self._store.get(key)
         except ObjectMissing:
-            raise ResourceNotFound("this file is no longer here") from None
+            raise ResourceNotFound("this file is no longer stored") from None
 
 
 def _grant(key: str) -> Grant:

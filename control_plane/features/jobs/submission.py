@@ -1,4 +1,4 @@
-"""Beginning jobs: from what was sent to an endpoint to a row that a batch worker finds everything in."""
+"""Submitting jobs: a request to an endpoint becomes a row with all that a batch worker needs."""
 
 from functools import partial
 from http import HTTPStatus
@@ -12,7 +12,7 @@ from control_plane.features.batch_deployments.repository import DEPLOYMENTS
 from control_plane.features.batch_endpoints.endpoint import BatchEndpoint
 from control_plane.features.batch_endpoints.repository import ENDPOINTS
 from control_plane.features.jobs import repository
-from control_plane.features.jobs.inputs import check_is_there, output_place, resolve_input
+from control_plane.features.jobs.inputs import check_input_exists, requested_output, resolve_input
 from control_plane.features.jobs.job import Job, JobSpec, NewJob
 from control_plane.resources.workspaces.repository import workspace_of
 from control_plane.workflows.dispatcher import Dispatcher
@@ -25,7 +25,7 @@ from modelyard.core.errors import Conflict, InvalidRequest, ResourceNotFound
 from modelyard.core.ports.object_store import ObjectStore
 
 
-class NoSuchDeployment(InvalidRequest):
+class DeploymentNotFound(InvalidRequest):
     status = HTTPStatus.NOT_FOUND
     code = "DeploymentNotFound"
 
@@ -34,7 +34,7 @@ class NoDefaultDeployment(InvalidRequest):
     code = "NoDefaultDeployment"
 
 
-class NotDeployedYet(Conflict):
+class DeploymentNotReady(Conflict):
     code = "DeploymentNotReady"
 
 
@@ -55,7 +55,7 @@ class Submissions:
     def submit(
         self, caller: Caller, endpoint: str, deployment: str | None, spec: JobSpec, request_id: str | None
     ) -> tuple[Job, bool]:
-        """The job, and whether it is new: the same request id on the same endpoint is the same job."""
+        """The job, and whether the job is new. A repeated request id on an endpoint returns the earlier job."""
         with transaction(self._sessions) as work:
             owner = endpoint_named(work.session, endpoint)
             known = repository.find_by_request(work.session, owner.workspace, owner.name, request_id)
@@ -63,14 +63,14 @@ class Submissions:
                 return known, False
             new = _prepared(work.session, owner, deployment, spec, request_id)
         # No transaction is open: the object store may be far away.
-        check_is_there(self._store, new.input)
-        is_there = self._store.exists(new.output_key)
+        check_input_exists(self._store, new.input)
+        output_exists = self._store.exists(new.output_key)
         with transaction(self._sessions) as work:
-            repository.lock_outputs(work.session)
+            repository.lock_submissions(work.session)
             known = repository.find_by_request(work.session, owner.workspace, owner.name, request_id)
             if known is not None:
                 return known, False
-            _check_free(work.session, new, is_there=is_there)
+            _check_free(work.session, new, output_exists=output_exists)
             job = repository.add_job(work.session, caller, owner.workspace, new)
             work.after_commit(partial(self._dispatcher.run_job, job.key))
             return job, True
@@ -98,10 +98,10 @@ def _prepared(
     chosen = _deployment(session, owner, deployment)
     if chosen.build is None:
         reason = chosen.failure.message if chosen.failure else "its environment is still being built: try again"
-        raise NotDeployedYet(f"deployment {chosen.name!r} of endpoint {owner.name!r} cannot score yet: {reason}")
+        raise DeploymentNotReady(f"deployment {chosen.name!r} of endpoint {owner.name!r} cannot score yet: {reason}")
     settings = chosen.settings.with_overrides(spec.overrides)
     name = check_asset_name(spec.name, noun="job") if spec.name else f"batchjob-{uuid4()}"
-    place = output_place(spec, settings.output_file_name)
+    place = requested_output(spec, settings.output_file_name)
     return NewJob(
         name=name,
         spec=spec,
@@ -125,18 +125,20 @@ def _deployment(session: Session, owner: BatchEndpoint, name: str | None) -> Bat
         )
     found = DEPLOYMENTS.find(session, owner, wanted.lower())
     if found is None:
-        raise NoSuchDeployment(f"endpoint {owner.name!r} has no deployment {wanted!r}: create it, or name another one")
+        raise DeploymentNotFound(
+            f"endpoint {owner.name!r} has no deployment {wanted!r}: create the deployment, or name another deployment"
+        )
     return found
 
 
-def _check_free(session: Session, new: NewJob, *, is_there: bool) -> None:
-    if repository.is_taken(session, new.name):
-        raise JobNameTaken(f"there is a job {new.name!r} already: choose another name, or leave it out")
-    if is_there:
-        raise OutputExists(f"{_place(new)} exists already: name another file in outputData, or leave it out")
+def _check_free(session: Session, new: NewJob, *, output_exists: bool) -> None:
+    if repository.name_is_taken(session, new.name):
+        raise JobNameTaken(f"a job named {new.name!r} exists already: choose another name, or leave the name out")
+    if output_exists:
+        raise OutputExists(f"{_place(new)} exists already: name another file in outputData, or leave outputData out")
     writer = repository.writer_of(session, new.output_key)
     if writer is not None:
-        raise OutputExists(f"job {writer!r} is to write {_place(new)}: name another file in outputData")
+        raise OutputExists(f"job {writer!r} is going to write {_place(new)}: name another file in outputData")
 
 
 def _place(new: NewJob) -> str:

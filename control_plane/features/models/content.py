@@ -1,4 +1,4 @@
-"""From an upload's files to a model's content: checked before anything is kept."""
+"""The content of a model, read from an upload and checked before any file is stored."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ from modelyard.core.errors import InvalidModel
 _LARGEST_MLMODEL_BYTES = 16 << 20
 
 
-class ContentReader:
+class ModelContentReader:
     def __init__(self, uploads: UploadedFiles) -> None:
         self._uploads = uploads
 
-    def take(self, reference: UploadReference, uri: str, model_type: ModelType) -> ModelContent:
-        """Raises UploadIncomplete or InvalidModel, and then nothing is kept."""
+    def read(self, reference: UploadReference, uri: str, model_type: ModelType) -> ModelContent:
+        """Store the files under their hashes. Stores nothing after UploadIncomplete or InvalidModel."""
         files = self._uploads.files_of(reference)
         for file in files:
             check_relative_path(file.path)
@@ -34,19 +34,22 @@ class ContentReader:
         if file is None:
             raise InvalidModel(_no_mlmodel(reference.name, files), target="modelUri")
         if file.received > _LARGEST_MLMODEL_BYTES:
-            raise InvalidModel(f"{wanted} is {file.received} bytes long: that is no MLmodel file", target="modelUri")
+            raise InvalidModel(
+                f"{wanted} is {file.received} bytes long; an MLmodel file has at most {_LARGEST_MLMODEL_BYTES}",
+                target="modelUri",
+            )
         return plain_json(parse_mlmodel(self._uploads.content_of(file)).flavors)
 
 
 def _no_mlmodel(folder: str, files: Sequence[UploadedFile]) -> str:
     deeper = next((file.path for file in files if file.path.endswith(f"/{MLMODEL_FILE}")), None)
     if deeper is not None:
-        return f"{folder!r} has no MLmodel file, but {deeper!r} is there: register that folder instead"
+        return f"{folder!r} has no MLmodel file, but {deeper!r} exists: register the folder of that file instead"
     return f"{folder!r} has no MLmodel file: register the folder that MLflow's save_model or log_model wrote"
 
 
 def plain_json(value: Mapping[str, Any]) -> dict[str, Any]:
-    """YAML knows dates, bytes, NaN and keys of any kind; the database's JSON does not."""
+    """Convert the YAML values that JSON lacks, such as dates, bytes, NaN and keys of any type, to text."""
     text = json.dumps(_with_text_keys(value), default=str)
     plain: dict[str, Any] = json.loads(text.replace("\\u0000", ""), parse_constant=str)
     return plain

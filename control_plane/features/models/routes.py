@@ -1,4 +1,4 @@
-"""Models, their versions, and the files of versions."""
+"""Models, versions and files."""
 
 from typing import Annotated
 
@@ -43,7 +43,7 @@ downloads = APIRouter(tags=["models"], responses=SIGNED_URL_ERRORS)
 def list_model_files(
     caller: RequestCaller, path: RequestedWorkspace, name: str, version: str, urls: RequestUrls, models: Service
 ) -> ListBody[ModelFileBody]:
-    """Every file with a URL from which it can be fetched for an hour. An extension of Modelyard."""
+    """Every file with a download URL that is valid for an hour. An extension of Modelyard."""
     files = models.files(caller, path, name, version)
     return ListBody(value=[ModelFileBody.of(file, urls.blob(file.sha256, query)) for file, query in files])
 

@@ -59,11 +59,11 @@ class ModelVersionBody(Resource):
 
 class ModelFileBody(ArmBody):
     path: str
-    """With the registered folder's own name first."""
+    """Begins with the name of the registered folder."""
     sha256: str
     size: int
     url: str
-    """Where its content can be fetched from for a while, without a token."""
+    """Download URL, valid for an hour and without a token."""
 
     @classmethod
     def of(cls, file: ModelFile, url: str) -> "ModelFileBody":

@@ -7,13 +7,13 @@ from typing import Any
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from control_plane.features.models.content import ContentReader
+from control_plane.features.models.content import ModelContentReader
 from control_plane.features.models.model_version import ModelContent, ModelVersion, ModelVersionSpec
 from control_plane.resources.assets.asset import VersionHead
 from control_plane.resources.assets.model_type import ModelType
 from control_plane.resources.assets.repository import MODELS
 from control_plane.resources.assets.service import VersionedAssets
-from control_plane.resources.deployments.users import deployment_with
+from control_plane.resources.deployments.users import find_deployment_with
 from control_plane.resources.uploads.port import UploadedFiles
 from control_plane.resources.uploads.upload import UploadReference, stored_uri
 from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
@@ -32,7 +32,7 @@ class Models(VersionedAssets[ModelRow, ModelVersionRow, ModelVersionSpec, ModelC
         self._store = store
         self._uploads = uploads
         self._signer = signer
-        self._reader = ContentReader(uploads)
+        self._reader = ModelContentReader(uploads)
 
     def to_version(self, head: VersionHead, row: ModelVersionRow) -> ModelVersion:
         return ModelVersion(head, row.model_type, row.model_uri, ModelManifest.from_list(row.manifest), row.flavors)
@@ -50,7 +50,7 @@ class Models(VersionedAssets[ModelRow, ModelVersionRow, ModelVersionSpec, ModelC
                 "POST …/startPendingUpload first",
                 target="properties.modelUri",
             )
-        return self._reader.take(reference, uri, spec.model_type or ModelType.CUSTOM)
+        return self._reader.read(reference, uri, spec.model_type or ModelType.CUSTOM)
 
     def columns(self, spec: ModelVersionSpec, content: ModelContent) -> dict[str, Any]:
         return {
@@ -76,7 +76,7 @@ class Models(VersionedAssets[ModelRow, ModelVersionRow, ModelVersionSpec, ModelC
 
     def check_unused(self, session: Session, rows: Sequence[ModelVersionRow]) -> None:
         uses_model = GenerationRow.model_version_id.in_([row.id for row in rows])
-        user = deployment_with(session, uses_model, current_only=True)
+        user = find_deployment_with(session, uses_model, current_only=True)
         if user is not None:
             raise Conflict(
                 f"deployment {user.name!r} of endpoint {user.endpoint.name!r} uses this model: delete or update the "

@@ -1,4 +1,4 @@
-"""Online deployments, their logs, workers and scoring scripts."""
+"""Online deployments, logs, workers and scoring scripts."""
 
 from typing import Annotated
 
@@ -91,7 +91,7 @@ def put_online_deployment(
     urls: RequestUrls,
     deployments: Service,
 ) -> DeploymentBody:
-    """Create or replace a deployment. One that says what already runs begins nothing."""
+    """Create or replace a deployment. A body that describes the running deployment starts no operation."""
     put, is_new = deployments.put(caller, path, endpoint, deployment, body.to_spec())
     response.status_code = 201 if is_new else 200
     return _announced(put, response, urls)

@@ -49,18 +49,18 @@ class RequestSettingsBody(ArmBody):
     max_concurrent_requests_per_instance: int | None = None
     max_queue_wait: Duration | None = None
     batching: str | None = None
-    """auto, on or off. This one and the next two are Modelyard's, beside Azure's."""
+    """auto, on or off. Like the next two fields, an extension of Modelyard."""
     max_batch_delay: Duration | None = None
     max_batch_rows: int | None = None
 
     def value(self) -> RequestSettings:
-        usual = RequestSettings()
+        default = RequestSettings()
         return RequestSettings(
-            request_timeout_seconds=_seconds(self.request_timeout, usual.request_timeout_seconds),
+            request_timeout_seconds=_seconds(self.request_timeout, default.request_timeout_seconds),
             max_concurrent_requests_per_instance=self.max_concurrent_requests_per_instance,
             max_queue_wait_seconds=None if self.max_queue_wait is None else self.max_queue_wait.total_seconds(),
-            batching=(self.batching or usual.batching).lower(),
-            max_batch_delay_seconds=_seconds(self.max_batch_delay, usual.max_batch_delay_seconds),
+            batching=(self.batching or default.batching).lower(),
+            max_batch_delay_seconds=_seconds(self.max_batch_delay, default.max_batch_delay_seconds),
             max_batch_rows=self.max_batch_rows,
         )
 
@@ -85,13 +85,13 @@ class ProbeBody(ArmBody):
     failure_threshold: int | None = None
 
     def value(self) -> Probe:
-        usual = Probe()
+        default = Probe()
         return Probe(
-            initial_delay_seconds=_seconds(self.initial_delay, usual.initial_delay_seconds),
-            period_seconds=_seconds(self.period, usual.period_seconds),
-            timeout_seconds=_seconds(self.timeout, usual.timeout_seconds),
-            success_threshold=usual.success_threshold if self.success_threshold is None else self.success_threshold,
-            failure_threshold=usual.failure_threshold if self.failure_threshold is None else self.failure_threshold,
+            initial_delay_seconds=_seconds(self.initial_delay, default.initial_delay_seconds),
+            period_seconds=_seconds(self.period, default.period_seconds),
+            timeout_seconds=_seconds(self.timeout, default.timeout_seconds),
+            success_threshold=default.success_threshold if self.success_threshold is None else self.success_threshold,
+            failure_threshold=default.failure_threshold if self.failure_threshold is None else self.failure_threshold,
         )
 
     @classmethod
@@ -105,8 +105,8 @@ class ProbeBody(ArmBody):
         )
 
 
-def _seconds(given: timedelta | None, usual: float) -> float:
-    return usual if given is None else given.total_seconds()
+def _seconds(given: timedelta | None, default: float) -> float:
+    return default if given is None else given.total_seconds()
 
 
 class PassthroughProperties(ArmBody):
@@ -124,7 +124,7 @@ class DeploymentRequestProperties(PassthroughProperties):
     model: str | None = None
     """Id of a registered model version."""
     environment_id: str | None = None
-    """Id of a registered environment version; left out: the environment that the model's own files ask for."""
+    """Id of a registered environment version (default: the environment that the model files ask for)."""
     environment_variables: Texts = Field(default_factory=dict)
     endpoint_compute_type: ComputeType | None = None
     code_configuration: Document | None = None
@@ -246,9 +246,9 @@ class DeploymentBody(Resource):
 
 class LogsRequest(ArmBody):
     container_type: ContainerType | None = None
-    """InferenceServer (as it is): what the workers print. StorageInitializer: the build."""
+    """InferenceServer (default): the output of the workers. StorageInitializer: the build."""
     tail: Annotated[int, Field(ge=0)] | None = None
-    """How many of the last lines; left out: as many as 16 MB hold."""
+    """Number of lines from the end (default: the lines in the last 16 MB)."""
 
 
 class LogsBody(ArmBody):
@@ -276,7 +276,7 @@ class WorkerBody(ArmBody):
     worker_id: str
     generation: int
     slot: int
-    """Which of the deployment's workers it is, from 0: WORKER_COUNT of them make an instance."""
+    """Index of the worker in the deployment, from 0. An instance has WORKER_COUNT workers."""
     state: str
     pid: int | None = None
     restarts: int

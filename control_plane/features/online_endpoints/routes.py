@@ -1,4 +1,4 @@
-"""Online endpoints and their credentials."""
+"""Online endpoints and credentials."""
 
 from typing import Annotated
 
@@ -76,7 +76,7 @@ def put_online_endpoint(
     urls: RequestUrls,
     endpoints: Service,
 ) -> EndpointBody:
-    """Create or replace an endpoint: what the body does not say goes back to its default, traffic included."""
+    """Create or replace an endpoint. A field without a value goes back to its default, traffic included."""
     put, is_new = endpoints.put(caller, path, endpoint, body.to_spec())
     response.status_code = 201 if is_new else 200
     return _announced(put, response, urls)
@@ -109,7 +109,7 @@ def patch_online_endpoint(
 def delete_online_endpoint(
     caller: RequestCaller, path: RequestedWorkspace, endpoint: str, urls: RequestUrls, endpoints: Service
 ) -> Response:
-    """Delete an endpoint with all its deployments."""
+    """Delete an endpoint with all deployments."""
     deleted = endpoints.delete(caller, path, endpoint)
     if deleted is None or deleted.operation is None:
         return Response(status_code=204)
@@ -135,7 +135,7 @@ def regenerate_keys(
     urls: RequestUrls,
     endpoints: Service,
 ) -> Response:
-    """A new key: keyValue, or a random one when keyValue is left out or is the current key."""
+    """Replace a key by keyValue, or by a random key when keyValue is missing or is the current key."""
     changed = endpoints.regenerate_key(caller, path, endpoint, body.key_type, body.key_value)
     return accepted(changed.operation, urls) if changed.operation else Response(status_code=200)
 

@@ -1,4 +1,4 @@
-"""Where clients ask after the operations that they began."""
+"""Polling of long-running operations."""
 
 from typing import Annotated
 from uuid import UUID
@@ -31,7 +31,7 @@ Service = Annotated[Operations, Depends(_service)]
 def get_operation(
     caller: RequestCaller, subscription: str, location: str, operation_id: UUID, response: Response, operations: Service
 ) -> OperationBody:
-    """200 whatever the status is; the error of a failed operation is in the body."""
+    """200 for every status; the body of a failed operation has the error."""
     response.headers["Retry-After"] = "1"
     return OperationBody.of(operations.get(caller, subscription, location, operation_id))
 
@@ -40,7 +40,7 @@ def get_operation(
     _LOCATION + "/mfeOperationResults/{operation_id}",
     status_code=204,
     response_class=Response,
-    responses={**CONFLICT_ERRORS, 202: OPERATION_ACCEPTED, 204: {"description": "It has succeeded."}},
+    responses={**CONFLICT_ERRORS, 202: OPERATION_ACCEPTED, 204: {"description": "The operation has succeeded."}},
 )
 def get_operation_result(
     caller: RequestCaller, subscription: str, location: str, operation_id: UUID, urls: RequestUrls, operations: Service

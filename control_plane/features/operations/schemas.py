@@ -20,7 +20,7 @@ class OperationBody(ArmBody):
     percent_complete: int
     properties: OperationProperties
     error: Error | None = None
-    """Why it failed."""
+    """Why the operation has failed."""
 
     @classmethod
     def of(cls, operation: Operation) -> "OperationBody":

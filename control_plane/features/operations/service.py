@@ -1,4 +1,4 @@
-"""Asking after operations."""
+"""Reading operations."""
 
 from uuid import UUID
 

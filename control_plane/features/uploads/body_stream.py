@@ -1,60 +1,60 @@
-"""From an asynchronous request to a plain iterator: the object store is written by a thread."""
+"""The body of an asynchronous request as a plain iterator, for the thread that writes to the object store."""
 
 import asyncio
 from collections.abc import Iterator
 
 from starlette.requests import ClientDisconnect, Request
 
-from control_plane.features.uploads.incoming import BrokenOff
+from control_plane.features.uploads.received_body import UploadInterrupted
 
 _SILENCE_SECONDS = 60.0
-# Of at most 256 KB, as they come from the connection.
-_MOST_AHEAD = 16
+# Pieces of at most 256 KB, as the connection delivers the body.
+_MAX_BUFFERED_PIECES = 16
 
 
-def pieces_of(request: Request) -> Iterator[bytes]:
-    """The body's pieces, for a worker thread. A sender that is gone, or silent for a minute, has broken off.
+def body_pieces(request: Request) -> Iterator[bytes]:
+    """The body's pieces, for a worker thread. Raises UploadInterrupted when the sender is gone, or silent for a minute.
 
-    To be called on the event loop. While the thread is busy with a piece the next ones arrive, and are handed over
-    as one: crossing from the loop to a thread costs more than a small piece is worth.
+    Call on the event loop. Pieces that arrive while the thread is busy are joined to a single piece, because a small
+    piece costs less than the hand-over from the event loop to the thread.
     """
-    arriving, loop = _Arriving(request), asyncio.get_running_loop()
+    body, loop = _BufferedStream(request), asyncio.get_running_loop()
 
     def pieces() -> Iterator[bytes]:
-        receiving = asyncio.run_coroutine_threadsafe(arriving.receive(), loop)
+        receiving = asyncio.run_coroutine_threadsafe(body.receive(), loop)
         try:
-            while piece := asyncio.run_coroutine_threadsafe(arriving.next_piece(), loop).result():
+            while piece := asyncio.run_coroutine_threadsafe(body.next_piece(), loop).result():
                 yield piece
         finally:
             receiving.cancel()
-        if arriving.is_broken:
-            raise BrokenOff
+        if body.is_interrupted:
+            raise UploadInterrupted
 
     return pieces()
 
 
-class _Arriving:
-    """Touched on the event loop alone, until all has arrived."""
+class _BufferedStream:
+    """Pieces between the connection and the thread. Used on the event loop only, until the body is complete."""
 
     def __init__(self, request: Request) -> None:
         self._stream = request.stream()
-        self._ahead = asyncio.Queue[bytes](_MOST_AHEAD)
-        self.is_broken = False
+        self._pieces = asyncio.Queue[bytes](_MAX_BUFFERED_PIECES)
+        self.is_interrupted = False
 
     async def receive(self) -> None:
-        """Everything, and last an empty piece."""
+        """Read the whole body; an empty piece marks the end."""
         try:
             while piece := await asyncio.wait_for(anext(self._stream, b""), _SILENCE_SECONDS):
-                await self._ahead.put(piece)
+                await self._pieces.put(piece)
         except (ClientDisconnect, TimeoutError):
-            self.is_broken = True
-        await self._ahead.put(b"")
+            self.is_interrupted = True
+        await self._pieces.put(b"")
 
     async def next_piece(self) -> bytes:
-        """What is here by now; empty at the end."""
-        here = [await self._ahead.get()]
-        while here[-1] and not self._ahead.empty():
-            here.append(self._ahead.get_nowait())
-        if len(here) > 1 and not here[-1]:
-            self._ahead.put_nowait(here.pop())
-        return b"".join(here)
+        """All pieces that have arrived, joined; empty at the end of the body."""
+        arrived = [await self._pieces.get()]
+        while arrived[-1] and not self._pieces.empty():
+            arrived.append(self._pieces.get_nowait())
+        if len(arrived) > 1 and not arrived[-1]:
+            self._pieces.put_nowait(arrived.pop())
+        return b"".join(arrived)

@@ -23,10 +23,12 @@ def start_upload(session: Session, workspace_key: int) -> UUID:
 
 
 def lock_upload(session: Session, upload_id: UUID) -> None:
-    """For the rest of the transaction nobody else changes it. Raises ResourceNotFound."""
+    """Lock the upload for the rest of the transaction. Raises ResourceNotFound."""
     found = session.scalar(select(UploadRow.id).where(UploadRow.id == upload_id).with_for_update())
     if found is None:
-        raise ResourceNotFound("this upload is over: its model version is registered, or it was left for a day")
+        raise ResourceNotFound(
+            "this upload has ended: the version is registered, or a day has passed; start a new upload"
+        )
 
 
 def find_file(session: Session, upload_id: UUID, path: str) -> UploadedFile | None:
@@ -37,8 +39,8 @@ def list_files(session: Session, upload_id: UUID) -> Sequence[UploadedFile]:
     return _files(session, UploadChunkRow.upload_id == upload_id)
 
 
-def size_of_others(session: Session, upload_id: UUID, path: str) -> int:
-    """Bytes of the upload's other files."""
+def size_of_other_files(session: Session, upload_id: UUID, path: str) -> int:
+    """Bytes of the files of the upload, without the file at `path`."""
     total = select(func.coalesce(func.sum(UploadChunkRow.size), 0))
     return int(session.scalar(total.where(UploadChunkRow.upload_id == upload_id, UploadChunkRow.path != path)) or 0)
 
@@ -58,8 +60,8 @@ def record_chunk(session: Session, upload_id: UUID, path: str, part: SentPart, c
     )
 
 
-def forget_chunks(session: Session, upload_id: UUID, path: str, *, start: int) -> Sequence[str]:
-    """A file's chunks from `start` on. Returns the keys that they had in the object store."""
+def remove_chunks(session: Session, upload_id: UUID, path: str, *, start: int) -> Sequence[str]:
+    """Remove the chunks of a file from `start` on. Returns the keys of the chunks in the object store."""
     chunks = (
         UploadChunkRow.upload_id == upload_id,
         UploadChunkRow.path == path,
@@ -68,8 +70,8 @@ def forget_chunks(session: Session, upload_id: UUID, path: str, *, start: int) -
     return list(session.scalars(delete(UploadChunkRow).where(*chunks).returning(UploadChunkRow.key)))
 
 
-def forget_upload(session: Session, upload_id: UUID) -> Sequence[str]:
-    """Returns the keys of all its chunks."""
+def remove_upload(session: Session, upload_id: UUID) -> Sequence[str]:
+    """Remove the upload. Returns the keys of the upload's chunks in the object store."""
     keys = session.scalars(select(UploadChunkRow.key).where(UploadChunkRow.upload_id == upload_id)).all()
     session.execute(delete(UploadRow).where(UploadRow.id == upload_id))
     return keys

@@ -1,4 +1,4 @@
-"""Signed URLs to write to. They need no admin token, and nothing of a file is ever whole in memory."""
+"""Signed URLs that take files. A signed URL needs no admin token, and a file is never complete in memory."""
 
 from functools import partial
 from typing import Annotated
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 
-from control_plane.features.uploads.body_stream import pieces_of
+from control_plane.features.uploads.body_stream import body_pieces
 from control_plane.features.uploads.service import Uploads
 from control_plane.resources.uploads.upload import SentPart
 from control_plane.web.caller import RequestCaller
@@ -20,23 +20,25 @@ RECEIVED = "x-modelyard-received"
 _SHA256 = "x-modelyard-sha256"
 _FILE = "/uploads/{upload_id}/{path:path}"
 _RECEIVED_HEADER = {
-    "headers": {RECEIVED: {"description": "Bytes of the file that are here.", "schema": {"type": "integer"}}}
+    "headers": {RECEIVED: {"description": "Bytes of the file that have arrived.", "schema": {"type": "integer"}}}
 }
 
 router = APIRouter(tags=["uploads"], responses=SIGNED_URL_ERRORS)
-# Threads of their own: a few slow senders must not keep everybody else waiting.
+# Separate threads, so that a few slow senders do not delay other requests.
 _senders = CapacityLimiter(32)
 
 
-def _admitted(caller: RequestCaller, upload_id: UUID, request: Request) -> Uploads:
+def _verified(caller: RequestCaller, upload_id: UUID, request: Request) -> Uploads:
     uploads: Uploads = request.app.state.services.uploads
-    uploads.admit(caller, upload_id, request.query_params)
+    uploads.check_signature(caller, upload_id, request.query_params)
     if "comp" in request.query_params:
-        raise InvalidRequest("files are sent whole, or continued with Content-Range; blocks (comp=…) are not supported")
+        raise InvalidRequest(
+            "blocks (comp=…) are not supported: send a complete file, or continue a file with Content-Range"
+        )
     return uploads
 
 
-Admitted = Annotated[Uploads, Depends(_admitted)]
+VerifiedUploads = Annotated[Uploads, Depends(_verified)]
 Sha256 = Annotated[str | None, Header(alias=_SHA256, description="SHA-256 of the whole file, in hex.")]
 
 
@@ -44,7 +46,7 @@ Sha256 = Annotated[str | None, Header(alias=_SHA256, description="SHA-256 of the
     _FILE,
     status_code=201,
     response_class=Response,
-    responses={201: {"description": "The file, or the rest of it, has arrived.", **_RECEIVED_HEADER}},
+    responses={201: {"description": "The file, or the rest of the file, has arrived.", **_RECEIVED_HEADER}},
     openapi_extra={
         "requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
     },
@@ -54,24 +56,30 @@ async def put_file(
     upload_id: UUID,
     path: str,
     request: Request,
-    uploads: Admitted,
+    uploads: VerifiedUploads,
     sha256: Sha256 = None,
-    content_range: Annotated[str | None, Header(description="To continue: bytes <first>-<last>/<total>.")] = None,
+    content_range: Annotated[
+        str | None, Header(description="To continue a file: bytes <first>-<last>/<total>.")
+    ] = None,
 ) -> Response:
-    """Send a file, or with Content-Range the rest of one whose first part is here."""
+    """Send a file, or with Content-Range the rest of a file whose first part has arrived."""
     part = SentPart.of_headers(content_range, request.headers.get("content-length"), sha256)
-    receive = partial(uploads.receive, caller, upload_id, path, part, pieces_of(request))
+    receive = partial(uploads.receive, caller, upload_id, path, part, body_pieces(request))
     receipt = await to_thread.run_sync(receive, limiter=_senders)
-    if receipt.is_broken:
+    if receipt.is_interrupted:
         raise ClientDisconnect
     return Response(status_code=201, headers={RECEIVED: str(receipt.received)})
 
 
 @router.head(
-    _FILE, response_class=Response, responses={200: {"description": "Some of it is here.", **_RECEIVED_HEADER}}
+    _FILE,
+    response_class=Response,
+    responses={200: {"description": "A part of the file has arrived.", **_RECEIVED_HEADER}},
 )
-def head_file(caller: RequestCaller, upload_id: UUID, path: str, uploads: Admitted, sha256: Sha256 = None) -> Response:
-    """How much of a file is here. Content that is known by its hash need not be sent at all."""
+def head_file(
+    caller: RequestCaller, upload_id: UUID, path: str, uploads: VerifiedUploads, sha256: Sha256 = None
+) -> Response:
+    """The number of bytes of a file that have arrived. Content that is stored under its hash need not be sent."""
     received = uploads.received(caller, upload_id, path, sha256)
     if received is None:
         return Response(status_code=404)
@@ -81,10 +89,12 @@ def head_file(caller: RequestCaller, upload_id: UUID, path: str, uploads: Admitt
 @router.get(
     _FILE,
     response_class=StreamingResponse,
-    responses={200: {"description": "What has arrived.", "content": {"application/octet-stream": {}}}},
+    responses={
+        200: {"description": "The part of the file that has arrived.", "content": {"application/octet-stream": {}}}
+    },
 )
-def get_file(caller: RequestCaller, upload_id: UUID, path: str, uploads: Admitted) -> StreamingResponse:
+def get_file(caller: RequestCaller, upload_id: UUID, path: str, uploads: VerifiedUploads) -> StreamingResponse:
     content = uploads.read(caller, upload_id, path)
     if content is None:
-        raise ResourceNotFound(f"nothing of {path!r} has arrived yet")
+        raise ResourceNotFound(f"no part of {path!r} has arrived yet")
     return StreamingResponse(content, media_type="application/octet-stream")

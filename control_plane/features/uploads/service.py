@@ -1,6 +1,6 @@
-"""Receiving files, piece by piece, and handing whole ones over to a model version.
+"""Receiving files in pieces, and moving complete files to where a registered version keeps files.
 
-What arrived before a connection broke is kept, and the next PUT continues there.
+Bytes that arrived before a connection broke are kept, and the next PUT continues after the last byte.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from control_plane.features.uploads import repository
-from control_plane.features.uploads.incoming import Incoming, check_room
+from control_plane.features.uploads.received_body import ReceivedBody, check_room
 from control_plane.resources.uploads.upload import Chunk, SentPart, UploadedFile, UploadReference
 from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import WorkspacePath
@@ -24,19 +24,21 @@ from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
 TEMPORARY = "uploads/"
 
 
-class NotThere(Conflict):
-    """A continuation that does not begin where the last part ended."""
+class RangeMismatch(Conflict):
+    """A continuation that does not begin where an earlier part ended."""
 
     code = "InvalidRange"
 
     def __init__(self, received: int) -> None:
-        super().__init__(f"{received} bytes of this file are here: continue from there, or send it from its beginning")
+        super().__init__(
+            f"{received} bytes of this file have arrived: continue from there, or send the file from the start"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     received: int
-    is_broken: bool
+    is_interrupted: bool
 
 
 class Uploads:
@@ -47,21 +49,21 @@ class Uploads:
         self._largest = largest
 
     def start(self, caller: Caller, workspace: WorkspacePath) -> tuple[UUID, str]:
-        """A new upload's id, and the query that allows writing to it for a while."""
+        """Id of a new upload, and the query string that allows writing to the upload for an hour."""
         with transaction(self._sessions) as work:
             upload_id = repository.start_upload(work.session, get_workspace(work.session, workspace).key)
         return upload_id, self._signer.query(_grant(upload_id), now=datetime.now(UTC))
 
-    def admit(self, caller: Caller, upload_id: UUID, query: Mapping[str, str]) -> None:
+    def check_signature(self, caller: Caller, upload_id: UUID, query: Mapping[str, str]) -> None:
         self._signer.check(_grant(upload_id), query, now=datetime.now(UTC))
 
     def received(self, caller: Caller, upload_id: UUID, path: str, sha256: str | None) -> int | None:
-        """How much of a file is here. None: nothing. Content that is known by its hash is here at once."""
+        """Bytes of a file that have arrived; all bytes of content that is stored under its hash. None: no byte."""
         check_relative_path(path)
         with transaction(self._sessions) as work:
             repository.lock_upload(work.session, upload_id)
             file = repository.find_file(work.session, upload_id, path)
-            if file is not None and not _is_other(file, sha256):
+            if file is not None and not _differs(file, sha256):
                 return file.received
             known = self._known(sha256)
             if known is None or sha256 is None:
@@ -71,48 +73,48 @@ class Uploads:
             return known.size
 
     def read(self, caller: Caller, upload_id: UUID, path: str) -> Iterator[bytes] | None:
-        """What has arrived of a file, as a stream."""
+        """The part of a file that has arrived, as a stream. None: no byte."""
         with transaction(self._sessions) as work:
             file = repository.find_file(work.session, upload_id, check_relative_path(path))
         return None if file is None else _content(self._store, file)
 
     def receive(self, caller: Caller, upload_id: UUID, path: str, part: SentPart, pieces: Iterator[bytes]) -> Receipt:
-        """Take a PUT's body. Raises NotThere for a part that does not fit to what is here."""
+        """Store the body of a PUT. Raises RangeMismatch for a part that does not begin where an earlier part ended."""
         check_relative_path(path)
-        incoming = Incoming(pieces, self._room(upload_id, path, part))
+        body = ReceivedBody(pieces, self._room(upload_id, path, part))
         known = self._known(part.sha256) if part.start == 0 else None
         if known is not None:
-            for _ in incoming:
-                pass  # it is here already; only the hash is worth having
-            chunk = Chunk(0, incoming.size, incoming.sha256, known.key)
+            for _ in body:
+                pass  # The content is stored already; only the hash is needed.
+            chunk = Chunk(0, body.size, body.sha256, known.key)
         else:
             key = f"{TEMPORARY}{upload_id}/{uuid4().hex}"
-            self._store.put(key, incoming)
-            chunk = Chunk(part.start, incoming.size, incoming.sha256, key)
-        if part.total is None and not incoming.is_broken:
-            part = replace(part, total=incoming.size)
+            self._store.put(key, body)
+            chunk = Chunk(part.start, body.size, body.sha256, key)
+        if part.total is None and not body.is_interrupted:
+            part = replace(part, total=body.size)
         try:
-            self._check_content(part, incoming)
-            if not (known and incoming.is_broken):
-                self._record(upload_id, path, part, chunk, incoming.is_broken)
+            self._check_content(part, body)
+            if not (known and body.is_interrupted):
+                self._record(upload_id, path, part, chunk, body.is_interrupted)
         except BaseException:
             _remove(self._store, [chunk.key])
             raise
-        return Receipt(part.start + incoming.size, incoming.is_broken)
+        return Receipt(part.start + body.size, body.is_interrupted)
 
     def _room(self, upload_id: UUID, path: str, part: SentPart) -> int:
-        """How many bytes may come; checked first against what the headers say."""
+        """The number of bytes that the body may have. Checks the size in the headers first."""
         with transaction(self._sessions) as work:
             repository.lock_upload(work.session, upload_id)
             file = repository.find_file(work.session, upload_id, path)
-            room = self._largest - repository.size_of_others(work.session, upload_id, path)
+            room = self._largest - repository.size_of_other_files(work.session, upload_id, path)
         if part.start:
             _check_continuation(file, part)
         check_room(part.total or 0, room)
         return room - part.start
 
     def _known(self, sha256: str | None) -> ModelFile | None:
-        """A blob with this very content, if there is one."""
+        """The stored blob with this hash. None: there is no such blob."""
         if sha256 is None:
             return None
         blob = ModelFile("-", sha256, 0)
@@ -121,60 +123,62 @@ class Uploads:
         except ObjectMissing:
             return None
 
-    def _check_content(self, part: SentPart, incoming: Incoming) -> None:
-        is_all = part.start == 0 and not incoming.is_broken
-        if is_all and part.sha256 is not None and incoming.sha256 != part.sha256:
-            raise InvalidRequest("what arrived has another SHA-256 than x-modelyard-sha256 says: send the file again")
+    def _check_content(self, part: SentPart, body: ReceivedBody) -> None:
+        is_all = part.start == 0 and not body.is_interrupted
+        if is_all and part.sha256 is not None and body.sha256 != part.sha256:
+            raise InvalidRequest(
+                "the SHA-256 of the received file differs from x-modelyard-sha256: send the file again"
+            )
 
-    def _record(self, upload_id: UUID, path: str, part: SentPart, chunk: Chunk, is_broken: bool) -> None:
-        """A PUT given up by its sender may end after the one that took its place: what brought more counts."""
+    def _record(self, upload_id: UUID, path: str, part: SentPart, chunk: Chunk, is_interrupted: bool) -> None:
+        """Keep the longer part: an interrupted PUT may end after the PUT that replaced it."""
         with transaction(self._sessions) as work:
             repository.lock_upload(work.session, upload_id)
             file = repository.find_file(work.session, upload_id, path)
             if part.start:
                 _check_continuation(file, part)
-            is_same = file is not None and not _is_other(file, part.sha256)
-            if is_broken and file is not None and is_same and part.start + chunk.size <= file.received:
+            is_same = file is not None and not _differs(file, part.sha256)
+            if is_interrupted and file is not None and is_same and part.start + chunk.size <= file.received:
                 work.after_commit(lambda: _remove(self._store, [chunk.key]))
             else:
                 self._replace(work, upload_id, path, part, chunk)
 
     def _replace(self, work: UnitOfWork, upload_id: UUID, path: str, part: SentPart, chunk: Chunk) -> None:
-        superseded = repository.forget_chunks(work.session, upload_id, path, start=part.start)
+        superseded = repository.remove_chunks(work.session, upload_id, path, start=part.start)
         repository.record_chunk(work.session, upload_id, path, part, chunk)
         work.after_commit(lambda: _remove(self._store, superseded))
 
-    # What a model version takes.
+    # Registration.
 
     def files_of(self, reference: UploadReference) -> Sequence[UploadedFile]:
-        """The whole files of a folder, or a single one, their paths from its own name on.
+        """The complete files of a folder, or a single file. Paths begin with the name of the folder or file.
 
-        Raises UploadIncomplete, naming what is missing.
+        Raises UploadIncomplete, naming the incomplete files.
         """
         with transaction(self._sessions) as work:
             files = repository.list_files(work.session, reference.upload_id)
         inside = [f for f in files if f.path == reference.path or f.path.startswith(f"{reference.path}/")]
         if not inside:
             raise UploadIncomplete(
-                f"nothing was uploaded to {reference.path!r}: start an upload, send the files, then register",
+                f"no file was uploaded to {reference.path!r}: start an upload, send the files, then register",
                 target="modelUri",
             )
-        broken = [f"{f.path} ({f.received} of {f.total} bytes)" for f in inside if not f.is_whole]
-        if broken:
+        incomplete = [f"{f.path} ({f.received} of {f.total} bytes)" for f in inside if not f.is_complete]
+        if incomplete:
             raise UploadIncomplete(
-                f"{len(broken)} of the files did not arrive whole: {', '.join(broken[:10])}; send the rest first",
+                f"{len(incomplete)} of the files are incomplete: {', '.join(incomplete[:10])}; send the rest first",
                 target="modelUri",
             )
-        return [_from(reference.parent, file) for file in inside]
+        return [_below(reference.parent, file) for file in inside]
 
     def content_of(self, file: UploadedFile) -> bytes:
         """The content of a small file. Raises UploadIncomplete."""
-        with _still_here(file):
+        with _unless_removed(file):
             return b"".join(_content(self._store, file))
 
     def keep(self, file: UploadedFile) -> ModelFile:
-        """Make a file's content lie under its hash. Repeatable. Raises UploadIncomplete."""
-        with _still_here(file):
+        """Store a file's content under its hash. Repeatable. Raises UploadIncomplete."""
+        with _unless_removed(file):
             return self._keep_one(file) if len(file.chunks) == 1 else self._keep_joined(file)
 
     def _keep_one(self, file: UploadedFile) -> ModelFile:
@@ -185,19 +189,19 @@ class Uploads:
         return kept
 
     def _keep_joined(self, file: UploadedFile) -> ModelFile:
-        read = Incoming(_content(self._store, file), file.received)
+        read = ReceivedBody(_content(self._store, file), file.received)
         for _ in read:
             pass
         if file.sha256 not in (None, read.sha256):
-            raise UploadIncomplete(f"{file.path} changed while it was sent in parts: send it again from its beginning")
+            raise UploadIncomplete(f"{file.path} changed while its parts were sent: send the file again from the start")
         kept = ModelFile(file.path, read.sha256, read.size)
         if not self._store.exists(kept.key):
             self._store.put(kept.key, _content(self._store, file))
         return kept
 
     def end(self, work: UnitOfWork, upload_id: UUID) -> None:
-        """The upload has done its service."""
-        keys = repository.forget_upload(work.session, upload_id)
+        """Remove the upload once the transaction commits."""
+        keys = repository.remove_upload(work.session, upload_id)
         work.after_commit(lambda: _remove(self._store, keys))
 
 
@@ -205,31 +209,31 @@ def _grant(upload_id: UUID) -> Grant:
     return Grant(Permission.UPLOAD, str(upload_id))
 
 
-def _is_other(file: UploadedFile, sha256: str | None) -> bool:
-    """Whether what is here belongs to another version of the file than the sender has now."""
+def _differs(file: UploadedFile, sha256: str | None) -> bool:
+    """Whether the stored chunks and the sender's file differ by the hash that the sender gave."""
     return sha256 is not None and file.sha256 is not None and sha256 != file.sha256
 
 
 def _check_continuation(file: UploadedFile | None, part: SentPart) -> None:
-    """A part begins where some part before it ended: at the last end, or where one begins that it replaces."""
-    if file is None or _is_other(file, part.sha256):
-        raise NotThere(0)
+    """A part may begin where an earlier part ended, and then replaces any later part."""
+    if file is None or _differs(file, part.sha256):
+        raise RangeMismatch(0)
     ends = {chunk.start + chunk.size for chunk in file.chunks}
     if part.start not in ends or file.total not in (None, part.total):
-        raise NotThere(file.received)
+        raise RangeMismatch(file.received)
 
 
-def _from(parent: str, file: UploadedFile) -> UploadedFile:
+def _below(parent: str, file: UploadedFile) -> UploadedFile:
     return UploadedFile(file.path.removeprefix(parent), file.chunks, file.total, file.sha256)
 
 
 @contextmanager
-def _still_here(file: UploadedFile) -> Iterator[None]:
-    """Another registration, or the upload's end, may take the chunks away while they are read."""
+def _unless_removed(file: UploadedFile) -> Iterator[None]:
+    """Raise UploadIncomplete when another registration, or the end of the upload, removes chunks during a read."""
     try:
         yield
     except ObjectMissing:
-        raise UploadIncomplete(f"{file.path} is no longer here: upload the folder again") from None
+        raise UploadIncomplete(f"{file.path} is no longer stored: upload the folder again") from None
 
 
 def _content(store: ObjectStore, file: UploadedFile) -> Iterator[bytes]:
@@ -238,7 +242,7 @@ def _content(store: ObjectStore, file: UploadedFile) -> Iterator[bytes]:
 
 
 def _remove(store: ObjectStore, keys: Sequence[str]) -> None:
-    """Chunks of uploads only: what is kept under its hash may be in use elsewhere."""
+    """Delete chunks of uploads only: content stored under its hash may be in use by other versions."""
     for key in keys:
         if key.startswith(TEMPORARY):
             store.delete(key)

@@ -1,4 +1,4 @@
-"""Versioned assets: a container with a name, and versions in the container. Models, environments and data are such."""
+"""Versioned assets (models, environments, data): a container with a name, and versions in the container."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,10 +46,10 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class VersionSpec:
-    """A version as a PUT asks for it. The first PUT settles the content and `is_anonymous`."""
+    """A version as a PUT asks for it. Later PUTs cannot change the content and `is_anonymous`."""
 
     is_anonymous: bool
-    """The version was registered on the way, as part of a deployment or a job, and its container is not listed."""
+    """Registered implicitly, as part of a deployment or job. A container of anonymous versions only is not listed."""
     description: Description
 
 

@@ -1,4 +1,4 @@
-"""How one resource names an asset: by its id, or as az does."""
+"""References to a version of an asset: an ARM id, or the short form of `az`."""
 
 import re
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ class Reference:
 
 
 def read_reference(workspace: Workspace, kind: str, text: str) -> Reference:
-    """An ARM id of this workspace, or az's short form `azureml:name:version`."""
+    """Read an ARM id of this workspace, or the short form `azureml:name:version`. `kind` is a collection."""
     plain = text.removeprefix("azureml:").strip()
     found = _ARM_ID.fullmatch(plain)
     if found is not None and found["kind"].lower() == kind:
         if found["workspace"].lower() != workspace.arm_id.lower():
             raise ReferencedResourceMissing(
-                f"{text!r} lies in another workspace: register it in {workspace.path.name!r} and name it there",
+                f"{text!r} belongs to another workspace: register the asset in {workspace.path.name!r}",
                 target=f"properties.{kind}",
             )
         return Reference(found["name"].removeprefix("azureml:"), found["version"])
@@ -34,13 +34,15 @@ def read_reference(workspace: Workspace, kind: str, text: str) -> Reference:
         name, _, version = plain.partition("@")
     if not name or not version or "/" in plain:
         raise ReferencedResourceMissing(
-            f"{text!r} names nothing here: give the id of a registered version, …/{kind}/<name>/versions/<version>"
+            f"{text!r} is not a reference to a version: send the id of a registered version, "
+            f"…/{kind}/<name>/versions/<version>"
         )
     return Reference(name, version)
 
 
-def not_registered(noun: str, named: Reference, target: str) -> ReferencedResourceMissing:
+def version_not_registered(noun: str, named: Reference, target: str) -> ReferencedResourceMissing:
     return ReferencedResourceMissing(
-        f"{noun} {named.name!r} version {named.version!r} is not registered in this workspace: register it first",
+        f"{noun} {named.name!r} version {named.version!r} is not registered in this workspace: "
+        "register the version first",
         target=target,
     )

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from control_plane.resources.assets.asset import Container, Description, ListView, VersionHead, VersionQuery
-from control_plane.resources.assets.references import LATEST, Reference, not_registered
+from control_plane.resources.assets.references import LATEST, Reference, version_not_registered
 from control_plane.resources.authorship import Authorship
 from control_plane.resources.paging import Page
 from control_plane.resources.workspaces.workspace import Workspace
@@ -144,7 +144,7 @@ class AssetTables(Generic[C, V]):
             newest = self.list_versions(session, workspace, reference.name, VersionQuery(), Page(0, 1))
             row = next(iter(newest), None)
         if row is None:
-            raise not_registered(self.noun, reference, target)
+            raise version_not_registered(self.noun, reference, target)
         return row
 
     def list_versions(

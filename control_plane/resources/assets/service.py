@@ -86,7 +86,7 @@ class VersionedAssets(ABC, Generic[C, V, Spec, Content, Version]):
     def put_version(
         self, caller: Caller, path: WorkspacePath, name: str, version: str, spec: Spec
     ) -> tuple[Version, bool]:
-        """Register a version, or change the description of a registered version. Returns also whether it is new."""
+        """Register a version, or change its description. Returns the version, and whether the version is new."""
         check_asset_name(name, noun=self._tables.noun)
         self.check_version_name(version, spec)
         with transaction(self._sessions) as work:

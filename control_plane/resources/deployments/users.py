@@ -1,4 +1,4 @@
-"""Which deployment, online or batch, uses an asset."""
+"""Deployments, online and batch, that use an asset."""
 
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
@@ -8,10 +8,10 @@ from modelyard.core.db.rows import BatchDeploymentRow, GenerationRow, OnlineDepl
 DeploymentRow = OnlineDeploymentRow | BatchDeploymentRow
 
 
-def deployment_with(
+def find_deployment_with(
     session: Session, generation: ColumnElement[bool], *, current_only: bool = False
 ) -> DeploymentRow | None:
-    """Some deployment that has such a generation; with `current_only` one that is wanted or serves."""
+    """A deployment with a matching generation; with `current_only`, a wanted or serving generation."""
     online = select(OnlineDeploymentRow).join(GenerationRow, GenerationRow.deployment_id == OnlineDeploymentRow.id)
     batch = select(BatchDeploymentRow).join(GenerationRow, GenerationRow.batch_deployment_id == BatchDeploymentRow.id)
     online, batch = online.where(generation), batch.where(generation)

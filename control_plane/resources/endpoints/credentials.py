@@ -1,4 +1,4 @@
-"""Who may call an endpoint, online or batch: its keys."""
+"""The keys of an endpoint, online or batch."""
 
 import hashlib
 import secrets
@@ -45,17 +45,17 @@ def new_key() -> str:
 
 
 def check_key(key: str) -> str:
-    """A key travels in a header. The refusal does not repeat it."""
+    """Check that a key fits into a header. The error does not contain the key."""
     is_visible = all("!" <= char <= "~" for char in key)
     if not _SHORTEST_KEY <= len(key) <= _LONGEST_KEY or not is_visible:
         raise InvalidRequest(
             f"a key must be {_SHORTEST_KEY} to {_LONGEST_KEY} visible ASCII characters; "
-            "leave it out to get a random one",
+            "leave the key out to get a random key",
             target="keyValue",
         )
     return key
 
 
 def key_digest(key: str) -> str:
-    """What a key is recognised by. Keys are long and random: a fast digest does."""
+    """SHA-256 of a key. Keys are long and random, so a slow digest adds no protection."""
     return hashlib.sha256(key.encode()).hexdigest()

@@ -150,7 +150,7 @@ class EndpointTable(Generic[R, E]):
 
     def _missing(self, workspace: Workspace, name: str) -> ResourceNotFound:
         return ResourceNotFound(
-            f"there is no {self.noun} {name!r} in workspace {workspace.path.name!r}; PUT it to create it"
+            f"there is no {self.noun} {name!r} in workspace {workspace.path.name!r}; PUT the endpoint to create it"
         )
 
 

@@ -1,4 +1,4 @@
-"""A long-running operation: what a client polls."""
+"""A long-running operation, which a client polls."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

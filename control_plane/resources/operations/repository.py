@@ -27,7 +27,7 @@ def get_operation(session: Session, subscription: str, location: str, operation_
         )
     )
     if row is None:
-        raise ResourceNotFound("there is no such operation; they are kept for 7 days after their end")
+        raise ResourceNotFound("there is no such operation; operations are kept for 7 days after their end")
     return _operation(row, location, _step(session, row))
 
 
@@ -53,7 +53,7 @@ def _operation(row: OperationRow, location: str, step: OperationStep | None = No
 
 
 def _step(session: Session, row: OperationRow) -> OperationStep | None:
-    """What a deployment's operation is doing right now."""
+    """The current step of an operation. None: the operation has ended."""
     if row.status != OperationStatus.IN_PROGRESS:
         return None
     found = _wanted_generation(session, row, OnlineDeploymentRow, GenerationRow.deployment_id)
@@ -69,7 +69,7 @@ def _wanted_generation(
     deployment: type[OnlineDeploymentRow] | type[BatchDeploymentRow],
     owner: InstrumentedAttribute[int | None],
 ) -> tuple[str, str | None, str] | None:
-    """State and step of the generation that the operation is about, and the state of its deployment."""
+    """State and step of the operation's generation, and the state of the deployment."""
     found = session.execute(
         select(GenerationRow.state, GenerationRow.step, deployment.provisioning_state)
         .join(deployment, and_(owner == deployment.id, GenerationRow.number == deployment.wanted_generation))

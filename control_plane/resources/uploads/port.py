@@ -1,4 +1,4 @@
-"""What asset nouns need of uploads: the files of an upload, moved to where a registered version keeps files."""
+"""The port by which asset nouns take the files of an upload."""
 
 from collections.abc import Sequence
 from typing import Protocol

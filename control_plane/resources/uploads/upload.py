@@ -1,4 +1,4 @@
-"""Files on their way in: each is a row of chunks, one for every PUT that brought some of it."""
+"""Uploaded files before registration: a file is a sequence of chunks, one chunk a PUT."""
 
 import re
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Chunk:
     size: int
     sha256: str
     key: str
-    """Where its bytes lie in the object store."""
+    """Key in the object store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +27,26 @@ class UploadedFile:
     path: str
     chunks: tuple[Chunk, ...]
     total: int | None
-    """The whole size, once its sender has said it."""
+    """Size of the complete file. None: the sender has not given the size yet."""
     sha256: str | None
-    """What its sender says of the whole content."""
+    """Of the complete file, as the sender gives the hash."""
 
     @property
     def received(self) -> int:
         return sum(chunk.size for chunk in self.chunks)
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         return self.total == self.received
 
 
 @dataclass(frozen=True, slots=True)
 class SentPart:
-    """What the headers of a PUT say about its body."""
+    """The part of a file that a PUT sends, from the headers of the PUT."""
 
     start: int
     total: int | None
-    """None: the body's end is the file's."""
+    """None: the file ends with the body."""
     sha256: str | None
 
     @classmethod
@@ -65,7 +65,7 @@ def _range(text: str, length: int | None) -> tuple[int, int]:
     fits = first <= last == total - 1 and length in (None, last - first + 1)
     if not found or not fits:
         raise InvalidRequest(
-            f"Content-Range {text!r} does not fit: send 'bytes <first>-<last>/<total>' up to the end of the file",
+            f"Content-Range {text!r} is not valid: send 'bytes <first>-<last>/<total>' up to the end of the file",
             target="Content-Range",
         )
     return first, total
@@ -73,14 +73,14 @@ def _range(text: str, length: int | None) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class UploadReference:
-    """A folder or file of an upload, as the URI of a version of an asset names it."""
+    """A folder or file of an upload, from the URI in a version's PUT."""
 
     upload_id: UUID
     path: str
 
     @classmethod
     def in_uri(cls, uri: str) -> "UploadReference | None":
-        """Read from the blobUri given out before, or from the azureml:// form of the same."""
+        """Read the blobUri of an upload with a path, or its azureml:// form. None: the URI names no upload."""
         found = _UPLOAD_URI.search(uri)
         if found is None:
             return None
@@ -88,7 +88,7 @@ class UploadReference:
 
     @property
     def name(self) -> str:
-        """The folder's own name: what lies above it is not registered."""
+        """Name of the folder or file. Folders above are not registered."""
         return self.path.rpartition("/")[2]
 
     @property
@@ -98,7 +98,7 @@ class UploadReference:
 
 
 def stored_uri(workspace: WorkspacePath, uri: str) -> str:
-    """An upload's URI in Azure's form, which names no host: the platform may move. Any other stays as it is."""
+    """Replace the host of an upload's URI by Azure's form, because the platform may move. Other URIs stay as sent."""
     reference = UploadReference.in_uri(uri)
     if reference is None:
         return uri

@@ -20,7 +20,8 @@ def get_workspace(session: Session, path: WorkspacePath) -> Workspace:
     row = session.scalar(select(WorkspaceRow).where(*_is_in(path), func.lower(WorkspaceRow.name) == path.name.lower()))
     if row is None:
         raise ResourceNotFound(
-            f"there is no workspace {path.name!r} in resource group {path.resource_group!r}; PUT it to create it"
+            f"there is no workspace {path.name!r} in resource group {path.resource_group!r}; "
+            "PUT the workspace to create it"
         )
     return _workspace(row)
 
@@ -41,7 +42,7 @@ def list_workspaces(session: Session, path: WorkspacePath, page: Page) -> Sequen
 
 
 def ensure_workspace(session: Session, caller: Caller, path: WorkspacePath, location: str) -> bool:
-    """Make it if it is not there yet; says whether it was made now."""
+    """Create the workspace unless it exists. True: the workspace is new."""
     made = session.scalar(
         insert(WorkspaceRow)
         .values(subscription=path.subscription, resource_group=path.resource_group, name=path.name, location=location)

@@ -1,4 +1,4 @@
-"""A workspace: where all other resources live, and the first half of their ids."""
+"""A workspace, which contains all other resources."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A body as it arrives: counted, hashed, bounded, and never whole in memory."""
+"""A request body in pieces: counted, hashed and bounded, and never complete in memory."""
 
 import hashlib
 from collections.abc import Iterator
@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from modelyard.core.errors import PayloadTooLarge
 
 
-class BrokenOff(Exception):
-    """The sender is gone before the end."""
+class UploadInterrupted(Exception):
+    """The sender went away before the end of the body."""
 
 
-class Incoming:
-    """Iterating yields the body's pieces. A sender that goes away ends it early; `is_broken` then says so."""
+class ReceivedBody:
+    """Iterates over the pieces of a body. `is_interrupted` tells whether the sender went away before the end."""
 
     def __init__(self, pieces: Iterator[bytes], room: int) -> None:
         self._pieces = pieces
         self._room = room
         self._digest = hashlib.sha256()
         self.size = 0
-        self.is_broken = False
+        self.is_interrupted = False
 
     def __iter__(self) -> Iterator[bytes]:
         try:
@@ -27,8 +27,8 @@ class Incoming:
                 check_room(self.size, self._room)
                 self._digest.update(piece)
                 yield piece
-        except BrokenOff:
-            self.is_broken = True
+        except UploadInterrupted:
+            self.is_interrupted = True
 
     @property
     def sha256(self) -> str:
@@ -38,6 +38,6 @@ class Incoming:
 def check_room(wanted: int, room: int) -> None:
     if wanted > room:
         raise PayloadTooLarge(
-            f"the upload is larger than this platform takes ({room} more bytes were free); "
+            f"the upload is over the limit of this platform ({room} more bytes were allowed); "
             "MODELYARD_MAX_UPLOAD_BYTES sets the limit"
         )
