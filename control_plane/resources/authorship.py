@@ -1,4 +1,4 @@
-"""When, and by whom, a resource was made and last changed on request."""
+"""The authors of a resource, with the times of creation and of the last change."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ class Authorship:
     modified_at: datetime
     """Of the last change of the row, including changes of state that the platform makes by itself."""
     modified_by: str
-    """The last caller who asked for a change."""
+    """The caller of the last requested change."""
     modified_by_kind: CallerKind
 
     @classmethod

@@ -1,7 +1,7 @@
 """The names of computes, as deployments refer to computes."""
 
 LOCAL = "local"
-"""The compute that every workspace has: this platform's workers."""
+"""The compute of every workspace: the workers of the platform."""
 
 
 def compute_name(reference: str) -> str:

@@ -1,4 +1,4 @@
-"""The canonical error body, the only error body that leaves this process."""
+"""The canonical body of every error."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Lists, one page at a time."""
+"""Pages of lists."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class PageResult(Generic[Item]):
 
     @classmethod
     def of(cls, found: Sequence[Item], page: Page) -> "PageResult[Item]":
-        """`found` are the results of a query that went through `Page.of`."""
+        """`found` are the results of a query made by `Page.of`."""
         return cls(found[: page.top], len(found) > page.top)
 
 

@@ -1,4 +1,4 @@
-"""The fields that the body of every resource has."""
+"""The fields of every resource's body."""
 
 from control_plane.resources.arm_body import ArmBody, Timestamp
 from control_plane.resources.authorship import Authorship

@@ -24,7 +24,7 @@ def error_response(
         error["target"] = target
     if details:
         error["details"] = list(details)
-    # ASCII: a message may quote text that no encoding can carry, such as a lone surrogate.
+    # ASCII: a message may quote text without an encoding, for example a lone surrogate.
     content = json.dumps({"error": error}).encode()
     return Response(content, status, headers=headers, media_type="application/json")
 

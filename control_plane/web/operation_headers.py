@@ -1,4 +1,4 @@
-"""The headers by which an answer says where its operation can be asked after."""
+"""The headers with the URL of a long-running operation."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def announce(response: Response, operation: Operation, urls: ResourceUrls) -> No
 
 
 def accepted(operation: Operation, urls: ResourceUrls) -> Response:
-    """The answer to a DELETE or POST that began an operation."""
+    """The response to a DELETE or POST that has started an operation."""
     response = Response(status_code=202)
     announce(response, operation, urls)
     where = (operation.subscription, operation.location, operation.id)

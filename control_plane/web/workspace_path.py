@@ -1,4 +1,4 @@
-"""The path that most routes continue: a workspace in its resource group and subscription."""
+"""The path of a workspace, with which most routes begin."""
 
 from typing import Annotated
 

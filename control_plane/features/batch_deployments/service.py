@@ -54,7 +54,7 @@ class BatchDeployments(Deployments[BatchEndpointRow, BatchEndpoint, BatchDeploym
             return repository.describe(work.session, caller, owner, current, patch.apply_to(current))
 
     def delete(self, caller: Caller, path: WorkspacePath, endpoint: str, name: str) -> bool:
-        """Delete a deployment. Jobs stay. False: there is no such deployment."""
+        """Delete a deployment. Jobs stay. False: the deployment does not exist."""
         with transaction(self._sessions) as work:
             owner = ENDPOINTS.find_for_change(work.session, get_workspace(work.session, path), endpoint.lower())
             current = DEPLOYMENTS.find(work.session, owner, name.lower(), lock=True) if owner else None

@@ -1,4 +1,4 @@
-"""A batch endpoint: the URL that takes jobs, and the deployment that scores a job that names no deployment."""
+"""A batch endpoint: a URL for jobs, and the default deployment of jobs."""
 
 from dataclasses import dataclass
 

@@ -67,7 +67,7 @@ def put_batch_endpoint(
     urls: RequestUrls,
     endpoints: Service,
 ) -> BatchEndpointBody:
-    """Create or replace an endpoint. A field without a value goes back to its default, `defaults` included."""
+    """Create or replace an endpoint. A missing field goes back to the default, `defaults` included."""
     put, is_new = endpoints.put(caller, path, endpoint, body.to_spec())
     response.status_code = 201 if is_new else 200
     return BatchEndpointBody.of(put, urls)

@@ -19,7 +19,7 @@ from control_plane.resources.urls import ResourceUrls
 
 class Defaults(ArmBody):
     deployment_name: str | None = None
-    """The deployment of jobs that name no deployment."""
+    """The default deployment of jobs."""
 
 
 class BatchEndpointRequestProperties(ArmBody):

@@ -35,7 +35,7 @@ class BatchEndpoints(Endpoints[BatchEndpointRow, BatchEndpoint]):
             return repository.patch_endpoint(work.session, caller, endpoint, patch)
 
     def delete(self, caller: Caller, path: WorkspacePath, name: str) -> bool:
-        """Delete an endpoint with all deployments. Jobs stay. False: there is no such endpoint."""
+        """Delete an endpoint with all deployments. Jobs stay. False: the endpoint does not exist."""
         with transaction(self._sessions) as work:
             endpoint = ENDPOINTS.find_for_change(work.session, get_workspace(work.session, path), name.lower())
             if endpoint is None:

@@ -1,4 +1,4 @@
-"""A compute: a name that a deployment may refer to. This platform's workers do the work of every compute."""
+"""A compute: a name for deployments to refer to. The platform's workers do the work of every compute."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -49,7 +49,7 @@ def put_compute(
 
 
 def remove_compute(session: Session, caller: Caller, workspace: Workspace, name: str) -> bool:
-    """False: there is no such compute."""
+    """False: the compute does not exist."""
     row = session.scalar(_named(workspace, name).with_for_update())
     if row is None:
         return False

@@ -1,4 +1,4 @@
-"""Computes, which the platform records and returns."""
+"""Computes, recorded and returned as sent."""
 
 from typing import Annotated
 
@@ -52,7 +52,7 @@ def put_compute(
     response: Response,
     computes: Service,
 ) -> ComputeBody:
-    """Record a compute. This platform's workers do the work of every compute."""
+    """Record a compute. The platform's workers do the work of every compute."""
     compute, is_new = computes.put(caller, path, name, body.location, body.body())
     response.status_code = 201 if is_new else 200
     return ComputeBody.of(compute)

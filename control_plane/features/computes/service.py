@@ -1,4 +1,4 @@
-"""Recording computes, for tools that ask for computes."""
+"""Recording computes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -51,7 +51,7 @@ class Computes:
             return repository.put_compute(work.session, caller, get_workspace(work.session, path), name, location, body)
 
     def delete(self, caller: Caller, path: WorkspacePath, name: str) -> bool:
-        """False: there is no such compute."""
+        """False: the compute does not exist."""
         with transaction(self._sessions) as work:
             removed = repository.remove_compute(work.session, caller, get_workspace(work.session, path), name)
         if not removed and name == LOCAL:

@@ -16,7 +16,7 @@ class DataContentReader:
         self._uploads = uploads
 
     def read(self, workspace: WorkspacePath, uri: str, data_type: DataType) -> DataContent:
-        """Store the content under its hash. Stores nothing after UploadIncomplete or InvalidRequest."""
+        """Store the content under its hash. Raises UploadIncomplete or InvalidRequest before any file is stored."""
         reference = UploadReference.in_uri(uri)
         if reference is None:
             return DataContent(read_datastore_path(uri, target=_TARGET).uri, data_type, None)
@@ -28,7 +28,7 @@ class DataContentReader:
                 f"{DataType.URI_FOLDER if is_file else DataType.URI_FILE}",
                 target="properties.dataType",
             )
-        kept = [self._uploads.keep(file) for file in sorted(files, key=lambda file: file.path)]
+        stored = [self._uploads.store_by_hash(file) for file in sorted(files, key=lambda file: file.path)]
         above = "" if is_file else f"{reference.name}/"
-        inputs = tuple(InputFile(file.path.removeprefix(above), file.key, file.size) for file in kept)
+        inputs = tuple(InputFile(file.path.removeprefix(above), file.key, file.size) for file in stored)
         return DataContent(stored_uri(workspace, uri), data_type, inputs)

@@ -1,4 +1,4 @@
-"""Data assets and their versions."""
+"""Data assets and versions."""
 
 from fastapi import Request
 

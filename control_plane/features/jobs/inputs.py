@@ -26,7 +26,7 @@ _DATA = re.compile(
 
 
 def resolve_input(session: Session, workspace: Workspace, spec: JobSpec) -> JobInput:
-    """Raises ReferencedResourceMissing, and InvalidRequest for a URI that this platform cannot read."""
+    """Raises ReferencedResourceMissing, and InvalidRequest for an unreadable URI."""
     named = _asset(workspace, spec.input_uri)
     if named is None:
         place = read_datastore_path(spec.input_uri, target=TARGET)

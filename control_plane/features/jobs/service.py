@@ -52,7 +52,7 @@ class Jobs:
             return PageResult.of(repository.list_jobs(work.session, workspace, query, page), page)
 
     def cancel(self, caller: Caller, path: WorkspacePath, name: str) -> Job:
-        """Canceling a canceled job changes nothing."""
+        """Repeatable: a canceled job stays as it is."""
         with transaction(self._sessions) as work:
             job = repository.get_job(work.session, get_workspace(work.session, path), name, lock=True)
             if job.state in (JobState.CANCEL_REQUESTED, JobState.CANCELED):

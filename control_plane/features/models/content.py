@@ -20,12 +20,12 @@ class ModelContentReader:
         self._uploads = uploads
 
     def read(self, reference: UploadReference, uri: str, model_type: ModelType) -> ModelContent:
-        """Store the files under their hashes. Stores nothing after UploadIncomplete or InvalidModel."""
+        """Store the files under their hashes. Raises UploadIncomplete or InvalidModel before any file is stored."""
         files = self._uploads.files_of(reference)
         for file in files:
             check_relative_path(file.path)
         flavors = self._flavors(reference, files) if model_type == ModelType.MLFLOW else {}
-        manifest = ModelManifest.of(self._uploads.keep(file) for file in files)
+        manifest = ModelManifest.of(self._uploads.store_by_hash(file) for file in files)
         return ModelContent(uri, manifest, reference.name, flavors)
 
     def _flavors(self, reference: UploadReference, files: Sequence[UploadedFile]) -> dict[str, Any]:

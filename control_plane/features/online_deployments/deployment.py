@@ -39,10 +39,10 @@ class OnlineDeploymentPatch:
 
 
 class UpdateStep(StrEnum):
-    """The work that a PUT asks for."""
+    """The work of a PUT."""
 
     DESCRIBE = "describe"
-    """Change tags and other descriptions only."""
+    """Change tags and properties only."""
     SCALE = "scale"
     REPLACE = "replace"
     """Build a new generation beside the serving generation, if there is a serving generation."""

@@ -136,7 +136,7 @@ def delete_online_deployment(
     urls: RequestUrls,
     deployments: Service,
 ) -> Response:
-    """Delete a deployment that receives no traffic."""
+    """Delete a deployment without traffic."""
     deleted = deployments.delete(caller, path, endpoint, deployment)
     if deleted is None or deleted.operation is None:
         return Response(status_code=204)

@@ -110,7 +110,7 @@ def _seconds(given: timedelta | None, default: float) -> float:
 
 
 class PassthroughProperties(ArmBody):
-    """Fields without an effect on this platform, returned as sent."""
+    """Fields without an effect on the platform, returned as sent."""
 
     description: str | None = None
     instance_type: str | None = None

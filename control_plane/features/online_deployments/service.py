@@ -93,7 +93,7 @@ class OnlineDeployments(Deployments[OnlineEndpointRow, OnlineEndpoint, OnlineDep
                 return updated
 
     def delete(self, caller: Caller, path: WorkspacePath, endpoint: str, name: str) -> OnlineDeployment | None:
-        """Begin to delete a deployment, unless the deletion has begun. None: there is no such deployment."""
+        """Begin to delete a deployment, unless the deletion has begun. None: the deployment does not exist."""
         with transaction(self._sessions) as work:
             owner = ENDPOINTS.find_for_change(work.session, get_workspace(work.session, path), endpoint.lower())
             if owner is None:

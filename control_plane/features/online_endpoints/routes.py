@@ -76,7 +76,7 @@ def put_online_endpoint(
     urls: RequestUrls,
     endpoints: Service,
 ) -> EndpointBody:
-    """Create or replace an endpoint. A field without a value goes back to its default, traffic included."""
+    """Create or replace an endpoint. A missing field goes back to the default, traffic included."""
     put, is_new = endpoints.put(caller, path, endpoint, body.to_spec())
     response.status_code = 201 if is_new else 200
     return _announced(put, response, urls)

@@ -48,7 +48,7 @@ class OnlineEndpoints(Endpoints[OnlineEndpointRow, OnlineEndpoint]):
             return repository.patch_endpoint(work.session, caller, endpoint, patch)
 
     def delete(self, caller: Caller, path: WorkspacePath, name: str) -> OnlineEndpoint | None:
-        """Begin to delete an endpoint with all deployments, unless the deletion has begun. None: no such endpoint."""
+        """Begin to delete an endpoint with all deployments, if not begun yet. None: the endpoint does not exist."""
         with transaction(self._sessions) as work:
             endpoint = ENDPOINTS.find_for_change(work.session, get_workspace(work.session, path), name.lower())
             if endpoint is None or endpoint.state == ProvisioningState.DELETING:

@@ -24,7 +24,7 @@ _RECEIVED_HEADER = {
 }
 
 router = APIRouter(tags=["uploads"], responses=SIGNED_URL_ERRORS)
-# Separate threads, so that a few slow senders do not delay other requests.
+# Separate threads, so that a few slow senders do not delay the rest.
 _senders = CapacityLimiter(32)
 
 
@@ -79,7 +79,7 @@ async def put_file(
 def head_file(
     caller: RequestCaller, upload_id: UUID, path: str, uploads: VerifiedUploads, sha256: Sha256 = None
 ) -> Response:
-    """The number of bytes of a file that have arrived. Content that is stored under its hash need not be sent."""
+    """The number of received bytes of a file. Content with a known hash need not be sent."""
     received = uploads.received(caller, upload_id, path, sha256)
     if received is None:
         return Response(status_code=404)

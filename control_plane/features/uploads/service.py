@@ -58,7 +58,7 @@ class Uploads:
         self._signer.check(_grant(upload_id), query, now=datetime.now(UTC))
 
     def received(self, caller: Caller, upload_id: UUID, path: str, sha256: str | None) -> int | None:
-        """Bytes of a file that have arrived; all bytes of content that is stored under its hash. None: no byte."""
+        """Received bytes of a file; the full size for content with a known hash. None: no byte."""
         check_relative_path(path)
         with transaction(self._sessions) as work:
             repository.lock_upload(work.session, upload_id)
@@ -114,7 +114,7 @@ class Uploads:
         return room - part.start
 
     def _known(self, sha256: str | None) -> ModelFile | None:
-        """The stored blob with this hash. None: there is no such blob."""
+        """The stored blob with the given hash. None: the blob does not exist."""
         if sha256 is None:
             return None
         blob = ModelFile("-", sha256, 0)
@@ -131,7 +131,7 @@ class Uploads:
             )
 
     def _record(self, upload_id: UUID, path: str, part: SentPart, chunk: Chunk, is_interrupted: bool) -> None:
-        """Keep the longer part: an interrupted PUT may end after the PUT that replaced it."""
+        """Keep the longer part: an interrupted PUT may end after its replacement."""
         with transaction(self._sessions) as work:
             repository.lock_upload(work.session, upload_id)
             file = repository.find_file(work.session, upload_id, path)
@@ -176,28 +176,28 @@ class Uploads:
         with _unless_removed(file):
             return b"".join(_content(self._store, file))
 
-    def keep(self, file: UploadedFile) -> ModelFile:
+    def store_by_hash(self, file: UploadedFile) -> ModelFile:
         """Store a file's content under its hash. Repeatable. Raises UploadIncomplete."""
         with _unless_removed(file):
-            return self._keep_one(file) if len(file.chunks) == 1 else self._keep_joined(file)
+            return self._store_chunk(file) if len(file.chunks) == 1 else self._store_joined(file)
 
-    def _keep_one(self, file: UploadedFile) -> ModelFile:
+    def _store_chunk(self, file: UploadedFile) -> ModelFile:
         chunk = file.chunks[0]
-        kept = ModelFile(file.path, chunk.sha256, chunk.size)
-        if not self._store.exists(kept.key):
-            self._store.copy(chunk.key, kept.key)
-        return kept
+        stored = ModelFile(file.path, chunk.sha256, chunk.size)
+        if not self._store.exists(stored.key):
+            self._store.copy(chunk.key, stored.key)
+        return stored
 
-    def _keep_joined(self, file: UploadedFile) -> ModelFile:
+    def _store_joined(self, file: UploadedFile) -> ModelFile:
         read = ReceivedBody(_content(self._store, file), file.received)
         for _ in read:
             pass
         if file.sha256 not in (None, read.sha256):
             raise UploadIncomplete(f"{file.path} changed while its parts were sent: send the file again from the start")
-        kept = ModelFile(file.path, read.sha256, read.size)
-        if not self._store.exists(kept.key):
-            self._store.put(kept.key, _content(self._store, file))
-        return kept
+        stored = ModelFile(file.path, read.sha256, read.size)
+        if not self._store.exists(stored.key):
+            self._store.put(stored.key, _content(self._store, file))
+        return stored
 
     def end(self, work: UnitOfWork, upload_id: UUID) -> None:
         """Remove the upload once the transaction commits."""
@@ -242,7 +242,7 @@ def _content(store: ObjectStore, file: UploadedFile) -> Iterator[bytes]:
 
 
 def _remove(store: ObjectStore, keys: Sequence[str]) -> None:
-    """Delete chunks of uploads only: content stored under its hash may be in use by other versions."""
+    """Delete chunks of uploads only: content under a hash may be in use by further versions."""
     for key in keys:
         if key.startswith(TEMPORARY):
             store.delete(key)

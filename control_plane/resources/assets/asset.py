@@ -57,7 +57,7 @@ class VersionSpec:
 class Container:
     workspace: Workspace
     collection: str
-    """Path segment of the noun, such as "models"."""
+    """Path segment of the noun: "models"."""
     name: str
     description: str | None
     tags: Mapping[str, str]
@@ -74,7 +74,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class VersionHead:
-    """The part of a version that every noun has."""
+    """The shared part of the versions of all nouns."""
 
     key: int
     workspace: Workspace

@@ -38,14 +38,14 @@ class AssetTables(Generic[C, V]):
     """The two tables of a noun, and the column that joins the tables."""
 
     noun: str
-    """In messages, such as "data asset"."""
+    """In messages: "data asset"."""
     container: type[C]
     version: type[V]
     owner: InstrumentedAttribute[int]
 
     @property
     def collection(self) -> str:
-        """In paths and ids, such as "data"."""
+        """In paths and ids: "data"."""
         return self.container.collection
 
     # Containers.
@@ -120,7 +120,7 @@ class AssetTables(Generic[C, V]):
             authorship=Authorship.of(row),
         )
 
-    # Versions: the noun's own columns stay in the row, from which the noun makes its value.
+    # Versions, as rows: the noun makes a value of a row.
 
     def find_version(self, session: Session, workspace: Workspace, name: str, version: str) -> V | None:
         return session.scalar(
@@ -138,7 +138,7 @@ class AssetTables(Generic[C, V]):
         return row
 
     def resolve(self, session: Session, workspace: Workspace, reference: Reference, *, target: str) -> V:
-        """The version that another resource names; `latest` is the newest version that is not archived."""
+        """The version behind a reference; `latest` is the newest version in the list of active versions."""
         row = self.find_version(session, workspace, reference.name, reference.version)
         if row is None and reference.version == LATEST:
             newest = self.list_versions(session, workspace, reference.name, VersionQuery(), Page(0, 1))

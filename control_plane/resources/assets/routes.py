@@ -57,9 +57,9 @@ class AssetNames:
     """A noun in paths and in the names of operations."""
 
     collection: str
-    """Path segment, such as "models"."""
+    """Path segment: "models"."""
     containers: str
-    """In the name of the operation that lists containers, such as "models"."""
+    """In the name of the list operation: "models"."""
     container: str
     version: str
     start_upload: str | None = None

@@ -1,4 +1,4 @@
-"""Containers as JSON, and the fields that the versions of every noun share."""
+"""Containers as JSON, and the shared fields of versions."""
 
 from typing import Any
 

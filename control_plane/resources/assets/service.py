@@ -57,7 +57,7 @@ class VersionedAssets(ABC, Generic[C, V, Spec, Content, Version]):
             )
 
     def delete(self, caller: Caller, path: WorkspacePath, name: str) -> bool:
-        """Remove a container with all versions. False: there is no such container."""
+        """Remove a container with all versions. False: the container does not exist."""
         with transaction(self._sessions) as work:
             session = work.session
             container = self._tables.lock_container(session, get_workspace(session, path), name)
@@ -72,7 +72,7 @@ class VersionedAssets(ABC, Generic[C, V, Spec, Content, Version]):
     def list_versions(
         self, caller: Caller, path: WorkspacePath, name: str, query: VersionQuery, page: Page
     ) -> PageResult[Version]:
-        """Empty where there is no such container."""
+        """Empty where the container does not exist."""
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
             rows = self._tables.list_versions(work.session, workspace, name, query, page)
@@ -109,7 +109,7 @@ class VersionedAssets(ABC, Generic[C, V, Spec, Content, Version]):
             return self._to_value(workspace, name, row), existing is None
 
     def delete_version(self, caller: Caller, path: WorkspacePath, name: str, version: str) -> bool:
-        """False: there is no such version."""
+        """False: the version does not exist."""
         with transaction(self._sessions) as work:
             session, workspace = work.session, get_workspace(work.session, path)
             self._tables.lock_container(session, workspace, name)
@@ -151,7 +151,7 @@ class VersionedAssets(ABC, Generic[C, V, Spec, Content, Version]):
         check_version(version, noun=self._tables.noun)
 
     def check_unused(self, session: Session, rows: Sequence[V]) -> None:
-        """Raise Conflict where one of the versions is in use; remove rows that would refer to removed versions."""
+        """Raise Conflict where a version is in use; remove rows that refer to the versions."""
 
     def content_registered(self, work: UnitOfWork, spec: Spec) -> None:
-        """End the upload that the content came from."""
+        """End the upload of the content."""

@@ -1,4 +1,4 @@
-"""The part of a deployment that online and batch deployments share."""
+"""The shared part of online and batch deployments."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ class CommonDeploymentSpec:
     """A deployment as a PUT asks for it."""
 
     generation: DeploymentSpec
-    """A change of this part needs a new generation. Model and environment are named as the client named them."""
+    """A change of the generation needs a build. Model and environment are spelled as in the request."""
     location: str | None
     tags: Mapping[str, str]
     properties: Mapping[str, str]
     body: Mapping[str, Any]
-    """Fields without an effect on this platform, returned as sent."""
+    """Fields without an effect on the platform, returned as sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Deployment:
     tags: Mapping[str, str]
     properties: Mapping[str, str]
     body: Mapping[str, Any]
-    """Fields without an effect on this platform, returned as sent."""
+    """Fields without an effect on the platform, returned as sent."""
     spec: DeploymentSpec
     """Of the wanted generation."""
     state: ProvisioningState

@@ -21,7 +21,7 @@ class ResolvedSpec:
 
 
 def resolve(session: Session, workspace: Workspace, spec: DeploymentSpec) -> ResolvedSpec:
-    """Raises ReferencedResourceMissing, and InvalidModel for a model that needs a scoring script of its own."""
+    """Raises ReferencedResourceMissing, and InvalidModel for a model without an MLflow format."""
     reference = read_reference(workspace, MODELS.collection, spec.model_id)
     row = MODELS.resolve(session, workspace, reference, target="properties.model")
     model = MODELS.head_of(workspace, reference.name, row)

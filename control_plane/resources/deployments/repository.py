@@ -33,10 +33,10 @@ _FIRST_GENERATION = 1
 @dataclass(frozen=True, slots=True)
 class DeploymentTable(Generic[R, D]):
     endpoint_noun: str
-    """In messages, such as "batch endpoint"."""
+    """In messages: "batch endpoint"."""
     row: type[R]
     generation_owner: InstrumentedAttribute[int | None]
-    """The column by which a generation belongs to a deployment of this kind."""
+    """The foreign key of generations to the deployment's table."""
     to_value: Callable[[Session, dict[str, Any], R], D]
     """Makes the value of the shared fields and the row."""
 

@@ -1,4 +1,4 @@
-"""The fields that online and batch deployments share as JSON."""
+"""The shared fields of online and batch deployments as JSON."""
 
 from typing import Any
 

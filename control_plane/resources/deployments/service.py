@@ -47,7 +47,7 @@ class Deployments(Generic[EndpointRow, E, DeploymentRow, D]):
         return self._endpoints.get(session, get_workspace(session, path), name.lower())
 
     def _locked_endpoint(self, session: Session, path: WorkspacePath, name: str) -> E:
-        """The endpoint, which no other request changes or deletes before the transaction ends."""
+        """The endpoint, locked against changes and deletion until the transaction ends."""
         return self._endpoints.get_for_change(session, get_workspace(session, path), name.lower())
 
     def _send_build(self, work: UnitOfWork, generation_id: int) -> None:

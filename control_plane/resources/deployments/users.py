@@ -1,4 +1,4 @@
-"""Deployments, online and batch, that use an asset."""
+"""The online and batch deployments with a given asset."""
 
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session

@@ -1,4 +1,4 @@
-"""The part of an endpoint that online and batch endpoints share."""
+"""The shared part of online and batch endpoints."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from modelyard.core.domain.lifecycle import ProvisioningState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointSpec:
-    """An endpoint as a PUT asks for it. A field that the PUT leaves out goes back to its default."""
+    """An endpoint as a PUT asks for it. A missing field goes back to the default."""
 
     location: str | None
     kind: str | None

@@ -30,7 +30,7 @@ E = TypeVar("E", bound=Endpoint)
 @dataclass(frozen=True, slots=True)
 class EndpointTable(Generic[R, E]):
     noun: str
-    """In messages, such as "batch endpoint"."""
+    """In messages: "batch endpoint"."""
     collection: str
     row: type[R]
     to_value: Callable[[dict[str, Any], R], E]

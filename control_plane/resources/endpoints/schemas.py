@@ -1,4 +1,4 @@
-"""The fields that endpoints and deployments, online and batch, share as JSON."""
+"""The shared fields of endpoints and deployments as JSON."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _ADDED_ON_READING = frozenset({"createdby", "createdat", "lastmodifiedat", "azur
 
 
 def user_properties(properties: dict[str, str]) -> dict[str, str]:
-    """The properties that the user has set."""
+    """The properties set by the user."""
     return {name: value for name, value in properties.items() if name.lower() not in _ADDED_ON_READING}
 
 

@@ -1,4 +1,4 @@
-"""A long-running operation, which a client polls."""
+"""Long-running operations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

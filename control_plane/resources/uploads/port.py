@@ -21,7 +21,7 @@ class UploadedFiles(Protocol):
     def content_of(self, file: UploadedFile) -> bytes:
         """The content of a small file. Raises UploadIncomplete."""
 
-    def keep(self, file: UploadedFile) -> ModelFile:
+    def store_by_hash(self, file: UploadedFile) -> ModelFile:
         """Store a file's content under its hash. Repeatable. Raises UploadIncomplete."""
 
     def end(self, work: UnitOfWork, upload_id: UUID) -> None:

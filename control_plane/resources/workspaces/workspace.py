@@ -1,4 +1,4 @@
-"""A workspace, which contains all other resources."""
+"""A workspace, the container of all resources."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from modelyard.core.domain.resource_ids import workspace_id
 
 @dataclass(frozen=True, slots=True)
 class WorkspacePath:
-    """As a request spells it, in any case."""
+    """The path in the spelling of the request, in any case."""
 
     subscription: str
     resource_group: str
@@ -23,7 +23,7 @@ class WorkspacePath:
 class Workspace:
     key: int
     path: WorkspacePath
-    """As it was created."""
+    """In the spelling of the creation."""
     location: str
     authorship: Authorship
 
