@@ -43,11 +43,11 @@ utc_time_created: 2025-01-02 03:04:05.678
 
 
 # Sends no token. One client for all tests, because each client creates a TLS context.
-anybody = httpx2.Client(timeout=30)
+anonymous = httpx2.Client(timeout=30)
 
 
 class Outbox:
-    """A dispatcher that keeps what was sent."""
+    """A dispatcher that records messages."""
 
     def __init__(self) -> None:
         self.builds: list[int] = []
@@ -128,7 +128,7 @@ class Control:
         """Returns the modelUri."""
         upload = self.start_upload()
         for path, content in files.items():
-            answer = anybody.put(upload.url(f"{folder}/{path}"), content=content)
+            answer = anonymous.put(upload.url(f"{folder}/{path}"), content=content)
             assert answer.status_code == 201, answer.text
         return f"{upload.uri}/{folder}"
 
@@ -141,25 +141,25 @@ class Control:
     # Resources.
 
     def endpoint(self, name: str = "ep-one", **properties: Any) -> str:
-        """A settled endpoint. Returns its path."""
+        """A settled endpoint. Returns the path."""
         self.put(f"/onlineEndpoints/{name}", {"location": "local", "properties": {"authMode": "Key", **properties}})
         self.gateways_apply()
         return f"/onlineEndpoints/{name}"
 
     def deployment(self, endpoint: str, model: str, name: str = "blue") -> str:
-        """A deployment that serves. Returns its path."""
+        """A serving deployment. Returns the path."""
         path = f"{endpoint}/deployments/{name}"
         self.put(path, {"properties": {"model": model}})
         self.build_and_start()
         return path
 
     def batch_endpoint(self, name: str = "be-one", **properties: Any) -> str:
-        """Returns its path."""
+        """Create a batch endpoint. Returns the path."""
         self.put(f"/batchEndpoints/{name}", {"properties": {"authMode": "aadToken", **properties}})
         return f"/batchEndpoints/{name}"
 
     def batch_deployment(self, endpoint: str, model: str, name: str = "bd-one", **properties: Any) -> str:
-        """One that is built, and its endpoint's default. Returns its path."""
+        """A built deployment, the default of the endpoint. Returns the path."""
         path = f"{endpoint}/deployments/{name}"
         self.put(path, {"properties": {"model": {"referenceType": "Id", "assetId": model}, **properties}})
         self.build_batch()
@@ -168,7 +168,7 @@ class Control:
         return path
 
     def submit(self, endpoint: str, body: Any = None, expected: int = 201, **headers: str) -> Any:
-        """Send a job to an endpoint that is named by its path. Returns the answer's body."""
+        """Submit a job to the endpoint at a path. Returns the body of the response."""
         name = endpoint.rpartition("/")[2]
         properties = body if body is not None else {"inputData": {"in": self.place()}}
         answer = self.ask("POST", f"//batch/{name}/jobs", {"properties": properties}, headers=headers)
@@ -224,7 +224,7 @@ class Control:
 
     def settle(self) -> None:
         """Do all that builder, host and gateways have to do."""
-        self.workers_go()
+        self.end_workers()
         self.build_batch()
         with self.sessions.begin() as session:
             for deployment in session.scalars(select(OnlineDeploymentRow)).all():
@@ -235,8 +235,8 @@ class Control:
                 lifecycle.generation_ready(session, SYSTEM_HOST, generation_id)
         self.gateways_apply()
 
-    def workers_go(self) -> None:
-        """Whatever is being deleted has no workers any more."""
+    def end_workers(self) -> None:
+        """End the workers of deployments being deleted, as the host reports."""
         with self.sessions.begin() as session:
             for deployment in session.scalars(select(OnlineDeploymentRow)).all():
                 lifecycle.deployment_deleted(session, SYSTEM_HOST, deployment.id)
@@ -255,7 +255,7 @@ class Upload:
 
 
 def error_of(answer: httpx2.Response, status: int) -> dict[str, Any]:
-    """The error of a refusal, which must be in the canonical body."""
+    """The error of a response with the given status and the canonical body."""
     assert answer.status_code == status, answer.text
     document = answer.json()
     assert set(document) == {"error"}
@@ -266,8 +266,8 @@ def error_of(answer: httpx2.Response, status: int) -> dict[str, Any]:
     return error
 
 
-def at_once(times: int, ask: Callable[[], int]) -> list[int]:
-    """The same request from several threads at one moment."""
+def concurrently(times: int, ask: Callable[[], int]) -> list[int]:
+    """Send the same request from several threads at the same time. Returns the status codes."""
     barrier = threading.Barrier(times)
     answers: list[int] = []
 

@@ -1,4 +1,4 @@
-"""What every request meets: who may come in, how paths and bodies are read, how refusals look."""
+"""Rules for every request: authentication, paths, bodies, errors and absolute URLs; and workspaces."""
 
 import json
 import socket
@@ -13,44 +13,44 @@ from sqlalchemy import create_engine, delete
 from modelyard.core.adapters.secret_box import digest_token
 from modelyard.core.db.rows import AdminTokenRow
 from modelyard.core.settings import ControlPlaneSettings
-from tests.control_plane.control import SUBSCRIPTION, TOKEN, WORKSPACE, Control, anybody, at_once, error_of
+from tests.control_plane.control import SUBSCRIPTION, TOKEN, WORKSPACE, Control, anonymous, concurrently, error_of
 
 
-class TestWhoMayComeIn:
+class TestAuthentication:
     @pytest.mark.parametrize("path", ["/health", "/ready", "/openapi.json", "/metadata/endpoints"])
-    def test_a_few_doors_are_open_to_all(self, control, path):
-        assert anybody.get(f"{control.url}{path}").status_code == 200
+    def test_public_path_needs_no_token(self, control, path):
+        assert anonymous.get(f"{control.url}{path}").status_code == 200
 
     @pytest.mark.parametrize("header", [None, "Bearer wrong", f"Basic {TOKEN}", "Bearer", TOKEN, "Bearer \xfc"])
     @pytest.mark.parametrize("path", [WORKSPACE, "/nowhere", f"{WORKSPACE}/onlineEndpoints/e"])
-    def test_without_the_token_everything_else_is_closed_even_what_is_not_there(self, control, path, header):
+    def test_request_without_the_token_is_401_on_known_and_unknown_paths(self, control, path, header):
         headers = {"Authorization": header.encode("latin-1")} if header else {}
-        answer = anybody.get(f"{control.url}{path}", headers=headers)
+        answer = anonymous.get(f"{control.url}{path}", headers=headers)
         assert error_of(answer, 401)["code"] == "Unauthorized"
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
-    def test_the_scheme_is_read_in_any_case(self, control):
-        assert anybody.get(control.url + WORKSPACE, headers={"Authorization": f"bearer {TOKEN}"}).status_code == 200
+    def test_bearer_scheme_is_read_in_any_case(self, control):
+        assert anonymous.get(control.url + WORKSPACE, headers={"Authorization": f"bearer {TOKEN}"}).status_code == 200
 
-    def test_a_replaced_token_opens_nothing_once_the_rows_are_read_again(self, control):
+    def test_replaced_token_is_401_after_the_digests_are_reread(self, control):
         assert control.ask("GET", "").status_code == 200
         with control.sessions.begin() as session:
             session.execute(delete(AdminTokenRow))
             session.add(AdminTokenRow(digest=digest_token("another")))
         control.app.state.services.verifier._read_at = float("-inf")
         assert control.ask("GET", "").status_code == 401
-        assert anybody.get(control.url + WORKSPACE, headers={"Authorization": "Bearer another"}).status_code == 200
+        assert anonymous.get(control.url + WORKSPACE, headers={"Authorization": "Bearer another"}).status_code == 200
 
 
 class TestPaths:
-    def test_the_fixed_words_are_read_in_any_case_and_the_names_kept(self, control):
+    def test_fixed_segments_are_read_in_any_case_and_names_keep_their_spelling(self, control):
         path = WORKSPACE.replace("resourceGroups", "RESOURCEGROUPS").replace("Microsoft.Machine", "microsoft.machine")
         control.endpoint("ep-one")
         answer = control.ask("GET", f"/{path.upper().replace('/EP', '/ep')}/ONLINEENDPOINTS/EP-ONE/")
         assert answer.status_code == 200
         assert answer.json()["id"] == f"{WORKSPACE}/onlineEndpoints/ep-one"
 
-    def test_a_model_may_be_called_like_a_fixed_word(self, control):
+    def test_model_may_have_the_name_of_a_fixed_segment(self, control):
         control.put("/models/VERSIONS", {"properties": {}})
         assert control.get("/models/VERSIONS")["name"] == "VERSIONS"
 
@@ -58,25 +58,25 @@ class TestPaths:
         assert control.get("", **{"api-version": "1999-01-01"})["name"] == "default"
 
     @pytest.mark.parametrize("path", ["/models/%00", "/models/%ff", "/models/a%2Fb", "/nothing/here"])
-    def test_what_no_name_can_be_is_not_found(self, control, path):
+    def test_path_with_an_impossible_name_is_404(self, control, path):
         assert error_of(control.ask("GET", path), 404)["code"] == "ResourceNotFound"
 
 
-class TestRefusals:
-    def test_an_unknown_route(self, control):
+class TestErrors:
+    def test_unknown_route_is_404(self, control):
         assert error_of(control.ask("GET", "//nowhere"), 404)["code"] == "ResourceNotFound"
 
-    def test_a_method_that_a_route_does_not_take(self, control):
+    def test_unknown_method_is_405_with_an_allow_header(self, control):
         answer = control.ask("POST", "/models/m", {})
         assert error_of(answer, 405)["code"] == "MethodNotAllowed"
         assert answer.headers["Allow"]
 
     @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"7", b"\xff", b"[" * 100_000, b'{"properties": 1e9999}'])
-    def test_a_body_that_is_not_the_json_asked_for(self, control, content):
+    def test_body_of_the_wrong_shape_is_400(self, control, content):
         answer = control.http.put(f"{WORKSPACE}/onlineEndpoints/ep-one", content=content)
         assert error_of(answer, 400)["code"] == "InvalidRequestContent"
 
-    def test_every_wrong_field_is_named(self, control):
+    def test_error_names_every_invalid_field(self, control):
         properties = {"authMode": "key", "traffic": {"blue": "much"}, "publicNetworkAccess": "perhaps"}
         error = error_of(control.ask("PUT", "/onlineEndpoints/ep-one", {"tags": 7, "properties": properties}), 400)
         named = {detail["target"] for detail in error["details"]}
@@ -84,18 +84,18 @@ class TestRefusals:
         assert all(name in error["message"] for name in named)
 
     @pytest.mark.parametrize("text", ["a\0b", "\ud800"])
-    def test_characters_that_cannot_be_stored(self, control, text):
+    def test_character_that_cannot_be_stored_is_400(self, control, text):
         body = json.dumps({"tags": {"t": text}, "properties": {"authMode": "key"}})
         answer = control.http.put(f"{WORKSPACE}/onlineEndpoints/ep-one", content=body)
         error_of(answer, 400)
         assert control.get("/onlineEndpoints")["value"] == []
 
-    def test_a_body_over_the_limit(self, control):
+    def test_body_over_the_limit_is_413(self, control):
         body = {"tags": {"t": "x" * (1 << 20)}, "properties": {"authMode": "key"}}
         assert error_of(control.ask("PUT", "/onlineEndpoints/ep-one", body), 413)["code"] == "PayloadTooLarge"
 
     def test_chunked_body_over_the_limit_is_413_before_its_end(self, control):
-        """The client sends one byte too many and no end of the body, and then waits for the response."""
+        """The client sends a byte over the limit but no end of the body, and then waits for the response."""
         address = urlsplit(control.url)
         head = (
             f"PUT {WORKSPACE}/onlineEndpoints/ep-one HTTP/1.1\r\nHost: {address.netloc}\r\n"
@@ -109,7 +109,7 @@ class TestRefusals:
             assert response.status == 413
             assert json.load(response)["error"]["code"] == "PayloadTooLarge"
 
-    def test_a_fault_of_ours_is_told_in_one_line_with_a_reference_and_without_internals(self, control, caplog):
+    def test_internal_error_shows_a_request_id_and_no_internals(self, control, caplog):
         control.put("/onlineEndpoints/ep-one", {"properties": {"authMode": "Key"}})
         with control.sessions.begin() as session:
             session.connection().exec_driver_sql("UPDATE online_endpoints SET auth_mode = 'secret-internal-state'")
@@ -119,15 +119,15 @@ class TestRefusals:
         assert "secret-internal-state" not in answer.text
         assert "secret-internal-state" in caplog.text
 
-    def test_every_answer_has_a_request_id(self, control):
+    def test_every_response_has_its_own_request_id(self, control):
         ids = {control.ask("GET", path).headers["x-ms-request-id"] for path in ("", "//health", "//nowhere")}
         assert len(ids) == 3
 
-    def test_while_the_database_is_away_changes_are_refused_readably_and_then_taken_again(self, control, postgres):
+    def test_changes_are_503_while_the_database_is_away_and_work_afterwards(self, control, postgres):
         assert control.ask("GET", "").status_code == 200
         with without_database(postgres.url("postgres"), str(control.engine.url.database)):
-            assert anybody.get(f"{control.url}/health").status_code == 200
-            assert error_of(anybody.get(f"{control.url}/ready"), 503)["code"] == "ServiceUnavailable"
+            assert anonymous.get(f"{control.url}/health").status_code == 200
+            assert error_of(anonymous.get(f"{control.url}/ready"), 503)["code"] == "ServiceUnavailable"
             error_of(control.ask("PUT", "/models/m", {"properties": {}}), 503)
         assert control.ask("PUT", "/models/m", {"properties": {}}).status_code == 201
 
@@ -144,7 +144,7 @@ def without_database(server_url: str, name: str) -> Iterator[None]:
 
 
 class TestAbsoluteUrls:
-    def test_they_follow_the_host_header(self, control):
+    def test_urls_follow_the_host_header(self, control):
         control.endpoint("ep-one")
         answer = control.ask("GET", "/onlineEndpoints/ep-one", headers={"Host": "models.example:9000"})
         properties = answer.json()["properties"]
@@ -152,12 +152,12 @@ class TestAbsoluteUrls:
         assert properties["swaggerUri"] == "http://models.example:8001/ep-one/swagger.json"
         assert properties["properties"]["AzureAsyncOperationUri"].startswith("http://models.example:9000/")
 
-    def test_an_ipv6_host_keeps_its_brackets(self, control):
+    def test_ipv6_host_keeps_its_brackets(self, control):
         control.endpoint("ep-one")
         answer = control.ask("GET", "/onlineEndpoints/ep-one", headers={"Host": "[::1]:9000"})
         assert answer.json()["properties"]["scoringUri"] == "http://[::1]:8001/ep-one/score"
 
-    def test_the_settings_go_before_it_and_forwarded_headers_are_not_believed(self, make_control):
+    def test_settings_win_over_the_host_header_and_forwarded_headers_are_ignored(self, make_control):
         control: Control = make_control(public_url="https://m.example", scoring_public_url="https://s.example")
         control.endpoint("ep-one")
         headers = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "ftp"}
@@ -165,39 +165,39 @@ class TestAbsoluteUrls:
         assert properties["scoringUri"] == "https://s.example/ep-one/score"
         assert properties["properties"]["AzureAsyncOperationUri"].startswith("https://m.example/subscriptions/")
 
-    def test_a_host_header_that_is_no_host_is_not_repeated(self, control):
+    def test_malformed_host_header_is_not_repeated(self, control):
         control.endpoint("ep-one")
         answer = control.ask("GET", "/onlineEndpoints/ep-one", headers={"Host": "a/b?<script>"})
         assert "<script>" not in answer.text
 
 
 class TestCloudMetadata:
-    def test_it_names_this_platform_as_azures_sdk_asks(self, control):
-        (cloud,) = anybody.get(f"{control.url}/metadata/endpoints").json()
+    def test_cloud_metadata_has_the_fields_that_azures_sdk_reads(self, control):
+        (cloud,) = anonymous.get(f"{control.url}/metadata/endpoints").json()
         assert cloud["resourceManager"] == f"{control.url}/"
         assert f"{control.url}/metadata/endpoints".startswith(cloud["resourceManager"])
         assert set(cloud) >= {"name", "portal", "authentication", "suffixes"}
 
 
 class TestWorkspaces:
-    def test_the_default_one_is_there(self, control):
+    def test_default_workspace_exists(self, control):
         found = control.get("")
         assert (found["name"], found["location"], found["id"]) == ("default", "local", WORKSPACE)
         assert [each["name"] for each in control.get(f"/{WORKSPACE.rpartition('/')[0]}")["value"]] == ["default"]
 
-    def test_another_is_made_by_a_put_and_keeps_its_spelling(self, control):
+    def test_put_creates_a_workspace_that_keeps_its_spelling(self, control):
         base = (
             f"//subscriptions/{SUBSCRIPTION}/resourceGroups/Team/providers/Microsoft.MachineLearningServices/workspaces"
         )
         assert control.put(f"{base}/Mine", {"location": "attic"})["location"] == "attic"
         assert control.put(f"{base.lower()}/mine", {"location": "attic"}, 200)["name"] == "Mine"
 
-    def test_in_one_that_is_not_there_nothing_is_found(self, control):
+    def test_unknown_workspace_is_404(self, control):
         error_of(control.ask("GET", f"/{WORKSPACE}x/models"), 404)
 
-    def test_raced_puts_make_one(self, control):
+    def test_concurrent_puts_create_a_single_workspace(self, control):
         base = (
             f"//subscriptions/{SUBSCRIPTION}/resourceGroups/r/providers/Microsoft.MachineLearningServices/workspaces/w"
         )
-        answers = at_once(6, lambda: control.ask("PUT", base, {"location": "l"}).status_code)
+        answers = concurrently(6, lambda: control.ask("PUT", base, {"location": "l"}).status_code)
         assert sorted(answers) == [200] * 5 + [201]

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from modelyard.core.db.rows import AuditEventRow, OnlineEndpointRow
-from tests.control_plane.control import SUBSCRIPTION, WORKSPACE, Control, anybody
+from tests.control_plane.control import SUBSCRIPTION, WORKSPACE, Control, anonymous
 
 ADMIN = {"createdBy": "admin", "createdByType": "User", "lastModifiedBy": "admin", "lastModifiedByType": "User"}
 WORKSPACES = f"//subscriptions/{SUBSCRIPTION}/resourceGroups/r/providers/Microsoft.MachineLearningServices/workspaces"
@@ -44,7 +44,7 @@ def test_job_sent_with_an_endpoint_key_names_the_endpoint_as_author(control):
     endpoint = control.batch_endpoint()
     control.batch_deployment(endpoint, control.register())
     key = control.post(f"{endpoint}/listKeys")["primaryKey"]
-    answer = anybody.post(
+    answer = anonymous.post(
         f"{control.url}/batch/be-one/jobs",
         json={"properties": {"inputData": {"in": control.place()}}},
         headers={"Authorization": f"Bearer {key}"},
@@ -93,7 +93,7 @@ class TestActions:
         control.ask("POST", f"{endpoint}/regenerateKeys", {"keyType": "primary"})
         control.gateways_apply()
         assert control.ask("DELETE", endpoint).status_code == 202
-        control.workers_go()
+        control.end_workers()
         expected = ["create", "succeed", "read_keys", "regenerate_key", "succeed", "delete", "remove"]
         assert actions(control, endpoint) == expected
 

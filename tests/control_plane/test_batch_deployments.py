@@ -1,4 +1,4 @@
-"""Batch deployments: what is built anew and what only changes, and what is refused."""
+"""Batch deployments: creation, updates with and without a build, and rejected requests."""
 
 import pytest
 from sqlalchemy import func, select
@@ -37,8 +37,8 @@ def generations(control) -> int:
         return session.scalar(select(func.count(GenerationRow.id))) or 0
 
 
-class TestCreating:
-    def test_it_is_built_and_then_it_has_succeeded(self, control, path, model):
+class TestCreation:
+    def test_creation_succeeds_when_the_build_has_ended(self, control, path, model):
         body = {"properties": {**OF_AZURES_SDK, "model": {"assetId": model, "referenceType": "Id"}}}
         answer = control.ask("PUT", path, body)
         assert answer.status_code == 201
@@ -55,18 +55,18 @@ class TestCreating:
             assert found[name] == OF_AZURES_SDK[name], name
         assert found["resources"] == {"instanceCount": 2}
 
-    def test_what_is_left_out_is_azures_default(self, control, path, model):
+    def test_missing_settings_have_azures_defaults(self, control, path, model):
         found = control.put(path, {"properties": {"model": model}})["properties"]
         assert found["compute"].endswith("/computes/local")
         assert (found["miniBatchSize"], found["errorThreshold"], found["outputFormat"]) == (10, -1, "azure")
 
-    def test_words_and_numbers_are_read_as_scripts_write_them(self, control, path, model):
+    def test_enums_and_numbers_are_read_in_every_spelling(self, control, path, model):
         body = {"Model": model, "MiniBatchSize": "5", "ErrorThreshold": "10", "OutputAction": "summary_only"}
         found = control.put(path, {"properties": {**body, "outputFormat": "CsvWithHeader"}})["properties"]
         assert (found["miniBatchSize"], found["errorThreshold"]) == (5, 10)
         assert (found["outputAction"], found["outputFormat"]) == ("SummaryOnly", "csv_with_header")
 
-    def test_a_build_that_fails_says_why_and_can_be_tried_again(self, control, path, model):
+    def test_failed_build_shows_the_reason_and_can_be_repeated(self, control, path, model):
         answer = control.ask("PUT", path, {"properties": {"model": model}})
         control.fail_builds("no such package")
         assert control.operation(answer)["error"]["message"] == "no such package"
@@ -90,22 +90,22 @@ class TestCreating:
             ({"model": "azureml:m:1", "resources": {"instanceCount": 51}}, "properties.resources.instanceCount"),
         ],
     )
-    def test_what_cannot_be_is_refused_by_its_name(self, control, path, model, properties, target):
+    def test_unsupported_or_invalid_property_is_400_and_named(self, control, path, model, properties, target):
         assert error_of(control.ask("PUT", path, {"properties": properties}), 400)["target"] == target
         assert control.outbox.builds == []
 
-    def test_its_endpoint_must_be_there(self, control, model):
+    def test_unknown_endpoint_is_404(self, control, model):
         error_of(control.ask("PUT", "/batchEndpoints/none/deployments/bd-one", {"properties": {"model": model}}), 404)
 
 
-class TestChanging:
+class TestUpdate:
     @pytest.fixture
     def built(self, control, path, model):
         control.put(path, {"properties": {"model": model}})
         control.build_batch()
         return path
 
-    def test_settings_change_at_once_and_build_nothing(self, control, built, model):
+    def test_new_settings_apply_at_once_without_a_build(self, control, built, model):
         answer = control.ask("PUT", built, {"properties": {"model": model, "miniBatchSize": 3}})
         assert answer.status_code == 200
         assert "Azure-AsyncOperation" not in answer.headers
@@ -113,7 +113,7 @@ class TestChanging:
         assert (found["miniBatchSize"], found["provisioningState"]) == (3, "Succeeded")
         assert generations(control) == 1
 
-    def test_a_patch_changes_what_it_names(self, control, built):
+    def test_patch_changes_the_given_fields_only(self, control, built):
         body = {"tags": {"a": "b"}, "properties": {"description": "d", "retrySettings": {"timeout": "PT5M"}}}
         answer = control.ask("PATCH", built, body)
         assert answer.status_code == 200
@@ -122,7 +122,7 @@ class TestChanging:
         error_of(control.ask("PATCH", built, {"properties": {"miniBatchSize": 0}}), 400)
 
     @pytest.mark.parametrize("change", ["model", "variables"])
-    def test_another_model_or_variables_are_built_while_jobs_run_what_was(self, control, built, change):
+    def test_new_model_or_variables_are_built_while_jobs_run_the_old_build(self, control, built, change):
         old, other = "azureml:m:1", control.register(version="2")
         properties = {"model": other} if change == "model" else {"model": old, "environmentVariables": {"A": "1"}}
         control.put(built, {"properties": properties}, 200)
@@ -134,7 +134,7 @@ class TestChanging:
         with control.sessions() as session:
             assert session.scalars(select(BatchDeploymentRow.serving_generation)).one() == 2
 
-    def test_its_model_and_environment_cannot_be_deleted_meanwhile(self, control, path, model):
+    def test_model_and_environment_in_use_cannot_be_deleted(self, control, path, model):
         conda = {"properties": {"condaFile": "dependencies: [python=3.11]"}}
         environment = control.put("/environments/e/versions/1", conda)["id"]
         control.put(path, {"properties": {"model": model, "environmentId": environment}})
@@ -147,7 +147,7 @@ class TestChanging:
         for asset in ("/models/m", "/environments/e"):
             assert control.ask("DELETE", asset).status_code == 200
 
-    def test_its_build_log_can_be_read(self, control, built):
+    def test_build_log_is_returned(self, control, built):
         with control.sessions() as session:
             key = session.scalars(select(BatchDeploymentRow.id)).one()
         ship(control.store, batch_log(key), STORAGE_INITIALIZER, "builder", [b"one\ntwo\n"])

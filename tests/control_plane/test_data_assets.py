@@ -1,10 +1,10 @@
-"""Data assets: files that were uploaded, or places in a data store; and computes, which are only names."""
+"""Data assets (uploaded files, or paths in a datastore) and computes."""
 
 import pytest
 from sqlalchemy import select
 
 from modelyard.core.db.rows import DataVersionRow
-from tests.control_plane.control import WORKSPACE, Control, anybody, error_of
+from tests.control_plane.control import WORKSPACE, Control, anonymous, error_of
 
 PLACE = "azureml://datastores/workspaceblobstore/paths/some/rows"
 
@@ -14,10 +14,10 @@ def body(uri: str | None, data_type: str = "uri_folder", **properties: object) -
 
 
 def upload(control: Control, files: dict[str, bytes]) -> str:
-    """Returns the upload's own URI."""
+    """Returns the URI of the upload."""
     started = control.start_upload("/data/d/versions/1")
     for path, content in files.items():
-        assert anybody.put(started.url(path), content=content).status_code == 201
+        assert anonymous.put(started.url(path), content=content).status_code == 201
     return started.uri
 
 
@@ -27,8 +27,8 @@ def manifest(control: Control) -> list[tuple[str, int, bytes]]:
     return [(e["path"], e["size"], b"".join(control.store.get(e["key"]))) for e in row.manifest or ()]
 
 
-class TestRegistering:
-    def test_a_folders_files_are_kept_by_their_paths_within_it(self, control):
+class TestRegistration:
+    def test_folder_manifest_has_paths_relative_to_the_folder(self, control):
         uri = upload(control, {"rows/b.csv": b"b\n", "rows/deep/a.csv": b"a,1\n"})
         found = control.put("/data/d/versions/1", body(f"{uri}/rows", tags={"k": "v"}))
         assert found["id"] == f"{WORKSPACE}/data/d/versions/1"
@@ -40,7 +40,7 @@ class TestRegistering:
         assert not list(control.store.list("uploads/"))
         assert control.get("/data/d/versions/1") == found
 
-    def test_a_file_is_one(self, control):
+    def test_single_file_is_registered_as_uri_file(self, control):
         uri = upload(control, {"rows.csv": b"1\n"})
         control.put("/data/d/versions/1", body(f"{uri}/rows.csv", "UriFile"))
         assert manifest(control) == [("rows.csv", 2, b"1\n")]
@@ -48,52 +48,52 @@ class TestRegistering:
     @pytest.mark.parametrize(
         ("path", "data_type", "right"), [("rows.csv", "uri_folder", "uri_file"), ("rows", "uri_file", "uri_folder")]
     )
-    def test_the_other_type_is_refused_with_the_right_one(self, control, path, data_type, right):
+    def test_wrong_data_type_is_400_and_the_message_names_the_right_type(self, control, path, data_type, right):
         uri = upload(control, {"rows.csv": b"1\n", "rows/a.csv": b"1\n"})
         error = error_of(control.ask("PUT", "/data/d/versions/1", body(f"{uri}/{path}", data_type)), 400)
         assert f"as {right}" in error["message"]
         assert control.get("/data")["value"] == []
 
-    def test_a_place_in_a_data_store_is_only_named(self, control):
+    def test_datastore_path_is_registered_without_a_manifest(self, control):
         found = control.put("/data/d/versions/1", body(f"{PLACE}/"))
         assert found["properties"]["dataUri"] == PLACE
         long = PLACE.replace("azureml://", "azureml://subscriptions/s/resourcegroups/r/workspaces/w/")
         control.put("/data/d/versions/1", body(long), 200)
 
     @pytest.mark.parametrize("uri", ["https://host/rows.csv", "file:///etc/passwd", "./rows", "", None])
-    def test_another_uri_is_refused_and_told_how_to_upload(self, control, uri):
+    def test_unsupported_uri_is_400_and_the_message_explains_uploads(self, control, uri):
         assert "startPendingUpload" in error_of(control.ask("PUT", "/data/d/versions/1", body(uri)), 400)["message"]
 
     @pytest.mark.parametrize("path", ["../other", "a/../../b", "a\\b", "a\nb"])
-    def test_a_place_that_leads_elsewhere_is_refused(self, control, path):
+    def test_datastore_path_with_parent_segments_is_400(self, control, path):
         uri = f"azureml://datastores/workspaceblobstore/paths/{path}"
         error_of(control.ask("PUT", "/data/d/versions/1", body(uri)), 400)
 
-    def test_tables_of_azures_own_kind_are_refused(self, control):
+    def test_mltable_type_is_400(self, control):
         error = error_of(control.ask("PUT", "/data/d/versions/1", body(PLACE, "mltable")), 400)
         assert error["target"] == "properties.dataType"
 
-    def test_an_upload_without_files_is_refused(self, control):
+    def test_upload_without_files_is_400(self, control):
         uri = control.start_upload("/data/d/versions/1").uri
         error = error_of(control.ask("PUT", "/data/d/versions/1", body(f"{uri}/rows")), 400)
         assert error["code"] == "UploadIncomplete"
 
 
-class TestARegisteredVersion:
-    def test_its_description_may_change_and_its_content_not(self, control):
+class TestRegisteredVersion:
+    def test_description_can_change_but_content_cannot(self, control):
         control.put("/data/d/versions/1", body(PLACE))
         changed = control.put("/data/d/versions/1", {"properties": {"tags": {"a": "b"}}}, 200)
         assert changed["properties"]["tags"] == {"a": "b"}
         for other in (body(f"{PLACE}/deeper"), body(PLACE, "uri_file")):
             assert error_of(control.ask("PUT", "/data/d/versions/1", other), 409)["code"] == "VersionImmutable"
 
-    def test_the_same_files_may_be_sent_again(self, control):
+    def test_put_of_the_same_files_is_200(self, control):
         control.put("/data/d/versions/1", body(f"{upload(control, {'rows/a': b'1'})}/rows"))
         control.put("/data/d/versions/1", body(f"{upload(control, {'rows/a': b'1'})}/rows"), 200)
         other = body(f"{upload(control, {'rows/a': b'2'})}/rows")
         error_of(control.ask("PUT", "/data/d/versions/1", other), 409)
 
-    def test_its_container_tells_the_latest_and_the_next_version(self, control):
+    def test_container_shows_the_latest_and_the_next_version(self, control):
         control.put("/data/d/versions/4", body(PLACE))
         properties = control.get("/data/d")["properties"]
         assert (properties["latestVersion"], properties["nextVersion"]) == ("4", "5")
@@ -101,7 +101,7 @@ class TestARegisteredVersion:
         assert control.get("/data")["value"] == []
         assert len(control.get("/data/d/versions", listViewType="All")["value"]) == 1
 
-    def test_it_can_be_deleted(self, control):
+    def test_asset_and_version_can_be_deleted(self, control):
         for version in "123":
             control.put(f"/data/d/versions/{version}", body(PLACE))
         assert control.ask("DELETE", "/data/d/versions/1").status_code == 200
@@ -112,12 +112,12 @@ class TestARegisteredVersion:
 
 
 class TestComputes:
-    def test_the_local_one_is_always_there(self, control):
+    def test_local_compute_exists_in_every_workspace(self, control):
         assert control.get("/computes/local")["properties"]["provisioningState"] == "Succeeded"
         assert [c["name"] for c in control.get("/computes")["value"]] == ["local"]
         error_of(control.ask("DELETE", "/computes/local"), 409)
 
-    def test_any_name_is_recorded_with_what_it_said(self, control):
+    def test_compute_is_returned_as_recorded(self, control):
         properties = {"computeType": "AmlCompute", "properties": {"vmSize": "STANDARD_D2_V2"}}
         control.put("/computes/batch-cluster", {"location": "here", "properties": properties})
         found = control.put("/computes/batch-cluster", {"location": "there", "properties": properties}, 200)

@@ -1,4 +1,4 @@
-"""Environments: conda specifications that deployments may name, and what was built."""
+"""Environments: conda specifications and built environments."""
 
 import pytest
 
@@ -8,8 +8,8 @@ from tests.control_plane.control import WORKSPACE, error_of
 CONDA = "name: e\nchannels: [conda-forge]\ndependencies:\n- python=3.11\n- pip:\n  - scikit-learn==1.5.0\n"
 
 
-class TestRegistering:
-    def test_a_version_has_what_azures_sdk_reads(self, control):
+class TestRegistration:
+    def test_version_has_the_fields_that_azures_sdk_reads(self, control):
         properties = {"condaFile": CONDA, "image": "ubuntu", "isAnonymous": False, "isArchived": False}
         found = control.put("/environments/e/versions/1", {"properties": properties})
         assert found["id"] == f"{WORKSPACE}/environments/e/versions/1"
@@ -17,12 +17,12 @@ class TestRegistering:
         assert control.get("/environments/e")["properties"]["nextVersion"] == "2"
         assert control.get("/environments/e/versions", **{"$top": "1"})["value"] == [found]
 
-    def test_an_anonymous_one_is_called_by_its_content(self, control):
+    def test_anonymous_version_may_be_named_by_a_long_hash(self, control):
         body = {"properties": {"condaFile": CONDA, "isAnonymous": True}}
         assert control.put(f"/environments/CliV2AnonymousEnvironment/versions/{'0f' * 32}", body)
         assert control.get("/environments")["value"] == []
 
-    def test_its_description_may_change_and_its_specification_not(self, control):
+    def test_description_can_change_but_conda_file_cannot(self, control):
         path = "/environments/e/versions/1"
         control.put(path, {"properties": {"condaFile": CONDA}})
         found = control.get(path)
@@ -32,7 +32,7 @@ class TestRegistering:
         assert error_of(control.ask("PUT", path, other), 409)["code"] == "VersionImmutable"
 
     @pytest.mark.parametrize(
-        ("properties", "said"),
+        ("properties", "expected"),
         [
             ({}, "no condaFile"),
             ({"image": "ubuntu"}, "no images"),
@@ -42,13 +42,13 @@ class TestRegistering:
             ({"build": {"contextUri": "https://x/y", "dockerfilePath": "Dockerfile"}}, "build contexts"),
         ],
     )
-    def test_what_cannot_be_built_is_refused(self, control, properties, said):
+    def test_unbuildable_specification_is_400(self, control, properties, expected):
         error = error_of(control.ask("PUT", "/environments/e/versions/1", {"properties": properties}), 400)
         assert error["code"] == "InvalidEnvironment"
-        assert said in error["message"]
+        assert expected in error["message"]
         assert control.ask("GET", "/environments/e").status_code == 404
 
-    def test_it_can_be_deleted_while_nothing_uses_it(self, control):
+    def test_unused_environment_can_be_deleted(self, control):
         control.put("/environments/e/versions/1", {"properties": {"condaFile": CONDA}})
         environment = control.put("/environments/e/versions/2", {"properties": {"condaFile": CONDA}})["id"]
         endpoint = control.endpoint()
@@ -59,8 +59,8 @@ class TestRegistering:
         error_of(control.ask("DELETE", "/environments/e"), 409)
 
 
-class TestWhatWasBuilt:
-    def test_it_is_listed_with_the_deployments_that_use_it(self, control):
+class TestBuiltEnvironments:
+    def test_built_environment_is_listed_with_its_deployments(self, control):
         control.deployment(control.endpoint(), control.register())
         with control.sessions.begin() as session:
             for lock_hash in ("aa", "bb"):
@@ -80,7 +80,7 @@ class TestWhatWasBuilt:
         }
         assert unused["usedBy"] == []
 
-    def test_pruning_is_an_operation_of_a_builder(self, control):
+    def test_pruning_starts_an_operation_for_the_builder(self, control):
         answer = control.ask("POST", "/pruneEnvironments")
         assert answer.status_code == 202
         operation = control.operation(answer)

@@ -1,4 +1,4 @@
-"""Batch jobs: submitted in every form that clients use, once; shown, listed, canceled, and their files."""
+"""Batch jobs: submission in every spelling of clients, lists, progress, cancellation and files."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from modelyard.core.db.rows import JobRow, MiniBatchRow
 from modelyard.core.domain.batch import BatchSettings
 from modelyard.core.domain.job_files import default_output_key, logs_prefix
 from modelyard.core.domain.lifecycle import JobState, MiniBatchState
-from tests.control_plane.control import TOKEN, WORKSPACE, Control, anybody, at_once, error_of
+from tests.control_plane.control import TOKEN, WORKSPACE, Control, anonymous, concurrently, error_of
 
 STORE = "azureml://datastores/workspaceblobstore/paths"
 
@@ -40,13 +40,13 @@ def change(control: Control, **values: object) -> None:
 def register_data(control: Control, name: str = "d") -> str:
     upload = control.start_upload(f"/data/{name}/versions/1")
     for path in ("b.csv", "deep/a.csv"):
-        anybody.put(upload.url(f"rows/{path}"), content=path.encode())
+        anonymous.put(upload.url(f"rows/{path}"), content=path.encode())
     body = {"properties": {"dataType": "uri_folder", "dataUri": f"{upload.uri}/rows"}}
     return control.put(f"/data/{name}/versions/1", body)["id"]
 
 
-class TestSubmitting:
-    def test_the_answer_is_what_azures_sdk_reads_and_a_worker_finds_all_it_needs(self, control, endpoint):
+class TestSubmission:
+    def test_response_fits_azures_sdk_and_the_row_is_complete(self, control, endpoint):
         job = control.submit(endpoint, {"inputData": {"in": control.place()}, "properties": {"experimentName": "exp"}})
         assert job["id"] == f"{WORKSPACE}/jobs/{job['name']}"
         properties = job["properties"]
@@ -63,7 +63,7 @@ class TestSubmitting:
         assert control.get(f"/jobs/{job['name']}")["id"] == job["id"]
         assert control.get(f"//batch/be-one/jobs/{job['name']}")["properties"]["status"] == "Queued"
 
-    def test_keys_in_pascal_case_and_numbers_as_texts_do_too(self, control, endpoint):
+    def test_pascal_case_keys_and_numbers_as_strings_are_accepted(self, control, endpoint):
         place = control.place()
         asked = {
             "InputData": {"in": {"JobInputType": "uri_folder", "Uri": place["uri"]}},
@@ -93,7 +93,7 @@ class TestSubmitting:
             "azureml://locations/local/workspaces/default/data/d/versions/labels/latest",
         ],
     )
-    def test_a_data_asset_in_every_spelling_brings_its_files(self, control, endpoint, spelled):
+    def test_every_spelling_of_a_data_asset_resolves_to_its_files(self, control, endpoint, spelled):
         asset = register_data(control)
         uri = spelled.format(id=asset)
         job = control.submit(endpoint, {"inputData": {"in": {"jobInputType": "UriFolder", "uri": uri}}})
@@ -102,7 +102,7 @@ class TestSubmitting:
         assert [(f["path"], f["size"]) for f in files] == [("b.csv", 5), ("deep/a.csv", 10)]
         assert control.store.exists(files[0]["key"])
 
-    def test_a_data_asset_of_a_place_is_what_lies_there(self, control, endpoint):
+    def test_data_asset_of_a_datastore_path_is_read_when_the_job_begins(self, control, endpoint):
         control.place()
         body = {"properties": {"dataType": "uri_file", "dataUri": f"{STORE}/rows/a.csv"}}
         control.put("/data/d/versions/1", body)
@@ -110,15 +110,15 @@ class TestSubmitting:
         row = row_of(control, job["name"])
         assert (row.input_kind, row.input_key) == ("UriFile", "datastores/workspaceblobstore/rows/a.csv")
 
-    def test_a_named_deployment_counts_before_the_default_one(self, control, endpoint):
+    def test_named_deployment_wins_over_the_default(self, control, endpoint):
         control.batch_deployment(endpoint, "azureml:m:1", "bd-two", miniBatchSize=7)
         job = control.submit(endpoint, **{"azureml-model-deployment": "BD-one"})
         assert job["properties"]["deployment"] == "bd-one"
         assert control.submit(endpoint)["properties"]["deployment"] == "bd-two"
 
 
-class TestTheSameRequest:
-    def test_it_is_the_same_job_even_when_its_output_is_there_by_now(self, control, endpoint):
+class TestRepeatedRequest:
+    def test_repeated_request_returns_the_same_job_when_the_output_exists(self, control, endpoint):
         request = {"repeatability_request-id": "3f2e"}
         first = control.submit(endpoint, **request)
         control.store.put(row_of(control, first["name"]).output_key, [b"0"])
@@ -126,23 +126,23 @@ class TestTheSameRequest:
         assert control.submit(endpoint, **{"repeatability_request-id": "other"})["name"] != first["name"]
         assert len(control.outbox.jobs) == 2
 
-    def test_raced_it_begins_one(self, control, endpoint):
+    def test_concurrent_repetitions_submit_a_single_job(self, control, endpoint):
         body = {"properties": {"inputData": {"in": control.place()}}}
         headers = {"repeatability_request-id": "3f2e"}
-        answers = at_once(4, lambda: control.ask("POST", "//batch/be-one/jobs", body, headers=headers).status_code)
+        answers = concurrently(4, lambda: control.ask("POST", "//batch/be-one/jobs", body, headers=headers).status_code)
         assert sorted(answers) == [200, 200, 200, 201]
         assert len(control.get("/jobs")["value"]) == 1
 
-    def test_raced_requests_for_one_output_begin_one(self, control, endpoint):
+    def test_concurrent_requests_for_an_output_submit_a_single_job(self, control, endpoint):
         output = {"out": {"jobOutputType": "UriFile", "uri": f"{STORE}/out.csv"}}
         body = {"properties": {"inputData": {"in": control.place()}, "outputData": output}}
-        answers = at_once(4, lambda: control.ask("POST", "//batch/be-one/jobs", body).status_code)
+        answers = concurrently(4, lambda: control.ask("POST", "//batch/be-one/jobs", body).status_code)
         assert sorted(answers) == [201, 409, 409, 409]
 
 
-class TestRefusing:
+class TestRejectedSubmission:
     @pytest.mark.parametrize(
-        ("uri", "said"),
+        ("uri", "expected"),
         [
             ("https://host/rows.csv", "startPendingUpload"),
             ("/root/rows.csv", "startPendingUpload"),
@@ -153,15 +153,15 @@ class TestRefusing:
             ("", "no uri"),
         ],
     )
-    def test_input_that_cannot_be_read_and_what_to_do(self, control, endpoint, uri, said):
+    def test_unreadable_input_is_400_and_the_message_says_how_to_fix_it(self, control, endpoint, uri, expected):
         asked = {"inputData": {"in": {"jobInputType": "UriFolder", "uri": uri}}}
-        assert said in self._refused(control, asked)["message"]
+        assert expected in self._refused(control, asked)["message"]
 
     @pytest.mark.parametrize(
         "inputs",
         [{}, {"a": {"jobInputType": "Literal", "value": "x"}}, {"a": {}, "b": {}}, {"a": {"jobInputType": "mltable"}}],
     )
-    def test_other_than_one_input_of_files(self, control, endpoint, inputs):
+    def test_anything_but_a_single_file_input_is_400(self, control, endpoint, inputs):
         assert self._refused(control, {"inputData": inputs})["target"].startswith("properties.inputData")
 
     @pytest.mark.parametrize(
@@ -175,10 +175,10 @@ class TestRefusing:
             {"outputData": {"o": {"uri": f"{STORE}/a"}, "p": {"uri": f"{STORE}/b"}}},
         ],
     )
-    def test_settings_that_cannot_be(self, control, endpoint, more):
+    def test_invalid_setting_is_400(self, control, endpoint, more):
         self._refused(control, {"inputData": {"in": control.place()}, **more})
 
-    def test_a_file_that_is_a_folder(self, control, endpoint):
+    def test_folder_given_as_uri_file_is_400(self, control, endpoint):
         asked = {"inputData": {"in": {**control.place(), "jobInputType": "UriFile"}}}
         assert "there is no file" in self._refused(control, asked)["message"]
 
@@ -188,7 +188,7 @@ class TestRefusing:
         assert control.outbox.jobs == []
         return error
 
-    def test_an_output_or_a_name_that_is_there(self, control, endpoint):
+    def test_existing_output_or_name_is_409(self, control, endpoint):
         output = {"out": {"jobOutputType": "UriFile", "uri": f"{STORE}/out.csv"}}
         asked = {"inputData": {"in": control.place()}, "name": "mine"}
         control.submit(endpoint, asked)
@@ -197,7 +197,7 @@ class TestRefusing:
         refused = control.submit(endpoint, {"inputData": {"in": control.place()}, "outputData": output}, 409)
         assert refused["error"]["code"] == "OutputAlreadyExists"
 
-    def test_an_endpoint_without_a_deployment_that_could_score(self, control):
+    def test_endpoint_without_a_ready_deployment_rejects_jobs(self, control):
         endpoint = control.batch_endpoint()
         assert "azureml-model-deployment" in control.submit(endpoint, expected=400)["error"]["message"]
         named = {"azureml-model-deployment": "bd-one"}
@@ -209,8 +209,8 @@ class TestRefusing:
         error_of(control.ask("POST", "//batch/none/jobs", {"properties": {}}), 400)
 
 
-class TestShowing:
-    def test_progress_comes_from_the_mini_batches(self, control, endpoint):
+class TestReading:
+    def test_progress_is_counted_from_the_mini_batches(self, control, endpoint):
         name = control.submit(endpoint)["name"]
         key = row_of(control, name).id
         nothing = control.get(f"/jobs/{name}")["properties"]["progress"]
@@ -240,7 +240,7 @@ class TestShowing:
         assert 0 < progress["rowsPerSecond"] <= 5
         assert progress["secondsLeft"] >= 60
 
-    def test_a_failure_says_why(self, control, endpoint):
+    def test_failed_job_shows_the_reason(self, control, endpoint):
         name = control.submit(endpoint)["name"]
         details = [{"code": "InvalidInput", "message": "a.csv: no"}]
         change(control, state="Failed", error={"code": "TooMany", "message": "m", "details": details})
@@ -268,7 +268,7 @@ class TestShowing:
         error_of(control.ask("GET", "/jobs", params={"status": "lost"}), 400)
         error_of(control.ask("GET", f"//batch/be-two/jobs/{first}"), 404)
 
-    def test_what_is_archived_is_not_listed_unless_asked_for(self, control, endpoint):
+    def test_archived_jobs_are_listed_only_on_request(self, control, endpoint):
         name = control.submit(endpoint)["name"]
         changes = {"properties": {"isArchived": True, "displayName": "shown", "tags": {"a": "b"}}}
         changed = control.ask("PATCH", f"/jobs/{name}", changes).json()["properties"]
@@ -277,15 +277,15 @@ class TestShowing:
         assert len(control.get("/jobs", listViewType="All")["value"]) == 1
 
 
-class TestCanceling:
-    def test_one_that_nobody_has_begun_is_over_at_once(self, control, endpoint):
+class TestCancellation:
+    def test_unclaimed_job_is_canceled_at_once(self, control, endpoint):
         name = control.submit(endpoint)["name"]
         canceled = control.post(f"/jobs/{name}/cancel")["properties"]
         assert canceled["status"] == "Canceled"
         assert canceled["endedAt"]
         assert control.post(f"/jobs/{name}/cancel")["properties"]["status"] == "Canceled"
 
-    def test_one_under_way_is_asked_to_stop_and_workers_hear_of_it(self, control, endpoint):
+    def test_running_job_is_asked_to_stop_and_workers_are_notified(self, control, endpoint):
         name = control.submit(endpoint)["name"]
         change(control, state="Running")
         for _ in range(2):
@@ -293,17 +293,17 @@ class TestCanceling:
         assert control.outbox.jobs == [row_of(control, name).id] * 2
 
     @pytest.mark.parametrize("state", ["Completed", "Failed"])
-    def test_one_that_has_ended_is_not(self, control, endpoint, state):
+    def test_ended_job_cannot_be_canceled(self, control, endpoint, state):
         name = control.submit(endpoint)["name"]
         change(control, state=state)
         assert state in error_of(control.ask("POST", f"/jobs/{name}/cancel"), 409)["message"]
 
-    def test_none(self, control):
+    def test_unknown_job_is_404(self, control):
         error_of(control.ask("POST", "/jobs/none/cancel"), 404)
 
 
 class TestFiles:
-    def test_they_are_what_has_been_written_by_now_each_with_an_url_of_its_own(self, control, endpoint):
+    def test_written_files_are_listed_with_signed_urls(self, control, endpoint):
         name = control.submit(endpoint)["name"]
         assert control.get(f"/jobs/{name}/files")["value"] == []
         output = row_of(control, name).output_key
@@ -317,16 +317,16 @@ class TestFiles:
         files = control.get(f"/jobs/{name}/files")["value"]
         assert [f["path"] for f in files] == ["score/predictions.csv", "score/errors.csv", "logs/user/stdout/w 1.txt"]
         assert [f["size"] for f in files] == [12, 5, 6]
-        assert [anybody.get(f["url"]).content for f in files] == list(written.values())
+        assert [anonymous.get(f["url"]).content for f in files] == list(written.values())
         first, second = (f["url"] for f in files[:2])
         swapped = f"{second.partition('?')[0]}?{first.partition('?')[2]}"
-        assert anybody.get(swapped).status_code == 403
-        assert anybody.get(first.partition("?")[0]).status_code == 403
+        assert anonymous.get(swapped).status_code == 403
+        assert anonymous.get(first.partition("?")[0]).status_code == 403
         control.store.delete(output)
-        assert anybody.get(first).status_code == 404
+        assert anonymous.get(first).status_code == 404
 
 
-def test_our_own_client_brings_a_folder_there_and_the_predictions_back(control, endpoint, tmp_path: Path):
+def test_client_sends_a_folder_and_downloads_the_predictions(control, endpoint, tmp_path: Path):
     folder = tmp_path / "rows"
     (folder / "deep").mkdir(parents=True)
     (folder / "deep" / "a.csv").write_bytes(b"x\n1\n")

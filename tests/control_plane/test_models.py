@@ -1,4 +1,4 @@
-"""Registering models: what is taken, what is refused, and that nothing half-made stays."""
+"""Models: registration, rejected registrations, and registered versions."""
 
 from pathlib import Path
 
@@ -7,15 +7,15 @@ import pytest
 from modelyard.client import Client
 from modelyard.client.documents.assets import LocalModel
 from modelyard.client.platform import Platform
-from tests.control_plane.control import MLMODEL, TOKEN, WORKSPACE, anybody, at_once, error_of
+from tests.control_plane.control import MLMODEL, TOKEN, WORKSPACE, anonymous, concurrently, error_of
 
 
 def version_body(uri: str, **properties: object) -> dict[str, object]:
     return {"properties": {"modelType": "mlflow_model", "modelUri": uri, **properties}}
 
 
-class TestRegistering:
-    def test_a_version_has_what_azures_sdk_reads(self, control):
+class TestRegistration:
+    def test_version_has_the_fields_that_azures_sdk_reads(self, control):
         uri = control.upload({"MLmodel": MLMODEL, "data/model.pkl": b"weights"})
         body = version_body(uri, description="d", tags={"k": "v"}, properties={}, isAnonymous=False)
         found = control.put("/models/My.Model/versions/3", body)
@@ -30,48 +30,48 @@ class TestRegistering:
         assert set(found["systemData"]) >= {"createdAt", "lastModifiedAt"}
         assert control.get("/models/My.Model/versions/3") == found
 
-    def test_its_container_tells_the_latest_and_the_next_version(self, control):
+    def test_container_shows_the_latest_and_the_next_version(self, control):
         assert control.ask("GET", "/models/m").status_code == 404
         for version in ("1", "9", "beta"):
             control.register(version=version)
         properties = control.get("/models/m")["properties"]
         assert (properties["latestVersion"], properties["nextVersion"]) == ("beta", "10")
 
-    def test_the_latest_is_found_as_azures_sdk_asks_for_it(self, control):
+    def test_latest_version_is_found_by_the_query_of_azures_sdk(self, control):
         latest = {"$orderBy": "createdtime desc", "$top": "1"}
         assert control.get("/models/m/versions", **latest)["value"] == []
         for version in ("2", "1"):
             control.register(version=version)
         assert [v["name"] for v in control.get("/models/m/versions", **latest)["value"]] == ["1"]
 
-    def test_any_file_can_be_a_custom_model(self, control):
+    def test_single_file_is_accepted_as_a_custom_model(self, control):
         upload = control.start_upload()
-        anybody.put(upload.url("weights.onnx"), content=b"onnx")
+        anonymous.put(upload.url("weights.onnx"), content=b"onnx")
         body = {"properties": {"modelType": "custom_model", "modelUri": f"{upload.uri}/weights.onnx"}}
         assert control.put("/models/m/versions/1", body)["properties"]["flavors"] == {}
         assert control.get("/models/m/versions/1/files")["value"][0]["path"] == "weights.onnx"
 
-    def test_only_the_folders_own_name_is_kept_of_its_path(self, control):
+    def test_manifest_paths_begin_with_the_folder_name(self, control):
         upload = control.start_upload()
-        anybody.put(upload.url("some/where/model/MLmodel"), content=MLMODEL)
+        anonymous.put(upload.url("some/where/model/MLmodel"), content=MLMODEL)
         control.put("/models/m/versions/1", version_body(f"{upload.uri}/some/where/model"))
         assert [f["path"] for f in control.get("/models/m/versions/1/files")["value"]] == ["model/MLmodel"]
 
-    def test_yaml_that_is_no_json_does_no_harm(self, control):
+    def test_mlmodel_values_without_a_json_form_become_text(self, control):
         text = b"flavors:\n  python_function: {loader_module: a.b, d: 2020-01-01, n: .nan, 3: x, b: !!binary AAA=}\n"
         uri = control.upload({"MLmodel": text})
         flavor = control.put("/models/m/versions/1", version_body(uri))["properties"]["flavors"]["python_function"]
         assert flavor["data"]["d"] == "2020-01-01"
         assert flavor["data"]["n"] == "NaN"
 
-    def test_raced_puts_of_one_version_give_one(self, control):
+    def test_concurrent_puts_of_a_version_register_it_once(self, control):
         uri = control.upload({"MLmodel": MLMODEL})
-        answers = at_once(4, lambda: control.ask("PUT", "/models/m/versions/1", version_body(uri)).status_code)
+        answers = concurrently(4, lambda: control.ask("PUT", "/models/m/versions/1", version_body(uri)).status_code)
         assert answers.count(201) == 1
-        assert set(answers) <= {200, 201, 400}  # 400: the upload was just taken
+        assert set(answers) <= {200, 201, 400}  # 400: a concurrent PUT has just ended the upload.
         assert len(control.get("/models/m/versions")["value"]) == 1
 
-    def test_an_upload_whose_content_is_taken_meanwhile_is_refused_and_not_a_failure(self, control):
+    def test_chunk_that_disappears_during_registration_is_400(self, control):
         uri = control.upload({"MLmodel": MLMODEL})
         for key in list(control.store.list("uploads/")):
             control.store.delete(key)
@@ -81,9 +81,9 @@ class TestRegistering:
         assert "no longer stored" in error["message"]
 
 
-class TestRefusing:
+class TestRejectedRegistration:
     @pytest.mark.parametrize(
-        ("files", "said"),
+        ("files", "expected"),
         [
             ({"conda.yaml": b"x"}, "no MLmodel"),
             ({"inner/MLmodel": MLMODEL}, "'model/inner/MLmodel'"),
@@ -92,37 +92,37 @@ class TestRefusing:
             ({"MLmodel": b"flavors: {keras: {}}"}, "python_function"),
         ],
     )
-    def test_a_folder_that_is_no_mlflow_model(self, control, files, said):
+    def test_folder_without_a_valid_mlmodel_file_is_400(self, control, files, expected):
         answer = control.ask("PUT", "/models/m/versions/1", version_body(control.upload(files)))
         error = error_of(answer, 400)
         assert error["code"] == "InvalidModel"
-        assert said in error["message"]
+        assert expected in error["message"]
         assert control.get("/models")["value"] == []
         assert control.ask("GET", "/models/m").status_code == 404
         assert not list(control.store.list("blobs/"))
 
-    def test_an_upload_without_files_is_named(self, control):
+    def test_upload_without_files_is_400(self, control):
         error = error_of(
             control.ask("PUT", "/models/m/versions/1", version_body(f"{control.start_upload().uri}/model")), 400
         )
         assert error["code"] == "UploadIncomplete"
 
     @pytest.mark.parametrize("uri", [None, "", "https://elsewhere/model", "azureml://jobs/x/outputs/y", "file:///etc"])
-    def test_a_uri_that_is_no_upload(self, control, uri):
+    def test_uri_outside_uploads_is_400(self, control, uri):
         body = {"properties": {"modelType": "mlflow_model", "modelUri": uri}}
         assert "startPendingUpload" in error_of(control.ask("PUT", "/models/m/versions/1", body), 400)["message"]
 
     @pytest.mark.parametrize("path", ["/models/-m/versions/1", "/models/a b/versions/1", "/models/m/versions/a b"])
-    def test_a_name_that_azure_would_refuse(self, control, path):
+    def test_name_that_azure_rejects_is_400(self, control, path):
         uri = control.upload({"MLmodel": MLMODEL})
         assert error_of(control.ask("PUT", path, version_body(uri)), 400)["code"] == "InvalidName"
 
-    def test_a_type_that_is_none(self, control):
+    def test_unknown_model_type_is_400(self, control):
         error_of(control.ask("PUT", "/models/m/versions/1", {"properties": {"modelType": "pickle"}}), 400)
 
 
-class TestARegisteredVersion:
-    def test_its_description_may_change_and_its_content_not(self, control):
+class TestRegisteredVersion:
+    def test_description_can_change_but_content_cannot(self, control):
         control.register()
         found = control.get("/models/m/versions/1")
         found["properties"]["tags"] = {"new": "tag"}
@@ -133,18 +133,18 @@ class TestARegisteredVersion:
         custom = {"properties": {"modelType": "custom_model"}}
         assert error_of(control.ask("PUT", "/models/m/versions/1", custom), 409)["code"] == "VersionImmutable"
 
-    def test_the_same_content_may_be_sent_again(self, control):
+    def test_put_of_the_same_content_is_200(self, control):
         control.register()
         again = control.upload({"MLmodel": MLMODEL, "model.pkl": b"weights"})
         control.put("/models/m/versions/1", version_body(again), 200)
         assert not list(control.store.list("uploads/"))
 
-    def test_a_put_repeated_after_its_answer_was_lost_is_the_same_version(self, control):
+    def test_put_repeated_after_a_lost_response_is_200(self, control):
         uri = control.upload({"MLmodel": MLMODEL})
         control.put("/models/m/versions/1", version_body(uri))
         control.put("/models/m/versions/1", version_body(uri), 200)
 
-    def test_what_is_archived_is_not_listed_unless_asked_for(self, control):
+    def test_archived_models_are_listed_only_on_request(self, control):
         control.register("kept")
         control.register("old")
         control.put("/models/old/versions/1", {"properties": {"isArchived": True}}, 200)
@@ -155,12 +155,12 @@ class TestARegisteredVersion:
         assert [m["name"] for m in control.get("/models", listViewType="ArchivedOnly")["value"]] == ["old"]
         error_of(control.ask("GET", "/models", params={"listViewType": "some"}), 400)
 
-    def test_anonymous_ones_are_nobodys_models(self, control):
+    def test_model_with_anonymous_versions_only_is_not_listed(self, control):
         uri = control.upload({"MLmodel": MLMODEL})
         control.put(f"/models/{'a' * 64}/versions/1", version_body(uri, isAnonymous=True))
         assert control.get("/models")["value"] == []
 
-    def test_lists_come_a_page_at_a_time(self, control):
+    def test_lists_are_paged(self, control):
         for number in range(5):
             control.put(f"/models/m{number}", {"properties": {}})
         page, names = control.get("/models", **{"$top": "2"}), []
@@ -171,7 +171,7 @@ class TestARegisteredVersion:
             page = control.http.get(page["nextLink"]).json()
         assert names == [f"m{number}" for number in range(5)]
 
-    def test_it_can_be_deleted_while_nothing_uses_it(self, control):
+    def test_unused_version_can_be_deleted(self, control):
         control.register()
         control.register(version="2")
         assert control.ask("DELETE", "/models/m/versions/1").status_code == 200
@@ -180,13 +180,13 @@ class TestARegisteredVersion:
         assert control.ask("DELETE", "/models/m").status_code == 204
         assert control.ask("GET", "/models/m/versions/2").status_code == 404
 
-    def test_it_cannot_be_deleted_while_a_deployment_uses_it(self, control):
+    def test_version_in_use_cannot_be_deleted(self, control):
         model, endpoint = control.register(), control.endpoint()
         control.put(f"{endpoint}/deployments/blue", {"properties": {"model": model}})
         assert "'blue'" in error_of(control.ask("DELETE", "/models/m/versions/1"), 409)["message"]
         assert "'blue'" in error_of(control.ask("DELETE", "/models/m"), 409)["message"]
 
-    def test_what_was_replaced_by_another_version_can_be_deleted(self, control):
+    def test_version_of_a_retired_generation_can_be_deleted(self, control):
         first, second, endpoint = control.register(), control.register(version="2"), control.endpoint()
         path = control.deployment(endpoint, first)
         control.put(path, {"properties": {"model": second}}, 200)
@@ -196,7 +196,7 @@ class TestARegisteredVersion:
         assert control.get(path)["properties"]["provisioningState"] == "Succeeded"
 
 
-def test_our_own_client_brings_a_folder_there_and_back(control, tmp_path: Path):
+def test_client_uploads_and_downloads_a_folder_unchanged(control, tmp_path: Path):
     folder = tmp_path / "linear"
     (folder / "deep" / "er").mkdir(parents=True)
     (folder / "MLmodel").write_bytes(MLMODEL)

@@ -1,4 +1,4 @@
-"""Online deployments: what a PUT comes to, and what a deployment has to show."""
+"""Online deployments: creation, updates, scaling, deletion, logs, workers and scoring scripts."""
 
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -11,7 +11,7 @@ from modelyard.core.db.rows import GenerationRow, OnlineDeploymentRow, WorkerRow
 from modelyard.core.domain.caller import SYSTEM_HOST
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.logs import ship
-from tests.control_plane.control import WORKSPACE, Control, at_once, error_of
+from tests.control_plane.control import WORKSPACE, Control, concurrently, error_of
 
 
 @pytest.fixture
@@ -46,8 +46,8 @@ def specs(control: Control) -> list[DeploymentSpec]:
         ]
 
 
-class TestCreating:
-    def test_it_is_an_operation_that_names_its_steps_and_ends_when_it_serves(self, control, endpoint, model):
+class TestCreation:
+    def test_creation_is_an_operation_with_steps_that_ends_when_the_deployment_serves(self, control, endpoint, model):
         answer = control.ask("PUT", f"{endpoint}/deployments/blue", {"properties": {"model": model}})
         assert answer.status_code == 201
         assert answer.json()["properties"]["provisioningState"] == "Creating"
@@ -63,7 +63,7 @@ class TestCreating:
         assert control.operation(answer)["percentComplete"] == 100
         assert state(control, f"{endpoint}/deployments/blue") == "Succeeded"
 
-    def test_as_azures_sdk_sends_it_so_it_reads_it(self, control, endpoint, model):
+    def test_body_of_azures_sdk_is_returned_unchanged(self, control, endpoint, model):
         body = {
             "location": "local",
             "properties": {
@@ -111,7 +111,7 @@ class TestCreating:
         assert spec.liveness_probe.initial_delay_seconds == 90
         assert control.get(f"{endpoint}/deployments")["value"] == [control.get(f"{endpoint}/deployments/blue")]
 
-    def test_pascal_case_is_read_too(self, control, endpoint, model):
+    def test_pascal_case_keys_are_accepted(self, control, endpoint, model):
         body = {
             "Sku": {"Capacity": 3},
             "Properties": {
@@ -127,35 +127,37 @@ class TestCreating:
         assert found["properties"]["environmentVariables"] == {"lower": "x"}
 
     @pytest.mark.parametrize("reference", ["azureml:m:1", "azureml:m@latest", "m:1", "azureml:{id}"])
-    def test_the_short_forms_of_a_model_are_read(self, control, endpoint, model, reference):
+    def test_short_forms_of_a_model_reference_are_accepted(self, control, endpoint, model, reference):
         body = {"properties": {"model": reference.format(id=model)}}
         assert control.put(f"{endpoint}/deployments/blue", body)["properties"]["model"] == model
 
-    def test_how_requests_are_batched_can_be_said(self, control, endpoint, model):
-        said = {"batching": "ON", "maxBatchDelay": "PT0.005S", "maxBatchRows": 64}
-        found = control.put(f"{endpoint}/deployments/blue", {"properties": {"model": model, "requestSettings": said}})
+    def test_batching_settings_are_stored_and_returned(self, control, endpoint, model):
+        expected = {"batching": "ON", "maxBatchDelay": "PT0.005S", "maxBatchRows": 64}
+        found = control.put(
+            f"{endpoint}/deployments/blue", {"properties": {"model": model, "requestSettings": expected}}
+        )
         settings = found["properties"]["requestSettings"]
-        assert {name: settings[name] for name in said} == {**said, "batching": "on"}
+        assert {name: settings[name] for name in expected} == {**expected, "batching": "on"}
         (spec,) = specs(control)
         asked = spec.request_settings
         assert (asked.batching, asked.max_batch_delay_seconds, asked.max_batch_rows) == ("on", 0.005, 64)
 
-    def test_workers_per_instance_are_asked_for_as_of_azures_server(self, control, endpoint, model):
+    def test_worker_count_variable_sets_workers_per_instance(self, control, endpoint, model):
         body = {"properties": {"model": model, "environmentVariables": {"WORKER_COUNT": "3"}}}
         control.put(f"{endpoint}/deployments/blue", body)
         (spec,) = specs(control)
         assert spec.workers_per_instance == 3
 
-    def test_an_environment_may_be_named(self, control, endpoint, model):
+    def test_named_environment_is_resolved(self, control, endpoint, model):
         conda = {"properties": {"condaFile": "dependencies: [python=3.11]"}}
         environment = control.put("/environments/e/versions/1", conda)["id"]
         body = {"properties": {"model": model, "environmentId": environment}}
         assert control.put(f"{endpoint}/deployments/blue", body)["properties"]["environmentId"] == environment
 
 
-class TestRefusing:
+class TestRejectedDeployment:
     @pytest.mark.parametrize(
-        ("properties", "said"),
+        ("properties", "expected"),
         [
             ({"codeConfiguration": {"codeId": "c", "scoringScript": "score.py"}}, "codeConfiguration is not supported"),
             ({"endpointComputeType": "kubernetes"}, "Kubernetes"),
@@ -184,18 +186,20 @@ class TestRefusing:
             ),
         ],
     )
-    def test_what_cannot_be_is_refused_with_a_sentence(self, control, endpoint, model, properties, said):
+    def test_unsupported_or_invalid_property_is_400_with_an_explanation(
+        self, control, endpoint, model, properties, expected
+    ):
         body = {"properties": {"model": model, **properties}}
-        assert said in error_of(control.ask("PUT", f"{endpoint}/deployments/blue", body), 400)["message"]
+        assert expected in error_of(control.ask("PUT", f"{endpoint}/deployments/blue", body), 400)["message"]
         assert control.get(f"{endpoint}/deployments")["value"] == []
         assert control.outbox.builds == []
 
     @pytest.mark.parametrize("capacity", [0, 51, -1])
-    def test_a_number_of_instances_that_cannot_be(self, control, endpoint, model, capacity):
+    def test_invalid_instance_count_is_400(self, control, endpoint, model, capacity):
         body = {"properties": {"model": model}, "sku": {"capacity": capacity}}
         assert "1 to 50" in error_of(control.ask("PUT", f"{endpoint}/deployments/blue", body), 400)["message"]
 
-    def test_a_model_without_a_known_way_to_score_it(self, control, endpoint):
+    def test_model_that_is_not_mlflow_is_400(self, control, endpoint):
         uri = control.upload({"weights": b"x"})
         model = control.put("/models/c/versions/1", {"properties": {"modelType": "custom_model", "modelUri": uri}})[
             "id"
@@ -203,23 +207,23 @@ class TestRefusing:
         error = error_of(control.ask("PUT", f"{endpoint}/deployments/blue", {"properties": {"model": model}}), 400)
         assert "custom_model" in error["message"]
 
-    def test_a_name_that_azure_would_refuse(self, control, endpoint, model):
+    def test_name_that_azure_rejects_is_400(self, control, endpoint, model):
         answer = control.ask("PUT", f"{endpoint}/deployments/b", {"properties": {"model": model}})
         assert error_of(answer, 400)["code"] == "InvalidName"
 
-    def test_an_endpoint_that_is_not_there(self, control, model):
+    def test_unknown_endpoint_is_404(self, control, model):
         answer = control.ask("PUT", "/onlineEndpoints/none/deployments/blue", {"properties": {"model": model}})
         assert error_of(answer, 404)["code"] == "ResourceNotFound"
 
-    def test_of_raced_puts_exactly_one_wins(self, control, endpoint, model):
+    def test_exactly_one_of_concurrent_puts_wins(self, control, endpoint, model):
         path, body = f"{endpoint}/deployments/blue", {"properties": {"model": model}}
-        assert sorted(at_once(8, lambda: control.ask("PUT", path, body).status_code)) == [201] + [409] * 7
+        assert sorted(concurrently(8, lambda: control.ask("PUT", path, body).status_code)) == [201] + [409] * 7
         control.build_and_start()
         changed = {"properties": {"model": model, "environmentVariables": {"a": "b"}}}
-        assert sorted(at_once(8, lambda: control.ask("PUT", path, changed).status_code)) == [200] + [409] * 7
+        assert sorted(concurrently(8, lambda: control.ask("PUT", path, changed).status_code)) == [200] + [409] * 7
         assert len(specs(control)) == 2
 
-    def test_a_change_has_to_wait_for_the_one_before(self, control, endpoint, model):
+    def test_change_during_an_operation_is_409(self, control, endpoint, model):
         path = f"{endpoint}/deployments/blue"
         control.put(path, {"properties": {"model": model}})
         for method, body in (
@@ -230,8 +234,8 @@ class TestRefusing:
             assert error_of(control.ask(method, path, body), 409)["code"] == "OperationInProgress"
 
 
-class TestChanging:
-    def test_what_already_runs_begins_nothing(self, control, blue):
+class TestUpdate:
+    def test_put_of_the_running_spec_starts_no_operation(self, control, blue):
         read = control.get(blue)
         answer = control.ask("PUT", blue, read)
         assert answer.status_code == 200
@@ -239,7 +243,7 @@ class TestChanging:
         assert "Azure-AsyncOperation" not in answer.headers
         assert len(control.outbox.builds) == len(specs(control)) == 1
 
-    def test_another_model_is_a_new_generation_beside_the_serving_one(self, control, blue):
+    def test_new_model_is_a_new_generation_beside_the_serving_generation(self, control, blue):
         second = control.register(version="2")
         answer = control.ask("PUT", blue, {"properties": {"model": second}})
         assert answer.json()["properties"]["provisioningState"] == "Updating"
@@ -250,7 +254,7 @@ class TestChanging:
         assert stored(control).serving_generation == 2
         assert control.get(blue)["properties"]["model"] == second
 
-    def test_only_another_number_of_instances_makes_no_generation(self, control, blue):
+    def test_new_instance_count_scales_without_a_new_generation(self, control, blue):
         body = {**control.get(blue), "sku": {"name": "Default", "capacity": 3}}
         answer = control.ask("PUT", blue, body)
         assert answer.json()["properties"]["provisioningState"] == "Scaling"
@@ -261,13 +265,13 @@ class TestChanging:
         assert control.operation(answer)["status"] == "Succeeded"
         assert (len(specs(control)), control.get(blue)["sku"]["capacity"]) == (1, 3)
 
-    def test_a_patch_scales(self, control, blue):
+    def test_patch_scales(self, control, blue):
         answer = control.ask("PATCH", blue, {"sku": {"name": "Default", "capacity": 2}})
         assert answer.status_code == 202
         assert state(control, blue) == "Scaling"
         assert len(specs(control)) == 1
 
-    def test_a_scaling_that_failed_can_be_tried_again(self, control, blue):
+    def test_failed_scaling_can_be_repeated(self, control, blue):
         control.ask("PATCH", blue, {"sku": {"capacity": 2}})
         with control.sessions.begin() as session:
             key, code = stored(control).id, "ResourceNotReady"
@@ -280,12 +284,12 @@ class TestChanging:
         assert state(control, blue) == "Scaling"
         assert "provisioningError" not in control.get(blue)["properties"]
 
-    def test_a_patch_of_tags_changes_nothing_that_runs(self, control, blue):
+    def test_patch_of_tags_leaves_the_generation_alone(self, control, blue):
         answer = control.ask("PATCH", blue, {"tags": {"a": 1}})
         assert (answer.status_code, answer.json()["tags"]) == (200, {"a": "1"})
         assert state(control, blue) == "Succeeded"
 
-    def test_a_failed_update_shows_why_and_leaves_what_serves(self, control, blue):
+    def test_failed_update_shows_the_reason_and_keeps_the_serving_generation(self, control, blue):
         second = control.register(version="2")
         answer = control.ask("PUT", blue, {"properties": {"model": second}})
         control.fail_builds("no solution for numpy==99")
@@ -300,7 +304,7 @@ class TestChanging:
             409,
         )
 
-    def test_a_failed_one_is_tried_again_by_the_same_put(self, control, endpoint, model):
+    def test_put_after_a_failed_creation_builds_again(self, control, endpoint, model):
         path, body = f"{endpoint}/deployments/blue", {"properties": {"model": model}}
         control.put(path, body)
         control.fail_builds("the index was away")
@@ -309,7 +313,7 @@ class TestChanging:
         control.build_and_start()
         assert state(control, path) == "Succeeded"
 
-    def test_tagging_a_failed_one_does_not_try_it_again(self, control, endpoint, model):
+    def test_patch_of_tags_after_a_failure_builds_nothing(self, control, endpoint, model):
         path = f"{endpoint}/deployments/blue"
         control.put(path, {"properties": {"model": model}})
         control.fail_builds("no")
@@ -317,25 +321,25 @@ class TestChanging:
         assert len(control.outbox.builds) == 1
 
 
-class TestDeleting:
-    def test_it_ends_when_its_workers_are_gone(self, control, blue):
+class TestDeletion:
+    def test_deletion_ends_when_the_workers_are_gone(self, control, blue):
         answer = control.ask("DELETE", blue)
         assert answer.status_code == 202
         assert state(control, blue) == "Deleting"
         assert control.operation(answer)["status"] == "InProgress"
-        control.workers_go()
+        control.end_workers()
         assert control.operation(answer)["status"] == "Succeeded"
         assert control.ask("DELETE", blue).status_code == 204
 
     @pytest.mark.parametrize("share", ["traffic", "mirrorTraffic"])
-    def test_what_still_receives_requests_stays(self, control, endpoint, blue, share):
+    def test_deployment_with_traffic_cannot_be_deleted(self, control, endpoint, blue, share):
         percent = 100 if share == "traffic" else 20
         control.put(endpoint, {"properties": {"authMode": "key", share: {"blue": percent}}}, 200)
         error = error_of(control.ask("DELETE", blue), 409)
         assert error["code"] == "DeploymentStillServing"
         assert f"{percent} %" in error["message"]
 
-    def test_a_build_under_way_is_given_up(self, control, endpoint, model):
+    def test_deletion_cancels_the_build_under_way(self, control, endpoint, model):
         path = f"{endpoint}/deployments/blue"
         building = control.ask("PUT", path, {"properties": {"model": model}})
         deleting = control.ask("DELETE", path)
@@ -344,15 +348,15 @@ class TestDeleting:
         assert control.operation(building)["status"] == "Canceled"
         error_of(control.ask("PUT", path, {"properties": {"model": model}}), 409)
 
-    def test_what_was_never_there_is_gone_already(self, control, endpoint):
+    def test_deleting_an_unknown_deployment_is_204(self, control, endpoint):
         assert control.ask("DELETE", f"{endpoint}/deployments/none").status_code == 204
         assert control.ask("DELETE", "/onlineEndpoints/none/deployments/none").status_code == 204
         error_of(control.ask("GET", f"{endpoint}/deployments/none"), 404)
         error_of(control.ask("GET", "/onlineEndpoints/none/deployments"), 404)
 
 
-class TestWhatItShows:
-    def test_the_logs_of_its_workers_and_of_its_build(self, control, blue):
+class TestReading:
+    def test_logs_of_workers_and_of_the_build_are_returned(self, control, blue):
         key = stored(control).id
         ship(control.store, key, "StorageInitializer", "b", [b"resolving\nfailed\n"])
         ship(control.store, key, "InferenceServer", "w", [b"one\ntwo\nthree\n"])
@@ -363,7 +367,7 @@ class TestWhatItShows:
         error_of(control.ask("POST", f"{blue}/getLogs", {"tail": -1}), 400)
         error_of(control.ask("POST", f"{blue}/getLogs", {"containerType": "other"}), 400)
 
-    def test_its_scoring_script_once_there_is_one(self, control, endpoint, model):
+    def test_scoring_script_is_returned_once_built(self, control, endpoint, model):
         path = f"{endpoint}/deployments/blue"
         control.put(path, {"properties": {"model": model}})
         assert "the bundle is not built" in error_of(control.ask("GET", f"{path}/scoringScript"), 404)["message"]
@@ -371,7 +375,7 @@ class TestWhatItShows:
         control.build_and_start()
         assert control.get(f"{path}/scoringScript") == {"content": "def init(): ...\n"}
 
-    def test_its_workers(self, control, blue):
+    def test_workers_are_listed_as_last_observed(self, control, blue):
         model_worker = uuid4().hex[:12]
         with control.sessions.begin() as session:
             session.add(
@@ -400,6 +404,6 @@ class TestWhatItShows:
             "startedAt": "2026-01-01T00:00:00Z",
         }
 
-    def test_its_skus(self, control, blue):
+    def test_skus_are_listed(self, control, blue):
         (sku,) = control.get(f"{blue}/skus")["value"]
         assert sku["capacity"] == {"default": 1, "minimum": 1, "maximum": 50, "scaleType": "Manual"}

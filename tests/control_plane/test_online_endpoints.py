@@ -1,4 +1,4 @@
-"""Online endpoints: what is asked for, when it has taken effect, and who may call them."""
+"""Online endpoints: creation, traffic, updates, credentials and deletion."""
 
 import hashlib
 import time
@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from modelyard.core.db.rows import OnlineEndpointRow, RoutingRow
 from modelyard.core.domain.tokens import token_expiry
-from tests.control_plane.control import SUBSCRIPTION, WORKSPACE, anybody, at_once, error_of
+from tests.control_plane.control import SUBSCRIPTION, WORKSPACE, anonymous, concurrently, error_of
 
 CREATE = {
     "location": "local",
@@ -24,8 +24,8 @@ CREATE = {
 }
 
 
-class TestCreating:
-    def test_it_is_an_operation_that_ends_when_the_gateways_know(self, control):
+class TestCreation:
+    def test_creation_is_an_operation_that_ends_when_the_gateways_have_applied_it(self, control):
         answer = control.ask("PUT", "/onlineEndpoints/ep-one", CREATE)
         assert answer.status_code == 201
         assert answer.headers["Retry-After"] == "1"
@@ -38,7 +38,7 @@ class TestCreating:
         assert control.operation(answer)["status"] == "Succeeded"
         assert control.get("/onlineEndpoints/ep-one")["properties"]["provisioningState"] == "Succeeded"
 
-    def test_its_body_has_what_azures_sdk_reads(self, control):
+    def test_body_has_the_fields_that_azures_sdk_reads(self, control):
         control.put("/onlineEndpoints/ep-one", CREATE)
         found = control.get("/onlineEndpoints/ep-one")
         assert found["id"] == f"{WORKSPACE}/onlineEndpoints/ep-one"
@@ -58,17 +58,17 @@ class TestCreating:
         assert control.get("/onlineEndpoints")["value"] == [found]
 
     @pytest.mark.parametrize(
-        ("said", "kept"),
+        ("sent", "kept"),
         [("key", "Key"), ("KEY", "Key"), ("amltoken", "AMLToken"), ("aml_token", "AMLToken"), ("aadToken", "AADToken")],
     )
-    def test_keys_and_enums_are_read_in_any_case_and_names_kept(self, control, said, kept):
-        body = {"Tags": {"CamelCase": 1}, "PROPERTIES": {"AuthMode": said, "Properties": {"My Key": "v"}}}
+    def test_keys_and_enums_are_read_in_any_case_and_names_keep_their_spelling(self, control, sent, kept):
+        body = {"Tags": {"CamelCase": 1}, "PROPERTIES": {"AuthMode": sent, "Properties": {"My Key": "v"}}}
         found = control.put("/onlineEndpoints/ep-one", body)
         assert found["properties"]["authMode"] == kept
         assert found["tags"] == {"CamelCase": "1"}
         assert found["properties"]["properties"]["My Key"] == "v"
 
-    def test_unknown_and_read_only_fields_and_nulls_are_ignored(self, control):
+    def test_unknown_fields_read_only_fields_and_nulls_are_ignored(self, control):
         body = {
             "tags": None,
             "systemData": {},
@@ -83,15 +83,15 @@ class TestCreating:
         }
         assert control.put("/onlineEndpoints/ep-one", body)["properties"]["provisioningState"] == "Creating"
 
-    def test_its_name_is_kept_in_lower_case(self, control):
+    def test_name_is_stored_in_lower_case(self, control):
         assert control.put("/onlineEndpoints/My-Endpoint", CREATE)["name"] == "my-endpoint"
         assert control.get("/onlineEndpoints/MY-ENDPOINT")["name"] == "my-endpoint"
 
     @pytest.mark.parametrize("name", ["ab", "1abc", "a_b", "abc-", "a" * 33, "a.b", "äöü"])
-    def test_a_name_that_azure_would_refuse(self, control, name):
+    def test_name_that_azure_rejects_is_400(self, control, name):
         assert error_of(control.ask("PUT", f"/onlineEndpoints/{name}", CREATE), 400)["code"] == "InvalidName"
 
-    def test_a_name_is_unique_on_the_whole_platform(self, control):
+    def test_name_is_unique_on_the_whole_platform(self, control):
         control.endpoint("ep-one")
         other = (
             f"//subscriptions/{SUBSCRIPTION}/resourceGroups/r/providers/Microsoft.MachineLearningServices/workspaces/w"
@@ -102,14 +102,14 @@ class TestCreating:
         assert control.ask("DELETE", f"{other}/onlineEndpoints/ep-one").status_code == 204
         assert control.get("/onlineEndpoints/ep-one")
 
-    def test_of_raced_puts_exactly_one_wins(self, control):
-        answers = at_once(8, lambda: control.ask("PUT", "/onlineEndpoints/ep-one", CREATE).status_code)
+    def test_exactly_one_of_concurrent_puts_wins(self, control):
+        answers = concurrently(8, lambda: control.ask("PUT", "/onlineEndpoints/ep-one", CREATE).status_code)
         assert sorted(answers) == [201] + [409] * 7
         control.gateways_apply()
-        answers = at_once(8, lambda: control.ask("PUT", "/onlineEndpoints/ep-one", CREATE).status_code)
+        answers = concurrently(8, lambda: control.ask("PUT", "/onlineEndpoints/ep-one", CREATE).status_code)
         assert sorted(answers) == [200] + [409] * 7
 
-    def test_a_second_put_has_to_wait_for_the_first(self, control):
+    def test_put_during_an_operation_is_409(self, control):
         control.put("/onlineEndpoints/ep-one", CREATE)
         for method, path, body in (
             ("PUT", "", CREATE),
@@ -122,7 +122,7 @@ class TestCreating:
 
 
 class TestTraffic:
-    def test_it_is_divided_among_deployments_that_exist(self, control):
+    def test_traffic_is_split_over_existing_deployments(self, control):
         endpoint, model = control.endpoint(), control.register()
         for name in ("blue", "Green", "shadow"):
             control.deployment(endpoint, model, name)
@@ -137,7 +137,7 @@ class TestTraffic:
         control.gateways_apply()
         assert control.get(endpoint)["properties"]["traffic"] == {}
 
-    def test_a_new_deployment_receives_none(self, control):
+    def test_new_deployment_receives_no_traffic(self, control):
         endpoint = control.endpoint()
         control.deployment(endpoint, control.register())
         assert control.get(endpoint)["properties"]["traffic"] == {}
@@ -154,7 +154,7 @@ class TestTraffic:
             {"mirrorTraffic": {"blue": 10, "green": 10}},
         ],
     )
-    def test_a_split_that_cannot_be_is_refused_and_changes_nothing(self, control, split):
+    def test_invalid_split_is_400_and_changes_nothing(self, control, split):
         endpoint, model = control.endpoint(), control.register()
         for name in ("blue", "green"):
             control.deployment(endpoint, model, name)
@@ -163,7 +163,7 @@ class TestTraffic:
         assert error["code"] == "InvalidTraffic"
         assert control.get(endpoint) == before
 
-    def test_it_cannot_be_given_to_what_is_not_there_yet_or_no_longer(self, control):
+    def test_traffic_to_a_missing_or_deleted_deployment_is_400(self, control):
         body = {"properties": {"authMode": "key", "traffic": {"blue": 100}}}
         assert error_of(control.ask("PUT", "/onlineEndpoints/ep-one", body), 400)["code"] == "InvalidTraffic"
         assert control.get("/onlineEndpoints")["value"] == []
@@ -173,8 +173,8 @@ class TestTraffic:
         error_of(control.ask("PUT", endpoint, body), 400)
 
 
-class TestChanging:
-    def test_what_reading_adds_is_dropped_when_it_comes_back(self, control):
+class TestUpdate:
+    def test_properties_added_on_reading_are_dropped_from_a_put(self, control):
         endpoint = control.endpoint(properties={"p": "q"})
         read = control.get(endpoint)
         read["properties"]["properties"].update(createdBy="u", createdAt="x", lastModifiedAt="y", p="r")
@@ -182,7 +182,7 @@ class TestChanging:
         with control.sessions() as session:
             assert session.scalars(select(OnlineEndpointRow.properties)).one() == {"p": "r"}
 
-    def test_a_patch_changes_tags_and_identity_and_nothing_else(self, control):
+    def test_patch_changes_tags_and_identity_only(self, control):
         endpoint = control.endpoint(description="d")
         answer = control.ask("PATCH", endpoint, {"Tags": {"a": "b"}})
         assert answer.status_code == 202
@@ -192,7 +192,7 @@ class TestChanging:
         assert (found["tags"], found["properties"]["description"]) == ({"a": "b"}, "d")
         error_of(control.ask("PATCH", "/onlineEndpoints/none", {"tags": {}}), 404)
 
-    def test_each_change_asks_for_a_newer_snapshot(self, control):
+    def test_each_change_asks_for_a_newer_routing_revision(self, control):
         def revision() -> int:
             with control.sessions() as session:
                 return session.scalars(select(RoutingRow.desired)).one()
@@ -209,7 +209,7 @@ class TestChanging:
 
 
 class TestKeys:
-    def test_they_are_shown_again_but_lie_encrypted(self, control):
+    def test_keys_are_returned_but_stored_encrypted(self, control):
         endpoint = control.endpoint()
         keys = control.post(f"{endpoint}/listKeys")
         assert keys["primaryKey"] != keys["secondaryKey"]
@@ -220,7 +220,7 @@ class TestKeys:
         assert keys["secondaryKey"] not in stored
         assert row.primary_key_digest == hashlib.sha256(keys["primaryKey"].encode()).hexdigest()
 
-    def test_they_are_in_no_other_answer(self, control):
+    def test_keys_are_in_no_response_but_list_keys(self, control):
         preset = {"primaryKey": "a-preset-primary-key", "secondaryKey": "a-preset-secondary-key"}
         endpoint = control.endpoint(keys=preset)
         assert control.post(f"{endpoint}/listKeys") == preset
@@ -237,7 +237,7 @@ class TestKeys:
             assert "short" not in answer.text.replace("shortest", "")
             assert "üü" not in answer.text
 
-    def test_one_is_regenerated_and_the_other_kept(self, control):
+    def test_regenerating_a_key_keeps_the_second_key(self, control):
         endpoint = control.endpoint()
         before = control.post(f"{endpoint}/listKeys")
         # Azure's SDK sends the current key along.
@@ -254,19 +254,19 @@ class TestKeys:
         assert after["primaryKey"] == before["primaryKey"]
         assert after["secondaryKey"] != before["secondaryKey"]
 
-    def test_one_may_be_chosen(self, control):
+    def test_regenerated_key_may_be_chosen(self, control):
         endpoint = control.endpoint()
         control.post(f"{endpoint}/regenerateKeys", {"keyType": "Primary", "keyValue": "chosen-by-the-user"}, 202)
         assert control.post(f"{endpoint}/listKeys")["primaryKey"] == "chosen-by-the-user"
 
-    def test_an_endpoint_that_takes_tokens_has_none_and_the_other_way_round(self, control):
+    def test_token_endpoint_has_no_keys_and_key_endpoint_no_tokens(self, control):
         keyed, tokened = control.endpoint("keyed"), control.endpoint("tokened", authMode="aml_token")
         assert "token" in error_of(control.ask("POST", f"{tokened}/listKeys"), 400)["message"]
         error_of(control.ask("POST", f"{tokened}/regenerateKeys", {"keyType": "Primary"}), 400)
         assert "listKeys" in error_of(control.ask("POST", f"{keyed}/token"), 400)["message"]
 
 
-def test_a_scoring_token_is_good_for_its_endpoint_for_a_while(control):
+def test_scoring_token_opens_its_endpoint_until_it_expires(control):
     endpoint = control.endpoint(authMode="AMLToken")
     token = control.post(f"{endpoint}/token")
     assert token["tokenType"] == "Bearer"
@@ -277,8 +277,8 @@ def test_a_scoring_token_is_good_for_its_endpoint_for_a_while(control):
     assert token_expiry(row.token_public_key, "ep-two", token["accessToken"]) is None
 
 
-class TestDeleting:
-    def test_it_takes_its_deployments_along_and_ends_when_they_are_gone(self, control):
+class TestDeletion:
+    def test_deletion_includes_deployments_and_ends_when_they_are_gone(self, control):
         endpoint = control.endpoint()
         path = control.deployment(endpoint, control.register())
         control.put(endpoint, {"properties": {"authMode": "key", "traffic": {"blue": 100}}}, 200)
@@ -288,13 +288,13 @@ class TestDeleting:
         assert control.get(path)["properties"]["provisioningState"] == "Deleting"
         assert control.operation(answer)["status"] == "InProgress"
         assert control.ask("DELETE", endpoint).headers["Location"] == answer.headers["Location"]
-        control.workers_go()
+        control.end_workers()
         assert control.operation(answer)["status"] == "Succeeded"
         assert control.ask("GET", endpoint).status_code == 404
         assert control.ask("DELETE", endpoint).status_code == 204
         control.put(endpoint, CREATE)
 
-    def test_what_is_being_deleted_takes_no_change(self, control):
+    def test_endpoint_being_deleted_rejects_changes(self, control):
         endpoint, model = control.endpoint(), control.register()
         control.ask("DELETE", endpoint)
         for method, path, body in (
@@ -304,24 +304,24 @@ class TestDeleting:
         ):
             assert error_of(control.ask(method, path, body), 409)["code"] == "EndpointBeingDeleted"
 
-    def test_an_operation_that_it_overtakes_is_canceled(self, control):
+    def test_deletion_cancels_the_operation_under_way(self, control):
         endpoint, model = control.endpoint(), control.register()
         building = control.ask("PUT", f"{endpoint}/deployments/blue", {"properties": {"model": model}})
         control.ask("DELETE", endpoint)
         operation = control.operation(building)
         assert (operation["status"], operation["error"]["code"]) == ("Canceled", "OperationCanceled")
-        control.workers_go()
+        control.end_workers()
         assert control.operation(building)["status"] == "Canceled"
         assert control.ask("GET", endpoint).status_code == 404
 
-    def test_what_was_never_there_is_gone_already(self, control):
+    def test_deleting_an_unknown_endpoint_is_204(self, control):
         assert control.ask("DELETE", "/onlineEndpoints/none").status_code == 204
         error_of(control.ask("GET", "/onlineEndpoints/none"), 404)
 
 
-def test_an_operation_needs_the_token_and_is_found_in_its_own_subscription_only(control):
+def test_operation_needs_the_token_and_its_own_subscription(control):
     answer = control.ask("PUT", "/onlineEndpoints/ep-one", CREATE)
     url = answer.headers["Azure-AsyncOperation"]
-    assert anybody.get(url).status_code == 401
+    assert anonymous.get(url).status_code == 401
     error_of(control.http.get(url.replace(SUBSCRIPTION, "1" + SUBSCRIPTION[1:])), 404)
     error_of(control.http.get(url.rpartition("/")[0] + "/oe:no-uuid"), 400)

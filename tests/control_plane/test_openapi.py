@@ -1,4 +1,4 @@
-"""The published document is complete and true: every route is in it, and answers are what it says."""
+"""The OpenAPI document has every route, and responses fit the declared schemas."""
 
 import json
 import re
@@ -8,21 +8,21 @@ import pytest
 from fastapi.routing import APIRoute
 
 from control_plane.app import ROUTERS
-from tests.control_plane.control import WORKSPACE, Control, anybody
+from tests.control_plane.control import WORKSPACE, Control, anonymous
 
 _METHODS = {"get", "put", "post", "patch", "delete", "head"}
 
 
 @pytest.fixture
 def document(control: Control) -> dict[str, Any]:
-    return anybody.get(f"{control.url}/openapi.json").json()
+    return anonymous.get(f"{control.url}/openapi.json").json()
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     return [(path, method, operation) for path, item in document["paths"].items() for method, operation in item.items()]
 
 
-def test_every_route_is_in_it(document):
+def test_document_has_every_route(document):
     served = {
         (_template(route.path), method.lower())
         for router in ROUTERS
@@ -38,7 +38,7 @@ def _template(path: str) -> str:
     return path.replace(":path}", "}")
 
 
-def test_every_operation_has_a_name_of_its_own_and_says_how_it_refuses(document):
+def test_every_operation_has_a_unique_name_and_declares_its_errors(document):
     names = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(set(names)) == len(names)
     for path, method, operation in operations(document):
@@ -51,21 +51,21 @@ def test_every_operation_has_a_name_of_its_own_and_says_how_it_refuses(document)
             assert schema == {"$ref": "#/components/schemas/ErrorBody"}, path
 
 
-def test_all_but_the_open_and_signed_doors_ask_for_the_token(document):
+def test_every_path_but_public_and_signed_paths_needs_the_token(document):
     free = {path for path, _, operation in operations(document) if not operation["security"]}
     signed = {"/uploads/{upload_id}/{path}", "/blobs/{sha256}", "/datastores/{path}"}
     assert free == {"/health", "/ready", "/metadata/endpoints"} | signed
     assert document["components"]["securitySchemes"]
 
 
-def test_every_reference_in_it_leads_somewhere(document):
+def test_every_schema_reference_resolves(document):
     schemas = document["components"]["schemas"]
     named = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
     assert named <= set(schemas)
     assert "HTTPValidationError" not in schemas
 
 
-def test_keys_are_in_camel_case_and_durations_and_enums_declared(document):
+def test_keys_are_camel_case_and_durations_and_enums_are_declared(document):
     schemas = document["components"]["schemas"]
     settings = schemas["RequestSettingsBody"]["properties"] if "RequestSettingsBody" in schemas else None
     settings = settings or schemas["RequestSettingsBody-Input"]["properties"]
@@ -88,10 +88,10 @@ READABLE = (
 )
 
 
-class TestAnswers:
-    """A tour through the interface, each answer held against what the document says of it."""
+class TestResponses:
+    """A tour of the interface, with every response checked against the document."""
 
-    def test_they_are_what_the_document_says(self, control, document):
+    def test_responses_fit_the_declared_schemas(self, control, document):
         check = Checker(control, document)
         model = control.register()
         conda = {"properties": {"condaFile": "dependencies: [python=3.11]", "image": "i"}}

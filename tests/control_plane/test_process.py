@@ -1,4 +1,4 @@
-"""The control plane as a process of its own, as the supervisor starts it."""
+"""The control plane as a process, started as by the supervisor."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from modelyard.core.db.rows import AdminTokenRow
 from modelyard.core.db.unit_of_work import sessions_of
 from modelyard.supervisor.generated_secrets import new_master_key
-from tests.control_plane.control import DIGEST, TOKEN, WORKSPACE, Upload, anybody
+from tests.control_plane.control import DIGEST, TOKEN, WORKSPACE, Upload, anonymous
 
 _MIB = 1 << 20
 
@@ -42,8 +42,8 @@ class Process:
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen(command, pass_fds=fds, env={**os.environ, **settings}, stderr=log)
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        # The socket listens already: this waits in its queue until the process takes it.
-        assert anybody.get(f"{self.url}/ready").status_code == 200
+        # The socket listens already: the request waits in the queue of the socket until the process accepts.
+        assert anonymous.get(f"{self.url}/ready").status_code == 200
 
     def close(self) -> None:
         self.process.kill()
@@ -59,7 +59,7 @@ class Process:
 
     def ask(self, method: str, path: str, body: object = None) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        return anybody.request(method, f"{self.url}{WORKSPACE}{path}", json=body, headers=headers)
+        return anonymous.request(method, f"{self.url}{WORKSPACE}{path}", json=body, headers=headers)
 
     def start_upload(self) -> Upload:
         return Upload(self.ask("POST", "/models/m/versions/1/startPendingUpload").json()["blobReferenceForConsumption"])
@@ -76,21 +76,21 @@ def process(engine: Engine, tmp_path: Path, database_url: str, broker_url: str) 
     process.close()
 
 
-class TestItsEnd:
-    def test_told_to_stop_it_stops_without_failure(self, process):
+class TestShutdown:
+    def test_sigterm_ends_the_process_with_exit_code_0(self, process):
         process.process.send_signal(signal.SIGTERM)
         assert process.process.wait(10) == 0
 
-    def test_it_ends_with_its_lifeline(self, process):
+    def test_process_ends_with_its_lifeline(self, process):
         process.cut_lifeline()
         assert process.process.wait(10) == 0
 
-    def test_a_sender_in_the_middle_of_a_file_does_not_hold_it_up(self, process):
+    def test_upload_under_way_does_not_delay_shutdown(self, process):
         url = httpx2.URL(process.start_upload().url("model/f"))
         with socket.create_connection((url.host, url.port)) as sender:
             sender.sendall(
                 f"PUT {url.raw_path.decode()} HTTP/1.1\r\nHost: x\r\nContent-Length: {4 * _MIB}\r\n\r\n".encode()
-                # More than what is gathered before the file is written to.
+                # More than the store buffers before the first write.
                 + bytes(2 * _MIB)
             )
             unfinished = process.folder / "objects" / ".unfinished"
@@ -99,7 +99,7 @@ class TestItsEnd:
             assert process.process.wait(10) == 0
 
 
-def test_a_large_file_passes_through_without_ever_being_in_memory(process):
+def test_large_file_is_streamed_with_bounded_memory(process):
     size, piece = 384 * _MIB, os.urandom(_MIB)
     digest = hashlib.sha256()
 
@@ -113,14 +113,14 @@ def test_a_large_file_passes_through_without_ever_being_in_memory(process):
 
     upload = process.start_upload()
     before = process.memory
-    answer = anybody.put(upload.url("model/weights"), content=pieces(), headers={"Content-Length": str(size)})
+    answer = anonymous.put(upload.url("model/weights"), content=pieces(), headers={"Content-Length": str(size)})
     assert answer.status_code == 201
     body = {"properties": {"modelType": "custom_model", "modelUri": f"{upload.uri}/model"}}
     assert process.ask("PUT", "/models/m/versions/1", body).status_code == 201
     (file,) = process.ask("GET", "/models/m/versions/1/files").json()["value"]
     assert (file["size"], file["sha256"]) == (size, digest.hexdigest())
     received = hashlib.sha256()
-    with anybody.stream("GET", file["url"]) as stream:
+    with anonymous.stream("GET", file["url"]) as stream:
         for chunk in stream.iter_bytes():
             received.update(chunk)
             seen.append(process.memory)

@@ -35,7 +35,7 @@ from modelyard.core.domain.lifecycle import GenerationState, MiniBatchState
 from modelyard.core.logs import INFERENCE_SERVER, STORAGE_INITIALIZER, batch_log, ship
 from modelyard.core.ports.object_store import StoreUnavailable
 from modelyard.core.settings import RetentionSettings
-from tests.control_plane.control import Control, Outbox, Upload, anybody
+from tests.control_plane.control import Control, Outbox, Upload, anonymous
 
 LONG = timedelta(minutes=5)
 
@@ -195,15 +195,15 @@ class TestExpiry:
     def test_abandoned_upload_goes_after_a_day_with_its_chunks(self, control):
         left, fresh = control.start_upload(), control.start_upload()
         for upload in (left, fresh):
-            anybody.put(upload.url("model/f"), content=b"x")
+            anonymous.put(upload.url("model/f"), content=b"x")
         control.store.put("uploads/00000000-0000-0000-0000-000000000000/orphan", [b"x"])
         let_upload_expire(control, left)
         expire_uploads(control.sessions)
         remove_orphaned_chunks(control.sessions, control.store)
         (kept,) = control.store.list("uploads/")
         assert kept.split("/")[1] == upload_id(fresh)
-        assert anybody.put(left.url("model/f"), content=b"x").status_code == 404
-        assert anybody.head(fresh.url("model/f")).status_code == 200
+        assert anonymous.put(left.url("model/f"), content=b"x").status_code == 404
+        assert anonymous.head(fresh.url("model/f")).status_code == 200
 
     def test_operation_goes_a_week_after_its_end(self, control):
         old = control.ask("PUT", "/onlineEndpoints/ep-one", {"properties": {"authMode": "key"}})

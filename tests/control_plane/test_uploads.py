@@ -1,4 +1,4 @@
-"""Files come in by signed URLs: streamed, hashed, and continued where they broke off."""
+"""Uploads by signed URLs: streaming, hashes, interruption and continuation."""
 
 import hashlib
 import http.client
@@ -15,17 +15,17 @@ from cryptography.fernet import Fernet
 from control_plane.signed_urls import Grant, Permission, UrlSigner
 from modelyard.core.domain.model_manifest import ModelFile
 from modelyard.core.errors import UploadUrlExpired
-from tests.control_plane.control import MLMODEL, Control, Upload, anybody, error_of
+from tests.control_plane.control import MLMODEL, Control, Upload, anonymous, error_of
 
-# Half of it is more than a store gathers before it writes.
+# Half of the content is more than a store buffers before the first write.
 CONTENT = bytes(range(256)) * 16384
 HALF = len(CONTENT) // 2
 ALL = str(len(CONTENT))
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-def break_off(control: Control, upload: Upload, path: str, content: bytes, **headers: str) -> int:
-    """Send a part of what was announced, and hang up once some of it has arrived. Returns how much is kept then."""
+def interrupt(control: Control, upload: Upload, path: str, content: bytes, **headers: str) -> int:
+    """Send a part of the announced body, and hang up once some bytes have arrived. Returns the stored bytes."""
     parts = urlsplit(upload.url(path))
     before = received(upload, path) or 0
     connection = http.client.HTTPConnection(str(parts.hostname), parts.port)
@@ -36,7 +36,7 @@ def break_off(control: Control, upload: Upload, path: str, content: bytes, **hea
     connection.send(content)
     until(lambda: any(file.stat().st_size for file in (control.store._unfinished).iterdir()))
     connection.close()
-    # The server notices by itself that its sender is gone.
+    # The server detects the closed connection.
     return until(lambda: (received(upload, path) or 0) > before and received(upload, path))
 
 
@@ -47,7 +47,7 @@ def until(condition: Callable[[], Any]) -> Any:
 
 
 def received(upload: Upload, path: str, sha256: str = "") -> int | None:
-    answer = anybody.head(upload.url(path), headers={"x-modelyard-sha256": sha256} if sha256 else {})
+    answer = anonymous.head(upload.url(path), headers={"x-modelyard-sha256": sha256} if sha256 else {})
     if answer.status_code == 404:
         return None
     assert answer.status_code == 200
@@ -55,15 +55,15 @@ def received(upload: Upload, path: str, sha256: str = "") -> int | None:
 
 
 def put(url: str, content: bytes, **headers: str) -> httpx2.Response:
-    return anybody.put(url, content=content, headers={name.replace("_", "-"): v for name, v in headers.items()})
+    return anonymous.put(url, content=content, headers={name.replace("_", "-"): v for name, v in headers.items()})
 
 
-def from_there(start: int) -> str:
+def range_header(start: int) -> str:
     return f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
 
 
-class TestAnUpload:
-    def test_its_reply_has_azures_shape(self, control):
+class TestUpload:
+    def test_response_has_azures_shape(self, control):
         reply = control.post("/models/m/versions/1/startPendingUpload", {"PendingUploadType": "temporaryBlobReference"})
         blob = reply["blobReferenceForConsumption"]
         assert set(reply) == {"blobReferenceForConsumption", "pendingUploadId", "pendingUploadType"}
@@ -71,35 +71,35 @@ class TestAnUpload:
         assert blob["credential"]["sasUri"].startswith(blob["blobUri"] + "?sv=")
         assert blob["storageAccountArmId"] == ""
 
-    def test_what_is_sent_is_what_arrives(self, control):
+    def test_sent_bytes_are_the_stored_bytes(self, control):
         upload = control.start_upload()
         answer = put(upload.url("model/a%20b.bin"), CONTENT)
         assert (answer.status_code, answer.headers["x-modelyard-received"]) == (201, str(len(CONTENT)))
         assert received(upload, "model/a%20b.bin") == len(CONTENT)
-        assert anybody.get(upload.url("model/a%20b.bin")).content == CONTENT
+        assert anonymous.get(upload.url("model/a%20b.bin")).content == CONTENT
 
-    def test_a_file_may_be_empty_or_of_unknown_length(self, control):
+    def test_file_may_be_empty_or_of_unknown_length(self, control):
         upload = control.start_upload()
         assert put(upload.url("model/empty"), b"").status_code == 201
         assert received(upload, "model/empty") == 0
         pieces = (CONTENT[at : at + 1000] for at in range(0, len(CONTENT), 1000))
-        assert anybody.put(upload.url("model/chunked"), content=pieces).status_code == 201
+        assert anonymous.put(upload.url("model/chunked"), content=pieces).status_code == 201
         assert received(upload, "model/chunked") == len(CONTENT)
 
-    def test_sending_a_file_again_replaces_it_and_leaves_nothing_behind(self, control):
+    def test_second_put_replaces_the_file_and_its_chunks(self, control):
         upload = control.start_upload()
         for content in (b"first", CONTENT, b"last"):
             put(upload.url("model/f"), content)
-        assert anybody.get(upload.url("model/f")).content == b"last"
+        assert anonymous.get(upload.url("model/f")).content == b"last"
         assert len(list(control.store.list("uploads/"))) == 1
 
-    def test_what_was_not_sent_is_not_found(self, control):
+    def test_missing_file_is_404(self, control):
         upload = control.start_upload()
         assert received(upload, "model/f") is None
-        error_of(anybody.get(upload.url("model/f")), 404)
+        error_of(anonymous.get(upload.url("model/f")), 404)
 
     @pytest.mark.parametrize("path", ["../f", "a/../../f", "/etc/passwd", "a//b", "a/./b", "a\\b", "a\tb"])
-    def test_a_path_that_leaves_the_folder_is_refused(self, control, path):
+    def test_path_outside_the_upload_is_400(self, control, path):
         upload = control.start_upload()
         raw = f"{urlsplit(upload.uri).path}/{quote(path, safe='')}?{upload.query}"
         connection = http.client.HTTPConnection(urlsplit(control.url).netloc)
@@ -110,34 +110,34 @@ class TestAnUpload:
         connection.close()
         assert not list(control.store.list("uploads/"))
 
-    def test_blocks_as_azures_blob_client_sends_them_are_refused_and_not_mistaken_for_files(self, control):
+    def test_block_blob_requests_are_400(self, control):
         upload = control.start_upload()
         put(upload.url("model/f"), b"content")
         error_of(put(upload.url("model/f") + "&comp=metadata", b""), 400)
-        assert anybody.get(upload.url("model/f")).content == b"content"
+        assert anonymous.get(upload.url("model/f")).content == b"content"
 
-    def test_damage_on_the_way_is_noticed(self, control):
+    def test_body_with_another_hash_than_announced_is_400(self, control):
         upload = control.start_upload()
         assert "SHA-256" in error_of(put(upload.url("m/f"), b"other", x_modelyard_sha256=SHA256), 400)["message"]
         assert received(upload, "m/f") is None
         assert not list(control.store.list("uploads/"))
 
 
-class TestAnInterruption:
-    def test_what_arrived_is_kept_and_continued(self, control):
+class TestInterruption:
+    def test_interrupted_file_is_continued_after_the_received_bytes(self, control):
         upload = control.start_upload()
-        here = break_off(control, upload, "m/f", CONTENT[:HALF], Content_Length=ALL, x_modelyard_sha256=SHA256)
-        answer = put(upload.url("m/f"), CONTENT[here:], Content_Range=from_there(here), x_modelyard_sha256=SHA256)
+        here = interrupt(control, upload, "m/f", CONTENT[:HALF], Content_Length=ALL, x_modelyard_sha256=SHA256)
+        answer = put(upload.url("m/f"), CONTENT[here:], Content_Range=range_header(here), x_modelyard_sha256=SHA256)
         assert answer.status_code == 201
-        assert anybody.get(upload.url("m/f")).content == CONTENT
+        assert anonymous.get(upload.url("m/f")).content == CONTENT
 
-    def test_a_file_of_many_parts_is_registered_whole(self, control):
+    def test_file_of_many_parts_is_registered_complete(self, control):
         upload = control.start_upload()
         put(upload.url("model/MLmodel"), MLMODEL)
-        first = break_off(control, upload, "model/f", CONTENT[:HALF], Content_Length=ALL)
-        headers = {"Content_Length": str(len(CONTENT) - first), "Content_Range": from_there(first)}
-        second = break_off(control, upload, "model/f", CONTENT[first : first + HALF // 2], **headers)
-        assert put(upload.url("model/f"), CONTENT[second:], Content_Range=from_there(second)).status_code == 201
+        first = interrupt(control, upload, "model/f", CONTENT[:HALF], Content_Length=ALL)
+        headers = {"Content_Length": str(len(CONTENT) - first), "Content_Range": range_header(first)}
+        second = interrupt(control, upload, "model/f", CONTENT[first : first + HALF // 2], **headers)
+        assert put(upload.url("model/f"), CONTENT[second:], Content_Range=range_header(second)).status_code == 201
         body = {"properties": {"modelType": "mlflow_model", "modelUri": f"{upload.uri}/model"}}
         control.put("/models/m/versions/1", body)
         files = {file["path"]: file for file in control.get("/models/m/versions/1/files")["value"]}
@@ -145,46 +145,46 @@ class TestAnInterruption:
         assert b"".join(control.store.get(ModelFile("f", SHA256, 0).key)) == CONTENT
         assert not list(control.store.list("uploads/"))
 
-    def test_parts_that_do_not_make_the_file_that_was_meant_are_not_registered(self, control):
+    def test_joined_parts_with_another_hash_are_not_registered(self, control):
         upload = control.start_upload()
         put(upload.url("model/MLmodel"), MLMODEL)
-        here = break_off(control, upload, "model/f", CONTENT[:HALF], Content_Length=ALL, x_modelyard_sha256=SHA256)
+        here = interrupt(control, upload, "model/f", CONTENT[:HALF], Content_Length=ALL, x_modelyard_sha256=SHA256)
         rest = bytes(len(CONTENT) - here)
-        put(upload.url("model/f"), rest, Content_Range=from_there(here), x_modelyard_sha256=SHA256)
+        put(upload.url("model/f"), rest, Content_Range=range_header(here), x_modelyard_sha256=SHA256)
         body = {"properties": {"modelType": "mlflow_model", "modelUri": f"{upload.uri}/model"}}
         assert error_of(control.ask("PUT", "/models/m/versions/1", body), 400)["code"] == "UploadIncomplete"
 
-    def test_a_part_may_be_sent_again_from_where_it_began(self, control):
+    def test_part_may_be_sent_again_from_its_start(self, control):
         upload = control.start_upload()
-        first = break_off(control, upload, "m/f", CONTENT[:HALF], Content_Length=ALL)
-        headers = {"Content_Length": str(len(CONTENT) - first), "Content_Range": from_there(first)}
-        break_off(control, upload, "m/f", CONTENT[first : first + HALF // 2], **headers)
-        # As a sender does that asked before the server had noticed the second interruption.
-        assert put(upload.url("m/f"), CONTENT[first:], Content_Range=from_there(first)).status_code == 201
-        assert anybody.get(upload.url("m/f")).content == CONTENT
+        first = interrupt(control, upload, "m/f", CONTENT[:HALF], Content_Length=ALL)
+        headers = {"Content_Length": str(len(CONTENT) - first), "Content_Range": range_header(first)}
+        interrupt(control, upload, "m/f", CONTENT[first : first + HALF // 2], **headers)
+        # The sender asked for the received size before the server detected the second interruption.
+        assert put(upload.url("m/f"), CONTENT[first:], Content_Range=range_header(first)).status_code == 201
+        assert anonymous.get(upload.url("m/f")).content == CONTENT
         assert len(list(control.store.list("uploads/"))) == 2
 
-    def test_a_part_that_does_not_follow_is_told_where_to_continue(self, control):
+    def test_part_after_a_gap_is_409_with_the_received_size(self, control):
         upload = control.start_upload()
-        here = break_off(control, upload, "m/f", CONTENT[:HALF], Content_Length=ALL)
-        answer = put(upload.url("m/f"), CONTENT[here + 1 :], Content_Range=from_there(here + 1))
+        here = interrupt(control, upload, "m/f", CONTENT[:HALF], Content_Length=ALL)
+        answer = put(upload.url("m/f"), CONTENT[here + 1 :], Content_Range=range_header(here + 1))
         assert f"{here} bytes" in error_of(answer, 409)["message"]
 
     @pytest.mark.parametrize("text", ["bytes 0-1/3", "bytes 1-0/1", "items 0-9/10", "bytes 5-9/10", "bytes */10"])
-    def test_a_range_that_does_not_fit_its_body_is_refused(self, control, text):
+    def test_content_range_that_contradicts_the_body_is_400(self, control, text):
         upload = control.start_upload()
         error_of(put(upload.url("m/f"), b"12345678", Content_Range=text), 400)
 
-    def test_a_file_that_changed_meanwhile_is_not_continued(self, control):
+    def test_file_with_another_hash_is_not_continued(self, control):
         upload = control.start_upload()
-        here = break_off(control, upload, "m/f", CONTENT[:HALF], Content_Length=ALL, x_modelyard_sha256=SHA256)
+        here = interrupt(control, upload, "m/f", CONTENT[:HALF], Content_Length=ALL, x_modelyard_sha256=SHA256)
         assert received(upload, "m/f", hashlib.sha256(b"changed").hexdigest()) is None
         assert received(upload, "m/f", SHA256) == here
 
-    def test_without_a_length_nobody_takes_a_part_for_the_whole(self, control):
+    def test_interrupted_chunked_body_is_not_a_complete_file(self, control):
         upload = control.start_upload()
         chunk = b"%x\r\n%s\r\n" % (HALF, CONTENT[:HALF])
-        break_off(control, upload, "model/MLmodel", chunk, Transfer_Encoding="chunked")
+        interrupt(control, upload, "model/MLmodel", chunk, Transfer_Encoding="chunked")
         body = {"properties": {"modelType": "mlflow_model", "modelUri": f"{upload.uri}/model"}}
         error = error_of(control.ask("PUT", "/models/m/versions/1", body), 400)
         assert error["code"] == "UploadIncomplete"
@@ -192,7 +192,7 @@ class TestAnInterruption:
 
 
 class TestKnownContent:
-    def test_what_is_registered_already_need_not_be_sent(self, control):
+    def test_stored_content_need_not_be_sent(self, control):
         control.register(files={"MLmodel": MLMODEL, "f": CONTENT})
         upload = control.start_upload()
         assert received(upload, "model/g", SHA256) == len(CONTENT)
@@ -202,35 +202,35 @@ class TestKnownContent:
         assert not list(control.store.list("uploads/"))
         assert b"".join(control.store.get(ModelFile("g", SHA256, 0).key)) == CONTENT
 
-    def test_a_hash_alone_is_not_believed_when_a_body_comes_with_it(self, control):
+    def test_body_is_checked_against_the_hash_of_stored_content(self, control):
         control.register(files={"MLmodel": MLMODEL, "f": CONTENT})
         upload = control.start_upload()
         error_of(put(upload.url("model/g"), b"something else", x_modelyard_sha256=SHA256), 400)
         assert b"".join(control.store.get(ModelFile("g", SHA256, 0).key)) == CONTENT
 
-    def test_a_hash_must_be_one(self, control):
+    def test_malformed_hash_is_400(self, control):
         error_of(put(control.start_upload().url("m/g"), b"x", x_modelyard_sha256="../../secrets"), 400)
 
 
-class TestTheLimit:
-    def test_what_is_announced_too_large_is_refused_at_once(self, make_control):
+class TestSizeLimit:
+    def test_announced_size_over_the_limit_is_413_before_the_body(self, make_control):
         control: Control = make_control(max_upload_bytes=1000)
         upload = control.start_upload()
         put(upload.url("m/a"), b"x" * 600)
         assert error_of(put(upload.url("m/b"), b"x" * 401), 413)["code"] == "PayloadTooLarge"
         assert put(upload.url("m/a"), b"x" * 1000).status_code == 201
 
-    def test_what_turns_out_too_large_is_cut_off_and_not_kept(self, make_control):
+    def test_chunked_body_over_the_limit_is_413_and_not_stored(self, make_control):
         control: Control = make_control(max_upload_bytes=1000)
         upload = control.start_upload()
-        answer = anybody.put(upload.url("m/a"), content=iter([b"x" * 600, b"x" * 600]))
+        answer = anonymous.put(upload.url("m/a"), content=iter([b"x" * 600, b"x" * 600]))
         error_of(answer, 413)
         assert received(upload, "m/a") is None
         assert not list(control.store.list("uploads/"))
 
 
 class TestSignatures:
-    def test_without_one_with_another_or_for_another_upload_nothing_is_written(self, control):
+    def test_missing_or_foreign_signature_is_403(self, control):
         mine, other = control.start_upload(), control.start_upload()
         tampered = mine.query.replace("sig=", "sig=A")
         later = mine.query.replace("se=2", "se=3")
@@ -239,18 +239,18 @@ class TestSignatures:
             assert error_of(answer, 403)["code"] == "AuthenticationFailed"
         assert received(mine, "model/f") is None
 
-    def test_the_admin_token_does_not_replace_one(self, control):
+    def test_admin_token_does_not_replace_a_signature(self, control):
         error_of(control.http.put(f"{control.start_upload().uri}/model/f", content=b"x"), 403)
 
-    def test_a_download_url_is_good_for_its_own_content_only(self, control):
+    def test_download_url_opens_its_own_content_only(self, control):
         control.register()
         first, second = control.get("/models/m/versions/1/files")["value"]
-        assert anybody.get(first["url"]).content == MLMODEL
+        assert anonymous.get(first["url"]).content == MLMODEL
         exchanged = first["url"].replace(first["sha256"], second["sha256"])
-        error_of(anybody.get(exchanged), 403)
-        error_of(anybody.get(first["url"].partition("?")[0]), 403)
+        error_of(anonymous.get(exchanged), 403)
+        error_of(anonymous.get(first["url"].partition("?")[0]), 403)
 
-    def test_one_ends_after_an_hour(self):
+    def test_signature_expires_after_an_hour(self):
         signer, grant = UrlSigner(Fernet.generate_key().decode()), Grant(Permission.UPLOAD, "u")
         now = datetime(2026, 1, 1, tzinfo=UTC)
         query = dict(pair.split("=", 1) for pair in signer.query(grant, now=now).replace("%3A", ":").split("&"))
@@ -260,7 +260,7 @@ class TestSignatures:
         with pytest.raises(UploadUrlExpired):
             signer.check(Grant(Permission.DOWNLOAD_BLOB, "u"), query, now=now)
 
-    def test_one_outlives_the_rotation_of_the_master_key(self):
+    def test_signature_outlives_the_rotation_of_the_master_key(self):
         old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
         now, grant = datetime(2026, 1, 1, tzinfo=UTC), Grant(Permission.UPLOAD, "u")
         query = dict(pair.split("=", 1) for pair in UrlSigner(old).query(grant, now=now).replace("%3A", ":").split("&"))
