@@ -147,7 +147,7 @@ class TestRejectedSubmission:
             ("https://host/rows.csv", "startPendingUpload"),
             ("/root/rows.csv", "startPendingUpload"),
             (f"{STORE}/nothing", "upload the folder first"),
-            (f"{STORE}/../secrets", "no place"),
+            (f"{STORE}/../secrets", "not a path"),
             ("azureml:none:1", "not registered"),
             (f"{WORKSPACE.replace('default', 'other')}/data/d/versions/1", "another workspace"),
             ("", "no uri"),

@@ -332,5 +332,5 @@ class TestMessages:
 
     def test_broker_that_is_away_raises_nothing_and_its_password_stays_out_of_the_log(self, caplog):
         CeleryDispatcher("redis://:secret-password@127.0.0.1:9/0").build_deployment(7)
-        assert "will be sent again" in caplog.text
+        assert "will resend it" in caplog.text
         assert "secret-password" not in caplog.text
