@@ -26,6 +26,8 @@ from control_plane.web.workspace_path import RequestedWorkspace
 _DEPLOYMENTS = ENDPOINT + "/deployments"
 DEPLOYMENT = _DEPLOYMENTS + "/{deployment}"
 
+# Twins of the routes of online_deployments, on purpose: status codes, headers and bodies differ, and the signature of a
+# route documents the parameters.
 router = APIRouter(tags=["batchDeployments"], responses=COMMON_ERRORS)
 
 

@@ -21,6 +21,8 @@ from control_plane.web.workspace_path import WORKSPACE, RequestedWorkspace
 _ENDPOINTS = WORKSPACE + "/batchEndpoints"
 ENDPOINT = _ENDPOINTS + "/{endpoint}"
 
+# Twins of the routes of online_endpoints, on purpose: status codes, headers and bodies differ, and the signature of a
+# route documents the parameters.
 router = APIRouter(tags=["batchEndpoints"], responses=COMMON_ERRORS)
 
 

@@ -5,8 +5,8 @@ from fastapi import Request
 from control_plane.features.data.data_version import DataVersionSpec
 from control_plane.features.data.schemas import DataVersionBody, DataVersionRequest
 from control_plane.features.data.service import Data
-from control_plane.resources.assets.routes import AssetNames, asset_router
 from control_plane.resources.paging import ListBody
+from control_plane.web.asset_routes import AssetNames, asset_router
 
 
 def _service(request: Request) -> Data:

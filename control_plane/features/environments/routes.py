@@ -11,8 +11,8 @@ from control_plane.features.environments.schemas import (
     EnvironmentVersionRequest,
 )
 from control_plane.features.environments.service import Environments
-from control_plane.resources.assets.routes import AssetNames, asset_router
 from control_plane.resources.paging import ListBody
+from control_plane.web.asset_routes import AssetNames, asset_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_ACCEPTED, accepted

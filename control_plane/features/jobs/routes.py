@@ -12,9 +12,9 @@ from control_plane.features.jobs.schemas import JobBody, JobFileBody, JobPatchRe
 from control_plane.features.jobs.service import Jobs
 from control_plane.features.jobs.submission import Submissions
 from control_plane.resources.assets.asset import ListView
-from control_plane.resources.assets.routes import RequestedView
 from control_plane.resources.paging import ListBody, PageResult
 from control_plane.resources.urls import ResourceUrls
+from control_plane.web.asset_routes import RequestedView
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS, SIGNED_URL_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage

@@ -8,8 +8,8 @@ from fastapi.responses import StreamingResponse
 from control_plane.features.models.model_version import ModelVersionSpec
 from control_plane.features.models.schemas import ModelFileBody, ModelVersionBody, ModelVersionRequest
 from control_plane.features.models.service import Models
-from control_plane.resources.assets.routes import AssetNames, asset_router
 from control_plane.resources.paging import ListBody
+from control_plane.web.asset_routes import AssetNames, asset_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import CONFLICT_ERRORS, SIGNED_URL_ERRORS
 from control_plane.web.urls import RequestUrls
