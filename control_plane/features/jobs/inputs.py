@@ -27,26 +27,26 @@ _DATA = re.compile(
 
 def resolve_input(session: Session, workspace: Workspace, spec: JobSpec) -> JobInput:
     """Raises ReferencedResourceMissing, and InvalidRequest for an unreadable URI."""
-    named = _asset(workspace, spec.input_uri)
-    if named is None:
-        place = read_datastore_path(spec.input_uri, target=TARGET)
-        return JobInput(spec.input_kind, place.uri, None, place.key)
-    row = DATA.resolve(session, workspace, named, target=TARGET)
+    reference = _asset_reference(workspace, spec.input_uri)
+    if reference is None:
+        path = read_datastore_path(spec.input_uri, target=TARGET)
+        return JobInput(spec.input_kind, path.uri, None, path.key)
+    row = DATA.resolve(session, workspace, reference, target=TARGET)
     files = from_manifest(row.manifest)
     key = None if files is not None else read_datastore_path(row.data_uri, target=TARGET).key
-    return JobInput(_INPUT_KINDS[row.data_type], DATA.head_of(workspace, named.name, row).arm_id, files, key)
+    return JobInput(_INPUT_KINDS[row.data_type], DATA.head_of(workspace, reference.name, row).arm_id, files, key)
 
 
-def _asset(workspace: Workspace, uri: str) -> Reference | None:
+def _asset_reference(workspace: Workspace, uri: str) -> Reference | None:
     """None: the URI names a path, not an asset."""
     found = _DATA.fullmatch(uri)
     if found is None:
         is_short = uri.startswith("azureml:") and not uri.startswith("azureml://")
         return read_reference(workspace, "data", uri) if is_short else None
     owner = found["owner"].removeprefix("azureml:")
-    here = workspace.arm_id if owner.lower().startswith("/subscriptions") else workspace.path.name
-    named = owner if owner.lower().startswith("/subscriptions") else found["workspace"]
-    if named.lower() != here.lower():
+    is_arm_id = owner.lower().startswith("/subscriptions")
+    named, own = (owner, workspace.arm_id) if is_arm_id else (found["workspace"], workspace.path.name)
+    if named.lower() != own.lower():
         raise ReferencedResourceMissing(
             f"{uri!r} belongs to another workspace: register the data asset in {workspace.path.name!r}",
             target=TARGET,
@@ -75,11 +75,11 @@ def requested_output(spec: JobSpec, file_name: str) -> DatastorePath | None:
     """The path that the client asks for. None: the default path of the job."""
     if spec.output_uri is None:
         return None
-    place = DatastorePath.in_uri(spec.output_uri)
-    if place is None:
+    path = DatastorePath.in_uri(spec.output_uri)
+    if path is None:
         raise InvalidRequest(
-            f"predictions cannot be written to {spec.output_uri!r}: name a file in a data store, "
+            f"predictions cannot be written to {spec.output_uri!r}: name a file in a datastore, "
             "azureml://datastores/workspaceblobstore/paths/<path>/<file>, or leave outputData out",
             target="properties.outputData",
         )
-    return place.below(file_name) if spec.output_is_folder or place.is_folder else place
+    return path.below(file_name) if spec.output_is_folder or path.is_folder else path

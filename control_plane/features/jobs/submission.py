@@ -101,7 +101,7 @@ def _prepared(
         raise DeploymentNotReady(f"deployment {chosen.name!r} of endpoint {owner.name!r} cannot score yet: {reason}")
     settings = chosen.settings.with_overrides(spec.overrides)
     name = check_asset_name(spec.name, noun="job") if spec.name else f"batchjob-{uuid4()}"
-    place = requested_output(spec, settings.output_file_name)
+    path = requested_output(spec, settings.output_file_name)
     return NewJob(
         name=name,
         spec=spec,
@@ -112,7 +112,7 @@ def _prepared(
         lock_hash=chosen.build.lock_hash,
         settings=settings,
         input=resolve_input(session, owner.workspace, spec),
-        output_key=place.key if place else default_output_key(name, settings.output_file_name),
+        output_key=path.key if path else default_output_key(name, settings.output_file_name),
     )
 
 
@@ -135,11 +135,13 @@ def _check_free(session: Session, new: NewJob, *, output_exists: bool) -> None:
     if repository.name_is_taken(session, new.name):
         raise JobNameTaken(f"a job named {new.name!r} exists already: choose another name, or leave the name out")
     if output_exists:
-        raise OutputExists(f"{_place(new)} exists already: name another file in outputData, or leave outputData out")
+        raise OutputExists(
+            f"{_output_path(new)} exists already: name another file in outputData, or leave outputData out"
+        )
     writer = repository.writer_of(session, new.output_key)
     if writer is not None:
-        raise OutputExists(f"job {writer!r} is going to write {_place(new)}: name another file in outputData")
+        raise OutputExists(f"job {writer!r} is going to write {_output_path(new)}: name another file in outputData")
 
 
-def _place(new: NewJob) -> str:
+def _output_path(new: NewJob) -> str:
     return new.output_key.partition("/")[2]
