@@ -1,6 +1,6 @@
 """Pages of lists."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -13,6 +13,7 @@ MAX_PAGE_SIZE = 1000
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")
+Body = TypeVar("Body")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +40,8 @@ class PageResult(Generic[Item]):
 class ListBody(ArmBody, Generic[Item]):
     value: list[Item]
     next_link: str | None = None
+
+
+def list_body(found: PageResult[Item], to_body: Callable[[Item], Body], next_link: str) -> ListBody[Body]:
+    """`next_link` is the URL of the next page, used where there is a next page."""
+    return ListBody(value=[to_body(item) for item in found.items], next_link=next_link if found.has_more else None)

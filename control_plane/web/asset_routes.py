@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from control_plane.resources.assets.asset import ListView, VersionQuery, VersionSpec
 from control_plane.resources.assets.schemas import ContainerBody, ContainerRequest
 from control_plane.resources.assets.service import VersionedAssets
-from control_plane.resources.paging import ListBody
+from control_plane.resources.paging import ListBody, list_body
 from control_plane.resources.resource import Resource
 from control_plane.resources.uploads.port import UploadedFiles
 from control_plane.resources.uploads.schemas import PendingUploadBody, PendingUploadRequest
@@ -99,9 +99,7 @@ def asset_router(
         next_link: NextLink,
         assets: Service,
     ) -> ListBody[ContainerBody]:
-        found = assets.list(caller, path, view, page)
-        bodies = [ContainerBody.of(container) for container in found.items]
-        return ListBody(value=bodies, next_link=next_link if found.has_more else None)
+        return list_body(assets.list(caller, path, view, page), ContainerBody.of, next_link)
 
     @router.get(container_path, name=f"get_{names.container}", response_model_exclude_none=True)
     def get_container(caller: RequestCaller, path: RequestedWorkspace, name: str, assets: Service) -> ContainerBody:
@@ -151,9 +149,7 @@ def asset_router(
         assets: Service,
     ) -> ListBody[Any]:
         """Empty where the name is unknown."""
-        found = assets.list_versions(caller, path, name, query, page)
-        bodies = [to_body(version) for version in found.items]
-        return version_list(value=bodies, next_link=next_link if found.has_more else None)
+        return list_body(assets.list_versions(caller, path, name, query, page), to_body, next_link)
 
     @router.get(
         version_path, name=f"get_{names.version}", response_model=version_body, response_model_exclude_none=True

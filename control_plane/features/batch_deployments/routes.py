@@ -14,7 +14,7 @@ from control_plane.features.batch_deployments.schemas import (
 )
 from control_plane.features.batch_deployments.service import BatchDeployments
 from control_plane.features.batch_endpoints.routes import ENDPOINT
-from control_plane.resources.paging import ListBody
+from control_plane.resources.paging import ListBody, list_body
 from control_plane.resources.urls import ResourceUrls
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
@@ -49,9 +49,11 @@ def list_batch_deployments(
     urls: RequestUrls,
     deployments: Service,
 ) -> ListBody[BatchDeploymentBody]:
-    found = deployments.list(caller, path, endpoint, page)
-    bodies = [BatchDeploymentBody.of(deployment, urls) for deployment in found.items]
-    return ListBody(value=bodies, next_link=next_link if found.has_more else None)
+    return list_body(
+        deployments.list(caller, path, endpoint, page),
+        lambda deployment: BatchDeploymentBody.of(deployment, urls),
+        next_link,
+    )
 
 
 @router.get(DEPLOYMENT, response_model_exclude_none=True)

@@ -11,7 +11,7 @@ from control_plane.features.batch_endpoints.schemas import (
 )
 from control_plane.features.batch_endpoints.service import BatchEndpoints
 from control_plane.resources.endpoints.schemas import EndpointKeysBody
-from control_plane.resources.paging import ListBody
+from control_plane.resources.paging import ListBody, list_body
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
@@ -43,9 +43,9 @@ def list_batch_endpoints(
     urls: RequestUrls,
     endpoints: Service,
 ) -> ListBody[BatchEndpointBody]:
-    found = endpoints.list(caller, path, page)
-    bodies = [BatchEndpointBody.of(endpoint, urls) for endpoint in found.items]
-    return ListBody(value=bodies, next_link=next_link if found.has_more else None)
+    return list_body(
+        endpoints.list(caller, path, page), lambda endpoint: BatchEndpointBody.of(endpoint, urls), next_link
+    )
 
 
 @router.get(ENDPOINT, response_model_exclude_none=True)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from control_plane.features.computes.schemas import ComputeBody, ComputeRequest
 from control_plane.features.computes.service import Computes
-from control_plane.resources.paging import ListBody
+from control_plane.resources.paging import ListBody, list_body
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
@@ -30,9 +30,7 @@ Service = Annotated[Computes, Depends(_service)]
 def list_computes(
     caller: RequestCaller, path: RequestedWorkspace, page: RequestedPage, next_link: NextLink, computes: Service
 ) -> ListBody[ComputeBody]:
-    found = computes.list(caller, path, page)
-    bodies = [ComputeBody.of(compute) for compute in found.items]
-    return ListBody(value=bodies, next_link=next_link if found.has_more else None)
+    return list_body(computes.list(caller, path, page), ComputeBody.of, next_link)
 
 
 @router.get(_COMPUTE, response_model_exclude_none=True)

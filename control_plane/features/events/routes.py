@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from control_plane.features.events.event_query import EventQuery
 from control_plane.features.events.schemas import EventBody
 from control_plane.features.events.service import Events
-from control_plane.resources.paging import ListBody
+from control_plane.resources.paging import ListBody, list_body
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
@@ -51,5 +51,4 @@ def list_events(
 ) -> ListBody[EventBody]:
     """The newest events first. The events of a resource include the events of resources below."""
     workspace, found = events.list(caller, path, query, page)
-    bodies = [EventBody.of(workspace, event) for event in found.items]
-    return ListBody(value=bodies, next_link=next_link if found.has_more else None)
+    return list_body(found, lambda event: EventBody.of(workspace, event), next_link)

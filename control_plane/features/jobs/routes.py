@@ -12,7 +12,7 @@ from control_plane.features.jobs.schemas import JobBody, JobFileBody, JobPatchRe
 from control_plane.features.jobs.service import Jobs
 from control_plane.features.jobs.submission import Submissions
 from control_plane.resources.assets.asset import ListView
-from control_plane.resources.paging import ListBody, PageResult
+from control_plane.resources.paging import ListBody, PageResult, list_body
 from control_plane.resources.urls import ResourceUrls
 from control_plane.web.asset_routes import RequestedView
 from control_plane.web.caller import RequestCaller
@@ -180,5 +180,4 @@ def _with_progress(caller: Caller, job: Job, urls: ResourceUrls, jobs: Jobs) -> 
 
 
 def _listed(found: PageResult[Job], urls: ResourceUrls, next_link: str) -> ListBody[JobBody]:
-    bodies = [JobBody.of(job, urls) for job in found.items]
-    return ListBody(value=bodies, next_link=next_link if found.has_more else None)
+    return list_body(found, lambda job: JobBody.of(job, urls), next_link)

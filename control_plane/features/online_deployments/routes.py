@@ -20,7 +20,7 @@ from control_plane.features.online_deployments.schemas import (
 )
 from control_plane.features.online_deployments.service import OnlineDeployments
 from control_plane.features.online_endpoints.routes import ENDPOINT
-from control_plane.resources.paging import ListBody
+from control_plane.resources.paging import ListBody, list_body
 from control_plane.resources.resource import TYPE_PREFIX
 from control_plane.resources.urls import ResourceUrls
 from control_plane.web.caller import RequestCaller
@@ -55,9 +55,11 @@ def list_online_deployments(
     urls: RequestUrls,
     deployments: Service,
 ) -> ListBody[DeploymentBody]:
-    found = deployments.list(caller, path, endpoint, page)
-    bodies = [DeploymentBody.of(deployment, urls) for deployment in found.items]
-    return ListBody(value=bodies, next_link=next_link if found.has_more else None)
+    return list_body(
+        deployments.list(caller, path, endpoint, page),
+        lambda deployment: DeploymentBody.of(deployment, urls),
+        next_link,
+    )
 
 
 @router.get(_DEPLOYMENT, response_model_exclude_none=True)

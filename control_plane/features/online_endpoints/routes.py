@@ -14,7 +14,7 @@ from control_plane.features.online_endpoints.schemas import (
 )
 from control_plane.features.online_endpoints.service import OnlineEndpoints
 from control_plane.resources.endpoints.schemas import EndpointKeysBody
-from control_plane.resources.paging import ListBody
+from control_plane.resources.paging import ListBody, list_body
 from control_plane.resources.urls import ResourceUrls
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
@@ -46,9 +46,7 @@ def list_online_endpoints(
     urls: RequestUrls,
     endpoints: Service,
 ) -> ListBody[EndpointBody]:
-    found = endpoints.list(caller, path, page)
-    bodies = [EndpointBody.of(endpoint, urls) for endpoint in found.items]
-    return ListBody(value=bodies, next_link=next_link if found.has_more else None)
+    return list_body(endpoints.list(caller, path, page), lambda endpoint: EndpointBody.of(endpoint, urls), next_link)
 
 
 @router.get(ENDPOINT, response_model_exclude_none=True)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from control_plane.features.workspaces.schemas import WorkspaceBody, WorkspaceRequest
 from control_plane.features.workspaces.service import Workspaces
-from control_plane.resources.paging import ListBody
+from control_plane.resources.paging import ListBody, list_body
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS
@@ -35,9 +35,9 @@ def list_workspaces(
     next_link: NextLink,
     workspaces: Service,
 ) -> ListBody[WorkspaceBody]:
-    found = workspaces.list(caller, WorkspacePath(subscription, resource_group, ""), page)
-    bodies = [WorkspaceBody.of(workspace) for workspace in found.items]
-    return ListBody(value=bodies, next_link=next_link if found.has_more else None)
+    return list_body(
+        workspaces.list(caller, WorkspacePath(subscription, resource_group, ""), page), WorkspaceBody.of, next_link
+    )
 
 
 @router.get(WORKSPACE, response_model_exclude_none=True)
