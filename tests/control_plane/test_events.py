@@ -189,7 +189,7 @@ class TestEveryChangingRoute:
         call(f"DELETE {deployment}", **names)
         call("PATCH /onlineEndpoints/{endpoint}", {"tags": {"a": "b"}}, **names)
         call("DELETE /onlineEndpoints/{endpoint}", **names)
-        control.workers_go()
+        control.end_workers()
 
         names = {"endpoint": "be-one", "deployment": "bd-one"}
         call("PUT /batchEndpoints/{endpoint}", {"properties": {"authMode": "aadToken"}}, **names)

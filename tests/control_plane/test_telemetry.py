@@ -2,7 +2,7 @@
 
 import json
 
-from tests.control_plane.control import Control, anybody
+from tests.control_plane.control import Control, anonymous
 
 
 def logged(control: Control) -> list[dict]:
@@ -27,13 +27,13 @@ def test_request_is_logged_with_template_status_bytes_and_request_id(control):
 
 def test_names_tokens_and_query_strings_are_not_logged(control):
     control.ask("GET", "/onlineEndpoints/secret-name?sig=secret-signature")
-    anybody.get(f"{control.url}/secret-path", headers={"Authorization": "Bearer secret-token"})
+    anonymous.get(f"{control.url}/secret-path", headers={"Authorization": "Bearer secret-token"})
     control.ask("GET", "/onlineEndpoints")
     assert "secret" not in json.dumps(logged(control))
 
 
 def test_request_refused_before_routing_is_counted_as_unmatched(control):
-    anybody.get(f"{control.url}/nowhere")
+    anonymous.get(f"{control.url}/nowhere")
     control.ask("GET", "/onlineEndpoints")
     requests = control.services.telemetry.registry.snapshot()
     assert requests.value("control_plane_requests", "GET", "(unmatched)", "401") == 1
