@@ -1,9 +1,11 @@
-"""The scoring front door: keys, traffic, limits, the signature, and an answer from a model, over HTTP.
+"""The scoring front door: keys, traffic, limits, the signature, and a model's result, over HTTP.
 
-It knows the routing snapshot and nothing else, no database and no broker, so that scoring goes on while the rest of
-the platform is down.
+The gateway knows the routing snapshot and no database or broker, so that scoring goes on while the rest of the platform
+is down.
 
-`main.py` wires a process together. `http_protocol.py` and `server.py` are the connection's side, `app.py` and
-`routes.py` take a request to its handler (`score.py`, `health.py`). `snapshot_watcher.py` feeds `routing_table.py`.
-`target.py` is the port to whatever scores; `workers/` is the one that speaks to model workers of this machine.
+`main.py` wires a process together. `http_protocol.py`, `whole_answers.py` and `server.py` are the connection's side.
+`app.py` and `routes.py` take a request (`request.py`) to its handler: `score_request.py`, `health.py`, `metadata/`,
+`swagger/`. `snapshot_watcher.py` feeds `routing_table.py`. `upstream.py` is the port to whatever answers a request, and
+`errors.py` maps every error to a status. Payloads and protocols are in `data_plane/scoring`, model workers in
+`data_plane/replicas`.
 """

@@ -1,7 +1,7 @@
-"""How many requests of a deployment are pending, over all gateway processes that share the port.
+"""The pending requests of each deployment, counted over all gateway processes that share the port.
 
-Each process has a small table in a file of its own, which only it writes and all the others map and read: no locks. The
-first thing a gateway does is to empty its own table, so that what a dead one has left behind ends with its successor.
+Each process writes a small table in a file of its own. All other processes map and read that file, without locks.
+A gateway empties its own table at the start, so that the counts of a dead gateway end with its successor.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ _SLOT = 2
 _BYTES = _SLOTS * _SLOT * 8
 
 _FREE = 0
-_GIVEN_BACK = 1
-"""Free again, but others may lie behind it."""
+_RELEASED = 1
+"""Free again, but a later slot may hold a key that hashed to this one."""
 
 
 class PendingRequests:
@@ -35,7 +35,9 @@ class PendingRequests:
         key = _key(name)
         slot = self._own.take_slot(key)
         if slot is None:
-            _log.warning("The table of pending requests is full: each gateway counts those of %s for itself", name)
+            _log.warning(
+                "The table of pending requests is full: each gateway counts the requests of %s for itself", name
+            )
         return TableSlot(self._own, self._others, key, slot)
 
 
@@ -50,9 +52,8 @@ class TableSlot:
         self._count = 0
 
     def enter(self, limit: int) -> bool:
-        """Whether one more is within the limit. It then counts until it leaves."""
         self._set(self._count + 1)
-        # Counted first and looked at then: of two gateways that do so at the same time, neither goes over the limit.
+        # Count first, compare then: two gateways that do so at the same time never exceed the limit together.
         if self._count + sum(other.count(self._key) for other in self._others) <= limit:
             return True
         self._set(self._count - 1)
@@ -73,12 +74,12 @@ class TableSlot:
 
 
 class _Table:
-    """Open addressing: a key lies at the place that it says itself, or in the next that is free."""
+    """Open addressing: a key is in the slot of its hash, or in the next free slot."""
 
     def __init__(self, file: Path) -> None:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            # Never shorter: others may have it mapped.
+            # Never shorter: another gateway may have mapped the file.
             os.ftruncate(descriptor, _BYTES)
             self._words = memoryview(mmap.mmap(descriptor, _BYTES)).cast("Q")
         finally:
@@ -90,7 +91,7 @@ class _Table:
 
     def take_slot(self, key: int) -> int | None:
         for slot in _probe(key):
-            if self._words[slot] in (_FREE, _GIVEN_BACK):
+            if self._words[slot] in (_FREE, _RELEASED):
                 self._words[slot + 1] = 0
                 self._words[slot] = key
                 return slot
@@ -98,9 +99,9 @@ class _Table:
 
     def free(self, slot: int) -> None:
         self._words[slot + 1] = 0
-        self._words[slot] = _GIVEN_BACK
-        # With none behind it, nobody has to look past it; a table of such places alone would be slow to look through.
-        while self._words[slot] == _GIVEN_BACK and self._words[(slot + _SLOT) % len(self._words)] == _FREE:
+        self._words[slot] = _RELEASED
+        # A released slot before a free one ends no probe. Freeing it keeps probes short.
+        while self._words[slot] == _RELEASED and self._words[(slot + _SLOT) % len(self._words)] == _FREE:
             self._words[slot] = _FREE
             slot = (slot - _SLOT) % len(self._words)
 
@@ -125,4 +126,4 @@ def _probe(key: int) -> Iterator[int]:
 
 def _key(name: tuple[object, ...]) -> int:
     digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
-    return max(int.from_bytes(digest, "little"), _GIVEN_BACK + 1)
+    return max(int.from_bytes(digest, "little"), _RELEASED + 1)

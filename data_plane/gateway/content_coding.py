@@ -20,20 +20,20 @@ from data_plane.scoring.errors import InvalidBody
 _GZIP, _ZLIB, _RAW = 31, 15, -15
 _WBITS = {b"gzip": _GZIP, b"deflate": _ZLIB}
 _SAME = {b"x-gzip": b"gzip"}
-# Nobody packs more often, or in more parts, but to make us unpack.
+# More codings or gzip members than this only serve to keep the gateway busy.
 _MOST_CODINGS = 3
 _MOST_MEMBERS = 10_000
-# What follows a stream is copied once per stream, but no more of it than this.
+# zlib copies the input behind the end of a stream; a piece bounds that copy.
 _PIECE = 64 << 10
 
-# What takes a millisecond or two; this little can unpack to a thousand times as much.
+# Sizes that take a millisecond or two. A compressed body can grow a thousandfold.
 _LARGEST_COMPRESSED_ON_THE_LOOP = 4 << 10
 _LARGEST_ANSWER_ON_THE_LOOP = 128 << 10
 
 _WEIGHT = re.compile(rb"0(\.\d*)?|1(\.0*)?")
-# Below this an answer fits one packet either way.
+# A smaller answer fits one packet anyway.
 _SMALLEST_TO_COMPRESS = 1 << 10
-# The quickest; the slower ones take several times as long for a tenth less.
+# The quickest level; slower levels take several times as long for a tenth less.
 _LEVEL = 1
 _WORTH_IT = 0.9
 _VARY = (b"vary", b"accept-encoding")
@@ -43,7 +43,7 @@ _VARY = (b"vary", b"accept-encoding")
 
 
 def codings_of(request: Request) -> Sequence[bytes]:
-    """How the body is compressed, in the order in which that was done. Raises UnsupportedCoding."""
+    """Return the codings of the body in the order in which the sender applied them. Raises UnsupportedCoding."""
     header = request.list_header(b"content-encoding")
     if header is None:
         return ()
@@ -58,7 +58,7 @@ def codings_of(request: Request) -> Sequence[bytes]:
 
 
 async def decompressed(body: bytes, codings: Sequence[bytes], largest: int) -> bytes:
-    """The body as it was before it was compressed. Raises BodyTooLarge and InvalidBody."""
+    """Return the decompressed body. Raises BodyTooLarge beyond `largest` bytes, and InvalidBody."""
     if not codings or not body:
         return body
     if len(codings) > 1 or len(body) > _LARGEST_COMPRESSED_ON_THE_LOOP:
@@ -71,17 +71,19 @@ def _decompress(body: bytes, codings: Sequence[bytes], largest: int) -> bytes:
         try:
             body = _DECOMPRESS[coding](body, largest)
         except (zlib.error, EOFError) as error:
-            raise InvalidBody(f"the body is not {coding.decode()}, as its Content-Encoding says: {error}") from None
+            raise InvalidBody(
+                f"the body is not {coding.decode()}, although its Content-Encoding says so: {error}"
+            ) from None
     return body
 
 
 def _of_gzip(compressed: bytes, largest: int) -> bytes:
-    """All members, one after the other; zeros may pad the last one out."""
+    """Join all members of a gzip file. Zeros may pad the last member."""
     parts: list[bytes] = []
     room, rest = largest, memoryview(compressed)
     while _has_more(rest):
         if len(parts) == _MOST_MEMBERS:
-            raise EOFError(f"it has more than {_MOST_MEMBERS} members")
+            raise EOFError(f"more than {_MOST_MEMBERS} members")
         part, rest = _one(rest, _GZIP, room, largest)
         parts.append(part)
         room -= len(part)
@@ -93,10 +95,10 @@ def _has_more(rest: memoryview) -> bool:
 
 
 def _of_deflate(compressed: bytes, largest: int) -> bytes:
-    """HTTP means zlib's format, and some senders leave its header out."""
+    """Read zlib's format, which HTTP means by deflate, or raw deflate, which some senders use."""
     part, rest = _one(memoryview(compressed), _ZLIB if _has_zlib_header(compressed) else _RAW, largest, largest)
     if rest:
-        raise EOFError("something follows its end")
+        raise EOFError("bytes follow the end of the stream")
     return part
 
 
@@ -112,19 +114,19 @@ def _has_zlib_header(compressed: bytes) -> bool:
 
 
 def _one(compressed: memoryview, wbits: int, room: int, largest: int) -> tuple[bytes, memoryview]:
-    """(what one stream holds, what follows it)"""
+    """Return the content of one stream, and the bytes behind its end."""
     stream = zlib.decompressobj(wbits)
     parts: list[bytes] = []
     at = 0
     while at < len(compressed) and not stream.eof:
-        # One byte more than there is room for: zlib takes 0 for no limit.
+        # One byte more than the room, because zlib takes 0 for no limit.
         parts.append(stream.decompress(compressed[at : at + _PIECE], room + 1))
         room -= len(parts[-1])
         if room < 0:
             raise BodyTooLarge(largest)
         at += _PIECE
     if not stream.eof:
-        raise EOFError("it is cut off")
+        raise EOFError("the stream is cut off")
     return b"".join(parts), compressed[min(at, len(compressed)) - len(stream.unused_data) :]
 
 
@@ -133,12 +135,12 @@ def _one(compressed: memoryview, wbits: int, room: int, largest: int) -> tuple[b
 
 class _Accepted(NamedTuple):
     coding: bytes | None
-    """None: as it is."""
+    """None: uncompressed."""
     must_be_compressed: bool = False
 
 
 async def compressed(response: Response, request: Request) -> Response:
-    """The response, compressed where that pays and the caller accepts it."""
+    """Compress the response where compression pays and the caller accepts it."""
     is_large = len(response.body) >= _SMALLEST_TO_COMPRESS
     header = request.list_header(b"accept-encoding")
     if header is None:
@@ -163,7 +165,7 @@ def _compress(body: bytes, coding: bytes) -> bytes:
     return zlib.compress(body, _LEVEL, _WBITS[coding])
 
 
-# Callers send few different ones.
+# Clients send few different headers.
 @lru_cache(maxsize=64)
 def _accepted(header: bytes) -> _Accepted:
     weights = dict(map(_weighted, header.lower().split(b",")))

@@ -1,7 +1,7 @@
 """Keys and tokens of one endpoint, checked in constant time. The snapshot holds digests, never keys.
 
-They come as `Bearer <key>`, or as the password of basic authentication, whose user name does not matter: clients that
-take nothing but a URL can be given `http://any:<key>@host`.
+A caller sends `Bearer <key>`, or the key as the password of basic authentication with any user name, so that a client
+that takes a URL only can be given `http://any:<key>@host`.
 """
 
 import base64
@@ -21,7 +21,7 @@ class Credentials:
         self._key_digests = route.key_digests if route.auth_mode != "AMLToken" else ()
         self._token_key = route.token_public_key if route.auth_mode != "Key" else None
         self._expiry_by_digest: dict[str, int] = {}
-        """Tokens that were verified before: a signature costs more than the whole rest of a request."""
+        """Verified tokens. To verify a signature costs more than the rest of a request."""
 
     def accept(self, authorization: bytes | None, now: float) -> bool:
         secret = _secret(authorization or b"")
@@ -31,7 +31,7 @@ class Credentials:
         return self._is_key(digest) or self._is_token(secret, digest, now)
 
     def _is_key(self, digest: str) -> bool:
-        # All of them are compared: how long it takes tells nothing about which one matched.
+        # Every digest is compared, so that the time taken does not tell which digest matched.
         matches = [hmac.compare_digest(digest, valid) for valid in self._key_digests]
         return any(matches)
 

@@ -1,6 +1,6 @@
-"""The HTTP connection, beyond what uvicorn watches: slow senders, endless headers, and callers that hang up.
+"""The HTTP connection: limits on slow senders and large headers, and callers that hang up, on top of uvicorn.
 
-ASGI begins when the headers are complete, so most of this cannot be done there.
+ASGI begins when the headers are complete, so an ASGI application cannot enforce most of these limits.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class ScoringProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._arriving: str | None = _HEADERS
         self._arrived = 0
-        """Bytes of the part that is arriving."""
+        """Bytes of the arriving part."""
         self._part_began = self.loop.time()
         self._impatience: asyncio.TimerHandle | None = None
         self._running: asyncio.Task[None] | None = None
@@ -43,7 +43,7 @@ class ScoringProtocol(HttpToolsProtocol):
         try:
             self._parse(data)
         except httptools.HttpParserError:
-            self._refuse(HTTPStatus.BAD_REQUEST, "BadRequest", "this is not HTTP that can be understood")
+            self._refuse(HTTPStatus.BAD_REQUEST, "BadRequest", "the request is not valid HTTP/1.1")
             return
         if self._arriving is None:
             return
@@ -58,11 +58,11 @@ class ScoringProtocol(HttpToolsProtocol):
         self._stop_waiting()
         super().connection_lost(exc)
         if self._running is not None:
-            # Whoever waits for the model gives its place to another.
+            # A request of a caller that hung up leaves the queue.
             self._running.cancel()
 
     def shutdown(self) -> None:
-        """The next answer is the last. Closing at once would lose a request that is on its way."""
+        """Close after the next answer. Closing at once would lose a request that is on its way."""
         self._is_parting = True
         if self._is_idle:
             self.loop.call_later(self.limits.idle_close_seconds, self._close_if_idle)
@@ -77,7 +77,7 @@ class ScoringProtocol(HttpToolsProtocol):
         if self._is_idle:
             self.transport.close()
 
-    # What the parser says.
+    # Callbacks of the parser.
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -97,8 +97,8 @@ class ScoringProtocol(HttpToolsProtocol):
         self._expect(None)
         super().on_message_complete()
 
-    # Offers to speak another protocol; Java's client makes one with each request. The parser takes all that follows,
-    # the body too, for the other protocol. So it is told the head once more, without the offer.
+    # Upgrade offers (HTTP/2, websockets): Java's client sends one with each request. The parser takes everything behind
+    # the offer, the body too, for the other protocol. So the parser gets the head once more, without the offer.
 
     def _parse(self, data: bytes | memoryview) -> None:
         while True:
@@ -124,7 +124,7 @@ class ScoringProtocol(HttpToolsProtocol):
         self._running.add_done_callback(self.tasks.discard)
         self.tasks.add(self._running)
 
-    # Slow senders. Most requests arrive in one piece, and cost no timer.
+    # Slow senders. Most requests arrive in one piece and need no timer.
 
     def _expect(self, part: str | None) -> None:
         self._arriving = part
@@ -144,13 +144,13 @@ class ScoringProtocol(HttpToolsProtocol):
         if self._arriving == _HEADERS:
             return self.limits.header_seconds
         if self.cycle.response_complete:
-            # The rest of a refused body. Closing at once would reset the connection, and the answer might be lost.
+            # The rest of a refused body. Closing at once would reset the connection and might lose the answer.
             return self.limits.linger_seconds
         return self.limits.body_seconds + self._arrived / self.limits.min_body_bytes_per_second
 
     def _look_at_the_clock(self) -> None:
         if self._is_answering_an_earlier_one or self.flow.read_paused:
-            # It is not the sender who is slow.
+            # The gateway is slow, not the sender.
             self._part_began = self.loop.time()
         if self.loop.time() < self._part_began + self._allowed_seconds():
             self._wait_for_more()
@@ -161,11 +161,11 @@ class ScoringProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    # Refusing without ASGI.
+    # Errors without ASGI.
 
     @property
     def _is_answering_an_earlier_one(self) -> bool:
-        """Whether what arrives belongs to a further request of a pipeline."""
+        """Whether the arriving bytes belong to a later request of a pipeline."""
         is_answering = self._running is not None and not self._running.done()
         return bool(self.pipeline) or (is_answering and self._arriving == _HEADERS)
 
@@ -173,7 +173,7 @@ class ScoringProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._is_answering_an_earlier_one:
-            # Its answer comes first, and is the last.
+            # The earlier request is answered first, and is the last one.
             self.cycle.keep_alive = False
             self.flow.pause_reading()
             return

@@ -1,7 +1,7 @@
 """python -m data_plane.gateway.main --fd N --data-dir D --index 0 [--gateways 1] [--lifeline-fd M]
 
-The supervisor bound the listening socket and hands over its descriptor, so that a gateway that is started again finds
-the connections that came meanwhile.
+The supervisor bound the listening socket and hands over its descriptor, so that a restarted gateway finds the
+connections that arrived in the meantime.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from modelyard.core.settings import GatewaySettings, Tunables
 from modelyard.core.settings_variables import read_settings
 from modelyard.process.logging import configure_logging
 
-# Of the youngest; Python's own 700 are soon made by any request.
+# Objects of the youngest generation. Python's own limit of 700 is reached by every request.
 _OBJECTS_PER_COLLECTION = 20_000
 
 
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     settings = read_settings(Tunables, os.environ)
     configure_logging(f"gateway-{options.index}", settings.log_level)
-    # It says so for every broken request of every stranger.
+    # uvicorn logs a line for every malformed request from the network.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     uvloop.run(_serve(options, settings.gateway))
     return 0
@@ -60,7 +60,7 @@ async def _serve(options: argparse.Namespace, limits: GatewaySettings) -> None:
     data_dir = DataDir(options.data_dir)
     table = RoutingTable(_local_upstreams(PendingRequests(data_dir.run, options.index, options.gateways)))
     watcher = SnapshotWatcher(data_dir.routing_file, data_dir.run / f"gateway-{options.index}.applied", table.apply)
-    # Before the first request: a gateway that starts again must not answer 404 for what it is about to learn.
+    # Before the first request: a restarted gateway must not answer 404 for an endpoint of the snapshot.
     watcher.look()
     _collect_garbage_seldom()
     following = asyncio.create_task(watcher.follow())
@@ -75,7 +75,7 @@ async def _serve(options: argparse.Namespace, limits: GatewaySettings) -> None:
 
 
 def _collect_garbage_seldom() -> None:
-    """A body of a million rows is a million lists; looking through them again and again took longer than reading it."""
+    """A body of a million rows is a million lists. Frequent collections took longer than reading the body."""
     gc.freeze()
     gc.set_threshold(_OBJECTS_PER_COLLECTION, 10, 10)
 

@@ -1,7 +1,7 @@
-"""Which deployment a path means: the name in it may be the endpoint's, the registered model's or a deployment's.
+"""The deployment that a path of Open Inference means, by the name of an endpoint, a registered model or a deployment.
 
-The endpoint's and the model's leave the choice to the traffic, among the deployments that serve such a model; a
-deployment's chooses it whatever its weight, as the header `azureml-model-deployment` does.
+The name of the endpoint or of the model draws by the traffic, among the deployments that serve the model. The name of a
+deployment chooses that deployment whatever its weight, like the header `azureml-model-deployment`.
 """
 
 from data_plane.gateway.errors import UnknownModel

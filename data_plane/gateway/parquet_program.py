@@ -1,8 +1,8 @@
 """parquet_program.py <most values> <most bytes>: a Parquet file on stdin to an Arrow stream on stdout.
 
-A process of its own for each file, because a damaged one can make Arrow abort the process, and a hostile one unpacks
-from a few bytes to any size. It limits its own memory and time before it looks at the file, and ends with status 1 and
-a sentence on stdout when it refuses. It imports nothing of ours, so that it is ready soon.
+Each file has a process of its own, because a damaged file can make Arrow abort the process, and a hostile file grows
+from a few bytes to any size. The program limits its own memory and time before it reads the file. It ends with status 1
+and a sentence on stdout for a file that it refuses. It imports no package of the platform, for a quick start.
 """
 
 import json
@@ -24,7 +24,7 @@ _MOST_PARTS_OF_A_FOOTER = 100_000
 
 
 class Refused(Exception):
-    """The sentence tells the caller why."""
+    """The message goes to the caller."""
 
 
 def main(arguments: list[str]) -> int:
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     try:
         table = _columns_of_the_frame(_read(body, most_values))
         _check(table, most_values, most_bytes)
-    except Exception as error:  # noqa: BLE001 - whatever a damaged file makes of the reader
+    except Exception as error:  # noqa: BLE001 - a damaged file can raise any exception in the reader
         sys.stdout.write(
             str(error) if isinstance(error, Refused) else f"the Parquet file cannot be read: {error}"[:500]
         )
@@ -53,7 +53,7 @@ def _limit(kind: int, most: int) -> None:
 
 def _read(body: bytes, most_values: int) -> pyarrow.Table:
     if int.from_bytes(body[-8:-4], "little") > _LARGEST_FOOTER:
-        raise Refused(f"the body is no Parquet file, or its footer is larger than {_LARGEST_FOOTER} bytes")
+        raise Refused(f"the body is not a Parquet file, or its footer is larger than {_LARGEST_FOOTER} bytes")
     metadata = _opened(body, []).metadata
     _check_count(metadata.num_rows * max(1, metadata.num_columns), most_values)
     table = _opened(body, list(_texts(metadata))).read(use_threads=False)
@@ -62,9 +62,9 @@ def _read(body: bytes, most_values: int) -> pyarrow.Table:
 
 
 def _texts(metadata: pyarrow.parquet.FileMetaData) -> Iterator[str]:
-    """Columns to be read as dictionaries: they take no more memory than in the file, however often a text is repeated.
+    """Yield the columns to be read as dictionaries, whose repeated texts take no more memory than in the file.
 
-    Arrow cannot do that for one encoding.
+    Arrow reads no dictionary from DELTA_BYTE_ARRAY.
     """
     for place in range(metadata.num_columns):
         leaf = metadata.schema.column(place)
@@ -85,7 +85,7 @@ def _opened(body: bytes, read_dictionary: list[str]) -> pyarrow.parquet.ParquetF
 
 
 def _columns_of_the_frame(table: pyarrow.Table) -> pyarrow.Table:
-    """What pandas noted down as the frame's index comes last: it is a column only for a model that declares it."""
+    """Move the columns of pandas' index to the end: they are columns only for a model that declares them."""
     noted = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
     index = [name for name in table.column_names if name in noted]
     others = [name for name in table.column_names if name not in noted]
@@ -96,7 +96,7 @@ def _check(table: pyarrow.Table, most_values: int, most_bytes: int) -> None:
     chunks = [chunk for column in table.columns for chunk in column.chunks]
     _check_count(sum(map(_count, chunks)), most_values)
     if sum(map(_size, chunks)) > most_bytes:
-        raise Refused(f"the table is larger than {most_bytes >> 20} MiB unpacked: send fewer rows per request")
+        raise Refused(f"the table is larger than {most_bytes >> 20} MiB in memory: send fewer rows per request")
 
 
 def _check_count(values: int, most_values: int) -> None:
@@ -109,14 +109,14 @@ def _count(array: Any) -> int:
 
 
 def _size(array: Any) -> int:
-    """Bytes when every entry of a dictionary stands wherever it is referred to."""
+    """Bytes after every reference to a dictionary is replaced by the entry."""
     if types.is_dictionary(array.type):
         return _dictionary_size(array)
     return sum(map(_size, _inner(array))) or array.nbytes
 
 
 def _inner(array: Any) -> Iterable[Any]:
-    """The arrays that a nested one is made of."""
+    """Return the arrays inside a nested array."""
     kind = array.type
     if types.is_map(kind):
         return array.keys, array.items

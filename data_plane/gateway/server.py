@@ -1,4 +1,4 @@
-"""How the gateway is served."""
+"""The uvicorn server of a gateway."""
 
 from data_plane.gateway.app import GatewayApp
 from data_plane.gateway.http_protocol import scoring_protocol

@@ -1,4 +1,4 @@
-"""Follows the routing file: applies each newer snapshot, never an older one, and reports what was applied."""
+"""Follow the routing file: apply each newer snapshot, never an older one, and report the revision applied."""
 
 import asyncio
 import json

@@ -1,6 +1,6 @@
-"""Sends the head and the body of an answer in one write: uvicorn makes two, and the caller would wake up twice.
+"""Send the head and the body of an answer in one write: uvicorn makes two, which would wake the caller twice.
 
-A head is looked at once, as a whole, where uvicorn matches two patterns for each header.
+The head is validated once, as a whole, where uvicorn matches two patterns for each header.
 """
 
 from uvicorn._types import (
@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 
 def whole_answers(app: ASGI3Application, cycle: RequestResponseCycle) -> ASGI3Application:
-    """`app`, whose answers come in two messages and say their length, for one request."""
+    """Wrap `app` for one request. Its answers have two messages and a content-length."""
 
     async def answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await app(scope, receive, _WholeAnswer(cycle))
@@ -36,12 +36,12 @@ class _WholeAnswer:
         elif message["type"] == "http.response.body" and self._start is not None:
             await self._write(self._start, message["body"])
         else:
-            raise RuntimeError(f"an answer is its start and its body, not {message['type']!r}")
+            raise RuntimeError(f"an answer has one start and one body message, not {message['type']!r}")
 
     async def _write(self, start: HTTPResponseStartEvent, body: bytes) -> None:
         cycle = self._cycle
         if cycle.flow.write_paused and not cycle.disconnected:
-            # The caller of a pipeline does not read its answers.
+            # A caller with a pipeline does not read its answers.
             await cycle.flow.drain()
         if cycle.disconnected:
             return
@@ -60,5 +60,5 @@ class _WholeAnswer:
             headers.append((b"connection", b"close"))
         lines = b"".join([b"%b: %b\r\n" % header for header in headers])
         if not lines.count(b"\r") == lines.count(b"\n") == len(headers) or b"\0" in lines:
-            raise RuntimeError(f"a header's name or value would break the answer: {headers}")
+            raise RuntimeError(f"a header has a line break or a zero byte in its name or value: {headers}")
         return b"%b%b\r\n" % (STATUS_LINE[start["status"]], lines)

@@ -8,13 +8,13 @@ from data_plane.gateway.routing_table import LiveEndpoint
 
 
 async def ping(request: Request, endpoint: LiveEndpoint) -> Response:
-    """200 when a request would find a worker."""
+    """200 when a worker is ready."""
     await health(request, endpoint)
     return json_response(b"\n")
 
 
 async def version(request: Request, endpoint: LiveEndpoint) -> Response:
-    """The MLflow that the model was logged with, bare and labelled JSON, as MLflow's own server has it."""
+    """The version of the MLflow that logged the model, as bare text labelled JSON, like MLflow's own server."""
     deployment = endpoint.choose(request.named_deployment)
     logged_with = deployment.bundle.mlflow_version
     if logged_with is None:

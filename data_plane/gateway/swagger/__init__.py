@@ -1,5 +1,5 @@
-"""`GET /{endpoint}/swagger.json`: what a deployment takes and answers, by its signature and its input example.
+"""`GET /{endpoint}/swagger.json`: the requests and answers of a deployment, by its signature and its input example.
 
-`schemas.py` makes JSON schemas of a signature, `bodies.py` those of whole requests and answers, `document.py` puts the
-operations around them, `dialect.py` says in what the three versions differ, and `serving.py` answers.
+`schemas.py` makes JSON schemas of a signature, `bodies.py` of whole bodies. `document.py` adds the operations,
+`dialect.py` translates to one of three versions, and `serving.py` answers.
 """

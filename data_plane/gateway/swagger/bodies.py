@@ -76,7 +76,7 @@ def _input(signature: CompiledSignature) -> Schema:
 
 
 def _of_type_hint(specs: InputSpecs) -> Schema:
-    """A list of what the hint says, of which MLflow made a signature with a single column."""
+    """A list of the hinted type, for which MLflow writes a signature with a single column."""
     return list_of(of_column(specs[0])) if _are_columns(specs) and len(specs) == 1 else ANYTHING
 
 
@@ -107,7 +107,7 @@ def _tensors(specs: InputSpecs) -> Schema:
 
 
 def _output_specs(bundle: Bundle) -> InputSpecs:
-    """Nothing is enforced by them, so a broken text declares none."""
+    """Outputs are not enforced, so a broken text declares no outputs."""
     text = bundle.signature.outputs if bundle.signature else None
     try:
         return read_inputs(text) if text else ()

@@ -1,4 +1,4 @@
-"""What the three versions say differently: null, alternatives, examples, and where the schemas lie."""
+"""The differences of the three versions: null, alternatives, examples, and the place of the schemas."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ _SINGLE = ("items", "additionalProperties")
 @dataclass(frozen=True, slots=True)
 class Dialect:
     version: str
-    """As callers ask for it."""
+    """As in the query `?version=`."""
     full_version: str
     home: str
-    """Where references to schemas point."""
+    """The prefix of references to schemas."""
 
     @property
     def is_swagger_2(self) -> bool:
@@ -26,7 +26,7 @@ class Dialect:
         return {"$ref": f"{self.home}{name}"}
 
     def schema(self, neutral: Schema) -> Schema:
-        """Of one that is spelled as in OpenAPI 3.0, whose references are bare names."""
+        """Translate a schema of OpenAPI 3.0 whose references are bare names."""
         if "$ref" in neutral:
             return self.reference(neutral["$ref"])
         if "anyOf" in neutral and self.is_swagger_2:
@@ -59,5 +59,5 @@ _ALL = (
     Dialect("3.1", "3.1.0", "#/components/schemas/"),
 )
 DIALECTS: Mapping[str, Dialect] = {dialect.version: dialect for dialect in _ALL}
-USUAL = DIALECTS["2"]
-"""What Azure's inference server answers when nothing is asked for."""
+DEFAULT = DIALECTS["2"]
+"""Azure's inference server answers this version to a request without `?version=`."""

@@ -1,4 +1,4 @@
-"""The whole document: the operations of an endpoint, and the schemas of one of its deployments around them."""
+"""The whole document: the operations of an endpoint, with the schemas of one deployment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -115,13 +115,13 @@ class _Writer:
             str(unready): self._answer(_REFUSALS[unready], ERROR),
         }
         produces = {"produces": ["text/plain", _JSON]} if self.dialect.is_swagger_2 else {}
-        summary = "Whether a request would find a worker"
+        summary = "Whether a worker is ready for a request"
         described = {"operationId": "ServiceHealthCheck", "summary": summary, **produces}
         return {**described, "parameters": [self._header()], "responses": answers}
 
     def _header(self) -> dict[str, Any]:
         typed = _TEXT if self.dialect.is_swagger_2 else {"schema": _TEXT}
-        said = "The deployment that shall answer, whatever its traffic"
+        said = "Name of the deployment that answers, whatever its traffic"
         return {"name": _DEPLOYMENT_HEADER, "in": "header", "description": said, **typed}
 
     def _answer(self, description: str, schema: str) -> dict[str, Any]:

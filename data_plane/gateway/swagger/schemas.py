@@ -1,6 +1,6 @@
-"""The signature's types as schemas, spelled as in OpenAPI 3.0; `dialect.py` translates them.
+"""The signature's types as schemas of OpenAPI 3.0; `dialect.py` translates them.
 
-They describe what is best sent. What is also taken, such as a number as text, is left out.
+The schemas describe the recommended input, and leave out other accepted input, such as a number as text.
 """
 
 import json
@@ -22,12 +22,12 @@ def list_of(items: Schema) -> Schema:
 
 
 def object_of(properties: Mapping[str, Schema], required: Sequence[str] = ()) -> Schema:
-    # An empty list of what is required is not allowed in every version.
+    # Not every version allows an empty `required`.
     return {"type": "object", "properties": dict(properties), **({"required": [*required]} if required else {})}
 
 
 def one_of_these(*alternatives: Schema) -> Schema:
-    """The first is what a version without alternatives gets."""
+    """A version without alternatives gets the first one."""
     return {"anyOf": [*alternatives]}
 
 
@@ -59,7 +59,7 @@ def _of_param(param: ParamSpec) -> Schema:
 
 
 def _is_told(default: Any) -> bool:
-    """Not null, and nothing that JSON does not have, such as NaN."""
+    """Whether the default is worth showing: not null, and valid JSON, which NaN is not."""
     try:
         return json.dumps(default, allow_nan=False) != "null"
     except ValueError:

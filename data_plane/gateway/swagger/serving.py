@@ -1,4 +1,4 @@
-"""`GET /{endpoint}/swagger.json?version=2|3|3.1`, of the deployment that a request would reach."""
+"""`GET /{endpoint}/swagger.json?version=2|3|3.1`, for the deployment that a scoring request would reach."""
 
 import json
 from urllib.parse import parse_qs
@@ -8,13 +8,13 @@ from data_plane.gateway.errors import InvalidQuery
 from data_plane.gateway.request import Request
 from data_plane.gateway.response import Response, json_response
 from data_plane.gateway.routing_table import LiveEndpoint
-from data_plane.gateway.swagger.dialect import DIALECTS, USUAL, Dialect
+from data_plane.gateway.swagger.dialect import DEFAULT, DIALECTS, Dialect
 from data_plane.gateway.swagger.document import document
 from data_plane.scoring.loaded_bundle import LoadedBundle
 
 
 class Swagger:
-    """Each document is made once, when it is first asked for, and forgotten with its deployment."""
+    """Each document is made at its first request, and dropped with its deployment."""
 
     def __init__(self) -> None:
         self._made: WeakKeyDictionary[LoadedBundle, dict[str, bytes]] = WeakKeyDictionary()
@@ -35,12 +35,12 @@ class Swagger:
 
 def _dialect(query: bytes) -> Dialect:
     try:
-        asked = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=20).get("version")
+        requested = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=20).get("version")
     except ValueError:
-        raise InvalidQuery("the query cannot be read") from None
-    if asked is None:
-        return USUAL
-    dialect = DIALECTS.get(asked[-1])
+        raise InvalidQuery("the query is not valid: send ?version=2, 3 or 3.1") from None
+    if requested is None:
+        return DEFAULT
+    dialect = DIALECTS.get(requested[-1])
     if dialect is None:
-        raise InvalidQuery(f"the version of swagger.json is one of {', '.join(DIALECTS)}")
+        raise InvalidQuery(f"the version of swagger.json must be one of {', '.join(DIALECTS)}")
     return dialect

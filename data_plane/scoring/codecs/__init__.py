@@ -1,1 +1,1 @@
-"""The protocols that every endpoint speaks, one module or folder each: how its bodies are read and answered."""
+"""The scoring protocols of every endpoint, one module or folder each, behind the port `port.py`."""

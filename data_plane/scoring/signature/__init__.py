@@ -1,13 +1,13 @@
-"""A model's signature, compiled once and enforced on every request before the model is touched.
+"""A model's signature, compiled once and enforced on every request before a worker gets the request.
 
-The rule: a value is accepted when the declared type holds it, and refused otherwise; nothing is converted with loss.
-The signature also decides how a body is read: columns make a frame, tensors make arrays, and without a signature the
-body's own shape decides.
+The rule: a value is accepted when the declared type holds it, and refused otherwise. No conversion loses anything. The
+signature also decides how a body is read: columns make a frame, tensors make arrays, and without a signature the shape
+of the body decides.
 
-`schema.py` reads what MLflow wrote. One rule per type stands in `numbers.py`, `texts.py` and `nested.py`. `layouts.py`
-finds the declared columns in a JSON body and `table.py` says what other tables look like; `typed.py` holds their values
-to the same rules. `columns.py`, `tensors.py`, `unsigned.py`, `raw.py` and `params.py` put payloads together.
-`docs/signature.md` has the rule of each type and where it differs from MLflow's.
+`schema.py` reads MLflow's schema. `numbers.py`, `texts.py` and `nested.py` have one rule per type. `layouts.py` finds
+the declared columns in a JSON body, `table.py` describes other tables, and `typed.py` converts their values by the same
+rules. `columns.py`, `tensors.py`, `unsigned.py`, `raw.py` and `params.py` make payloads. `docs/signature.md` has the
+rule of each type and the differences from MLflow.
 """
 
 from data_plane.scoring.signature.compiled import CompiledSignature, Enforced, compile_signature

@@ -1,6 +1,6 @@
 """A column signature: the body becomes a frame of exactly the declared columns, in the declared order.
 
-Columns of one type are converted together, because in a wide frame of few rows each call costs, not each value.
+Columns of one type are converted together: in a wide frame of few rows the number of calls costs, not that of values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ class ColumnInputs:
         return _frame(_named(columns, found.names), found.rows)
 
     def _as_block(self, body: Any) -> BlockPayload | None:
-        """The most usual body at once: split orientation, exactly the declared names, and only numbers of one type."""
+        """Convert the most frequent body at once: split orientation, the declared names, numbers of one type."""
         if self._only_rule is None or type(body) is not dict or body.get("columns") != self._labels:
             return None
         rows = body.get("data")
@@ -74,7 +74,7 @@ class ColumnInputs:
         return BlockPayload(self._names, self._only_rule.logical_type, by_column)
 
     def _together(self, found: Found) -> BlockPayload | None:
-        """All columns at once, where they have one type and all its values are numbers."""
+        """Convert all columns at once, where they have one type and all values are numbers."""
         if self._only_rule is None or None in found.columns:
             return None
         flat = list(chain.from_iterable(found.columns))  # type: ignore[arg-type] # no None is left
@@ -100,7 +100,7 @@ class ColumnInputs:
         return None if table is None else self.of_table(table, collector)
 
     def _placed(self, table: Table, collector: ViolationCollector) -> Sequence[TypedColumn | None] | None:
-        """The declared columns in their order, None where the table has no such column."""
+        """Return the declared columns in the declared order, None for a column that the table lacks."""
         if table.names is not None and self._is_named:
             places = self._layouts.places_of(table.names, collector)
             return [None if place is None else table.columns[place] for place in places]
@@ -120,7 +120,7 @@ class ColumnInputs:
                 collector.add_missing(self._labels[place], spec.rule.type_name, present)
 
     def _convert_together(self, rule: Rule, places: Sequence[int], found: Found, columns: list[Column | None]) -> None:
-        """Fills in the group's columns, or leaves them to be looked at one by one."""
+        """Fill in the columns of the group, or leave them for a conversion one by one."""
         values = [found.columns[place] for place in places]
         if None in values:
             return
@@ -154,14 +154,14 @@ def _is_index(index: Any, rows: int) -> bool:
 def as_table(
     arrays: Mapping[str, npt.NDArray[Any]], labels: Sequence[str], collector: ViolationCollector
 ) -> Table | None:
-    """One tensor per column; or a single one of another name, whose second dimension is the columns."""
+    """Make a table of one tensor per column, or of a single tensor of another name and the shape (rows, columns)."""
     if len(arrays) == 1 and next(iter(arrays)) not in labels:
         (only,) = arrays.values()
         if only.ndim == 2:
             return Table(None, tuple(map(TypedColumn, only.T)), len(only))
     lengths = {len(array) if array.ndim else -1 for array in arrays.values()}
     if len(lengths) != 1 or -1 in lengths:
-        collector.add(None, None, "tensors with one value per row, equally many in each", "tensors that differ")
+        collector.add(None, None, "tensors of the same length, with one value per row", "tensors of different lengths")
         return None
     columns = tuple(TypedColumn(_flat(array)) for array in arrays.values())
     return Table(tuple(arrays), columns, lengths.pop())
@@ -173,7 +173,7 @@ def _flat(array: npt.NDArray[Any]) -> npt.NDArray[Any] | list[Any]:
 
 
 def _named(columns: Sequence[Column | None], names: Sequence[str | int] | None) -> Sequence[Column | None]:
-    """A signature without names leaves the columns those of the body."""
+    """Keep the body's column names where the signature has none."""
     if names is None:
         return columns
     return [column and column._replace(name=name) for column, name in zip(columns, names, strict=False)]
@@ -184,7 +184,7 @@ def _frame(columns: Sequence[Column | None], rows: int) -> FramePayload:
 
 
 def _groups(specs: Sequence[ColumnSpec]) -> list[tuple[Rule, tuple[int, ...]]]:
-    """The places of each type of which there are several columns."""
+    """Return the places of each number type that several columns have."""
     places: dict[str, list[int]] = {}
     for place, spec in enumerate(specs):
         if spec.rule.logical_type in NUMBERS_AND_BOOLEANS:

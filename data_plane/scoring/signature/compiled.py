@@ -19,36 +19,35 @@ from modelyard.core.domain.mlmodel import RawSignature
 
 
 class _Inputs(Protocol):
-    """How input becomes the payload, or None when `collector` says why there is none."""
+    """Input to payload. None: the violations in `collector` are the reason."""
 
     def payload(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
-        """A JSON value, in any of the usual layouts."""
+        """Convert a JSON value in any of the layouts in docs/signature.md."""
 
     def of_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
-        """CSV, Parquet, or the columns of an Open Inference request."""
+        """Convert CSV, Parquet, or the columns of an Open Inference request."""
 
     def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
-        """The tensors of an Open Inference request."""
+        """Convert the tensors of an Open Inference request."""
 
 
 class Enforced(NamedTuple):
     payload: Payload
-    """What the model worker is given."""
     params: dict[str, Any] | None
     """None for a model that declares none."""
     extra_columns: tuple[str, ...] = ()
-    """Columns of the body that the signature does not declare, and that were left out."""
+    """Columns of the body that the signature does not declare. The payload is without them."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledSignature:
-    """All three entrances hold to the same rule, and raise SignatureViolations with everything that is wrong."""
+    """All three methods follow the same rules, and raise SignatureViolations with every violation."""
 
     inputs: InputSpecs
     """Empty without a signature."""
     params: tuple[ParamSpec, ...]
     is_raw: bool
-    """Whether the model declares its input by a type hint, and is given the value as it came."""
+    """Whether the model declares its input by a type hint, and gets the value as the caller sent it."""
     _inputs: _Inputs
     _params: Params
     _noun: Noun
@@ -62,7 +61,7 @@ class CompiledSignature:
         return self._enforced(self._inputs.of_table(table, collector), params, collector)
 
     def enforce_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], params: Any) -> Enforced:
-        """A model of one unnamed tensor takes the only one, whatever its name."""
+        """For a model of one unnamed tensor, the name of the only tensor does not matter."""
         collector = ViolationCollector(self._noun)
         return self._enforced(self._inputs.of_tensors(arrays, collector), params, collector)
 

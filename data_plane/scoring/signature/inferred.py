@@ -1,4 +1,4 @@
-"""Columns that no signature declares: their types as pandas would infer them."""
+"""Columns that no signature declares, with the types that pandas would infer."""
 
 import re
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def _rule_of(kinds: set[type]) -> Rule:
 
 
 def infer_typed(name: str | int, column: TypedColumn) -> Column:
-    """Arrays keep their type, in one of the widths that travel."""
+    """Keep the type of an array, in one of the widths that frames have."""
     values = column.values
     if isinstance(values, np.ndarray) and values.dtype.kind == "M":
         return Column(name, "datetime", values.astype("datetime64[ns]"), column.nulls)
@@ -66,7 +66,7 @@ def _inferred_with_missing(name: str | int, values: list[Any]) -> Column:
 
 
 def infer_text(name: str | int, column: TypedColumn) -> Column:
-    """A column of CSV, where None is missing."""
+    """Infer a column of CSV, in which None is missing."""
     if isinstance(column.values, np.ndarray):
         return infer_typed(name, column)
     texts = column.values
@@ -85,7 +85,7 @@ def infer_text(name: str | int, column: TypedColumn) -> Column:
 
 
 def kind_of_texts(present: Sequence[str]) -> LogicalType | None:
-    """What they are, apart from those that are missing; None where there are none."""
+    """Return the type of a column by its present texts, None without a text."""
     if not present:
         return None
     if all(map(_INTEGER.fullmatch, present)) and _are_longs(present):
@@ -96,14 +96,14 @@ def kind_of_texts(present: Sequence[str]) -> LogicalType | None:
 
 
 def joined_kind(one: LogicalType | None, other: LogicalType | None) -> LogicalType | None:
-    """Of a column in two parts."""
+    """Return the type of a column that was read in two parts."""
     if one is None or other is None or one == other:
         return one or other
     return "double" if {one, other} == {"long", "double"} else "string"
 
 
 def whole_kind(kind: LogicalType | None, *, is_any_missing: bool) -> LogicalType:
-    """Pandas has no whole numbers beside missing ones, and takes a column of nothing for numbers."""
+    """Return pandas' type: double for whole numbers with a missing value, and for a column without a value."""
     return "double" if kind is None or (kind == "long" and is_any_missing) else kind
 
 
@@ -116,7 +116,7 @@ def _are_longs(texts: Sequence[str]) -> bool:
 
 
 def _spread(values: npt.NDArray[Any], missing: npt.NDArray[np.bool_], absent: Any) -> npt.NDArray[Any]:
-    """The values at their rows."""
+    """Place the values at the rows that are not missing."""
     whole = np.full(len(missing), absent, dtype=float if isinstance(absent, float) else values.dtype)
     whole[~missing] = values
     return whole

@@ -1,4 +1,4 @@
-"""JSON in and out without loss: what orjson alone would round or refuse."""
+"""JSON in and out without loss, where orjson alone would round or refuse a value."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ _DIGITS = b"0" * 19
 
 
 def parse_json(body: bytes | memoryview) -> Any:
-    """Raises orjson.JSONDecodeError. Integers beyond 64 bits stay exact, where orjson would make doubles of them."""
+    """Parse JSON with exact integers beyond 64 bits, of which orjson makes doubles. Raises orjson.JSONDecodeError."""
     return parse_large(bytes(body), _parsed)
 
 
@@ -26,7 +26,7 @@ def _parsed(text: bytes) -> Any:
     try:
         return json.loads(text)
     except (RecursionError, ValueError):
-        # Nested too deep, or an integer of more digits than Python reads.
+        # The value is nested too deep, or an integer has more digits than Python reads.
         return value
 
 
@@ -35,15 +35,15 @@ def _may_have_longer_integers(body: bytes) -> bool:
     place = zeros.find(_DIGITS)
     while place >= 0:
         before, end = zeros[place - 1 : place], place + len(_DIGITS)
-        # After a point, and inside a run that was looked at already, they are no integer.
+        # Digits after a point, or inside a run of digits seen before, are not an integer.
         if before not in (b".", b"0") and (before == b"-" or zeros[end : end + 1] == b"0"):
             return True
         place = zeros.find(_DIGITS, end)
     return False
 
 
-def can_travel(value: Any, collector: ViolationCollector) -> bool:
-    """Whether a value that nothing declares can be sent on as JSON; if not, `collector` says why."""
+def can_be_sent(value: Any, collector: ViolationCollector) -> bool:
+    """Whether an undeclared value can be sent to a worker as JSON. If not, `collector` gets the violation."""
     if not is_portable(value):
         collector.add(None, None, f"values nested at most {_DEEPEST} deep", "deeper ones")
         return False

@@ -1,4 +1,4 @@
-"""Names that a body gives its columns or tensors, where the signature gives none."""
+"""Names of columns or tensors in a body, for a signature without names."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +10,7 @@ _LARGEST = 2**53
 
 
 def are_labels(names: Iterable[Any], collector: ViolationCollector) -> bool:
-    """Whether a frame's columns can be called so; if not, `collector` says it."""
+    """Whether the names are valid for columns of a frame. If not, `collector` gets the violation."""
     if all(map(_is_label, names)):
         return True
     collector.add(None, None, "names that are text or whole numbers", "something else")

@@ -1,12 +1,12 @@
 """Large JSON documents, parsed piece by piece.
 
-Parsing holds the interpreter until it is done, also in a thread of its own: half a second for 50 MB, in which no other
-request is answered. In pieces it does so for a few milliseconds at a time.
+A parser holds the interpreter until it is done, in any thread: half a second for 50 MB, in which no other request is
+answered. In pieces the parser holds the interpreter for a few milliseconds at a time.
 
-Nearly all of a large document is one list of rows, records or numbers, or one object of columns. That one is cut at
-commas between its entries. Whether a comma is one of these is for the parser to say: cut anywhere else, inside of an
-entry or a text, what is in front of it is not well-formed. Then, and for a document of any other kind, the whole is
-parsed at once, so that there is no other result and no other error.
+Nearly all of a large document is one list of rows, records or numbers, or one object of columns. That container is cut
+at commas between entries. The parser proves the choice of a comma: cut inside an entry or a text, the part in front of
+the comma is malformed. Then, and for any other document, the whole document is parsed at once, so that the result and
+the error are always those of the parser alone.
 """
 
 import re
@@ -18,7 +18,7 @@ import orjson
 
 LARGE = 1 << 20
 _PIECE = 256 << 10
-# An entry that is longer than this is not worth the search for its end.
+# The search for the end of an entry stops here.
 _LONGEST_ENTRY = 16 << 20
 _LAST = 4 << 10
 
@@ -27,7 +27,7 @@ Pattern = re.Pattern[bytes]
 
 
 class _Kind(NamedTuple):
-    """A container by what its text looks like. `between` has what belongs to the earlier entry as its group."""
+    """A container by the look of its text. The group of `between` belongs to the earlier entry."""
 
     begin: Pattern
     end: Pattern
@@ -60,11 +60,11 @@ _KINDS = (
 
 
 class _Otherwise(Exception):
-    """The document is not of this kind."""
+    """The document is of a different kind."""
 
 
 def parse_large(body: bytes, parse: Parse = orjson.loads) -> Any:
-    """As `parse`, which reads one document. Raises what it raises."""
+    """Parse a document like `parse`, with the same result and the same exceptions."""
     for kind in _KINDS if len(body) >= LARGE else ():
         try:
             return _in_pieces(body, kind, parse)

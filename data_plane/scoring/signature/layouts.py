@@ -1,7 +1,7 @@
-"""Finds the declared columns in a body, whichever of the usual layouts of a table it has.
+"""The declared columns in a JSON body, for each of the usual layouts of a table.
 
-Split orientation, a list of records, a list of rows, a dict of columns and a single record are told apart by their
-shape; a dict could be several of them, and then the declared names decide.
+The shape of the body tells split orientation, a list of records, a list of rows, a dict of columns and a single record
+apart. Where a dict could be several of these, the declared names decide.
 """
 
 from collections import Counter
@@ -23,13 +23,13 @@ _DICT = {dict}
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The declared columns as the body has them."""
+    """The declared columns in the body."""
 
     columns: Sequence[Sequence[Any] | None]
-    """In the signature's order; None where the body has no such column."""
+    """In the signature's order. None: the body lacks the column."""
     rows: int
     names: Sequence[str | int] | None = None
-    """Those that the body has for the columns of a signature without names."""
+    """The body's own column names, for a signature without names."""
 
 
 class Layouts:
@@ -48,7 +48,7 @@ class Layouts:
         self._fewest = self._width - _optional_at_the_end(specs)
 
     def read(self, input_data: Any, collector: ViolationCollector) -> Found | None:
-        """The table, or None after adding to `collector` why there is none."""
+        """Return the table, or None after adding a violation to `collector`."""
         match input_data:
             case dict() if self._is_split(input_data):
                 return self._split(input_data, collector)
@@ -70,7 +70,7 @@ class Layouts:
     def _split(self, body: Mapping[str, Any], collector: ViolationCollector) -> Found | None:
         data, names, index = body["data"], body.get("columns"), body.get("index")
         if not isinstance(data, list) or not (names is None or isinstance(names, list)):
-            collector.add(None, None, "lists under 'data' and 'columns'", "something else")
+            collector.add(None, None, "lists under 'data' and 'columns'", "other values")
             return None
         if isinstance(index, list) and len(index) != len(data):
             collector.add(None, None, f"an index of {len(data)} labels, one per row", f"{len(index)} labels")
@@ -92,11 +92,11 @@ class Layouts:
         return [None if place is None else columns[place] for place in self.places_of(names, collector)]
 
     def fits(self, width: int) -> bool:
-        """Whether a table of so many columns without names has the declared ones."""
+        """Whether a table of `width` columns without names can have the declared columns."""
         return width >= self._fewest and (width <= self._width or not self._named)
 
     def places_of(self, names: Sequence[Any], collector: ViolationCollector) -> list[int | None]:
-        """Where each declared column stands among `names`."""
+        """Return the place of each declared column among `names`."""
         labels = [str(name) for name in names]
         places = {label: place for place, label in enumerate(labels)}
         collector.extra_columns = tuple(label for label in places if label not in self._declared)
@@ -120,14 +120,14 @@ class Layouts:
         return None
 
     def _arrays(self, body: list[Any], collector: ViolationCollector) -> Found | None:
-        """For a single column of arrays: how deep the lists are nested says what they are."""
+        """Read a body for a single column of arrays. The depth of nesting tells the layout."""
         levels_above = _depth(body) - self._array_depth
         if levels_above <= 0:
             return Found([[body]], 1)
         return Found([body], len(body)) if levels_above == 1 else self._rows(body, collector)
 
     def _rows(self, rows: list[Any], collector: ViolationCollector, names: Sequence[Any] | None = None) -> Found | None:
-        """Columns by position. Unnamed signatures count only, leave out what is beyond, and keep the body's names."""
+        """Read columns by position. A signature without names ignores further columns and keeps the body's names."""
         widest = None if not self._named else self._width
         columns = _transposed(rows, self._fewest, widest, collector)
         if columns is None:
@@ -172,8 +172,8 @@ class Layouts:
         return Found(columns, lengths.pop() if lengths else 0)
 
     def _is_record(self, body: dict[str, Any]) -> bool:
-        """A single value in a column of single values is a row's. Where nothing but nested columns is given, a dict
-        is a row if MLflow makes it one: where an Array or an Object is declared."""
+        """Whether the dict is one row: single values in columns of scalars. A dict of nested columns only is a row
+        where an Array or an Object is declared, as in MLflow."""
         scalars = [body[label] for label in self._scalars if label in body]
         if scalars:
             return not any(isinstance(value, list) for value in scalars)
@@ -193,7 +193,7 @@ def _optional_at_the_end(specs: Sequence[ColumnSpec]) -> int:
 def _transposed(
     rows: list[Any], fewest: int, most: int | None, collector: ViolationCollector
 ) -> Sequence[Sequence[Any]] | None:
-    """The rows' columns, when all rows are lists of one fitting length."""
+    """Return the columns of the rows. None: a row is no list of the expected length."""
     if not rows:
         return [()] * (most or fewest)
     if set(map(type, rows)) == _LIST:
@@ -217,7 +217,7 @@ def _fits(row: list[Any], fewest: int, most: int | None) -> bool:
 
 
 def _depth(value: Any) -> int:
-    """How deep lists are nested, as the first of each tells."""
+    """Return the depth of nested lists, by the first item of each."""
     depth = 0
     while isinstance(value, list):
         depth += 1

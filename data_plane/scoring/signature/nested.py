@@ -1,6 +1,6 @@
 """Rules for values made of values: Array, Object, Map, AnyType and the SparkML vector, checked down to each leaf.
 
-A leaf takes its declared type: [1, 2] is an Array(double) of 1.0 and 2.0, base64 is bytes, ISO 8601 a moment.
+A leaf takes its declared type: [1, 2] is an Array(double) of 1.0 and 2.0, base64 is bytes, ISO 8601 a timestamp.
 """
 
 import sys
@@ -19,7 +19,7 @@ from data_plane.scoring.signature.violations import describe
 from data_plane.scoring.types import LogicalType
 
 JSON_TYPE: Final = "json"
-# Of a caller's own key, in the place of a violation.
+# Characters of a caller's own key in a violation.
 _LONGEST_KEY = 40
 
 
@@ -56,7 +56,7 @@ class AnyRule(_JsonRule):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What stands in an Array, a Map or a property of an Object."""
+    """The values inside an Array, a Map or a property of an Object."""
 
     rule: Rule
     null_allowed: bool = False
@@ -141,7 +141,7 @@ class ObjectRule(_JsonRule):
 
 
 def depth_of_array(rule: Rule) -> int:
-    """How many lists are nested in one another at most; 0 for what is no Array."""
+    """Return the greatest depth of nested lists, 0 for a type other than Array."""
     if not isinstance(rule, ArrayRule):
         return 0
     items = rule.items.rule

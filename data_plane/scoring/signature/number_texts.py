@@ -11,12 +11,12 @@ _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _LONGEST_NUMBER = 400
 _NUMBERS = {int, float}
 _EXACT_DOUBLE = 2**53
-# A 64-bit whole number has at most twenty digits; more zeros would only make a huge integer to compare with.
+# A whole number of 64 bits has at most twenty digits. More would only make a huge integer to compare with.
 _MOST_DIGITS = 20
 
 
 def numbers_in(texts: Sequence[str]) -> list[int | float] | None:
-    """The JSON numbers that `texts` spell, one each, when a quick look can be sure of it."""
+    """Return the JSON number of each text. None: a quick look cannot be sure that every text is a number."""
     joined = ",".join(texts)
     if not joined.isascii() or any(space in joined for space in " \t\n\r"):
         return None
@@ -24,15 +24,15 @@ def numbers_in(texts: Sequence[str]) -> list[int | float] | None:
         spelled: list[int | float] = orjson.loads(f"[{joined}]")
     except orjson.JSONDecodeError:
         return None
-    # Numbers only: so there was no bracket, and as many commas as between the texts.
+    # Only numbers, and as many as texts: no text contains a bracket or a comma.
     if len(spelled) != len(texts) or not set(map(type, spelled)) <= _NUMBERS:
         return None
-    # Beyond this a double may not be what was spelled.
+    # A larger double may differ from the spelled number.
     return spelled if all(-_EXACT_DOUBLE < number < _EXACT_DOUBLE for number in spelled) else None
 
 
 def number_in(text: str) -> int | float | None:
-    """The JSON number that `text` spells."""
+    """Return the JSON number that `text` spells, or None."""
     spelled = _JSON_NUMBER.fullmatch(text) if len(text) <= _LONGEST_NUMBER else None
     if spelled is None:
         return None
@@ -54,7 +54,7 @@ def whole_number_of(value: Any) -> int | None:
 
 
 def _whole_decimal(number: Decimal) -> int | None:
-    """Exact, where reading "9007199254740993.0" as a double would not be."""
+    """Return the exact whole number, which "9007199254740993.0" read as a double is not."""
     if number.adjusted() > _MOST_DIGITS:
         return None
     whole = int(number)

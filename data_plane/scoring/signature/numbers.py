@@ -24,7 +24,7 @@ _FLOAT = {float}
 _NUMBERS = {int, float}
 _NUMBERS_AND_NULL = {int, float, NONE_TYPE}
 
-# Doubles beyond this may stand for several integers, so that a whole double is no proof of what was sent.
+# A double beyond this may stand for several integers, so a whole double does not prove which integer was sent.
 _EXACT_DOUBLE = 2**53
 
 
@@ -82,7 +82,7 @@ class WholeNumberRule:
             case "i" | "u" if self._all_within(array):
                 return array.astype(self.dtype, copy=False)
             case "f":
-                # Half precision could not be compared with the limits below.
+                # Half precision cannot be compared with the limits below.
                 return self._whole(array.astype(np.float64, copy=False))
             case _:
                 return None
@@ -158,7 +158,7 @@ class FloatRule:
         return self._narrowed(np.array(list(map(float, texts)), dtype=np.float64))
 
     def convert_array(self, array: npt.NDArray[Any]) -> ColumnValues | None:
-        """An infinity, which JSON does not have, is converted."""
+        """Infinities, which JSON does not have, are accepted."""
         if array.dtype.kind == "f":
             if array.dtype.itemsize <= self.dtype.itemsize:
                 return array.astype(self.dtype, copy=False)

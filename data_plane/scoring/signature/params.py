@@ -1,4 +1,4 @@
-"""The `params` of a request: declared ones are filled in and checked, others are left out, as in MLflow."""
+"""The `params` of a request: declared params are filled in and checked, other params left out, as in MLflow."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -20,7 +20,7 @@ class Params:
         self._defaults = {spec.name: _default(spec) for spec in specs}
 
     def enforce(self, params: Any, collector: ViolationCollector) -> dict[str, Any] | None:
-        """What predict is given; None for a model that declares no params."""
+        """Return the params for predict, None for a model that declares no params."""
         if params is not None and not isinstance(params, dict):
             collector.add("params", None, "an object", describe(params), noun="param")
             return None
@@ -33,7 +33,7 @@ class Params:
 
 
 def _default(spec: ParamSpec) -> Any:
-    """As MLmodel has it; a moment stands there as text."""
+    """Return the default of the MLmodel file, in which a timestamp is text."""
     try:
         return _timestamps(spec.default) if spec.rule is DATETIME else spec.default
     except TypeMismatch:
@@ -72,7 +72,7 @@ def _one(rule: Rule, value: Any, name: str, collector: ViolationCollector) -> An
 
 
 def _timestamp(value: Any) -> date:
-    """Python's datetime, in UTC without a zone, or a date where no time is given: as MLflow has it of numpy."""
+    """Return a datetime in UTC without a zone, or a date for text without a time, as MLflow makes them from numpy."""
     nanoseconds = DATETIME.convert_one(value)
     if nanoseconds % 1000:
         raise TypeMismatch

@@ -1,4 +1,4 @@
-"""Models that declare their input by a type hint: they take the raw value, and MLflow itself validates it there."""
+"""Models that declare their input by a type hint: the worker gets the raw value, and MLflow validates it there."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy.typing as npt
 
 from data_plane.scoring.payload.values import JsonPayload, Payload
-from data_plane.scoring.signature.json_values import can_travel
+from data_plane.scoring.signature.json_values import can_be_sent
 from data_plane.scoring.signature.table import Table
 from data_plane.scoring.signature.violations import ViolationCollector
 
@@ -15,7 +15,7 @@ _JSON = "a JSON value, because the model declares its input by a type hint"
 
 class RawInputs:
     def payload(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
-        return JsonPayload(input_data) if can_travel(input_data, collector) else None
+        return JsonPayload(input_data) if can_be_sent(input_data, collector) else None
 
     def of_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
         collector.add(None, None, _JSON, "a table")

@@ -10,7 +10,7 @@ _DICT = {dict}
 
 
 def as_frame(body: Any) -> Table | None:
-    """Split orientation or a list of records; None for what is neither, is ragged, or has no columns."""
+    """Read split orientation or a list of records. None: another layout, ragged rows, or no columns."""
     if isinstance(body, dict) and "data" in body and body.keys() <= _SPLIT_KEYS:
         return _of_split(body["data"], body.get("columns"))
     if isinstance(body, list) and set(map(type, body)) == _DICT:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_plane.scoring.payload.values import ArrayPayload, ArraysPayload, Payload
-from data_plane.scoring.signature.json_values import can_travel
+from data_plane.scoring.signature.json_values import can_be_sent
 from data_plane.scoring.signature.rule import ColumnValues, convert
 from data_plane.scoring.signature.schema import TensorSpec
 from data_plane.scoring.signature.table import Table, TypedColumn
@@ -18,7 +18,7 @@ from data_plane.scoring.signature.typed import convert_typed, listed
 from data_plane.scoring.signature.violations import ViolationCollector, describe
 
 _LIST = {list}
-# MLflow lets anything pass for this one, lists of unequal length included.
+# MLflow accepts any value for this tensor, lists of unequal length included.
 _ANYTHING = (np.dtype(object), (-1,))
 
 
@@ -34,12 +34,12 @@ class TensorInput:
 
     def _read(self, value: Any, collector: ViolationCollector) -> Payload | None:
         if (self._spec.dtype, self._spec.shape) == _ANYTHING and isinstance(value, list):
-            return ArrayPayload(np.array(value, dtype=object)) if can_travel(value, collector) else None
+            return ArrayPayload(np.array(value, dtype=object)) if can_be_sent(value, collector) else None
         array = read_tensor(self._spec, value, collector)
         return None if array is None else ArrayPayload(array)
 
     def of_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
-        """As many columns as the second dimension, or one whose values are the tensor's parts."""
+        """Read as many columns as the second dimension, or one column whose values are parts of the tensor."""
         columns = [values_of(column) for column in table.columns]
         if len(columns) == 1:
             return self._read(parts_of(columns[0], self._spec.shape), collector)
@@ -106,7 +106,7 @@ class NamedTensorInputs:
 
 
 def read_tensor(spec: TensorSpec, value: Any, collector: ViolationCollector) -> npt.NDArray[Any] | None:
-    """The declared array, or None after adding to `collector` what does not fit."""
+    """Return the declared array, or None after adding violations to `collector`."""
     flattened = _flatten(value, spec.shape)
     if flattened is None:
         collector.add(spec.name, None, _expected(spec), _shape_of(value))
@@ -121,7 +121,7 @@ def read_tensor(spec: TensorSpec, value: Any, collector: ViolationCollector) -> 
 
 
 def convert_tensor(spec: TensorSpec, given: npt.NDArray[Any], collector: ViolationCollector) -> npt.NDArray[Any] | None:
-    """The same of what is an array already."""
+    """Convert an array to the declared dtype. Returns None after adding violations to `collector`."""
     if len(given.shape) != len(spec.shape) or not _fits(spec.shape, given.shape):
         collector.add(spec.name, None, _expected(spec), f"the shape {_shape_text(given.shape)}")
         return None
@@ -133,7 +133,7 @@ def convert_tensor(spec: TensorSpec, given: npt.NDArray[Any], collector: Violati
 
 
 def parts_of(column: list[Any], shape: Sequence[int]) -> list[Any]:
-    """A column's values as the parts of a tensor: single ones where each row is one, flat lists nested as declared."""
+    """Return a column's values as parts of a tensor: a single value per row, or a flat list nested as declared."""
     if len(shape) == 2 and not any(isinstance(value, list) for value in column):
         return [[value] for value in column]
     sizes = shape[2:]
@@ -155,7 +155,7 @@ def _nested(flat: Any, sizes: Sequence[int]) -> Any:
 
 
 def values_of(column: TypedColumn) -> list[Any]:
-    """As JSON would have them."""
+    """Return the values as JSON would have them."""
     values = listed(column.values)
     if column.nulls is None:
         return values
@@ -167,12 +167,12 @@ def _fits(declared: Sequence[int], found: Sequence[int]) -> bool:
 
 
 def _flatten(value: Any, declared: Sequence[int]) -> tuple[list[Any], tuple[int, ...]] | None:
-    """The leaves and the shape of lists nested as deep as declared; None when they are not, or of unequal length."""
+    """Return leaves and shape of lists nested as deep as declared. None: another depth, or unequal lengths."""
     level: list[Any] = [value]
     shape: list[int] = []
     for _ in declared:
         if not level:
-            # Below an empty list there is nothing to measure.
+            # An empty list has no parts to measure.
             return [], (*shape, *(max(size, 0) for size in declared[len(shape) :]))
         lengths = set(map(len, level)) if set(map(type, level)) == _LIST else set()
         if len(lengths) != 1:
@@ -187,7 +187,7 @@ def _as_array(converted: ColumnValues, dtype: np.dtype[Any]) -> npt.NDArray[Any]
         return text_array(converted)  # type: ignore[arg-type]
     if dtype.kind != "O":
         return np.asarray(converted).astype(dtype, copy=False) if len(converted) else np.empty(0, dtype)
-    # np.array would take a list among the values for a further dimension.
+    # np.array would take a list among the values for one more dimension.
     array = np.empty(len(converted), dtype=object)
     array[:] = converted
     return array
@@ -206,7 +206,7 @@ def _shape_text(shape: Sequence[int]) -> str:
 
 
 def _shape_of(value: Any) -> str:
-    """What can be said of a value that is no such tensor."""
+    """Describe a value that is not the declared tensor."""
     if not isinstance(value, list):
         return describe(value)
     depth = 0

@@ -1,4 +1,4 @@
-"""Texts as numpy holds them: in an array where each takes as much room as the longest."""
+"""Texts in numpy's fixed-width arrays, in which each text takes as much room as the longest."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ _MOST_PADDING = 4
 
 
 def text_array(texts: Sequence[str]) -> npt.NDArray[Any]:
-    """Of fixed width, or of Python objects where one long text among many short ones would take gigabytes."""
+    """Return a fixed-width array, or one of dtype object where a long text among many would take gigabytes."""
     lengths = list(map(len, texts))
     padded = len(texts) * max(lengths, default=0) * _BYTES_PER_CHARACTER
     if padded <= max(_ALWAYS_FINE, _MOST_PADDING * _BYTES_PER_CHARACTER * sum(lengths)):

@@ -41,7 +41,7 @@ class StringRule:
 
 
 def is_unicode(text: str) -> bool:
-    """Half a surrogate pair can be written in JSON, and is no character."""
+    """Whether the text has characters only: JSON can spell half of a surrogate pair."""
     if text.isascii():
         return True
     try:
@@ -53,7 +53,7 @@ def is_unicode(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class BinaryRule:
-    """Bytes come from Parquet and Open Inference; JSON and CSV have base64 text in their place."""
+    """Parquet and Open Inference have bytes. JSON and CSV have base64 text instead."""
 
     logical_type: LogicalType = "binary"
     type_name: str = "binary"
@@ -89,7 +89,7 @@ _ISO = re.compile(
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NANOSECOND_DIGITS = 9
 _NANOSECONDS = 1_000_000_000
-# numpy keeps the lowest 64-bit number for "not a time".
+# numpy reserves the lowest 64-bit number for NaT.
 _LOWEST, _HIGHEST = -(2**63) + 1, 2**63 - 1
 
 
@@ -110,7 +110,7 @@ class DatetimeRule:
             return None
         with np.errstate(all="ignore"):
             converted = array.astype("datetime64[ns]")
-        # numpy wraps what 64 bits of nanoseconds do not hold, and cuts what is finer.
+        # numpy wraps a datetime beyond 64 bits of nanoseconds, and cuts digits below a nanosecond.
         return converted if (converted.astype(array.dtype) == array).all() else None
 
     def convert_one(self, value: Any) -> int:
@@ -137,7 +137,7 @@ def _whole_seconds(written: re.Match[str]) -> int:
 
 
 def _fraction(digits: str) -> int:
-    """Nanoseconds after the decimal point; finer ones would be lost."""
+    """Return the fraction in nanoseconds. Raises TypeMismatch for finer digits, which would be lost."""
     if digits[_NANOSECOND_DIGITS:].strip("0"):
         raise TypeMismatch
     return int(digits[:_NANOSECOND_DIGITS].ljust(_NANOSECOND_DIGITS, "0"))

@@ -29,7 +29,7 @@ def convert_typed(
     null_allowed: bool,
     is_text: bool = False,
 ) -> Converted:
-    """The values as the type holds them, and where they are missing. What it does not hold goes to `collector`."""
+    """Return the converted column and its null bitmap. Mismatches go to `collector`."""
     values, missing = column.values, _missing(rule, column)
     if isinstance(values, np.ndarray) and values.dtype.kind in "biufM" and values.ndim == 1:
         at_once = _at_once(rule, values, missing, null_allowed=null_allowed)
@@ -42,7 +42,7 @@ def convert_typed(
 
 
 def _missing(rule: Rule, column: TypedColumn) -> npt.NDArray[np.bool_] | None:
-    """NaN is a value of a float type, and missing in any other; NaT is always missing."""
+    """Return the null bitmap. NaN is a value of a float type and missing in any other type. NaT is always missing."""
     values, missing = column.values, column.nulls
     if isinstance(values, np.ndarray) and (
         values.dtype.kind == "M" or (values.dtype.kind == "f" and rule.logical_type not in WITH_NAN)
@@ -81,13 +81,13 @@ def _as_json(rule: Rule, values: npt.NDArray[Any] | list[Any], *, is_text: bool)
 def listed(values: npt.NDArray[Any] | list[Any]) -> list[Any]:
     if isinstance(values, list):
         return values
-    # Datetimes as text, because numpy's list of those in nanoseconds is one of numbers.
+    # Datetimes as text, because numpy lists nanoseconds as integers.
     plain: list[Any] = (np.datetime_as_string(values) if values.dtype.kind == "M" else values).tolist()
     return plain
 
 
 def _text(value: Any) -> Any:
-    """Open Inference sends text as bytes. What is no text is left to be refused."""
+    """Decode text, which Open Inference sends as bytes. The rule refuses other bytes."""
     if not isinstance(value, bytes):
         return value
     try:
@@ -97,7 +97,7 @@ def _text(value: Any) -> Any:
 
 
 def _json(text: Any) -> Any:
-    """What is no JSON is left to be refused as text."""
+    """Parse JSON in a text. The rule refuses other text."""
     if not isinstance(text, str):
         return text
     try:

@@ -1,4 +1,4 @@
-"""Models without a signature: the body's own shape decides.
+"""Models without a signature: the shape of the body decides.
 
 columns and data make a frame, another dict named tensors, a list an array.
 """
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from data_plane.scoring.payload.values import ArrayPayload, ArraysPayload, FramePayload, JsonPayload, Payload
 from data_plane.scoring.signature.inferred import infer_json, infer_text, infer_typed
-from data_plane.scoring.signature.json_values import can_travel
+from data_plane.scoring.signature.json_values import can_be_sent
 from data_plane.scoring.signature.labels import are_labels
 from data_plane.scoring.signature.table import Table
 from data_plane.scoring.signature.text_arrays import text_array
@@ -59,11 +59,11 @@ def _frame(names: list[Any], rows: list[Any], collector: ViolationCollector) -> 
     columns: Iterable[Sequence[Any]] = zip(*fitting, strict=True) if fitting else [()] * len(names)
     frame = FramePayload(tuple(map(infer_json, names, columns)), len(rows))
     loose = [list(column.values) for column in frame.columns if column.type == "json"]
-    return frame if can_travel(loose, collector) else None
+    return frame if can_be_sent(loose, collector) else None
 
 
 def _named_tensors(body: dict[str, Any], collector: ViolationCollector) -> Payload | None:
-    """A value that is no list has no tensor form; the model then gets the dict as it came."""
+    """Make named tensors of a dict of lists. A dict with any other value goes to the model as it is."""
     arrays = {name: _array(value) for name, value in body.items() if isinstance(value, list)}
     held = {name: array for name, array in arrays.items() if array is not None}
     if not body or len(held) < len(body):
@@ -72,11 +72,11 @@ def _named_tensors(body: dict[str, Any], collector: ViolationCollector) -> Paylo
 
 
 def _json(value: Any, collector: ViolationCollector) -> Payload | None:
-    return JsonPayload(value) if can_travel(value, collector) else None
+    return JsonPayload(value) if can_be_sent(value, collector) else None
 
 
 def _array(value: list[Any]) -> npt.NDArray[Any] | None:
-    """The array that numpy makes of it, unless that would change values (1 beside "a" would become "1")."""
+    """Return numpy's array of the list. None: numpy would change a value (1 beside "a" becomes "1")."""
     shape: tuple[int, ...] = (len(value),)
     leaves, kinds = value, set(map(type, value))
     while kinds == _LIST:

@@ -135,7 +135,7 @@ class TestCsv:
 
     @pytest.mark.parametrize("line", [b"\xff,x", b"\xed\xa0\x80", b"1,x,\xc3"])
     def test_a_line_that_is_no_text_is_named_whatever_its_width(self, door: FrontDoor, line: bytes) -> None:
-        assert "line 3 has a byte" in refusal(send(door, "typed", b"long,string\n1,a\n%b\n2,b\n" % line, CSV))
+        assert "line 3 has an invalid byte" in refusal(send(door, "typed", b"long,string\n1,a\n%b\n2,b\n" % line, CSV))
 
     def test_a_quote_that_is_never_closed_is_named_by_its_line(self, door: FrontDoor) -> None:
         assert "opened in line 3" in refusal(send(door, "typed", b'long,string\n1,"a""b"\n2,"x\n3,y\n', CSV))

@@ -1,4 +1,4 @@
-"""JSON bodies of `/invocations`: one of MLflow's four formats with `params`, or the unwrapped body of an LLM client."""
+"""JSON bodies of `/invocations`: one of MLflow's four formats with `params`, or the body of an LLM client."""
 
 import json
 from typing import Any, NamedTuple, NoReturn
@@ -21,7 +21,7 @@ _SMALLEST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**64 - 1
 class ReadBody(NamedTuple):
     enforced: Enforced
     is_unwrapped: bool
-    """Whether the body is an LLM client's, whose answer is not wrapped either."""
+    """Whether the body is that of an LLM client."""
 
 
 def read_json(body: bytes, signature: CompiledSignature) -> ReadBody:
@@ -38,7 +38,7 @@ def _enforce_wrapped(document: dict[str, Any], signature: CompiledSignature) -> 
     if signature.is_raw:
         raise InvalidBody("the model declares its input by a type hint: send a JSON object with 'inputs'")
     if len(present) != 1:
-        raise InvalidBody(f"{_EXPECTED}; it has {' and '.join(map(repr, present)) or 'none of them'}")
+        raise InvalidBody(f"{_EXPECTED}; the body has {' and '.join(map(repr, present)) or 'none of them'}")
     return _enforce(present[0], document[present[0]], document.get("params"), signature)
 
 
@@ -61,7 +61,7 @@ def _parsed(body: bytes) -> Any:
 
 
 def _parsed_with_nan(body: bytes) -> Any:
-    """MLflow's own clients send Python's JSON, which writes a missing number as NaN."""
+    """Read Python's JSON, in which MLflow's own clients write a missing number as NaN."""
     try:
         return json.loads(body.decode(), parse_int=_integer)
     except (ValueError, RecursionError) as error:
@@ -69,7 +69,7 @@ def _parsed_with_nan(body: bytes) -> Any:
 
 
 def _integer(digits: str) -> int | float:
-    """As the parser of all other bodies has it: what no integer of 64 bits holds is a float."""
+    """Make a float of an integer beyond 64 bits, like orjson."""
     value = int(digits)
     return value if _SMALLEST_INTEGER <= value <= _LARGEST_INTEGER else float(digits)
 
@@ -80,7 +80,7 @@ def _enforce_unwrapped(document: dict[str, Any], signature: CompiledSignature) -
     data = {name: value for name, value in document.items() if name not in names}
     if signature.inputs or signature.is_raw:
         return signature.enforce(data, params)
-    # Nothing says that lists in it are tensors.
+    # No signature declares the lists in the body to be tensors.
     return signature.enforce(data, params)._replace(payload=JsonPayload(data))
 
 
@@ -89,7 +89,7 @@ def _enforce(name: str, value: Any, params: Any, signature: CompiledSignature) -
         case "dataframe_split", {"data": list()} if value.keys() <= {"columns", "data", "index"}:
             return _enforce_split(value, params, signature)
         case "dataframe_split", _:
-            _refuse(name, "an object with a list under 'data', and 'columns' and 'index' at most beside it")
+            _refuse(name, "an object with a list under 'data', and optionally 'columns' and 'index'")
         case "dataframe_records", list():
             return _enforce_records(value, params, signature)
         case "dataframe_records", _:
@@ -118,10 +118,10 @@ def _has_columns(signature: CompiledSignature) -> bool:
 
 
 def _pivoted(records: list[Any]) -> dict[str, list[Any]]:
-    """Without a signature, rows of TensorFlow Serving's format are named tensors."""
+    """Make named tensors of the rows in TensorFlow Serving's format, for a model without a signature."""
     names = list(dict.fromkeys(name for record in records if isinstance(record, dict) for name in record))
     if not all(isinstance(record, dict) and len(record) == len(names) for record in records):
-        _refuse("instances", "rows of one kind: objects with the same keys, or lists")
+        _refuse("instances", "a list of objects with the same keys, or a list of lists")
     return {name: [record[name] for record in records] for name in names}
 
 

@@ -16,7 +16,7 @@ _BY_HEADER = {kind.value.encode(): kind for kind in BodyKind}
 
 
 def body_kind(content_type: bytes | None) -> BodyKind:
-    """Without the header it is JSON, which is what callers mean who send none."""
+    """Return the kind of body. Without the header the body is JSON, because some clients send no header."""
     if not content_type:
         return BodyKind.JSON
     return _BY_HEADER.get(content_type) or _parsed(content_type.decode("latin-1"))
@@ -35,6 +35,6 @@ def _parsed(content_type: str) -> BodyKind:
 def _check(parameter: str) -> None:
     name, _, value = parameter.partition("=")
     if name.strip().lower() != "charset":
-        raise UnsupportedMediaType("the Content-Type may have no parameter but charset=utf-8")
+        raise UnsupportedMediaType("the Content-Type may have the parameter charset=utf-8 only")
     if value.strip().strip('"').lower() not in {"utf-8", "utf8"}:
         raise UnsupportedMediaType("the scoring server only supports UTF-8")

@@ -1,4 +1,4 @@
-"""BYTES as binary data: each element is its length in four bytes, little-endian, and then its content."""
+"""BYTES as binary data: for each element a length in four bytes, little-endian, and then the content."""
 
 import struct
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""MLServer's content types of an input of BYTES: what its elements are."""
+"""MLServer's content types of an input of BYTES, and the conversion of its elements."""
 
 import base64
 import binascii
@@ -16,12 +16,12 @@ JSON_CONTENT_TYPES = frozenset({"pd_json", "hg_json"})
 
 
 def decoded(tensor: Tensor) -> npt.NDArray[Any]:
-    """The array with its elements as the content type has them; without one, as they came."""
+    """Convert the elements by the tensor's content type. Without a content type the array is returned as it is."""
     decode = _DECODERS.get(tensor.content_type or "")
     if decode is None:
         return tensor.array
     if not tensor.is_bytes:
-        raise InvalidBody(f"input {tensor.name!r}: the content type {tensor.content_type!r} is one of BYTES only")
+        raise InvalidBody(f"input {tensor.name!r}: the content type {tensor.content_type!r} applies to BYTES only")
     return _each(tensor, decode)
 
 
@@ -29,8 +29,8 @@ def as_texts(tensor: Tensor) -> npt.NDArray[Any]:
     return _each(tensor, _text)
 
 
-def as_texts_where_they_are(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """BYTES that say nothing of what they are: text if all of them are, else bytes."""
+def as_texts_if_all_are(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Convert BYTES without a content type to text if every element is UTF-8."""
     elements = array.reshape(-1).tolist()
     try:
         texts = [element.decode() if isinstance(element, bytes) else element for element in elements]
@@ -39,8 +39,8 @@ def as_texts_where_they_are(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return as_objects(texts).reshape(array.shape)
 
 
-def as_json_where_it_is(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """What is no JSON is left as it is, for the signature to judge."""
+def as_json_if_valid(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Convert each element that is JSON. The signature judges the other elements."""
 
     def value(element: Any) -> Any:
         try:
@@ -56,7 +56,7 @@ def _each(tensor: Tensor, decode: Callable[[Any], Any]) -> npt.NDArray[Any]:
         values = [None if element is None else decode(element) for element in tensor.array.reshape(-1)]
     except (ValueError, binascii.Error):
         called = tensor.content_type or "text"
-        raise InvalidBody(f"input {tensor.name!r}: an element is not what the content type {called!r} says") from None
+        raise InvalidBody(f"input {tensor.name!r}: an element does not fit the content type {called!r}") from None
     return as_objects(values).reshape(tensor.array.shape)
 
 

@@ -1,4 +1,4 @@
-"""The protocol's datatypes, and what of numpy they are."""
+"""The protocol's datatypes, with dtypes and rules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ BYTES = "BYTES"
 class Datatype:
     name: str
     dtype: np.dtype[Any]
-    """As binary data has it."""
+    """Of binary data."""
     rule: Rule
-    """What of JSON it holds."""
+    """For values in JSON."""
 
 
 def _whole(name: str, dtype: str) -> Datatype:
@@ -47,12 +47,12 @@ def datatype_name(dtype: np.dtype[Any]) -> str:
 
 
 def fixed_width(name: object, tensor: str) -> Datatype | None:
-    """None for BYTES. Refuses what is no datatype."""
+    """Return the datatype, None for BYTES. Raises InvalidBody for an unknown datatype."""
     if name == BYTES:
         return None
     datatype = FIXED_WIDTH.get(name) if isinstance(name, str) else None
     if datatype is not None:
         return datatype
     if name == "BF16":
-        raise InvalidBody(f"input {tensor!r}: BF16 is not supported, because no model here takes it; send FP32 instead")
+        raise InvalidBody(f"input {tensor!r}: BF16 is not supported; send FP32 instead")
     raise InvalidBody(f"input {tensor!r}: 'datatype' must be one of {', '.join([*FIXED_WIDTH, BYTES])}")

@@ -1,4 +1,4 @@
-"""A signature's inputs and outputs as the protocol's metadata has them, named and described as MLServer would."""
+"""A signature's inputs and outputs as tensors of the protocol's metadata, named and described as in MLServer."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -10,7 +10,7 @@ from data_plane.scoring.signature.schema import ColumnSpec, InputSpecs, TensorSp
 from data_plane.scoring.types import TYPES
 
 SOLE_OUTPUT = "predict"
-"""Where nothing declares the name of the only output."""
+"""The only output of a signature without a name for it."""
 
 
 class DeclaredTensor(NamedTuple):
@@ -30,7 +30,7 @@ def declared_inputs(specs: InputSpecs) -> tuple[DeclaredTensor, ...]:
 
 @lru_cache(maxsize=1024)
 def declared_outputs(text: str | None) -> tuple[DeclaredTensor, ...]:
-    """Of the outputs as the signature has them. Nothing is enforced by them, so a broken text declares none."""
+    """Read the signature's outputs. Outputs are not enforced, so a broken text declares no tensor."""
     try:
         specs: InputSpecs = read_inputs(text) if text else ()
     except InvalidSignature:

@@ -1,4 +1,4 @@
-"""The body of an infer request: a JSON header, and after it the binary data of the inputs that say so."""
+"""The body of an infer request: a JSON header, followed by the binary data of some inputs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ _UNSUPPORTED = ("shared_memory_region", "classification")
 class Tensor:
     name: str
     array: npt.NDArray[Any]
-    """In its shape. Of Python objects where it is BYTES or has missing values."""
+    """Of the declared shape. dtype object for BYTES, and for values of which some are missing."""
     is_bytes: bool
     content_type: str | None
 
@@ -66,21 +66,23 @@ def _split(body: bytes, json_length: bytes | None) -> tuple[bytes, memoryview]:
     if json_length is None:
         return body, memoryview(b"")
     if not json_length.isdigit() or len(json_length) > _MOST_DIGITS or int(json_length) > len(body):
-        raise InvalidBody("Inference-Header-Content-Length must be the length of the JSON at the body's beginning")
+        raise InvalidBody("Inference-Header-Content-Length must be the length of the JSON at the beginning of the body")
     return body[: int(json_length)], memoryview(body)[int(json_length) :]
 
 
 def _tensors(inputs: object, binary: memoryview) -> tuple[Tensor, ...]:
     if not isinstance(inputs, list) or not inputs:
-        raise InvalidBody("'inputs' must be a list of tensors, one at least")
+        raise InvalidBody("'inputs' must be a list of at least one tensor")
     tensors: dict[str, Tensor] = {}
     for entry in inputs:
         name = _name(entry, "input")
         if name in tensors:
-            raise InvalidBody(f"there are two inputs of the name {name!r}")
+            raise InvalidBody(f"two inputs have the name {name!r}")
         tensors[name], binary = _tensor(name, entry, binary)
     if len(binary):
-        raise InvalidBody(f"the body has {len(binary)} bytes more of binary data than the inputs' 'binary_data_size'")
+        raise InvalidBody(
+            f"the body has {len(binary)} bytes more of binary data than the inputs' 'binary_data_size' add up to"
+        )
     return tuple(tensors.values())
 
 

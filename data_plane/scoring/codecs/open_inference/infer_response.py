@@ -1,4 +1,4 @@
-"""The body of an infer response: a JSON header with the outputs' data, or with their size where it follows as bytes."""
+"""The body of an infer response: a JSON header with the data of the outputs, or the size of binary data behind it."""
 
 import base64
 from collections.abc import Sequence

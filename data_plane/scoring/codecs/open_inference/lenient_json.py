@@ -1,4 +1,4 @@
-"""JSON as the protocol's clients send it: Triton's writes a number that is none as NaN."""
+"""JSON as the protocol's clients send it: Triton's client writes NaN."""
 
 import json
 from typing import Any
@@ -30,6 +30,6 @@ def _parsed_with_nan(text: bytes, error: ValueError) -> Any:
 
 
 def _integer(digits: str) -> int | float:
-    """As the parser of all other bodies has it: what no integer of 64 bits holds is a float."""
+    """Make a float of an integer beyond 64 bits, like orjson."""
     value = int(digits)
     return value if _SMALLEST_INTEGER <= value <= _LARGEST_INTEGER else float(digits)

@@ -1,4 +1,4 @@
-"""What a model is given of an infer request's tensors, by its signature or, without one, by their content types."""
+"""The tensors of an infer request as a payload: by the model's signature, or without a signature by content types."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from data_plane.scoring.codecs.open_inference.content_types import (
-    as_json_where_it_is,
+    as_json_if_valid,
     as_texts,
-    as_texts_where_they_are,
+    as_texts_if_all_are,
     decoded,
 )
 from data_plane.scoring.codecs.open_inference.infer_request import InferRequest, Tensor
@@ -24,7 +24,7 @@ from data_plane.scoring.signature.texts import DATETIME
 from data_plane.scoring.signature.violations import ViolationCollector
 
 _FRAME, _ARRAY, _ARRAYS, _TEXTS = "pd", "np", "dict", "str"
-# An array of fixed-width text is as wide everywhere as its longest element.
+# Every element of a fixed-width array is as wide as the longest one.
 _LARGEST_FIXED_WIDTH = 64 << 20
 
 
@@ -43,7 +43,7 @@ def _declared_arrays(tensors: Sequence[Tensor], signature: CompiledSignature) ->
     columns = {str(spec.name): spec for spec in signature.inputs if isinstance(spec, ColumnSpec)}
     arrays = {tensor.name: _declared_array(tensor, columns.get(tensor.name)) for tensor in tensors}
     if len(columns) == len(arrays) == 1 and arrays.keys() != columns.keys():
-        # The only tensor is the only column, whatever its name.
+        # A single tensor is the single column, whatever its name.
         return {name: array.reshape(-1, 1) if array.ndim == 1 else array for name, array in arrays.items()}
     return arrays
 
@@ -51,12 +51,12 @@ def _declared_arrays(tensors: Sequence[Tensor], signature: CompiledSignature) ->
 def _declared_array(tensor: Tensor, column: ColumnSpec | None) -> npt.NDArray[Any]:
     array = decoded(tensor)
     if tensor.is_bytes and tensor.content_type is None and column is not None and column.rule.logical_type == "json":
-        return as_json_where_it_is(array)
+        return as_json_if_valid(array)
     return array
 
 
 def _raw_value(tensors: Sequence[Tensor]) -> Any:
-    """For a type hint: a list of values, or of objects with one value of each tensor."""
+    """Make the value for a type hint: a list of values, or of objects with one value of each tensor."""
     values = {tensor.name: _listed(tensor) for tensor in tensors}
     if len(tensors) == 1:
         return values[tensors[0].name]
@@ -85,7 +85,7 @@ def _unsigned(request: InferRequest, signature: CompiledSignature) -> Enforced:
     if wanted == _FRAME or (wanted not in (_ARRAY, _ARRAYS, _TEXTS) and _make_a_frame(arrays)):
         return signature.enforce_table(_table(request.tensors, arrays), request.params)
     if wanted in (_ARRAY, _TEXTS) and len(arrays) > 1:
-        raise InvalidBody(f"the content type {wanted!r} is that of a single input")
+        raise InvalidBody(f"the content type {wanted!r} applies to a single input")
     if wanted == _TEXTS and request.tensors[0].is_bytes:
         texts = as_texts(request.tensors[0]).reshape(-1).tolist()
         return signature.enforce(texts, request.params)._replace(payload=JsonPayload(texts))
@@ -96,11 +96,11 @@ def _unsigned(request: InferRequest, signature: CompiledSignature) -> Enforced:
 
 def _plain(tensor: Tensor) -> npt.NDArray[Any]:
     array = decoded(tensor)
-    return as_texts_where_they_are(array) if tensor.is_bytes and tensor.content_type != "base64" else array
+    return as_texts_if_all_are(array) if tensor.is_bytes and tensor.content_type != "base64" else array
 
 
 def _make_a_frame(arrays: dict[str, npt.NDArray[Any]]) -> bool:
-    """Several columns of one length are a table."""
+    """Whether the inputs are several columns of one length, which make a table."""
     each = arrays.values()
     return len(arrays) > 1 and all(map(_is_column, each)) and len({len(array) for array in each}) == 1
 
@@ -136,13 +136,13 @@ def _datetimes(name: str, texts: list[Any]) -> TypedColumn:
 
 
 def _without_objects(tensor: Tensor, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Text and bytes of fixed width, as numpy itself makes of them."""
+    """Convert text and bytes to numpy's fixed-width types."""
     if not array.dtype.hasobject:
         return array
     elements = array.reshape(-1).tolist()
     kinds = set(map(type, elements))
     if not tensor.is_bytes:
-        raise InvalidBody(f"input {tensor.name!r}: a tensor has no null; send columns with the content type 'pd'")
+        raise InvalidBody(f"input {tensor.name!r}: a tensor cannot hold null; send columns with content type 'pd'")
     if bytes in kinds:
         return _fixed_bytes(tensor.name, elements).reshape(array.shape)
     return text_array(elements).reshape(array.shape) if kinds == {str} else array
@@ -152,7 +152,7 @@ def _fixed_bytes(name: str, elements: list[Any]) -> npt.NDArray[Any]:
     fixed = None
     if set(map(type, elements)) == {bytes} and len(elements) * max(map(len, elements)) <= _LARGEST_FIXED_WIDTH:
         fixed = np.array(elements, dtype=np.bytes_)
-    # numpy cuts zeros at the end.
+    # numpy cuts zero bytes at the end of an element.
     if fixed is None or fixed.tolist() != elements:
-        raise InvalidBody(f"input {name!r}: such bytes have no tensor form; send columns with the content type 'pd'")
+        raise InvalidBody(f"input {name!r}: these bytes have no tensor form; send columns with content type 'pd'")
     return fixed

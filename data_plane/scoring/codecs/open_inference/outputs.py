@@ -1,8 +1,8 @@
-"""A model's answer as output tensors, named, shaped and described as MLServer does.
+"""A model's result as output tensors, named, shaped and described as in MLServer.
 
-An array is one output (of the shape [n, 1] where it is a vector), a DataFrame one per column. Of Python values, lists
-of numbers, booleans or texts are tensors too, records are columns, and an object of such lists has an output for each
-of its keys; anything else is an element of BYTES that holds JSON.
+An array is one output (a vector has the shape [n, 1]), and a DataFrame has one output per column. Of Python values, a
+list of numbers, booleans or texts is one output, records are columns, and an object of lists has one output per key.
+Any other value is an element of BYTES with JSON in it.
 """
 
 from collections.abc import Sequence
@@ -30,8 +30,7 @@ class Output:
     datatype: str
     shape: tuple[int, ...]
     values: npt.NDArray[Any] | list[Any]
-    """Flat. A list of text, bytes and None for BYTES, and wherever a value is missing that the datatype has no mark
-    for."""
+    """Flat. A list with None, for BYTES and for missing values of a datatype that has no missing value of its own."""
     content_type: str
 
     @property
@@ -40,12 +39,12 @@ class Output:
 
 
 def outputs_of(result: Result, name: str) -> tuple[Output, ...]:
-    """`name` is that of a sole output."""
+    """Return the outputs of a result. `name` is the name of a sole output."""
     match result:
         case ArrayResult(array=array):
             return (_array(name, array),)
         case FrameResult(columns=columns):
-            # Of columns with the same name the last counts, as in the records of the other protocols.
+            # The last of several columns with one name counts, as in the records of the other protocols.
             return tuple({str(column.name): _column(column) for column in columns}.values())
         case JsonResult(text=text):
             return _of_json(text, name)
@@ -87,7 +86,7 @@ def _of_json(text: bytes, name: str) -> tuple[Output, ...]:
     try:
         value = parse_large(text)
     except orjson.JSONDecodeError:
-        # It is nested deeper than orjson reads.
+        # The value is nested deeper than orjson reads.
         return (_whole_text(text, name),)
     if isinstance(value, list):
         records = _columns_of_records(value)
@@ -121,7 +120,7 @@ def _listed_column(name: str, values: list[Any]) -> Output:
 
 
 def _tensor(name: str, value: list[Any]) -> Output | None:
-    """None where the values are of several kinds, or nested in lists of unequal length."""
+    """Make one output of a list. None: the values have several types, or the nested lists differ in length."""
     level, shape = value, [len(value)]
     while level and set(map(type, level)) == {list}:
         if len(set(map(len, level))) > 1:

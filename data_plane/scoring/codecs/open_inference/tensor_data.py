@@ -1,7 +1,6 @@
-"""One tensor's data, from JSON (flat or nested) or from binary data, as an array of its shape.
+"""One tensor's data, from JSON (flat or nested) or from binary data, as an array of the declared shape.
 
-Numbers of binary data stay where the body has them. BYTES, and values of which some are missing, are arrays of Python
-objects.
+Numbers of binary data are views of the body. BYTES, and values of which some are missing, are arrays of dtype object.
 """
 
 import math
@@ -19,7 +18,7 @@ from data_plane.scoring.signature import SignatureViolations
 from data_plane.scoring.signature.rule import convert
 from data_plane.scoring.signature.violations import ViolationCollector
 
-# Without data nothing else bounds the dimensions that a model might allocate by.
+# A shape without data is bounded by nothing else, and a model may allocate memory by it.
 _LARGEST_EMPTY = 1 << 20
 _MOST_DIMENSIONS = 32
 _TEXTS = {str, type(None)}
@@ -27,7 +26,7 @@ _TEXTS = {str, type(None)}
 
 def read_shape(name: str, shape: object) -> tuple[int, ...]:
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
-        raise InvalidBody(f"input {name!r}: 'shape' must be a list of whole numbers, none of them negative")
+        raise InvalidBody(f"input {name!r}: 'shape' must be a list of whole numbers from 0 on")
     if len(shape) > _MOST_DIMENSIONS:
         raise InvalidBody(f"input {name!r}: 'shape' has more than {_MOST_DIMENSIONS} dimensions")
     if 0 in shape and math.prod(filter(None, shape)) > _LARGEST_EMPTY:
@@ -39,7 +38,7 @@ def from_json(name: str, datatype: Datatype | None, shape: tuple[int, ...], data
     flat = _flat(name, [data] if isinstance(data, str) else data)
     if len(flat) != math.prod(shape):
         raise InvalidBody(
-            f"input {name!r}: the shape {list(shape)} is one of {math.prod(shape)} values, 'data' has {len(flat)}"
+            f"input {name!r}: the shape {list(shape)} has {math.prod(shape)} values, but 'data' has {len(flat)}"
         )
     if datatype is None:
         return as_objects(_texts(name, flat)).reshape(shape)
@@ -62,7 +61,7 @@ def from_binary(name: str, datatype: Datatype | None, shape: tuple[int, ...], pa
 
 
 def as_objects(values: Sequence[Any]) -> npt.NDArray[Any]:
-    """Filled in afterwards, because numpy would take a list among the values for a further dimension."""
+    """Make an array of dtype object. numpy alone would take a list among the values for one more dimension."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
@@ -99,7 +98,7 @@ def _texts(name: str, flat: list[Any]) -> list[Any]:
     try:
         "".join(filter(None, flat)).encode()
     except UnicodeEncodeError:
-        raise InvalidBody(f"input {name!r}: half a surrogate pair is no character") from None
+        raise InvalidBody(f"input {name!r}: the text has half of a surrogate pair, which is not a character") from None
     return flat
 
 
