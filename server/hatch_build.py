@@ -1,4 +1,4 @@
-"""Collect the planes, which lie beside this folder in the repository and inside it in a source distribution."""
+"""Collect the planes: from the parent folder in the repository, from this folder in a source distribution."""
 
 from pathlib import Path
 from typing import Any

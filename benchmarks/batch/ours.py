@@ -31,10 +31,10 @@ class BatchPlatform:
     def predict(self, inputs: Path, folder: Path, *, workers: int) -> Took:
         """From the call that begins the job to the job's end. The files have been sent before."""
         asset = self.client.data.register(LocalData(inputs))
-        wish = BatchInvocation(_ENDPOINT, str(asset["id"]), settings={"instance_count": workers})
+        invocation = BatchInvocation(_ENDPOINT, str(asset["id"]), settings={"instance_count": workers})
         with largest_process(lambda: tree(self.supervisor)) as largest:
             began = time.perf_counter()
-            name = str(invoke_batch(self.client, wish)["name"])
+            name = str(invoke_batch(self.client, invocation)["name"])
             *_, last = self.client.jobs.follow(name)
             seconds = time.perf_counter() - began
         if last.status != _COMPLETED:

@@ -1,1 +1,4 @@
-"""The command line: az ml's nouns, verbs and flags. Results alone on standard output, everything else beside it."""
+"""The command line, with the nouns, verbs and flags of az ml.
+
+Results go to standard output, progress and notes to standard error.
+"""

@@ -1,4 +1,4 @@
-"""`modelyard batch-deployment`."""
+"""`modelyard batch-deployment`: deployments of batch endpoints."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,15 +17,17 @@ from modelyard.client.documents.reading import Document, merged
 from modelyard.client.errors import InvalidDocument
 from modelyard.client.watching import Watcher
 
-app = typer.Typer(no_args_is_help=True, help="Models that score a batch endpoint's files: create, update, delete.")
+app = typer.Typer(no_args_is_help=True, help="Models of batch endpoints: create, update, get logs, delete.")
 
-Name = Annotated[str, typer.Option("--name", "-n", help="The deployment's name.")]
-OptionalName = Annotated[str | None, typer.Option("--name", "-n", help="The deployment's name.", show_default=False)]
+Name = Annotated[str, typer.Option("--name", "-n", help="The name of the deployment.")]
+OptionalName = Annotated[
+    str | None, typer.Option("--name", "-n", help="The name of the deployment.", show_default=False)
+]
 OptionalEndpoint = Annotated[
-    str | None, typer.Option("--endpoint-name", "-e", help="The endpoint it belongs to.", show_default=False)
+    str | None, typer.Option("--endpoint-name", "-e", help="The endpoint of the deployment.", show_default=False)
 ]
 SetDefault = Annotated[
-    bool, typer.Option("--set-default", help="Let it score what names no deployment, once it is built.")
+    bool, typer.Option("--set-default", help="Make the deployment the endpoint's default, once built.")
 ]
 
 COLUMNS = (
@@ -49,7 +51,7 @@ def create(
     no_wait: NoWait = False,
     output: OutputFormat = None,
 ) -> None:
-    """Create a deployment: registers an inline model and builds its environment. Its workers start with its jobs."""
+    """Create a deployment: register an inline model and build the environment. Workers start with the jobs."""
     _check_set_default(set_default, no_wait)
     document = document_from(file, {"name": name, "endpoint_name": endpoint}, settings, BATCH_DEPLOYMENT)
     session = session_of(context)
@@ -71,11 +73,11 @@ def update(
     no_wait: NoWait = False,
     output: OutputFormat = None,
 ) -> None:
-    """Change a deployment. Jobs that have begun end as they began."""
+    """Update a deployment. Running jobs keep the old settings."""
     _check_set_default(set_default, no_wait)
     changes = document_from(file, {"name": name, "endpoint_name": endpoint}, None, BATCH_DEPLOYMENT)
     if not changes.get("name") or not changes.get("endpoint_name"):
-        raise InvalidDocument("name and endpoint_name are needed: write them into the file, or pass -n and -e")
+        raise InvalidDocument("missing name or endpoint_name: write both into the file, or pass -n and -e")
     session = session_of(context)
     with session.client() as client, progress() as watcher:
         present = client.batch_deployments.get(str(changes["endpoint_name"]), str(changes["name"]))
@@ -88,7 +90,7 @@ def update(
 
 @app.command("list")
 def list_(context: typer.Context, endpoint: EndpointOfDeployment, output: OutputFormat = None) -> None:
-    """List an endpoint's deployments."""
+    """List the deployments of an endpoint."""
     with session_of(context).client() as client:
         show_all(map(batch_deployment_document, client.batch_deployments.list(endpoint)), COLUMNS, output)
 
@@ -104,13 +106,13 @@ def show_(context: typer.Context, name: Name, endpoint: EndpointOfDeployment, ou
 def delete(
     context: typer.Context, name: Name, endpoint: EndpointOfDeployment, yes: Yes = False, no_wait: NoWait = False
 ) -> None:
-    """Delete a deployment. Its jobs and their predictions stay."""
+    """Delete a deployment. Jobs and predictions stay."""
     session = session_of(context)
     confirm(f"Delete deployment {name} of endpoint {endpoint}?", yes)
     with session.client() as client:
         change = client.batch_deployments.delete(endpoint, name)
         if not no_wait:
-            session.wait(change, goes_on=f"the deletion of deployment {name} goes on")
+            session.wait(change, goes_on=f"the deletion of deployment {name} continues")
 
 
 @app.command("get-logs")
@@ -118,15 +120,15 @@ def get_logs(
     context: typer.Context,
     name: Name,
     endpoint: EndpointOfDeployment,
-    lines: Annotated[int, typer.Option("--lines", "-l", help="How many of the last lines.")] = 50,
+    lines: Annotated[int, typer.Option("--lines", "-l", help="The number of last lines.")] = 50,
 ) -> None:
-    """Print the log of the build. What a model prints is in its jobs' logs: modelyard job download --all."""
+    """Print the build log. The output of the model is in the logs of the jobs: modelyard job download --all."""
     with session_of(context).client() as client:
         log = client.batch_deployments.build_log(endpoint, name, lines=lines)
     if log:
         write(log.rstrip("\n"))
     else:
-        note("nothing was built for it: its environment was there already, or the build has not begun")
+        note("there is no build log: the environment existed already, or the build has not started")
 
 
 def _put(
@@ -139,17 +141,18 @@ def _put(
     session.wait_beside(
         change,
         watcher,
-        goes_on=f"deployment {name} goes on; see it with: modelyard batch-deployment show -n {name} -e {endpoint}",
-        on_failure=f"the whole story: modelyard batch-deployment get-logs -n {name} -e {endpoint} -l 500",
+        goes_on=f"the build of deployment {name} continues; "
+        f"to see the state: modelyard batch-deployment show -n {name} -e {endpoint}",
+        on_failure=f"the build log: modelyard batch-deployment get-logs -n {name} -e {endpoint} -l 500",
     )
     return batch_deployment_document(client.batch_deployments.get(endpoint, name))
 
 
 def _check_set_default(set_default: bool, no_wait: bool) -> None:
     if set_default and no_wait:
-        raise typer.BadParameter("--set-default waits until the deployment is built; leave --no-wait out")
+        raise typer.BadParameter("--set-default waits for the build: leave out --no-wait")
 
 
 def _set_default(session: Session, client: Client, document: Document, watcher: Watcher) -> None:
     change = client.batch_endpoints.set_default(str(document["endpoint_name"]), str(document["name"]))
-    session.wait_beside(change, watcher, goes_on="the endpoint is being changed")
+    session.wait_beside(change, watcher, goes_on="the update of the endpoint continues")

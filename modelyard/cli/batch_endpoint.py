@@ -1,4 +1,4 @@
-"""`modelyard batch-endpoint`."""
+"""`modelyard batch-endpoint`: endpoints that score files in jobs."""
 
 from typing import Annotated
 
@@ -21,10 +21,10 @@ from modelyard.client.errors import InvalidDocument
 from modelyard.client.operations import Change
 from modelyard.client.submitting import BatchInvocation, invoke_batch
 
-app = typer.Typer(no_args_is_help=True, help="Names to send whole folders of files to: create, invoke, delete.")
+app = typer.Typer(no_args_is_help=True, help="Endpoints for batch jobs: create, update, invoke, delete.")
 
-Name = Annotated[str, typer.Option("--name", "-n", help="The endpoint's name.")]
-OptionalName = Annotated[str | None, typer.Option("--name", "-n", help="The endpoint's name.", show_default=False)]
+Name = Annotated[str, typer.Option("--name", "-n", help="The name of the endpoint.")]
+OptionalName = Annotated[str | None, typer.Option("--name", "-n", help="The name of the endpoint.", show_default=False)]
 
 COLUMNS = (
     Column("Name", "name"),
@@ -57,18 +57,20 @@ def update(
     file: File = None,
     deployment: Annotated[
         str | None,
-        typer.Option("--default-deployment", help="What scores when no deployment is named.", show_default=False),
+        typer.Option(
+            "--default-deployment", help="The deployment for jobs that name no deployment.", show_default=False
+        ),
     ] = None,
     settings: Settings = None,
     no_wait: NoWait = False,
     output: OutputFormat = None,
 ) -> None:
-    """Change an endpoint: its default deployment, tags or description."""
+    """Update the default deployment, tags or description of an endpoint."""
     session = session_of(context)
     flags = {"name": name, "defaults": {"deployment_name": deployment} if deployment else None}
     changes = document_from(file, flags, None, BATCH_ENDPOINT)
     if not changes.get("name"):
-        raise InvalidDocument("no name is given: write it into the file, or pass -n")
+        raise InvalidDocument("missing name: write name into the file, or pass -n")
     with session.client() as client:
         present = batch_endpoint_document(client.batch_endpoints.get(str(changes["name"])))
         document = document_from(None, merged(present, changes), settings, BATCH_ENDPOINT)
@@ -91,18 +93,18 @@ def show_(context: typer.Context, name: Name, output: OutputFormat = None) -> No
 
 @app.command()
 def delete(context: typer.Context, name: Name, yes: Yes = False, no_wait: NoWait = False) -> None:
-    """Delete an endpoint and all its deployments. Its jobs and their predictions stay."""
+    """Delete an endpoint with all deployments. Jobs and predictions stay."""
     session = session_of(context)
-    confirm(f"Delete batch endpoint {name} and all its deployments?", yes)
+    confirm(f"Delete batch endpoint {name} with all deployments?", yes)
     with session.client() as client:
         change = client.batch_endpoints.delete(name)
         if not no_wait:
-            session.wait(change, goes_on=f"the deletion of batch endpoint {name} goes on")
+            session.wait(change, goes_on=f"the deletion of batch endpoint {name} continues")
 
 
 @app.command("list-jobs")
 def list_jobs(context: typer.Context, name: Name, output: OutputFormat = None) -> None:
-    """List an endpoint's jobs, the newest first."""
+    """List the jobs of an endpoint, the newest first."""
     with session_of(context).client() as client:
         show_all(map(job_document, client.jobs.of_endpoint(name)), JOB_COLUMNS, output)
 
@@ -116,33 +118,49 @@ def invoke(
         typer.Option(
             "--input",
             metavar="FOLDER|FILE|URI",
-            help="A path on this machine, azureml:<data>:<version>, or a URI in a data store.",
+            help="A local path, azureml:<data>:<version>, or a URI in a data store.",
         ),
     ],
     input_type: Annotated[
-        InputType | None, typer.Option(help="What a URI names, where it does not tell.", show_default=False)
+        InputType | None,
+        typer.Option(help="Whether --input is a file or a folder (default: guessed from the URI).", show_default=False),
     ] = None,
     deployment: Annotated[
-        str | None, typer.Option("--deployment-name", "-d", help="Else the default one.", show_default=False)
+        str | None,
+        typer.Option(
+            "--deployment-name",
+            "-d",
+            help="The deployment that scores (default: the endpoint's default deployment).",
+            show_default=False,
+        ),
     ] = None,
     output_path: Annotated[
         str | None,
-        typer.Option(metavar="URI", help="A folder in a data store; else the job's own.", show_default=False),
+        typer.Option(
+            metavar="URI",
+            help="A folder or file in a data store for the predictions (default: a folder of the job).",
+            show_default=False,
+        ),
     ] = None,
     mini_batch_size: Annotated[
-        int | None, typer.Option("--mini-batch-size", "-m", help="Files at a time.", show_default=False)
+        int | None,
+        typer.Option("--mini-batch-size", "-m", help="The number of files in a mini-batch.", show_default=False),
     ] = None,
     instance_count: Annotated[
-        int | None, typer.Option("--instance-count", "-c", help="How many at once.", show_default=False)
+        int | None, typer.Option("--instance-count", "-c", help="The number of workers.", show_default=False)
     ] = None,
-    job_name: Annotated[str | None, typer.Option(help="Else the platform picks one.", show_default=False)] = None,
-    experiment_name: Annotated[str | None, typer.Option(help="Else the endpoint's name.", show_default=False)] = None,
+    job_name: Annotated[
+        str | None, typer.Option(help="The name of the job (default: a new name).", show_default=False)
+    ] = None,
+    experiment_name: Annotated[
+        str | None, typer.Option(help="The experiment of the job (default: the endpoint's name).", show_default=False)
+    ] = None,
     settings: Settings = None,
     output: OutputFormat = None,
 ) -> None:
-    """Score files: sends local ones first, begins a job and prints its name."""
+    """Start a job that scores files, and print the name of the job. Local files are uploaded first."""
     flags = {"mini_batch_size": mini_batch_size, "instance_count": instance_count}
-    wish = BatchInvocation(
+    invocation = BatchInvocation(
         endpoint=name,
         input=input_,
         input_type=input_type,
@@ -154,10 +172,10 @@ def invoke(
     )
     with session_of(context).client() as client:
         with progress() as watcher:
-            job = invoke_batch(client, wish, watcher)
+            job = invoke_batch(client, invocation, watcher)
         if output is None:
             write(str(job["name"]))
-            note(f"the job goes on by itself; watch it with: modelyard job stream -n {job['name']}")
+            note(f"the job continues in the background; to watch: modelyard job stream -n {job['name']}")
         else:
             show(job_document(client.jobs.get(str(job["name"]))), output)
 
@@ -168,6 +186,6 @@ def _finish(
     name = str(document["name"])
     resource = change.resource
     if not no_wait:
-        session.wait(change, goes_on=f"batch endpoint {name} is still being changed")
+        session.wait(change, goes_on=f"the update of batch endpoint {name} continues")
         resource = client.batch_endpoints.get(name)
     show(batch_endpoint_document(resource), output)

@@ -21,7 +21,7 @@ _SETTINGS_IN_FORCE = "modelyard.supervisor.config_report:settings_in_force"
 
 @app.callback()
 def config() -> None:
-    """Keep `show` a command of its own, although it is the only one."""
+    """Make `show` a subcommand: Typer would turn a single command into the noun itself."""
 
 
 @app.command()

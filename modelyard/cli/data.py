@@ -1,4 +1,4 @@
-"""`modelyard data`."""
+"""`modelyard data`: registered data assets."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +13,12 @@ from modelyard.cli.session import session_of
 from modelyard.client.documents.data import DATA, InputType, read_data_document
 from modelyard.client.documents.identity import data_document
 
-app = typer.Typer(no_args_is_help=True, help="Files for batch jobs, registered under a name: create, list, show.")
+app = typer.Typer(no_args_is_help=True, help="Registered files for batch jobs: create, list, show.")
 
-Name = Annotated[str, typer.Option("--name", "-n", help="The data asset's name.")]
-OptionalName = Annotated[str | None, typer.Option("--name", "-n", help="The data asset's name.", show_default=False)]
+Name = Annotated[str, typer.Option("--name", "-n", help="The name of the data asset.")]
+OptionalName = Annotated[
+    str | None, typer.Option("--name", "-n", help="The name of the data asset.", show_default=False)
+]
 
 COLUMNS = (Column("Name", "name"), Column("Latest version", "latest_version"), Column("Description", "description"))
 VERSION_COLUMNS = (
@@ -33,17 +35,21 @@ def create(
     context: typer.Context,
     name: OptionalName = None,
     version: Annotated[
-        str | None, typer.Option("--version", "-v", help="The version; the next one without it.", show_default=False)
+        str | None,
+        typer.Option("--version", "-v", help="The version (default: the next free version).", show_default=False),
     ] = None,
-    path: Annotated[Path | None, typer.Option("--path", "-p", help="A file or a folder.", show_default=False)] = None,
+    path: Annotated[
+        Path | None, typer.Option("--path", "-p", help="A local file or folder.", show_default=False)
+    ] = None,
     kind: Annotated[
-        InputType | None, typer.Option("--type", "-t", help="As the path is, without it.", show_default=False)
+        InputType | None,
+        typer.Option("--type", "-t", help="File or folder (default: as the path).", show_default=False),
     ] = None,
     file: File = None,
     settings: Settings = None,
     output: OutputFormat = None,
 ) -> None:
-    """Send files and register them."""
+    """Upload files and register the upload."""
     flags = {"name": name, "version": version, "path": str(path.absolute()) if path else None, "type": kind}
     document = document_from(file, flags, settings, DATA)
     with session_of(context).client() as client, progress() as watcher:
@@ -53,7 +59,7 @@ def create(
 
 @app.command("list")
 def list_(context: typer.Context, name: OptionalName = None, output: OutputFormat = None) -> None:
-    """List the data assets, or one's versions."""
+    """List the data assets, or the versions of a data asset."""
     with session_of(context).client() as client:
         found = client.data.versions(name) if name else client.data.list()
         show_all(map(data_document, found), VERSION_COLUMNS if name else COLUMNS, output)
@@ -63,6 +69,6 @@ def list_(context: typer.Context, name: OptionalName = None, output: OutputForma
 def show_(
     context: typer.Context, name: Name, version: Version = None, label: Label = None, output: OutputFormat = None
 ) -> None:
-    """Show a data asset's version."""
+    """Show a version of a data asset."""
     with session_of(context).client() as client:
         show(data_document(client.data.get(name, version)), output)

@@ -1,4 +1,4 @@
-"""`modelyard deploy ./model`: the whole way in one command."""
+"""`modelyard deploy ./model`: from a model folder to a scoring URL in one command."""
 
 import json
 import shlex
@@ -11,7 +11,7 @@ import typer
 from modelyard.cli.options import NoWait, OutputFormat
 from modelyard.cli.output import Output, show, write
 from modelyard.cli.progress import note, progress
-from modelyard.cli.session import Interrupted, session_of, where_the_story_is
+from modelyard.cli.session import Interrupted, log_commands, session_of
 from modelyard.client.deploying import Deployed, FolderDeployment, deploy_folder, endpoint_name_for
 from modelyard.client.errors import ApiError
 
@@ -20,35 +20,40 @@ def deploy(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="An MLflow model folder.")],
     endpoint: Annotated[
-        str | None, typer.Option("--endpoint-name", "-e", help="Else named like the folder.", show_default=False)
+        str | None,
+        typer.Option(
+            "--endpoint-name", "-e", help="The endpoint (default: named like the folder).", show_default=False
+        ),
     ] = None,
-    deployment: Annotated[str, typer.Option("--deployment-name", "-d", help="The deployment's name.")] = "default",
+    deployment: Annotated[str, typer.Option("--deployment-name", "-d", help="The name of the deployment.")] = "default",
     instance_count: Annotated[
-        int | None, typer.Option(min=1, help="How many workers serve it.", show_default=False)
+        int | None, typer.Option(min=1, help="The number of workers.", show_default=False)
     ] = None,
     no_wait: NoWait = False,
     output: OutputFormat = None,
 ) -> None:
-    """Register a model folder and serve it: prints the URL, the key and a request to try.
+    """Register and deploy a model folder, and print the URL, the key and a request to try.
 
-    Called again, it brings the endpoint to the folder's present content.
+    Run the command again to deploy changes of the folder.
     """
-    wish = FolderDeployment(folder, endpoint or endpoint_name_for(folder), deployment, instance_count, wait=not no_wait)
+    spec = FolderDeployment(folder, endpoint or endpoint_name_for(folder), deployment, instance_count, wait=not no_wait)
     with session_of(context).client() as client, progress() as watcher:
         try:
-            deployed = deploy_folder(client, wish, watcher)
+            deployed = deploy_folder(client, spec, watcher)
         except KeyboardInterrupt:
-            raise Interrupted("what was begun goes on in the background; see it with: modelyard status") from None
+            raise Interrupted(
+                "the deployment continues in the background; to see the state: modelyard status"
+            ) from None
         except ApiError as error:
             if error.status is None:
-                watcher.note(where_the_story_is(wish.deployment, wish.endpoint))
+                watcher.note(log_commands(spec.deployment, spec.endpoint))
             raise
     if no_wait:
-        note("the deployment goes on in the background; see it with: modelyard status")
+        note("the deployment continues in the background; to see the state: modelyard status")
     if not deployed.changed:
-        note(f"endpoint {wish.endpoint} serves this very model already")
+        note(f"nothing changed: endpoint {spec.endpoint} serves the same model already")
     if deployed.example is None:
-        note("the model has no input example and no signature: put its input under input_data")
+        note("the model has no input example and no signature: put the input under input_data")
     _show(deployed, output)
 
 

@@ -1,10 +1,10 @@
-"""The document a command works on: the file, then flags, then `--set`."""
+"""The document of a command: the file, overridden by flags, overridden by `--set`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelyard.cli.session import remark_on
+from modelyard.cli.session import note_ignored_keys
 from modelyard.client.documents.assets import ENVIRONMENT, MODEL
 from modelyard.client.documents.fields import FieldTable
 from modelyard.client.documents.reading import Document, merged, read_document, with_settings
@@ -15,15 +15,15 @@ _INLINE: Mapping[str, FieldTable] = {"model": MODEL, "environment": ENVIRONMENT}
 def document_from(
     file: Path | None, flags: Mapping[str, Any], settings: Sequence[str] | None, table: FieldTable
 ) -> Document:
-    """Keys that mean nothing here are remarked on and left out of nothing."""
+    """Build the document, with a note on unknown keys."""
     document = read_document(file) if file else {}
     document = with_settings(merged(document, flags), settings or ())
-    remark_on(_unknown(document, table), str(file or "--set"))
+    note_ignored_keys(_unknown(document, table), str(file or "--set"))
     return document
 
 
 def folder_of(file: Path | None) -> Path:
-    """What relative paths in the file count from."""
+    """Return the folder for relative paths in the file."""
     return file.parent if file else Path()
 
 

@@ -1,4 +1,4 @@
-"""`modelyard environment`."""
+"""`modelyard environment`: registered and built environments."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -14,10 +14,12 @@ from modelyard.client.documents.assets import ENVIRONMENT, read_environment
 from modelyard.client.documents.identity import environment_document
 from modelyard.core.domain.operation_step import OperationStep
 
-app = typer.Typer(no_args_is_help=True, help="Conda specifications, and what was built from them and from models.")
+app = typer.Typer(no_args_is_help=True, help="Conda specifications and built environments: create, list, show, prune.")
 
-Name = Annotated[str, typer.Option("--name", "-n", help="The environment's name.")]
-OptionalName = Annotated[str | None, typer.Option("--name", "-n", help="The environment's name.", show_default=False)]
+Name = Annotated[str, typer.Option("--name", "-n", help="The name of the environment.")]
+OptionalName = Annotated[
+    str | None, typer.Option("--name", "-n", help="The name of the environment.", show_default=False)
+]
 
 COLUMNS = (Column("Name", "name"), Column("Latest version", "latest_version"), Column("Description", "description"))
 VERSION_COLUMNS = (Column("Name", "name"), Column("Version", "version"), Column("Description", "description"))
@@ -51,10 +53,10 @@ def create(
 def list_(
     context: typer.Context,
     name: OptionalName = None,
-    built: Annotated[bool, typer.Option("--built", help="What lies ready on the platform's disk.")] = False,
+    built: Annotated[bool, typer.Option("--built", help="List the environments on the platform's disk.")] = False,
     output: OutputFormat = None,
 ) -> None:
-    """List the registered environments, one's versions, or those that are built."""
+    """List the registered environments, the versions of an environment, or the built environments."""
     with session_of(context).client() as client:
         if built:
             show_all(map(built_environment, client.environments.built()), BUILT_COLUMNS, output)
@@ -62,7 +64,7 @@ def list_(
         found = client.environments.versions(name) if name else client.environments.list()
         show_all(map(environment_document, found), VERSION_COLUMNS if name else COLUMNS, output)
         if not name:
-            note("for the environments that models brought along: modelyard environment list --built")
+            note("to list the environments of models: modelyard environment list --built")
 
 
 @app.command("show")
@@ -76,7 +78,7 @@ def show_(
 
 @app.command()
 def prune(context: typer.Context) -> None:
-    """Remove the built environments that no deployment uses. Prints what was removed."""
+    """Remove the built environments without a deployment, and print the removed environments."""
     with session_of(context).client() as client:
         with progress() as watcher:
             watcher.step(OperationStep.PRUNING.sentence)
@@ -84,7 +86,7 @@ def prune(context: typer.Context) -> None:
         for folder in removed:
             write(folder)
         if not removed:
-            note("every built environment is in use")
+            note("nothing removed: every built environment is in use")
 
 
 def built_environment(built: Mapping[str, Any]) -> dict[str, Any]:

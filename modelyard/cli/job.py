@@ -1,4 +1,4 @@
-"""`modelyard job`."""
+"""`modelyard job`: batch jobs."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -15,9 +15,9 @@ from modelyard.client.client import Client
 from modelyard.client.documents.job import job_document
 from modelyard.client.job_progress import JobProgress
 
-app = typer.Typer(no_args_is_help=True, help="Batch jobs: watch, cancel, get the predictions.")
+app = typer.Typer(no_args_is_help=True, help="Batch jobs: list, watch, cancel, download predictions.")
 
-Name = Annotated[str, typer.Option("--name", "-n", help="The job's name.")]
+Name = Annotated[str, typer.Option("--name", "-n", help="The name of the job.")]
 
 
 class Output(StrEnum):
@@ -42,27 +42,27 @@ def list_(context: typer.Context, output: OutputFormat = None) -> None:
 
 @app.command("show")
 def show_(context: typer.Context, name: Name, output: OutputFormat = None) -> None:
-    """Show a job and how far it is."""
+    """Show a job with its progress."""
     with session_of(context).client() as client:
         show(job_document(client.jobs.get(name)), output)
 
 
 @app.command()
 def stream(context: typer.Context, name: Name) -> None:
-    """Watch a job until its predictions are there. The exit code is not 0 when it failed or was canceled."""
+    """Watch a job until the end. The exit code is 1 for a failed or canceled job."""
     with session_of(context).client() as client:
         progress = _watched(client, name)
     if not progress.is_completed:
-        note(f"what was scored, and the logs: modelyard job download -n {name} --all")
+        note(f"to get the logs and the finished predictions: modelyard job download -n {name} --all")
         raise progress.failure
     if progress.files_failed:
-        note(f"{files_failed_of(progress)}; errors.csv beside the predictions says why")
-    note(f"the predictions are there; to get them: modelyard job download -n {name}")
+        note(f"{files_failed_of(progress)}; the reasons are in errors.csv beside the predictions")
+    note(f"the predictions are complete; to get the files: modelyard job download -n {name}")
 
 
 @app.command()
 def cancel(context: typer.Context, name: Name, no_wait: NoWait = False) -> None:
-    """Stop a job. What it has finished is kept."""
+    """Cancel a job. Finished predictions stay."""
     with session_of(context).client() as client:
         client.jobs.cancel(name)
         if not no_wait:
@@ -73,29 +73,31 @@ def cancel(context: typer.Context, name: Name, no_wait: NoWait = False) -> None:
 def download(
     context: typer.Context,
     name: Name,
-    download_path: Annotated[Path, typer.Option("--download-path", "-p", help="Where to put the files.")] = Path(),
-    output_name: Annotated[Output, typer.Option(help="As az calls a batch job's one output.")] = Output.SCORE,
-    everything: Annotated[bool, typer.Option("--all", help="The job's logs too.")] = False,
+    download_path: Annotated[Path, typer.Option("--download-path", "-p", help="The folder for the files.")] = Path(),
+    output_name: Annotated[
+        Output, typer.Option(help="The output of the job; batch jobs have one output, score.")
+    ] = Output.SCORE,
+    everything: Annotated[bool, typer.Option("--all", help="Download the logs too.")] = False,
 ) -> None:
-    """Get a job's predictions. Prints where each file is."""
+    """Download the predictions of a job, and print the paths."""
     with session_of(context).client() as client, progress() as watcher:
         watcher.step("downloading")
         files = client.jobs.download(name, download_path, watcher, logs=everything)
     for file in files:
         write(str(file))
     if not files:
-        note("the job has written nothing that could be downloaded")
+        note("the job has no files to download yet")
 
 
 def _watched(client: Client, name: str) -> JobProgress:
-    """The state in which a job ended."""
+    """Return the final state of a job."""
     with job_display(name) as display:
         try:
             for progress in client.jobs.follow(name):
                 display(progress)
         except KeyboardInterrupt:
             raise Interrupted(
-                f"job {name} goes on by itself; to watch it again: modelyard job stream -n {name}; "
-                f"to stop it: modelyard job cancel -n {name}"
+                f"job {name} continues in the background; to watch again: modelyard job stream -n {name}; "
+                f"to stop the job: modelyard job cancel -n {name}"
             ) from None
     return progress

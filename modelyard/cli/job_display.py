@@ -1,4 +1,4 @@
-"""A batch job as it comes along, on standard error: one live bar for a person, a line now and then for a log."""
+"""The progress of a batch job, on standard error: a live bar in a terminal, occasional lines in a log."""
 
 import sys
 import time
@@ -18,7 +18,7 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 @contextmanager
 def job_display(name: str) -> Iterator[Show]:
-    """Yields what is to be called with every state that is seen."""
+    """Yield a function that shows a state of the job."""
     if not sys.stderr.isatty():
         yield Lines(name)
         return
@@ -38,7 +38,7 @@ def job_display(name: str) -> Iterator[Show]:
 
 
 class Lines:
-    """A line for every status, and while one lasts, when something has come of it since the last line."""
+    """Prints a line for every new status, and for progress within a status after a pause."""
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
@@ -86,7 +86,7 @@ def files_failed_of(progress: JobProgress) -> str:
 
 
 def duration(seconds: float) -> str:
-    """As people say it: in the two largest units that say something."""
+    """Format a duration in the two largest units: "1 min 15 s"."""
     minutes, rest = divmod(max(0, round(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -99,7 +99,7 @@ def _amount(number: int) -> str:
 
 
 def _bar() -> "Progress":
-    # Rich takes longer to import than most commands take to run.
+    # The import of Rich takes longer than most commands.
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 

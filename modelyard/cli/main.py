@@ -1,4 +1,4 @@
-"""`modelyard`: reads the arguments, runs one command, and turns every failure into one readable line."""
+"""`modelyard`: parse the arguments, run one command, and print every failure as one readable line."""
 
 import os
 import sys
@@ -24,7 +24,7 @@ from modelyard.cli.deploy import deploy
 from modelyard.cli.session import Interrupted, Session
 from modelyard.cli.status import status
 from modelyard.cli.up import migrate, up
-from modelyard.client.errors import ApiError, ClientError, ScoringRefused
+from modelyard.client.errors import ApiError, ClientError, ScoringError
 from modelyard.core.errors import InvalidSetting, PlatformError
 
 _DEBUG = "--debug"
@@ -55,11 +55,13 @@ app.add_typer(config.app, name="config")
 
 @app.callback()
 def modelyard(
-    debug: Annotated[bool, typer.Option(_DEBUG, help="Show the HTTP exchange and tracebacks. Anywhere.")] = False,
+    debug: Annotated[
+        bool, typer.Option(_DEBUG, help="Show HTTP requests and tracebacks. Allowed at any position.")
+    ] = False,
 ) -> None:
     """Managed endpoints for MLflow models, on your own machine.
 
-    MODELYARD_URL and MODELYARD_TOKEN point it at another platform than the one started here.
+    Commands use the platform of MODELYARD_URL and MODELYARD_TOKEN, else the platform that you started last.
     """
 
 
@@ -68,13 +70,13 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """One command. Returns the exit code: 0, 1 for a failure, 2 for a wrong call."""
+    """Run one command. Returns the exit code: 0, 1 for a failure, 2 for wrong arguments."""
     debug = _DEBUG in arguments
-    # az takes --debug at any place; a parser would take it only before the noun.
+    # az accepts --debug at any position, the parser only before the noun.
     words = [argument for argument in arguments if argument != _DEBUG]
     try:
         return app(words, prog_name="modelyard", standalone_mode=False, obj=Session(environment, debug)) or 0
-    except Exception as error:  # noqa: BLE001 - the edge: whatever it is becomes one line and a code
+    except Exception as error:  # noqa: BLE001 - the edge: every error becomes one line and an exit code
         return _explain(error, debug)
     except KeyboardInterrupt:
         _say("interrupted")
@@ -86,14 +88,14 @@ def _explain(error: Exception, debug: bool) -> int:
         traceback.print_exception(error)
     match error:
         case BrokenPipeError():
-            # Whoever read our output has gone; the interpreter must not complain about it at exit either.
+            # The reader of the output has gone. The interpreter must not print an error at exit either.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
         case Interrupted():
             _say(str(error))
             return _INTERRUPTED
         case typer.Abort():
-            _say("error: not confirmed; pass --yes to go on without being asked")
+            _say("error: not confirmed; pass --yes to confirm in a script")
         case typer.TyperException():
             _say(f"error: {error.format_message()}")
             return _USAGE
@@ -104,13 +106,13 @@ def _explain(error: Exception, debug: bool) -> int:
             _say(f"error: {error.message}", *_details(error))
         case _:
             words = " ".join(str(error).split())
-            _say(f"error: {type(error).__name__}: {words} (a fault in modelyard; --debug shows where)")
+            _say(f"error: {type(error).__name__}: {words} (a bug in modelyard; --debug shows the traceback)")
     return 1
 
 
 def _details(error: ClientError | PlatformError) -> list[str]:
     match error:
-        case ScoringRefused():
+        case ScoringError():
             return [f"  - {violation}" for violation in error.violations]
         case ApiError():
             return [f"  - {detail}" for detail in error.details if detail and detail != error.message]

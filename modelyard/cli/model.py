@@ -1,4 +1,4 @@
-"""`modelyard model`."""
+"""`modelyard model`: registered models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,8 +15,8 @@ from modelyard.client.documents.identity import model_document
 
 app = typer.Typer(no_args_is_help=True, help="MLflow model folders: register, list, download, archive.")
 
-Name = Annotated[str, typer.Option("--name", "-n", help="The model's name.")]
-OptionalName = Annotated[str | None, typer.Option("--name", "-n", help="The model's name.", show_default=False)]
+Name = Annotated[str, typer.Option("--name", "-n", help="The name of the model.")]
+OptionalName = Annotated[str | None, typer.Option("--name", "-n", help="The name of the model.", show_default=False)]
 
 COLUMNS = (Column("Name", "name"), Column("Latest version", "latest_version"), Column("Description", "description"))
 VERSION_COLUMNS = (
@@ -33,14 +33,15 @@ def create(
     context: typer.Context,
     name: OptionalName = None,
     version: Annotated[
-        str | None, typer.Option("--version", "-v", help="The version; the next one without it.", show_default=False)
+        str | None,
+        typer.Option("--version", "-v", help="The version (default: the next free version).", show_default=False),
     ] = None,
     path: Annotated[
-        Path | None, typer.Option("--path", "-p", help="The folder that holds MLmodel.", show_default=False)
+        Path | None, typer.Option("--path", "-p", help="The folder with the MLmodel file.", show_default=False)
     ] = None,
     kind: Annotated[str | None, typer.Option("--type", "-t", help="mlflow_model", show_default=False)] = None,
     file: File = None,
-    description: Annotated[str | None, typer.Option(help="What it is.", show_default=False)] = None,
+    description: Annotated[str | None, typer.Option(help="A description.", show_default=False)] = None,
     tags: Annotated[str | None, typer.Option(metavar='"A=1 B=2"', help="Tags.", show_default=False)] = None,
     settings: Settings = None,
     output: OutputFormat = None,
@@ -64,11 +65,11 @@ def create(
 def list_(
     context: typer.Context,
     name: OptionalName = None,
-    archived_only: Annotated[bool, typer.Option("--archived-only", help="Only the archived ones.")] = False,
-    include_archived: Annotated[bool, typer.Option("--include-archived", help="The archived ones too.")] = False,
+    archived_only: Annotated[bool, typer.Option("--archived-only", help="List only archived models.")] = False,
+    include_archived: Annotated[bool, typer.Option("--include-archived", help="List archived models too.")] = False,
     output: OutputFormat = None,
 ) -> None:
-    """List the models, or one model's versions."""
+    """List the models, or the versions of a model."""
     view = "All" if include_archived else "ArchivedOnly" if archived_only else "ActiveOnly"
     with session_of(context).client() as client:
         found = client.models.versions(name, view) if name else client.models.list(view)
@@ -91,10 +92,10 @@ def download(
     version: Version = None,
     label: Label = None,
     download_path: Annotated[
-        Path, typer.Option("--download-path", "-p", help="Where to put the folder <name>.")
+        Path, typer.Option("--download-path", "-p", help="The parent folder of the new folder <name>.")
     ] = Path(),
 ) -> None:
-    """Bring a model's files back, below <download path>/<name>. Prints the model folder."""
+    """Download a model to <download path>/<name>, and print the model folder."""
     with session_of(context).client() as client, progress() as watcher:
         watcher.step("downloading")
         folder = client.models.download(name, version, download_path / name, watcher)
@@ -106,11 +107,11 @@ def archive(
     context: typer.Context,
     name: Name,
     version: Annotated[
-        str | None, typer.Option("--version", "-v", help="The version; the whole model without it.", show_default=False)
+        str | None, typer.Option("--version", "-v", help="The version (default: all versions).", show_default=False)
     ] = None,
     label: Label = None,
 ) -> None:
-    """Hide a version, or the whole model, from the lists. Deployments keep working."""
+    """Hide a version, or all versions of a model, from lists. Deployments keep working."""
     with session_of(context).client() as client:
         if label is AssetLabel.LATEST:
             version = str(client.models.get(name)["name"])

@@ -1,4 +1,4 @@
-"""`modelyard online-deployment`."""
+"""`modelyard online-deployment`: deployments of online endpoints."""
 
 import time
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from modelyard.cli.documents import document_from, folder_of
 from modelyard.cli.options import EndpointOfDeployment, File, NoWait, OutputFormat, Settings, Yes, confirm
 from modelyard.cli.output import Column, show, show_all, write
 from modelyard.cli.progress import note, progress
-from modelyard.cli.session import Session, session_of, where_the_story_is
+from modelyard.cli.session import Session, log_commands, session_of
 from modelyard.client.client import Client
 from modelyard.client.documents.identity import deployment_document
 from modelyard.client.documents.online_deployment import ONLINE_DEPLOYMENT
@@ -21,12 +21,14 @@ from modelyard.client.errors import InvalidDocument
 from modelyard.client.watching import Watcher
 from modelyard.core.domain.operation_step import OperationStep
 
-app = typer.Typer(no_args_is_help=True, help="Models behind an endpoint: create, update, logs, delete.")
+app = typer.Typer(no_args_is_help=True, help="Models of online endpoints: create, update, get logs, delete.")
 
-Name = Annotated[str, typer.Option("--name", "-n", help="The deployment's name.")]
-OptionalName = Annotated[str | None, typer.Option("--name", "-n", help="The deployment's name.", show_default=False)]
+Name = Annotated[str, typer.Option("--name", "-n", help="The name of the deployment.")]
+OptionalName = Annotated[
+    str | None, typer.Option("--name", "-n", help="The name of the deployment.", show_default=False)
+]
 OptionalEndpoint = Annotated[
-    str | None, typer.Option("--endpoint-name", "-e", help="The endpoint it belongs to.", show_default=False)
+    str | None, typer.Option("--endpoint-name", "-e", help="The endpoint of the deployment.", show_default=False)
 ]
 
 COLUMNS = (
@@ -57,14 +59,16 @@ def create(
     file: File = None,
     name: OptionalName = None,
     endpoint: OptionalEndpoint = None,
-    all_traffic: Annotated[bool, typer.Option("--all-traffic", help="Send it all requests once it serves.")] = False,
+    all_traffic: Annotated[
+        bool, typer.Option("--all-traffic", help="Route all traffic to the deployment, once ready.")
+    ] = False,
     settings: Settings = None,
     no_wait: NoWait = False,
     output: OutputFormat = None,
 ) -> None:
-    """Create a deployment: registers an inline model, builds its environment, starts its workers."""
+    """Create a deployment: register an inline model, build the environment, start the workers."""
     if all_traffic and no_wait:
-        raise typer.BadParameter("--all-traffic waits until the deployment serves; leave --no-wait out")
+        raise typer.BadParameter("--all-traffic waits until the deployment is ready: leave out --no-wait")
     document = document_from(file, {"name": name, "endpoint_name": endpoint}, settings, ONLINE_DEPLOYMENT)
     session = session_of(context)
     with session.client() as client, progress() as watcher:
@@ -72,7 +76,7 @@ def create(
         if all_traffic:
             watcher.step(OperationStep.ROUTING.sentence)
             change = client.online_endpoints.set_traffic(str(document["endpoint_name"]), {str(document["name"]): 100})
-            session.wait_beside(change, watcher, goes_on="the traffic is being switched")
+            session.wait_beside(change, watcher, goes_on="the update of the traffic continues")
     show(resource, output)
 
 
@@ -86,10 +90,10 @@ def update(
     no_wait: NoWait = False,
     output: OutputFormat = None,
 ) -> None:
-    """Change a deployment. The old workers serve until the new ones are ready."""
+    """Update a deployment. The old workers serve until the new workers are ready."""
     changes = document_from(file, {"name": name, "endpoint_name": endpoint}, None, ONLINE_DEPLOYMENT)
     if not changes.get("name") or not changes.get("endpoint_name"):
-        raise InvalidDocument("name and endpoint_name are needed: write them into the file, or pass -n and -e")
+        raise InvalidDocument("missing name or endpoint_name: write both into the file, or pass -n and -e")
     session = session_of(context)
     with session.client() as client, progress() as watcher:
         present = client.online_deployments.get(str(changes["endpoint_name"]), str(changes["name"]))
@@ -100,7 +104,7 @@ def update(
 
 @app.command("list")
 def list_(context: typer.Context, endpoint: EndpointOfDeployment, output: OutputFormat = None) -> None:
-    """List an endpoint's deployments."""
+    """List the deployments of an endpoint."""
     with session_of(context).client() as client:
         show_all(map(deployment_document, client.online_deployments.list(endpoint)), COLUMNS, output)
 
@@ -122,7 +126,7 @@ def delete(
     with session.client() as client:
         change = client.online_deployments.delete(endpoint, name)
         if not no_wait:
-            session.wait(change, goes_on=f"the deletion of deployment {name} goes on")
+            session.wait(change, goes_on=f"the deletion of deployment {name} continues")
 
 
 @app.command("get-logs")
@@ -130,26 +134,26 @@ def get_logs(
     context: typer.Context,
     name: Name,
     endpoint: EndpointOfDeployment,
-    lines: Annotated[int, typer.Option("--lines", "-l", help="How many of the last lines.")] = 50,
+    lines: Annotated[int, typer.Option("--lines", "-l", help="The number of last lines.")] = 50,
     container: Annotated[
-        Container, typer.Option("--container", "-c", help="What the workers print, or the build.")
+        Container, typer.Option("--container", "-c", help="The output of the workers, or the build log.")
     ] = Container.INFERENCE_SERVER,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on printing what comes, until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Print new lines until Ctrl-C.")] = False,
 ) -> None:
-    """Print a deployment's logs."""
+    """Print the logs of a deployment."""
     with session_of(context).client() as client:
         tail = _tail(client, endpoint, name, container, _FOLLOWED_LINES if follow else lines)
         if tail:
             write("\n".join(tail[-lines:]))
         elif container is Container.INFERENCE_SERVER and not follow:
-            note("no worker has printed anything; for the build: -c storage-initializer")
+            note("the workers have no output yet; for the build log: -c storage-initializer")
         if follow:
             _follow(client, endpoint, name, container, tail)
 
 
 @app.command("show-script")
 def show_script(context: typer.Context, name: Name, endpoint: EndpointOfDeployment) -> None:
-    """Print the scoring script that was generated for the model."""
+    """Print the generated scoring script of a deployment."""
     with session_of(context).client() as client:
         write(client.online_deployments.scoring_script(endpoint, name).rstrip("\n"))
 
@@ -162,8 +166,9 @@ def _put(session: Session, client: Client, document: Document, file: File, no_wa
     session.wait_beside(
         change,
         watcher,
-        goes_on=f"deployment {name} goes on; see it with: modelyard online-deployment show -n {name} -e {endpoint}",
-        on_failure=where_the_story_is(name, endpoint),
+        goes_on=f"the update of deployment {name} continues; "
+        f"to see the state: modelyard online-deployment show -n {name} -e {endpoint}",
+        on_failure=log_commands(name, endpoint),
     )
     return deployment_document(client.online_deployments.get(endpoint, name))
 
@@ -183,7 +188,7 @@ def _tail(client: Client, endpoint: str, name: str, container: Container, lines:
 
 
 def new_lines(seen: Sequence[str], current: Sequence[str]) -> Sequence[str]:
-    """What `current` has after the end of `seen`; both are tails of one growing log."""
+    """Return the lines of `current` after the end of `seen`. Both are tails of one growing log."""
     if current[: len(seen)] == seen:
         return current[len(seen) :]
     anchor = seen[-_ANCHOR_LINES:]

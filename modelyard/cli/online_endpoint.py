@@ -1,4 +1,4 @@
-"""`modelyard online-endpoint`."""
+"""`modelyard online-endpoint`: endpoints with a scoring URL."""
 
 import sys
 from pathlib import Path
@@ -17,10 +17,10 @@ from modelyard.client.documents.reading import Document, merged
 from modelyard.client.errors import InvalidDocument
 from modelyard.client.operations import Change
 
-app = typer.Typer(no_args_is_help=True, help="Scoring URLs: create, update, call, delete.")
+app = typer.Typer(no_args_is_help=True, help="Endpoints with a scoring URL: create, update, invoke, delete.")
 
-Name = Annotated[str, typer.Option("--name", "-n", help="The endpoint's name.")]
-OptionalName = Annotated[str | None, typer.Option("--name", "-n", help="The endpoint's name.", show_default=False)]
+Name = Annotated[str, typer.Option("--name", "-n", help="The name of the endpoint.")]
+OptionalName = Annotated[str | None, typer.Option("--name", "-n", help="The name of the endpoint.", show_default=False)]
 
 COLUMNS = (
     Column("Name", "name"),
@@ -36,12 +36,14 @@ def create(
     context: typer.Context,
     name: OptionalName = None,
     file: File = None,
-    auth_mode: Annotated[str | None, typer.Option(help="key or aml_token.", show_default=False)] = None,
+    auth_mode: Annotated[
+        str | None, typer.Option(help="The credentials of requests: key or aml_token.", show_default=False)
+    ] = None,
     settings: Settings = None,
     no_wait: NoWait = False,
     output: OutputFormat = None,
 ) -> None:
-    """Create an endpoint: a scoring URL with its own keys."""
+    """Create an endpoint with a scoring URL and keys."""
     session = session_of(context)
     document = document_from(file, {"name": name, "auth_mode": auth_mode}, settings, ONLINE_ENDPOINT)
     with session.client() as client:
@@ -54,21 +56,23 @@ def update(
     name: OptionalName = None,
     file: File = None,
     traffic: Annotated[
-        str | None, typer.Option(metavar='"BLUE=90 GREEN=10"', help="Percent per deployment.", show_default=False)
+        str | None,
+        typer.Option(metavar='"BLUE=90 GREEN=10"', help="Percent of the requests by deployment.", show_default=False),
     ] = None,
     mirror_traffic: Annotated[
-        str | None, typer.Option(metavar='"GREEN=10"', help="Percent to copy to it.", show_default=False)
+        str | None,
+        typer.Option(metavar='"GREEN=10"', help="Percent of the requests to copy to a deployment.", show_default=False),
     ] = None,
     settings: Settings = None,
     no_wait: NoWait = False,
     output: OutputFormat = None,
 ) -> None:
-    """Change an endpoint: its traffic, tags or description."""
+    """Update the traffic, tags or description of an endpoint."""
     session = session_of(context)
     flags = {"name": name, "traffic": pairs(traffic), "mirror_traffic": pairs(mirror_traffic)}
     changes = document_from(file, flags, None, ONLINE_ENDPOINT)
     if not changes.get("name"):
-        raise InvalidDocument("no name is given: write it into the file, or pass -n")
+        raise InvalidDocument("missing name: write name into the file, or pass -n")
     with session.client() as client:
         present = endpoint_document(client.online_endpoints.get(str(changes["name"])))
         document = document_from(None, merged(present, changes), settings, ONLINE_ENDPOINT)
@@ -91,26 +95,30 @@ def show_(context: typer.Context, name: Name, output: OutputFormat = None) -> No
 
 @app.command()
 def delete(context: typer.Context, name: Name, yes: Yes = False, no_wait: NoWait = False) -> None:
-    """Delete an endpoint and all its deployments."""
+    """Delete an endpoint with all deployments."""
     session = session_of(context)
-    confirm(f"Delete endpoint {name} and all its deployments?", yes)
+    confirm(f"Delete endpoint {name} with all deployments?", yes)
     with session.client() as client:
         change = client.online_endpoints.delete(name)
         if not no_wait:
-            session.wait(change, goes_on=f"the deletion of endpoint {name} goes on")
+            session.wait(change, goes_on=f"the deletion of endpoint {name} continues")
 
 
 @app.command()
 def invoke(
     context: typer.Context,
     name: Name,
-    request_file: Annotated[Path, typer.Option("--request-file", "-r", help="The JSON body; - reads standard input.")],
+    request_file: Annotated[
+        Path, typer.Option("--request-file", "-r", help="A file with the JSON body; - reads standard input.")
+    ],
     deployment: Annotated[
         str | None,
-        typer.Option("--deployment-name", "-d", help="This deployment, whatever the traffic says.", show_default=False),
+        typer.Option(
+            "--deployment-name", "-d", help="The deployment that scores (default: by traffic).", show_default=False
+        ),
     ] = None,
 ) -> None:
-    """Send a scoring request and print the answer as it is."""
+    """Send a scoring request and print the response body."""
     body = _request_body(request_file)
     with session_of(context).client() as client:
         write(client.invoke(name, body, deployment))
@@ -118,7 +126,7 @@ def invoke(
 
 @app.command("get-credentials")
 def get_credentials(context: typer.Context, name: Name, output: OutputFormat = None) -> None:
-    """Print the endpoint's keys, or a token when its auth_mode is aml_token."""
+    """Print the keys of an endpoint, or a token for auth_mode aml_token."""
     with session_of(context).client() as client:
         show(client.online_endpoints.credentials(name).document, output)
 
@@ -127,17 +135,17 @@ def get_credentials(context: typer.Context, name: Name, output: OutputFormat = N
 def regenerate_keys(
     context: typer.Context,
     name: Name,
-    key_type: Annotated[str, typer.Option(help="primary or secondary.")] = "primary",
+    key_type: Annotated[str, typer.Option(help="The key to replace: primary or secondary.")] = "primary",
     no_wait: NoWait = False,
 ) -> None:
-    """Replace one of the two keys by a new one; the old one stops working."""
+    """Replace the primary or the secondary key. The old key stops working."""
     session = session_of(context)
     if key_type.lower() not in {"primary", "secondary"}:
         raise typer.BadParameter("--key-type must be primary or secondary")
     with session.client() as client:
         change = client.online_endpoints.regenerate_key(name, key_type)
         if not no_wait:
-            session.wait(change, goes_on=f"the new key of endpoint {name} is being spread")
+            session.wait(change, goes_on=f"the change of the key of endpoint {name} continues")
 
 
 def _finish(
@@ -146,7 +154,7 @@ def _finish(
     name = str(document["name"])
     resource = change.resource
     if not no_wait:
-        session.wait(change, goes_on=f"endpoint {name} is still being changed")
+        session.wait(change, goes_on=f"the update of endpoint {name} continues")
         resource = client.online_endpoints.get(name)
     show(endpoint_document(resource), output)
 

@@ -1,4 +1,4 @@
-"""Results, on standard output and nowhere else."""
+"""Results on standard output."""
 
 import json
 import sys
@@ -22,11 +22,11 @@ class Output(StrEnum):
 class Column:
     heading: str
     field: str
-    """A dotted path into the row."""
+    """The dotted path of the value in a row."""
 
 
 def show(document: Mapping[str, Any], output: Output | None) -> None:
-    """One thing: JSON unless asked otherwise, as az does."""
+    """Print a resource, by default as JSON, like az."""
     match output:
         case Output.TABLE:
             write(table(["Field", "Value"], [[name, text(value)] for name, value in document.items()]))
@@ -37,7 +37,7 @@ def show(document: Mapping[str, Any], output: Output | None) -> None:
 
 
 def show_all(documents: Iterable[Mapping[str, Any]], columns: Sequence[Column], output: Output | None) -> None:
-    """Many things: a table for a reader, JSON for a pipe, unless asked otherwise."""
+    """Print a list, by default as a table in a terminal and as JSON in a pipe."""
     rows = list(documents)
     match output or (Output.TABLE if sys.stdout.isatty() else Output.JSON):
         case Output.TABLE:
@@ -71,7 +71,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def text(value: Any) -> str:
-    """A value in a cell."""
+    """Format a value for a table cell."""
     if value is None:
         return ""
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What is being done, on standard error: a live display for a person, a line for each change for a log."""
+"""Progress on standard error: a live display in a terminal, a line for each step in a log."""
 
 import sys
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def progress() -> Iterator[Watcher]:
 
 
 class _Lines:
-    """A step is one line, said when it begins."""
+    """Prints a line at the start of each step."""
 
     def __init__(self) -> None:
         self._step: str | None = None
@@ -45,7 +45,7 @@ class _Lines:
 
 
 class _Live:
-    """A step is a line with a spinner, then with its time."""
+    """Shows each step as a line with a spinner and the elapsed time."""
 
     def __init__(self, display: "Progress") -> None:
         self._display = display
@@ -74,7 +74,7 @@ class _Live:
 
 @contextmanager
 def _live() -> Iterator[Watcher]:
-    # Rich takes longer to import than most commands take to run.
+    # The import of Rich takes longer than most commands.
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
     from rich.text import Text

@@ -1,4 +1,4 @@
-"""What every command starts from: the platform it speaks to, and how it keeps the user informed while waiting."""
+"""The session of a command: the platform, and the display while the command waits."""
 
 import json
 import re
@@ -21,7 +21,7 @@ _SIGNATURE = re.compile(r"([?&]sig=)[^&\"'\s]*")
 
 
 class Interrupted(Exception):
-    """Ctrl-C while waiting; the sentence says what goes on without us."""
+    """Ctrl-C during a wait. The message tells what continues in the background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,12 @@ class Session:
             yield client
 
     def wait(self, change: Change, *, goes_on: str, on_failure: str | None = None) -> None:
-        """Show how a change comes along until it has ended."""
+        """Wait for the end of a change, with a display of the steps."""
         with progress() as watcher:
             self.wait_beside(change, watcher, goes_on=goes_on, on_failure=on_failure)
 
     def wait_beside(self, change: Change, watcher: Watcher, *, goes_on: str, on_failure: str | None = None) -> None:
-        """The same, in a display that is open already."""
+        """Like `wait`, in an open display."""
         try:
             change.wait(watcher)
         except KeyboardInterrupt:
@@ -51,27 +51,27 @@ class Session:
             raise
 
 
-def where_the_story_is(deployment: str, endpoint: str) -> str:
-    """For a deployment that failed: its error is one sentence, its logs are the rest."""
+def log_commands(deployment: str, endpoint: str) -> str:
+    """Return the commands that print the logs of a failed deployment."""
     command = f"modelyard online-deployment get-logs -n {deployment} -e {endpoint} -l 500"
-    return f"the whole story: {command} -c storage-initializer (the build), or -c inference-server (the model)"
+    return f"to see the logs: {command} -c storage-initializer (the build) or -c inference-server (the model)"
 
 
 def session_of(context: typer.Context) -> Session:
     session = context.find_object(Session)
-    assert session is not None, "main hands a session to every command"
+    assert session is not None, "main passes a session to every command"
     return session
 
 
-def remark_on(unknown: Callable[[], list[str]] | list[str], where: str) -> None:
-    """Say which keys of a file mean nothing here."""
+def note_ignored_keys(unknown: Callable[[], list[str]] | list[str], where: str) -> None:
+    """Print a note on the unknown keys of a file."""
     paths = unknown() if callable(unknown) else unknown
     if paths:
-        note(f"{where}: ignored {', '.join(paths)}")
+        note(f"{where}: ignored unknown {', '.join(paths)}")
 
 
 class _Exchange:
-    """The HTTP exchange, for `--debug`, without what would open a door."""
+    """Prints HTTP requests and responses for `--debug`, without secrets."""
 
     def request(self, method: str, url: str, body: object) -> None:
         self._print(f"> {method} {url}", None if body is None else json.dumps(body))

@@ -1,4 +1,4 @@
-"""`modelyard status`: what serves or is at work, and how it is."""
+"""`modelyard status`: the state of endpoints, deployments, workers and running jobs."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -60,7 +60,7 @@ _READY = "Ready"
 
 
 def status(context: typer.Context, output: OutputFormat = None) -> None:
-    """Show endpoints, deployments and workers (state, restarts, last exit reason), and the jobs under way."""
+    """Show endpoints, deployments, workers (state, restarts, last exit reason) and running jobs."""
     with session_of(context).client() as client:
         overview = look_around(client)
     if output in {Output.JSON, Output.YAML}:
@@ -68,7 +68,7 @@ def status(context: typer.Context, output: OutputFormat = None) -> None:
     elif overview.endpoints or overview.batch_endpoints:
         write(status_tables(overview, datetime.now(UTC)))
     else:
-        note("nothing is deployed yet; to begin: modelyard deploy ./model")
+        note("nothing is deployed yet; to deploy a model: modelyard deploy ./model")
 
 
 def status_document(overview: Overview) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def status_document(overview: Overview) -> dict[str, Any]:
 
 
 def status_tables(overview: Overview, now: datetime) -> str:
-    """A table for each kind; those without a line are left out."""
+    """Print a table for each kind, without empty tables."""
     deployments = [deployment for endpoint in overview.endpoints for deployment in endpoint.deployments]
     lines = [_deployment_line(deployment) for deployment in deployments]
     sections: tuple[tuple[tuple[Column, ...], list[dict[str, Any]]], ...] = (
@@ -150,7 +150,7 @@ def _worker_document(worker: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _age(started_at: str | None, now: datetime) -> str:
-    """Since when, in the largest unit that says something."""
+    """Format the age of a timestamp in the largest unit: "3 h"."""
     if not started_at:
         return ""
     seconds = max(0, int((now - datetime.fromisoformat(started_at)).total_seconds()))

@@ -91,8 +91,6 @@ def migrate(context: typer.Context) -> None:
 
 def server_function(name: str) -> Callable[..., Any]:
     if find_spec("control_plane") is None:
-        raise ServerNotInstalled(
-            "this is the client alone, and the platform needs the server: pip install 'modelyard[server]'"
-        )
+        raise ServerNotInstalled("the server of Modelyard is not installed: pip install 'modelyard[server]'")
     function: Callable[..., Any] = resolve_name(name)
     return function

@@ -1,7 +1,7 @@
-"""The Python client of a Modelyard platform. Light: it may be installed beside any MLflow."""
+"""The Python client of a Modelyard platform, light enough to install beside any MLflow."""
 
 from modelyard.client.client import Client
-from modelyard.client.errors import ApiError, ClientError, ScoringRefused
+from modelyard.client.errors import ApiError, ClientError, ScoringError
 from modelyard.client.platform import Platform, find_platform
 
-__all__ = ["ApiError", "Client", "ClientError", "Platform", "ScoringRefused", "find_platform"]
+__all__ = ["ApiError", "Client", "ClientError", "Platform", "ScoringError", "find_platform"]

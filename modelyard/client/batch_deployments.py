@@ -1,4 +1,4 @@
-"""Batch deployments: a model that is built and waits, without a worker, for the jobs of its endpoint."""
+"""Batch deployments: models with built environments. Workers run only during the jobs of an endpoint."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -25,7 +25,7 @@ class BatchDeployments:
         return Change(self._connection, self._connection.delete(_path(endpoint, name)))
 
     def build_log(self, endpoint: str, name: str, *, lines: int) -> str:
-        """The last lines of the build of its environment."""
+        """Return the last lines of the environment's build log."""
         body = {"tail": lines, "containerType": "StorageInitializer"}
         return str(self._connection.post(f"{_path(endpoint, name)}/getLogs", body).body.get("content") or "")
 

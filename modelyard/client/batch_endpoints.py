@@ -1,4 +1,4 @@
-"""Batch endpoints: a name to send files to, and the deployment that scores them unless another is named."""
+"""Batch endpoints: names for submitting files, each with a default deployment that scores the files."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -25,7 +25,7 @@ class BatchEndpoints:
         return Change(self._connection, self._connection.put(_path(name), body))
 
     def set_default(self, name: str, deployment: str) -> Change:
-        """Let this deployment score what names none, and leave everything else of the endpoint as it is."""
+        """Make a deployment the default for jobs that name no deployment. The endpoint's other fields stay."""
         body = {"properties": {"defaults": {"deploymentName": deployment}}}
         return Change(self._connection, self._connection.patch(_path(name), body))
 

@@ -3,7 +3,7 @@
     with Client(find_platform(os.environ)) as client:
         client.online_endpoints.get("my-endpoint")
 
-Its calls raise ClientError; what takes long returns a Change that one may wait for.
+Calls raise ClientError. Long-running calls return a Change, with `Change.wait` for the end of the operation.
 """
 
 from collections.abc import Mapping
@@ -62,11 +62,11 @@ class Client:
 
     @cached_property
     def location(self) -> str:
-        """The workspace's, which every resource in it shares."""
+        """The location of the workspace and of its resources."""
         return str(self._connection.get("").get("location") or "local")
 
     def put_endpoint(self, document: Mapping[str, Any]) -> Change:
-        """Create or replace the endpoint that a YAML document describes. Traffic it does not speak of stays."""
+        """Create or replace an endpoint from a YAML document. Without `traffic` in the document, the traffic stays."""
         name = _required(document, "name", "-n")
         present = endpoint_document(self.online_endpoints.find(name) or {})
         traffic = {field: present[field] for field in _TRAFFIC if field in present}
@@ -74,9 +74,9 @@ class Client:
         return self.online_endpoints.put(name, {"location": self.location, **body})
 
     def put_deployment(self, document: Mapping[str, Any], base: Path, watcher: Watcher = UNWATCHED) -> Change:
-        """Create or replace the deployment that a YAML document describes; its paths count from `base`.
+        """Create or replace a deployment from a YAML document, with paths relative to `base`.
 
-        What the document holds inline is registered first.
+        Registers an inline model and an inline environment first.
         """
         endpoint, name = _names_of_deployment(document)
         body = ONLINE_DEPLOYMENT.body({"instance_count": 1, **self._resolved(document, base, watcher)})
@@ -85,7 +85,7 @@ class Client:
         return self.online_deployments.put(endpoint, name, {"location": self.location, **body})
 
     def put_batch_endpoint(self, document: Mapping[str, Any]) -> Change:
-        """The same for a batch endpoint. The default deployment stays unless the document names one."""
+        """Create or replace a batch endpoint. The default deployment stays unless the document names one."""
         name = _required(document, "name", "-n")
         present = batch_endpoint_document(self.batch_endpoints.find(name) or {})
         kept = {"defaults": present["defaults"]} if "defaults" in present else {}
@@ -93,7 +93,7 @@ class Client:
         return self.batch_endpoints.put(name, {"location": self.location, **body})
 
     def put_batch_deployment(self, document: Mapping[str, Any], base: Path, watcher: Watcher = UNWATCHED) -> Change:
-        """The same for a batch deployment."""
+        """Create or replace a batch deployment, like `put_deployment`."""
         document = in_newer_form(document)
         endpoint, name = _names_of_deployment(document)
         resolved = self._resolved(document, base, watcher)
@@ -103,16 +103,17 @@ class Client:
         return self.batch_deployments.put(endpoint, name, {"location": self.location, **body})
 
     def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> str:
-        """Score a request with the endpoint's own key or token. Returns the raw answer."""
+        """Score a request with the endpoint's key or token. Returns the raw response body."""
         scoring_uri = self.online_endpoints.get(endpoint)["properties"]["scoringUri"]
         bearer = self.online_endpoints.credentials(endpoint).bearer
         return score(self._connection, scoring_uri, bearer, body, deployment)
 
     def _resolved(self, document: Mapping[str, Any], base: Path, watcher: Watcher) -> dict[str, Any]:
-        """The document of a deployment with ids in place of what it names or holds inline."""
+        """Return a deployment's document with ARM ids for references and for inline models and environments."""
         if document.get("code_configuration"):
             raise InvalidDocument(
-                "code_configuration is not supported: the scoring script is generated for the MLflow model; remove it"
+                "code_configuration is not supported: the platform generates the scoring script; "
+                "remove code_configuration from the file"
             )
         resolved = {**document, "model": self._model_id(document.get("model"), base, watcher)}
         if document.get("environment") is not None:
@@ -124,23 +125,23 @@ class Client:
             return self.models.id_of(read_reference(model, noun="model"))
         if isinstance(model, Mapping):
             return str(self.models.register(read_model(model, base), watcher, reuse_latest=True)["id"])
-        raise InvalidDocument("the deployment has no model: write azureml:<name>:<version>, or a mapping with a path")
+        raise InvalidDocument("the deployment has no model: write azureml:<name>:<version> or a mapping with a path")
 
     def _environment_id(self, environment: Any, base: Path) -> str:
         if isinstance(environment, str):
             return self.environments.id_of(read_reference(environment, noun="environment"))
         if isinstance(environment, Mapping):
             return str(self.environments.register(read_environment(environment, base))["id"])
-        raise InvalidDocument("environment must be azureml:<name>:<version>, or a mapping with a conda_file")
+        raise InvalidDocument("environment must be azureml:<name>:<version> or a mapping with a conda_file")
 
 
 def _names_of_deployment(document: Mapping[str, Any]) -> tuple[str, str]:
-    """The endpoint's and its own."""
+    """Return the names of the endpoint and the deployment."""
     return _required(document, "endpoint_name", "-e"), _required(document, "name", "-n")
 
 
 def _required(document: Mapping[str, Any], field: str, flag: str) -> str:
     value = document.get(field)
     if not value:
-        raise InvalidDocument(f"no {field} is given: write it into the file, or pass {flag}")
+        raise InvalidDocument(f"missing {field}: write {field} into the file, or pass {flag}")
     return str(value)

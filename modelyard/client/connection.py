@@ -1,4 +1,4 @@
-"""One platform over HTTP: its token, its canonical errors, and patience while one of its processes restarts."""
+"""HTTP to one platform: authentication, ARM errors, and retries while a process of the platform restarts."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,18 +10,18 @@ from urllib.parse import urljoin, urlsplit
 
 from modelyard.client.errors import ApiError, PlatformUnreachable
 from modelyard.client.platform import Platform
-from modelyard.client.transport import BrokenConnection, NoConnection, Reply, Transport
+from modelyard.client.transport import BrokenConnection, NoConnection, Response, Transport
 
 _API_VERSION = "2024-10-01"
-_PATIENCE_SECONDS = 60.0
-_LONGEST_PAUSE_SECONDS = 2.0
-_SAFE_TO_REPEAT = frozenset({"GET", "HEAD"})
-_PASSING_TROUBLE = frozenset({502, 503, 504})
+_RETRY_SECONDS = 60.0
+_MAX_PAUSE_SECONDS = 2.0
+_REPEATABLE = frozenset({"GET", "HEAD"})
+_TRANSIENT = frozenset({502, 503, 504})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Trace(Protocol):
-    """Sees each exchange, for `--debug`."""
+    """Receives every request and response, for `--debug`."""
 
     def request(self, method: str, url: str, body: object) -> None: ...
 
@@ -29,40 +29,40 @@ class Trace(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ArmResponse:
     status: int
     body: dict[str, Any]
     operation_url: str | None
-    """Where the operation that this answer began is to be asked after."""
+    """The URL of the operation that the request started."""
     retry_after: float
 
 
-class Patience:
-    """A pause that grows with each disappointment, until it has lasted too long."""
+class RetryPolicy:
+    """Growing pauses between attempts, up to a deadline."""
 
     def __init__(self, seconds: float) -> None:
         self._deadline = time.monotonic() + seconds
         self._pause = 0.1
 
-    def is_left(self) -> bool:
-        """Pause; False, at once, when there was enough of it."""
+    def pause(self) -> bool:
+        """Sleep until the next attempt. Returns False at once when the pause would pass the deadline."""
         if time.monotonic() + self._pause > self._deadline:
             return False
         time.sleep(self._pause)
-        self._pause = min(self._pause * 2, _LONGEST_PAUSE_SECONDS)
+        self._pause = min(self._pause * 2, _MAX_PAUSE_SECONDS)
         return True
 
 
 class Connection:
     def __init__(
-        self, platform: Platform, *, trace: Trace | None = None, patience_seconds: float = _PATIENCE_SECONDS
+        self, platform: Platform, *, trace: Trace | None = None, retry_seconds: float = _RETRY_SECONDS
     ) -> None:
         self._platform = platform
         self._trace = trace
-        self._patience_seconds = patience_seconds
-        self._has_answered = False
-        # A proxy meant for the internet cannot reach this machine's own loopback.
-        self._transport = Transport(heed_proxies=urlsplit(platform.url).hostname not in _LOOPBACK)
+        self._retry_seconds = retry_seconds
+        self._was_reached = False
+        # An internet proxy cannot reach the loopback address of this machine.
+        self._transport = Transport(use_proxies=urlsplit(platform.url).hostname not in _LOOPBACK)
 
     @property
     def platform(self) -> Platform:
@@ -72,16 +72,16 @@ class Connection:
         self._transport.close()
 
     def workspace_url(self, path: str = "") -> str:
-        """The absolute URL of a path below the workspace, such as "/models/m"."""
+        """Return the absolute URL of a path below the workspace, for example "/models/m"."""
         return f"{self._platform.url}{self._platform.workspace_id}{path}"
 
-    # Speaking to the control plane.
+    # Requests to the control plane.
 
     def get(self, path: str, **params: str) -> dict[str, Any]:
-        return self.ask("GET", self.workspace_url(path), params=params).body
+        return self.request("GET", self.workspace_url(path), params=params).body
 
     def find(self, path: str, **params: str) -> dict[str, Any] | None:
-        """Like `get`, with None for what does not exist."""
+        """Like `get`; returns None for a missing resource."""
         try:
             return self.get(path, **params)
         except ApiError as error:
@@ -90,28 +90,28 @@ class Connection:
             raise
 
     def list(self, path: str, **params: str) -> Iterator[dict[str, Any]]:
-        """Every entry of a list, page after page."""
+        """Yield the entries of a list, page by page."""
         page = self.get(path, **params)
         while True:
             yield from page["value"]
             if not page.get("nextLink"):
                 return
-            page = self.ask("GET", urljoin(self._platform.url, page["nextLink"])).body
+            page = self.request("GET", urljoin(self._platform.url, page["nextLink"])).body
 
-    def put(self, path: str, body: Mapping[str, Any], *, repeatable: bool = False) -> Answer:
-        """`repeatable`: said twice it is the same, so it may be said again when the answer was lost."""
-        return self.ask("PUT", self.workspace_url(path), body=body, repeatable=repeatable)
+    def put(self, path: str, body: Mapping[str, Any], *, repeatable: bool = False) -> ArmResponse:
+        """`repeatable` allows a second attempt after a lost response, for requests that have the same effect twice."""
+        return self.request("PUT", self.workspace_url(path), body=body, repeatable=repeatable)
 
-    def patch(self, path: str, body: Mapping[str, Any]) -> Answer:
-        return self.ask("PATCH", self.workspace_url(path), body=body)
+    def patch(self, path: str, body: Mapping[str, Any]) -> ArmResponse:
+        return self.request("PATCH", self.workspace_url(path), body=body)
 
-    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Answer:
-        return self.ask("POST", self.workspace_url(path), body=body)
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> ArmResponse:
+        return self.request("POST", self.workspace_url(path), body=body)
 
-    def delete(self, path: str) -> Answer:
-        return self.ask("DELETE", self.workspace_url(path))
+    def delete(self, path: str) -> ArmResponse:
+        return self.request("DELETE", self.workspace_url(path))
 
-    def ask(
+    def request(
         self,
         method: str,
         url: str,
@@ -119,16 +119,16 @@ class Connection:
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
         repeatable: bool = False,
-    ) -> Answer:
-        """One exchange with the control plane. Raises ApiError for a refusal."""
+    ) -> ArmResponse:
+        """Send a request to the control plane. Raises ApiError for an error response."""
         headers = {"Authorization": f"Bearer {self._platform.token}"}
         query = {"api-version": _API_VERSION, **(params or {})} if "api-version=" not in url else params
-        reply = self.send(method, url, headers=headers, body=body, params=query, repeatable=repeatable)
-        if not reply.is_success:
-            raise refusal(reply)
-        return _answer(reply)
+        response = self.send(method, url, headers=headers, body=body, params=query, repeatable=repeatable)
+        if not response.is_success:
+            raise api_error(response)
+        return _arm_response(response)
 
-    # Speaking HTTP.
+    # Plain HTTP.
 
     def send(
         self,
@@ -140,26 +140,26 @@ class Connection:
         params: Mapping[str, str] | None = None,
         content: bytes | Iterable[bytes] | None = None,
         repeatable: bool = False,
-    ) -> Reply:
-        """Send once, and again while that is harmless and the platform may only be restarting."""
-        patience = Patience(self._patience_seconds if self._has_answered else 0.0)
-        is_kept = content is None or isinstance(content, bytes)
-        harmless = repeatable or method in _SAFE_TO_REPEAT
+    ) -> Response:
+        """Send a request, with retries for repeatable requests while the platform may be restarting."""
+        retries = RetryPolicy(self._retry_seconds if self._was_reached else 0.0)
+        is_replayable = content is None or isinstance(content, bytes)
+        is_repeatable = repeatable or method in _REPEATABLE
         while True:
             try:
-                reply = self._send_once(method, url, headers or {}, body, params, content)
+                response = self._attempt(method, url, headers or {}, body, params, content)
             except NoConnection as error:
-                if not (is_kept and patience.is_left()):
-                    raise PlatformUnreachable(_nobody_at(url)) from error
+                if not (is_replayable and retries.pause()):
+                    raise PlatformUnreachable(_no_server_at(url)) from error
             except BrokenConnection as error:
-                if not (harmless and patience.is_left()):
-                    raise PlatformUnreachable(_broken_off(url, error)) from error
+                if not (is_repeatable and retries.pause()):
+                    raise PlatformUnreachable(_closed_early(url, error)) from error
             else:
-                trouble = reply.status in _PASSING_TROUBLE and harmless
-                if not (trouble and patience.is_left()):
-                    return reply
+                is_transient = response.status in _TRANSIENT and is_repeatable
+                if not (is_transient and retries.pause()):
+                    return response
 
-    def _send_once(
+    def _attempt(
         self,
         method: str,
         url: str,
@@ -167,48 +167,48 @@ class Connection:
         body: object,
         params: Mapping[str, str] | None,
         content: bytes | Iterable[bytes] | None,
-    ) -> Reply:
+    ) -> Response:
         if self._trace:
             self._trace.request(method, url, body)
-        reply = self._transport.request(method, url, headers, body, params, content)
-        self._has_answered = True
+        response = self._transport.request(method, url, headers, body, params, content)
+        self._was_reached = True
         if self._trace:
-            self._trace.response(reply.status, reply.text)
-        return reply
+            self._trace.response(response.status, response.text)
+        return response
 
     @contextmanager
     def stream(self, url: str) -> Iterator[Iterator[bytes]]:
-        """The bytes behind a signed URL, piece by piece."""
+        """Stream the bytes of a signed URL."""
         if self._trace:
             self._trace.request("GET", url, None)
         try:
-            with self._transport.stream(url) as (reply, pieces):
-                if not reply.is_success:
-                    raise refusal(reply)
+            with self._transport.stream(url) as (response, pieces):
+                if not response.is_success:
+                    raise api_error(response)
                 yield pieces
         except NoConnection as error:
-            raise PlatformUnreachable(_nobody_at(url)) from error
+            raise PlatformUnreachable(_no_server_at(url)) from error
         except BrokenConnection as error:
-            raise PlatformUnreachable(_broken_off(url, error)) from error
+            raise PlatformUnreachable(_closed_early(url, error)) from error
 
 
-def refusal(reply: Reply) -> ApiError:
-    """The canonical error body as an exception; anything else by its status and first words."""
+def api_error(response: Response) -> ApiError:
+    """Return the error of an ARM error body; for another body, the status and the first 200 characters."""
     try:
-        document = reply.json()
+        document = response.json()
         error = document.get("error", {"code": "Unknown", **document})
-        return ApiError.of(error, reply.status)
+        return ApiError.of(error, response.status)
     except (ValueError, TypeError, KeyError, AttributeError):
-        words = " ".join(reply.text.split())[:200] or "nothing"
-        return ApiError("Unknown", f"the platform answered {reply.status}: {words}", (), reply.status)
+        words = " ".join(response.text.split())[:200] or "an empty body"
+        return ApiError("Unknown", f"the platform answered with status {response.status}: {words}", (), response.status)
 
 
-def _nobody_at(url: str) -> str:
+def _no_server_at(url: str) -> str:
     return f"no platform answers at {_origin(url)}: start it with `modelyard up` or set MODELYARD_URL"
 
 
-def _broken_off(url: str, error: Exception) -> str:
-    return f"{_origin(url)} broke off the exchange ({error}); try again"
+def _closed_early(url: str, error: Exception) -> str:
+    return f"{_origin(url)} closed the connection before the response was complete ({error}); try again"
 
 
 def _origin(url: str) -> str:
@@ -216,12 +216,15 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else url
 
 
-def _answer(reply: Reply) -> Answer:
+def _arm_response(response: Response) -> ArmResponse:
     try:
-        body = reply.json() if reply.content else {}
-        retry_after = float(reply.headers.get("Retry-After") or 1)
+        body = response.json() if response.content else {}
+        retry_after = float(response.headers.get("Retry-After") or 1)
     except ValueError:
-        raise refusal(reply) from None
-    return Answer(
-        reply.status, body if isinstance(body, dict) else {}, reply.headers.get("Azure-AsyncOperation"), retry_after
+        raise api_error(response) from None
+    return ArmResponse(
+        response.status,
+        body if isinstance(body, dict) else {},
+        response.headers.get("Azure-AsyncOperation"),
+        retry_after,
     )

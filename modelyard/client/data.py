@@ -1,4 +1,4 @@
-"""Data assets: files of this machine that batch jobs read, registered by a name or by their content alone."""
+"""Data assets: local files for batch jobs, registered under a name or, anonymously, under a content hash."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,19 +26,19 @@ class Data:
         return self._connection.list(f"{asset_path('data', name)}/versions", listViewType=view)
 
     def get(self, name: str, version: str | None = None) -> dict[str, Any]:
-        """A version; the latest when none is named."""
+        """Return a version; without a version, the latest."""
         if version is None:
             return latest_version(self._connection, "data", name)
         return self._connection.get(version_path("data", name, version))
 
     def resolve(self, reference: AssetReference | ArmId) -> dict[str, Any]:
-        """The version that a reference names."""
+        """Return the id of the version that a reference names."""
         if isinstance(reference, ArmId):
             return self._connection.get(reference.text.removeprefix(self._connection.platform.workspace_id))
         return self.get(reference.name, reference.version)
 
     def register(self, data: LocalData, watcher: Watcher = UNWATCHED) -> dict[str, Any]:
-        """Send the files and register them. Anonymous ones that were sent before are not sent again."""
+        """Upload files and register the upload. Anonymous data that is registered already is not uploaded again."""
         folder = read_data(data.path)
         if data.name is not None:
             version = data.version or next_version(self._connection, "data", data.name)

@@ -1,4 +1,4 @@
-"""From a model folder to a scoring URL in one call, and the same again for the next version of the model."""
+"""Deploy a model folder in one call; call again to deploy the next version of the model."""
 
 import re
 from collections.abc import Mapping
@@ -23,9 +23,9 @@ class FolderDeployment:
     endpoint: str
     deployment: str = "default"
     instance_count: int | None = None
-    """None: what the deployment has, else 1."""
+    """None keeps the count of the deployment, or starts with 1."""
     wait: bool = True
-    """False: return when the deployment is accepted; it goes on by itself."""
+    """False returns when the deployment is accepted; the platform continues in the background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,47 +33,47 @@ class Deployed:
     scoring_uri: str
     key: str
     example: Mapping[str, Any] | None
-    """A request body that the model accepts; None when the model does not tell."""
+    """A request body for the model; None for a model without an input example and without a signature."""
     changed: bool
-    """False when the endpoint served this very model already."""
+    """False when the endpoint served the same model before the call."""
 
 
 def endpoint_name_for(folder: Path) -> str:
-    """A name that Azure accepts, from the folder's own."""
+    """Derive an endpoint name that Azure accepts from the folder's name."""
     words = re.sub(r"[^a-z0-9]+", "-", folder.expanduser().resolve().name.lower()).strip("-")
     name = words if words[:1].isalpha() else f"model-{words}".rstrip("-")
     name = name if len(name) >= _SHORTEST_NAME else f"{name}-model"
     return name[:_LONGEST_NAME].rstrip("-")
 
 
-def deploy_folder(client: Client, wish: FolderDeployment, watcher: Watcher = UNWATCHED) -> Deployed:
-    """Register, create what is missing, update what is there, and give it the endpoint's traffic."""
-    # Before a large folder is on its way.
-    check_endpoint_name(wish.endpoint)
-    check_deployment_name(wish.deployment)
-    local = LocalModel(wish.folder, name=wish.endpoint)
+def deploy_folder(client: Client, spec: FolderDeployment, watcher: Watcher = UNWATCHED) -> Deployed:
+    """Register a model folder, create or update the endpoint and the deployment, and route the traffic."""
+    # Check the names before uploading a large folder.
+    check_endpoint_name(spec.endpoint)
+    check_deployment_name(spec.deployment)
+    local = LocalModel(spec.folder, name=spec.endpoint)
     model = client.models.register(local, watcher, reuse_latest=True)
-    if client.online_endpoints.find(wish.endpoint) is None:
+    if client.online_endpoints.find(spec.endpoint) is None:
         watcher.step("creating the endpoint")
-        client.put_endpoint({"name": wish.endpoint}).wait(watcher)
-    changed = _put_unless_serving(client, wish, str(model["id"]), watcher)
-    _take_traffic(client, wish, watcher)
+        client.put_endpoint({"name": spec.endpoint}).wait(watcher)
+    changed = _put_unless_serving(client, spec, str(model["id"]), watcher)
+    _take_traffic(client, spec, watcher)
     return Deployed(
-        scoring_uri=str(client.online_endpoints.get(wish.endpoint)["properties"]["scoringUri"]),
-        key=client.online_endpoints.credentials(wish.endpoint).bearer,
-        example=request_body(wish.folder),
+        scoring_uri=str(client.online_endpoints.get(spec.endpoint)["properties"]["scoringUri"]),
+        key=client.online_endpoints.credentials(spec.endpoint).bearer,
+        example=request_body(spec.folder),
         changed=changed,
     )
 
 
-def _put_unless_serving(client: Client, wish: FolderDeployment, model_id: str, watcher: Watcher) -> bool:
-    existing = client.online_deployments.find(wish.endpoint, wish.deployment)
-    count = wish.instance_count or (existing["sku"]["capacity"] if existing else 1)
+def _put_unless_serving(client: Client, spec: FolderDeployment, model_id: str, watcher: Watcher) -> bool:
+    existing = client.online_deployments.find(spec.endpoint, spec.deployment)
+    count = spec.instance_count or (existing["sku"]["capacity"] if existing else 1)
     if existing and _serves(existing, model_id, count):
         return False
-    document = {"name": wish.deployment, "endpoint_name": wish.endpoint, "model": model_id, "instance_count": count}
-    change = client.put_deployment(document, wish.folder, watcher)
-    if wish.wait:
+    document = {"name": spec.deployment, "endpoint_name": spec.endpoint, "model": model_id, "instance_count": count}
+    change = client.put_deployment(document, spec.folder, watcher)
+    if spec.wait:
         change.wait(watcher)
     return True
 
@@ -87,18 +87,18 @@ def _serves(deployment: Mapping[str, Any], model_id: str, count: int) -> bool:
     )
 
 
-def _take_traffic(client: Client, wish: FolderDeployment, watcher: Watcher) -> None:
-    """All of it, unless somebody has divided it among other deployments already."""
-    traffic = client.online_endpoints.get(wish.endpoint)["properties"].get("traffic") or {}
+def _take_traffic(client: Client, spec: FolderDeployment, watcher: Watcher) -> None:
+    """Send all traffic to the deployment, unless other deployments share the traffic."""
+    traffic = client.online_endpoints.get(spec.endpoint)["properties"].get("traffic") or {}
     given = {name: percent for name, percent in traffic.items() if percent}
     if not given:
         watcher.step(OperationStep.ROUTING.sentence)
-        change = client.online_endpoints.set_traffic(wish.endpoint, {wish.deployment: 100})
-        if wish.wait:
+        change = client.online_endpoints.set_traffic(spec.endpoint, {spec.deployment: 100})
+        if spec.wait:
             change.wait(watcher)
-    elif wish.deployment.lower() not in given:
+    elif spec.deployment.lower() not in given:
         shares = " ".join(f"{name}={percent}" for name, percent in given.items())
         watcher.note(
             f"the endpoint's traffic stays as it is ({shares}); to change it: "
-            f'modelyard online-endpoint update -n {wish.endpoint} --traffic "{wish.deployment}=100"'
+            f'modelyard online-endpoint update -n {spec.endpoint} --traffic "{spec.deployment}=100"'
         )

@@ -1,6 +1,6 @@
-"""Files of the platform to this machine: none outside the folder that was asked for, none half written.
+"""Download files into a folder, never outside the folder and never half written.
 
-A registered model's files are known by their hash; what a job has written is known by its size.
+A file of a registered model is verified by hash, a file of a job by size.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelyard.client.connection import Connection, Patience
+from modelyard.client.connection import Connection, RetryPolicy
 from modelyard.client.errors import ApiError, PlatformUnreachable, TransferFailed
 from modelyard.client.folder import sha256_of
 from modelyard.client.watching import Watcher
@@ -18,7 +18,7 @@ from modelyard.core.domain.model_manifest import check_relative_path
 from modelyard.core.errors import InvalidModel
 from modelyard.process.atomic_files import atomic_file
 
-_PATIENCE_SECONDS = 60.0
+_RETRY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,14 @@ class RemoteFile:
         try:
             path = check_relative_path(str(entry["path"]))
         except InvalidModel as error:
-            raise TransferFailed(f"the platform names a file that must not be written: {error}") from None
+            raise TransferFailed(f"the platform lists a file with an unsafe path: {error}") from None
         return cls(path, int(entry["size"]), str(entry["url"]), entry.get("sha256"))
 
 
 def download_files(
     connection: Connection, entries: Iterable[Mapping[str, Any]], target: Path, watcher: Watcher
 ) -> list[Path]:
-    """Write every entry of a file list below `target`. Returns where each is now."""
+    """Download the entries of a file list below `target`. Returns the local paths."""
     files = [RemoteFile.of(entry) for entry in entries]
     total = sum(file.size for file in files)
     locations, done = [], 0
@@ -55,11 +55,11 @@ def download_files(
 
 
 def _location(target: Path, path: str) -> Path:
-    """Where a file goes. A link that lies in the target already may not lead it elsewhere."""
+    """Return the local path of a file. Raises TransferFailed for a link in the target that leads out of the target."""
     location = target / path
     location.parent.mkdir(parents=True, exist_ok=True)
     if not location.parent.resolve().is_relative_to(target.resolve()):
-        raise TransferFailed(f"{location.parent} is a link out of {target}; choose another --download-path")
+        raise TransferFailed(f"{location.parent} is a link out of {target}: choose another --download-path")
     return location
 
 
@@ -68,20 +68,20 @@ def _is_there(location: Path, file: RemoteFile) -> bool:
         return False
     is_file = location.is_file() and not location.is_symlink()
     if is_file and file.sha256 is None:
-        # Of an earlier download, perhaps while the job was still writing.
+        # From an earlier download, perhaps during the job.
         return False
     if is_file and sha256_of(location) == file.sha256:
         return True
-    raise TransferFailed(f"{location} exists already and is something else; choose another --download-path")
+    raise TransferFailed(f"{location} exists already with other content: choose another --download-path")
 
 
 def _fetch_with_patience(connection: Connection, file: RemoteFile, location: Path) -> None:
-    patience = Patience(_PATIENCE_SECONDS)
+    retries = RetryPolicy(_RETRY_SECONDS)
     while True:
         try:
             return _fetch(connection, file, location)
         except PlatformUnreachable:
-            if not patience.is_left():
+            if not retries.pause():
                 raise
 
 
@@ -92,4 +92,4 @@ def _fetch(connection: Connection, file: RemoteFile, location: Path) -> None:
             digest.update(chunk)
             out.write(chunk)
         if file.sha256 not in {None, digest.hexdigest()}:
-            raise ApiError("ContentMismatch", f"{file.path} arrived with other content than was registered; try again")
+            raise ApiError("ContentMismatch", f"the downloaded {file.path} differs from the registered file; try again")

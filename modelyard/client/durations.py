@@ -1,4 +1,4 @@
-"""Durations as ARM writes them (ISO 8601, "PT1M30.5S"), for YAML that counts seconds or milliseconds."""
+"""Conversion between seconds and the durations of ARM (ISO 8601, for example "PT1M30.5S")."""
 
 import re
 
@@ -13,8 +13,8 @@ def iso_duration(seconds: float) -> str:
 
 
 def seconds_of(duration: str) -> float:
-    """Raises ValueError for what is no duration."""
+    """Parse a duration. Raises ValueError for other text."""
     found = _PATTERN.fullmatch(duration)
     if not found or not any(found.groups()):
-        raise ValueError(f"{duration!r} is no ISO 8601 duration")
+        raise ValueError(f"{duration!r} is not an ISO 8601 duration")
     return sum(float(amount) * _SECONDS[unit] for unit, amount in found.groupdict().items() if amount)

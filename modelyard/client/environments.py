@@ -1,4 +1,4 @@
-"""Environments: registered conda specifications, and what was built on the platform's disk."""
+"""Environments: registered conda specifications, and environments built on the platform's disk."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ class Environments:
         return self._connection.list(f"{asset_path('environments', name)}/versions", listViewType=view)
 
     def get(self, name: str, version: str | None = None) -> dict[str, Any]:
-        """A version; the latest when none is named."""
+        """Return a version; without a version, the latest."""
         if version is None:
             return latest_version(self._connection, "environments", name)
         return self._connection.get(version_path("environments", name, version))
@@ -37,7 +37,7 @@ class Environments:
         return str(self.get(reference.name, reference.version)["id"])
 
     def register(self, environment: LocalEnvironment) -> dict[str, Any]:
-        """Without a version the next free one is taken, unless the latest says the same."""
+        """Register a conda specification. Without a version, a changed specification gets the next free version."""
         if environment.name is None:
             return self._put(environment, _ANONYMOUS, environment.digest[:_VERSION_LENGTH])
         if environment.version is not None:
@@ -50,11 +50,11 @@ class Environments:
         )
 
     def built(self) -> Iterator[dict[str, Any]]:
-        """The environments that lie ready on the platform's disk, whoever asked for them."""
+        """List the environments on the platform's disk, from models and from registered specifications."""
         return self._connection.list("/builtEnvironments")
 
     def prune(self, watcher: Watcher = UNWATCHED) -> Sequence[str]:
-        """Remove the built environments that no deployment uses. Returns what was removed."""
+        """Remove the built environments without a deployment. Returns the removed environments."""
         before = self._folders()
         Change(self._connection, self._connection.post("/pruneEnvironments")).wait(watcher)
         return sorted(before - self._folders())

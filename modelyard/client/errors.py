@@ -1,16 +1,16 @@
-"""Why the client says no, each with a sentence that tells the reader what to do.
+"""The errors of the client. Each message tells the reader what to do.
 
     ClientError
-    ├── NoPlatform              nobody said where the platform is
-    ├── PlatformUnreachable     it does not answer there
-    ├── ApiError                it answers with a refusal, or an operation of it failed
-    ├── InvalidFolder           a model folder that cannot be sent as it is
-    ├── InvalidDocument         YAML that says something impossible
-    ├── ContentConflict         a registered version that has other content
-    ├── TransferFailed          an upload or download that could not be finished
-    └── ScoringRefused          the scoring URL answers with anything but predictions
+    ├── NoPlatform              the URL or the token of the platform is unknown
+    ├── PlatformUnreachable     no response from the URL of the platform
+    ├── ApiError                an error response of the platform, or a failed operation
+    ├── InvalidFolder           a model folder with files that cannot be uploaded
+    ├── InvalidDocument         a YAML file with an invalid or missing value
+    ├── ContentConflict         a registered version with other content
+    ├── TransferFailed          an incomplete upload or download
+    └── ScoringError            an error response of the scoring URL
 
-The platform's own errors (modelyard.core.errors) also arise here, where its rules are checked before anything is sent.
+Errors of modelyard.core.errors arise too, from rules of the platform that the client checks before an upload.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from typing import Any
 
 
 class ClientError(Exception):
-    """A refusal in one readable line."""
+    """An error with a message of one readable line."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -34,18 +34,18 @@ class PlatformUnreachable(ClientError):
 
 
 class ApiError(ClientError):
-    """The platform's own refusal, as its canonical error body says it."""
+    """An error response of the platform, from the ARM error body."""
 
     def __init__(self, code: str, message: str, details: Sequence[str] = (), status: int | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.details = tuple(details)
         self.status = status
-        """The HTTP status, or None for the failure of an operation that had been accepted."""
+        """The HTTP status; None for the failure of an accepted operation."""
 
     @classmethod
     def of(cls, error: Mapping[str, Any], status: int | None = None) -> "ApiError":
-        """From the inside of {"error": {...}}."""
+        """Create the error from the value of "error" in the body."""
         details = [str(detail.get("message", "")) for detail in error.get("details") or ()]
         return cls(str(error.get("code", "Unknown")), str(error.get("message", "no reason given")), details, status)
 
@@ -66,8 +66,8 @@ class TransferFailed(ClientError):
     pass
 
 
-class ScoringRefused(ClientError):
-    """`violations` holds one sentence for each thing that the model's signature forbids."""
+class ScoringError(ClientError):
+    """`violations` has one sentence for each violation of the model's signature."""
 
     def __init__(self, status: int, message: str, violations: Sequence[str] = ()) -> None:
         super().__init__(message)

@@ -19,7 +19,7 @@ class Events:
         since: str | None = None,
         until: str | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """The newest first. Times are ISO 8601, in UTC unless with an offset.
+        """List the events, the newest first. Times are ISO 8601, in UTC unless with an offset.
 
         `resource` is an ARM id, or the part of an ARM id below the workspace ("onlineEndpoints/wines"), and includes
         the resources below.

@@ -1,4 +1,4 @@
-"""A folder on this machine, with a model or with data, read without following anything out of it."""
+"""A local folder with a model or with data. Links that lead out of the folder are errors."""
 
 import hashlib
 import os
@@ -13,15 +13,15 @@ from modelyard.core.domain.model_manifest import ModelFile, ModelManifest, check
 from modelyard.core.errors import InvalidModel
 
 CHUNK_BYTES = 1 << 20
-_MODEL_FOLDER = "the model folder, the one that holds MLmodel"
-_DATA = "the file or folder that is to be scored"
+_MODEL_FOLDER = "the model folder, with the MLmodel file"
+_DATA = "the file or folder to score"
 
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
     location: Path
     path: str
-    """As it will be registered: '/'-separated, with the folder's own name first."""
+    """The registered path: '/'-separated, with the name of the folder first."""
     size: int
 
 
@@ -36,18 +36,18 @@ class LocalFolder:
 
     @cached_property
     def manifest(self) -> ModelManifest:
-        """Every file by its content: what the platform will call the same model."""
+        """The manifest of the files. The platform treats models with equal manifests as the same model."""
         return ModelManifest.of(ModelFile(file.path, sha256_of(file.location), file.size) for file in self.files)
 
 
 def read_folder(path: Path, wanted: str = _MODEL_FOLDER) -> LocalFolder:
-    """List a folder. Raises InvalidFolder for what cannot or must not be sent, before anything is."""
+    """List a folder. Raises InvalidFolder for files that cannot or must not be uploaded."""
     root = path.expanduser().resolve()
     if not root.exists():
         raise InvalidFolder(f"there is no folder {path}")
     if not root.is_dir():
         raise InvalidFolder(f"{path} is a file: give {wanted}")
-    # A link to the folder gives it its name, as the user wrote it.
+    # A link to a folder gives the folder its name, as the user wrote the path.
     name = Path(os.path.abspath(path.expanduser())).name
     files = tuple(sorted(_Walk(root, name).files(root, ()), key=lambda file: file.path))
     if not files:
@@ -56,7 +56,7 @@ def read_folder(path: Path, wanted: str = _MODEL_FOLDER) -> LocalFolder:
 
 
 def read_data(path: Path) -> LocalFolder:
-    """The files below a folder, or one file by itself."""
+    """List the files below a folder, or a single file."""
     location = path.expanduser()
     if location.is_dir():
         return read_folder(path, _DATA)
@@ -80,7 +80,7 @@ class _Walk:
     name: str
 
     def files(self, folder: Path, around: tuple[Path, ...]) -> Iterator[LocalFile]:
-        """The files below `folder`. `around`: the real folders on the way down, so that no link leads in circles."""
+        """List the files below `folder`. `around` are the real parent folders, to detect circular links."""
         around = (*around, folder.resolve())
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -100,13 +100,13 @@ class _Walk:
         try:
             target = link.resolve(strict=True)
         except (OSError, RuntimeError):
-            raise InvalidFolder(f"{shown} is a symbolic link to nothing; remove it") from None
+            raise InvalidFolder(f"{shown} is a symbolic link to a missing file; remove the link") from None
         if not target.is_relative_to(self.root):
             raise InvalidFolder(
-                f"{shown} is a symbolic link to {target}, outside the folder; replace it by the file itself"
+                f"{shown} is a symbolic link to {target}, outside the folder; replace the link by the file"
             )
         if target in around:
-            raise InvalidFolder(f"{shown} is a symbolic link to a folder that contains it; remove it")
+            raise InvalidFolder(f"{shown} is a symbolic link to a parent folder; remove the link")
 
     def _registered_path(self, location: Path) -> str:
         return _storable(f"{self.name}/{location.relative_to(self.root).as_posix()}")
@@ -116,12 +116,12 @@ class _Walk:
 
 
 def _storable(path: str) -> str:
-    """The path as it is. Raises InvalidFolder for one that no other machine could write."""
+    """Return the path. Raises InvalidFolder for a path that other machines could not write."""
     try:
         path.encode()
         return check_relative_path(path)
     except (UnicodeEncodeError, InvalidModel):
-        raise InvalidFolder(f"the file name {_readable(path)!r} cannot be stored; rename the file") from None
+        raise InvalidFolder(f"the file name {_readable(path)!r} cannot be stored: rename the file") from None
 
 
 def _readable(path: str) -> str:

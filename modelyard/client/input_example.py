@@ -1,4 +1,4 @@
-"""A request body for a model: from the example that was logged with it, else from its signature."""
+"""An example request for a model, from the logged input example or from the signature."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,7 +24,7 @@ _SCALARS: Mapping[str, Any] = {
 
 
 def request_body(folder: Path) -> dict[str, Any] | None:
-    """A body that the model in `folder` accepts, short enough to read; None when nothing tells what it takes."""
+    """Return a short request body for a model; None without an input example and without a signature."""
     model = parse_mlmodel((folder / MLMODEL_FILE).read_bytes())
     body = _from_example(folder, model) or _from_signature(model)
     return _shortened(body) if body else None

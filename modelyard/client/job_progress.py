@@ -1,4 +1,4 @@
-"""How far a batch job is, as its resource says it."""
+"""The progress of a batch job, from the job's resource."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ _PROGRESS = "properties.progress"
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """Numbers are None as long as nobody knows them."""
+    """A number is None until the platform knows the number."""
 
     status: str
     mini_batches: int | None
     mini_batches_done: int
-    """Scored or failed."""
+    """The count of completed and failed mini-batches."""
     files: int | None
     files_failed: int
     rows: int | None
@@ -56,7 +56,7 @@ class JobProgress:
 
     @property
     def failure(self) -> ApiError:
-        """Why there are not all predictions, once the job has ended otherwise than completed."""
+        """The error of a job that has failed or was canceled."""
         fallback = {"code": self.status, "message": f"the job is {self.status.lower()}"}
         failure = ApiError.of(self.error or fallback)
         more = [detail for detail in failure.details if detail not in failure.message]

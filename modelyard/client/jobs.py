@@ -1,4 +1,4 @@
-"""Batch jobs: submitted to an endpoint, watched, canceled, and what they have written."""
+"""Batch jobs: submit, watch, cancel, and download predictions and logs."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from modelyard.client.connection import Connection, refusal
+from modelyard.client.connection import Connection, api_error
 from modelyard.client.downloads import download_files
 from modelyard.client.errors import InvalidDocument
 from modelyard.client.job_progress import JobProgress
@@ -28,7 +28,7 @@ class Jobs:
         return self._connection.list("/jobs")
 
     def newest(self) -> Sequence[dict[str, Any]]:
-        """One page of them, without their progress: enough to see what is under way."""
+        """Return the newest jobs, one page, without progress."""
         return tuple(self._connection.get("/jobs")["value"])
 
     def of_endpoint(self, endpoint: str) -> Iterator[dict[str, Any]]:
@@ -38,22 +38,22 @@ class Jobs:
         return self._connection.get(_path(name))
 
     def submit(self, scoring_uri: str, body: Mapping[str, Any], deployment: str | None = None) -> dict[str, Any]:
-        """The job that began. An answer that was lost is asked for again and begins no second one."""
+        """Submit a job and return the job. A retry after a lost response starts no second job."""
         headers = {
             "Authorization": f"Bearer {self._connection.platform.token}",
             _REQUEST_ID_HEADER: str(uuid4()),
             **({_DEPLOYMENT_HEADER: deployment} if deployment else {}),
         }
-        reply = self._connection.send("POST", scoring_uri, headers=headers, body=body, repeatable=True)
-        if not reply.is_success:
-            raise refusal(reply)
-        return dict(reply.json())
+        response = self._connection.send("POST", scoring_uri, headers=headers, body=body, repeatable=True)
+        if not response.is_success:
+            raise api_error(response)
+        return dict(response.json())
 
     def cancel(self, name: str) -> Change:
         return Change(self._connection, self._connection.post(f"{_path(name)}/cancel"))
 
     def follow(self, name: str) -> Iterator[JobProgress]:
-        """Its states as they come, until it has ended."""
+        """Yield the states of a job until the job has ended."""
         while True:
             progress = JobProgress.of(self.get(name))
             yield progress
@@ -62,7 +62,7 @@ class Jobs:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
 
     def download(self, name: str, target: Path, watcher: Watcher = UNWATCHED, *, logs: bool = False) -> Sequence[Path]:
-        """Bring what a job has written to where az puts it below `target`: its predictions, and `logs` if wanted."""
+        """Download a job's predictions, and with `logs` the logs, into the folders below `target` that az uses."""
         found = self._connection.list(f"{_path(name)}/files")
         wanted = [entry for entry in found if logs or _is_output(entry)]
         placed = [{**entry, "path": f"{_OUTPUTS if _is_output(entry) else _REST}/{entry['path']}"} for entry in wanted]
@@ -75,6 +75,6 @@ def _is_output(entry: Mapping[str, Any]) -> bool:
 
 def _path(name: str) -> str:
     if not name:
-        # As a script says it whose invocation was refused: the path would be that of the list.
-        raise InvalidDocument("no job is named: pass the name that `modelyard batch-endpoint invoke` printed")
+        # A script passes an empty name after a failed invoke: the path would be the path of the list.
+        raise InvalidDocument("the job name is empty: pass the name that `modelyard batch-endpoint invoke` printed")
     return f"/jobs/{quote(name, safe='')}"

@@ -1,4 +1,4 @@
-"""Models: registered from a local folder, listed, archived, and brought back."""
+"""Models: register a local folder, list, archive, and download."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,7 +31,7 @@ class Models:
         return self._connection.list(f"{asset_path('models', name)}/versions", listViewType=view)
 
     def get(self, name: str, version: str | None = None) -> dict[str, Any]:
-        """A version; the latest when none is named."""
+        """Return a version; without a version, the latest."""
         if version is None:
             return latest_version(self._connection, "models", name)
         return self._connection.get(version_path("models", name, version))
@@ -44,9 +44,9 @@ class Models:
     def register(
         self, model: LocalModel, watcher: Watcher = UNWATCHED, *, reuse_latest: bool = False
     ) -> dict[str, Any]:
-        """Send the folder and register it. What is registered already with the same content is not sent again.
+        """Upload a folder and register the upload. Content that is registered already is not uploaded again.
 
-        Without a version the next free one is taken, or, with `reuse_latest`, the latest when it is the same.
+        Without a version, the model gets the next free version, or with `reuse_latest` the latest if unchanged.
         """
         folder = _checked(model)
         name = model.name or folder.manifest.digest
@@ -63,13 +63,13 @@ class Models:
         return self._send(folder, name, version or next_version(self._connection, "models", name), model, watcher)
 
     def archive(self, name: str, version: str | None = None) -> None:
-        """Take a version, or the whole model, out of the lists. Deployments keep working."""
+        """Hide a version, or all versions of the model, from lists. Deployments keep working."""
         path = version_path("models", name, version) if version else asset_path("models", name)
         resource = self._connection.get(path)
         self._connection.put(path, {"properties": {**resource["properties"], "isArchived": True}})
 
     def download(self, name: str, version: str | None, target: Path, watcher: Watcher = UNWATCHED) -> Path:
-        """Bring a version's files back below `target`. Returns the model folder."""
+        """Download a version's files below `target`. Returns the model folder."""
         resource = self.get(name, version)
         entries = self._files(resource)
         download_files(self._connection, entries, target, watcher)
@@ -93,7 +93,7 @@ class Models:
         return str(resource["id"]).removeprefix(self._connection.platform.workspace_id)
 
     def _with_metadata(self, registered: dict[str, Any], model: LocalModel) -> dict[str, Any]:
-        """The registered version, with the description and tags that the YAML now gives it."""
+        """Return the registered version, updated with the description and the tags of the YAML."""
         properties = registered["properties"]
         wanted = model.body.get("properties", {})
         if all(properties.get(name) == value for name, value in wanted.items()):
@@ -117,13 +117,13 @@ class Models:
 
 
 def _checked(model: LocalModel) -> LocalFolder:
-    """The folder, after everything that can be refused before a byte is sent."""
+    """Read the model folder and check the folder before the upload."""
     folder = read_folder(model.folder)
     if model.body.get("properties", {}).get("modelType", _MLFLOW) != _MLFLOW:
         return folder
     mlmodel = next((file for file in folder.files if file.path == f"{folder.name}/{MLMODEL_FILE}"), None)
     if mlmodel is None:
-        raise InvalidFolder(f"{model.folder} holds no MLmodel file{_elsewhere(folder)}")
+        raise InvalidFolder(f"{model.folder} contains no MLmodel file{_elsewhere(folder)}")
     parse_mlmodel(mlmodel.location.read_bytes())
     return folder
 

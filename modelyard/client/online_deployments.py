@@ -1,4 +1,4 @@
-"""Online deployments: a model behind an endpoint, with its workers, logs and generated scoring script."""
+"""Online deployments: models behind an endpoint, with workers, logs and a generated scoring script."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -28,7 +28,7 @@ class OnlineDeployments:
         return Change(self._connection, self._connection.delete(_path(endpoint, name)))
 
     def logs(self, endpoint: str, name: str, *, lines: int, container: str | None = None) -> str:
-        """The last lines of the workers' output ("InferenceServer") or of the build ("StorageInitializer")."""
+        """Return the last lines of the workers' output ("InferenceServer") or the build log ("StorageInitializer")."""
         body = {"tail": lines, **({"containerType": container} if container else {})}
         return str(self._connection.post(f"{_path(endpoint, name)}/getLogs", body).body.get("content") or "")
 
@@ -39,9 +39,9 @@ class OnlineDeployments:
         return self._connection.list(f"{_path(endpoint, name)}/workers")
 
     def step(self, resource: Mapping[str, Any]) -> str | None:
-        """What the operation under way on a deployment is doing, or None."""
+        """Return the step of the deployment's current operation, or None."""
         url = (resource["properties"].get("properties") or {}).get("AzureAsyncOperationUri")
-        return current_step(self._connection.ask("GET", url).body) if url else None
+        return current_step(self._connection.request("GET", url).body) if url else None
 
 
 def _path(endpoint: str, deployment: str | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Online endpoints: the scoring URL, who may call it, and how its requests are divided."""
+"""Online endpoints: scoring URL, credentials and traffic."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ _KEY = "key"
 @dataclass(frozen=True, slots=True)
 class Credentials:
     document: Mapping[str, Any]
-    """As the platform gave them: primaryKey and secondaryKey, or accessToken with its expiry."""
+    """The response of the platform: primaryKey and secondaryKey, or accessToken with its expiry."""
 
     @property
     def bearer(self) -> str:
-        """What a scoring request carries."""
+        """The key or token for the Authorization header of scoring requests."""
         return str(self.document.get("primaryKey") or self.document["accessToken"])
 
 
@@ -39,7 +39,7 @@ class OnlineEndpoints:
         return Change(self._connection, self._connection.put(_path(name), body))
 
     def set_traffic(self, name: str, traffic: Mapping[str, int]) -> Change:
-        """Divide the endpoint's requests anew, and leave everything else of it as it is."""
+        """Set the traffic in percent by deployment. The endpoint's other fields stay."""
         resource = self.get(name)
         properties = {**resource["properties"], "traffic": dict(traffic)}
         return self.put(name, {**resource, "properties": properties})
@@ -53,7 +53,7 @@ class OnlineEndpoints:
         return Credentials(self._connection.post(f"{_path(name)}/{action}").body)
 
     def regenerate_key(self, name: str, key_type: str) -> Change:
-        """A new random key in place of the "Primary" or "Secondary" one, which stops working."""
+        """Replace the "Primary" or "Secondary" key by a new random key. The old key stops working."""
         return Change(
             self._connection, self._connection.post(f"{_path(name)}/regenerateKeys", {"keyType": key_type.capitalize()})
         )

@@ -1,9 +1,9 @@
-"""A change that the platform has accepted and goes on with by itself."""
+"""Changes that the platform has accepted and continues in the background."""
 
 import time
 from typing import Any
 
-from modelyard.client.connection import Answer, Connection
+from modelyard.client.connection import ArmResponse, Connection
 from modelyard.client.errors import ApiError
 from modelyard.client.watching import UNWATCHED, Watcher
 from modelyard.core.domain.operation_step import sentence_of
@@ -14,32 +14,32 @@ _FIRST_PAUSE_SECONDS = 0.05
 
 
 class Change:
-    """What a PUT, PATCH, POST or DELETE began. It needs nobody to wait for it."""
+    """The operation of a PUT, PATCH, POST or DELETE. The operation continues without a waiting client."""
 
-    def __init__(self, connection: Connection, answer: Answer) -> None:
+    def __init__(self, connection: Connection, response: ArmResponse) -> None:
         self._connection = connection
-        self._operation_url = answer.operation_url
-        self.resource: dict[str, Any] = answer.body
-        """The resource as it was when the change was accepted; empty for a deletion."""
+        self._operation_url = response.operation_url
+        self.resource: dict[str, Any] = response.body
+        """The resource at the time of the request; empty for a deletion."""
 
     def wait(self, watcher: Watcher = UNWATCHED) -> dict[str, Any]:
-        """Until it has ended. Returns the operation's own document; raises ApiError with the reason of a failure."""
+        """Wait for the end of the operation. Returns the operation; raises ApiError with the reason of a failure."""
         if self._operation_url is None:
             return {}
         pause = _FIRST_PAUSE_SECONDS
         while True:
-            answer = self._connection.ask("GET", self._operation_url)
-            status = str(answer.body.get("status", "")).lower()
+            response = self._connection.request("GET", self._operation_url)
+            status = str(response.body.get("status", "")).lower()
             if status == "succeeded":
-                return answer.body
+                return response.body
             if status in _FAILED:
-                raise ApiError.of(answer.body.get("error") or {"code": status, "message": f"the operation {status}"})
-            if step := current_step(answer.body):
+                raise ApiError.of(response.body.get("error") or {"code": status, "message": f"the operation {status}"})
+            if step := current_step(response.body):
                 watcher.step(sentence_of(step))
-            time.sleep(min(pause, answer.retry_after))
+            time.sleep(min(pause, response.retry_after))
             pause *= 2
 
 
 def current_step(operation: dict[str, Any]) -> str | None:
-    """What an operation under way is doing ("installing"), when its document says."""
+    """Return the current step of an operation ("installing"), or None."""
     return (operation.get("properties") or {}).get("step")

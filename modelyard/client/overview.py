@@ -1,4 +1,4 @@
-"""Everything that serves, with the workers behind it, and the jobs under way, for `modelyard status`."""
+"""The endpoints, deployments and workers, and the running jobs, for `modelyard status`."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _NOT_FOUND = 404
 class DeploymentOverview:
     resource: Mapping[str, Any]
     step: str | None
-    """What the operation under way is doing."""
+    """The step of the current operation."""
     workers: tuple[Mapping[str, Any], ...]
 
 
@@ -31,7 +31,7 @@ class Overview:
     endpoints: tuple[EndpointOverview, ...]
     batch_endpoints: tuple[Mapping[str, Any], ...]
     jobs: tuple[Mapping[str, Any], ...]
-    """Those that have not ended, with how far they are."""
+    """Return the jobs that have not ended, with progress."""
 
 
 def look_around(client: Client) -> Overview:
@@ -49,7 +49,7 @@ def _online_endpoints(client: Client) -> Iterator[EndpointOverview]:
 
 
 def _deployments(client: Client, endpoint: str) -> Iterator[DeploymentOverview]:
-    """What is deleted while we look is simply not there."""
+    """Yield the deployments. A deployment deleted during the request is left out."""
     try:
         for deployment in client.online_deployments.list(endpoint):
             workers = tuple(client.online_deployments.workers(endpoint, str(deployment["name"])))

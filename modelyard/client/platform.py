@@ -1,6 +1,6 @@
-"""Where the platform is, and as whom to speak to it.
+"""The URL and the token of the platform.
 
-`MODELYARD_URL` and `MODELYARD_TOKEN` say so; else the platform that this user started last has left a pointer.
+`MODELYARD_URL` and `MODELYARD_TOKEN` take precedence over the pointer file of the platform that the user started last.
 """
 
 import json
@@ -22,7 +22,7 @@ class Platform:
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
-            raise NoPlatform(f"{self.url!r} is no platform's URL: it begins with http:// or https://")
+            raise NoPlatform(f"the platform URL {self.url!r} must begin with http:// or https://")
 
     @property
     def workspace_id(self) -> str:
@@ -39,12 +39,14 @@ class _Pointer:
 
 
 def find_platform(environment: Mapping[str, str]) -> Platform:
-    """Raises NoPlatform when neither the variables nor a running platform tell."""
+    """Return the platform. Raises NoPlatform without a URL or a token in the variables and in the pointer file."""
     pointer = _read_pointer(environment)
     named = environment.get("MODELYARD_URL", "").rstrip("/")
     url = named or (pointer.url if pointer else "")
     if not url:
-        raise NoPlatform("no platform is known: start one with `modelyard up` or set MODELYARD_URL and MODELYARD_TOKEN")
+        raise NoPlatform(
+            "no platform is known: start one with `modelyard up`, or set MODELYARD_URL and MODELYARD_TOKEN"
+        )
     return Platform(url, environment.get("MODELYARD_TOKEN") or _own_token(url, pointer))
 
 
@@ -57,11 +59,11 @@ def _read_pointer(environment: Mapping[str, str]) -> _Pointer | None:
 
 
 def _own_token(url: str, pointer: _Pointer | None) -> str:
-    """The token that the platform at this very URL keeps; one platform's token never goes to another."""
+    """Return the token of the platform at `url`. The token of one platform is never sent to another platform."""
     if pointer is None or pointer.url != url:
         raise NoPlatform(f"no token is known for {url}: set MODELYARD_TOKEN")
     try:
         return pointer.token_file.read_text().strip()
     except OSError as error:
-        reason = error.strerror or "it cannot be read"
+        reason = error.strerror or "unreadable"
         raise NoPlatform(f"no token in {pointer.token_file} ({reason}): set MODELYARD_TOKEN") from None

@@ -1,4 +1,4 @@
-"""From files to a batch job: local ones are sent first, and what is there already is only named."""
+"""Submit batch jobs. Local files are uploaded first; data assets and URIs are passed by name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,40 +23,40 @@ _ASSETS = ("azureml:", "/subscriptions/")
 class BatchInvocation:
     endpoint: str
     input: str
-    """A path on this machine, a data asset (azureml:<name>:<version>) or the URI of a place in a data store."""
+    """A local path, a data asset (azureml:<name>:<version>) or a URI in a data store."""
     input_type: InputType | None = None
-    """None: what the input itself tells."""
+    """None guesses the type from the input."""
     deployment: str | None = None
     output_path: str | None = None
-    """The URI of a folder in a data store, or of the predictions' file."""
+    """The URI of a folder in a data store, or of the predictions file."""
     job_name: str | None = None
     experiment_name: str | None = None
     settings: Document = field(default_factory=dict)
-    """What this job asks for instead of its deployment's settings, in az's words."""
+    """Settings of the job that override the deployment's settings, in az's words."""
 
 
-def invoke_batch(client: Client, wish: BatchInvocation, watcher: Watcher = UNWATCHED) -> dict[str, Any]:
-    """Begin a job. Returns it as it was accepted; it goes on by itself."""
-    # Before anything large is on its way.
-    endpoint = client.batch_endpoints.get(wish.endpoint)["properties"]
-    deployment = client.batch_deployments.get(wish.endpoint, _deployment_name(wish, endpoint))
+def invoke_batch(client: Client, invocation: BatchInvocation, watcher: Watcher = UNWATCHED) -> dict[str, Any]:
+    """Submit a job. Returns the accepted job, which continues in the background."""
+    # Check the deployment before uploading large files.
+    endpoint = client.batch_endpoints.get(invocation.endpoint)["properties"]
+    deployment = client.batch_deployments.get(invocation.endpoint, _deployment_name(invocation, endpoint))
     properties = {
-        **JOB_SETTINGS.body(wish.settings),
-        "inputData": {"input": _input(client, wish, watcher)},
-        **_output(wish, deployment),
-        **({"name": wish.job_name} if wish.job_name else {}),
-        **({"properties": {"experimentName": wish.experiment_name}} if wish.experiment_name else {}),
+        **JOB_SETTINGS.body(invocation.settings),
+        "inputData": {"input": _input(client, invocation, watcher)},
+        **_output(invocation, deployment),
+        **({"name": invocation.job_name} if invocation.job_name else {}),
+        **({"properties": {"experimentName": invocation.experiment_name}} if invocation.experiment_name else {}),
     }
-    return client.jobs.submit(endpoint["scoringUri"], {"properties": properties}, wish.deployment)
+    return client.jobs.submit(endpoint["scoringUri"], {"properties": properties}, invocation.deployment)
 
 
-def _input(client: Client, wish: BatchInvocation, watcher: Watcher) -> dict[str, str]:
-    if wish.input.startswith(_LOCATIONS):
-        return _named(wish.input, wish.input_type or _type_of(wish.input))
-    if wish.input.startswith(_ASSETS):
-        asset = client.data.resolve(read_reference(wish.input, noun="data"))
+def _input(client: Client, invocation: BatchInvocation, watcher: Watcher) -> dict[str, str]:
+    if invocation.input.startswith(_LOCATIONS):
+        return _named(invocation.input, invocation.input_type or _type_of(invocation.input))
+    if invocation.input.startswith(_ASSETS):
+        asset = client.data.resolve(read_reference(invocation.input, noun="data"))
     else:
-        asset = client.data.register(LocalData(Path(wish.input)), watcher)
+        asset = client.data.register(LocalData(Path(invocation.input)), watcher)
     return _named(str(asset["id"]), InputType(str(asset["properties"]["dataType"])))
 
 
@@ -65,27 +65,27 @@ def _named(uri: str, kind: InputType) -> dict[str, str]:
 
 
 def _type_of(uri: str) -> InputType:
-    """A last part like "rows.csv" names a file."""
+    """Return whether the last part of the path has a suffix, like "rows.csv"."""
     path = uri.partition("?")[0]
     is_file = PurePosixPath(path).suffix and not path.endswith("/")
     return InputType.URI_FILE if is_file else InputType.URI_FOLDER
 
 
-def _deployment_name(wish: BatchInvocation, endpoint: Mapping[str, Any]) -> str:
-    name = wish.deployment or look_up(endpoint, "defaults.deploymentName")
+def _deployment_name(invocation: BatchInvocation, endpoint: Mapping[str, Any]) -> str:
+    name = invocation.deployment or look_up(endpoint, "defaults.deploymentName")
     if not name:
         raise InvalidDocument(
-            f"endpoint {wish.endpoint} has no default deployment: pass --deployment-name, or set one with "
-            f"`modelyard batch-endpoint update -n {wish.endpoint} --default-deployment NAME`"
+            f"endpoint {invocation.endpoint} has no default deployment: pass --deployment-name, or set one with "
+            f"`modelyard batch-endpoint update -n {invocation.endpoint} --default-deployment NAME`"
         )
     return str(name)
 
 
-def _output(wish: BatchInvocation, deployment: Mapping[str, Any]) -> Mapping[str, Any]:
-    if wish.output_path is None:
+def _output(invocation: BatchInvocation, deployment: Mapping[str, Any]) -> Mapping[str, Any]:
+    if invocation.output_path is None:
         return {}
-    uri = wish.output_path
+    uri = invocation.output_path
     if _type_of(uri) is InputType.URI_FOLDER:
-        named = wish.settings.get("output_file_name") or look_up(deployment, "properties.outputFileName")
+        named = invocation.settings.get("output_file_name") or look_up(deployment, "properties.outputFileName")
         uri = f"{uri.rstrip('/')}/{named or _OUTPUT_FILE_NAME}"
     return {"outputData": {"score": {"jobOutputType": "UriFile", "uri": uri}}}

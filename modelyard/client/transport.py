@@ -1,6 +1,6 @@
-"""HTTP, by httpx2. Nothing else of the client knows it.
+"""HTTP by httpx2. No other module of the client imports httpx2.
 
-It is imported with the first exchange, because that takes longer than all of `modelyard --help`.
+The first request imports httpx2, because the import takes longer than `modelyard --help`.
 """
 
 import json
@@ -19,18 +19,18 @@ _CONNECT_SECONDS = 5.0
 
 
 class NoConnection(Exception):
-    """Nobody was there; nothing has been sent."""
+    """No server listens at the URL; nothing was sent."""
 
 
 class BrokenConnection(Exception):
-    """The exchange ended in the middle; nobody knows how much of it took effect."""
+    """The connection broke during the request. The request may or may not have taken effect."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Response:
     status: int
     headers: Mapping[str, str]
-    """Names in any case."""
+    """Header names are case-insensitive."""
     content: bytes
 
     @property
@@ -46,8 +46,8 @@ class Reply:
 
 
 class Transport:
-    def __init__(self, *, heed_proxies: bool) -> None:
-        self._heed_proxies = heed_proxies
+    def __init__(self, *, use_proxies: bool) -> None:
+        self._use_proxies = use_proxies
 
     def close(self) -> None:
         self._client.close()
@@ -60,29 +60,29 @@ class Transport:
         body: object = None,
         params: Mapping[str, str] | None = None,
         content: bytes | Iterable[bytes] | None = None,
-    ) -> Reply:
-        with self._reading_errors():
+    ) -> Response:
+        with self._translated_errors():
             response = self._client.request(
                 method, url, headers=headers, json=body, params=params or None, content=content
             )
-            return Reply(response.status_code, response.headers, response.content)
+            return Response(response.status_code, response.headers, response.content)
 
     @contextmanager
-    def stream(self, url: str) -> Iterator[tuple[Reply, Iterator[bytes]]]:
-        """A reply whose body comes piece by piece. One that is no success is read whole at once."""
-        with self._reading_errors(), self._client.stream("GET", url) as response:
+    def stream(self, url: str) -> Iterator[tuple[Response, Iterator[bytes]]]:
+        """Stream a response body. The body of an error response is read whole."""
+        with self._translated_errors(), self._client.stream("GET", url) as response:
             content = b"" if response.is_success else response.read()
-            yield Reply(response.status_code, response.headers, content), response.iter_bytes()
+            yield Response(response.status_code, response.headers, content), response.iter_bytes()
 
     @cached_property
     def _client(self) -> "httpx2.Client":
         import httpx2
 
         timeout = httpx2.Timeout(_SECONDS, connect=_CONNECT_SECONDS)
-        return httpx2.Client(timeout=timeout, trust_env=self._heed_proxies)
+        return httpx2.Client(timeout=timeout, trust_env=self._use_proxies)
 
     @contextmanager
-    def _reading_errors(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         import httpx2
 
         try:

@@ -1,6 +1,6 @@
-"""A folder to the platform: streamed in bounded memory, and continued where it broke off.
+"""Upload a folder in bounded memory, and resume broken uploads.
 
-Large files go one by one; thousands of small ones, of which each costs little but the waiting, several at once.
+Large files are sent one by one, small files several at once, because a small file costs mostly latency.
 """
 
 from collections.abc import Iterator
@@ -10,25 +10,25 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
 
-from modelyard.client.connection import Connection, Patience, refusal
+from modelyard.client.connection import Connection, RetryPolicy, api_error
 from modelyard.client.errors import PlatformUnreachable, TransferFailed
 from modelyard.client.folder import CHUNK_BYTES, LocalFolder
-from modelyard.client.transport import Reply
+from modelyard.client.transport import Response
 from modelyard.client.watching import Watcher
 from modelyard.core.domain.model_manifest import ModelFile
 
 _RECEIVED = "x-modelyard-received"
 _SHA256 = "x-modelyard-sha256"
-# Below this, sending again costs less than asking whether it is there.
+# For a smaller file, a second upload costs less than a question for the received bytes.
 _SMALL_BYTES = 64 << 10
 _AT_ONCE = 8
-_PATIENCE_SECONDS = 60.0
-_PASSING = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT})
+_RETRY_SECONDS = 60.0
+_TRANSIENT = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT})
 
 
 @dataclass(frozen=True, slots=True)
 class PendingUpload:
-    """Where the platform wants a folder, and the signature that allows it for a while."""
+    """The upload URL of a folder, with a signature that expires."""
 
     version_path: str
     pending_id: str | None
@@ -37,17 +37,17 @@ class PendingUpload:
 
     @classmethod
     def start(cls, connection: Connection, version_path: str, pending_id: str | None = None) -> "PendingUpload":
-        """With the id of one that was started before, only its signature is new."""
+        """Start an upload. With the id of a pending upload, only the signature is renewed."""
         body = {"pendingUploadType": "TemporaryBlobReference", "pendingUploadId": pending_id}
-        answer = connection.post(f"{version_path}/startPendingUpload", body).body
-        reference = answer["blobReferenceForConsumption"]
+        response = connection.post(f"{version_path}/startPendingUpload", body).body
+        reference = response["blobReferenceForConsumption"]
         signature = reference["credential"]["sasUri"].partition("?")[2]
-        return cls(version_path, answer.get("pendingUploadId"), reference["blobUri"].rstrip("/"), signature)
+        return cls(version_path, response.get("pendingUploadId"), reference["blobUri"].rstrip("/"), signature)
 
     def renewed(self, connection: Connection) -> "PendingUpload":
         renewed = self.start(connection, self.version_path, self.pending_id)
         if renewed.blob_uri != self.blob_uri:
-            raise TransferFailed("the upload took longer than its URL was good for; try again over a faster connection")
+            raise TransferFailed("the upload URL expired during the upload; try again over a faster connection")
         return renewed
 
     def url(self, path: str) -> str:
@@ -55,7 +55,7 @@ class PendingUpload:
 
 
 def upload_folder(connection: Connection, folder: LocalFolder, pending: PendingUpload, watcher: Watcher) -> str:
-    """Send every file. Returns the URI that a model version names."""
+    """Upload all files. Returns the URI for the asset version."""
     sender = _Sender(connection, pending, watcher, folder.size)
     by_path = {file.path: file.location for file in folder.files}
     small = [file for file in folder.manifest.files if file.size <= _SMALL_BYTES]
@@ -64,7 +64,7 @@ def upload_folder(connection: Connection, folder: LocalFolder, pending: PendingU
         for size in pool.map(lambda file: sender.send(file, by_path[file.path]), small):
             sender.count(size)
     finally:
-        # Also when one cannot be sent, or the user has had enough.
+        # Also after a failed upload and after Ctrl-C.
         pool.shutdown(cancel_futures=True)
     for file in folder.manifest.files:
         if file.size > _SMALL_BYTES:
@@ -81,52 +81,52 @@ class _Sender:
         self._total = total
 
     def send(self, file: ModelFile, location: Path) -> int:
-        """One file, whole; returns its size. After an interruption only what has not been received is sent again."""
+        """Upload one file and return the size. After an interruption, only the missing bytes are sent."""
         start = 0 if file.size <= _SMALL_BYTES else self._received(file)
-        patience = Patience(_PATIENCE_SECONDS)
+        retries = RetryPolicy(_RETRY_SECONDS)
         while not self._is_sent(file, location, start):
-            if not patience.is_left():
-                raise TransferFailed(f"the upload of {file.path} broke off; run the command again to try once more")
+            if not retries.pause():
+                raise TransferFailed(f"the upload of {file.path} broke off; run the command again")
             start = self._received(file)
         return file.size
 
     def count(self, size: int) -> None:
-        """So many bytes more have arrived."""
+        """Report further uploaded bytes."""
         self._done += size
         self._watcher.transferred(self._done, self._total)
 
     def _received(self, file: ModelFile) -> int:
-        reply = self._head(file)
-        if reply.status == HTTPStatus.FORBIDDEN:
+        response = self._head(file)
+        if response.status == HTTPStatus.FORBIDDEN:
             self._pending = self._pending.renewed(self._connection)
-            reply = self._head(file)
-        if reply.status == HTTPStatus.NOT_FOUND:
+            response = self._head(file)
+        if response.status == HTTPStatus.NOT_FOUND:
             return 0
-        if not reply.is_success:
-            raise refusal(reply)
-        return int(reply.headers.get(_RECEIVED, 0))
+        if not response.is_success:
+            raise api_error(response)
+        return int(response.headers.get(_RECEIVED, 0))
 
-    def _head(self, file: ModelFile) -> Reply:
+    def _head(self, file: ModelFile) -> Response:
         return self._connection.send("HEAD", self._pending.url(file.path), headers={_SHA256: file.sha256})
 
     def _is_sent(self, file: ModelFile, location: Path, start: int) -> bool:
-        """False for what another try may heal: a broken connection, a signature past its time, another beginning."""
+        """Send the rest of a file. Returns False for a retry: broken connection, expired signature, wrong offset."""
         if 0 < file.size == start:
             return True
         headers = {"Content-Length": str(file.size - start), _SHA256: file.sha256}
         if start:
             headers["Content-Range"] = f"bytes {start}-{file.size - 1}/{file.size}"
         try:
-            reply = self._connection.send(
+            response = self._connection.send(
                 "PUT", self._pending.url(file.path), headers=headers, content=self._chunks(location, start, file)
             )
         except PlatformUnreachable:
             return False
-        if reply.is_success:
+        if response.is_success:
             return True
-        if reply.status in _PASSING or reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if response.status in _TRANSIENT or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return False
-        raise refusal(reply)
+        raise api_error(response)
 
     def _chunks(self, location: Path, start: int, file: ModelFile) -> Iterator[bytes]:
         left = file.size - start
@@ -135,7 +135,9 @@ class _Sender:
             while left:
                 chunk = source.read(min(CHUNK_BYTES, left))
                 if not chunk:
-                    raise TransferFailed(f"{location} became shorter while it was sent; let it rest and try again")
+                    raise TransferFailed(
+                        f"{location} became shorter during the upload; try again when the file is complete"
+                    )
                 left -= len(chunk)
                 yield chunk
                 self._watcher.transferred(self._done + file.size - left, self._total)

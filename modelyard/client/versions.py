@@ -1,4 +1,4 @@
-"""What models and environments have in common: a name, and versions under it."""
+"""Paths and versions of assets: models, data and environments."""
 
 from typing import Any
 from urllib.parse import quote
@@ -8,7 +8,7 @@ from modelyard.client.errors import ApiError
 
 
 def asset_path(kind: str, name: str) -> str:
-    """A name is one segment of the path, whatever is in it."""
+    """Return the path of an asset, with the name quoted as one segment."""
     return f"/{kind}/{quote(name, safe='')}"
 
 
@@ -22,7 +22,7 @@ def next_version(connection: Connection, kind: str, name: str) -> str:
 
 
 def latest_version(connection: Connection, kind: str, name: str) -> dict[str, Any]:
-    """Raises ApiError when there is none."""
+    """Return the latest version. Raises ApiError for an asset without versions."""
     query = {"$orderBy": "createdtime desc", "$top": "1"}
     newest = connection.get(f"{asset_path(kind, name)}/versions", **query)["value"]
     if not newest:

@@ -1,21 +1,21 @@
-"""How somebody who waits is kept informed. The client tells; the command line shows."""
+"""Progress reports: the client calls a Watcher, and the command line shows the reports."""
 
 from typing import Protocol
 
 
 class Watcher(Protocol):
     def step(self, name: str) -> None:
-        """Say what the platform does now ("installing packages"). The same sentence may come again."""
+        """Report the current step ("installing packages"). The same step may be reported again."""
 
     def transferred(self, done: int, total: int) -> None:
-        """Bytes of the upload or download under way."""
+        """Report the bytes of the current upload or download."""
 
     def note(self, sentence: str) -> None:
-        """Something the user should know that is no error."""
+        """Report a note for the user that is not an error."""
 
 
 class Unwatched:
-    """For a program that only wants the result."""
+    """Ignores all reports."""
 
     def step(self, name: str) -> None:
         pass

@@ -1,1 +1,1 @@
-"""`make demo`: the main job once, on a platform of its own that is gone afterwards."""
+"""`make demo`: train, deploy and score a model on a temporary platform."""

@@ -1,4 +1,4 @@
-"""From an MLflow model folder to a live endpoint and to a batch job, on a platform that lives only as long as this."""
+"""From an MLflow model folder to a live endpoint and a batch job, on a platform that ends with the demo."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from modelyard.client import Client, ClientError, ScoringRefused
+from modelyard.client import Client, ClientError, ScoringError
 from modelyard.client.documents.assets import LocalModel
 from modelyard.client.submitting import BatchInvocation, invoke_batch
 from modelyard.core.errors import PlatformError
@@ -26,7 +26,7 @@ _MEGABYTE = 1 << 20
 
 
 class NotAsExpected(Exception):
-    """The platform did something else than this demonstration promises."""
+    """The platform differs from the promise of the demo."""
 
 
 def main() -> int:
@@ -35,10 +35,10 @@ def main() -> int:
     try:
         demonstrate(narrator, os.environ)
     except KeyboardInterrupt:
-        narrator.say("\ninterrupted; everything that was started has been stopped")
+        narrator.say("\ninterrupted; the platform and all workers have stopped")
         return _INTERRUPTED
     except (NotAsExpected, PlatformFailed, ClientError, PlatformError) as error:
-        narrator.say(f"\nnot as expected: {error}")
+        narrator.say(f"\nthe demo failed: {error}")
         return 1
     return 0
 
@@ -46,13 +46,13 @@ def main() -> int:
 def demonstrate(narrator: Narrator, environment: Mapping[str, str]) -> None:
     narrator.heading("From an MLflow model folder to a live, authenticated endpoint, and to a batch job\n")
     with temporary_folder() as folder:
-        with narrator.step("train a model, save it with MLflow") as step:
+        with narrator.step("train a model and save with MLflow") as step:
             model = train_and_save(folder / _NAME)
             step.result = model.description
         _on_a_platform(narrator, folder, model, environment)
-    narrator.heading(f"\nEverything was as expected, in {narrator.seconds:.0f} s.")
-    bin_folder = Path(sys.executable).parent
-    narrator.say(f"For your own: {_shown(bin_folder)}modelyard up, then {_shown(bin_folder)}modelyard deploy ./model")
+    narrator.heading(f"\nThe demo succeeded in {narrator.seconds:.0f} s.")
+    folder = _shown(Path(sys.executable).parent)
+    narrator.say(f"For your own model: {folder}modelyard up, then {folder}modelyard deploy ./model")
 
 
 def _on_a_platform(narrator: Narrator, folder: Path, model: SavedModel, environment: Mapping[str, str]) -> None:
@@ -80,53 +80,53 @@ def _deploy(narrator: Narrator, client: Client, model: SavedModel) -> None:
     with narrator.step("deploy the model") as step:
         document = {"name": "blue", "endpoint_name": _NAME, "model": version["id"]}
         client.put_deployment(document, model.folder, step).wait(step)
-        step.result = "no scoring script, no environment given"
-    with narrator.step("send it all traffic") as step:
+        step.result = "without a scoring script or an environment"
+    with narrator.step("route all traffic") as step:
         client.online_endpoints.set_traffic(_NAME, {"blue": 100}).wait(step)
 
 
 def _compare(narrator: Narrator, client: Client, model: SavedModel) -> None:
-    """The endpoint's predictions beside the model's own."""
+    """Score with the endpoint, and compare the predictions with the model's."""
     rows = model.rows.head(_SHOWN)
     body = {"input_data": json.loads(rows.to_json(orient="split", index=False))}
     with narrator.step("score with the endpoint's key"):
         answered = json.loads(client.invoke(_NAME, json.dumps(body).encode()))
-    _show_equal(narrator, "the endpoint says", answered, model.predictions[:_SHOWN])
+    _show_equal(narrator, "endpoint", answered, model.predictions[:_SHOWN])
 
 
-def _show_equal(narrator: Narrator, who: str, theirs: Sequence[float], own: Sequence[float]) -> None:
-    """The first predictions side by side; raises NotAsExpected when any differs."""
-    narrator.say(f"\n    patient  {who:>25}    the model itself says")
-    for row, (there, here) in enumerate(zip(theirs[:_SHOWN], own, strict=False), start=1):
+def _show_equal(narrator: Narrator, source: str, scored: Sequence[float], expected: Sequence[float]) -> None:
+    """Show the first predictions side by side. Raises NotAsExpected for a difference in any prediction."""
+    narrator.say(f"\n    patient  {source:>25}{'model in this process':>25}")
+    for row, (there, here) in enumerate(zip(scored[:_SHOWN], expected, strict=False), start=1):
         narrator.say(f"    {row:<9}{there!r:>25}{here!r:>25}")
-    if list(theirs) != list(own):
-        raise NotAsExpected("these predictions are not the model's own")
-    narrator.say(f"    {'all ' + str(len(own)) + ' ' if len(own) > _SHOWN else ''}equal, to the last bit\n")
+    if list(scored) != list(expected):
+        raise NotAsExpected(f"the predictions of the {source} differ from the model's")
+    narrator.say(f"    {'all ' + str(len(expected)) + ' ' if len(expected) > _SHOWN else ''}equal to the last bit\n")
 
 
 def _violate(narrator: Narrator, client: Client, model: SavedModel) -> None:
-    """What the signature forbids is refused before the model is touched, and every violation is named."""
+    """Send an invalid request. The endpoint lists every violation of the signature, without calling the model."""
     row: dict[str, Any] = model.rows.iloc[0].to_dict()
     del row["bmi"]
     wrong = {"columns": list(row), "data": [[*["fifty-nine"], *list(row.values())[1:]]]}
-    with narrator.step("send a request that is wrong") as step:
-        step.result = "no bmi, and an age that is a text"
-        refused = _refused(client, {"input_data": wrong})
-    narrator.say(f"\n    refused: {refused.message}")
-    for violation in refused.violations:
+    with narrator.step("send an invalid request") as step:
+        step.result = "column bmi missing, age a text"
+        error = _scoring_error(client, {"input_data": wrong})
+    narrator.say(f"\n    rejected: {error.message}")
+    for violation in error.violations:
         narrator.say(f"      - {violation}")
     narrator.say()
 
 
 def _score_files(narrator: Narrator, client: Client, model: SavedModel, folder: Path) -> None:
-    """A folder of files as one batch job, and its predictions beside the model's own."""
+    """Score a folder of files in a batch job, and compare the predictions with the model's."""
     files = _write_files(model, folder / "patients")
     with narrator.step("create a batch endpoint") as step:
         client.put_batch_endpoint({"name": _BATCH}).wait(step)
         document = {"name": "blue", "endpoint_name": _BATCH, "model": f"azureml:{_NAME}@latest"}
         client.put_batch_deployment(document, model.folder, step).wait(step)
         client.batch_endpoints.set_default(_BATCH, "blue").wait(step)
-        step.result = "its environment is there already"
+        step.result = "reuses the environment"
     with narrator.step("score a folder of files") as step:
         job = _run_job(client, files, step)
         step.result = f"{_FILES} files, {len(model.rows)} rows"
@@ -135,7 +135,7 @@ def _score_files(narrator: Narrator, client: Client, model: SavedModel, folder: 
     narrator.say(f"\n    {written.name}: row, prediction, file")
     for line in lines[:_SHOWN]:
         narrator.say(f"      {line}")
-    _show_equal(narrator, "the file says", [float(line.split(",")[1]) for line in lines], model.predictions)
+    _show_equal(narrator, "predictions file", [float(line.split(",")[1]) for line in lines], model.predictions)
 
 
 def _run_job(client: Client, files: Path, step: Step) -> str:
@@ -149,7 +149,7 @@ def _run_job(client: Client, files: Path, step: Step) -> str:
 
 
 def _write_files(model: SavedModel, folder: Path) -> Path:
-    """The patients in several files, one after the other in the files' order."""
+    """Write the patients into several files, in order."""
     folder.mkdir()
     size = -(-len(model.rows) // _FILES)
     for number in range(_FILES):
@@ -158,18 +158,18 @@ def _write_files(model: SavedModel, folder: Path) -> Path:
     return folder
 
 
-def _refused(client: Client, body: Mapping[str, Any]) -> ScoringRefused:
+def _scoring_error(client: Client, body: Mapping[str, Any]) -> ScoringError:
     try:
         client.invoke(_NAME, json.dumps(body).encode())
-    except ScoringRefused as refusal:
-        if refusal.status == 400 and len(refusal.violations) == 2:
-            return refusal
-        raise NotAsExpected(f"the refusal is another one: {refusal}") from refusal
-    raise NotAsExpected("a request that violates the signature was answered")
+    except ScoringError as error:
+        if error.status == 400 and len(error.violations) == 2:
+            return error
+        raise NotAsExpected(f"the endpoint rejected the invalid request for another reason: {error}") from error
+    raise NotAsExpected("the endpoint answered a request that violates the signature")
 
 
 def _shown(folder: Path) -> str:
-    """The folder as the user would type it."""
+    """Return the folder, relative to the working directory where possible."""
     return f"{folder.relative_to(Path.cwd())}/" if folder.is_relative_to(Path.cwd()) else f"{folder}/"
 
 

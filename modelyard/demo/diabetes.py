@@ -1,4 +1,4 @@
-"""A real model: how far diabetes will have come in a year, by scikit-learn, saved by MLflow."""
+"""A real model: the progression of diabetes after one year, by scikit-learn, saved by MLflow."""
 
 import logging
 import warnings
@@ -13,13 +13,13 @@ class SavedModel:
     folder: Path
     description: str
     rows: pd.DataFrame
-    """Patients whom the model has not seen, a row each."""
+    """Patients outside the training data, one row each."""
     predictions: list[float]
-    """What the model itself predicts for them, in this process."""
+    """The model's predictions for `rows`, in this process."""
 
 
 def train_and_save(folder: Path) -> SavedModel:
-    """As any notebook would do it: no scoring script, no environment."""
+    """Train and save a model as in a notebook, without a scoring script or an environment."""
     warnings.simplefilter("ignore")
     import mlflow.sklearn
     from mlflow.models import infer_signature
@@ -27,7 +27,7 @@ def train_and_save(folder: Path) -> SavedModel:
     from sklearn.ensemble import GradientBoostingRegressor
     from sklearn.model_selection import train_test_split
 
-    # Its remarks are no news to somebody who watches a demonstration.
+    # The remarks of MLflow would interrupt the demo.
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     patients, progression = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
     known, unknown, targets, _ = train_test_split(patients, progression, random_state=0)
@@ -37,7 +37,7 @@ def train_and_save(folder: Path) -> SavedModel:
         folder,
         signature=infer_signature(known, model.predict(known)),
         input_example=known.head(2),
-        # MLflow's default format refuses trees.
+        # MLflow's default format does not support tree models.
         serialization_format="cloudpickle",
     )
     description = f"{type(model).__name__}, {len(known)} patients, {len(known.columns)} columns"

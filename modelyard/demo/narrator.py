@@ -1,4 +1,4 @@
-"""What the demonstration does, as it does it: one line a step, with the time it took."""
+"""The output of the demo: one line a step, with the time of the step."""
 
 import time
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ class Narrator:
 
     @contextmanager
     def step(self, name: str) -> Iterator["Step"]:
-        """A spinner while the step lasts, and then its line with its time."""
+        """Show a spinner during the step, then the line of the step with the time."""
         step = Step(self, name)
         try:
             yield step
@@ -52,7 +52,7 @@ class Narrator:
 
 
 class Step(Unwatched):
-    """One step, and the smaller ones that the platform names while it goes on."""
+    """One step of the demo, with the steps that the platform reports meanwhile."""
 
     def __init__(self, narrator: Narrator, name: str) -> None:
         self._narrator = narrator
@@ -60,11 +60,11 @@ class Step(Unwatched):
         self._inner: str | None = None
         self._began = self._inner_began = time.monotonic()
         self.result = ""
-        """What came of it, for the end of its line."""
+        """The result, for the end of the line."""
         narrator.begin(name)
 
     def step(self, name: str) -> None:
-        """The platform does something else now."""
+        """Start a step of the platform."""
         if name != self._inner:
             self._end_inner("✓", "green")
             self._inner, self._inner_began = name, time.monotonic()

@@ -1,4 +1,4 @@
-"""A platform in a temporary folder: it finds nothing of the user's own platform, and leaves nothing behind."""
+"""A platform in a temporary folder, isolated from the user's platform and removed at the end."""
 
 import json
 import os
@@ -22,12 +22,12 @@ _LAST_LINES = 15
 
 
 class PlatformFailed(Exception):
-    """It did not start; the message holds what it printed last."""
+    """The platform did not start. The message holds the last lines of the log."""
 
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder that the users whom models and Postgres run as can pass."""
+    """Yield a folder that the accounts of Postgres and of model workers can traverse."""
     folder = Path(tempfile.mkdtemp(prefix="modelyard-demo-"))
     folder.chmod(_PASSABLE)
     try:
@@ -40,9 +40,9 @@ def temporary_folder() -> Iterator[Path]:
 def temporary_platform(
     folder: Path, environment: Mapping[str, str], settings: Mapping[str, str] | None = None
 ) -> Iterator[Platform]:
-    """A platform with its data in `folder`, for the length of the block. When this process dies, so does it.
+    """Run a platform with its data in `folder` during the block. The platform ends when this process dies.
 
-    `settings` are its MODELYARD_ variables; those in `environment` are not heeded.
+    `settings` are the MODELYARD_ variables of the platform; MODELYARD_ variables in `environment` are ignored.
     """
     data_dir, log = folder / "data", folder / "up.log"
     reader, lifeline = os.pipe()
@@ -52,23 +52,23 @@ def temporary_platform(
         [*shim_command(reader, *options), "--", *up, "--scoring-port", "0"],
         env={**own_environment(folder, environment), **(settings or {})},
         pass_fds=[reader],
-        # Ctrl-C is for the demo, which stops the platform itself.
+        # Ctrl-C goes to the demo only, which stops the platform.
         start_new_session=True,
     )
     os.close(reader)
     try:
         yield _wait_until_up(process, data_dir, log)
     finally:
-        # From here on it is only tidied up, which a second Ctrl-C must not stop.
+        # A second Ctrl-C must not interrupt the cleanup.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.close(lifeline)
         process.wait(_STOP_SECONDS + 5)
 
 
 def own_environment(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """The user's, without their settings of Modelyard, and with a configuration folder of the demo's own.
+    """Return the user's environment without MODELYARD_ variables and with a separate configuration folder.
 
-    How pip and uv reach the package registry may be told in the user's, so that much of it is kept.
+    The user's configuration of pip and uv stays, because it may name the package registry.
     """
     config = folder / "config"
     config.mkdir()
@@ -90,4 +90,4 @@ def _wait_until_up(process: subprocess.Popen[bytes], data_dir: Path, log: Path) 
             if process.poll() is not None:
                 break
         time.sleep(0.05)
-    raise PlatformFailed("\n".join(log.read_text().splitlines()[-_LAST_LINES:]) or "it printed nothing")
+    raise PlatformFailed("\n".join(log.read_text().splitlines()[-_LAST_LINES:]) or "the log is empty")

@@ -1,4 +1,4 @@
-"""az ml's verbs, from the arguments to standard output."""
+"""Online, model and environment commands, from the arguments to standard output."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import yaml
 
 @pytest.fixture
 def files(tmp_path: Path, model_folder: Path) -> Path:
-    """The YAML files of a small project, as az ml takes them."""
+    """A project with az ml's YAML files."""
     schema = "https://azuremlschemas.azureedge.net/latest"
     endpoint = {"$schema": f"{schema}/managedOnlineEndpoint.schema.json", "name": "my-endpoint", "auth_mode": "key"}
     deployment = {
@@ -37,34 +37,34 @@ def deployed(modelyard, files, endpoint):
 
 
 class TestOnlineEndpoint:
-    def test_create_prints_the_endpoint_and_nothing_else(self, modelyard, files):
+    def test_create_prints_only_the_endpoint(self, modelyard, files):
         done = modelyard("online-endpoint", "create", "-f", files / "endpoint.yaml")
         shown = json.loads(done.out)
         assert (shown["name"], shown["auth_mode"], shown["provisioning_state"]) == ("my-endpoint", "key", "Succeeded")
         assert done.err == ""
 
-    def test_create_needs_no_file(self, modelyard, platform):
+    def test_create_works_without_a_file(self, modelyard, platform):
         assert modelyard("online-endpoint", "create", "-n", "plain", "--auth-mode", "aml_token").code == 0
         assert platform.at("/onlineEndpoints/plain")["properties"]["authMode"] == "AMLToken"
 
-    def test_update_divides_the_traffic(self, modelyard, files, deployed):
+    def test_update_sets_the_traffic(self, modelyard, files, deployed):
         assert modelyard("online-deployment", "create", "-f", files / "deployment.yaml", "-n", "green").code == 0
         done = modelyard("online-endpoint", "update", "-n", "my-endpoint", "--traffic", "blue=90 green=10")
         assert json.loads(done.out)["traffic"] == {"blue": 90, "green": 10}
 
-    def test_update_leaves_the_rest_as_it_is(self, modelyard, platform, deployed):
+    def test_update_keeps_the_other_fields(self, modelyard, platform, deployed):
         modelyard("online-endpoint", "update", "-n", "my-endpoint", "--set", "tags.team=fraud")
         resource = platform.at("/onlineEndpoints/my-endpoint")
         assert resource["tags"] == {"team": "fraud"}
         assert resource["properties"]["traffic"] == {"blue": 100}
 
-    def test_invoke_prints_the_raw_answer(self, modelyard, platform, deployed, tmp_path):
+    def test_invoke_prints_the_response_body(self, modelyard, platform, deployed, tmp_path):
         (tmp_path / "request.json").write_text('{"input_data": [[1]]}')
         platform.answers["POST", "/my-endpoint/score"] = (200, b"[11633.100167144921]")
         done = modelyard("online-endpoint", "invoke", "-n", "my-endpoint", "--request-file", tmp_path / "request.json")
         assert (done.code, done.out) == (0, "[11633.100167144921]\n")
 
-    def test_invoke_lists_every_violation(self, modelyard, platform, deployed, tmp_path):
+    def test_invoke_prints_every_signature_violation(self, modelyard, platform, deployed, tmp_path):
         (tmp_path / "request.json").write_text("{}")
         details = [{"message": "column 'x' is missing"}, {"message": "column 'n' holds 1.5, no long"}]
         body = {"error": {"code": "InvalidInput", "message": "the request violates the signature", "details": details}}
@@ -77,16 +77,16 @@ class TestOnlineEndpoint:
             "  - column 'n' holds 1.5, no long",
         ]
 
-    def test_credentials_are_azures_names(self, modelyard, deployed, platform):
+    def test_get_credentials_prints_both_keys(self, modelyard, deployed, platform):
         done = modelyard("online-endpoint", "get-credentials", "-n", "my-endpoint", "-o", "yaml")
         assert yaml.safe_load(done.out) == platform.control.post("/onlineEndpoints/my-endpoint/listKeys")
 
-    def test_regenerate_asks_for_the_named_key(self, modelyard, platform, deployed):
+    def test_regenerate_keys_sends_the_key_type(self, modelyard, platform, deployed):
         platform.answers["POST", "/regenerateKeys"] = (202, None)
         assert modelyard("online-endpoint", "regenerate-keys", "-n", "my-endpoint", "--key-type", "secondary").code == 0
         assert {"keyType": "Secondary"} in platform.bodies
 
-    def test_delete_wants_to_be_sure(self, modelyard, platform, deployed):
+    def test_delete_requires_a_confirmation(self, modelyard, platform, deployed):
         refused = modelyard("online-endpoint", "delete", "-n", "my-endpoint")
         assert refused.code == 1
         assert "--yes" in refused.err
@@ -95,57 +95,57 @@ class TestOnlineEndpoint:
 
 
 class TestOnlineDeployment:
-    def test_create_registers_deploys_and_routes(self, modelyard, platform, deployed):
+    def test_create_with_all_traffic_registers_the_model_and_routes(self, modelyard, platform, deployed):
         assert platform.at("/models/m/versions/2")["properties"]["modelType"] == "mlflow_model"
         assert platform.at("/onlineEndpoints/my-endpoint")["properties"]["traffic"] == {"blue": 100}
 
-    def test_create_names_each_step_on_standard_error(self, modelyard, platform, files, endpoint):
+    def test_create_prints_each_step_on_standard_error(self, modelyard, platform, files, endpoint):
         platform.steps = ["resolving", "resolving", "installing", "starting workers"]
         done = modelyard("online-deployment", "create", "-f", files / "deployment.yaml")
         steps = ["uploading", "resolving packages", "installing packages", "starting workers", ""]
         assert done.err.split(" ...\n") == steps
         assert json.loads(done.out)["model"] == "azureml:m:2"
 
-    def test_flags_and_settings_stand_above_the_file(self, modelyard, platform, files, endpoint):
+    def test_options_and_set_override_the_file(self, modelyard, platform, files, endpoint):
         modelyard(
             "online-deployment", "create", "-f", files / "deployment.yaml", "-n", "green", "--set", "instance_count=3"
         )
         assert platform.at("/onlineEndpoints/my-endpoint/deployments/green")["sku"]["capacity"] == 3
 
-    def test_a_key_that_means_nothing_is_a_note(self, modelyard, files, endpoint):
+    def test_unknown_key_is_a_note(self, modelyard, files, endpoint):
         document = {**yaml.safe_load((files / "deployment.yaml").read_text()), "data_collector": {"x": 1}}
         (files / "deployment.yaml").write_text(yaml.safe_dump(document))
         done = modelyard("online-deployment", "create", "-f", files / "deployment.yaml")
         assert done.code == 0
-        assert "deployment.yaml: ignored data_collector" in done.err
+        assert "deployment.yaml: ignored unknown data_collector" in done.err
 
-    def test_a_failure_is_one_line_and_says_where_the_story_is(self, modelyard, platform, files, endpoint):
+    def test_failed_build_is_one_line_and_names_the_log_command(self, modelyard, platform, files, endpoint):
         platform.failure = "numpy==9 does not exist"
         done = modelyard("online-deployment", "create", "-f", files / "deployment.yaml")
         assert (done.code, done.out) == (1, "")
         assert "error: numpy==9 does not exist" in done.err.splitlines()
         assert "get-logs -n blue -e my-endpoint" in done.err
 
-    def test_without_waiting_no_operation_is_asked_after(self, modelyard, platform, files, endpoint):
+    def test_no_wait_polls_no_operation(self, modelyard, platform, files, endpoint):
         platform.requests.clear()
         modelyard("online-deployment", "create", "-f", files / "deployment.yaml", "--no-wait")
         assert not any("mfeOperations" in path for path in platform.said("GET"))
 
-    def test_update_changes_what_is_set_and_keeps_the_rest(self, modelyard, platform, deployed):
+    def test_update_keeps_the_other_fields(self, modelyard, platform, deployed):
         done = modelyard("online-deployment", "update", "-n", "blue", "-e", "my-endpoint", "--set", "instance_count=2")
         body = platform.at("/onlineEndpoints/my-endpoint/deployments/blue")
         assert (done.code, body["sku"]["capacity"]) == (0, 2)
         assert body["properties"]["model"].endswith("/models/m/versions/2")
         assert body["properties"]["instanceType"] == "Standard_DS3_v2"
 
-    def test_list_is_json_in_a_pipe_and_a_table_when_asked(self, modelyard, deployed):
+    def test_list_prints_json_in_a_pipe_and_a_table_on_request(self, modelyard, deployed):
         listed = modelyard("online-deployment", "list", "-e", "my-endpoint")
         assert [entry["name"] for entry in json.loads(listed.out)] == ["blue"]
         table = modelyard("online-deployment", "list", "-e", "my-endpoint", "-o", "table").out.splitlines()
         assert table[0].split() == ["Name", "Endpoint", "State", "Model", "Instances"]
         assert table[2].split() == ["blue", "my-endpoint", "Succeeded", "azureml:m:2", "1"]
 
-    def test_logs_and_script_are_printed_as_they_are(self, modelyard, platform, deployed):
+    def test_get_logs_and_show_script_print_the_text(self, modelyard, platform, deployed):
         platform.answers["POST", "/getLogs"] = (200, {"content": "one\ntwo\n"})
         platform.answers["GET", "/scoringScript"] = (200, {"content": "def init():\n    ...\n"})
         name = ("-n", "blue", "-e", "my-endpoint")
@@ -158,7 +158,7 @@ class TestOnlineDeployment:
 
 
 class TestModel:
-    def test_create_from_a_folder_and_show_download_archive(self, modelyard, platform, model_folder, tmp_path):
+    def test_model_is_created_shown_downloaded_and_archived(self, modelyard, platform, model_folder, tmp_path):
         created = modelyard("model", "create", "-n", "m", "-p", model_folder, "--tags", "team=fraud")
         assert json.loads(created.out)["tags"] == {"team": "fraud"}
         assert json.loads(modelyard("model", "show", "-n", "m", "-v", "1").out)["version"] == "1"
@@ -168,25 +168,25 @@ class TestModel:
         assert modelyard("model", "archive", "-n", "m", "-v", "1").code == 0
         assert platform.at("/models/m/versions/1")["properties"]["isArchived"] is True
 
-    def test_create_from_yaml(self, modelyard, files):
+    def test_create_reads_yaml_and_set(self, modelyard, files):
         shown = json.loads(modelyard("model", "create", "-f", files / "model.yaml", "--set", "version=7").out)
         assert (shown["name"], shown["version"], shown["tags"]) == ("m", "7", {"a": "1"})
 
-    def test_list_shows_names_or_one_models_versions(self, modelyard, model_folder):
+    def test_list_prints_models_or_versions(self, modelyard, model_folder):
         modelyard("model", "create", "-n", "m", "-p", model_folder)
         assert json.loads(modelyard("model", "list").out)[0]["latest_version"] == "1"
         assert [version["version"] for version in json.loads(modelyard("model", "list", "-n", "m").out)] == ["1"]
 
 
 class TestEnvironment:
-    def test_it_is_registered_listed_and_shown(self, modelyard, tmp_path):
+    def test_environment_is_registered_listed_and_shown(self, modelyard, tmp_path):
         (tmp_path / "conda.yaml").write_text("dependencies: [python=3.11]\n")
         (tmp_path / "environment.yaml").write_text("name: env\nconda_file: conda.yaml\n")
         assert modelyard("environment", "create", "-f", tmp_path / "environment.yaml").code == 0
         assert json.loads(modelyard("environment", "list").out)[0]["name"] == "env"
         assert json.loads(modelyard("environment", "show", "-n", "env", "-v", "1").out)["conda_file"].startswith("dep")
 
-    def test_the_built_ones_are_listed_with_their_users(self, modelyard, platform):
+    def test_built_environments_are_listed_with_their_deployments(self, modelyard, platform):
         built = {
             "lockHash": "abc",
             "folder": "abc-1",
@@ -198,13 +198,13 @@ class TestEnvironment:
         table = modelyard("environment", "list", "--built", "-o", "table").out.splitlines()
         assert table[2].split(maxsplit=4) == ["abc-1", "3.11.7", "5", "MB", "e/blue, f/green"]
 
-    def test_prune_says_so_when_there_is_nothing_to_remove(self, modelyard, platform):
+    def test_prune_without_unused_environments_prints_a_note(self, modelyard, platform):
         platform.answers["POST", "/pruneEnvironments"] = (202, None)
         assert "every built environment is in use" in modelyard("environment", "prune").err
 
 
 class TestDeploy:
-    def test_it_prints_the_url_the_key_and_a_line_to_try(self, modelyard, platform, model_folder):
+    def test_deploy_prints_url_key_and_a_curl_line(self, modelyard, platform, model_folder):
         done = modelyard("deploy", model_folder, "-e", "iris")
         key = platform.control.post("/onlineEndpoints/iris/listKeys")["primaryKey"]
         assert done.out.splitlines() == [
@@ -215,13 +215,13 @@ class TestDeploy:
             """-d '{"input_data": {"columns": ["x", "n"], "data": [[1.0, 1]]}}'""",
         ]
 
-    def test_a_program_may_ask_for_json(self, modelyard, platform, model_folder):
+    def test_deploy_prints_json_on_request(self, modelyard, platform, model_folder):
         shown = json.loads(modelyard("deploy", model_folder, "-e", "iris", "-o", "json").out)
         assert shown["key"] == platform.control.post("/onlineEndpoints/iris/listKeys")["primaryKey"]
 
 
 class TestStatus:
-    def test_it_shows_endpoints_deployments_and_workers(self, modelyard, platform, deployed):
+    def test_status_shows_endpoints_deployments_and_workers(self, modelyard, platform, deployed):
         worker = {
             "workerId": "g1",
             "generation": 1,
@@ -241,7 +241,7 @@ class TestStatus:
         whole = json.loads(modelyard("status", "-o", "json").out)
         assert whole["endpoints"][0]["deployments"][0]["workers"][0]["restarts"] == 2
 
-    def test_with_nothing_there_it_says_how_to_begin(self, modelyard):
+    def test_status_of_an_empty_platform_names_modelyard_deploy(self, modelyard):
         done = modelyard("status")
         assert (done.code, done.out) == (0, "")
         assert "modelyard deploy ./model" in done.err

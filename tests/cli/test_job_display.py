@@ -1,4 +1,4 @@
-"""A job as it comes along: on a terminal, in a log, and when nobody wants to watch any longer."""
+"""The progress of a job: in a terminal, in a log, and after Ctrl-C."""
 
 import os
 import pty
@@ -23,7 +23,7 @@ def running(completed: int, **more: object) -> JobProgress:
 
 @pytest.fixture
 def stream(environment):
-    """`modelyard job stream`, as a process of its own, with what it prints to standard error."""
+    """Starts `modelyard job stream` as a process."""
     started = []
 
     def start(stderr: int) -> subprocess.Popen[bytes]:
@@ -44,7 +44,7 @@ def stream(environment):
 
 
 def shown_on(terminal: int) -> str:
-    """Everything until the other end is closed."""
+    """Read a terminal until the writer closes."""
     shown = b""
     while True:
         try:
@@ -56,7 +56,7 @@ def shown_on(terminal: int) -> str:
         shown += piece
 
 
-def test_a_terminal_gets_one_bar_with_all_that_matters(platform, stream):
+def test_terminal_shows_one_bar_with_counts_rate_and_time_left(platform, stream):
     progress = {
         "miniBatches": {"total": 10, "completed": 6, "failed": 1, "running": 2},
         "files": {"total": 40, "failed": 3},
@@ -83,7 +83,7 @@ def test_a_terminal_gets_one_bar_with_all_that_matters(platform, stream):
         assert word in shown, shown
 
 
-def test_ctrl_c_leaves_the_job_running_and_says_so(platform, stream):
+def test_ctrl_c_leaves_the_job_running_and_names_the_commands(platform, stream):
     platform.stories["GET", "/jobs/j1"] = [job("Running")]
     process = stream(subprocess.PIPE)
     assert process.stderr is not None
@@ -92,8 +92,8 @@ def test_ctrl_c_leaves_the_job_running_and_says_so(platform, stream):
     _, said = process.communicate(timeout=20)
     assert process.returncode == 130
     assert said.decode() == (
-        "job j1 goes on by itself; to watch it again: modelyard job stream -n j1; "
-        "to stop it: modelyard job cancel -n j1\n"
+        "job j1 continues in the background; to watch again: modelyard job stream -n j1; "
+        "to stop the job: modelyard job cancel -n j1\n"
     )
     assert platform.said("POST") == []
 
@@ -101,7 +101,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_so(platform, stream):
 class TestLines:
     @pytest.fixture
     def lines(self, capsys):
-        """What is printed for states that are seen at given moments."""
+        """The printed lines for states at given times."""
 
         def printed(*seen: tuple[float, JobProgress]) -> list[str]:
             now = [0.0]
@@ -112,11 +112,11 @@ class TestLines:
 
         return printed
 
-    def test_while_it_runs_there_is_a_line_now_and_then(self, lines):
+    def test_progress_within_a_status_is_printed_after_a_pause(self, lines):
         printed = lines((0, running(1)), (1, running(2)), (6, running(3)), (20, running(3)), (21, running(4)))
         assert [line.split()[2] for line in printed] == ["1", "3", "4"]
 
-    def test_a_line_says_what_is_known_and_no_more(self, lines):
+    def test_line_has_only_known_numbers(self, lines):
         unknown = JobProgress.of({"properties": {"status": "Queued"}})
         known = running(1, rows={"total": None, "scored": 5000}, rowsPerSecond=250.4, secondsLeft=20)
         assert lines((0, unknown), (1, known)) == [
@@ -128,5 +128,5 @@ class TestLines:
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0, "0 s"), (59.6, "1 min 0 s"), (75, "1 min 15 s"), (3600 * 26 + 61, "26 h 1 min")]
 )
-def test_a_duration_is_said_as_people_say_it(seconds, words):
+def test_duration_is_formatted_in_two_units(seconds, words):
     assert duration(seconds) == words

@@ -1,4 +1,4 @@
-"""Batch endpoints and deployments in az ml's YAML, and the same in ARM's JSON."""
+"""Batch endpoints and deployments: conversion between az ml's YAML and ARM's JSON."""
 
 import pytest
 import yaml
@@ -55,7 +55,7 @@ logging_level: info
 environment_variables: {VERBOSE: true}
 tags: {team: cardio}
 """)
-ASKED = {
+BODY = {
     "tags": {"team": "cardio"},
     "properties": {
         "description": "A heart condition classifier based on XGBoost",
@@ -79,20 +79,20 @@ def resolved(document):
     return {**in_newer_form(document), "model": "/model", "compute": "/compute"}
 
 
-class TestDeployments:
+class TestBatchDeploymentDocument:
     @pytest.mark.parametrize("document", [NEWER, OLDER], ids=["newer", "older"])
-    def test_both_forms_of_the_yaml_ask_for_the_same(self, document):
-        assert BATCH_DEPLOYMENT.body(resolved(document)) == ASKED
+    def test_older_and_newer_yaml_give_the_same_body(self, document):
+        assert BATCH_DEPLOYMENT.body(resolved(document)) == BODY
 
     @pytest.mark.parametrize("document", [NEWER, OLDER], ids=["newer", "older"])
-    def test_no_key_of_azures_schema_is_unknown(self, document):
+    def test_every_key_of_azures_schema_is_known(self, document):
         assert BATCH_DEPLOYMENT.unknown(document) == []
 
-    def test_only_keys_that_mean_nothing_are_unknown(self):
+    def test_misspelled_and_foreign_keys_are_unknown(self):
         strange = {**NEWER, "settings": {"mini_batch_sise": 1}, "job_definition": 1}
         assert BATCH_DEPLOYMENT.unknown(strange) == ["settings.mini_batch_sise", "job_definition"]
 
-    def test_what_is_shown_can_be_sent_again(self):
+    def test_shown_document_has_the_sent_settings_and_short_references(self):
         body = BATCH_DEPLOYMENT.body(
             {
                 **resolved(NEWER),
@@ -107,31 +107,31 @@ class TestDeployments:
         assert (shown["model"], shown["compute"]) == ("azureml:m:1", "azureml:batch-cluster")
         assert shown["settings"] == NEWER["settings"] | {"environment_variables": {"VERBOSE": "true"}}
 
-    def test_what_is_set_at_the_top_stands_above_the_settings(self):
+    def test_setting_at_the_top_level_overrides_settings(self):
         assert in_newer_form({**NEWER, "mini_batch_size": 7})["settings"]["mini_batch_size"] == 7
 
     @pytest.mark.parametrize(
         ("change", "match"),
         [
-            ({"type": "pipeline"}, "only type: model"),
+            ({"type": "pipeline"}, "write type: model"),
             ({"settings": [1]}, "settings must be a mapping"),
-            ({"settings": {"mini_batch_size": "many"}}, "mini_batch_size cannot be 'many'"),
-            ({"settings": {"retry_settings": {"timeout": "soon"}}}, "timeout cannot be 'soon'"),
+            ({"settings": {"mini_batch_size": "many"}}, "mini_batch_size has the invalid value 'many'"),
+            ({"settings": {"retry_settings": {"timeout": "soon"}}}, "timeout has the invalid value 'soon'"),
         ],
     )
-    def test_what_cannot_be_is_named(self, change, match):
+    def test_invalid_value_is_named_in_the_error(self, change, match):
         with pytest.raises(InvalidDocument, match=match):
             BATCH_DEPLOYMENT.body(resolved({**NEWER, **change}))
 
     @pytest.mark.parametrize(
         "spelling", ["azureml:batch-cluster", f"{WORKSPACE}/computes/batch-cluster", "batch-cluster"]
     )
-    def test_a_compute_has_one_name_however_it_is_spelled(self, spelling):
+    def test_compute_name_is_read_from_every_spelling(self, spelling):
         assert compute_name(spelling) == "batch-cluster"
 
 
-class TestEndpoints:
-    def test_the_yaml_and_the_body(self):
+class TestBatchEndpointDocument:
+    def test_yaml_becomes_a_body_and_back(self):
         document = {
             "$schema": "https://azuremlschemas.azureedge.net/latest/batchEndpoint.schema.json",
             "name": "heart",
@@ -149,9 +149,9 @@ class TestEndpoints:
         assert batch_endpoint_document({"name": "heart", **body})["defaults"] == {"deployment_name": "blue"}
 
 
-class TestJobs:
+class TestJobSettings:
     @pytest.mark.parametrize("count", [{"instance_count": 3}, {"compute": {"instance_count": 3}}])
-    def test_what_one_job_asks_for_instead(self, count):
+    def test_job_settings_become_a_body(self, count):
         settings = {**count, "mini_batch_size": 5, "retry_settings": {"max_retries": 1, "timeout": 20}}
         assert JOB_SETTINGS.body(settings) == {
             "compute": {"instanceCount": 3},
@@ -160,12 +160,12 @@ class TestJobs:
         }
 
 
-class TestData:
-    def test_the_path_counts_from_the_file(self, tmp_path):
+class TestDataDocument:
+    def test_path_is_relative_to_the_yaml_file(self, tmp_path):
         data = read_data_document({"name": "d", "version": 2, "path": "rows", "type": "uri_folder"}, tmp_path)
         assert (data.path, data.name, data.version) == (tmp_path / "rows", "d", "2")
 
     @pytest.mark.parametrize("document", [{"name": "d"}, {"path": "rows"}])
-    def test_what_is_missing_is_named(self, document, tmp_path):
+    def test_missing_field_is_named_in_the_error(self, document, tmp_path):
         with pytest.raises(InvalidDocument, match="the data has no"):
             read_data_document(document, tmp_path)

@@ -1,4 +1,4 @@
-"""az ml's YAML and ARM's JSON, one beside the other."""
+"""Conversion between az ml's YAML and ARM's JSON."""
 
 import pytest
 import yaml
@@ -30,8 +30,8 @@ app_insights_enabled: false
 """)
 
 
-class TestDeployments:
-    def test_every_field_finds_its_place_in_the_body(self):
+class TestOnlineDeploymentDocument:
+    def test_every_field_has_a_place_in_the_body(self):
         body = ONLINE_DEPLOYMENT.body(DEPLOYMENT)
         assert body == {
             "sku": {"capacity": 2},
@@ -57,7 +57,7 @@ class TestDeployments:
         }
 
     @pytest.mark.parametrize(("written", "meant"), [("auto", "auto"), ("on", "on"), ("off", "off"), ('"on"', "on")])
-    def test_batching_is_on_or_off_as_yaml_writes_it(self, written, meant):
+    def test_batching_accepts_yaml_booleans_and_words(self, written, meant):
         text = f"request_settings: {{batching: {written}, max_batch_delay_ms: 2.5, max_batch_rows: '64'}}"
         body = ONLINE_DEPLOYMENT.body(yaml.safe_load(text))
         settings = body["properties"]["requestSettings"]
@@ -65,7 +65,7 @@ class TestDeployments:
         shown = ONLINE_DEPLOYMENT.document(body)["request_settings"]
         assert shown == {"batching": meant, "max_batch_delay_ms": 2.5, "max_batch_rows": 64}
 
-    def test_what_is_shown_can_be_sent_again(self):
+    def test_shown_document_gives_the_same_body(self):
         body = ONLINE_DEPLOYMENT.body(DEPLOYMENT)
         resource = {**body, "id": f"{WORKSPACE}/onlineEndpoints/my-endpoint/deployments/blue", "name": "blue"}
         shown = deployment_document(resource)
@@ -73,7 +73,7 @@ class TestDeployments:
         assert shown["request_settings"]["request_timeout_ms"] == 3000
         assert ONLINE_DEPLOYMENT.body(shown) == body
 
-    def test_only_keys_that_mean_nothing_are_unknown(self):
+    def test_misspelled_and_foreign_keys_are_unknown(self):
         assert ONLINE_DEPLOYMENT.unknown(DEPLOYMENT) == []
         strange = {**DEPLOYMENT, "vscode": 1, "liveness_probe": {"perod": 1}, "model": {"path": "x"}}
         assert ONLINE_DEPLOYMENT.unknown(strange) == ["liveness_probe.perod", "vscode"]
@@ -87,23 +87,23 @@ class TestDeployments:
             ("liveness_probe", {"period": [1]}),
         ],
     )
-    def test_a_value_that_cannot_be_is_named(self, field, value):
-        with pytest.raises(InvalidDocument, match=f"{field}.* cannot be "):
+    def test_invalid_value_is_named_in_the_error(self, field, value):
+        with pytest.raises(InvalidDocument, match=f"{field}.* has the invalid value "):
             ONLINE_DEPLOYMENT.body({**DEPLOYMENT, field: value})
 
 
-class TestEndpoints:
+class TestOnlineEndpointDocument:
     @pytest.mark.parametrize(("word", "arm"), [("key", "Key"), ("aml_token", "AMLToken"), ("aad_token", "AADToken")])
-    def test_the_auth_mode_has_its_own_words(self, word, arm):
+    def test_auth_mode_is_translated_both_ways(self, word, arm):
         body = ONLINE_ENDPOINT.body({"name": "e", "auth_mode": word})
         assert body["properties"]["authMode"] == arm
         assert endpoint_document(body)["auth_mode"] == word
 
-    def test_traffic_is_numbers_by_lower_case_names(self):
+    def test_traffic_has_numbers_by_lower_case_names(self):
         body = ONLINE_ENDPOINT.body({"traffic": {"Blue": "90", "green": 10}, "mirror_traffic": {"x": 5}})
         assert body["properties"] == {"traffic": {"blue": 90, "green": 10}, "mirrorTraffic": {"x": 5}}
 
-    def test_what_only_the_platform_says_is_not_sent(self):
+    def test_read_only_fields_are_not_sent(self):
         resource = {"id": "/x", "properties": {"scoringUri": "http://s", "provisioningState": "Succeeded"}}
         assert ONLINE_ENDPOINT.body(endpoint_document(resource)) == {}
 
@@ -118,74 +118,74 @@ class TestReferences:
             (f"{WORKSPACE}/models/m/versions/1", ArmId(f"{WORKSPACE}/models/m/versions/1")),
         ],
     )
-    def test_every_spelling_is_read(self, text, reference):
+    def test_every_spelling_is_parsed(self, text, reference):
         assert read_reference(text, noun="model") == reference
 
     @pytest.mark.parametrize("text", ["m", "m:1", "azureml:m", "azureml:m@newest", "azureml://registries/r/models/m"])
-    def test_what_names_nothing_here_is_refused(self, text):
+    def test_text_without_an_asset_of_this_workspace_is_an_error(self, text):
         with pytest.raises(InvalidDocument, match="model"):
             read_reference(text, noun="model")
 
-    def test_an_arm_id_has_a_short_form(self):
+    def test_arm_id_is_shortened_and_other_text_stays(self):
         assert short_reference(f"{WORKSPACE}/models/m/versions/1") == "azureml:m:1"
         assert short_reference("something else") == "something else"
 
 
-class TestModels:
-    def test_the_path_counts_from_the_file(self, tmp_path):
+class TestModelDocument:
+    def test_path_is_relative_to_the_yaml_file(self, tmp_path):
         model = read_model({"name": "m", "version": 2, "path": "../model", "type": "mlflow_model"}, tmp_path / "yaml")
         assert model.folder == tmp_path / "yaml" / "../model"
         assert (model.name, model.version) == ("m", "2")
         assert model.body == {"properties": {"modelType": "mlflow_model"}}
 
-    def test_a_version_that_yaml_made_a_fraction_is_refused(self, tmp_path):
+    def test_unquoted_fraction_as_version_is_an_error(self, tmp_path):
         with pytest.raises(InvalidDocument, match="in quotes"):
             read_model({"path": "m", "version": 1.10}, tmp_path)
 
     @pytest.mark.parametrize("path", [None, "", "azureml://datastores/d/paths/p", "runs:/1/model"])
-    def test_only_a_local_folder_is_taken(self, tmp_path, path):
+    def test_missing_path_or_uri_is_an_error(self, tmp_path, path):
         with pytest.raises(InvalidDocument, match="folder"):
             read_model({"path": path}, tmp_path)
 
-    def test_a_version_is_shown_under_its_models_name(self):
+    def test_shown_version_has_the_models_name(self):
         shown = model_document({"id": f"{WORKSPACE}/models/m/versions/3", "name": "3", "properties": {}})
         assert (shown["name"], shown["version"]) == ("m", "3")
 
-    def test_a_strange_key_is_known_as_such(self):
+    def test_foreign_key_is_unknown(self):
         assert MODEL.unknown({"name": "m", "path": "p", "stage": "Production"}) == ["stage"]
 
 
-class TestEnvironments:
-    def test_the_conda_file_is_read_beside_the_yaml(self, tmp_path):
+class TestEnvironmentDocument:
+    def test_conda_file_is_relative_to_the_yaml_file(self, tmp_path):
         (tmp_path / "conda.yaml").write_text("dependencies: [python=3.11]\n")
         environment = read_environment({"conda_file": "./conda.yaml", "image": "ubuntu"}, tmp_path)
         assert environment.conda_file == "dependencies: [python=3.11]\n"
         assert environment.body["properties"]["image"] == "ubuntu"
 
-    def test_it_may_be_written_in_place(self, tmp_path):
+    def test_inline_conda_specification_is_accepted(self, tmp_path):
         environment = read_environment({"conda_file": {"dependencies": ["python=3.11"]}}, tmp_path)
         assert yaml.safe_load(environment.conda_file) == {"dependencies": ["python=3.11"]}
 
     @pytest.mark.parametrize(
         "document", [{"image": "ubuntu"}, {"build": {"path": "."}}, {"conda_file": "missing.yaml"}]
     )
-    def test_one_that_cannot_be_built_here_says_why(self, tmp_path, document):
+    def test_environment_without_a_readable_conda_file_is_an_error(self, tmp_path, document):
         with pytest.raises(InvalidDocument, match="conda_file"):
             read_environment(document, tmp_path)
 
 
 class TestSettings:
-    def test_a_dotted_name_reaches_into_mappings(self):
+    def test_dotted_name_sets_a_nested_value(self):
         changed = with_settings({"tags": {"a": "b"}}, ["tags.c=d", "instance_count=2", "request_settings.x=1.5"])
         assert changed == {"tags": {"a": "b", "c": "d"}, "instance_count": 2, "request_settings": {"x": 1.5}}
 
     @pytest.mark.parametrize("assignment", ["name", "=x", "name.first=x"])
-    def test_what_cannot_be_set_is_refused(self, assignment):
+    def test_invalid_assignment_is_an_error(self, assignment):
         with pytest.raises(InvalidDocument):
             with_settings({"name": "e"}, [assignment])
 
     @pytest.mark.parametrize("content", ["- a list", "just text", "a: [", "1: x", ""])
-    def test_a_file_that_is_no_mapping_is_refused(self, tmp_path, content):
+    def test_file_without_a_mapping_is_an_error(self, tmp_path, content):
         (tmp_path / "f.yaml").write_text(content)
         with pytest.raises(InvalidDocument, match=r"f\.yaml"):
             read_document(tmp_path / "f.yaml")
@@ -193,11 +193,11 @@ class TestSettings:
 
 class TestDurations:
     @pytest.mark.parametrize(("seconds", "text"), [(5, "PT5S"), (0.5, "PT0.5S"), (180, "PT180S"), (0, "PT0S")])
-    def test_there_and_back(self, seconds, text):
+    def test_seconds_become_iso_text_and_back(self, seconds, text):
         assert iso_duration(seconds) == text
         assert seconds_of(text) == seconds
 
-    def test_longer_units_are_read(self):
+    def test_days_hours_and_minutes_are_read(self):
         assert seconds_of("P1DT1H1M1.5S") == 90061.5
-        with pytest.raises(ValueError, match="no ISO 8601 duration"):
+        with pytest.raises(ValueError, match="not an ISO 8601 duration"):
             seconds_of("P")

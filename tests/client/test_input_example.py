@@ -1,4 +1,4 @@
-"""The request that `modelyard deploy` suggests."""
+"""The example request of `modelyard deploy`."""
 
 import json
 
@@ -10,7 +10,7 @@ from modelyard.client.input_example import request_body
 from tests.client.model_folder import write_model
 
 
-class TestFromTheExample:
+class TestExampleRequest:
     @pytest.mark.parametrize(
         ("example", "input_data"),
         [
@@ -22,11 +22,11 @@ class TestFromTheExample:
             ({"question": "why?"}, {"question": "why?"}),
         ],
     )
-    def test_each_shape_goes_under_input_data(self, tmp_path, example, input_data):
+    def test_every_shape_of_example_goes_under_input_data(self, tmp_path, example, input_data):
         folder = write_model(tmp_path / "m", example=json.dumps(example).encode())
         assert request_body(folder) == {"input_data": input_data}
 
-    def test_params_stay_beside_the_data(self, tmp_path):
+    def test_params_stay_beside_input_data(self, tmp_path):
         folder = write_model(tmp_path / "m", example=b'{"inputs": [[1]], "params": {"k": 2}}')
         assert request_body(folder) == {"input_data": [[1]], "params": {"k": 2}}
 
@@ -34,12 +34,12 @@ class TestFromTheExample:
         folder = write_model(tmp_path / "m", example=b'{"columns": ["a"], "data": [[NaN]]}')
         assert request_body(folder) == {"input_data": {"columns": ["a"], "data": [[None]]}}
 
-    def test_a_long_one_is_shortened_to_its_first_rows(self, tmp_path):
+    def test_long_example_is_cut_to_the_first_rows(self, tmp_path):
         rows = [[float(n)] for n in range(1000)]
         folder = write_model(tmp_path / "m", example=json.dumps({"columns": ["a"], "data": rows}).encode())
         assert request_body(folder) == {"input_data": {"columns": ["a"], "data": rows[:2]}}
 
-    def test_a_damaged_one_gives_way_to_the_signature(self, tmp_path):
+    def test_damaged_example_falls_back_to_the_signature(self, tmp_path):
         folder = write_model(tmp_path / "m", example=b"{")
         assert request_body(folder) == {"input_data": {"columns": ["x", "n"], "data": [[1.0, 1]]}}
 
@@ -63,18 +63,18 @@ class TestFromTheExample:
         ),
     ],
 )
-def test_without_an_example_the_signature_gives_one_row(tmp_path, inputs, input_data):
+def test_model_without_an_example_gets_one_row_from_the_signature(tmp_path, inputs, input_data):
     assert request_body(write_model(tmp_path / "m", inputs=inputs)) == {"input_data": input_data}
 
 
-def test_a_model_that_tells_nothing_has_no_example(tmp_path):
+def test_model_without_example_and_signature_has_no_example_request(tmp_path):
     assert request_body(write_model(tmp_path / "m", inputs=None)) is None
 
 
-@pytest.mark.filterwarnings("ignore")  # MLflow's own, while it is imported
-class TestFoldersThatMlflowWrote:
+@pytest.mark.filterwarnings("ignore")  # MLflow warns while it is imported
+class TestFolderWrittenByMlflow:
     @pytest.mark.parametrize("rows", [pd.DataFrame({"x": [1.0], "y": [2.0]}), np.array([[1.0, 2.0]])])
-    def test_their_example_is_found(self, tmp_path, rows):
+    def test_logged_example_is_found(self, tmp_path, rows):
         import mlflow.sklearn
         from mlflow.models import infer_signature
         from sklearn.linear_model import LinearRegression

@@ -1,4 +1,4 @@
-"""Waiting for what the platform does by itself."""
+"""Waiting for operations, and errors of the connection."""
 
 import pytest
 
@@ -28,27 +28,27 @@ class TestWait:
         document = {"name": "blue", "endpoint_name": "iris", "model": {"path": str(model_folder)}}
         return client.put_deployment(document, model_folder)
 
-    def test_it_tells_every_step_and_ends_with_the_operation(self, platform, deployment):
+    def test_every_step_is_reported_until_the_operation_ends(self, platform, deployment):
         platform.steps = ["resolving", "installing", "starting workers"]
         steps = Steps()
         deployment.wait(steps)
         assert steps.seen == ["resolving packages", "installing packages", "starting workers"]
 
-    def test_a_failure_is_told_in_the_platforms_own_words(self, platform, deployment):
+    def test_failed_operation_raises_the_platforms_message(self, platform, deployment):
         platform.failure = "no room"
         with pytest.raises(ApiError, match="no room") as caught:
             deployment.wait()
         assert (caught.value.code, caught.value.status) == ("EnvironmentBuildFailure", None)
 
-    def test_a_connection_cut_while_a_process_restarts_is_borne(self, client, platform):
+    def test_poll_is_repeated_after_a_cut_connection(self, client, platform):
         change = client.put_endpoint(ENDPOINT)
         platform.refuse_connections = 2
         change.wait()
         assert platform.refuse_connections == 0
 
 
-class TestRefusals:
-    def test_the_canonical_error_body_is_read(self, client, platform):
+class TestErrors:
+    def test_arm_error_body_becomes_code_and_message(self, client, platform):
         body = {"error": {"code": "InvalidName", "message": "too short", "details": [{"message": "3 letters"}]}}
         platform.answers["PUT", "/onlineEndpoints/iris"] = (400, body)
         with pytest.raises(ApiError, match="too short") as caught:
@@ -56,19 +56,19 @@ class TestRefusals:
         assert (caught.value.code, caught.value.status) == ("InvalidName", 400)
 
     @pytest.mark.parametrize("body", [b"<html>Bad Gateway</html>", ["odd"], {"error": "text"}])
-    def test_any_other_body_is_told_by_its_status(self, client, platform, body):
+    def test_other_error_body_is_described_by_the_status(self, client, platform, body):
         platform.answers["PUT", "/onlineEndpoints/iris"] = (502, body)
         with pytest.raises(ApiError, match="502"):
             client.put_endpoint(ENDPOINT)
 
-    def test_a_change_whose_answer_was_lost_is_not_made_twice(self, client, platform):
+    def test_put_is_not_repeated_after_a_lost_response(self, client, platform):
         assert client.location == "local"
         platform.refuse_connections = 1
-        with pytest.raises(PlatformUnreachable, match="broke off"):
+        with pytest.raises(PlatformUnreachable, match="closed the connection"):
             client.online_endpoints.put("iris", {})
         assert len(platform.said("PUT")) == 1
 
-    def test_a_platform_that_never_answered_is_not_waited_for(self):
+    def test_unreachable_platform_is_an_error_without_retries(self):
         connection = Connection(Platform("http://127.0.0.1:9", "t"))
         with pytest.raises(ClientError, match=r"no platform answers at http://127\.0\.0\.1:9: start it with"):
             connection.get("")

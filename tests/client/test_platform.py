@@ -17,39 +17,39 @@ def remembered(home: Path, url: str = "http://127.0.0.1:8000") -> dict[str, str]
 
 
 class TestFindPlatform:
-    def test_the_platform_started_last_is_found_without_being_told(self, tmp_path):
+    def test_platform_started_last_is_found_by_its_pointer_file(self, tmp_path):
         platform = find_platform(remembered(tmp_path))
         assert (platform.url, platform.token) == ("http://127.0.0.1:8000", "own-token")
 
-    def test_the_variables_come_first(self, tmp_path):
+    def test_variables_take_precedence_over_the_pointer_file(self, tmp_path):
         environment = {**remembered(tmp_path), "MODELYARD_URL": "http://other:1/", "MODELYARD_TOKEN": "given"}
         platform = find_platform(environment)
         assert (platform.url, platform.token) == ("http://other:1", "given")
 
-    def test_one_platforms_token_is_never_sent_to_another(self, tmp_path):
+    def test_token_of_the_pointer_file_is_not_used_for_another_url(self, tmp_path):
         with pytest.raises(NoPlatform, match="no token is known for http://other:1"):
             find_platform({**remembered(tmp_path), "MODELYARD_URL": "http://other:1"})
 
-    def test_without_any_trace_it_says_how_to_begin(self, tmp_path):
+    def test_unknown_platform_names_modelyard_up(self, tmp_path):
         with pytest.raises(NoPlatform, match="modelyard up"):
             find_platform({"HOME": str(tmp_path)})
 
-    def test_a_token_that_may_not_be_read_is_named(self, tmp_path):
+    def test_unreadable_token_file_is_named(self, tmp_path):
         environment = remembered(tmp_path)
         (tmp_path / "admin.token").unlink()
         with pytest.raises(NoPlatform, match=r"no token in .*admin\.token .*MODELYARD_TOKEN"):
             find_platform(environment)
 
-    def test_a_damaged_pointer_is_no_pointer(self, tmp_path):
+    def test_damaged_pointer_file_is_ignored(self, tmp_path):
         environment = remembered(tmp_path)
         (tmp_path / ".config" / "modelyard" / "platform.json").write_text(json.dumps(["odd"]))
         with pytest.raises(NoPlatform):
             find_platform(environment)
 
-    def test_a_url_without_a_scheme_is_refused(self):
-        with pytest.raises(NoPlatform, match="begins with http://"):
+    def test_url_without_a_scheme_is_an_error(self):
+        with pytest.raises(NoPlatform, match="must begin with http://"):
             find_platform({"HOME": "/", "MODELYARD_URL": "localhost:8000", "MODELYARD_TOKEN": "t"})
 
 
-def test_the_token_is_in_no_representation(tmp_path):
+def test_platform_representation_hides_the_token(tmp_path):
     assert "own-token" not in repr(find_platform(remembered(tmp_path)))

@@ -1,4 +1,4 @@
-"""`make demo`, as a user runs it and as one who stops it."""
+"""`make demo`, run to the end and stopped in the middle."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ def users_environment(home: Path) -> dict[str, str]:
     return {**os.environ, "XDG_CONFIG_HOME": str(home)}
 
 
-def at_work(mark: str) -> list[psutil.Process]:
+def processes_with(mark: str) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if any(mark in word for word in _words(process))]
 
 
@@ -31,18 +31,18 @@ def demo_folders() -> set[Path]:
     return set(Path(tempfile.gettempdir()).glob("modelyard-demo-*"))
 
 
-def test_it_does_the_main_job_and_says_so(tmp_path):
+def test_demo_deploys_and_scores_a_model_and_a_folder_of_files(tmp_path):
     done = subprocess.run(DEMO, capture_output=True, text=True, env=users_environment(tmp_path), check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    for step in ("resolving", "installing", "starting workers", "    equal, to the last bit", "refused:", "bmi"):
+    for step in ("resolving", "installing", "starting workers", "    equal to the last bit", "rejected:", "bmi"):
         assert step in done.stdout
-    for step in ("create a batch endpoint", "4 files, 111 rows", "patients-1.csv", "all 111 equal, to the last bit"):
+    for step in ("create a batch endpoint", "4 files, 111 rows", "patients-1.csv", "all 111 equal to the last bit"):
         assert step in done.stdout
-    assert "Everything was as expected" in done.stdout
-    assert not list(tmp_path.iterdir()), "the user's own configuration was touched"
+    assert "The demo succeeded" in done.stdout
+    assert not list(tmp_path.iterdir()), "the demo changed the user's configuration"
 
 
-def test_stopped_in_the_middle_it_leaves_nothing_behind(tmp_path):
+def test_demo_stopped_by_a_signal_leaves_no_process_and_no_folder(tmp_path):
     before = demo_folders()
     with subprocess.Popen(DEMO, stdout=subprocess.PIPE, text=True, env=users_environment(tmp_path)) as demo:
         assert demo.stdout is not None
@@ -50,9 +50,9 @@ def test_stopped_in_the_middle_it_leaves_nothing_behind(tmp_path):
             if "create an endpoint" in line:
                 break
         (folder,) = demo_folders() - before
-        assert at_work(str(folder))
+        assert processes_with(str(folder))
         demo.send_signal(signal.SIGTERM)
         assert "interrupted" in demo.stdout.read()
         assert demo.wait(30) == 130
     assert not folder.exists()
-    assert not at_work(str(folder))
+    assert not processes_with(str(folder))

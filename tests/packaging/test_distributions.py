@@ -130,6 +130,4 @@ class TestClientInAnEnvironment:
         for command in ("up", "migrate"):
             done = client_alone.run("modelyard", command)
             assert done.returncode == 1
-            assert done.stderr == (
-                "error: this is the client alone, and the platform needs the server: pip install 'modelyard[server]'\n"
-            )
+            assert done.stderr == ("error: the server of Modelyard is not installed: pip install 'modelyard[server]'\n")

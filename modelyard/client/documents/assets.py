@@ -1,4 +1,4 @@
-"""`model` and `environment`: az's YAML and ARM's JSON, for registered ones and for those written into a deployment."""
+"""`model` and `environment`: az's YAML and ARM's JSON, for registered assets and inline assets of a deployment."""
 
 import hashlib
 from collections.abc import Mapping
@@ -51,21 +51,21 @@ ENVIRONMENT = FieldTable(
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A model folder to register. Without a name it is anonymous and gets the name of its content."""
+    """A model folder to register. Without a name the model is anonymous, with a content hash for a name."""
 
     folder: Path
     name: str | None = None
     version: str | None = None
-    """None: the next free one."""
+    """None takes the next free version."""
     body: Document = field(default_factory=dict)
-    """What else the YAML says of it, in ARM's words."""
+    """The further fields of the YAML, as an ARM body."""
 
 
 def read_model(document: Mapping[str, Any], base: Path) -> LocalModel:
-    """A model mapping; its path counts from `base`, the folder of the YAML file."""
+    """Read a model mapping, with a path relative to `base`, the folder of the YAML file."""
     path = document.get("path")
     if not isinstance(path, str) or not path:
-        raise InvalidDocument("the model has no path: give the folder that holds MLmodel")
+        raise InvalidDocument("the model has no path: give the folder with the MLmodel file")
     if ":" in path.partition("/")[0]:
         raise InvalidDocument(f"the model path {path!r} is a URI; give a local folder")
     return LocalModel(base / path, _name(document), _version(document), MODEL.body(document))
@@ -73,7 +73,7 @@ def read_model(document: Mapping[str, Any], base: Path) -> LocalModel:
 
 @dataclass(frozen=True, slots=True)
 class LocalEnvironment:
-    """A conda file to register. Without a name it is anonymous and gets the name of its content."""
+    """A conda file to register. Without a name the environment is anonymous, with a content hash for a name."""
 
     conda_file: str
     name: str | None = None
@@ -86,9 +86,9 @@ class LocalEnvironment:
 
 
 def read_environment(document: Mapping[str, Any], base: Path) -> LocalEnvironment:
-    """An environment mapping. `conda_file` is a path from `base`, or the conda specification itself."""
+    """Read an environment mapping. `conda_file` is a path relative to `base`, or an inline conda specification."""
     if document.get("build") is not None:
-        raise InvalidDocument("an environment cannot be built from a Dockerfile here; give it a conda_file")
+        raise InvalidDocument("the platform builds no environment from a Dockerfile: replace build by a conda_file")
     conda_file = document.get("conda_file")
     if isinstance(conda_file, Mapping):
         text = yaml.safe_dump(dict(conda_file), sort_keys=False)
@@ -96,7 +96,7 @@ def read_environment(document: Mapping[str, Any], base: Path) -> LocalEnvironmen
         text = _read(base / conda_file)
     else:
         raise InvalidDocument(
-            "the environment has no conda_file: images are not used here, packages come from the conda specification"
+            "the environment has no conda_file: packages come from the conda specification, never from an image"
         )
     return LocalEnvironment(
         text, _name(document), _version(document), ENVIRONMENT.body({**document, "conda_file": text})

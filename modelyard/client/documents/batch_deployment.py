@@ -1,6 +1,7 @@
 """`batch-deployment`: az's YAML and ARM's JSON (reference-yaml-deployment-batch).
 
-Older files write at the top what newer ones write below `settings`; both are read, the newer form is shown.
+Older files have the settings at the top level, newer files below `settings`. Both forms are read, and the newer form
+is shown.
 """
 
 import re
@@ -45,7 +46,7 @@ _SETTINGS = (
     Field("settings.retry_settings.timeout", "properties.retrySettings.timeout", duration_of_seconds, to_seconds),
     Field("settings.output_action", "properties.outputAction", pascal, snake),
     Field("settings.output_file_name", "properties.outputFileName", str),
-    # Modelyard's own, beside Azure's.
+    # Fields of Modelyard, in addition to the fields of Azure.
     Field("settings.output_format", "properties.outputFormat", str),
     Field("settings.logging_level", "properties.loggingLevel", lambda level: str(level).lower()),
     Field("settings.environment_variables", "properties.environmentVariables", texts),
@@ -74,9 +75,9 @@ BATCH_DEPLOYMENT = FieldTable(
 
 
 def in_newer_form(document: Mapping[str, Any]) -> Document:
-    """The document with its settings in one place. What stands at the top was said last: by a flag or `--set`."""
+    """Move the settings below `settings`. Settings at the top level, from a flag or `--set`, take precedence."""
     if str(document.get("type", "model")).lower() != "model":
-        raise InvalidDocument(f"type {document['type']!r} cannot be deployed here: only type: model")
+        raise InvalidDocument(f"type {document['type']!r} is not supported: write type: model")
     below = document.get("settings") or {}
     if not isinstance(below, Mapping):
         raise InvalidDocument("settings must be a mapping such as {mini_batch_size: 10}")
@@ -86,5 +87,5 @@ def in_newer_form(document: Mapping[str, Any]) -> Document:
 
 
 def compute_name(compute: str) -> str:
-    """`azureml:batch-cluster`, its ARM id, or the mere name."""
+    """Return the name in `azureml:batch-cluster`, in an ARM id, or in a plain name."""
     return _short_compute(compute).removeprefix(_PREFIX)

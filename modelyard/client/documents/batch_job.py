@@ -1,4 +1,4 @@
-"""`batch-endpoint invoke`: what one job asks for instead of its deployment's settings, in az's words and in ARM's."""
+"""`batch-endpoint invoke`: the settings that a job overrides in the deployment, in az's and ARM's spelling."""
 
 from modelyard.client.documents.fields import Field, FieldTable, duration_of_seconds, pascal
 

@@ -1,4 +1,4 @@
-"""`data`: az's YAML and ARM's JSON, for files that are registered under a name and a version."""
+"""`data`: az's YAML and ARM's JSON, for files with a registered name and version."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,21 +35,21 @@ DATA = FieldTable(
 
 @dataclass(frozen=True, slots=True)
 class LocalData:
-    """A file or folder to register. Without a name it is anonymous and gets the name of its content."""
+    """A file or folder to register. Without a name the data is anonymous, with a content hash for a name."""
 
     path: Path
     name: str | None = None
     version: str | None = None
-    """None: the next free one."""
+    """None takes the next free version."""
     body: Document = field(default_factory=dict)
-    """What else the YAML says of it, in ARM's words."""
+    """The further fields of the YAML, as an ARM body."""
 
 
 def read_data_document(document: Mapping[str, Any], base: Path) -> LocalData:
-    """A data mapping; its path counts from `base`, the folder of the YAML file."""
+    """Read a data mapping, with a path relative to `base`, the folder of the YAML file."""
     path, name, version = document.get("path"), document.get("name"), document.get("version")
     if not isinstance(path, str) or not path:
         raise InvalidDocument("the data has no path: give a file or a folder")
     if not name:
-        raise InvalidDocument("the data has no name: write it into the file, or pass -n")
+        raise InvalidDocument("the data has no name: write name into the file, or pass -n")
     return LocalData(base / path, str(name), None if version is None else version_text(version), DATA.body(document))

@@ -1,7 +1,7 @@
-"""A noun as a table: each line is one field in az's YAML and the same field in ARM's JSON.
+"""A noun as a table: each line maps one field of az's YAML to one field of ARM's JSON.
 
-The table is read from left to right to make a body, from right to left to show a resource, and its left column alone
-tells which keys of a file mean nothing here.
+From left to right the table makes a request body, from right to left it shows a resource. A key of a file that is not
+in the left column is unknown.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -32,10 +32,10 @@ class Field:
 class FieldTable:
     fields: tuple[Field, ...]
     silent: frozenset[str] = frozenset({"$schema"})
-    """Keys that say nothing to the platform and need no remark."""
+    """Keys that the platform ignores without a note."""
 
     def body(self, document: Mapping[str, Any]) -> Document:
-        """The ARM body that a YAML document asks for."""
+        """Convert a YAML document to an ARM body."""
         body: Document = {}
         for field in self.fields:
             value = None if field.read_only else look_up(document, field.yaml)
@@ -44,7 +44,7 @@ class FieldTable:
         return body
 
     def document(self, resource: Mapping[str, Any]) -> Document:
-        """A resource in az's words, in the table's order."""
+        """Convert an ARM resource to az's YAML, in the order of the table."""
         document: Document = {}
         for field in self.fields:
             value = look_up(resource, field.arm)
@@ -53,7 +53,7 @@ class FieldTable:
         return document
 
     def unknown(self, document: Mapping[str, Any]) -> list[str]:
-        """The dotted paths of keys that no field explains."""
+        """Return the dotted paths of keys without a field in the table."""
         return [path for path in _paths(document) if not self._explains(path)]
 
     def _explains(self, path: str) -> bool:
@@ -65,7 +65,7 @@ def _converted(field: Field, value: Any) -> Any:
     try:
         return field.to_arm(value)
     except (ValueError, TypeError):
-        raise InvalidDocument(f"{field.yaml} cannot be {value!r}") from None
+        raise InvalidDocument(f"{field.yaml} has the invalid value {value!r}") from None
 
 
 def _paths(document: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -80,7 +80,7 @@ def _paths(document: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def texts(mapping: Any) -> dict[str, str]:
-    """Tags and environment variables: ARM wants strings where YAML writes 1 or true."""
+    """Convert tags and environment variables: ARM wants strings where YAML has 1 or true."""
     if not isinstance(mapping, Mapping):
         raise TypeError(mapping)
     return {str(name): _text(value) for name, value in mapping.items()}
@@ -94,7 +94,7 @@ def _text(value: Any) -> str:
 
 def version_text(value: Any) -> str:
     if isinstance(value, float):
-        raise InvalidDocument(f"version: {value} is a fraction to YAML; write it in quotes")
+        raise InvalidDocument(f"version {value} is a number to YAML: write the version in quotes")
     return str(value)
 
 
@@ -126,14 +126,14 @@ def _whole(number: float) -> int | float:
 
 
 def on_or_off(value: Any) -> str:
-    """YAML 1.1 reads on and off as true and false."""
+    """Undo YAML 1.1, which reads on and off as true and false."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return str(value)
 
 
 def pascal(value: Any) -> str:
-    """system_assigned → SystemAssigned. What ARM already understands stays as it is."""
+    """Convert system_assigned to SystemAssigned. ARM's own spelling stays."""
     return "".join(word[:1].upper() + word[1:] for word in str(value).split("_"))
 
 

@@ -1,4 +1,4 @@
-"""A resource's name, version and parents, from its ARM id, and the resource in az's words with these in it."""
+"""Resources as az shows them, with the name, the version and the endpoint that only the ARM id tells."""
 
 import re
 from collections.abc import Mapping
@@ -46,12 +46,12 @@ def data_document(resource: Mapping[str, Any]) -> Document:
 
 
 def _of_endpoint(resource: Mapping[str, Any]) -> Document:
-    """A deployment with its endpoint's name in it."""
+    """Add the endpoint's name to a deployment."""
     found = _DEPLOYMENT.search(str(resource.get("id", "")))
     return {**resource, "endpoint_name": found["endpoint"] if found else None}
 
 
 def _asset_document(table: FieldTable, resource: Mapping[str, Any]) -> Document:
-    """ARM calls a version by its version alone; people call it by the asset's name too."""
+    """Add the asset's name to a version: in ARM's JSON the name of a version is the version alone."""
     found = _VERSION.search(str(resource.get("id", "")))
     return table.document({**resource, **found.groupdict()} if found else resource)

@@ -1,4 +1,4 @@
-"""`job`: a batch job in az's words, with how far it is."""
+"""`job`: a batch job in az's words, with its progress."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -55,7 +55,7 @@ ONLINE_DEPLOYMENT = FieldTable(
         Field(
             f"{_REQUEST}.max_queue_wait_ms", f"{_REQUEST_ARM}.maxQueueWait", duration_of_milliseconds, to_milliseconds
         ),
-        # Modelyard's own, beside Azure's.
+        # Fields of Modelyard, in addition to the fields of Azure.
         Field(f"{_REQUEST}.batching", f"{_REQUEST_ARM}.batching", on_or_off),
         Field(
             f"{_REQUEST}.max_batch_delay_ms",

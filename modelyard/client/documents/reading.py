@@ -1,4 +1,4 @@
-"""A YAML document from a file and from `--set`."""
+"""YAML documents: read from a file, changed by `--set`."""
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
@@ -20,28 +20,28 @@ def read_document(path: Path) -> Document:
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         raise InvalidDocument(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
-        raise InvalidDocument(f"{path} must hold a mapping such as `name: my-endpoint`")
+        raise InvalidDocument(f"{path} must contain a mapping, for example `name: my-endpoint`")
     return document
 
 
 def with_settings(document: Mapping[str, Any], assignments: Iterable[str]) -> Document:
-    """`--set a.b=c` on top of a document; the value is read as YAML, so that 2 is a number."""
+    """Apply assignments like `a.b=c` to a document. Values are YAML, so 2 is a number."""
     changed = deepcopy(dict(document))
     for assignment in assignments:
         path, equals, value = assignment.partition("=")
         if not path or not equals:
-            raise InvalidDocument(f"--set takes name=value, such as --set tags.team=fraud, not {assignment!r}")
+            raise InvalidDocument(f"--set takes name=value, for example --set tags.team=fraud, not {assignment!r}")
         put(changed, path, _value(value))
     return changed
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Document:
-    """`over` wins, name by name; a mapping in it replaces the one below."""
+    """Return `base` with the values of `over`. A mapping in `over` replaces the mapping in `base`."""
     return {**base, **{name: value for name, value in over.items() if value is not None}}
 
 
 def look_up(document: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted path, or None."""
+    """Return the value at a dotted path, or None."""
     value: Any = document
     for name in path.split("."):
         if not isinstance(value, Mapping):
@@ -51,13 +51,13 @@ def look_up(document: Mapping[str, Any], path: str) -> Any:
 
 
 def put(document: Document, path: str, value: Any) -> None:
-    """Set the value at a dotted path, making the mappings on the way."""
+    """Set the value at a dotted path. Creates missing mappings."""
     *parents, last = path.split(".")
     place = document
     for name in parents:
         place = place.setdefault(name, {})
         if not isinstance(place, dict):
-            raise InvalidDocument(f"{path} cannot be set, because {name} is no mapping")
+            raise InvalidDocument(f"--set {path}: {name} is not a mapping; set {name} itself")
     place[last] = value
 
 

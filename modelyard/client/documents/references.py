@@ -1,4 +1,4 @@
-"""How YAML names a registered asset: `azureml:name:version`, `azureml:name@latest`, or its ARM id."""
+"""References to registered assets in YAML: `azureml:name:version`, `azureml:name@latest`, or an ARM id."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _PREFIX = "azureml:"
 
 @dataclass(frozen=True, slots=True)
 class AssetReference:
-    """`version` None asks for the latest one."""
+    """A name and a version; None is the latest version."""
 
     name: str
     version: str | None
@@ -23,10 +23,10 @@ class ArmId:
 
 
 def read_reference(text: str, *, noun: str) -> AssetReference | ArmId:
-    """Raises InvalidDocument for what names no asset of this workspace."""
+    """Parse a reference. Raises InvalidDocument for text that names no asset of the workspace."""
     named = text.removeprefix(_PREFIX)
     if named.startswith("//"):
-        raise InvalidDocument(f"{noun} {text!r} lies in a registry or a job; register it here and name it instead")
+        raise InvalidDocument(f"{noun} {text!r} is in a registry or a job: register the {noun} here and use its name")
     if named.startswith("/subscriptions/"):
         return ArmId(named)
     name, at, label = named.partition("@")
@@ -35,10 +35,12 @@ def read_reference(text: str, *, noun: str) -> AssetReference | ArmId:
     name, colon, version = named.partition(":")
     if text.startswith(_PREFIX) and colon and name and version:
         return AssetReference(name, version)
-    raise InvalidDocument(f"{noun} {text!r} names nothing: write azureml:<name>:<version> or azureml:<name>@latest")
+    raise InvalidDocument(
+        f"{noun} {text!r} is not a reference: write azureml:<name>:<version> or azureml:<name>@latest"
+    )
 
 
 def short_reference(arm_id: str) -> str:
-    """The short form of an ARM id, as YAML takes it; anything else unchanged."""
+    """Shorten an ARM id to `azureml:name:version`. Other text stays."""
     found = _ARM_ID.fullmatch(arm_id)
     return f"{_PREFIX}{found['name']}:{found['version']}" if found else arm_id
