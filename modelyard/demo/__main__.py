@@ -51,8 +51,8 @@ def demonstrate(narrator: Narrator, environment: Mapping[str, str]) -> None:
             step.result = model.description
         _on_a_platform(narrator, folder, model, environment)
     narrator.heading(f"\nThe demo succeeded in {narrator.seconds:.0f} s.")
-    folder = _shown(Path(sys.executable).parent)
-    narrator.say(f"For your own model: {folder}modelyard up, then {folder}modelyard deploy ./model")
+    programs = _shown(Path(sys.executable).parent)
+    narrator.say(f"For your own model: {programs}modelyard up, then {programs}modelyard deploy ./model")
 
 
 def _on_a_platform(narrator: Narrator, folder: Path, model: SavedModel, environment: Mapping[str, str]) -> None:
