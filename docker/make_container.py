@@ -1,7 +1,7 @@
-"""Make the blob container that the platform keeps everything in, when it lies in the stack's own Azurite.
+"""Create the platform's blob container in the stack's Azurite; does nothing for another account.
 
-The platform makes no containers: with a real account, that is its owner's to do. Reads MODELYARD_STORAGE_URL and
-AZURE_STORAGE_CONNECTION_STRING; standard library alone. A container that is there stays as it is.
+The platform creates no containers: with a real account, the owner does. Reads MODELYARD_STORAGE_URL and
+AZURE_STORAGE_CONNECTION_STRING. Standard library only. An existing container is left unchanged.
 """
 
 import base64
@@ -29,14 +29,14 @@ def main() -> int:
         urllib.request.urlopen(_request(parts, name), timeout=20).close()
     except HTTPError as error:
         if error.code != HTTPStatus.CONFLICT:
-            print(f"Azurite refused to make the container {name!r}: {error}", file=sys.stderr)
+            print(f"Azurite refused to create the container {name!r}: {error}", file=sys.stderr)
             return 1
     return 0
 
 
 def _request(parts: dict[str, str], name: str) -> urllib.request.Request:
     account, date = parts["AccountName"], datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
-    # The account stands twice: once as the owner, and once as Azurite's first part of the path.
+    # The account appears twice: as the owner, and as the first part of Azurite's path.
     resource = f"/{account}/{account}/{name}\nrestype:container"
     signed = "PUT" + "\n" * 12 + f"x-ms-date:{date}\nx-ms-version:{_PROTOCOL}\n{resource}"
     key = base64.b64decode(parts["AccountKey"])

@@ -1,5 +1,5 @@
 #!/bin/sh
-# refuse-placeholders.sh NAME...: end with 1 unless each of these variables holds a value that somebody chose for it.
+# refuse-placeholders.sh NAME...: exit with 1 unless each of these variables has a value that is not a placeholder.
 set -u
 refused=0
 for name in "$@"; do
@@ -8,7 +8,7 @@ for name in "$@"; do
     case "$lower" in
         '' | *change*me* | *placeholder* | *'<'*'>'* | *your*password* | *your*key* | *xxx* | \
             password | secret | admin | test | modelyard | postgres | redis)
-            echo "$name in .env is empty or a placeholder: put a secret of your own there (make compose-env makes a whole .env)" >&2
+            echo "$name in .env is empty or a placeholder: set a secret of your own (make compose-env creates a whole .env)" >&2
             refused=1
             ;;
     esac

@@ -1,7 +1,6 @@
-"""Azurite, Microsoft's Azure Blob server for tests: npm installs the server once; a request creates a container."""
+"""Azurite, Microsoft's Azure Blob server for tests: installed once by npm."""
 
 import base64
-import fcntl
 import hashlib
 import hmac
 import shutil
@@ -11,10 +10,11 @@ import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
 
+from modelyard.process.file_lock import locked_file
 from tests.cached_environments import CACHE
 
 VERSION = "3.36.0"
-# The account and key of every Azurite; they open no other server.
+# The account and key of every Azurite; no other server accepts them.
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
@@ -23,16 +23,16 @@ _API = "2021-12-02"
 
 
 def command(port: int, folder: Path) -> list[str]:
-    """The command of the blob server alone, without telemetry, with data in `folder`."""
+    """Return the command of the blob server, without telemetry, with its data in `folder`."""
     node, program = _node("node"), _installed() / "node_modules/azurite/dist/src/blob/main.js"
     place = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder)]
-    # Stores ask for newer versions of the protocol than any one Azurite knows.
+    # Clients ask for newer versions of the protocol than Azurite knows.
     return [node, str(program), *place, "--silent", "--disableTelemetry", "--skipApiVersionCheck"]
 
 
 def make_container(endpoint: str, name: str) -> None:
     date = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
-    # The account stands twice: once as the owner, and once as Azurite's first part of the path.
+    # The account appears twice: as the owner, and as the first part of Azurite's path.
     resource = f"/{ACCOUNT}/{ACCOUNT}/{name}\nrestype:container"
     signed = "PUT" + "\n" * 12 + f"x-ms-date:{date}\nx-ms-version:{_API}\n{resource}"
     signature = base64.b64encode(hmac.digest(base64.b64decode(KEY), signed.encode(), hashlib.sha256)).decode()
@@ -42,10 +42,9 @@ def make_container(endpoint: str, name: str) -> None:
 
 
 def _installed() -> Path:
-    """Azurite's folder, which the first of several test processes fills."""
+    """Return Azurite's folder. The first of several test processes installs Azurite."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "azurite.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked_file(CACHE / "azurite.lock"):
         if not _HOME.is_dir():
             _install()
     return _HOME

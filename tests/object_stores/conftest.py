@@ -1,4 +1,4 @@
-"""The servers run once a session; each test has an empty store of its own."""
+"""Servers run once a session; each test has an empty store."""
 
 from collections.abc import Callable, Iterator
 
@@ -23,7 +23,7 @@ def azure() -> Iterator[StoreServer]:
 
 @pytest.fixture(params=["folder", "s3", "azure"])
 def open_again(request: pytest.FixtureRequest, tmp_path) -> Callable[[], ObjectStore]:
-    """Opens the test's own store, as each process of the platform does."""
+    """Open the test's store with a new client, as each process of the platform does."""
     if request.param == "folder":
         return lambda: open_store((tmp_path / "objects").as_uri(), {})
     server: StoreServer = request.getfixturevalue(request.param).another()

@@ -1,4 +1,4 @@
-"""Stands between an adapter and its server, hands everything on, and does wrong where a test says so."""
+"""A proxy between an adapter and its server, which injects faults where a test asks for them."""
 
 import http.client
 import socket
@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Instead of the server's."""
+class FixedResponse:
+    """This response in place of the server's."""
 
     status: int
     body: str = ""
@@ -21,20 +21,20 @@ class Answer:
 
 @dataclass(frozen=True)
 class CutRequest:
-    """The connection breaks when half of what is sent has arrived."""
+    """The connection breaks after half of the request body."""
 
 
 @dataclass(frozen=True)
-class CutAnswer:
-    """The connection breaks when half of the answer's body is sent."""
+class CutResponse:
+    """The connection breaks after half of the response body."""
 
 
 @dataclass(frozen=True)
 class Silence:
-    """No answer, for as long as the proxy lives."""
+    """No response, as long as the proxy runs."""
 
 
-Fault = Answer | CutRequest | CutAnswer | Silence
+Fault = FixedResponse | CutRequest | CutResponse | Silence
 
 
 @dataclass
@@ -56,11 +56,11 @@ class FaultProxy:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _closing: threading.Event = field(default_factory=threading.Event)
 
-    def do_wrong(self, fault: Fault, *, method: str = "", path: str = "", times: int = 1_000_000) -> None:
-        """At so many of the requests that come from now on with this method and this in their path."""
+    def inject(self, fault: Fault, *, method: str = "", path: str = "", times: int = 1_000_000) -> None:
+        """Inject the fault into the next `times` requests with this method and this text in the path."""
         self._rules.append(_Rule(fault, method, path, times))
 
-    def do_right(self) -> None:
+    def clear(self) -> None:
         self._rules.clear()
 
     def fault_of(self, method: str, path: str) -> Fault | None:
@@ -87,13 +87,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("do_"):
-            return self._pass_on
+            return self._relay
         raise AttributeError(name)
 
     def log_message(self, *_: object) -> None:
-        """Nothing is told."""
+        """Keep the tests' output quiet."""
 
-    def _pass_on(self) -> None:
+    def _relay(self) -> None:
         fault = self.proxy.fault_of(self.command, self.path)
         length = int(self.headers.get("Content-Length", 0))
         if isinstance(fault, CutRequest):
@@ -102,13 +102,13 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = self.rfile.read(length)
         match fault:
-            case Answer(status, text):
+            case FixedResponse(status, text):
                 self._reply(status, [("Content-Type", "application/xml")], text.encode(), len(text.encode()))
             case Silence():
                 self.proxy.stay_silent()
                 self._cut()
             case _:
-                self._forward(body, is_cut=isinstance(fault, CutAnswer))
+                self._forward(body, is_cut=isinstance(fault, CutResponse))
 
     def _forward(self, body: bytes, *, is_cut: bool) -> None:
         with closing(http.client.HTTPConnection(self.proxy.server, timeout=60)) as connection:
@@ -116,11 +116,11 @@ class _Handler(BaseHTTPRequestHandler):
             for name, value in self.headers.items():
                 connection.putheader(name, value)
             connection.endheaders(body or None)
-            answer = connection.getresponse()
-            content = answer.read()
-        headers = [(n, v) for n, v in answer.getheaders() if n.lower() not in _OUR_OWN]
-        length = int(answer.getheader("Content-Length") or len(content))
-        self._reply(answer.status, headers, content[: len(content) // 2] if is_cut else content, length)
+            response = connection.getresponse()
+            content = response.read()
+        headers = [(n, v) for n, v in response.getheaders() if n.lower() not in _OWN_HEADERS]
+        length = int(response.getheader("Content-Length") or len(content))
+        self._reply(response.status, headers, content[: len(content) // 2] if is_cut else content, length)
         if is_cut:
             self._cut()
 
@@ -139,12 +139,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.shutdown(socket.SHUT_RDWR)
 
 
-_OUR_OWN = {"content-length", "transfer-encoding", "connection", "keep-alive"}
+_OWN_HEADERS = {"content-length", "transfer-encoding", "connection", "keep-alive"}
 
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
-        """An adapter that lost its patience has closed the connection."""
+        """Ignore connections that an adapter closed after its time-out."""
 
 
 @contextmanager

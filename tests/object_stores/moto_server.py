@@ -1,6 +1,6 @@
-"""moto's server with one thing more that S3 has: a conditional write looks and writes in one step.
+"""moto's server with atomic conditional writes, as S3 has them. Arguments: a port.
 
-moto looks whether the key is there, then writes, with a thread for each request. Run as a program, with a port.
+moto checks for the key and then writes, with a thread for each request, so two conditional writes could both succeed.
 """
 
 import sys

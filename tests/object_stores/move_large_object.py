@@ -1,6 +1,6 @@
-"""A program: puts, copies and reads a large object, and prints by how many megabytes its memory grew at the most.
+"""Put and read a large object, and print the largest growth of memory in megabytes.
 
-Arguments: the store's URL and the object's megabytes; credentials are in the environment.
+Arguments: the store's URL and the object's size in megabytes. Credentials are in the environment.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""S3 and Azure Blob on their real protocols, each a server process for the length of a block."""
+"""Servers of S3 and Azure Blob on their real protocols, each a process for the length of a block."""
 
 import socket
 import sys
@@ -21,24 +21,24 @@ _containers = count(1)
 @dataclass(frozen=True)
 class StoreServer:
     url: str
-    """A store of its own, empty at first, for `open_store` and MODELYARD_STORAGE_URL."""
+    """URL of an empty store, for `open_store` and MODELYARD_STORAGE_URL."""
     environment: dict[str, str]
-    """The variables that `open_store` and `modelyard up` take credentials and endpoint from."""
+    """Variables with credentials and endpoint, for `open_store` and `modelyard up`."""
     endpoint: str
-    """Where the server listens: http://127.0.0.1:port, for Azure with the account's name as the path."""
+    """http://127.0.0.1:port, for Azure with the account's name as the path."""
 
     def another(self) -> "StoreServer":
-        """A further empty store of the same server."""
+        """Create another empty store on the same server."""
         return _s3_store(self.endpoint) if self.url.startswith("s3") else _azure_store(self.endpoint)
 
     def through(self, endpoint: str) -> dict[str, str]:
-        """The same variables for who reaches the server by way of another address."""
+        """Return the variables for a client that reaches the server through another address."""
         return {name: value.replace(self.endpoint, endpoint) for name, value in self.environment.items()}
 
 
 @contextmanager
 def s3_server() -> Iterator[StoreServer]:
-    """moto's server, which keeps its objects in memory and on temporary files."""
+    """moto's server, which keeps objects in memory and in temporary files."""
     with _folder() as folder:
         port = _free_port()
         program = [sys.executable, str(Path(__file__).with_name("moto_server.py")), str(port)]

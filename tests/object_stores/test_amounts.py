@@ -1,4 +1,4 @@
-"""Large objects and many keys pass through without being held."""
+"""Memory: large objects and many keys pass through in bounded memory."""
 
 import os
 import subprocess
@@ -17,12 +17,12 @@ from tests.object_stores.fault_proxy import fault_proxy
 
 ROOT = Path(__file__).parents[2]
 MEGABYTES = 160
-# Four parts of eight megabytes on their way, one that gathers, and what the library copies.
+# Four parts of 8 MB in transfer, one part that is being read, and the copies of the library.
 AT_MOST = 100
 
 
 @pytest.mark.parametrize("kind", ["folder", "s3", "azure"])
-def test_a_large_object_is_never_held(request, tmp_path, kind):
+def test_large_object_passes_through_in_bounded_memory(request, tmp_path, kind):
     url, environment = (tmp_path / "objects").as_uri(), {}
     if kind != "folder":
         server = request.getfixturevalue(kind).another()
@@ -34,7 +34,7 @@ def test_a_large_object_is_never_held(request, tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["s3", "azure"])
-def test_parts_are_asked_for_before_they_are_wanted(request, kind):
+def test_parts_are_requested_ahead_of_the_reader(request, kind):
     server = request.getfixturevalue(kind).another()
     with fault_proxy(server.endpoint) as proxy:
         store = open_store(server.url, server.through(proxy.endpoint))
@@ -42,13 +42,13 @@ def test_parts_are_asked_for_before_they_are_wanted(request, kind):
         proxy.seen.clear()
         reading = store.get("k")
         beginning = next(reading), next(reading)
-        # The first megabyte, the part that was wanted, and three behind it.
+        # The first megabyte, the requested part, and three further parts.
         while len(proxy.seen) < 5:
             time.sleep(0.005)
         assert sum(map(len, (*beginning, *reading))) == 40 << 20
 
 
-def test_what_s3_copies_only_in_parts_is_copied_by_reading_it(s3):
+def test_object_too_large_for_a_copy_on_s3_is_copied_by_reading_and_writing(s3):
     server = s3.another()
     with fault_proxy(server.endpoint) as proxy:
         environment = server.through(proxy.endpoint)
@@ -61,7 +61,7 @@ def test_what_s3_copies_only_in_parts_is_copied_by_reading_it(s3):
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", ["s3", "azure"])
-def test_very_many_keys_are_listed_a_page_at_a_time(request, kind):
+def test_listing_of_6000_keys_holds_pages_in_memory(request, kind):
     server = request.getfixturevalue(kind).another()
     store = open_store(server.url, server.environment)
     keys = [f"many/{number:05d}-{'k' * 700}" for number in range(6000)]
@@ -71,7 +71,7 @@ def test_very_many_keys_are_listed_a_page_at_a_time(request, kind):
     tracemalloc.start()
     try:
         assert sum(1 for _ in store.list("many/")) == len(keys)
-        # All of them are above four megabytes, a page is one and a half.
+        # All keys have more than 4 MB, a page has 1.5 MB.
         assert tracemalloc.get_traced_memory()[1] < 3_000_000
     finally:
         tracemalloc.stop()

@@ -1,4 +1,4 @@
-"""What every object store promises, on its real protocol."""
+"""The contract of every object store, on its real protocol."""
 
 import threading
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore, StoreUnavailable, check_store
 
-# Above the parts in which the cloud stores send and fetch.
+# Larger than the parts of the cloud stores.
 LARGE = 20_000_000
 
 
@@ -21,62 +21,62 @@ def large_content(letter: bytes = b"") -> Iterator[bytes]:
         yield (letter or b"%09d" % number).ljust(100_000, b".")
 
 
-def breaks_off(after: int) -> Iterator[bytes]:
+def raising_stream(after: int) -> Iterator[bytes]:
     for _ in range(after // 1_000_000):
         yield b"x" * 1_000_000
-    raise LookupError("the caller's own trouble")
+    raise LookupError("raised by the caller's stream")
 
 
 class TestPut:
-    def test_what_was_put_is_read_back_with_its_size(self, store):
+    def test_put_object_is_read_back_with_its_size(self, store):
         assert store.put("a/b", [b"one", b"", b"two"]) == 6
         assert read(store, "a/b") == b"onetwo"
         assert store.size("a/b") == 6
 
-    def test_a_large_object_comes_back_as_it_was(self, store):
+    def test_large_object_is_read_back_unchanged(self, store):
         assert store.put("large", large_content()) == LARGE
         assert store.size("large") == LARGE
         assert read(store, "large") == b"".join(large_content())
 
-    def test_an_empty_object_is_one(self, store):
+    def test_empty_object_exists(self, store):
         assert store.put("empty", []) == 0
         assert store.exists("empty")
         assert (read(store, "empty"), store.size("empty")) == (b"", 0)
 
-    def test_the_last_put_counts(self, store):
+    def test_second_put_replaces_the_object(self, store):
         store.put("k", large_content())
         store.put("k", [b"new"])
         assert read(store, "k") == b"new"
 
     @pytest.mark.parametrize("after", [0, 1_000_000, LARGE])
-    def test_a_stream_that_breaks_off_leaves_the_object_as_it_was(self, store, after):
+    def test_stream_that_raises_leaves_the_object_unchanged(self, store, after):
         store.put("k", [b"whole"])
-        with pytest.raises(LookupError, match="the caller's own trouble"):
-            store.put("k", breaks_off(after))
+        with pytest.raises(LookupError, match="raised by the caller's stream"):
+            store.put("k", raising_stream(after))
         with pytest.raises(LookupError):
-            store.put("new", breaks_off(after))
+            store.put("new", raising_stream(after))
         assert read(store, "k") == b"whole"
         assert list(store.list("")) == ["k"]
 
-    def test_another_process_reads_it(self, store, open_again):
+    def test_object_is_readable_through_another_client(self, store, open_again):
         store.put("k", [b"x"])
         assert read(open_again(), "k") == b"x"
 
 
 class TestPutIfAbsent:
-    def test_the_first_counts(self, store):
+    def test_second_put_if_absent_is_refused(self, store):
         assert store.put_if_absent("k", [b"first"])
         assert not store.put_if_absent("k", [b"second"])
         assert read(store, "k") == b"first"
 
-    def test_a_large_one_too(self, store):
+    def test_second_put_if_absent_of_a_large_object_is_refused(self, store):
         assert store.put_if_absent("k", large_content())
         assert not store.put_if_absent("k", large_content(b"other"))
         assert read(store, "k") == b"".join(large_content())
         assert list(store.list("")) == ["k"]
 
     @pytest.mark.parametrize("content", [(b"small",), None], ids=["small", "large"])
-    def test_of_many_at_once_one_wins(self, open_again, content):
+    def test_one_of_four_concurrent_puts_if_absent_wins(self, open_again, content):
         gate = threading.Barrier(4)
         won: list[bytes] = []
 
@@ -94,10 +94,10 @@ class TestPutIfAbsent:
         assert len(won) == 1
         assert read(open_again(), "k") == (won[0] if content else b"".join(large_content(won[0])))
 
-    def test_a_stream_that_breaks_off_leaves_nothing(self, store):
+    def test_put_if_absent_with_a_stream_that_raises_leaves_no_object(self, store):
         for after in (1_000_000, LARGE):
             with pytest.raises(LookupError):
-                store.put_if_absent("k", breaks_off(after))
+                store.put_if_absent("k", raising_stream(after))
         assert list(store.list("")) == []
 
 
@@ -114,21 +114,21 @@ class TestGet:
             ({"start": 99, "length": 5}, b""),
         ],
     )
-    def test_a_range_is_read_alone(self, store, part, expected):
+    def test_range_is_read(self, store, part, expected):
         store.put("k", [b"0123456789"])
         assert read(store, "k", **part) == expected
 
-    def test_a_range_goes_over_parts(self, store):
+    def test_range_spans_parts(self, store):
         store.put("k", large_content())
         whole = b"".join(large_content())
         assert read(store, "k", start=123_456, length=17_000_000) == whole[123_456:17_123_456]
 
-    def test_a_stream_may_be_left(self, store):
+    def test_get_can_be_abandoned(self, store):
         store.put("k", large_content())
         assert next(store.get("k"))[:9] == b"000000000"
         store.delete("k")
 
-    def test_a_stream_is_of_one_version_or_fails(self, store):
+    def test_get_during_a_replacement_gives_one_version_or_raises(self, store):
         store.put("k", large_content(b"a"))
         stream = store.get("k")
         content = next(stream)
@@ -141,13 +141,13 @@ class TestGet:
 
 
 class TestMissing:
-    def test_is_said_before_the_first_chunk(self, store):
+    def test_missing_object_is_reported_before_the_first_chunk(self, store):
         for length in (None, 0, 5):
             with pytest.raises(ObjectMissing) as missing:
                 store.get("no/such", length=length)
             assert missing.value.args == ("no/such",)
 
-    def test_has_no_size_and_no_copy(self, store):
+    def test_missing_object_has_no_size_and_no_copy(self, store):
         with pytest.raises(ObjectMissing) as missing:
             store.size("nothing")
         assert missing.value.args == ("nothing",)
@@ -157,14 +157,14 @@ class TestMissing:
         assert not store.exists("nothing")
         assert not store.exists("k")
 
-    def test_a_folder_is_no_object(self, store):
+    def test_folder_is_not_an_object(self, store):
         store.put("folder/k", [b"x"])
         assert not store.exists("folder")
         for operation in (store.get, store.size, lambda key: store.copy(key, "elsewhere")):
             with pytest.raises(ObjectMissing):
                 operation("folder")
 
-    def test_deleting_twice_is_no_error(self, store):
+    def test_second_delete_is_no_error(self, store):
         store.put("k", [b""])
         store.delete("k")
         store.delete("k")
@@ -173,7 +173,7 @@ class TestMissing:
 
 
 class TestCopy:
-    def test_has_the_content_and_replaces(self, store):
+    def test_copy_has_the_content_and_replaces_the_target(self, store):
         store.put("a", large_content())
         store.put("b", [b"old"])
         store.copy("a", "b")
@@ -182,7 +182,7 @@ class TestCopy:
 
 
 class TestList:
-    def test_is_by_prefix(self, store):
+    def test_list_selects_by_prefix(self, store):
         for key in ("logs/2", "logs/10", "logs/1", "logs-x", "other/1"):
             store.put(key, [b"x"])
         assert list(store.list("logs/")) == ["logs/1", "logs/10", "logs/2"]
@@ -191,8 +191,8 @@ class TestList:
         assert list(store.list("l/")) == []
         assert len(list(store.list(""))) == 5
 
-    def test_is_in_the_order_of_the_whole_keys_bytes(self, store):
-        # '-' and '.' are before '/'; U+FF21 is before U+1F600 in UTF-8 and after it in UTF-16.
+    def test_list_is_in_the_order_of_the_keys_utf8_bytes(self, store):
+        # '-' and '.' sort before '/'; U+FF21 sorts before U+1F600 in UTF-8 and after U+1F600 in UTF-16.
         keys = [
             "a/b",
             "a-b",
@@ -216,15 +216,15 @@ class TestList:
         assert listed == sorted(keys, key=str.encode)
         assert [read(store, key).decode() for key in listed] == listed
 
-    def test_goes_over_pages(self, store, monkeypatch):
+    def test_list_spans_pages(self, store, monkeypatch):
         monkeypatch.setattr("modelyard.core.adapters.folder_store._PAGE", 7)
-        monkeypatch.setattr("modelyard.core.adapters.cloud_store._KEYS_AT_ONCE", 7)
+        monkeypatch.setattr("modelyard.core.adapters.cloud_store._KEYS_PER_PAGE", 7)
         keys = sorted(f"page/{number % 4}/{number}" for number in range(60))
         for key in keys:
             store.put(key, [b""])
         assert list(store.list("page/")) == keys
 
-    def test_a_listed_key_may_be_gone_when_it_is_read(self, store):
+    def test_listed_key_may_be_missing_at_the_read(self, store):
         for number in range(3):
             store.put(f"k{number}", [b"x"])
         listed = store.list("k")
@@ -240,12 +240,12 @@ class TestList:
     "key",
     ["", "/etc/passwd", "../up", "a/../../up", "nul\0", "a\\b", "a//b", "a/", "a/./b", ".unfinished/x", "k" * 901],
 )
-def test_what_some_store_could_not_hold_is_no_key(store, key):
+def test_key_that_some_store_cannot_hold_is_refused_by_all(store, key):
     for operation in (store.get, store.size, store.delete, lambda key: store.put(key, [b"x"])):
         with pytest.raises(ValueError, match="not an object key"):
             operation(key)
 
 
-def test_a_start_checks_that_the_store_can_be_used_and_leaves_nothing_there(store):
+def test_check_store_leaves_no_object(store):
     check_store(store)
     assert list(store.list("")) == []

@@ -1,4 +1,4 @@
-"""What goes wrong between us and a store: asked again, or failed with the cause named, and nothing by half."""
+"""Faults between the platform and a store: a retry, or an error that names the cause, and never half an object."""
 
 import logging
 import traceback
@@ -15,7 +15,14 @@ from modelyard.core.adapters.s3_store import s3_store
 from modelyard.core.ports.object_store import ObjectMissing, StoreRefused, StoreUnavailable, check_store
 from modelyard.core.settings import ObjectStoreSettings
 from tests.object_stores import azurite
-from tests.object_stores.fault_proxy import Answer, CutAnswer, CutRequest, FaultProxy, Silence, fault_proxy
+from tests.object_stores.fault_proxy import (
+    CutRequest,
+    CutResponse,
+    FaultProxy,
+    FixedResponse,
+    Silence,
+    fault_proxy,
+)
 from tests.object_stores.servers import StoreServer
 
 # Long limits for a request and its retries: a busy machine is no fault. The number of retries is small.
@@ -63,7 +70,7 @@ def error_of(operation: Callable[[], object]) -> Exception:
     return raised.value
 
 
-def everything_of(store: CloudStore) -> dict[str, Callable[[], object]]:
+def operations_on(store: CloudStore) -> dict[str, Callable[[], object]]:
     return {
         "write": lambda: store.put("k", [b"x"]),
         "write a large one": lambda: store.put("k", LARGE),
@@ -78,37 +85,37 @@ def everything_of(store: CloudStore) -> dict[str, Callable[[], object]]:
     }
 
 
-class TestRetried:
-    @pytest.mark.parametrize("fault", [Answer(503), Answer(500), CutRequest(), CutAnswer()])
-    def test_what_goes_wrong_once_is_done_again(self, faulty, fault):
+class TestRetry:
+    @pytest.mark.parametrize("fault", [FixedResponse(503), FixedResponse(500), CutRequest(), CutResponse()])
+    def test_operation_that_fails_once_is_retried(self, faulty, fault):
         faulty.store.put("k", [b"whole"])
-        operations = everything_of(faulty.store)
-        if fault == CutAnswer():
-            # A stream cannot be had twice: whoever has it puts it again.
+        operations = operations_on(faulty.store)
+        if fault == CutResponse():
+            # A stream can be read once: the caller puts it again.
             del operations["write a large one"]
         for operation in operations.values():
-            faulty.proxy.do_wrong(fault, times=1)
+            faulty.proxy.inject(fault, times=1)
             operation()
-            faulty.proxy.do_right()
+            faulty.proxy.clear()
             faulty.store.put("k", [b"whole"])
         assert read(faulty.store, "k") == b"whole"
 
-    def test_a_get_that_is_cut_goes_on_where_it_was(self, faulty):
+    def test_get_whose_response_breaks_twice_continues_at_that_byte(self, faulty):
         faulty.store.put("k", LARGE)
-        faulty.proxy.do_wrong(CutAnswer(), method="GET", times=2)
+        faulty.proxy.inject(CutResponse(), method="GET", times=2)
         assert read(faulty.store, "k") == b"".join(LARGE)
 
-    def test_the_parts_behind_one_that_is_cut_come_in_their_order(self, faulty):
+    def test_parts_after_a_broken_part_keep_their_order(self, faulty):
         faulty.store.put("k", LARGE)
         reading = faulty.store.get("k")
         first = next(reading)
-        faulty.proxy.do_wrong(CutAnswer(), method="GET", times=1)
+        faulty.proxy.inject(CutResponse(), method="GET", times=1)
         assert first + b"".join(reading) == b"".join(LARGE)
 
-    def test_a_slow_answer_is_waited_for(self, faulty):
+    def test_request_without_a_response_in_time_is_retried(self, faulty):
         patient = faulty.opened(FEW_RETRIES.model_copy(update={"request_seconds": 0.3, "max_retries": 20}))
         patient.put("k", [b"x"])
-        faulty.proxy.do_wrong(Silence(), method="GET", times=1)
+        faulty.proxy.inject(Silence(), method="GET", times=1)
         assert read(patient, "k") == b"x"
 
 
@@ -116,66 +123,68 @@ class TestUnavailable:
     @pytest.mark.parametrize(
         ("fault", "cause"),
         [
-            (Answer(503), "it answered 503, also when asked again"),
+            (FixedResponse(503), "status 503 in every attempt"),
             (CutRequest(), "the connection was cut"),
-            (CutAnswer(), "the connection was cut"),
-            (Silence(), "it did not answer in time"),
+            (CutResponse(), "the connection was cut"),
+            (Silence(), "no response in time"),
         ],
-        ids=["503", "cut-request", "cut-answer", "silence"],
+        ids=["503", "cut-request", "cut-response", "silence"],
     )
-    def test_the_cause_is_named_with_store_and_key(self, faulty, fault, cause):
+    def test_error_names_store_key_and_cause(self, faulty, fault, cause):
         faulty.store.put("the/key", [b"x"])
         store = faulty.opened(FEW_RETRIES.model_copy(update={"request_seconds": 0.3, "max_retries": 1}))
-        faulty.proxy.do_wrong(fault, method="GET")
+        faulty.proxy.inject(fault, method="GET")
         error = error_of(lambda: read(store, "the/key"))
         assert isinstance(error, StoreUnavailable)
         where = "s3://bucket" if faulty.is_s3 else f"az://{azurite.ACCOUNT}/container"
         assert str(error).startswith(f"the object store {where}")
         assert str(error).endswith(f"{urlsplit(faulty.proxy.endpoint).netloc} could not read the/key: {cause}")
 
-    def test_a_server_that_is_not_there(self, faulty):
+    def test_refused_connection_is_named(self, faulty):
         gone = _opened(
             faulty.server, "http://127.0.0.1:1/devstoreaccount1", FEW_RETRIES.model_copy(update={"max_retries": 1}), {}
         )
-        for operation in everything_of(gone).values():
+        for operation in operations_on(gone).values():
             error = error_of(operation)
             assert isinstance(error, StoreUnavailable)
             assert str(error).endswith("the connection was refused")
 
-    def test_a_host_that_is_not_there(self, faulty):
+    def test_unknown_host_name_is_named(self, faulty):
         gone = _opened(
             faulty.server, "http://no-such-host.invalid:1", FEW_RETRIES.model_copy(update={"max_retries": 0}), {}
         )
-        assert str(error_of(lambda: check_store(gone))).endswith("its host name is not known")
+        assert str(error_of(lambda: check_store(gone))).endswith("the host name is not known")
 
 
-class TestNothingByHalf:
-    def test_a_put_whose_connection_breaks_leaves_what_was_there(self, faulty):
+class TestAtomicity:
+    def test_put_whose_connection_breaks_leaves_the_old_object(self, faulty):
         faulty.store.put("k", [b"whole"])
-        faulty.proxy.do_wrong(CutRequest(), method="PUT")
+        faulty.proxy.inject(CutRequest(), method="PUT")
         error_of(lambda: faulty.store.put("k", [b"x" * 100_000]))
         error_of(lambda: faulty.store.put("k", LARGE))
         error_of(lambda: faulty.store.put_if_absent("new", LARGE))
-        faulty.proxy.do_right()
+        faulty.proxy.clear()
         assert read(faulty.store, "k") == b"whole"
         assert list(faulty.store.list("")) == ["k"]
 
-    def test_a_large_put_that_cannot_be_ended_is_not_there(self, faulty):
-        faulty.proxy.do_wrong(
-            Answer(503), method="POST" if faulty.is_s3 else "PUT", path="uploadId" if faulty.is_s3 else "blocklist"
+    def test_large_put_that_cannot_be_completed_leaves_no_object(self, faulty):
+        faulty.proxy.inject(
+            FixedResponse(503),
+            method="POST" if faulty.is_s3 else "PUT",
+            path="uploadId" if faulty.is_s3 else "blocklist",
         )
         error_of(lambda: faulty.store.put("k", LARGE))
-        faulty.proxy.do_right()
+        faulty.proxy.clear()
         assert not faulty.store.exists("k")
 
-    @pytest.mark.parametrize("fault", [CutRequest(), Answer(503)])
-    def test_a_multipart_upload_that_fails_is_aborted(self, faulty, fault):
-        if faulty.is_s3:  # blocks that are not committed go by themselves on Azure
-            faulty.proxy.do_wrong(fault, method="PUT", path="partNumber=2")
+    @pytest.mark.parametrize("fault", [CutRequest(), FixedResponse(503)])
+    def test_multipart_upload_that_fails_is_aborted(self, faulty, fault):
+        if faulty.is_s3:  # Azure drops uncommitted blocks
+            faulty.proxy.inject(fault, method="PUT", path="partNumber=2")
             error_of(lambda: faulty.store.put("k", LARGE))
             assert "<Upload>" not in _uploads(faulty)
 
-    def test_a_multipart_upload_whose_source_breaks_is_aborted(self, faulty):
+    def test_multipart_upload_whose_stream_raises_is_aborted(self, faulty):
         def breaks_off():
             yield from LARGE
             raise LookupError
@@ -185,14 +194,14 @@ class TestNothingByHalf:
         if faulty.is_s3:
             assert "<Upload>" not in _uploads(faulty)
 
-    def test_a_get_that_stays_cut_raises_and_is_never_short(self, faulty):
+    def test_get_whose_response_breaks_every_time_raises_and_is_never_short(self, faulty):
         faulty.store.put("k", LARGE)
         stream = faulty.store.get("k")
         next(stream)
-        faulty.proxy.do_wrong(CutAnswer(), method="GET")
+        faulty.proxy.inject(CutResponse(), method="GET")
         error_of(lambda: b"".join(stream))
 
-    def test_what_is_gone_while_it_is_read_is_missing(self, faulty):
+    def test_object_deleted_during_a_read_is_missing(self, faulty):
         faulty.store.put("k", LARGE)
         stream = faulty.store.get("k")
         next(stream)
@@ -207,48 +216,50 @@ def _uploads(faulty: Faulty) -> str:
         return str(answer.read(), "utf-8")
 
 
-class TestRefused:
-    def test_a_bucket_that_is_not_there(self, faulty):
+class TestRefusal:
+    def test_missing_bucket_is_named_with_the_remedy(self, faulty):
         url = faulty.server.url.replace("bucket-", "missing-").replace("container-", "missing-")
         store = _opened(replace(faulty.server, url=url), faulty.proxy.endpoint, FEW_RETRIES, {})
         for name in ("write", "write a large one", "read", "list", "check"):
-            error = error_of(everything_of(store)[name])
+            error = error_of(operations_on(store)[name])
             kind = "bucket" if faulty.is_s3 else "container"
-            assert str(error).endswith(f"the {kind} does not exist: make it, or correct the storage URL")
+            assert str(error).endswith(f"the {kind} does not exist: create it, or correct the storage URL")
 
     @pytest.mark.parametrize(
         ("status", "code", "words"),
         [
             (400, "ExpiredToken", "the credentials have expired: set "),
-            (403, "AuthenticationFailed", "it does not accept the credentials: correct "),
-            (403, "InvalidAccessKeyId", "it does not accept the credentials: correct "),
+            (403, "AuthenticationFailed", "the credentials are not accepted: correct "),
+            (403, "InvalidAccessKeyId", "the credentials are not accepted: correct "),
             (403, "AccessDenied", "the credentials lack the right (AccessDenied): grant it"),
-            (403, "RequestTimeTooSkewed", "this machine's clock is wrong"),
-            (409, "AccountIsDisabled", "it answered 409 AccountIsDisabled"),
+            (403, "RequestTimeTooSkewed", "the clock of this machine is wrong"),
+            (409, "AccountIsDisabled", "status 409 AccountIsDisabled"),
         ],
     )
-    def test_says_what_to_change_at_once(self, faulty, status, code, words):
+    def test_refusal_is_not_retried_and_says_what_to_change(self, faulty, status, code, words):
         body = f"<Error><Code>{code}</Code><Message>of {S3_SECRET} and {azurite.KEY}</Message></Error>"
-        faulty.proxy.do_wrong(Answer(status, body))
+        faulty.proxy.inject(FixedResponse(status, body))
         error = error_of(lambda: faulty.store.put("k", [b"x"]))
         assert isinstance(error, StoreRefused)
         assert " refused to write k: " in str(error)
         assert words in str(error)
-        assert len(faulty.proxy.seen) == 1, "a refusal is not asked again"
+        assert len(faulty.proxy.seen) == 1, "a refusal must not be retried"
 
-    def test_a_lookup_names_the_cause_too_although_its_answer_has_no_body(self, faulty):
-        faulty.proxy.do_wrong(Answer(400), method="HEAD")
-        faulty.proxy.do_wrong(Answer(400, "<Error><Code>ExpiredToken</Code></Error>"), method="GET")
+    def test_lookup_names_the_cause_although_its_response_has_no_body(self, faulty):
+        faulty.proxy.inject(FixedResponse(400), method="HEAD")
+        faulty.proxy.inject(FixedResponse(400, "<Error><Code>ExpiredToken</Code></Error>"), method="GET")
         assert "the credentials have expired" in str(error_of(lambda: faulty.store.size("k")))
 
-    def test_an_expired_signature_of_azure(self, faulty):
+    def test_expired_signature_of_azure_is_named_as_expired_credentials(self, faulty):
         detail = "Signature not valid in the specified time frame: Start [Sat, 21 Nov 2026]"
-        faulty.proxy.do_wrong(Answer(403, f"<Error><Code>AuthenticationFailed</Code><Detail>{detail}</Detail></Error>"))
+        faulty.proxy.inject(
+            FixedResponse(403, f"<Error><Code>AuthenticationFailed</Code><Detail>{detail}</Detail></Error>")
+        )
         assert "the credentials have expired" in str(error_of(lambda: faulty.store.put("k", [b"x"])))
 
 
 class TestSecrets:
-    def test_are_in_no_error_log_or_repr(self, faulty, caplog):
+    def test_secrets_are_in_no_error_log_or_repr(self, faulty, caplog):
         caplog.set_level(logging.DEBUG)
         signature = "c2lnbmF0dXJlLW9mLXRoZS10ZXN0cw"
         secrets = {S3_SECRET, azurite.KEY, signature, "session-of-the-tests"}
@@ -258,16 +269,22 @@ class TestSecrets:
             f"SharedAccessSignature=sv=2021-12-02&sp=rw&sig={signature}",
         }
         store = faulty.opened(FEW_RETRIES.model_copy(update={"request_seconds": 0.3, "max_retries": 0}), **changed)
-        told = [repr(store), str(vars(store))]
+        texts = [repr(store), str(vars(store))]
         body = f"<Error><Code>Odd</Code><Message>{' '.join(secrets)}</Message></Error>"
-        for fault in (Answer(503, body), Answer(403, body), Answer(418, body), CutAnswer(), CutRequest()):
-            faulty.proxy.do_wrong(fault)
-            for operation in everything_of(store).values():
+        for fault in (
+            FixedResponse(503, body),
+            FixedResponse(403, body),
+            FixedResponse(418, body),
+            CutResponse(),
+            CutRequest(),
+        ):
+            faulty.proxy.inject(fault)
+            for operation in operations_on(store).values():
                 try:
                     operation()
-                except Exception as error:  # noqa: BLE001 - its text is what is asked for
-                    told += [repr(error), *traceback.format_exception(error)]
-            faulty.proxy.do_right()
-        assert len(told) > 100
-        for text in [*told, caplog.text]:
+                except Exception as error:  # noqa: BLE001 - the text is under test
+                    texts += [repr(error), *traceback.format_exception(error)]
+            faulty.proxy.clear()
+        assert len(texts) > 100
+        for text in [*texts, caplog.text]:
             assert not [secret for secret in secrets if secret in text], text

@@ -1,4 +1,4 @@
-"""What is the folder's own, beside the contract of every store."""
+"""The folder store's own behaviour, beside the contract of every store."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.ports.object_store import StoreFull, StoreRefused
 
 
-def test_what_a_process_that_died_left_unfinished_is_removed_once_it_is_old(tmp_path):
+def test_unfinished_file_of_a_dead_process_is_removed_after_a_day(tmp_path):
     unfinished = tmp_path / "objects" / ".unfinished"
     FolderStore(tmp_path / "objects")
     for name, age in (("old", 2 * 86_400), ("new", 10)):
@@ -23,7 +23,7 @@ def test_what_a_process_that_died_left_unfinished_is_removed_once_it_is_old(tmp_
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_named_and_nothing_is_left_of_the_object(tmp_path, monkeypatch, number):
+def test_write_to_a_full_disk_names_the_folder_and_leaves_no_object(tmp_path, monkeypatch, number):
     store = FolderStore(tmp_path / "objects")
     store.put("before", [b"whole"])
 
@@ -41,7 +41,7 @@ def test_a_full_disk_is_named_and_nothing_is_left_of_the_object(tmp_path, monkey
     assert list((tmp_path / "objects/.unfinished").iterdir()) == []
 
 
-def test_a_callers_own_full_disk_is_not_taken_for_the_stores(tmp_path):
+def test_full_disk_of_the_callers_stream_is_not_reported_as_the_stores(tmp_path):
     def breaks_off():
         raise OSError(errno.ENOSPC, "No space left on device", "/elsewhere")
         yield b""
@@ -50,13 +50,13 @@ def test_a_callers_own_full_disk_is_not_taken_for_the_stores(tmp_path):
         FolderStore(tmp_path).put("k", breaks_off())
 
 
-def test_a_folder_that_may_not_be_written_is_refused_in_one_line(tmp_path):
+def test_file_in_place_of_the_folder_is_refused_in_one_line(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StoreRefused, match=r"folder .*/file is no folder"):
+    with pytest.raises(StoreRefused, match=r"folder .*/file is not a folder"):
         FolderStore(tmp_path / "file")
 
 
-def test_a_folder_of_very_many_keys_is_listed_without_holding_them(tmp_path, monkeypatch):
+def test_listing_of_many_keys_holds_one_page_in_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(folder_store, "_PAGE", 250)
     store = FolderStore(tmp_path)
     store.put("many/k", [b""])
@@ -70,7 +70,7 @@ def test_a_folder_of_very_many_keys_is_listed_without_holding_them(tmp_path, mon
         tracemalloc.stop()
 
 
-def test_a_copy_moves_no_bytes_and_stays_what_it_was(tmp_path):
+def test_copy_links_the_file_and_keeps_the_content_of_its_time(tmp_path):
     store = FolderStore(tmp_path)
     store.put("source", [b"one"])
     store.copy("source", "copy")

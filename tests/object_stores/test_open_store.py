@@ -1,4 +1,4 @@
-"""Every spelling of a storage URL, and one readable line for each typo."""
+"""Storage URLs: every accepted form, and one readable line for each typo."""
 
 import pytest
 
@@ -18,8 +18,8 @@ def refusal_of(url: str, environment: dict[str, str] | None = None) -> str:
     return str(refused.value)
 
 
-class TestSpellings:
-    def test_a_folder(self, tmp_path):
+class TestAcceptedUrls:
+    def test_file_url_opens_and_creates_the_folder(self, tmp_path):
         assert isinstance(open_store(f"file://{tmp_path}/a%20b", {}), FolderStore)
         assert (tmp_path / "a b").is_dir()
 
@@ -44,7 +44,7 @@ class TestSpellings:
             ),
         ],
     )
-    def test_a_cloud(self, url, environment, name):
+    def test_cloud_url_opens_the_store_of_that_name(self, url, environment, name):
         store = open_store(url, environment)
         assert isinstance(store, CloudStore)
         assert repr(store) == f"CloudStore({name})"
@@ -54,28 +54,28 @@ class TestTypos:
     @pytest.mark.parametrize(
         ("url", "words"),
         [
-            ("", "it has no kind before '://'"),
-            ("/var/objects", "it has no kind before '://'"),
-            ("s3:/bucket", "'' is no name of a bucket"),
-            ("s4://bucket", "there is no kind 's4'"),
-            ("s3://", "'' is no name of a bucket"),
-            ("s3://Bucket", "'Bucket' is no name of a bucket"),
-            ("s3://bucket:9000/x", "'bucket:9000' is no name of a bucket"),
+            ("", "the scheme before '://' is missing"),
+            ("/var/objects", "the scheme before '://' is missing"),
+            ("s3:/bucket", "'' is not a bucket name"),
+            ("s4://bucket", "the scheme 's4' is unknown"),
+            ("s3://", "'' is not a bucket name"),
+            ("s3://Bucket", "'Bucket' is not a bucket name"),
+            ("s3://bucket:9000/x", "'bucket:9000' is not a bucket name"),
             ("s3://bucket:port", "its host or port is malformed"),
-            ("s3://bucket/a/../b", "its path has an empty part"),
-            ("s3://bucket/a//b", "its path has an empty part"),
-            ("file://objects", "a folder has no host; three slashes make it file:///objects"),
+            ("s3://bucket/a/../b", "the path has an empty part"),
+            ("s3://bucket/a//b", "the path has an empty part"),
+            ("file://objects", "a folder has no host; write three slashes: file:///objects"),
             ("file:///", "the absolute path of a folder is missing"),
             ("file:objects", "the absolute path of a folder is missing"),
-            ("az://account", "'' is no name of a container"),
-            ("az://account/Container", "'Container' is no name of a container"),
-            ("az://my_account/container", "'my_account' is no name of a storage account"),
-            ("https://example.org/container", "'example.org' is no host of Azure Blob Storage"),
-            ("http://account.blob.core.windows.net/container", "there is no kind 'http'"),
+            ("az://account", "'' is not a container name"),
+            ("az://account/Container", "'Container' is not a container name"),
+            ("az://my_account/container", "'my_account' is not the name of a storage account"),
+            ("https://example.org/container", "'example.org' is not a host of Azure Blob Storage"),
+            ("http://account.blob.core.windows.net/container", "the scheme 'http' is unknown"),
             ("s3://[bucket", "its host or port is malformed"),
         ],
     )
-    def test_are_named(self, url, words):
+    def test_typo_is_named_with_the_url_and_the_accepted_forms(self, url, words):
         message = refusal_of(url)
         assert message.startswith(f"MODELYARD_STORAGE_URL {url!r} is not supported: {words}")
         assert message.endswith("or https://account.blob.core.windows.net/container/prefix")
@@ -90,33 +90,36 @@ class TestTypos:
     )
     def test_credentials_in_the_url_are_refused_and_not_repeated(self, url):
         message = refusal_of(url)
-        assert "may hold no credentials" in message
+        assert "must not have credentials" in message
         assert "the-secret" not in message
 
     @pytest.mark.parametrize(
         "endpoint", ["minio:9000", "http://key:the-secret@minio", "http://minio:port", "ftp://minio"]
     )
-    def test_an_endpoint_is_named_by_its_variable(self, endpoint):
+    def test_malformed_endpoint_is_named_by_its_variable(self, endpoint):
         for url, name in (("s3://bucket", "AWS_ENDPOINT_URL"), ("az://account/container", "AZURE_STORAGE_ENDPOINT")):
             message = refusal_of(url, {name: endpoint})
-            assert message == f"{name} is no URL such as https://host:port: correct it"
+            assert message == f"{name} is not a URL such as https://host:port: correct the variable"
 
     @pytest.mark.parametrize(
         ("connection", "words"),
         [
-            ("the-secret", "holds no AccountKey and no SharedAccessSignature: copy it whole"),
-            ("AccountName=other;AccountKey=the-secret", "is of account 'other', MODELYARD_STORAGE_URL of 'account'"),
+            ("the-secret", "has neither AccountKey nor SharedAccessSignature: copy the whole string"),
+            (
+                "AccountName=other;AccountKey=the-secret",
+                "names the account 'other', and MODELYARD_STORAGE_URL 'account'",
+            ),
             (
                 "AccountKey=the-secret",
-                "AZURE_STORAGE_ACCOUNT_KEY: not in the form that the store gave out",
+                "AZURE_STORAGE_ACCOUNT_KEY is not in the form that the store issues",
             ),
             (
                 "AccountKey=eA==;BlobEndpoint=the-secret",
-                "AZURE_STORAGE_CONNECTION_STRING's BlobEndpoint is no URL",
+                "AZURE_STORAGE_CONNECTION_STRING's BlobEndpoint is not a URL",
             ),
         ],
     )
-    def test_a_connection_string_is_never_repeated(self, connection, words):
+    def test_error_about_a_connection_string_does_not_repeat_it(self, connection, words):
         message = refusal_of("az://account/container", {"AZURE_STORAGE_CONNECTION_STRING": connection})
         assert words in message
         assert "the-secret" not in message

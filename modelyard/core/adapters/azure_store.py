@@ -7,12 +7,12 @@ from obstore.store import AzureStore
 
 from modelyard.core.adapters.cloud_store import CloudStore, client_config, retry_config
 from modelyard.core.adapters.store_endpoints import checked_endpoint, host_of
-from modelyard.core.adapters.store_refusals import StorePlace
+from modelyard.core.adapters.store_errors import StorePlace
 from modelyard.core.errors import InvalidRequest
 from modelyard.core.settings import ObjectStoreSettings
 
 _CONNECTION = "AZURE_STORAGE_CONNECTION_STRING"
-# Handed on as they are; the library knows these names.
+# The library knows these names and takes the values unchanged.
 _VARIABLES = (
     "AZURE_STORAGE_ACCOUNT_KEY",
     "AZURE_STORAGE_SAS_TOKEN",
@@ -23,7 +23,7 @@ _VARIABLES = (
     "AZURE_AUTHORITY_HOST",
     "AZURE_FEDERATED_TOKEN_FILE",
 )
-_OF_CONNECTION = {
+_CONNECTION_FIELDS = {
     "AccountKey": "azure_storage_account_key",
     "SharedAccessSignature": "azure_storage_sas_token",
     "BlobEndpoint": "azure_storage_endpoint",
@@ -56,16 +56,16 @@ def azure_store(
 
 
 def _from_connection(connection: str, account: str) -> dict[str, str]:
-    """Never quotes the string: it holds the key."""
+    """Read a connection string. Messages never quote the string, which has the key."""
     fields = dict(field.strip().split("=", 1) for field in connection.split(";") if "=" in field)
     named = fields.get("AccountName", account)
     if named != account:
         raise InvalidRequest(
-            f"{_CONNECTION} is of account {named!r}, MODELYARD_STORAGE_URL of {account!r}: make them the same"
+            f"{_CONNECTION} names the account {named!r}, and MODELYARD_STORAGE_URL {account!r}: use one account"
         )
     if not fields.keys() & {"AccountKey", "SharedAccessSignature"}:
-        raise InvalidRequest(f"{_CONNECTION} holds no AccountKey and no SharedAccessSignature: copy it whole")
-    config = {ours: fields[theirs] for theirs, ours in _OF_CONNECTION.items() if fields.get(theirs)}
+        raise InvalidRequest(f"{_CONNECTION} has neither AccountKey nor SharedAccessSignature: copy the whole string")
+    config = {ours: fields[theirs] for theirs, ours in _CONNECTION_FIELDS.items() if fields.get(theirs)}
     if "BlobEndpoint" not in fields and "EndpointSuffix" in fields:
         scheme = fields.get("DefaultEndpointsProtocol", "https")
         config["azure_storage_endpoint"] = f"{scheme}://{account}.blob.{fields['EndpointSuffix']}"

@@ -1,9 +1,9 @@
-"""An object store of S3's or Azure's kind, through obstore, with what the port promises and obstore leaves to us.
+"""The object store on S3 or Azure, through obstore, with the promises of the port that obstore does not keep.
 
-- Objects are read in parts with the first part's etag, so that a slow reader holds no connection open and the parts
-  are of one object; a part that is cut off is asked for again. Some are on their way while the reader is busy.
-- A stream is looked at before it is sent: what fits into one part is one request, a longer one a multipart upload.
-- Errors become the port's; no text of the library or the server gets out.
+- An object is read in parts with the first part's etag: a slow reader holds no connection open, and all parts are of
+  one version. A part whose transfer breaks is requested again. Further parts arrive while the reader is busy.
+- A stream that fits into one part is one request; a longer stream is a multipart upload.
+- Errors of the library become errors of the port, without the library's or the server's text.
 """
 
 import time
@@ -21,23 +21,23 @@ from uuid import uuid4
 from obstore.exceptions import BaseError
 from obstore.store import AzureStore, S3Store
 
-from modelyard.core.adapters.store_refusals import AnswerCut, BeyondEnd, ConditionFailed, StorePlace, refusal
+from modelyard.core.adapters.store_errors import BeyondEnd, ConditionFailed, ResponseCut, StorePlace, port_error
 from modelyard.core.errors import InvalidRequest
 from modelyard.core.ports.object_store import UNFINISHED, ObjectMissing, StoreRefused, StoreUnavailable, check_key
 from modelyard.core.settings import ObjectStoreSettings
 
 if TYPE_CHECKING:
-    # The library has these in its stubs alone.
+    # These types exist only in the stubs of the library.
     from obstore import GetOptions
     from obstore.store import ClientConfig, RetryConfig
 
-Answer = TypeVar("Answer")
+Response = TypeVar("Response")
 
 _PART = 8 << 20
 _FIRST_PART = 1 << 20
-# Parts on their way at once: with _PART, what a put or get holds in memory.
-_AT_ONCE = 4
-_KEYS_AT_ONCE = 1000
+# Parts in transfer at the same time: a put or get holds this many parts in memory.
+_CONCURRENT_PARTS = 4
+_KEYS_PER_PAGE = 1000
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 0.2
 
@@ -65,15 +65,15 @@ class CloudStore:
         *,
         largest_copy: int | None = None,
     ) -> None:
-        """`connect` makes a client whose requests may take that many seconds."""
+        """`connect` creates a client whose requests may take the given seconds."""
         self._place = place
         try:
             self._store = connect(settings.request_seconds)
             self._copying = connect(settings.copy_seconds)
         except (BaseError, ValueError):
-            # The library quotes what it was given, the key too.
+            # The library quotes its configuration, with the key.
             raise InvalidRequest(
-                f"{place.credentials}: not in the form that the store gave out; copy it whole"
+                f"{place.credentials} is not in the form that the store issues: copy the whole value"
             ) from None
         self._copy_seconds = settings.copy_seconds
         self._largest_copy = largest_copy
@@ -92,13 +92,13 @@ class CloudStore:
         beginning, rest = _beginning(chunks)
         try:
             if rest is None:
-                self._asked("write", key, lambda: self._store.put(key, b"".join(beginning), mode="create"))
+                self._request("write", key, lambda: self._store.put(key, b"".join(beginning), mode="create"))
             else:
                 self._put_large_if_absent(key, beginning, rest)
         except ConditionFailed:
             if self.exists(key):
                 return False
-            raise StoreUnavailable(f"another is about to write {key} to the object store {self._place.name}") from None
+            raise StoreUnavailable(f"another process writes {key} to the object store {self._place.name}") from None
         return True
 
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
@@ -112,9 +112,9 @@ class CloudStore:
     def size(self, key: str) -> int:
         check_key(key)
         try:
-            return self._asked("look up", key, lambda: self._store.head(key))["size"]
+            return self._request("look up", key, lambda: self._store.head(key))["size"]
         except StoreRefused:
-            # The answer to HEAD has no body and so no cause; a listing's has.
+            # The response to HEAD has no body and so no cause; the response to a listing has.
             next(self.list(key), None)
             raise
 
@@ -131,7 +131,7 @@ class CloudStore:
         if self._largest_copy is not None and size > self._largest_copy:
             self.put(target, self.get(source))
             return
-        self._asked("copy", source, lambda: self._copying.copy(source, target))
+        self._request("copy", source, lambda: self._copying.copy(source, target))
         self._await_copy(target, size)
 
     def list(self, prefix: str) -> Iterator[str]:
@@ -141,40 +141,42 @@ class CloudStore:
     def delete(self, key: str) -> None:
         check_key(key)
         with suppress(ObjectMissing):
-            self._asked("delete", key, lambda: self._store.delete(key))
+            self._request("delete", key, lambda: self._store.delete(key))
 
     def _put(self, key: str, beginning: Sequence[bytes], rest: Iterator[bytes] | None) -> int:
         if rest is None:
             content = b"".join(beginning)
-            self._asked("write", key, lambda: self._store.put(key, content, use_multipart=False))
+            self._request("write", key, lambda: self._store.put(key, content, use_multipart=False))
             return len(content)
         source = _Source(chain(beginning, rest))
         try:
-            self._asked(
+            self._request(
                 "write",
                 key,
-                lambda: self._store.put(key, source, use_multipart=True, chunk_size=_PART, max_concurrency=_AT_ONCE),
+                lambda: self._store.put(
+                    key, source, use_multipart=True, chunk_size=_PART, max_concurrency=_CONCURRENT_PARTS
+                ),
                 attempts=1,
             )
         finally:
-            # What the caller's own stream raised is the caller's, whatever the library makes of it.
+            # An exception of the caller's stream reaches the caller, whatever the library turns it into.
             if source.error is not None:
                 raise source.error
         return source.size
 
     def _put_large_if_absent(self, key: str, beginning: Sequence[bytes], rest: Iterator[bytes]) -> None:
-        """A multipart upload has no condition; the copy of a whole object has."""
+        """Upload under a temporary key, then copy: a copy can have a condition, a multipart upload cannot."""
         whole = f"{UNFINISHED}/{uuid4().hex}"
         try:
             size = self._put(whole, beginning, rest)
-            self._asked("write", key, lambda: self._copying.copy(whole, key, overwrite=False))
+            self._request("write", key, lambda: self._copying.copy(whole, key, overwrite=False))
             self._await_copy(key, size)
         finally:
             with suppress(StoreUnavailable, StoreRefused, ObjectMissing):
-                self._asked("delete", whole, lambda: self._store.delete(whole))
+                self._request("delete", whole, lambda: self._store.delete(whole))
 
     def _await_copy(self, target: str, size: int) -> None:
-        """Azure may answer while it is still copying; until it has done, the target is shorter."""
+        """Azure may respond before the copy is complete; until then the target is shorter."""
         deadline, pause = time.monotonic() + self._copy_seconds, 0.05
         while self.size(target) != size:
             if time.monotonic() > deadline:
@@ -188,7 +190,7 @@ class CloudStore:
 
         def content(at: int) -> bytes:
             part = self._part(key, at, min(_PART, end - at), first.etag)
-            # Not every server knows etags.
+            # Some servers ignore etags.
             if part.object_size != first.object_size:
                 raise self._changed(key)
             return part.content
@@ -197,13 +199,13 @@ class CloudStore:
 
     def _part(self, key: str, start: int, length: int, etag: str | None) -> "_Part":
         try:
-            return self._asked("read", key, lambda: self._fetched(key, start, length, etag))
+            return self._request("read", key, lambda: self._fetched(key, start, length, etag))
         except BeyondEnd:
             if self.size(key) > start:
                 raise self._changed(key) from None
             return _Part(b"", 0, None)
         except ConditionFailed:
-            # Gone, or another one.
+            # The object is missing, or was replaced.
             self.size(key)
             raise self._changed(key) from None
 
@@ -220,7 +222,7 @@ class CloudStore:
 
     def _listed(self, prefix: str) -> Iterator[str]:
         folder, _, beginning = prefix.rpartition("/")
-        # A store skips to after the offset where it can; the prefix without its last letter is before all of its keys.
+        # An offset lets the store skip keys: the prefix without its last letter sorts before every key of the prefix.
         last = prefix[:-1].rstrip("/") if beginning else ""
         for page in self._pages(prefix, folder, last):
             for key in page:
@@ -228,34 +230,36 @@ class CloudStore:
                     yield key
 
     def _pages(self, prefix: str, folder: str, last: str) -> Iterator[Sequence[str]]:
-        """From the last key on where a page was cut."""
+        """Yield pages of keys; after a broken transfer, continue behind the last key."""
         cuts = 0
-        pages = self._store.list(folder or None, offset=last or None, chunk_size=_KEYS_AT_ONCE)
+        pages = self._store.list(folder or None, offset=last or None, chunk_size=_KEYS_PER_PAGE)
         while True:
             try:
-                page = self._asked("list", prefix, partial(next, pages, ()), attempts=1)
-            except AnswerCut:
+                page = self._request("list", prefix, partial(next, pages, ()), attempts=1)
+            except ResponseCut:
                 cuts += 1
                 if cuts == _ATTEMPTS:
                     raise
-                pages = self._store.list(folder or None, offset=last or None, chunk_size=_KEYS_AT_ONCE)
+                pages = self._store.list(folder or None, offset=last or None, chunk_size=_KEYS_PER_PAGE)
                 continue
             if not page:
                 return
             yield [found["path"] for found in page]
             last = page[-1]["path"]
 
-    def _asked(self, operation: str, key: str, ask: Callable[[], Answer], *, attempts: int = _ATTEMPTS) -> Answer:
-        """The library asks again by itself, but not when an answer was cut after it had begun."""
+    def _request(
+        self, operation: str, key: str, send: Callable[[], Response], *, attempts: int = _ATTEMPTS
+    ) -> Response:
+        """The library repeats requests, except after a response that broke off half-way."""
         for left in reversed(range(attempts)):
             try:
-                return ask()
+                return send()
             except (BaseError, FileNotFoundError) as error:
-                refused = refusal(error, self._place, operation, key)
-            if not left or not isinstance(refused, AnswerCut):
-                raise refused
+                failure = port_error(error, self._place, operation, key)
+            if not left or not isinstance(failure, ResponseCut):
+                raise failure
             time.sleep(_PAUSE_SECONDS)
-        raise AssertionError("there is at least one attempt")
+        raise AssertionError("attempts is at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +270,7 @@ class _Part:
 
 
 class _Source:
-    """A stream on its way into a put: how much went, and what it raised."""
+    """The stream of a put, with the bytes read so far and the exception that the stream raised."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -290,12 +294,12 @@ class _Source:
 
 def _ahead(fetch: Callable[[int], bytes], places: Iterable[int]) -> Iterator[bytes]:
     """What lies at each place, in their order; as many as may be are on their way before they are wanted."""
-    pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="store-parts")
+    pool = ThreadPoolExecutor(_CONCURRENT_PARTS, thread_name_prefix="store-parts")
     coming = deque[Future[bytes]]()
     try:
         for place in places:
             coming.append(pool.submit(fetch, place))
-            if len(coming) == _AT_ONCE:
+            if len(coming) == _CONCURRENT_PARTS:
                 yield coming.popleft().result()
         while coming:
             yield coming.popleft().result()

@@ -1,7 +1,8 @@
-"""Programs within reach of another user, judged from permission bits.
+"""Access of another user to files, judged by the permission bits.
 
-As root, Postgres and the model workers run as other users. A program that lies below a folder closed to them (root's
-home is one) is copied once into the data dir; no permission outside the data dir is ever changed.
+When the platform runs as root, Postgres and the model workers run as other users. A program below a folder that is
+closed to these users (root's home, for example) is copied once into the data dir. No permission outside the data dir
+ever changes.
 """
 
 import contextlib
@@ -16,13 +17,13 @@ Ignore = Callable[[str, list[str]], list[str]]
 
 
 def reachable(path: Path, user: int) -> bool:
-    """`user` (with a group of the same number and no others) can read the file or enter the folder."""
+    """Whether `user`, with one group of the same number, can read the file or enter the folder."""
     real = path.resolve()
     return passable(real if real.is_dir() else real.parent, user) and _allows(real, user, stat.S_IRUSR)
 
 
 def passable(folder: Path, user: int) -> bool:
-    """`user` can pass through the folder and all those above it."""
+    """Whether `user` can pass through the folder and every folder above it."""
     real = folder.resolve()
     return all(_allows(each, user, stat.S_IXUSR) for each in (real, *real.parents))
 
@@ -37,7 +38,7 @@ def _allows(path: Path, user: int, owner_bit: int) -> bool:
 
 
 def make_readable(folder: Path) -> None:
-    """Let everybody read what an installer may have written for its own account alone."""
+    """Let every user read files that an installer may have written for its own account."""
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(parent) / name
@@ -50,10 +51,10 @@ def make_readable(folder: Path) -> None:
 def copy_within_reach(
     tree: Path, target: Path, *, ignore: Ignore | None = None, adapt: Callable[[Path], None] | None = None
 ) -> Path:
-    """Make `target` a copy of the folder `tree` that everybody may read; by links where that changes nothing.
+    """Make `target` a copy of the folder `tree` that every user may read; files are linked where no mode changes.
 
-    `adapt` may change the copy before it appears. It appears whole, by rename, and a copy that is there is kept:
-    repeatable, and safe in a race.
+    `adapt` may change the copy before the copy appears. The copy appears complete, by rename, and an existing copy
+    stays: the call can be repeated, also by several processes at once.
     """
     if target.is_dir():
         return target
@@ -75,16 +76,16 @@ def _publish(copy: Path, target: Path) -> None:
     try:
         os.rename(copy, target)
     except OSError:
-        # Another process was first.
+        # Another process published the copy first.
         if not target.is_dir():
             raise
 
 
 def _link_or_copy(source: str, target: str) -> str:
-    """A link shares its permissions with the original, which must stay as it is."""
+    """Copy where the mode must change: a link would change the mode of the original."""
     mode = os.stat(source).st_mode
     if mode & stat.S_IROTH:
-        # It fails on another file system, or where the kernel forbids linking to files of others.
+        # Links fail between file systems, and where the kernel forbids links to files of other users.
         with contextlib.suppress(OSError):
             os.link(source, target)
             return target

@@ -1,6 +1,7 @@
-"""An object store in a local folder: the default on one machine.
+"""The object store in a local folder: the default on one machine.
 
-An object is written to a temporary file, synced, and appears by rename or link; so a reader sees a whole one or none.
+An object is written to a temporary file, synced, and renamed or linked to its key: a reader sees a complete object or
+no object.
 """
 
 import contextlib
@@ -19,9 +20,9 @@ from typing import BinaryIO
 from modelyard.core.ports.object_store import UNFINISHED, ObjectMissing, StoreFull, StoreRefused, check_key
 
 _CHUNK = 1 << 20
-# No write takes as long: what is older was left by a process that died.
+# No write takes a day: a process that died left the older files.
 _ABANDONED_SECONDS = 86_400
-# As many names of one folder are held at once; a larger folder is read again for each further page of its names.
+# Names of one folder in memory; a larger folder is read again for each further page.
 _PAGE = 50_000
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -29,24 +30,24 @@ _NOT_THERE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
 class FolderStore:
-    """Objects as files. Half-written ones lie beside the whole ones, so that the rename stays on one file system."""
+    """Objects as files. Unfinished files are in a subfolder, so that the rename stays on one file system."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._unfinished = root / UNFINISHED
         try:
-            with self._explained("write"):
+            with self._errors_explained("write"):
                 self._unfinished.mkdir(parents=True, exist_ok=True)
                 self._remove_abandoned()
         except (FileExistsError, NotADirectoryError):
-            raise StoreRefused(f"the object store's folder {root} is no folder: move what lies there away") from None
+            raise StoreRefused(f"the object store's folder {root} is not a folder: move the file away") from None
 
     def __repr__(self) -> str:
         return f"FolderStore({self._root})"
 
     def put(self, key: str, chunks: Iterable[bytes]) -> int:
         target = self._path(key)
-        with self._whole_file(key, chunks) as file, self._explained(f"write {key}"):
+        with self._synced_file(key, chunks) as file, self._errors_explained(f"write {key}"):
             size = file.stat().st_size
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(file, target)
@@ -56,7 +57,7 @@ class FolderStore:
         target = self._path(key)
         if target.exists():
             return False
-        with self._whole_file(key, chunks) as file, self._explained(f"write {key}"):
+        with self._synced_file(key, chunks) as file, self._errors_explained(f"write {key}"):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 os.link(file, target)
@@ -66,7 +67,7 @@ class FolderStore:
 
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         try:
-            with self._explained(f"read {key}"):
+            with self._errors_explained(f"read {key}"):
                 file = self._path(key).open("rb")
         except _NOT_THERE:
             raise ObjectMissing(key) from None
@@ -75,7 +76,7 @@ class FolderStore:
     def size(self, key: str) -> int:
         path = self._path(key)
         try:
-            with self._explained(f"look up {key}"):
+            with self._errors_explained(f"look up {key}"):
                 found = path.stat()
         except _NOT_THERE:
             raise ObjectMissing(key) from None
@@ -88,7 +89,7 @@ class FolderStore:
 
     def copy(self, source: str, target: str) -> None:
         path = self._path(target)
-        with self._whole_file(target, []) as file, self._explained(f"copy {source} to {target}"):
+        with self._synced_file(target, []) as file, self._errors_explained(f"copy {source} to {target}"):
             try:
                 _link_or_copy(self._path(source), file)
             except _NOT_THERE:
@@ -103,7 +104,7 @@ class FolderStore:
                 yield key
 
     def delete(self, key: str) -> None:
-        with contextlib.suppress(*_NOT_THERE), self._explained(f"delete {key}"):
+        with contextlib.suppress(*_NOT_THERE), self._errors_explained(f"delete {key}"):
             self._path(key).unlink()
 
     def _path(self, key: str) -> Path:
@@ -111,23 +112,23 @@ class FolderStore:
         return self._root / key
 
     @contextlib.contextmanager
-    def _whole_file(self, key: str, chunks: Iterable[bytes]) -> Iterator[Path]:
-        """A temporary file with this content, safely on the disk; gone after the block unless it was renamed."""
-        with self._explained(f"write {key}"):
+    def _synced_file(self, key: str, chunks: Iterable[bytes]) -> Iterator[Path]:
+        """Yield a synced temporary file with the content. The file disappears after the block unless it was renamed."""
+        with self._errors_explained(f"write {key}"):
             descriptor, name = tempfile.mkstemp(dir=self._unfinished)
         try:
             with os.fdopen(descriptor, "wb", buffering=0) as file:
-                for chunk in _gathered(chunks):
-                    with self._explained(f"write {key}"):
+                for chunk in _joined(chunks):
+                    with self._errors_explained(f"write {key}"):
                         _write_all(file, chunk)
-                with self._explained(f"write {key}"):
+                with self._errors_explained(f"write {key}"):
                     os.fsync(file.fileno())
             yield Path(name)
         finally:
             Path(name).unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def _explained(self, operation: str) -> Iterator[None]:
+    def _errors_explained(self, operation: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -148,8 +149,8 @@ class FolderStore:
                     file.unlink()
 
 
-def _gathered(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same stream in pieces that are worth a system call each."""
+def _joined(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Join the chunks to pieces that are worth a system call."""
     held, size = list[bytes](), 0
     for chunk in chunks:
         held.append(chunk)
@@ -161,14 +162,14 @@ def _gathered(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _link_or_copy(source: Path, unfinished: Path) -> None:
-    """A second name is as good as a copy, and costs nothing: objects are replaced, and never changed."""
+    """Link instead of copying where possible: objects are replaced and never changed in place."""
     unfinished.unlink()
     try:
         os.link(source, unfinished)
     except _NOT_THERE:
         raise
     except OSError:
-        # Not every file system can do it.
+        # The file system has no links.
         shutil.copyfile(source, unfinished)
 
 
@@ -187,7 +188,7 @@ def _keys(folder: Path, prefix: str, beginning: str = "") -> Iterator[str]:
 
 
 def _names_in_order(folder: Path, beginning: str) -> Iterator[str]:
-    """Files, and folders with a '/' at their end, as that is how they stand in a key and so in its order."""
+    """Yield names in the order of keys: a folder has a "/" at the end, as in a key."""
     last = ""
     while page := heapq.nsmallest(_PAGE, (name for name in _names(folder, beginning) if name > last)):
         yield from page
@@ -197,7 +198,7 @@ def _names_in_order(folder: Path, beginning: str) -> Iterator[str]:
 
 
 def _names(folder: Path, beginning: str) -> Iterator[str]:
-    # Folders that go while they are listed hold no keys any more.
+    # A folder that disappears during the listing has no keys.
     with contextlib.suppress(*_NOT_THERE), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(beginning):

@@ -1,4 +1,4 @@
-"""From a storage URL to an object store. Credentials and endpoints come from the environment, never from the URL."""
+"""Open an object store by its URL. Credentials and endpoints come from the environment, never from the URL."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from modelyard.core.ports.object_store import ObjectStore
 from modelyard.core.settings import ObjectStoreSettings
 
 _DEFAULT_SETTINGS = ObjectStoreSettings()
-_SPELLINGS = (
+_FORMS = (
     "file:///absolute/folder, s3://bucket/prefix, az://account/container/prefix "
     "or https://account.blob.core.windows.net/container/prefix"
 )
@@ -27,7 +27,7 @@ _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 def open_store(
     url: str, environment: Mapping[str, str] | None = None, *, settings: ObjectStoreSettings = _DEFAULT_SETTINGS
 ) -> ObjectStore:
-    """The store at `url`; nothing is asked of it yet. Raises InvalidRequest, in one line, for a URL that is none."""
+    """Return the store at `url` without contacting it. Raises InvalidRequest for a malformed URL, in one line."""
     try:
         parts = urlsplit(url)
         user_info = parts.username is not None
@@ -36,7 +36,7 @@ def open_store(
         raise _not_a_store(url, "its host or port is malformed") from None
     if user_info or parts.query or parts.fragment:
         raise InvalidRequest(
-            "MODELYARD_STORAGE_URL may hold no credentials, signature or other options (no '@', '?' or '#'): "
+            "MODELYARD_STORAGE_URL must not have credentials, a signature or other options (no '@', '?' or '#'): "
             "credentials come from the environment, such as AWS_SECRET_ACCESS_KEY or AZURE_STORAGE_CONNECTION_STRING"
         )
     variables = os.environ if environment is None else environment
@@ -47,12 +47,14 @@ def open_store(
             return _s3(url, parts, variables, settings)
         case "az" | "https":
             return _azure(url, parts, variables, settings)
-    raise _not_a_store(url, f"there is no kind {parts.scheme!r}" if parts.scheme else "it has no kind before '://'")
+    raise _not_a_store(
+        url, f"the scheme {parts.scheme!r} is unknown" if parts.scheme else "the scheme before '://' is missing"
+    )
 
 
 def _folder(url: str, parts: SplitResult) -> ObjectStore:
     if parts.netloc:
-        raise _not_a_store(url, f"a folder has no host; three slashes make it file:///{parts.netloc}{parts.path}")
+        raise _not_a_store(url, f"a folder has no host; write three slashes: file:///{parts.netloc}{parts.path}")
     if not parts.path.startswith("/") or parts.path == "/":
         raise _not_a_store(url, "the absolute path of a folder is missing")
     return FolderStore(Path(unquote(parts.path)))
@@ -60,7 +62,7 @@ def _folder(url: str, parts: SplitResult) -> ObjectStore:
 
 def _s3(url: str, parts: SplitResult, environment: Mapping[str, str], settings: ObjectStoreSettings) -> ObjectStore:
     if not _BUCKET.fullmatch(parts.netloc):
-        raise _not_a_store(url, f"{parts.netloc!r} is no name of a bucket")
+        raise _not_a_store(url, f"{parts.netloc!r} is not a bucket name")
     return s3_store(parts.netloc, _prefix(url, parts.path), environment, settings)
 
 
@@ -69,22 +71,22 @@ def _azure(url: str, parts: SplitResult, environment: Mapping[str, str], setting
     if parts.scheme == "https":
         host = _AZURE_HOST.fullmatch(parts.netloc)
         if host is None:
-            raise _not_a_store(url, f"{parts.netloc!r} is no host of Azure Blob Storage")
+            raise _not_a_store(url, f"{parts.netloc!r} is not a host of Azure Blob Storage")
         account = host["account"]
     if not _ACCOUNT.fullmatch(account):
-        raise _not_a_store(url, f"{account!r} is no name of a storage account")
+        raise _not_a_store(url, f"{account!r} is not the name of a storage account")
     container, _, prefix = parts.path.lstrip("/").partition("/")
     if not _CONTAINER.fullmatch(container):
-        raise _not_a_store(url, f"{container!r} is no name of a container")
+        raise _not_a_store(url, f"{container!r} is not a container name")
     return azure_store(account, container, _prefix(url, prefix), environment, settings)
 
 
 def _prefix(url: str, path: str) -> str:
     prefix = unquote(path).strip("/")
     if prefix and any(part in {"", ".", ".."} for part in prefix.split("/")):
-        raise _not_a_store(url, "its path has an empty part, '.' or '..'")
+        raise _not_a_store(url, "the path has an empty part, '.' or '..'")
     return prefix
 
 
 def _not_a_store(url: str, why: str) -> InvalidRequest:
-    return InvalidRequest(f"MODELYARD_STORAGE_URL {url!r} is not supported: {why}; give {_SPELLINGS}")
+    return InvalidRequest(f"MODELYARD_STORAGE_URL {url!r} is not supported: {why}; use {_FORMS}")

@@ -1,4 +1,4 @@
-"""Amazon S3, and what speaks its protocol: s3://bucket/prefix."""
+"""Amazon S3 and servers of the same protocol: s3://bucket/prefix."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,10 +7,10 @@ from obstore.store import S3Store
 
 from modelyard.core.adapters.cloud_store import CloudStore, client_config, retry_config
 from modelyard.core.adapters.store_endpoints import checked_endpoint, host_of
-from modelyard.core.adapters.store_refusals import StorePlace
+from modelyard.core.adapters.store_errors import StorePlace
 from modelyard.core.settings import ObjectStoreSettings
 
-# Handed on as they are; the library knows these names.
+# The library knows these names and takes the values unchanged.
 _VARIABLES = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -27,7 +27,7 @@ _VARIABLES = (
     "AWS_SERVER_SIDE_ENCRYPTION",
     "AWS_SSE_KMS_KEY_ID",
 )
-# More than this S3 copies only in parts.
+# S3 copies a larger object only in parts.
 _LARGEST_COPY = 5 << 30
 
 
@@ -49,7 +49,7 @@ def s3_store(
             bucket,
             prefix=prefix or None,
             config=config,  # type: ignore[arg-type]
-            # Not each server of S3's protocol knows the request that deletes many; we delete one at a time.
+            # Some servers of the S3 protocol lack the request that deletes several objects; we delete single objects.
             disable_bulk_delete=True,
             copy_if_not_exists="multipart",
             client_options=client_config(seconds, allow_http=endpoint.startswith("http://")),
@@ -62,7 +62,7 @@ def s3_store(
 
 
 def _endpoint(environment: Mapping[str, str]) -> str:
-    """Empty for Amazon's own."""
+    """Return the endpoint; empty for Amazon's."""
     for variable in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
         if environment.get(variable):
             return checked_endpoint(environment[variable], variable)

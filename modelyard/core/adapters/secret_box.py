@@ -1,4 +1,4 @@
-"""Encryption of what must be shown again (endpoint keys), and one-way digests of what must not (admin tokens)."""
+"""Encryption of secrets that are shown again (endpoint keys), and digests of secrets that are not (admin tokens)."""
 
 import hashlib
 import hmac
@@ -22,7 +22,7 @@ class MasterKeyLost(PlatformError):
 
 
 class SecretBox:
-    """Encrypts with the first of its Fernet keys and decrypts with any, so that keys can be rotated."""
+    """Encrypts with the first Fernet key and decrypts with any of the keys, so that keys can be rotated."""
 
     def __init__(self, master_keys: str) -> None:
         self._fernet = MultiFernet([Fernet(key.strip()) for key in master_keys.split(",")])
@@ -38,7 +38,7 @@ class SecretBox:
 
 
 def digest_token(token: str, salt: bytes | None = None) -> str:
-    """A salted scrypt digest, `salt$digest` in hex: a preset token may be short."""
+    """Return a salted scrypt digest, `salt$digest` in hex. A salt, because a preset token may be short."""
     salt = salt or os.urandom(16)
     return f"{salt.hex()}${hashlib.scrypt(token.encode(), salt=salt, **_SCRYPT).hex()}"
 

@@ -1,4 +1,4 @@
-"""Where a store's server listens, when the environment says so."""
+"""The endpoint of an object store's server, where the environment names one."""
 
 import re
 from urllib.parse import urlsplit
@@ -9,12 +9,12 @@ _ENDPOINT = re.compile(r"https?://[^/@?#\s:]+(:\d{1,5})?(/[^@?#\s]*)?")
 
 
 def checked_endpoint(endpoint: str, variable: str) -> str:
-    """The message does not quote it: somebody may have put a secret there."""
+    """Raise InvalidRequest for a malformed endpoint, without quoting it: the value may have a secret."""
     if not _ENDPOINT.fullmatch(endpoint):
-        raise InvalidRequest(f"{variable} is no URL such as https://host:port: correct it")
+        raise InvalidRequest(f"{variable} is not a URL such as https://host:port: correct the variable")
     return endpoint
 
 
 def host_of(endpoint: str) -> str:
-    """With the port, if there is one."""
+    """Return the host, with the port if the endpoint names a port."""
     return urlsplit(endpoint).netloc

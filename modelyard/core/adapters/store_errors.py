@@ -1,6 +1,6 @@
-"""What a store's refusal means, in a sentence that names the cause and holds nothing of the request or its answer.
+"""From an error of the library to an error of the port, whose sentence names the cause.
 
-The library's own messages hold URLs, which may be signed, and whatever the server wrote; none of that leaves here.
+The library's messages have URLs, which may be signed, and text of the server; the port's sentences have neither.
 """
 
 import re
@@ -27,51 +27,51 @@ _UNKNOWN = {
 _CONDITIONS = {"BlobAlreadyExists", "ConditionNotMet", "ConditionalRequestConflict", "PreconditionFailed"}
 _BUSY = {"OperationAborted", "ServerBusy", "SlowDown"}
 _OTHER_REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
-# Where the library looks for credentials when it was given none.
+# Address of the machine's identity, which the library asks when it has no credentials.
 _MACHINE_IDENTITY = "http://169.254."
-# Azurite does not refuse a range that begins at the very end; the library then does.
+# Azurite accepts a range that begins at the end of the object; the library refuses it then.
 _BEYOND_END = ("<Code>InvalidRange</Code>", "StartTooLarge", "ParseContentRange")
 _CUT_BODY = "IncompleteBody"
 _CAUSES = (
-    ("dns error", "its host name is not known"),
+    ("dns error", "the host name is not known"),
     ("ConnectionRefused", "the connection was refused"),
-    ("TimedOut", "it did not answer in time"),
-    ("certificate", "its certificate is not trusted"),
+    ("TimedOut", "no response in time"),
+    ("certificate", "the certificate is not trusted"),
     ("IncompleteMessage", "the connection was cut"),
     ("ConnectionReset", "the connection was cut"),
     ("UnexpectedEof", "the connection was cut"),
     ("BrokenPipe", "the connection was cut"),
     ("kind: Decode", "the connection was cut"),
-    ("kind: Connect", "no connection was made"),
+    ("kind: Connect", "no connection was possible"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class StorePlace:
-    """A store as its messages name it."""
+    """The names of a store in messages."""
 
     name: str
-    """Such as "s3://bucket at 127.0.0.1:9000"; holds no secret."""
+    """For example "s3://bucket at 127.0.0.1:9000", without a secret."""
     container: str
-    """What the store calls it: bucket or container."""
+    """The store's word: bucket or container."""
     credentials: str
-    """The variables that hold them."""
+    """Names of the variables with the credentials."""
 
 
-class AnswerCut(StoreUnavailable):
-    """The connection broke within an answer's body: worth asking again at once."""
+class ResponseCut(StoreUnavailable):
+    """The connection broke within the body of a response: an immediate retry may succeed."""
 
 
 class ConditionFailed(Exception):
-    """There is an object where none was to be, or another one than was expected."""
+    """The key has an object where none was expected, or another version than expected."""
 
 
 class BeyondEnd(Exception):
-    """A range was asked for that begins at or after the object's end."""
+    """The requested range begins at or after the end of the object."""
 
 
-def refusal(error: Exception, place: StorePlace, operation: str, key: str) -> Exception:
-    """What to raise instead of the library's error."""
+def port_error(error: Exception, place: StorePlace, operation: str, key: str) -> Exception:
+    """Return the exception to raise in place of the library's `error`."""
     text = str(error)
     status, code = _status(error, text), _found(_CODE, text)
     if status == 416 or any(sign in text for sign in _BEYOND_END):
@@ -80,7 +80,7 @@ def refusal(error: Exception, place: StorePlace, operation: str, key: str) -> Ex
     if status == 412 or code in _CONDITIONS or (is_condition and status is None):
         return ConditionFailed()
     if (status is None or status >= 500 or status in {408, 429} or code in _BUSY) and _MACHINE_IDENTITY not in text:
-        kind = AnswerCut if _CUT_BODY in text else StoreUnavailable
+        kind = ResponseCut if _CUT_BODY in text else StoreUnavailable
         return kind(f"the object store {place.name} could not {operation} {key}: {_cause(text, status)}")
     if reason := _reason(text, status, code, place):
         return StoreRefused(f"the object store {place.name} refused to {operation} {key}: {reason}")
@@ -88,22 +88,22 @@ def refusal(error: Exception, place: StorePlace, operation: str, key: str) -> Ex
 
 
 def _reason(text: str, status: int | None, code: str | None, place: StorePlace) -> str | None:
-    """None where nothing is wrong but that the object is not there."""
+    """Return the reason of a refusal, or None when the object is merely missing."""
     if _MACHINE_IDENTITY in text:
-        return f"there are no credentials: set {place.credentials}"
+        return f"no credentials are set: set {place.credentials}"
     if code in _NO_CONTAINER:
-        return f"the {place.container} does not exist: make it, or correct the storage URL"
+        return f"the {place.container} does not exist: create it, or correct the storage URL"
     if code in _EXPIRED or _EXPIRED_SIGNATURE in text:
-        return f"the credentials have expired: set {place.credentials} to new ones and start again"
+        return f"the credentials have expired: set {place.credentials} to new credentials and restart"
     if code in _UNKNOWN or status == 401:
-        return f"it does not accept the credentials: correct {place.credentials}"
+        return f"the credentials are not accepted: correct {place.credentials}"
     if code in _OTHER_REGION or status in {301, 307}:
-        return f"the {place.container} lies in another region: correct AWS_REGION"
+        return f"the {place.container} is in another region: correct AWS_REGION"
     if code == "RequestTimeTooSkewed":
-        return "this machine's clock is wrong: set it"
+        return "the clock of this machine is wrong: set the clock"
     if status == 403:
         return f"the credentials lack the right ({code or 'Forbidden'}): grant it, or change {place.credentials}"
-    return None if status == 404 else f"it answered {status} {code or ''}".rstrip()
+    return None if status == 404 else f"status {status} {code or ''}".rstrip()
 
 
 def _status(error: Exception, text: str) -> int | None:
@@ -119,8 +119,8 @@ def _status(error: Exception, text: str) -> int | None:
 
 def _cause(text: str, status: int | None) -> str:
     if status is not None:
-        return f"it answered {status}, also when asked again"
-    return next((sentence for sign, sentence in _CAUSES if sign in text), "it gave no answer that can be understood")
+        return f"status {status} in every attempt"
+    return next((sentence for sign, sentence in _CAUSES if sign in text), "the response cannot be understood")
 
 
 def _found(pattern: re.Pattern[str], text: str) -> str | None:
