@@ -54,6 +54,6 @@ def worker_caller(app: Celery) -> Callable[[int, int], None]:
             for _ in range(count):
                 app.send_task(RUN_JOB, args=[job_id], queue=QUEUE, retry=False, ignore_result=True)
         except Exception as error:  # noqa: BLE001 - after any trouble of the broker, the sweep sends again
-            _log.warning("other workers could not be called to job %s: %s", job_id, error)
+            _log.warning("further batch workers could not be called to job %s: %s", job_id, error)
 
     return call_workers

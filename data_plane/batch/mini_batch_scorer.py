@@ -174,7 +174,7 @@ class MiniBatchScorer:
             raise _TryFailed(call.indexes, f"the model's process {reason}") from None
         except BaseException:
             # A late answer to the last call must not be taken for the next call's.
-            self._drop(worker, "its answer is no longer wanted")
+            self._drop(worker, "the answer is no longer wanted")
             raise
 
     def _add(self, spans: Sequence[Span], call: PredictCall, result: Result) -> None:
@@ -194,7 +194,7 @@ class MiniBatchScorer:
 
     @property
     def _timeout_message(self) -> str:
-        return f"it took longer than the timeout of {self._settings.timeout_seconds:g} s (retry_settings.timeout)"
+        return f"scoring took longer than the timeout of {self._settings.timeout_seconds:g} s (retry_settings.timeout)"
 
     def _fail(self, spans: Sequence[Span], index: int, reason: str) -> None:
         self._failures[index] = failure_of(spans[index], reason)

@@ -133,7 +133,7 @@ class WorkerPool:
         with self._lock:
             worker = self._idle.pop(key, None)
         if worker is not None and not worker.replica.is_alive:
-            self.end(worker, "it had ended while idle")
+            self.end(worker, "ended while idle")
             return None
         return worker
 
@@ -157,7 +157,7 @@ class WorkerPool:
                     raise WorkerFailed(f"the model does not start: its process {reason}") from None
             except BaseException as error:
                 on_output(replica.read_log())
-                self.end(worker, "its start was given up")
+                self.end(worker, "the start was given up")
                 if isinstance(error, ModelNotLoaded):
                     raise WorkerFailed(f"the model does not start: {error}") from None
                 raise
@@ -177,7 +177,7 @@ class WorkerPool:
     def _end_idle(self) -> None:
         while not self._closed.wait(_CHECK_SECONDS):
             while (worker := self._take_longest_idle(before=time.monotonic() - self._idle_seconds)) is not None:
-                worker.replica.close(f"it was idle for {self._idle_seconds:g} s")
+                worker.replica.close(f"idle for {self._idle_seconds:g} s")
 
     def _take_longest_idle(self, *, before: float) -> PooledWorker | None:
         with self._lock:

@@ -99,7 +99,7 @@ def _ends(wanted: Wanted, observed: Observed, now: float) -> Iterator[Action]:
 
 def _kill_if_drain_is_over(worker: ObservedWorker, now: float) -> Iterator[Action]:
     if worker.ends_by is not None and now > worker.ends_by + _DRAIN_GRACE_SECONDS:
-        yield Kill(worker.worker_id, "it did not end within its drain deadline")
+        yield Kill(worker.worker_id, "the worker did not end within the drain deadline")
 
 
 def _check_probes(worker: ObservedWorker, goal: Goal, now: float) -> Iterator[Action]:
@@ -110,7 +110,7 @@ def _check_probes(worker: ObservedWorker, goal: Goal, now: float) -> Iterator[Ac
         yield Kill(worker.worker_id, f"the model was not loaded within {seconds:g} s (readinessProbe)", ExitCause.MODEL)
     counts = age > spec.liveness_probe.initial_delay_seconds
     if worker.phase != Phase.STARTING and counts and worker.missed_probes >= spec.liveness_probe.failure_threshold:
-        yield Kill(worker.worker_id, f"it failed {worker.missed_probes} liveness probes in a row")
+        yield Kill(worker.worker_id, f"the worker failed {worker.missed_probes} liveness probes in a row")
 
 
 def _kill_if_stuck(worker: ObservedWorker, observed: Observed) -> Iterator[Action]:
@@ -132,6 +132,6 @@ def _overdue(worker: ObservedWorker) -> str:
 
 def _end_surplus(worker: ObservedWorker, observed: Observed) -> Iterator[Action]:
     if worker.phase == Phase.STARTING:
-        yield Kill(worker.worker_id, "it is no longer wanted", ExitCause.SURPLUS)
+        yield Kill(worker.worker_id, "the worker is no longer wanted", ExitCause.SURPLUS)
     elif observed.gateways_are_current:
         yield Drain(worker.worker_id, worker.drain_seconds)

@@ -24,7 +24,6 @@ _log = logging.getLogger(__name__)
 
 _THREADS = 16
 """Most threads wait: for an environment, or for a turn to transfer files."""
-_CONCURRENT_TRANSFERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +40,20 @@ class Prepared:
 
 
 class Preparations:
-    def __init__(self, store: ObjectStore, artifacts: NodeArtifacts, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        artifacts: NodeArtifacts,
+        changed: Callable[[], None],
+        *,
+        concurrent_transfers: int = 2,
+    ) -> None:
         """`store` takes the log of restoring an environment."""
         self._store = store
         self._artifacts = artifacts
         self._changed = changed
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="prepare")
-        self._transfers = BoundedSemaphore(_CONCURRENT_TRANSFERS)
+        self._transfers = BoundedSemaphore(concurrent_transfers)
         self._under_way: dict[int, Future[Prepared]] = {}
         self._states: dict[int, Preparation] = {}
         self._prepared: dict[int, Prepared] = {}
@@ -135,4 +141,4 @@ class Preparations:
 def _message(error: BaseException) -> str:
     if isinstance(error, (ArtifactUnusable, EnvironmentNotRestored)):
         return str(error)
-    return f"its files could not be fetched to this machine: {error}"
+    return f"the artifacts could not be fetched to this machine: {error}"

@@ -20,6 +20,7 @@ from .state import LOADING, READY, WorkerState
 EXIT_DRAINED = 0
 EXIT_HOST_LOST = 4
 
+_MAX_QUOTED = 100
 _READ = selectors.EVENT_READ
 _WRITE = selectors.EVENT_WRITE
 
@@ -165,9 +166,10 @@ class Channel:
     def _greet(self, peer: Peer, frame: Frame, meta: Dict[str, Any]) -> None:
         versions, role = meta.get("protocol"), meta.get("role")
         if not isinstance(versions, list) or frames.VERSION not in versions:
-            raise ProtocolError("this model worker speaks protocol {} only".format(frames.VERSION))
+            offered = repr(versions)[:_MAX_QUOTED]
+            raise ProtocolError("the worker speaks protocol {}, the HELLO offers {}".format(frames.VERSION, offered))
         if role not in (HOST, GATEWAY):
-            raise ProtocolError("a HELLO has the role 'host' or 'gateway', not {!r}".format(role))
+            raise ProtocolError("a HELLO has the role 'host' or 'gateway', not {}".format(repr(role)[:_MAX_QUOTED]))
         peer.role = role
         peer.send(frames.pack_json(frames.STATUS, frame.request_id, self._state.status()))
 

@@ -25,10 +25,14 @@ def read_image(store: ObjectStore, span: Span, signature: CompiledSignature) -> 
             shape = spec.shape
         case _:
             raise UnreadableFile(
-                "an image needs a model whose signature is one tensor; this model's signature is different"
+                f"an image needs a model whose signature is a single tensor; this model takes {_inputs(signature)}"
             )
     array = _shaped(_pixels(store, span.key), shape)
     yield Chunk(0, len(array), signature.enforce_tensors({_name(signature): array}, None))
+
+
+def _inputs(signature: CompiledSignature) -> str:
+    return ", ".join(repr(spec.name) for spec in signature.inputs) or "type hints"
 
 
 def _name(signature: CompiledSignature) -> str:

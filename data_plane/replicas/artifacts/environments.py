@@ -18,7 +18,6 @@ from modelyard.core.settings import MachineSettings
 from modelyard.core.settings_variables import variables_of
 
 _PROGRAM = "builder.restore"
-_CONCURRENT_RESTORES = 2
 _PASSED_SETTINGS = frozenset(variable.name for variable in variables_of(MachineSettings))
 
 Report = Callable[[str], None]
@@ -35,7 +34,7 @@ class EnvironmentUnusable(EnvironmentNotRestored):
 class NodeEnvironments:
     """Callable from any thread."""
 
-    def __init__(self, data_dir: DataDir, environ: Mapping[str, str]) -> None:
+    def __init__(self, data_dir: DataDir, environ: Mapping[str, str], *, concurrent_restores: int = 2) -> None:
         """`environ` is the process environment, with the credentials of the object store among its variables."""
         self._environments = Environments(data_dir.environments)
         self._variables = {
@@ -44,7 +43,7 @@ class NodeEnvironments:
             if not name.startswith("MODELYARD_") or name in _PASSED_SETTINGS
         }
         self._restoring: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._slots = threading.BoundedSemaphore(_CONCURRENT_RESTORES)
+        self._slots = threading.BoundedSemaphore(concurrent_restores)
 
     def find(self, lock_hash: str) -> BuiltEnvironment | None:
         return self._environments.find(lock_hash)

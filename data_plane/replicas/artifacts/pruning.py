@@ -12,8 +12,6 @@ from modelyard.core.environments.prune import remove_unpublished
 
 _log = logging.getLogger(__name__)
 
-_INTERVAL_SECONDS = 60.0
-
 
 def prune_environments(sessions: Sessions, data_dir: DataDir) -> None:
     """Remove unfinished and unpublished environments of this node."""
@@ -29,9 +27,10 @@ def prune_environments(sessions: Sessions, data_dir: DataDir) -> None:
 
 
 class EnvironmentPruner:
-    """Prunes once a minute in a thread: removing a large environment takes seconds."""
+    """Prunes regularly in a thread: removing a large environment takes seconds."""
 
-    def __init__(self, sessions: Sessions, data_dir: DataDir) -> None:
+    def __init__(self, sessions: Sessions, data_dir: DataDir, *, interval_seconds: float = 60.0) -> None:
+        self._interval_seconds = interval_seconds
         self._sessions = sessions
         self._data_dir = data_dir
         self._closed = threading.Event()
@@ -45,5 +44,5 @@ class EnvironmentPruner:
 
     def _run(self) -> None:
         prune_environments(self._sessions, self._data_dir)
-        while not self._closed.wait(_INTERVAL_SECONDS):
+        while not self._closed.wait(self._interval_seconds):
             prune_environments(self._sessions, self._data_dir)

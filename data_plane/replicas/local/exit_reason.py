@@ -9,9 +9,9 @@ from data_plane.replicas.local.worker_process import WorkerProcess
 _EXIT_CODES = {
     0: "drained or told to stop",
     3: "init failed",
-    4: "lost its host",
-    126: "its interpreter cannot be run",
-    127: "its interpreter cannot be started",
+    4: "lost the host",
+    126: "the interpreter cannot be run",
+    127: "the interpreter cannot be started",
 }
 _SIGNALS = {
     signal.SIGKILL: "out of memory?",
@@ -31,7 +31,7 @@ def exit_reason(worker: WorkerProcess) -> str | None:
     try:
         record: dict[str, Any] = json.loads(worker.exit_file.read_text())
     except FileNotFoundError:
-        return "ended without a record: its process shim was killed, or the machine restarted"
+        return "ended without a record: the process shim was killed, or the machine restarted"
     if record["signal"] is not None:
         return _by_signal(record["signal"])
     return _by_code(record["exit_code"])

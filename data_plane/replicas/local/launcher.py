@@ -88,7 +88,7 @@ class LocalLauncher:
     def end_predecessors(self) -> None:
         for process in find_all(self._settings.data_dir.worker_run_files):
             if process.labels.get(BATCH_WORKER_LABEL) == self._owner:
-                ExclusiveWorker(process).close("the batch worker that started it is gone")
+                ExclusiveWorker(process).close("the batch worker has ended")
 
     def available_memory(self) -> int | None:
         return machine.available_memory()

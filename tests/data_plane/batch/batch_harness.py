@@ -1,6 +1,6 @@
-"""Real batch worker processes with real workers, on a data dir, a database and a broker of the test's own.
+"""Real batch workers with real model workers, on a data dir, a database and a broker for the test.
 
-The test plays control plane and builder: it writes rows as they would, and sends the messages.
+The test plays control plane and builder: writes their rows and sends their messages.
 """
 
 import hashlib
@@ -64,7 +64,7 @@ def csv(first: int, rows: int) -> bytes:
 
 
 def predicted(name: str, first: int, rows: int) -> bytes:
-    """What `DOUBLING` makes of it: each prediction is the row's id."""
+    """The output of `DOUBLING`: each prediction is the row's id."""
     return b"".join(b"%d,%.1f,%s\n" % (row, float(first + row), name.encode()) for row in range(rows))
 
 
@@ -92,7 +92,7 @@ class BatchHarness:
         self._make_environment()
 
     def _make_environment(self) -> None:
-        """That of the tests, where the builder would have put one."""
+        """Put the environment of the tests where the builder puts environments."""
         folder = self.data_dir.environments / ENVIRONMENT
         (folder / "bin").mkdir(parents=True)
         (folder / "bin" / "python").symlink_to(sys.executable)
@@ -104,7 +104,7 @@ class BatchHarness:
             work.session.add(BuiltEnvironmentRow(lock_hash=LOCK, folder=ENVIRONMENT, python_version="3.11.0"))
 
     def move_environment_away(self, *wheels: Path) -> None:
-        """Another machine has it, with these packages; this one has what is in the object store."""
+        """Leave the environment, with the wheels' packages, in the object store only."""
         shutil.rmtree(self.data_dir.environments / ENVIRONMENT)
         store_packed(self.store, _LOCK, wheels)
 
@@ -142,7 +142,7 @@ class BatchHarness:
             "MODELYARD_BROKER_URL": self._broker_url,
             "MODELYARD_STORAGE_URL": self.data_dir.objects.as_uri(),
             "MODELYARD_MASTER_KEY": new_master_key(),
-            # The tests' own interpreter may lie where no other user can go.
+            # The tests' interpreter may lie in a folder closed to other users.
             "MODELYARD_WORKER_UID": str(os.getuid()),
         }
 
@@ -150,7 +150,7 @@ class BatchHarness:
         return running_workers(self.data_dir.worker_run_files)
 
     def end(self) -> None:
-        """The end of the lifeline ends workers and workers alike."""
+        """The end of the lifeline ends batch workers and model workers."""
         os.close(self._lifeline)
         for process in self._workers.values():
             process.wait(PATIENCE)
@@ -158,7 +158,7 @@ class BatchHarness:
         os.close(self._lifeline_reader)
         self._app.close()
 
-    # What control plane and builder do.
+    # The part of control plane and builder.
 
     def submit(
         self,
@@ -175,7 +175,7 @@ class BatchHarness:
         folder = f"datastores/workspaceblobstore/input/{name}"
         for path, content in files.items():
             self.store.put(f"{folder}/{path}", [content])
-        # Seconds for a start on two busy cores are not what the tests are about.
+        # Long enough for a slow start on two busy cores.
         chosen = BatchSettings(**{"timeout_seconds": 60.0, "mini_batch_size": 1, **settings})
         output_key = default_output_key(name, chosen.output_file_name)
         row = JobRow(
@@ -247,7 +247,7 @@ class BatchHarness:
             over.set()
             thread.join()
 
-    # What can be seen.
+    # Observations.
 
     def row(self, job: Submitted) -> JobRow:
         with self.sessions() as session:
@@ -259,7 +259,7 @@ class BatchHarness:
             return list(session.scalars(query))
 
     def ended(self, job: Submitted, *, within: float = PATIENCE) -> JobRow:
-        """The job's row once it has ended."""
+        """Wait for the job's end and return the row."""
 
         def final() -> JobRow | None:
             with suppress(SQLAlchemyError):
@@ -274,7 +274,7 @@ class BatchHarness:
         return row
 
     def completed(self, job: Submitted, *, within: float = PATIENCE) -> bytes:
-        """The output of a job that must complete."""
+        """Wait for the job's completion and return the output."""
         row = self.ended(job, within=within)
         assert row.state == JobState.COMPLETED, (row.error, self.log.read_text())
         return self.output(job)
@@ -286,7 +286,7 @@ class BatchHarness:
         return b"".join(self.store.get(errors_key(job.output_key))).decode()
 
     def logged(self, job: Submitted, name: str) -> str:
-        """Of the job's logs, all that lie below this name."""
+        """The job's logs below `name`, concatenated."""
         keys = self.store.list(logs_prefix(job.name) + name)
         return b"".join(chunk for key in keys for chunk in self.store.get(key)).decode()
 

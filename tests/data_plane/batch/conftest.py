@@ -32,12 +32,12 @@ def harness(sessions: Sessions, database_url: str, broker_url: str) -> Iterator[
 
 @pytest.fixture(scope="module")
 def standing(postgres: EmbeddedPostgres, broker_url: str) -> Iterator[BatchHarness]:
-    """One for all tests of a module, with two batch workers, which start slowly."""
+    """A harness for all tests of a module, with two batch workers: their start is slow."""
     server = create_engine(postgres.url("postgres"), isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {_DATABASE} TEMPLATE modelyard_template"))
     engine = open_database(postgres.url(_DATABASE))
-    # Its messages are not for the workers of other harnesses.
+    # A virtual host keeps the messages from the batch workers of other harnesses.
     with _harness(sessions_of(engine), postgres.url(_DATABASE), f"{broker_url}?virtual_host=1") as harness:
         for index in range(2):
             harness.start_worker(index, workers=2)

@@ -1,4 +1,4 @@
-"""Files in an object store, read as a job reads them."""
+"""Input files in an object store, read as in a job."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ UNSIGNED = compile_signature(None, type_hints=False)
 
 
 class CrumblingStore(FolderStore):
-    """Gives its objects in pieces of a few bytes, as any object store may."""
+    """Returns objects in pieces of a few bytes, as any object store may."""
 
     def __init__(self, root: Path, piece: int = 7) -> None:
         super().__init__(root)
@@ -34,7 +34,7 @@ class CrumblingStore(FolderStore):
 
 
 class InMemory(FolderStore):
-    """One object, whatever its key."""
+    """A store with a single object under every key."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -48,7 +48,7 @@ class InMemory(FolderStore):
 
 
 def columns(**types: str) -> CompiledSignature:
-    """`a="long"`; with a question mark behind it the column is optional."""
+    """`a="long"` declares a column; a question mark after the type makes the column optional."""
     specs = [{"name": name, "type": kind.rstrip("?"), "required": "?" not in kind} for name, kind in types.items()]
     return compile_signature(RawSignature(json.dumps(specs), None, None), type_hints=False)
 
@@ -60,7 +60,7 @@ def tensor(dtype: str, *shape: int) -> CompiledSignature:
 
 @contextmanager
 def blocks_of(size: int) -> Iterator[None]:
-    """What is read at once, and cut, is that small."""
+    """Make blocks, and so the parts of a file, `size` bytes long."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_blocks, "BLOCK_BYTES", size)
         yield
@@ -86,7 +86,7 @@ def chunks_of(store: FolderStore, plan: Plan, signature: CompiledSignature) -> l
 
 
 def values_of(chunks: list[Chunk]) -> dict[str | int, list[Any]]:
-    """Each column's values, None where they are missing; the rows have to follow each other."""
+    """Return each column's values, None for missing values, and check that the rows are contiguous."""
     values: dict[str | int, list[Any]] = {}
     row = 0
     for chunk in chunks:

@@ -1,4 +1,4 @@
-"""Canceled jobs: what is being scored ends within seconds, what was finished is kept."""
+"""Canceled jobs: scoring ends within seconds, and finished mini-batches are kept."""
 
 import time
 from pathlib import Path
@@ -7,7 +7,7 @@ from modelyard.core.domain.lifecycle import JobState
 from tests.data_plane.batch.batch_harness import BatchHarness, csv, predicted
 from tests.data_plane.replicas.worker_harness import eventually
 
-# Never answers for ids from 20 on, and says that it was asked.
+# Never returns for ids from 20 on, after creating the file.
 STUCK = """
     import os, time
     from pathlib import Path
@@ -51,7 +51,7 @@ class TestCancel:
         print(f"canceled within {time.monotonic() - began:.2f} s")
         assert harness.output(job) == predicted("0.csv", 0, 3) + predicted("1.csv", 10, 3)
         eventually(lambda: not harness.parts(job))
-        # The worker is free for the next one.
+        # The batch worker is free for the next job.
         later = harness.submit({"a.csv": csv(0, 1)})
         assert harness.completed(later) == predicted("a.csv", 0, 1)
 

@@ -1,4 +1,4 @@
-"""Any process may die at any moment: the output is that of an undisturbed job, byte for byte."""
+"""Any process may die at any moment: the output has the same bytes as without deaths."""
 
 import os
 import random
@@ -21,7 +21,7 @@ from tests.conftest import kept, wait_for_database
 from tests.data_plane.batch.batch_harness import BatchHarness, csv, predicted
 from tests.data_plane.replicas.worker_harness import eventually
 
-# Slow enough for others to die meanwhile.
+# Slow enough for kills in between.
 SLOW = """
     import os, time
 
@@ -60,7 +60,7 @@ class TestDeaths:
         harness.start_worker()
         with harness.sweeping(job):
             assert harness.completed(job) == b"".join(predicted(f"{n}.csv", 10 * n, 3) for n in range(4))
-        # What was finished was not done again.
+        # Finished mini-batches were not repeated.
         assert [each.attempt for each in harness.mini_batches(job)] == [1, 1, 2, 1]
         assert not orphan.run_file.exists()
 
@@ -75,7 +75,7 @@ class TestDeaths:
 
 
 class Servers:
-    """A Postgres and a Valkey of the test's own, each started again when it was killed."""
+    """A Postgres and a Valkey for the test, restarted after each kill."""
 
     def __init__(self, folder: Path) -> None:
         data_dir = DataDir(folder / "servers")
@@ -96,8 +96,8 @@ class Servers:
         engine.dispose()
 
     def kill(self, name: str) -> None:
-        """And start it again."""
-        os.kill(self._keepers[name], signal.SIGKILL)
+        """Kill and restart a server."""
+        os.kill(self._shims[name], signal.SIGKILL)
         self._running[name].close()
         self._start_postgres() if name == "postgres" else self._start_valkey()
 
@@ -113,9 +113,9 @@ class Servers:
         self._start("valkey", self._valkey.command(), self._valkey.log, ["--cwd", folder])
 
     def _start(self, name: str, command: list[str], log: Path, options: list[str]) -> None:
-        keepers = getattr(self, "_keepers", {})
-        keepers[name] = self._running[name].enter_context(kept(command, log, *options))
-        self._keepers: dict[str, int] = keepers
+        shims = getattr(self, "_shims", {})
+        shims[name] = self._running[name].enter_context(kept(command, log, *options))
+        self._shims: dict[str, int] = shims
 
     def end(self) -> None:
         for running in self._running.values():
@@ -168,7 +168,7 @@ def survives_kills(harness: BatchHarness, servers: Servers, *, mini_batches: int
     for index in range(2):
         harness.start_worker(index, workers=2)
     began = time.monotonic()
-    # Each death of a worker is a failed try of the span it was at.
+    # Each death of a model worker is a failed try of a span.
     settings = {"mini_batch_size": 2, "max_concurrency_per_instance": 2, "max_retries": kills}
     job = harness.submit(files, SLOW, variables={"SECONDS": "0.1"}, **settings)
     killed = []

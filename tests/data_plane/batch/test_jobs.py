@@ -1,4 +1,4 @@
-"""Jobs from their row to their output, through a real batch worker."""
+"""Jobs from the row to the output, through real batch workers."""
 
 import gzip
 import sysconfig
@@ -23,7 +23,7 @@ FAILING = """
         return data["x"].to_numpy() * 2
 """
 
-# Fails until it was asked often enough, which a file counts: a new process knows it too.
+# Fails until the last try. A file counts the tries, across processes.
 AT_THE_LAST_TRY = """
     import os
     from pathlib import Path
@@ -54,7 +54,7 @@ FROM_A_PACKAGE = """
 
 
 def own_packages(folder: Path) -> Path:
-    """A wheel that brings what a worker needs by naming where the tests' own packages lie."""
+    """Build a wheel with a .pth file that points to the tests' packages."""
     return make_wheel(folder, "own", modules={"own.pth": sysconfig.get_path("purelib")})
 
 
@@ -92,7 +92,7 @@ class TestJobs:
         assert "the model loads" in harness.logged(job, "user/stdout/")
         eventually(lambda: "Completed" in harness.logged(job, "job_progress_overview.txt"))
 
-        # The same worker has a warm worker for the next job.
+        # The batch worker has a warm model worker for the next job.
         (model_worker,) = harness.workers()
         began = time.monotonic()
         again = harness.submit({"a.csv": csv(0, 2)})
@@ -123,7 +123,7 @@ class TestJobs:
         assert "Traceback" in standing.logged(job, "user/stdout/")
 
     def test_file_that_is_bad_at_its_end_leaves_no_rows(self, standing: BatchHarness) -> None:
-        # Of so many rows that the model has scored the first ones when the last is read.
+        # Enough rows for the model to have scored the first when the last is read.
         rows = 2 * BLOCK_BYTES // len(b"1000000,500000.0\n")
         bad = gzip.compress(csv(1_000_000, rows) + b"1,many\n", 1)
         job = standing.submit({"1.csv": csv(0, 2), "2.csv.gz": bad, "3.csv": csv(10, 2)}, mini_batch_size=3)
@@ -187,7 +187,7 @@ class TestJobs:
         assert harness.completed(job) == expected
         ended_at = harness.row(job).ended_at
         harness.send(job.id, 2)
-        # Both messages were read once these later jobs have ended.
+        # Once later jobs have ended, both messages were read.
         for later in [harness.submit({"a.csv": csv(0, 1)}) for _ in range(2)]:
             harness.completed(later)
         assert (harness.output(job), harness.row(job).ended_at) == (expected, ended_at)

@@ -26,7 +26,7 @@ def lines(result: Result, rows: int, file: str = "data/heart.csv", first_row: in
 
 
 def predictions(result: Result, rows: int) -> list[str]:
-    """The middle column, each field as its reader gets it."""
+    """Return the fields of the middle column as a CSV reader gets them."""
     content = part([Answered(rows, result)], AZURE).decode()
     read = list(csv.reader(io.StringIO(content, newline="")))
     assert [row[0] for row in read] == [str(row) for row in range(rows)]

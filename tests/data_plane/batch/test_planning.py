@@ -74,7 +74,7 @@ class TestSplitting:
             plan = planned(store, [put(store, "a.csv", content)], TEXTS)
             spans = [span for spans in plan.mini_batches for span in spans]
             assert [span.first_row for span in spans] == np.cumsum([0, *(span.rows for span in spans[:-1])]).tolist()
-            # In any order, and as they come back from the database.
+            # In any order, and after a trip through the database.
             for span in reversed(spans):
                 (chunk,) = read_chunks(store, Span.from_dict(span.to_dict()), TEXTS)
                 assert chunk.rows == span.rows
@@ -134,7 +134,7 @@ def many(first: bytes, block: bytes, times: int) -> Iterator[bytes]:
 
 
 def as_written(cell: str) -> str:
-    """Without quotes where it can be, as other writers than pandas do."""
+    """Quote only where necessary, unlike pandas."""
     is_bare = not cell.startswith('"') and not set(cell) & set(",\r\n") and cell.strip(" \t")
     return cell if is_bare else '"' + cell.replace('"', '""') + '"'
 

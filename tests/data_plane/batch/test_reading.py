@@ -38,7 +38,7 @@ from tests.data_plane.batch.input_files import (
 )
 
 NUMBERS = columns(a="double", b="long")
-# The same bytes whenever it is asked: they become the names of tests.
+# Without a time stamp: the bytes become part of test names.
 zipped = partial(gzip.compress, mtime=0)
 ROWS = b"a,b\n0.5,1\n-2e3,2\n"
 VALUES = {"a": [0.5, -2000.0], "b": [1, 2]}
@@ -203,7 +203,7 @@ Outcome = tuple[object, ...]
 
 
 def outcome(enforce: Callable[..., list[Enforced]], *arguments: Any) -> Outcome:
-    """Either the values, with their types and signs, or the violations."""
+    """Return the values, with types and signs, or the violations."""
     try:
         held = enforce(*arguments)
     except SignatureViolations as refused:
@@ -231,14 +231,14 @@ def batch(body: bytes, signature: CompiledSignature, is_whole: bool = False) -> 
 
 @pytest.fixture(params=["few rows", "many rows"])
 def ways_to_read(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks are read in another way where they are large."""
+    """Small and large blocks have different readers."""
     if request.param == "many rows":
         monkeypatch.setattr(small_csv_blocks, "_MAX_BYTES", 0)
 
 
 @pytest.mark.usefixtures("ways_to_read")
 class TestNumbers:
-    """Plain ones are parsed at once; whatever is odd is decided as it is online."""
+    """Plain numbers are parsed at once; all other texts are treated as online."""
 
     @pytest.mark.parametrize("optional", ["", "?"])
     @pytest.mark.parametrize("kind", ["integer", "long", "float", "double"])
@@ -278,7 +278,7 @@ class TestNumbers:
         for odd in ODD:
             body = f"a,b\n1,2\n{odd},4\n".encode()
             found, expected = outcome(batch, body, signature), outcome(online, body, signature)
-            # Only which of the values it was is said differently.
+            # Only the position of the value is written differently.
             assert found == expected or len(found) == len(expected) == 1, odd
 
     def test_numbers_without_a_signature_have_pandas_types(self) -> None:

@@ -1,4 +1,4 @@
-"""Answers written as a job writes them: parts into a store, and the output put together from them."""
+"""Results written as in a job: parts into a store, and the output assembled from the parts."""
 
 import contextlib
 import io
@@ -21,7 +21,7 @@ AZURE_NAMES = ["row", "prediction", "file"]
 
 
 class Answered(NamedTuple):
-    """What the model said about some rows of a file."""
+    """The model's result for some rows of a file."""
 
     rows: int
     result: Result
@@ -37,7 +37,7 @@ def part(answers: Sequence[Answered], settings: BatchSettings, names: Sequence[s
 
 
 class Output:
-    """The output of mini-batches, each a list of answers."""
+    """The output of mini-batches, each a list of results."""
 
     def __init__(self, folder: Path, output_format: OutputFormat, names: Sequence[str] | None = None) -> None:
         self.store = FolderStore(folder)
@@ -57,7 +57,7 @@ class Output:
 
 
 def azure_frame(content: bytes, **options: object) -> pd.DataFrame:
-    """As Azure's notebooks read it."""
+    """Read the file as in Azure's notebooks."""
     return pd.read_csv(io.BytesIO(content), names=AZURE_NAMES, **options)
 
 

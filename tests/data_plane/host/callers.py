@@ -1,4 +1,4 @@
-"""Those who call a deployment through a gateway."""
+"""Callers of a deployment through a gateway."""
 
 import json
 import threading
@@ -22,7 +22,7 @@ def score(connection: HTTPConnection, data: Any = 1) -> str:
 
 
 class Callers:
-    """Score without a pause until told to end, each on a connection of its own."""
+    """Several threads that score without a pause until told to end, each on a separate connection."""
 
     def __init__(self, port: int) -> None:
         self.answers: Counter[str] = Counter()

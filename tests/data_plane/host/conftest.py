@@ -47,7 +47,7 @@ def port(harness: HostHarness, sessions: Sessions) -> Iterator[int]:
 
 
 def _give_packages(environment: Path) -> None:
-    """Those of the tests' own environment."""
+    """Give the environment the packages of the tests' environment."""
     own = Path(sys.prefix)
     shutil.copy(own / "pyvenv.cfg", environment / "pyvenv.cfg")
     (environment / "lib").symlink_to(own / "lib")

@@ -1,6 +1,6 @@
-"""A real host process with real workers, on a data dir and a database of the test's own.
+"""A real host process with real workers, on a data dir and a database for the test.
 
-The test plays control plane and builder: it writes rows as they would. A thread plays an attentive gateway.
+The test plays control plane and builder and writes their rows. A thread plays an attentive gateway.
 """
 
 import hashlib
@@ -68,7 +68,7 @@ def answering(answer: str) -> str:
 
 
 class Gateway:
-    """Applies each snapshot as soon as it sees it, and says so."""
+    """Applies and reports each snapshot at once."""
 
     def __init__(self, data_dir: DataDir) -> None:
         self._routing = data_dir.routing_file
@@ -105,7 +105,7 @@ def routed(snapshot: RoutingSnapshot) -> set[int]:
 
 @dataclass(frozen=True)
 class Shown:
-    """A deployment as the database has it."""
+    """A deployment's row in the database."""
 
     state: str
     code: str | None
@@ -128,7 +128,7 @@ class HostHarness:
         self._make_environment()
 
     def _make_environment(self) -> None:
-        """The interpreter that runs the tests, where the builder would have put one."""
+        """Put the interpreter of the tests where the builder puts environments."""
         folder = self.data_dir.environments / ENVIRONMENT
         (folder / "bin").mkdir(parents=True)
         (folder / "bin" / "python").symlink_to(sys.executable)
@@ -137,7 +137,7 @@ class HostHarness:
             work.session.add(BuiltEnvironmentRow(lock_hash=LOCK, folder=ENVIRONMENT, python_version="3.11.0"))
 
     def move_environment_away(self, *wheels: Path) -> None:
-        """Another machine has it, with these packages; this one has what is in the object store."""
+        """Leave the environment, with the wheels' packages, in the object store only."""
         shutil.rmtree(self.data_dir.environments / ENVIRONMENT)
         store_packed(self.store, _LOCK, wheels)
 
@@ -165,7 +165,7 @@ class HostHarness:
             "MODELYARD_BROKER_URL": "redis://unused",
             "MODELYARD_STORAGE_URL": self.data_dir.objects.as_uri(),
             "MODELYARD_MASTER_KEY": new_master_key(),
-            # The tests' own interpreter may lie where no other user can go.
+            # The tests' interpreter may lie in a folder closed to other users.
             "MODELYARD_WORKER_UID": str(os.getuid()),
         }
 
@@ -197,7 +197,7 @@ class HostHarness:
         os.close(self._lifeline_reader)
         self.gateway.end()
 
-    # What control plane and builder do.
+    # The part of control plane and builder.
 
     def endpoint(self, name: str = "wines") -> int:
         with transaction(self._sessions) as work:
@@ -221,7 +221,7 @@ class HostHarness:
             return row.id
 
     def deploy(self, script: str, *, instances: int = 1, endpoint: str = "wines", **settings: Any) -> None:
-        """A new generation of the deployment "blue", as the builder leaves it; the deployment too when it is new."""
+        """Add a built generation of the deployment "blue", and the deployment if it is new."""
         with transaction(self._sessions) as work:
             owner = work.session.scalars(select(OnlineEndpointRow).where(OnlineEndpointRow.name == endpoint)).one()
             operation = self._operation(work.session, f"deployment {endpoint}/blue")
@@ -319,7 +319,7 @@ class HostHarness:
     def _operation(self, session: Any, resource: str) -> OperationRow:
         return lifecycle.begin_operation(session, subscription="0", kind="test", resource_id=resource)
 
-    # What can be seen.
+    # Observations.
 
     def deployment(self) -> Shown:
         with self._sessions() as session:
@@ -361,18 +361,18 @@ class HostHarness:
         return {model_worker.pid for model_worker in self.workers()}
 
     def routed(self) -> set[int]:
-        """Pids of the workers that gateways send requests to."""
+        """Pids of the workers in the routing snapshot."""
         snapshot = self.gateway.snapshot()
         return routed(snapshot) if snapshot else set()
 
     def route(self, endpoint: str = "wines") -> DeploymentRoute:
-        """What gateways are told of the deployment."""
+        """The deployment's route in the snapshot."""
         snapshot = self.gateway.snapshot()
         assert snapshot is not None
         return snapshot.endpoints[endpoint].deployments["blue"]
 
     def answers(self) -> set[Any]:
-        """What each routed worker predicts."""
+        """The predictions of the routed workers."""
         routed = self.routed()
         found = set()
         for model_worker in self.workers():

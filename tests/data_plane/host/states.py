@@ -1,4 +1,4 @@
-"""What is wanted and what runs, as plain values, for the tests of pure planning."""
+"""Wanted and observed states as plain values, for the tests of pure planning."""
 
 from dataclasses import replace
 from typing import Any
@@ -26,7 +26,7 @@ def generation(number: int = 1, **changes: Any) -> WantedGeneration:
 
 
 def wanted(*, revision: int = 1, applied: int = 1, endpoint: dict[str, Any] | None = None, **changes: Any) -> Wanted:
-    """One endpoint with one deployment, which serves generation 1 with one worker unless told otherwise."""
+    """An endpoint with a deployment; by default generation 1 serves with one worker."""
     deployment = WantedDeployment(
         id=DEPLOYMENT,
         endpoint="wines",

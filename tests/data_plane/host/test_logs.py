@@ -1,4 +1,4 @@
-"""What workers print, on its way to getLogs."""
+"""The output of workers on the way to getLogs."""
 
 import os
 import re

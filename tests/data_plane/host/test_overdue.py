@@ -1,4 +1,4 @@
-"""A request that outlives its deadline: the caller is told, and its worker is freed or replaced."""
+"""Overdue requests: the caller gets a 408, and the worker becomes free or is replaced."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from tests.data_plane.host.callers import score
 from tests.data_plane.host.host_harness import HostHarness
 from tests.data_plane.replicas.worker_harness import PATIENCE, eventually
 
-# Works for as long as the file is there that it is asked about, and answers who it is.
+# Works for as long as the file of the request exists, and returns the pid.
 WAITS = """
     import os, time
 
@@ -25,7 +25,7 @@ WAITS = """
         return os.getpid()
 """
 
-# One call into native code that lets no other thread of the process run, for longer than anybody waits.
+# A call into native code that keeps every other thread of the process waiting, for longer than any caller waits.
 SEIZES = """
     import os, re
 
@@ -48,14 +48,14 @@ def ask(port: int, data: Any) -> str:
 
 
 def pid_answered(port: int, data: str) -> int | None:
-    """Who scored it, when somebody did."""
+    """Return the pid of the scoring worker, or None without a prediction."""
     answer = ask(port, data)
     assert answer[:3] in {"200", "408", "503"}
     return json.loads(answer[4:]) if answer.startswith("200") else None
 
 
 def serve(harness: HostHarness, script: str, timeout: float) -> int:
-    """The pid of the one worker."""
+    """Deploy and return the pid of the only worker."""
     harness.deploy(script, timeout=timeout)
     harness.start_host()
     harness.eventually_is(ProvisioningState.SUCCEEDED)
@@ -100,7 +100,7 @@ def test_overdue_worker_that_becomes_free_keeps_serving(harness: HostHarness, po
     hold = tmp_path / "hold"
     hold.touch()
     old = serve(harness, WAITS, timeout=0.5)
-    # From now on no other worker comes to be ready.
+    # From now on no other worker becomes ready.
     (bundle,) = harness.data_dir.bundles.glob("*/score.py")
     bundle.write_text("import threading\n\ndef init():\n    threading.Event().wait()\n\ndef run(x):\n    pass\n")
     assert ask(port, str(hold)).startswith("408 ")

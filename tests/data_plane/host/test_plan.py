@@ -1,4 +1,4 @@
-"""What the host does next."""
+"""The actions that the host plans."""
 
 from dataclasses import replace
 
@@ -84,7 +84,7 @@ class TestWorker:
     def test_worker_that_fails_its_liveness_probes_is_killed(self, phase):
         assert plan(wanted(), observed(worker(phase=phase, missed_probes=2)), NOW) == ()
         (action,) = plan(wanted(), observed(worker(phase=phase, missed_probes=3)), NOW)
-        assert action == Kill("g1-0", "it failed 3 liveness probes in a row")
+        assert action == Kill("g1-0", "the worker failed 3 liveness probes in a row")
 
     def test_liveness_probes_do_not_count_before_the_initial_delay(self):
         patient = generation(1)
@@ -141,7 +141,7 @@ class TestOverdueWorker:
 
     def test_worker_that_becomes_free_serves_and_its_spare_ends(self):
         free = worker()
-        unneeded = Kill("spare", "it is no longer wanted", ExitCause.SURPLUS)
+        unneeded = Kill("spare", "the worker is no longer wanted", ExitCause.SURPLUS)
         assert plan(wanted(), observed(free, SPARE), NOW) == (unneeded,)
         assert observed(free, READY_SPARE).worker_by_slot == {slot(): free}
         assert plan(wanted(), observed(free, READY_SPARE), NOW) == (Drain("spare", 10.0),)
@@ -191,7 +191,7 @@ class TestSurplusWorker:
 
     def test_loading_surplus_worker_is_killed(self):
         actions = plan(NOTHING_WANTED, observed(worker(phase=Phase.STARTING), current=False), NOW)
-        assert actions == (Kill("g1-0", "it is no longer wanted", ExitCause.SURPLUS),)
+        assert actions == (Kill("g1-0", "the worker is no longer wanted", ExitCause.SURPLUS),)
 
     def test_draining_worker_is_not_drained_again(self):
         assert plan(NOTHING_WANTED, observed(worker(phase=Phase.DRAINING, ends_by=NOW + 1)), NOW) == ()
@@ -199,7 +199,7 @@ class TestSurplusWorker:
     def test_worker_beyond_its_drain_deadline_is_killed(self):
         overdue = worker(phase=Phase.DRAINING, ends_by=NOW - 4)
         assert plan(NOTHING_WANTED, observed(overdue), NOW) == (
-            Kill("g1-0", "it did not end within its drain deadline"),
+            Kill("g1-0", "the worker did not end within the drain deadline"),
         )
 
     def test_worker_of_the_old_generation_is_drained_after_an_update(self):
@@ -209,7 +209,7 @@ class TestSurplusWorker:
     def test_worker_of_a_failed_candidate_is_killed(self):
         after = observed(worker(0, 1), worker(0, 2, phase=Phase.STARTING))
         assert plan(wanted(serving=generation(1)), after, NOW) == (
-            Kill("g2-0", "it is no longer wanted", ExitCause.SURPLUS),
+            Kill("g2-0", "the worker is no longer wanted", ExitCause.SURPLUS),
         )
 
     def test_draining_worker_frees_its_slot(self):

@@ -1,4 +1,4 @@
-"""What the database hears of, and when."""
+"""The reports to the database, and when they are due."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""From a generation that is built to workers that serve, and back to nothing."""
+"""From a built generation to serving workers, and to the deletion."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from tests.data_plane.replicas.worker_harness import eventually
 
 SUCCEEDED, FAILED = ProvisioningState.SUCCEEDED, ProvisioningState.FAILED
 
-# A model that raises, one whose process dies, and one that takes for ever.
+# Models that raise, die or never finish loading.
 RAISES = """
     def init():
         raise ValueError("the weights are of another version")
@@ -271,7 +271,7 @@ class TestDeadWorker:
         harness.start_host()
         harness.eventually_is(SUCCEEDED)
         before = harness.gateway.snapshot()
-        # The next one waits for its turn until the test lets it.
+        # The replacement never becomes ready.
         (bundle,) = harness.data_dir.bundles.glob("*/score.py")
         bundle.write_text("import threading\n\ndef init():\n    threading.Event().wait()\n\ndef run(x):\n    pass\n")
         os.kill(harness.pids().pop(), signal.SIGKILL)

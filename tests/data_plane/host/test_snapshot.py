@@ -1,4 +1,4 @@
-"""What gateways are told."""
+"""The routing snapshot for the gateways."""
 
 import json
 from dataclasses import replace

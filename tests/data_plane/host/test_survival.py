@@ -81,7 +81,7 @@ class TestRestartedHost:
     def test_restarted_host_routes_to_adopted_workers_without_a_gap(self, serving):
         before = serving.routed()
         serving.kill_host()
-        # One that answers late serves all the same.
+        # A worker that answers late keeps its route.
         slow = min(before)
         os.kill(slow, signal.SIGSTOP)
         serving.gateway.seen.clear()

@@ -10,7 +10,7 @@ from tests.data_plane.replicas.worker_harness import WorkerHarness
 
 @pytest.fixture
 def harness() -> Iterator[WorkerHarness]:
-    """ModelWorkers of the newest interpreter on this machine."""
+    """Model workers with the newest interpreter of the machine."""
     with tempfile.TemporaryDirectory(prefix="my-harness-") as folder:
         Path(folder).chmod(0o711)
         harness = WorkerHarness(Path(folder), [*interpreters().values()][-1])

@@ -1,4 +1,4 @@
-"""The CPythons of this machine that a model may ask for."""
+"""The supported CPython interpreters of the machine."""
 
 import functools
 import re
@@ -12,7 +12,7 @@ SUPPORTED = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 
 @functools.cache
 def interpreters() -> dict[str, Path]:
-    """One per supported minor version; at least the one that runs the tests."""
+    """Return an interpreter for each supported minor version; at least the interpreter of the tests."""
     found = {_version(path): path for path in _candidates()}
     found[_version(Path(sys.executable))] = Path(sys.executable)
     return {version: found[version] for version in SUPPORTED if version in found}
@@ -25,7 +25,7 @@ def _candidates() -> list[Path]:
 
 
 def _version(path: Path) -> str:
-    """Empty when it does not run: a pyenv shim may stand for nothing."""
+    """Return an empty text for an interpreter that does not run, such as a pyenv shim without a version."""
     asked = "import sys; print(sys.implementation.name, '%d.%d' % sys.version_info[:2])"
     done = subprocess.run([path, "-I", "-S", "-c", asked], capture_output=True, text=True, check=False)
     match = re.fullmatch(r"cpython (3\.\d+)", done.stdout.strip())

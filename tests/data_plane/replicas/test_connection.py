@@ -25,7 +25,7 @@ class TestWorkerConnection:
         with pytest.raises(ReplicaSilent):
             BlockingWorkerConnection(worker.socket, timeout=0.05)
         os.kill(worker.pid, signal.SIGCONT)
-        # The late answer belongs to the question that was given up.
+        # The late answer belongs to the abandoned request.
         assert connection.score(JsonPayload(1), timeout=PATIENCE) == JsonResult(b'{"input":1,"params":null}')
 
     def test_poll_returns_a_pushed_status_without_waiting(self, harness: WorkerHarness, tmp_path: Path) -> None:

@@ -116,8 +116,8 @@ class TestWorkerEnvironment:
             os.set_inheritable(secret.fileno(), True)
             _, connection = harness.ready(INSPECTING)
             descriptors = asked(connection, "descriptors")
-        # Nothing on 0, the log on 1 and 2, and our own: the listening socket, a connection, a pair to wake up by,
-        # and what the selector is made of.
+        # /dev/null on 0, the log on 1 and 2, and the worker's own: the listening socket, a connection, a socket pair
+        # for wake-ups, and the selector.
         assert [descriptors.pop(number) for number in "012"] == ["other"] * 3
         assert sorted(descriptors.values()) == ["other", "socket", "socket", "socket", "socket"]
 
@@ -148,7 +148,7 @@ if IS_LINUX:
             assert files == {"/dev/null", str(worker.log)}
 
         def test_process_shim_does_not_get_the_users_variables(self, harness: WorkerHarness) -> None:
-            # The keeper may be root, and a variable such as LD_PRELOAD would run the user's code in it.
+            # The process shim may be root, and LD_PRELOAD would run the user's code in the shim.
             worker, _ = harness.ready(environment_variables={"LD_BIND_NOW": "1"})
             assert b"LD_BIND_NOW" not in Path(f"/proc/{worker.shim.pid}/environ").read_bytes()
             assert b"LD_BIND_NOW" in Path(f"/proc/{worker.pid}/environ").read_bytes()
@@ -180,7 +180,7 @@ if PUBLIC_INTERPRETER is not None:
         def test_worker_is_another_user_who_cannot_read_platform_files(self, harness: WorkerHarness) -> None:
             secret = harness.data_dir.secrets / "master.key"
             secret.write_text("key")
-            # What else a worker must not reach: another worker's folder is its user's too, but no other file is.
+            # The folder of another worker belongs to the same user, but no other file does.
             other, _ = harness.ready()
             account = {"uid": WORKER_UID, "gid": WORKER_UID}
             worker, connection = harness.ready(INSPECTING, python=PUBLIC_INTERPRETER, launch=account)
@@ -323,14 +323,14 @@ class TestExitReason:
 
     def test_missing_interpreter_is_named_in_reason_and_log(self, harness: WorkerHarness) -> None:
         worker = harness.start(python=Path("/no/such/python"))
-        assert ended(worker) == "exited with code 127 (its interpreter cannot be started)"
+        assert ended(worker) == "exited with code 127 (the interpreter cannot be started)"
         assert "/no/such/python" in worker.log.read_text()
 
     def test_killed_shim_leaves_no_record_of_the_exit(self, harness: WorkerHarness) -> None:
         worker, _ = harness.ready()
         os.kill(worker.shim.pid, signal.SIGKILL)
         eventually(lambda: not worker.is_running())
-        assert ended(worker) == "ended without a record: its process shim was killed, or the machine restarted"
+        assert ended(worker) == "ended without a record: the process shim was killed, or the machine restarted"
 
 
 def ended(worker: WorkerProcess) -> str | None:

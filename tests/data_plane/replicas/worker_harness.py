@@ -1,4 +1,4 @@
-"""Model workers for tests: real processes in a folder of their own, all of them ended with the test."""
+"""Model workers for tests: real processes in a temporary folder, ended with the test."""
 
 import itertools
 import json
@@ -31,7 +31,7 @@ ECHO = """
         return {"input": input_data, "params": params}
 """
 
-# Scores until the test lets it go on, by making the file that the request names.
+# Scores until the test creates the file that the request names.
 GATED = """
     import os, time
 
@@ -107,7 +107,7 @@ class WorkerHarness:
 
 
 class RawPeer:
-    """A connection that says just what the test has it say."""
+    """A connection that sends exactly the frames of the test."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -168,7 +168,7 @@ def eventually(condition: Callable[[], Any], *, within: float = PATIENCE) -> Any
         value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, "it never came true"
+        assert time.monotonic() < deadline, "the condition never became true"
         time.sleep(0.01)
 
 

@@ -17,7 +17,7 @@ _PARAMS = [
 
 @pytest.fixture(params=_PARAMS)
 def harness(request: pytest.FixtureRequest) -> Iterator[WorkerHarness]:
-    """A harness for each Python of this machine."""
+    """Model workers with each interpreter of the machine in turn."""
     with tempfile.TemporaryDirectory(prefix="my-harness-") as folder:
         harness = WorkerHarness(Path(folder), request.param)
         yield harness

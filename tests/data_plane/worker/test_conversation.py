@@ -1,4 +1,4 @@
-"""What a model worker says, on every Python that it may find itself in."""
+"""The frames of a model worker, on every supported Python."""
 
 import json
 import os
@@ -348,7 +348,7 @@ class TestExit:
         gateway.hello()
         gateway.score("/never")
         assert wait_for_end(model_worker, PATIENCE)
-        assert exit_reason(model_worker) == "exited with code 4 (lost its host)"
+        assert exit_reason(model_worker) == "exited with code 4 (lost the host)"
 
     def test_worker_with_a_host_does_not_end(self, harness: WorkerHarness) -> None:
         model_worker = harness.start(launch={"host_timeout": 0.3})
@@ -358,7 +358,7 @@ class TestExit:
         eventually(lambda: time.monotonic() > begun + 0.6 and host.ping(PATIENCE))
         host.close()
         assert wait_for_end(model_worker, PATIENCE)
-        assert exit_reason(model_worker) == "exited with code 4 (lost its host)"
+        assert exit_reason(model_worker) == "exited with code 4 (lost the host)"
 
     def test_sigterm_runs_the_models_exit_handlers(self, harness: WorkerHarness) -> None:
         script = "import atexit\ndef init(): atexit.register(print, 'goodbye')\ndef run(data): return data"
@@ -396,7 +396,7 @@ class TestSlowPeers:
 
 class TestForkedChild:
     def test_forked_child_does_not_keep_connections_open(self, harness: WorkerHarness, tmp_path: Path) -> None:
-        # It leaves the worker's process group too, so only the closed descriptors tell the peer of the worker's end.
+        # The child leaves the worker's process group, so that only closed descriptors tell of the worker's end.
         script = f"""
             import os, time
             def init():

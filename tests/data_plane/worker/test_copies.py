@@ -1,4 +1,4 @@
-"""Large frames on their way to the model: a buffer per column or block, and no copy but those of the socket."""
+"""Large frames on the way to the model: a buffer per column or block, and no copies but the socket's."""
 
 import json
 import sys
@@ -28,7 +28,7 @@ from tests.data_plane.replicas.worker_harness import PATIENCE, WorkerHarness
 ROWS = 100_000
 MEGABYTE = 1 << 20
 
-# How much more memory the worker has needed than before the model saw its first frame, in bytes.
+# Memory in bytes that the worker needed beyond its need before the first frame.
 MEASURED = """
     import re
 

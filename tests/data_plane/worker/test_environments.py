@@ -1,4 +1,4 @@
-"""The same frames in environments with another pandas and numpy: dtypes as MLflow enforces them there."""
+"""Frames in environments with other versions of pandas and numpy: dtypes as enforced by their MLflow."""
 
 import json
 import sys
@@ -96,7 +96,7 @@ MISSING = {
 
 @pytest.fixture(scope="module", params=[*MADE_FOR_TESTS, "ours"])
 def worker(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any]]:
-    """(what the environment calls text, a question to a worker in it)"""
+    """Yield (the environment's dtype for text, a function that asks a worker)."""
     if request.param == "ours":
         python, text = Path(sys.executable), "str"
     else:

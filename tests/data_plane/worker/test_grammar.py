@@ -1,4 +1,4 @@
-"""The worker runs in environments that are not ours: old grammar, and nothing but the standard library."""
+"""The worker's modules: Python 3.8 grammar and the standard library only."""
 
 import ast
 import sys
@@ -13,7 +13,7 @@ MODULES = sorted(Path(str(worker.__file__)).parent.glob("*.py"))
 
 
 def module_level(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Every statement that runs when the module is imported."""
+    """Yield every statement that runs at import."""
     pending: list[ast.stmt] = list(tree.body)
     while pending:
         statement = pending.pop()

@@ -1,4 +1,4 @@
-"""From the platform's payloads to what the model is called with, in the environment of the tests."""
+"""From the platform's payloads to the model's input, in the environment of the tests."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""From what a model answers to the JSON that a caller gets, worker and platform together."""
+"""From a model's result to the JSON of the response, through worker and platform."""
 
 import datetime
 import decimal
