@@ -61,5 +61,16 @@ class AccessLog:
 
 
 class _QuietHandler(RotatingFileHandler):
+    is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+        super().close()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # The standard library opens the file again for a record after the close.
+        if not self.is_closed:
+            super().emit(record)
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is the standard library's
         """Say nothing: on a full disk, a traceback for each request would fill the process's own log."""

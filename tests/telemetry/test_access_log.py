@@ -46,3 +46,10 @@ def test_access_log_on_a_folder_that_is_gone_drops_the_record_without_an_error(t
     log = AccessLog(tmp_path / "missing" / "access.log", max_bytes=1000, files=2)
     log.write(RECORD)
     assert capsys.readouterr().err == ""
+
+
+def test_record_after_the_close_is_dropped_and_the_file_stays_closed(tmp_path):
+    log = AccessLog(tmp_path / "access.log", max_bytes=1000, files=2)
+    log.close()
+    log.write(RECORD)
+    assert not (tmp_path / "access.log").exists()
