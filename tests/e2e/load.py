@@ -1,4 +1,4 @@
-"""Callers that score without a pause, each on one connection, like a pool of HTTP clients."""
+"""Callers that score continuously, each on one connection, like a pool of HTTP clients."""
 
 import json
 import threading
@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from tests.e2e.platform import Platform, wait_until
 
 _TIMEOUT = 60.0
+_PAUSE = 0.005
+"""Between two requests of a caller: the two cores are also for the change under test."""
 
 
 class Callers:
@@ -47,7 +49,7 @@ class Callers:
 
     def _call(self) -> None:
         connection = HTTPConnection(self._address, timeout=_TIMEOUT)
-        while not self._over.is_set():
+        while not self._over.wait(_PAUSE):
             try:
                 status, retry_after, said = self._ask(connection)
             except OSError as error:

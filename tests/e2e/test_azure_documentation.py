@@ -48,6 +48,10 @@ def logged(tmp_path_factory) -> tuple[Path, list[float]]:
     return folder / "model", yaml.safe_load(done.stdout.splitlines()[-1])
 
 
+# tests/builder/test_azure_documentation_model.py builds this environment and runs the generated script in each run.
+pytestmark = pytest.mark.long
+
+
 def test_documented_environment_builds_and_serves_the_predictions_of_training(platform, logged):
     folder, predictions = logged
     platform.cli("deploy", folder, "--endpoint-name", "documented")
