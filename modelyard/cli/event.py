@@ -1,4 +1,4 @@
-"""`modelyard event`."""
+"""`modelyard event`: audit events."""
 
 from itertools import islice
 from typing import Annotated
@@ -30,7 +30,7 @@ Action = Annotated[AuditAction | None, typer.Option("--action", "-a", help="The 
 Caller = Annotated[str | None, typer.Option("--caller", help="A user, or system:<process>.", show_default=False)]
 Since = Annotated[str | None, typer.Option("--since", help="Events at or after this UTC time.", show_default=False)]
 Until = Annotated[str | None, typer.Option("--until", help="Events before this UTC time.", show_default=False)]
-MaxEvents = Annotated[int, typer.Option("--max-events", min=1, help="At most so many.")]
+MaxEvents = Annotated[int, typer.Option("--max-events", min=1, help="The largest number of events.")]
 
 
 @app.command("list")

@@ -1,40 +1,25 @@
 """`modelyard event list` against a control plane."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import yaml
-from sqlalchemy import Engine
 
-from modelyard.cli.main import run
-from tests.control_plane.app_server import AppServers
-from tests.control_plane.control import TOKEN, Control
+from tests.cli.conftest import Modelyard
+from tests.client.platform_proxy import PlatformProxy
 
 
 @pytest.fixture
-def control(engine: Engine, tmp_path: Path) -> Iterator[Control]:
-    """A control plane with one change by a user, and a deployment that the platform has finished."""
-    servers = AppServers()
-    with servers.lend() as server:
-        control = Control(server, engine, tmp_path)
-        control.deployment(control.endpoint(), control.register())
-        yield control
-        control.close()
-    servers.close()
-
-
-@pytest.fixture
-def event_list(control: Control, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    environment = {"HOME": str(tmp_path), "MODELYARD_URL": control.url, "MODELYARD_TOKEN": TOKEN}
+def event_list(platform: PlatformProxy, modelyard: Modelyard) -> Callable[..., str]:
+    """`modelyard event list` after one change by a user, and a deployment that the platform has finished."""
+    control = platform.control
+    control.deployment(control.endpoint(), control.register())
 
     def call(*options: str) -> str:
-        capsys.readouterr()
-        code = run(["event", "list", *options], environment)
-        captured = capsys.readouterr()
-        assert code == 0, captured.err
-        return captured.out
+        done = modelyard("event", "list", *options)
+        assert done.code == 0, done.err
+        return done.out
 
     return call
 
@@ -42,14 +27,14 @@ def event_list(control: Control, tmp_path: Path, capsys: pytest.CaptureFixture[s
 BLUE = "onlineEndpoints/ep-one/deployments/blue"
 
 
-def test_json_names_author_action_resource_request_and_states(event_list):
+def test_event_has_caller_action_resource_request_and_state(event_list):
     (event,) = json.loads(event_list("--resource", BLUE, "--action", "create", "--output", "json"))
     assert event["request_id"]
     assert (event["caller"], event["caller_kind"], event["action"]) == ("admin", "user", "create")
     assert (event["resource"], event["to_state"]) == (BLUE, "Creating")
 
 
-def test_table_has_a_line_for_each_event_with_the_newest_first(event_list):
+def test_event_table_has_the_newest_event_first(event_list):
     heading, _, *lines = event_list("--resource", BLUE, "--output", "table").splitlines()
     assert heading.split() == ["Time", "Caller", "Action", "Resource", "From", "To"]
     assert [line.split()[1:3] for line in lines] == [
@@ -59,11 +44,11 @@ def test_table_has_a_line_for_each_event_with_the_newest_first(event_list):
     ]
 
 
-def test_yaml_and_json_have_the_same_events(event_list):
+def test_event_list_is_equal_in_yaml_and_json(event_list):
     assert yaml.safe_load(event_list("-o", "yaml")) == json.loads(event_list("-o", "json"))
 
 
-def test_filters_by_caller_and_time(event_list):
+def test_event_list_filters_by_caller_and_time(event_list):
     everything = json.loads(event_list("-o", "json"))
     by_host = json.loads(event_list("--caller", "system:host", "-o", "json"))
     assert by_host == [event for event in everything if event["caller"] == "system:host"]
@@ -72,5 +57,5 @@ def test_filters_by_caller_and_time(event_list):
     assert [event["time"] for event in json.loads(event_list("--since", newest, "-o", "json"))] == [newest]
 
 
-def test_max_events_limits_the_list(event_list):
+def test_event_list_is_limited_by_max_events(event_list):
     assert len(json.loads(event_list("--max-events", "2", "-o", "json"))) == 2
