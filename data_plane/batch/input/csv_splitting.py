@@ -11,7 +11,7 @@ from data_plane.batch.input.number_columns import plain_kind
 from data_plane.batch.input.object_bytes import mark_length
 from data_plane.batch.input.spans import Span
 from data_plane.scoring.signature import CompiledSignature
-from data_plane.scoring.signature.inferred import joined_kind, kind_of_texts, whole_kind
+from data_plane.scoring.signature.inferred import common_type, resolve_type, type_of_texts
 from data_plane.scoring.tables.arrow_columns import python_values
 from data_plane.scoring.types import LogicalType
 from modelyard.core.ports.object_store import ObjectStore
@@ -51,14 +51,14 @@ class _Types:
         for place, column in enumerate(read_texts(block, self._layout, first_row).columns):
             self._is_any_missing[place] |= bool(column.null_count)
             for texts in column.chunks:
-                self._kinds[place] = joined_kind(self._kinds[place], _kind(texts))
+                self._kinds[place] = common_type(self._kinds[place], _kind(texts))
 
     def kinds(self) -> tuple[str, ...]:
         return tuple(
-            whole_kind(kind, is_any_missing=missing)
+            resolve_type(kind, is_any_missing=missing)
             for kind, missing in zip(self._kinds, self._is_any_missing, strict=True)
         )
 
 
 def _kind(texts: pyarrow.Array) -> LogicalType | None:
-    return plain_kind(texts) or kind_of_texts(python_values(pyarrow.chunked_array([texts.drop_null()])))
+    return plain_kind(texts) or type_of_texts(python_values(pyarrow.chunked_array([texts.drop_null()])))

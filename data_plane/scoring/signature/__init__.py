@@ -1,13 +1,13 @@
-"""A model's signature, compiled once and enforced on every request before a worker gets the request.
+"""A model's signature, compiled once per deployment and enforced on every request before the model is called.
 
-The rule: a value is accepted when the declared type holds it, and refused otherwise. No conversion loses anything. The
-signature also decides how a body is read: columns make a frame, tensors make arrays, and without a signature the shape
-of the body decides.
+The rule: a value is accepted if the declared type holds the value, and refused otherwise; no conversion is lossy. (A
+float type holds the nearest value of a fraction.) The signature also decides the payload: columns make a frame, tensors
+make arrays. Without a signature the shape of the body decides.
 
-`schema.py` reads MLflow's schema. `numbers.py`, `texts.py` and `nested.py` have one rule per type. `layouts.py` finds
-the declared columns in a JSON body, `table.py` describes other tables, and `typed.py` converts their values by the same
-rules. `columns.py`, `tensors.py`, `unsigned.py`, `raw.py` and `params.py` make payloads. `docs/signature.md` has the
-rule of each type and the differences from MLflow.
+`schema.py` reads MLflow's signatures. `numbers.py`, `texts.py` and `nested.py` have one rule per type. `layouts.py`
+finds the declared columns in a JSON body. `table.py` defines tables from other formats; `typed.py` applies the same
+rules to such tables. `columns.py`, `tensors.py`, `unsigned.py`, `raw.py` and `params.py` build the payloads.
+`docs/signature.md` lists the rule of each type and the differences from MLflow.
 """
 
 from data_plane.scoring.signature.compiled import CompiledSignature, Enforced, compile_signature

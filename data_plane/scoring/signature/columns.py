@@ -1,6 +1,6 @@
-"""A column signature: the body becomes a frame of exactly the declared columns, in the declared order.
+"""Enforce a column signature: the body becomes a frame of exactly the declared columns, in the declared order.
 
-Columns of one type are converted together: in a wide frame of few rows the number of calls costs, not that of values.
+Columns of one type are converted together: in a wide frame of few rows, calls cost more than values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_plane.scoring.payload.values import BlockPayload, Column, FramePayload, Payload
-from data_plane.scoring.signature.layouts import Found, Layouts
+from data_plane.scoring.signature.layouts import DeclaredColumns, Layouts
 from data_plane.scoring.signature.rule import Rule, convert
 from data_plane.scoring.signature.schema import ColumnSpec
 from data_plane.scoring.signature.table import Table, TypedColumn
@@ -33,27 +33,27 @@ class ColumnInputs:
         types = {spec.rule.logical_type for spec in specs}
         self._only_rule = specs[0].rule if len(types) == 1 and types <= NUMBERS_AND_BOOLEANS else None
 
-    def payload(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
-        block = self._as_block(input_data)
+    def from_json(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
+        block = self._block_of_split(input_data)
         if block is not None:
             return block
         found = self._layouts.read(input_data, collector)
         if found is None:
             return None
-        block = self._together(found)
+        block = self._block_of_columns(found)
         if block is not None:
             return block
         self._find_missing(found.columns, collector)
         columns: list[Column | None] = [None] * len(self._specs)
         for rule, places in self._groups:
-            self._convert_together(rule, places, found, columns)
+            self._convert_group(rule, places, found, columns)
         for place, values in enumerate(found.columns):
             if columns[place] is None and values is not None:
                 columns[place] = self._convert_column(place, values, collector)
-        return _frame(_named(columns, found.names), found.rows)
+        return _frame(_with_names(columns, found.names), found.rows)
 
-    def _as_block(self, body: Any) -> BlockPayload | None:
-        """Convert the most frequent body at once: split orientation, the declared names, numbers of one type."""
+    def _block_of_split(self, body: Any) -> BlockPayload | None:
+        """Convert the most frequent body in one call: split orientation, the declared names, numbers of one type."""
         if self._only_rule is None or type(body) is not dict or body.get("columns") != self._labels:
             return None
         rows = body.get("data")
@@ -73,19 +73,19 @@ class ColumnInputs:
         by_column = np.ascontiguousarray(converted.reshape(len(rows), -1).T)
         return BlockPayload(self._names, self._only_rule.logical_type, by_column)
 
-    def _together(self, found: Found) -> BlockPayload | None:
-        """Convert all columns at once, where they have one type and all values are numbers."""
+    def _block_of_columns(self, found: DeclaredColumns) -> BlockPayload | None:
+        """Convert all columns in one call. None: several types, a missing column, or a value that is not a number."""
         if self._only_rule is None or None in found.columns:
             return None
-        flat = list(chain.from_iterable(found.columns))  # type: ignore[arg-type] # no None is left
+        flat = list(chain.from_iterable(found.columns))  # type: ignore[arg-type] # no column is None
         converted = self._only_rule.convert_all(flat, set(map(type, flat)))
         if not isinstance(converted, np.ndarray):
             return None
         names = self._names if found.names is None else tuple(found.names)
         return BlockPayload(names, self._only_rule.logical_type, converted.reshape(len(self._names), found.rows))
 
-    def of_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
-        given = self._placed(table, collector)
+    def from_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
+        given = self._in_declared_order(table, collector)
         if given is None:
             return None
         self._find_missing(given, collector)
@@ -93,14 +93,14 @@ class ColumnInputs:
             None if column is None else self._convert_typed(place, column, collector, is_text=table.is_text)
             for place, column in enumerate(given)
         ]
-        return _frame(columns if self._is_named else _named(columns, table.names), table.rows)
+        return _frame(columns if self._is_named else _with_names(columns, table.names), table.rows)
 
-    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
+    def from_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
         table = as_table(arrays, self._labels, collector)
-        return None if table is None else self.of_table(table, collector)
+        return None if table is None else self.from_table(table, collector)
 
-    def _placed(self, table: Table, collector: ViolationCollector) -> Sequence[TypedColumn | None] | None:
-        """Return the declared columns in the declared order, None for a column that the table lacks."""
+    def _in_declared_order(self, table: Table, collector: ViolationCollector) -> Sequence[TypedColumn | None] | None:
+        """Return the declared columns in the declared order. None in place of a column: the table lacks the column."""
         if table.names is not None and self._is_named:
             places = self._layouts.places_of(table.names, collector)
             return [None if place is None else table.columns[place] for place in places]
@@ -111,7 +111,7 @@ class ColumnInputs:
         return [*table.columns[: len(self._specs)], *absent]
 
     def _find_missing(self, columns: Sequence[object], collector: ViolationCollector) -> None:
-        """The columns that are there are converted all the same: the caller hears of every violation at once."""
+        """Add a violation per missing column. Present columns are still converted, so that all violations are found."""
         if None not in columns:
             return
         present = [label for label, column in zip(self._labels, columns, strict=True) if column is not None]
@@ -119,12 +119,14 @@ class ColumnInputs:
             if columns[place] is None and spec.required:
                 collector.add_missing(self._labels[place], spec.rule.type_name, present)
 
-    def _convert_together(self, rule: Rule, places: Sequence[int], found: Found, columns: list[Column | None]) -> None:
-        """Fill in the columns of the group, or leave them for a conversion one by one."""
+    def _convert_group(
+        self, rule: Rule, places: Sequence[int], found: DeclaredColumns, columns: list[Column | None]
+    ) -> None:
+        """Convert the columns of one type in one call. On failure the columns stay None, to be converted singly."""
         values = [found.columns[place] for place in places]
         if None in values:
             return
-        flat = list(chain.from_iterable(values))  # type: ignore[arg-type] # no None is left
+        flat = list(chain.from_iterable(values))  # type: ignore[arg-type] # no column is None
         bulk = rule.convert_all(flat, set(map(type, flat)))
         if not isinstance(bulk, np.ndarray):
             return
@@ -154,7 +156,7 @@ def _is_index(index: Any, rows: int) -> bool:
 def as_table(
     arrays: Mapping[str, npt.NDArray[Any]], labels: Sequence[str], collector: ViolationCollector
 ) -> Table | None:
-    """Make a table of one tensor per column, or of a single tensor of another name and the shape (rows, columns)."""
+    """Make a table of one tensor per column, or of a single tensor (rows, columns) with an undeclared name."""
     if len(arrays) == 1 and next(iter(arrays)) not in labels:
         (only,) = arrays.values()
         if only.ndim == 2:
@@ -172,8 +174,8 @@ def _flat(array: npt.NDArray[Any]) -> npt.NDArray[Any] | list[Any]:
     return column.tolist() if column.dtype.hasobject else column
 
 
-def _named(columns: Sequence[Column | None], names: Sequence[str | int] | None) -> Sequence[Column | None]:
-    """Keep the body's column names where the signature has none."""
+def _with_names(columns: Sequence[Column | None], names: Sequence[str | int] | None) -> Sequence[Column | None]:
+    """Rename columns to the body's names, if the signature has no names."""
     if names is None:
         return columns
     return [column and column._replace(name=name) for column, name in zip(columns, names, strict=False)]
@@ -184,7 +186,7 @@ def _frame(columns: Sequence[Column | None], rows: int) -> FramePayload:
 
 
 def _groups(specs: Sequence[ColumnSpec]) -> list[tuple[Rule, tuple[int, ...]]]:
-    """Return the places of each number type that several columns have."""
+    """Return the positions of the columns of each type with two columns or more."""
     places: dict[str, list[int]] = {}
     for place, spec in enumerate(specs):
         if spec.rule.logical_type in NUMBERS_AND_BOOLEANS:

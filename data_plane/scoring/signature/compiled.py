@@ -1,4 +1,4 @@
-"""`compile_signature` once per deployment, then `enforce`, `enforce_table` or `enforce_tensors` on every request."""
+"""Entry points: `compile_signature` once per deployment; `enforce`, `enforce_table`, `enforce_tensors` per request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,66 +14,66 @@ from data_plane.scoring.signature.schema import ColumnSpec, InputSpecs, ParamSpe
 from data_plane.scoring.signature.table import Table
 from data_plane.scoring.signature.tensors import NamedTensorInputs, TensorInput
 from data_plane.scoring.signature.unsigned import UnsignedInputs
-from data_plane.scoring.signature.violations import Noun, ViolationCollector, sendable
+from data_plane.scoring.signature.violations import Noun, ViolationCollector, encodable
 from modelyard.core.domain.mlmodel import RawSignature
 
 
 class _Inputs(Protocol):
-    """Input to payload. None: the violations in `collector` are the reason."""
+    """Conversion of input to the payload. None: the reasons are in `collector`."""
 
-    def payload(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
-        """Convert a JSON value in any of the layouts in docs/signature.md."""
+    def from_json(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
+        """Convert a JSON value, in any of the usual layouts."""
 
-    def of_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
+    def from_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
         """Convert CSV, Parquet, or the columns of an Open Inference request."""
 
-    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
+    def from_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
         """Convert the tensors of an Open Inference request."""
 
 
 class Enforced(NamedTuple):
     payload: Payload
     params: dict[str, Any] | None
-    """None for a model that declares none."""
+    """None: the model declares no params."""
     extra_columns: tuple[str, ...] = ()
-    """Columns of the body that the signature does not declare. The payload is without them."""
+    """Undeclared columns of the body, absent from the payload."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledSignature:
-    """All three methods follow the same rules, and raise SignatureViolations with every violation."""
+    """The three `enforce` methods apply the same rules. Each raises SignatureViolations with every violation found."""
 
     inputs: InputSpecs
     """Empty without a signature."""
     params: tuple[ParamSpec, ...]
     is_raw: bool
-    """Whether the model declares its input by a type hint, and gets the value as the caller sent it."""
+    """Whether a type hint declares the model's input. The model then receives the JSON value without conversion."""
     _inputs: _Inputs
     _params: Params
     _noun: Noun
 
     def enforce(self, input_data: Any, params: Any) -> Enforced:
         collector = ViolationCollector(self._noun)
-        return self._enforced(self._inputs.payload(input_data, collector), params, collector)
+        return self._enforced(self._inputs.from_json(input_data, collector), params, collector)
 
     def enforce_table(self, table: Table, params: Any) -> Enforced:
         collector = ViolationCollector(self._noun)
-        return self._enforced(self._inputs.of_table(table, collector), params, collector)
+        return self._enforced(self._inputs.from_table(table, collector), params, collector)
 
     def enforce_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], params: Any) -> Enforced:
-        """For a model of one unnamed tensor, the name of the only tensor does not matter."""
+        """A model of one unnamed tensor accepts a single tensor of any name."""
         collector = ViolationCollector(self._noun)
-        return self._enforced(self._inputs.of_tensors(arrays, collector), params, collector)
+        return self._enforced(self._inputs.from_tensors(arrays, collector), params, collector)
 
     def _enforced(self, payload: Payload | None, params: Any, collector: ViolationCollector) -> Enforced:
         converted_params = self._params.enforce(params, collector)
         collector.raise_if_any()
         assert payload is not None, "a payload is missing only where a violation says why"
-        return Enforced(payload, converted_params, tuple(map(sendable, collector.extra_columns)))
+        return Enforced(payload, converted_params, tuple(map(encodable, collector.extra_columns)))
 
 
 def compile_signature(signature: RawSignature | None, *, type_hints: bool) -> CompiledSignature:
-    """Raises InvalidSignature for one that cannot be enforced."""
+    """Raises InvalidSignature for an unknown type or a malformed signature."""
     inputs = read_inputs(signature.inputs) if signature and signature.inputs else ()
     params = read_params(signature.params) if signature and signature.params else ()
     enforcing = RawInputs() if type_hints else _enforcing(inputs)

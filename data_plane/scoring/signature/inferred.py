@@ -1,4 +1,4 @@
-"""Columns that no signature declares, with the types that pandas would infer."""
+"""Infer the types of undeclared columns as pandas does."""
 
 import re
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _NUMBER = re.compile(
     r"\s*[+-]?(?:[0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9]+)?|inf|infinity)\s*",
     re.ASCII | re.IGNORECASE,
 )
-_TRUTHS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+_BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
 
 
 def infer_json(name: str | int, values: Sequence[Any]) -> Column:
@@ -45,7 +45,7 @@ def _rule_of(kinds: set[type]) -> Rule:
 
 
 def infer_typed(name: str | int, column: TypedColumn) -> Column:
-    """Keep the type of an array, in one of the widths that frames have."""
+    """Keep the type of an array, in a width that the wire format supports."""
     values = column.values
     if isinstance(values, np.ndarray) and values.dtype.kind == "M":
         return Column(name, "datetime", values.astype("datetime64[ns]"), column.nulls)
@@ -66,44 +66,44 @@ def _inferred_with_missing(name: str | int, values: list[Any]) -> Column:
 
 
 def infer_text(name: str | int, column: TypedColumn) -> Column:
-    """Infer a column of CSV, in which None is missing."""
+    """Infer the type of a CSV column. None marks a missing value."""
     if isinstance(column.values, np.ndarray):
         return infer_typed(name, column)
     texts = column.values
     present = [text for text in texts if text is not None]
     missing = np.array([text is None for text in texts], dtype=bool)
-    match column.kind or whole_kind(kind_of_texts(present), is_any_missing=bool(missing.any())):
+    match column.kind or resolve_type(type_of_texts(present), is_any_missing=bool(missing.any())):
         case "long":
             return Column(name, "long", np.array(list(map(int, present)), dtype=np.int64))
         case "double":
-            return Column(name, "double", _spread(np.array(list(map(float, present))), missing, np.nan))
+            return Column(name, "double", _scatter(np.array(list(map(float, present))), missing, np.nan))
         case "boolean":
-            truths = np.array([_TRUTHS[text] for text in present], dtype=bool)
-            return Column(name, "boolean", _spread(truths, missing, False), missing if missing.any() else None)
+            truths = np.array([_BOOLEANS[text] for text in present], dtype=bool)
+            return Column(name, "boolean", _scatter(truths, missing, False), missing if missing.any() else None)
         case _:
             return Column(name, "string", texts)
 
 
-def kind_of_texts(present: Sequence[str]) -> LogicalType | None:
-    """Return the type of a column by its present texts, None without a text."""
+def type_of_texts(present: Sequence[str]) -> LogicalType | None:
+    """Infer the type of a column from the values present. None: every value is missing."""
     if not present:
         return None
     if all(map(_INTEGER.fullmatch, present)) and _are_longs(present):
         return "long"
     if all(map(_NUMBER.fullmatch, present)):
         return "double"
-    return "boolean" if all(map(_TRUTHS.__contains__, present)) else "string"
+    return "boolean" if all(map(_BOOLEANS.__contains__, present)) else "string"
 
 
-def joined_kind(one: LogicalType | None, other: LogicalType | None) -> LogicalType | None:
-    """Return the type of a column that was read in two parts."""
+def common_type(one: LogicalType | None, other: LogicalType | None) -> LogicalType | None:
+    """Return the type of a column from the types of two parts."""
     if one is None or other is None or one == other:
         return one or other
     return "double" if {one, other} == {"long", "double"} else "string"
 
 
-def whole_kind(kind: LogicalType | None, *, is_any_missing: bool) -> LogicalType:
-    """Return pandas' type: double for whole numbers with a missing value, and for a column without a value."""
+def resolve_type(kind: LogicalType | None, *, is_any_missing: bool) -> LogicalType:
+    """Infer double for an empty column, and for whole numbers with a missing value: pandas does the same."""
     return "double" if kind is None or (kind == "long" and is_any_missing) else kind
 
 
@@ -115,8 +115,8 @@ def _are_longs(texts: Sequence[str]) -> bool:
     return True
 
 
-def _spread(values: npt.NDArray[Any], missing: npt.NDArray[np.bool_], absent: Any) -> npt.NDArray[Any]:
-    """Place the values at the rows that are not missing."""
+def _scatter(values: npt.NDArray[Any], missing: npt.NDArray[np.bool_], absent: Any) -> npt.NDArray[Any]:
+    """Scatter the present values to their rows; the other rows get `absent`."""
     whole = np.full(len(missing), absent, dtype=float if isinstance(absent, float) else values.dtype)
     whole[~missing] = values
     return whole

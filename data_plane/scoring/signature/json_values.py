@@ -1,4 +1,4 @@
-"""JSON in and out without loss, where orjson alone would round or refuse a value."""
+"""Lossless JSON, for values that orjson alone rounds or refuses."""
 
 import json
 from typing import Any
@@ -8,14 +8,14 @@ import orjson
 from data_plane.scoring.signature.large_json import parse_large
 from data_plane.scoring.signature.violations import ViolationCollector
 
-_DEEPEST = 200
+_MAX_DEPTH = 200
 _ANY_DIGIT_AS_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
 # The shortest integer beyond 64 bits: -9223372036854775809. Without a sign it has 20 digits.
 _DIGITS = b"0" * 19
 
 
 def parse_json(body: bytes | memoryview) -> Any:
-    """Parse JSON with exact integers beyond 64 bits, of which orjson makes doubles. Raises orjson.JSONDecodeError."""
+    """Parse JSON with exact integers: orjson makes doubles of integers over 64 bits. Raises orjson.JSONDecodeError."""
     return parse_large(bytes(body), _parsed)
 
 
@@ -26,7 +26,7 @@ def _parsed(text: bytes) -> Any:
     try:
         return json.loads(text)
     except (RecursionError, ValueError):
-        # The value is nested too deep, or an integer has more digits than Python reads.
+        # Nesting is too deep, or an integer has more digits than Python parses.
         return value
 
 
@@ -35,7 +35,7 @@ def _may_have_longer_integers(body: bytes) -> bool:
     place = zeros.find(_DIGITS)
     while place >= 0:
         before, end = zeros[place - 1 : place], place + len(_DIGITS)
-        # Digits after a point, or inside a run of digits seen before, are not an integer.
+        # Skip a fraction, and a run of digits that was examined before.
         if before not in (b".", b"0") and (before == b"-" or zeros[end : end + 1] == b"0"):
             return True
         place = zeros.find(_DIGITS, end)
@@ -43,9 +43,9 @@ def _may_have_longer_integers(body: bytes) -> bool:
 
 
 def can_be_sent(value: Any, collector: ViolationCollector) -> bool:
-    """Whether an undeclared value can be sent to a worker as JSON. If not, `collector` gets the violation."""
+    """Return whether an undeclared value can be sent to the worker as JSON. If not, add a violation."""
     if not is_portable(value):
-        collector.add(None, None, f"values nested at most {_DEEPEST} deep", "deeper ones")
+        collector.add(None, None, f"values nested at most {_MAX_DEPTH} deep", "deeper ones")
         return False
     return True
 
@@ -60,7 +60,7 @@ def is_portable(value: Any) -> bool:
 
 def _is_shallow(value: Any) -> bool:
     level = [value]
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         level = [inner for outer in level for inner in _inside(outer)]
         if not level:
             return True

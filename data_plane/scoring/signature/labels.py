@@ -1,4 +1,4 @@
-"""Names of columns or tensors in a body, for a signature without names."""
+"""Check the names of columns or tensors in a body, for signatures without names."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from data_plane.scoring.signature.texts import is_unicode
 from data_plane.scoring.signature.violations import ViolationCollector
 
-_LARGEST = 2**53
+_MAX_INTEGER = 2**53
 
 
-def are_labels(names: Iterable[Any], collector: ViolationCollector) -> bool:
-    """Whether the names are valid for columns of a frame. If not, `collector` gets the violation."""
+def check_labels(names: Iterable[Any], collector: ViolationCollector) -> bool:
+    """Return whether all names are valid column names. If not, add a violation."""
     if all(map(_is_label, names)):
         return True
     collector.add(None, None, "names that are text or whole numbers", "something else")
@@ -19,5 +19,5 @@ def are_labels(names: Iterable[Any], collector: ViolationCollector) -> bool:
 
 def _is_label(name: Any) -> bool:
     if type(name) is int:
-        return -_LARGEST <= name <= _LARGEST
+        return -_MAX_INTEGER <= name <= _MAX_INTEGER
     return type(name) is str and is_unicode(name)

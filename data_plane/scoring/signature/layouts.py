@@ -1,7 +1,7 @@
-"""The declared columns in a JSON body, for each of the usual layouts of a table.
+"""Find the declared columns in a JSON body, in any usual layout of a table.
 
-The shape of the body tells split orientation, a list of records, a list of rows, a dict of columns and a single record
-apart. Where a dict could be several of these, the declared names decide.
+The layouts are split orientation, a list of records, a list of rows, a dict of columns, and a single record. The shape
+tells the layouts apart; for an ambiguous dict, the declared names decide.
 """
 
 from collections import Counter
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from data_plane.scoring.signature.labels import are_labels
+from data_plane.scoring.signature.labels import check_labels
 from data_plane.scoring.signature.nested import ArrayRule, ObjectRule, depth_of_array
 from data_plane.scoring.signature.schema import ColumnSpec
 from data_plane.scoring.signature.violations import ViolationCollector, describe
@@ -22,19 +22,17 @@ _DICT = {dict}
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The declared columns in the body."""
+class DeclaredColumns:
+    """The declared columns found in a body."""
 
     columns: Sequence[Sequence[Any] | None]
     """In the signature's order. None: the body lacks the column."""
     rows: int
     names: Sequence[str | int] | None = None
-    """The body's own column names, for a signature without names."""
+    """The body's column names, if the signature has no names."""
 
 
 class Layouts:
-    """Reads bodies for one column signature."""
-
     def __init__(self, specs: Sequence[ColumnSpec]) -> None:
         self._width = len(specs)
         self._labels = [None if spec.name is None else str(spec.name) for spec in specs]
@@ -47,15 +45,15 @@ class Layouts:
         self._array_depth = depth_of_array(specs[0].rule) if self._width == 1 else 0
         self._fewest = self._width - _optional_at_the_end(specs)
 
-    def read(self, input_data: Any, collector: ViolationCollector) -> Found | None:
-        """Return the table, or None after adding a violation to `collector`."""
+    def read(self, input_data: Any, collector: ViolationCollector) -> DeclaredColumns | None:
+        """Return the declared columns. None: the body is not a table, and the reason is in `collector`."""
         match input_data:
             case dict() if self._is_split(input_data):
                 return self._split(input_data, collector)
             case dict():
                 return self._columns_or_record(input_data, collector)
             case []:
-                return Found([()] * self._width, 0)
+                return DeclaredColumns([()] * self._width, 0)
             case list():
                 return self._list(input_data, collector)
             case _:
@@ -67,7 +65,7 @@ class Layouts:
             return False
         return "columns" in body or ("data" not in self._labels and body.keys() <= _SPLIT_KEYS)
 
-    def _split(self, body: Mapping[str, Any], collector: ViolationCollector) -> Found | None:
+    def _split(self, body: Mapping[str, Any], collector: ViolationCollector) -> DeclaredColumns | None:
         data, names, index = body["data"], body.get("columns"), body.get("index")
         if not isinstance(data, list) or not (names is None or isinstance(names, list)):
             collector.add(None, None, "lists under 'data' and 'columns'", "other values")
@@ -77,12 +75,12 @@ class Layouts:
             return None
         if names is None:
             return self._rows(data, collector)
-        if not are_labels(names, collector):
+        if not check_labels(names, collector):
             return None
         if not self._named:
             return self._rows(data, collector, names)
         columns = _transposed(data, len(names), len(names), collector)
-        return None if columns is None else Found(self._ordered(names, columns, collector), len(data))
+        return None if columns is None else DeclaredColumns(self._ordered(names, columns, collector), len(data))
 
     def _ordered(
         self, names: Sequence[Any], columns: Sequence[Sequence[Any]], collector: ViolationCollector
@@ -92,11 +90,11 @@ class Layouts:
         return [None if place is None else columns[place] for place in self.places_of(names, collector)]
 
     def fits(self, width: int) -> bool:
-        """Whether a table of `width` columns without names can have the declared columns."""
+        """Return whether a table of `width` unnamed columns can hold the declared columns."""
         return width >= self._fewest and (width <= self._width or not self._named)
 
     def places_of(self, names: Sequence[Any], collector: ViolationCollector) -> list[int | None]:
-        """Return the place of each declared column among `names`."""
+        """Return the position of each declared column in `names`. None: the column is missing."""
         labels = [str(name) for name in names]
         places = {label: place for place, label in enumerate(labels)}
         collector.extra_columns = tuple(label for label in places if label not in self._declared)
@@ -106,7 +104,7 @@ class Layouts:
                     collector.add(label, None, "one column of this name", str(count))
         return [places.get(label) for label in self._labels if label is not None]
 
-    def _list(self, body: list[Any], collector: ViolationCollector) -> Found | None:
+    def _list(self, body: list[Any], collector: ViolationCollector) -> DeclaredColumns | None:
         kinds = set(map(type, body))
         if kinds == _DICT:
             return self._records(body, collector)
@@ -115,19 +113,21 @@ class Layouts:
         if kinds == _LIST:
             return self._rows(body, collector)
         if self._width == 1 and not kinds & {list, dict}:
-            return Found([body], len(body))
+            return DeclaredColumns([body], len(body))
         collector.add(None, None, _TABLE, "a list of other values, or of several kinds")
         return None
 
-    def _arrays(self, body: list[Any], collector: ViolationCollector) -> Found | None:
-        """Read a body for a single column of arrays. The depth of nesting tells the layout."""
+    def _arrays(self, body: list[Any], collector: ViolationCollector) -> DeclaredColumns | None:
+        """Read the lists of a single column of arrays: the depth of nesting tells a value from a column from rows."""
         levels_above = _depth(body) - self._array_depth
         if levels_above <= 0:
-            return Found([[body]], 1)
-        return Found([body], len(body)) if levels_above == 1 else self._rows(body, collector)
+            return DeclaredColumns([[body]], 1)
+        return DeclaredColumns([body], len(body)) if levels_above == 1 else self._rows(body, collector)
 
-    def _rows(self, rows: list[Any], collector: ViolationCollector, names: Sequence[Any] | None = None) -> Found | None:
-        """Read columns by position. A signature without names ignores further columns and keeps the body's names."""
+    def _rows(
+        self, rows: list[Any], collector: ViolationCollector, names: Sequence[Any] | None = None
+    ) -> DeclaredColumns | None:
+        """Take columns by position. A signature without names drops further columns and keeps the body's names."""
         widest = None if not self._named else self._width
         columns = _transposed(rows, self._fewest, widest, collector)
         if columns is None:
@@ -136,15 +136,15 @@ class Layouts:
             collector.extra_columns = tuple(map(str, names[self._width :]))
             names = names[: self._width] if len(names) >= self._width and len(set(names)) == len(names) else None
         absent = [None] * (self._width - len(columns))
-        return Found([*columns[: self._width], *absent], len(rows), names)
+        return DeclaredColumns([*columns[: self._width], *absent], len(rows), names)
 
-    def _records(self, records: list[dict[str, Any]], collector: ViolationCollector) -> Found | None:
-        """A key that only some records have is null in the others."""
+    def _records(self, records: list[dict[str, Any]], collector: ViolationCollector) -> DeclaredColumns | None:
+        """Read a list of records. A record without a key of another record has null there."""
         if not self._named:
             names = list(records[0])
             return (
                 self._rows([list(record.values()) for record in records], collector, names)
-                if are_labels(names, collector)
+                if check_labels(names, collector)
                 else None
             )
         present = dict.fromkeys(chain.from_iterable(records))
@@ -154,9 +154,9 @@ class Layouts:
             for label in self._labels
             if label is not None
         ]
-        return Found(columns, len(records))
+        return DeclaredColumns(columns, len(records))
 
-    def _columns_or_record(self, body: dict[str, Any], collector: ViolationCollector) -> Found | None:
+    def _columns_or_record(self, body: dict[str, Any], collector: ViolationCollector) -> DeclaredColumns | None:
         if not self._named:
             collector.add(None, None, "rows of unnamed columns (a list of lists)", "an object")
             return None
@@ -169,11 +169,14 @@ class Layouts:
         if len(lengths) > 1 or -1 in lengths:
             collector.add(None, None, "an object of columns, each a list of the same length", "columns that differ")
             return None
-        return Found(columns, lengths.pop() if lengths else 0)
+        return DeclaredColumns(columns, lengths.pop() if lengths else 0)
 
     def _is_record(self, body: dict[str, Any]) -> bool:
-        """Whether the dict is one row: single values in columns of scalars. A dict of nested columns only is a row
-        where an Array or an Object is declared, as in MLflow."""
+        """Return whether a dict is a single record rather than a dict of columns.
+
+        A scalar under the name of a scalar column makes the dict a record. If all given columns are nested, MLflow
+        decides: a dict is a record if an Array or an Object is declared.
+        """
         scalars = [body[label] for label in self._scalars if label in body]
         if scalars:
             return not any(isinstance(value, list) for value in scalars)
@@ -193,7 +196,7 @@ def _optional_at_the_end(specs: Sequence[ColumnSpec]) -> int:
 def _transposed(
     rows: list[Any], fewest: int, most: int | None, collector: ViolationCollector
 ) -> Sequence[Sequence[Any]] | None:
-    """Return the columns of the rows. None: a row is no list of the expected length."""
+    """Transpose rows to columns. None: a row is not a list of the right length, and `collector` has the violations."""
     if not rows:
         return [()] * (most or fewest)
     if set(map(type, rows)) == _LIST:
@@ -217,7 +220,7 @@ def _fits(row: list[Any], fewest: int, most: int | None) -> bool:
 
 
 def _depth(value: Any) -> int:
-    """Return the depth of nested lists, by the first item of each."""
+    """Return the depth of nested lists, measured along the first entries."""
     depth = 0
     while isinstance(value, list):
         depth += 1

@@ -1,6 +1,6 @@
-"""Rules for values made of values: Array, Object, Map, AnyType and the SparkML vector, checked down to each leaf.
+"""Rules for nested values: Array, Object, Map, AnyType and the SparkML vector, enforced down to each leaf.
 
-A leaf takes its declared type: [1, 2] is an Array(double) of 1.0 and 2.0, base64 is bytes, ISO 8601 a timestamp.
+A leaf becomes the declared type: [1, 2] as Array(double) is [1.0, 2.0], base64 becomes bytes, ISO 8601 a timestamp.
 """
 
 import sys
@@ -19,8 +19,8 @@ from data_plane.scoring.signature.violations import describe
 from data_plane.scoring.types import LogicalType
 
 JSON_TYPE: Final = "json"
-# Characters of a caller's own key in a violation.
-_LONGEST_KEY = 40
+# A caller's key is cut to so many characters in the path of a violation.
+_MAX_KEY_LENGTH = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class AnyRule(_JsonRule):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """The values inside an Array, a Map or a property of an Object."""
+    """The declared type of an Array's items, a Map's values or an Object's property."""
 
     rule: Rule
     null_allowed: bool = False
@@ -101,7 +101,7 @@ class MapRule(_JsonRule):
     def convert_one(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise TypeMismatch
-        return {key: self.values.convert(entry, f".{key[:_LONGEST_KEY]}") for key, entry in value.items()}
+        return {key: self.values.convert(entry, f".{key[:_MAX_KEY_LENGTH]}") for key, entry in value.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class ObjectRule(_JsonRule):
-    """An undeclared property is refused, as in MLflow, unlike an extra column of a frame."""
+    """Undeclared properties are refused, as in MLflow; extra columns of a frame are dropped."""
 
     properties: Mapping[str, Property] | None = None
     type_name: str = "object"
@@ -136,12 +136,12 @@ class ObjectRule(_JsonRule):
     def _property(self, name: str) -> Member:
         declared = self._declared.get(name)
         if declared is None:
-            raise TypeMismatch(f".{name[:_LONGEST_KEY]}", self.expected, "an undeclared property")
+            raise TypeMismatch(f".{name[:_MAX_KEY_LENGTH]}", self.expected, "an undeclared property")
         return declared.member
 
 
 def depth_of_array(rule: Rule) -> int:
-    """Return the greatest depth of nested lists, 0 for a type other than Array."""
+    """Return the greatest depth of nested lists under the rule. 0: the rule is not an Array."""
     if not isinstance(rule, ArrayRule):
         return 0
     items = rule.items.rule

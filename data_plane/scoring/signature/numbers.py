@@ -1,7 +1,8 @@
 """Rules for booleans and numbers.
 
-Whole-number types hold a number exactly or not at all. Float types hold the nearest value, except that an integer must
-be held exactly and no number may overflow. Text is a number by JSON's grammar; a boolean is never a number.
+Whole-number types accept a number only if the conversion is exact. Float types round to the nearest value, but
+integers must convert exactly, and no number may overflow. Text is a number by JSON's grammar. A boolean is never a
+number.
 """
 
 import math
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_plane.scoring.signature.number_texts import number_in, numbers_in, whole_number_of
+from data_plane.scoring.signature.number_texts import parse_number, parse_numbers, parse_whole_number
 from data_plane.scoring.signature.rule import NONE_TYPE, ColumnValues, TypeMismatch
 from data_plane.scoring.signature.violations import describe
 from data_plane.scoring.types import LogicalType
@@ -24,7 +25,7 @@ _FLOAT = {float}
 _NUMBERS = {int, float}
 _NUMBERS_AND_NULL = {int, float, NONE_TYPE}
 
-# A double beyond this may stand for several integers, so a whole double does not prove which integer was sent.
+# Beyond 2**53 several integers round to one double, so a whole double does not prove which integer was sent.
 _EXACT_DOUBLE = 2**53
 
 
@@ -72,8 +73,8 @@ class WholeNumberRule:
         if kinds <= _NUMBERS:
             return self._from_whole_floats(values)
         if kinds == _STR:
-            spelled = numbers_in(values)
-            # A double may have been rounded to a whole number.
+            spelled = parse_numbers(values)
+            # Parsing may have rounded a fraction to a whole double.
             return self._from_integers(spelled) if spelled and set(map(type, spelled)) == _INT else None
         return None
 
@@ -82,7 +83,7 @@ class WholeNumberRule:
             case "i" | "u" if self._all_within(array):
                 return array.astype(self.dtype, copy=False)
             case "f":
-                # Half precision cannot be compared with the limits below.
+                # Half precision cannot represent the limits compared with below.
                 return self._whole(array.astype(np.float64, copy=False))
             case _:
                 return None
@@ -110,7 +111,7 @@ class WholeNumberRule:
         return bool(array.size == 0 or (array.min() >= self.lowest and array.max() <= self.highest))
 
     def convert_one(self, value: Any) -> int:
-        whole = whole_number_of(value)
+        whole = parse_whole_number(value)
         if whole is None or not self.lowest <= whole <= self.highest:
             raise TypeMismatch
         return whole
@@ -121,13 +122,13 @@ class WholeNumberRule:
 
 @dataclass(frozen=True, slots=True)
 class FloatRule:
-    """Null is NaN."""
+    """Null becomes NaN."""
 
     dtype: np.dtype[Any]
     type_name: str
     logical_type: LogicalType
     largest_exact: int
-    """The largest n such that every integer from -n to n is converted exactly."""
+    """The largest n for which every integer from -n to n converts exactly."""
     accepts_null: bool = True
 
     @property
@@ -136,7 +137,7 @@ class FloatRule:
 
     def convert_all(self, values: Sequence[Any], kinds: set[type]) -> ColumnValues | None:
         if kinds == _FLOAT:
-            return self._narrowed(np.array(values, dtype=np.float64))
+            return self._narrow(np.array(values, dtype=np.float64))
         if kinds == _STR:
             return self._from_texts(values)
         if not kinds <= _NUMBERS_AND_NULL:
@@ -145,20 +146,20 @@ class FloatRule:
             array = np.array(values, dtype=np.float64)
         except OverflowError:
             return None
-        # The next integer after the largest rounds to it.
+        # The integer after `largest_exact` rounds to `largest_exact`, hence >=.
         if int in kinds and (np.abs(array) >= self.largest_exact).any():
             return None
-        return self._narrowed(array)
+        return self._narrow(array)
 
     def _from_texts(self, texts: Sequence[str]) -> ColumnValues | None:
-        spelled = numbers_in(texts)
+        spelled = parse_numbers(texts)
         if spelled is None or self.convert_all(spelled, set(map(type, spelled))) is None:
             return None
-        # Once more as doubles, because the integer of "-0" has no sign.
-        return self._narrowed(np.array(list(map(float, texts)), dtype=np.float64))
+        # Parse again as doubles: the integer of "-0" would lose the sign.
+        return self._narrow(np.array(list(map(float, texts)), dtype=np.float64))
 
     def convert_array(self, array: npt.NDArray[Any]) -> ColumnValues | None:
-        """Infinities, which JSON does not have, are accepted."""
+        """Infinities are accepted in arrays; JSON has none."""
         if array.dtype.kind == "f":
             if array.dtype.itemsize <= self.dtype.itemsize:
                 return array.astype(self.dtype, copy=False)
@@ -169,7 +170,7 @@ class FloatRule:
             return None
         return array.astype(self.dtype)
 
-    def _narrowed(self, array: Any) -> ColumnValues | None:
+    def _narrow(self, array: Any) -> ColumnValues | None:
         if self.dtype == np.float64:
             return array  # type: ignore[no-any-return]
         with np.errstate(over="ignore"):
@@ -177,7 +178,7 @@ class FloatRule:
         return None if np.isinf(narrow).any() else narrow
 
     def convert_one(self, value: Any) -> float:
-        number = number_in(value) if isinstance(value, str) else value
+        number = parse_number(value) if isinstance(value, str) else value
         if isinstance(number, bool) or not isinstance(number, int | float):
             raise TypeMismatch
         nearest = self._nearest(value)

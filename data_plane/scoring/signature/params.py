@@ -1,4 +1,4 @@
-"""The `params` of a request: declared params are filled in and checked, other params left out, as in MLflow."""
+"""Enforce the `params` of a request: check declared params, add defaults, drop undeclared params, as MLflow does."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -20,7 +20,7 @@ class Params:
         self._defaults = {spec.name: _default(spec) for spec in specs}
 
     def enforce(self, params: Any, collector: ViolationCollector) -> dict[str, Any] | None:
-        """Return the params for predict, None for a model that declares no params."""
+        """Return the params for predict. None: the model declares no params."""
         if params is not None and not isinstance(params, dict):
             collector.add("params", None, "an object", describe(params), noun="param")
             return None
@@ -29,11 +29,11 @@ class Params:
         if not params:
             return self._defaults
         given = [spec for spec in self._specs if spec.name in params]
-        return {**self._defaults, **{spec.name: _converted(spec, params[spec.name], collector) for spec in given}}
+        return {**self._defaults, **{spec.name: _convert(spec, params[spec.name], collector) for spec in given}}
 
 
 def _default(spec: ParamSpec) -> Any:
-    """Return the default of the MLmodel file, in which a timestamp is text."""
+    """Return the default in the MLmodel file. A datetime is text there and is parsed."""
     try:
         return _timestamps(spec.default) if spec.rule is DATETIME else spec.default
     except TypeMismatch:
@@ -46,20 +46,20 @@ def _timestamps(default: Any) -> Any:
     return list(map(_timestamp, default)) if isinstance(default, list) else _timestamp(default)
 
 
-def _converted(spec: ParamSpec, value: Any, collector: ViolationCollector) -> Any:
+def _convert(spec: ParamSpec, value: Any, collector: ViolationCollector) -> Any:
     # MLflow passes an explicit null on as None.
     if value is None:
         return None
     name = f"params.{spec.name}"
     if not spec.is_list:
-        return _one(spec.rule, value, name, collector)
+        return _convert_item(spec.rule, value, name, collector)
     if not isinstance(value, list):
         collector.add(name, None, f"list, each item {spec.rule.expected}", describe(value), noun="param")
         return None
-    return [_one(spec.rule, item, f"{name}[{position}]", collector) for position, item in enumerate(value)]
+    return [_convert_item(spec.rule, item, f"{name}[{position}]", collector) for position, item in enumerate(value)]
 
 
-def _one(rule: Rule, value: Any, name: str, collector: ViolationCollector) -> Any:
+def _convert_item(rule: Rule, value: Any, name: str, collector: ViolationCollector) -> Any:
     if value is None:
         return None
     try:
@@ -72,7 +72,7 @@ def _one(rule: Rule, value: Any, name: str, collector: ViolationCollector) -> An
 
 
 def _timestamp(value: Any) -> date:
-    """Return a datetime in UTC without a zone, or a date for text without a time, as MLflow makes them from numpy."""
+    """Parse a datetime in UTC without time zone, or a date for text without a time: MLflow's types, through numpy."""
     nanoseconds = DATETIME.convert_one(value)
     if nanoseconds % 1000:
         raise TypeMismatch

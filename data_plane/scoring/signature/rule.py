@@ -33,7 +33,7 @@ class Rule(Protocol):
 
     @property
     def type_name(self) -> str:
-        """The type as the signature names it."""
+        """The type's name in the signature."""
 
     @property
     def expected(self) -> str:

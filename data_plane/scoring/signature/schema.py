@@ -1,4 +1,4 @@
-"""Reads a signature as MLflow wrote it (1.x to 3.x) into rules.
+"""Read a signature written by MLflow (1.x to 3.x) into rules.
 
 Source: mlflow.types.schema. MLflow 1.x and early 2.x write no `required`, later 2.x may write `optional`.
 """
@@ -15,7 +15,7 @@ from data_plane.scoring.signature.rule import Rule
 
 
 class InvalidSignature(Exception):
-    """The MLmodel's signature cannot be enforced: the message names the part."""
+    """The MLmodel's signature cannot be enforced. The message names the part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def _column(entry: dict[str, Any]) -> ColumnSpec:
 
 
 def _is_required(entry: dict[str, Any]) -> bool:
-    # MLflow itself writes "required": null for nested types whose author said nothing.
+    # MLflow writes "required": null for nested types without an explicit `required`.
     return entry.get("required") is not False and not entry.get("optional", False)
 
 

@@ -1,4 +1,4 @@
-"""JSON bodies that are tables where the signature declares tensors, as MLflow's clients send them."""
+"""Read tables in JSON for a signature of tensors: MLflow's clients send frames for tensors too."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A tensor signature: nested lists become arrays of the declared dtype and shape, -1 being any size."""
+"""Enforce a tensor signature: nested lists become arrays of the declared dtype and shape. Size -1: any size."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -14,11 +14,11 @@ from data_plane.scoring.signature.schema import TensorSpec
 from data_plane.scoring.signature.table import Table, TypedColumn
 from data_plane.scoring.signature.tensor_layouts import as_frame
 from data_plane.scoring.signature.text_arrays import text_array
-from data_plane.scoring.signature.typed import convert_typed, listed
+from data_plane.scoring.signature.typed import convert_typed, to_list
 from data_plane.scoring.signature.violations import ViolationCollector, describe
 
 _LIST = {list}
-# MLflow accepts any value for this tensor, lists of unequal length included.
+# MLflow accepts any list for this spec, even a ragged list.
 _ANYTHING = (np.dtype(object), (-1,))
 
 
@@ -28,9 +28,9 @@ class TensorInput:
     def __init__(self, spec: TensorSpec) -> None:
         self._spec = spec
 
-    def payload(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
+    def from_json(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
         frame = as_frame(input_data)
-        return self._read(input_data, collector) if frame is None else self.of_table(frame, collector)
+        return self._read(input_data, collector) if frame is None else self.from_table(frame, collector)
 
     def _read(self, value: Any, collector: ViolationCollector) -> Payload | None:
         if (self._spec.dtype, self._spec.shape) == _ANYTHING and isinstance(value, list):
@@ -38,14 +38,14 @@ class TensorInput:
         array = read_tensor(self._spec, value, collector)
         return None if array is None else ArrayPayload(array)
 
-    def of_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
-        """Read as many columns as the second dimension, or one column whose values are parts of the tensor."""
+    def from_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
+        """Convert a table: a column per entry of the second dimension, or a single column of nested values."""
         columns = [values_of(column) for column in table.columns]
         if len(columns) == 1:
             return self._read(parts_of(columns[0], self._spec.shape), collector)
         return self._read(list(map(list, zip(*columns, strict=True))), collector)
 
-    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
+    def from_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
         if len(arrays) != 1:
             collector.add(None, None, _expected(self._spec), f"{len(arrays)} tensors")
             return None
@@ -58,10 +58,10 @@ class NamedTensorInputs:
     def __init__(self, specs: Sequence[TensorSpec]) -> None:
         self._specs = {str(spec.name): spec for spec in specs}
 
-    def payload(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
+    def from_json(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
         frame = None if self._specs.keys() & {"data"} else as_frame(input_data)
         if frame is not None:
-            return self.of_table(frame, collector)
+            return self.from_table(frame, collector)
         if isinstance(input_data, list) and len(self._specs) == 1:
             input_data = dict.fromkeys(self._specs, input_data)
         if not isinstance(input_data, dict):
@@ -75,7 +75,7 @@ class NamedTensorInputs:
         arrays = {name: self._named(name, spec, input_data, collector) for name, spec in self._specs.items()}
         return ArraysPayload({name: array for name, array in arrays.items() if array is not None})
 
-    def of_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
+    def from_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
         if table.names is None:
             collector.add(None, None, f"columns with the names {', '.join(map(repr, self._specs))}", "none")
             return None
@@ -86,7 +86,7 @@ class NamedTensorInputs:
         }
         return self._read(parts, collector)
 
-    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
+    def from_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
         collector.extra_columns = tuple(name for name in arrays if name not in self._specs)
         converted = {}
         for name, spec in self._specs.items():
@@ -106,7 +106,7 @@ class NamedTensorInputs:
 
 
 def read_tensor(spec: TensorSpec, value: Any, collector: ViolationCollector) -> npt.NDArray[Any] | None:
-    """Return the declared array, or None after adding violations to `collector`."""
+    """Convert nested lists to the declared array. None: the violations are in `collector`."""
     flattened = _flatten(value, spec.shape)
     if flattened is None:
         collector.add(spec.name, None, _expected(spec), _shape_of(value))
@@ -121,7 +121,7 @@ def read_tensor(spec: TensorSpec, value: Any, collector: ViolationCollector) -> 
 
 
 def convert_tensor(spec: TensorSpec, given: npt.NDArray[Any], collector: ViolationCollector) -> npt.NDArray[Any] | None:
-    """Convert an array to the declared dtype. Returns None after adding violations to `collector`."""
+    """Convert an array to the declared array. None: the violations are in `collector`."""
     if len(given.shape) != len(spec.shape) or not _fits(spec.shape, given.shape):
         collector.add(spec.name, None, _expected(spec), f"the shape {_shape_text(given.shape)}")
         return None
@@ -133,7 +133,7 @@ def convert_tensor(spec: TensorSpec, given: npt.NDArray[Any], collector: Violati
 
 
 def parts_of(column: list[Any], shape: Sequence[int]) -> list[Any]:
-    """Return a column's values as parts of a tensor: a single value per row, or a flat list nested as declared."""
+    """Nest a column's values by the tensor's shape: scalars become lists of one, flat lists the declared nesting."""
     if len(shape) == 2 and not any(isinstance(value, list) for value in column):
         return [[value] for value in column]
     sizes = shape[2:]
@@ -155,8 +155,8 @@ def _nested(flat: Any, sizes: Sequence[int]) -> Any:
 
 
 def values_of(column: TypedColumn) -> list[Any]:
-    """Return the values as JSON would have them."""
-    values = listed(column.values)
+    """Convert a column to the values that JSON would have given."""
+    values = to_list(column.values)
     if column.nulls is None:
         return values
     return [None if absent else value for value, absent in zip(values, column.nulls.tolist(), strict=True)]
@@ -167,12 +167,12 @@ def _fits(declared: Sequence[int], found: Sequence[int]) -> bool:
 
 
 def _flatten(value: Any, declared: Sequence[int]) -> tuple[list[Any], tuple[int, ...]] | None:
-    """Return leaves and shape of lists nested as deep as declared. None: another depth, or unequal lengths."""
+    """Return the leaves and the shape of nested lists. None: the depth is not as declared, or the lists are ragged."""
     level: list[Any] = [value]
     shape: list[int] = []
     for _ in declared:
         if not level:
-            # An empty list has no parts to measure.
+            # The sizes below an empty list are unknown: take the declared sizes.
             return [], (*shape, *(max(size, 0) for size in declared[len(shape) :]))
         lengths = set(map(len, level)) if set(map(type, level)) == _LIST else set()
         if len(lengths) != 1:
@@ -187,7 +187,7 @@ def _as_array(converted: ColumnValues, dtype: np.dtype[Any]) -> npt.NDArray[Any]
         return text_array(converted)  # type: ignore[arg-type]
     if dtype.kind != "O":
         return np.asarray(converted).astype(dtype, copy=False) if len(converted) else np.empty(0, dtype)
-    # np.array would take a list among the values for one more dimension.
+    # np.array would turn lists among the values into a further dimension.
     array = np.empty(len(converted), dtype=object)
     array[:] = converted
     return array
@@ -206,7 +206,7 @@ def _shape_text(shape: Sequence[int]) -> str:
 
 
 def _shape_of(value: Any) -> str:
-    """Describe a value that is not the declared tensor."""
+    """Describe the value's shape for a violation."""
     if not isinstance(value, list):
         return describe(value)
     depth = 0

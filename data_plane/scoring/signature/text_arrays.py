@@ -1,4 +1,4 @@
-"""Texts in numpy's fixed-width arrays, in which each text takes as much room as the longest."""
+"""Arrays of text. In a fixed-width array of numpy, every text takes as much memory as the longest text."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,15 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 _BYTES_PER_CHARACTER = 4
-_ALWAYS_FINE = 64 << 20
-_MOST_PADDING = 4
+_ALWAYS_FIXED_WIDTH_BYTES = 64 << 20
+_MAX_PADDING_RATIO = 4
 
 
 def text_array(texts: Sequence[str]) -> npt.NDArray[Any]:
-    """Return a fixed-width array, or one of dtype object where a long text among many would take gigabytes."""
+    """Make a fixed-width array, or an array of Python objects if one long text would pad many short texts."""
     lengths = list(map(len, texts))
     padded = len(texts) * max(lengths, default=0) * _BYTES_PER_CHARACTER
-    if padded <= max(_ALWAYS_FINE, _MOST_PADDING * _BYTES_PER_CHARACTER * sum(lengths)):
+    if padded <= max(_ALWAYS_FIXED_WIDTH_BYTES, _MAX_PADDING_RATIO * _BYTES_PER_CHARACTER * sum(lengths)):
         return np.array(texts, dtype=np.str_)
     array = np.empty(len(texts), dtype=object)
     array[:] = texts

@@ -1,4 +1,4 @@
-"""Rules for values that JSON spells as text: strings, base64 binary and ISO 8601 datetimes."""
+"""Rules for types with a text form in JSON: strings, base64 binary and ISO 8601 datetimes."""
 
 import base64
 import binascii
@@ -41,7 +41,7 @@ class StringRule:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether the text has characters only: JSON can spell half of a surrogate pair."""
+    """Return whether the text encodes as UTF-8. JSON can contain half a surrogate pair, an invalid character."""
     if text.isascii():
         return True
     try:
@@ -53,7 +53,7 @@ def is_unicode(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class BinaryRule:
-    """Parquet and Open Inference have bytes. JSON and CSV have base64 text instead."""
+    """Parquet and Open Inference send bytes. JSON and CSV send base64 text."""
 
     logical_type: LogicalType = "binary"
     type_name: str = "binary"
@@ -95,7 +95,7 @@ _LOWEST, _HIGHEST = -(2**63) + 1, 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class DatetimeRule:
-    """Nanoseconds since 1970, without a zone: an offset is converted to UTC."""
+    """Nanoseconds since 1970 in UTC. A time with an offset is converted to UTC."""
 
     logical_type: LogicalType = "datetime"
     type_name: str = "datetime"
@@ -110,7 +110,7 @@ class DatetimeRule:
             return None
         with np.errstate(all="ignore"):
             converted = array.astype("datetime64[ns]")
-        # numpy wraps a datetime beyond 64 bits of nanoseconds, and cuts digits below a nanosecond.
+        # numpy wraps dates beyond 64 bits of nanoseconds and truncates finer units; the way back detects both.
         return converted if (converted.astype(array.dtype) == array).all() else None
 
     def convert_one(self, value: Any) -> int:
@@ -137,7 +137,7 @@ def _whole_seconds(written: re.Match[str]) -> int:
 
 
 def _fraction(digits: str) -> int:
-    """Return the fraction in nanoseconds. Raises TypeMismatch for finer digits, which would be lost."""
+    """Return the fraction of a second in nanoseconds. Raises TypeMismatch for a finer fraction."""
     if digits[_NANOSECOND_DIGITS:].strip("0"):
         raise TypeMismatch
     return int(digits[:_NANOSECOND_DIGITS].ljust(_NANOSECOND_DIGITS, "0"))

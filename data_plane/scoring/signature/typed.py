@@ -1,7 +1,7 @@
-"""Columns that were not JSON, converted by the same rules: CSV's text, typed arrays of Parquet and Open Inference.
+"""Enforce the rules on typed columns: CSV's text, and arrays of Parquet and Open Inference.
 
-An array converts at once where its dtype allows. Otherwise, and to describe violations, the values are converted one by
-one as if they had been JSON.
+An array is converted in one call if the dtype allows. Otherwise, and to describe violations, the values are converted
+one by one like values from JSON.
 """
 
 from typing import Any
@@ -29,12 +29,12 @@ def convert_typed(
     null_allowed: bool,
     is_text: bool = False,
 ) -> Converted:
-    """Return the converted column and its null bitmap. Mismatches go to `collector`."""
+    """Return the converted column and its null bitmap (True where a value is missing). Mismatches go to `collector`."""
     values, missing = column.values, _missing(rule, column)
     if isinstance(values, np.ndarray) and values.dtype.kind in "biufM" and values.ndim == 1:
-        at_once = _at_once(rule, values, missing, null_allowed=null_allowed)
-        if at_once is not None:
-            return at_once
+        converted = _convert_array(rule, values, missing, null_allowed=null_allowed)
+        if converted is not None:
+            return converted
     as_json = _as_json(rule, values, is_text=is_text)
     if missing is not None:
         as_json = [None if absent else value for value, absent in zip(as_json, missing.tolist(), strict=True)]
@@ -42,7 +42,7 @@ def convert_typed(
 
 
 def _missing(rule: Rule, column: TypedColumn) -> npt.NDArray[np.bool_] | None:
-    """Return the null bitmap. NaN is a value of a float type and missing in any other type. NaT is always missing."""
+    """Return the null bitmap. NaN is a value for a float type and missing for any other type; NaT is always missing."""
     values, missing = column.values, column.nulls
     if isinstance(values, np.ndarray) and (
         values.dtype.kind == "M" or (values.dtype.kind == "f" and rule.logical_type not in WITH_NAN)
@@ -53,7 +53,7 @@ def _missing(rule: Rule, column: TypedColumn) -> npt.NDArray[np.bool_] | None:
     return missing if missing is not None and missing.any() else None
 
 
-def _at_once(
+def _convert_array(
     rule: Rule, values: npt.NDArray[Any], missing: npt.NDArray[np.bool_] | None, *, null_allowed: bool
 ) -> Converted | None:
     if missing is None:
@@ -70,7 +70,7 @@ def _at_once(
 
 
 def _as_json(rule: Rule, values: npt.NDArray[Any] | list[Any], *, is_text: bool) -> list[Any]:
-    as_json = listed(values)
+    as_json = to_list(values)
     if rule is not BINARY and bytes in set(map(type, as_json)):
         as_json = [_text(value) for value in as_json]
     if is_text and rule.logical_type == JSON_TYPE and not is_any(rule):
@@ -78,16 +78,16 @@ def _as_json(rule: Rule, values: npt.NDArray[Any] | list[Any], *, is_text: bool)
     return as_json
 
 
-def listed(values: npt.NDArray[Any] | list[Any]) -> list[Any]:
+def to_list(values: npt.NDArray[Any] | list[Any]) -> list[Any]:
     if isinstance(values, list):
         return values
-    # Datetimes as text, because numpy lists nanoseconds as integers.
+    # Datetimes as text: tolist() of datetime64[ns] would return integers.
     plain: list[Any] = (np.datetime_as_string(values) if values.dtype.kind == "M" else values).tolist()
     return plain
 
 
 def _text(value: Any) -> Any:
-    """Decode text, which Open Inference sends as bytes. The rule refuses other bytes."""
+    """Decode text that Open Inference sent as bytes. The rule refuses bytes that are not UTF-8."""
     if not isinstance(value, bytes):
         return value
     try:
@@ -97,7 +97,7 @@ def _text(value: Any) -> Any:
 
 
 def _json(text: Any) -> Any:
-    """Parse JSON in a text. The rule refuses other text."""
+    """Parse a nested value in CSV. The rule refuses text that is not JSON."""
     if not isinstance(text, str):
         return text
     try:

@@ -1,6 +1,6 @@
-"""Models without a signature: the shape of the body decides.
+"""Input of models without a signature: the shape of the body decides the payload.
 
-columns and data make a frame, another dict named tensors, a list an array.
+A dict with "columns" and "data" becomes a frame, any other dict named tensors, a list an array.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from data_plane.scoring.payload.values import ArrayPayload, ArraysPayload, FramePayload, JsonPayload, Payload
 from data_plane.scoring.signature.inferred import infer_json, infer_text, infer_typed
 from data_plane.scoring.signature.json_values import can_be_sent
-from data_plane.scoring.signature.labels import are_labels
+from data_plane.scoring.signature.labels import check_labels
 from data_plane.scoring.signature.table import Table
 from data_plane.scoring.signature.text_arrays import text_array
 from data_plane.scoring.signature.violations import ViolationCollector, describe
@@ -23,10 +23,10 @@ _NUMBERS = {bool, int, float}
 
 
 class UnsignedInputs:
-    def payload(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
+    def from_json(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
         match input_data:
             case {"columns": list(names), "data": list(rows)}:
-                return _frame(names, rows, collector) if are_labels(names, collector) else None
+                return _frame(names, rows, collector) if check_labels(names, collector) else None
             case list():
                 array = _array(input_data)
                 return _json(input_data, collector) if array is None else ArrayPayload(array)
@@ -38,12 +38,12 @@ class UnsignedInputs:
             case _:
                 return _json(input_data, collector)
 
-    def of_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
+    def from_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
         names = table.names or range(len(table.columns))
         infer = infer_text if table.is_text else infer_typed
         return FramePayload(tuple(map(infer, names, table.columns)), table.rows)
 
-    def of_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
+    def from_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
         if len(arrays) == 1:
             return ArrayPayload(next(iter(arrays.values())))
         return ArraysPayload(arrays)
@@ -63,12 +63,12 @@ def _frame(names: list[Any], rows: list[Any], collector: ViolationCollector) -> 
 
 
 def _named_tensors(body: dict[str, Any], collector: ViolationCollector) -> Payload | None:
-    """Make named tensors of a dict of lists. A dict with any other value goes to the model as it is."""
+    """Convert a dict of lists to named tensors. If any value is not a tensor, the model receives the dict as JSON."""
     arrays = {name: _array(value) for name, value in body.items() if isinstance(value, list)}
     held = {name: array for name, array in arrays.items() if array is not None}
     if not body or len(held) < len(body):
         return _json(body, collector)
-    return ArraysPayload(held) if are_labels(held, collector) else None
+    return ArraysPayload(held) if check_labels(held, collector) else None
 
 
 def _json(value: Any, collector: ViolationCollector) -> Payload | None:
@@ -76,7 +76,7 @@ def _json(value: Any, collector: ViolationCollector) -> Payload | None:
 
 
 def _array(value: list[Any]) -> npt.NDArray[Any] | None:
-    """Return numpy's array of the list. None: numpy would change a value (1 beside "a" becomes "1")."""
+    """Return numpy's array of the list. None: numpy would change values (1 beside "a" would become "1")."""
     shape: tuple[int, ...] = (len(value),)
     leaves, kinds = value, set(map(type, value))
     while kinds == _LIST:

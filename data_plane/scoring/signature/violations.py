@@ -1,4 +1,4 @@
-"""The violations of a request, in plain words: every violation up to a limit, never the input itself."""
+"""The violations of a request: every violation up to a limit. Values of the input are cut to a few characters."""
 
 import json
 from collections.abc import Sequence
@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from data_plane.scoring.errors import InvalidRequest
 
-_MOST_LISTED = 50
-_MOST_NAMES = 5
-_LONGEST_ECHO = 40
+_MAX_LISTED = 50
+_MAX_NAMES = 5
+_MAX_ECHO = 40
 
 Noun = Literal["column", "tensor", "input", "param"]
 
@@ -47,7 +47,7 @@ class SignatureViolations(InvalidRequest):
         super().__init__(_summary(violations, more))
         self.violations = violations
         self.more = more
-        """Number of violations beyond those listed."""
+        """Number of violations beyond the listed violations."""
         self.details = [
             {"code": self.code, "message": violation.message, "target": violation.column or "input_data"}
             for violation in violations
@@ -79,16 +79,16 @@ class ViolationCollector:
 
     def add(self, column: str | None, row: int | None, expected: str, got: str, *, noun: Noun | None = None) -> None:
         self._count += 1
-        if len(self._listed) < _MOST_LISTED:
-            column = None if column is None else sendable(column)
-            self._listed.append(Violation(column, row, sendable(expected), sendable(got), noun or self._noun))
+        if len(self._listed) < _MAX_LISTED:
+            column = None if column is None else encodable(column)
+            self._listed.append(Violation(column, row, encodable(expected), encodable(got), noun or self._noun))
 
     def add_missing(self, column: str, type_name: str, present: Sequence[str]) -> None:
         """Note a required column that the body lacks. `present`: the declared columns that the body has."""
         self._count += 1
-        if len(self._listed) < _MOST_LISTED:
-            got = sendable(_names_like(column, self.extra_columns, present))
-            self._listed.append(Violation(sendable(column), None, type_name, got, self._noun, is_missing=True))
+        if len(self._listed) < _MAX_LISTED:
+            got = encodable(_names_like(column, self.extra_columns, present))
+            self._listed.append(Violation(encodable(column), None, type_name, got, self._noun, is_missing=True))
 
     def raise_if_any(self) -> None:
         if self._count:
@@ -96,21 +96,21 @@ class ViolationCollector:
 
 
 def _names_like(missing: str, extra: Sequence[str], present: Sequence[str]) -> str:
-    """List the names that differ from the missing one in spelling only, else the undeclared names, else the others."""
+    """List the names that differ from the missing name in spelling only, else the undeclared names, else all names."""
     folded = _folded(missing)
     names = [name for name in extra if _folded(name) == folded] or extra or present
     if not names:
         return "none"
-    listed = ", ".join(repr(_shortened(name)) for name in names[:_MOST_NAMES])
-    return listed if len(names) <= _MOST_NAMES else f"{listed} and {len(names) - _MOST_NAMES} more"
+    listed = ", ".join(repr(_shortened(name)) for name in names[:_MAX_NAMES])
+    return listed if len(names) <= _MAX_NAMES else f"{listed} and {len(names) - _MAX_NAMES} more"
 
 
 def _folded(name: str) -> str:
     return "".join(filter(str.isalnum, name)).casefold()
 
 
-def sendable(text: str) -> str:
-    """Replace halves of surrogate pairs, which no answer can contain."""
+def encodable(text: str) -> str:
+    """Replace halves of surrogate pairs: a response in UTF-8 cannot contain them."""
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
@@ -132,4 +132,4 @@ def describe(value: Any) -> str:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_ECHO else text[:_LONGEST_ECHO] + "…"
+    return text if len(text) <= _MAX_ECHO else text[:_MAX_ECHO] + "…"

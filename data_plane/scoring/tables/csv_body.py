@@ -55,7 +55,9 @@ def _check_text(body: bytes) -> None:
         body.decode()
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
-        raise InvalidBody(f"the CSV is not UTF-8: line {line} has an invalid byte; encode the file in UTF-8") from None
+        raise InvalidBody(
+            f"the CSV is not UTF-8: line {line} has a byte that is not valid; save the file as UTF-8"
+        ) from None
 
 
 def _check_quotes(body: bytes) -> None:

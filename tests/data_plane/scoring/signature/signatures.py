@@ -1,4 +1,4 @@
-"""Signatures as MLmodel files have them, and what comes of enforcing them."""
+"""Signatures in the form of MLmodel files, and shortcuts that enforce a signature."""
 
 import json
 from typing import Any
@@ -47,7 +47,7 @@ def values(column: Column) -> list[Any]:
 
 
 def held(kind: Any, value: Any) -> Any:
-    """What a single value of one column becomes."""
+    """Return the converted value of a frame with one column and one row."""
     return frame(columns(value=kind), [{"value": value}])["value"][0]
 
 

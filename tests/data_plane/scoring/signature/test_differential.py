@@ -1,4 +1,4 @@
-"""Generated requests are enforced as MLflow enforces them, except where docs/signature.md says otherwise."""
+"""Generated requests are enforced as by MLflow, except for the differences listed in docs/signature.md."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -33,16 +33,16 @@ def oracles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Oracle]]:
 
 
 def generate(examples: int, chosen: int, generated: SearchStrategy[Case], look: Callable[[Case], object]) -> None:
-    """The seed is printed, so that a failure can be had again."""
+    """Run `look` on generated cases. The printed seed reproduces a failure."""
     print(f"seed {chosen}")
 
     @seed(chosen)
     @settings(max_examples=examples, database=None, deadline=None, suppress_health_check=list(HealthCheck))
     @given(generated)
-    def one(case: Case) -> None:
+    def run(case: Case) -> None:
         look(case)
 
-    one()
+    run()
 
 
 def look_at_columns(case: Case, oracles: list[Oracle]) -> None:
@@ -66,19 +66,19 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_thousand_requests_show_no_unexplained_difference(kind: str, oracles: list[Oracle]) -> None:
-    """Each is put to one version in turn."""
+    """Each request goes to one version of MLflow, in turn."""
     examples, generated, look = KINDS[kind]
     turns = cycle([[oracle] for oracle in oracles])
     generate(examples, SEED, generated, lambda case: look(case, next(turns)))
 
 
 @pytest.mark.parametrize("name", differences.NAMES)
-def test_each_difference_has_a_request_that_shows_it(name: str, oracles: list[Oracle]) -> None:
+def test_example_request_shows_exactly_the_named_difference(name: str, oracles: list[Oracle]) -> None:
     assert explained(BY_NAME[name], oracles) == {name}
 
 
 @pytest.mark.parametrize("name", REFUSED_BY_MLFLOW)
-def test_what_the_type_holds_is_accepted_where_mlflow_refuses(name: str, oracles: list[Oracle]) -> None:
+def test_valid_value_is_accepted_where_mlflow_refuses(name: str, oracles: list[Oracle]) -> None:
     given, newest = REFUSED_BY_MLFLOW[name], oracles[-1]
     enforced, _ = enforce(given)
     newest.ask(given, enforced)
@@ -87,7 +87,7 @@ def test_what_the_type_holds_is_accepted_where_mlflow_refuses(name: str, oracles
 
 
 @pytest.mark.parametrize("name", [*differences.NAMES, *REFUSED_BY_MLFLOW])
-def test_each_difference_is_documented(name: str) -> None:
+def test_difference_from_mlflow_is_documented(name: str) -> None:
     page = Path(__file__).parents[4] / "docs" / "signature.md"
     assert name in " ".join(page.read_text().split())
 
@@ -96,7 +96,7 @@ def test_each_difference_is_documented(name: str) -> None:
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("kind", KINDS)
 def test_twenty_thousand_requests_show_no_unexplained_difference(kind: str, oracles: list[Oracle]) -> None:
-    """Each is put to all versions."""
+    """Each request goes to all versions of MLflow."""
     examples, generated, look = KINDS[kind]
     chosen = random.SystemRandom().randrange(2**32)
     generate(20 * examples, chosen, generated, lambda case: look(case, oracles))

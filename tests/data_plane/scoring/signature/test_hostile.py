@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is SignatureViolations or Enforced, and what is enforced can be sent on."""
+"""Every value gives SignatureViolations or a payload that can be sent to a worker, in bounded memory."""
 
 import json
 import tracemalloc
@@ -50,59 +50,59 @@ def nested(depth: int) -> Any:
 
 def send(signature: CompiledSignature, value: Any) -> None:
     try:
-        payload, params, surplus = signature.enforce(value, value)
+        payload, params, extra_columns = signature.enforce(value, value)
     except SignatureViolations as refused:
         orjson.dumps([violation.message for violation in refused.violations])
         return
-    orjson.dumps(surplus)
+    orjson.dumps(extra_columns)
     encode_score(payload, request_id=1, params=params)
 
 
 @settings(max_examples=500, deadline=None, derandomize=True, database=None)
 @given(st.sampled_from(SIGNATURES), VALUES)
-def test_no_value_is_too_odd(signature: CompiledSignature, value: Any) -> None:
+def test_random_value_is_refused_or_sent_without_a_crash(signature: CompiledSignature, value: Any) -> None:
     send(signature, value)
 
 
 @pytest.mark.parametrize("signature", SIGNATURES)
 @pytest.mark.parametrize("depth", [100, 300, 900])
-def test_no_nesting_is_too_deep(signature: CompiledSignature, depth: int) -> None:
+def test_deeply_nested_value_is_refused_or_sent_without_a_crash(signature: CompiledSignature, depth: int) -> None:
     for value in (nested(depth), [nested(depth)], {"a": [nested(depth)]}, {"columns": [nested(depth)], "data": [[1]]}):
         send(signature, value)
 
 
-def test_nesting_that_cannot_travel_is_refused() -> None:
+def test_undeclared_value_nested_over_200_deep_is_refused() -> None:
     (violation,) = violations(compiled(type_hints=True), nested(300))
     assert violation.expected == "values nested at most 200 deep"
     assert violations(columns(a={"type": "any"}), [{"a": nested(300)}])
 
 
-def test_half_a_surrogate_pair_is_no_text() -> None:
+def test_half_a_surrogate_pair_is_refused_as_text() -> None:
     assert violations(columns(a="string"), [{"a": "\ud800"}])
     assert violations(compiled([tensor("str", -1)]), ["\ud800"])
 
 
 @pytest.mark.parametrize("name", ["\ud800", 10**30, ["a"], None])
-def test_a_name_that_cannot_travel_is_refused(name: Any) -> None:
+def test_column_name_that_is_not_valid_text_or_a_small_integer_is_refused(name: Any) -> None:
     for signature in (compiled(), columns("long")):
         assert violations(signature, {"columns": [name], "data": [[1]]})
     if isinstance(name, str):
         assert violations(compiled(), {name: [1]})
 
 
-def test_many_records_with_many_keys_take_no_quadratic_time() -> None:
+def test_100000_records_with_distinct_keys_are_enforced_in_linear_time() -> None:
     signature = columns(**{f"c{place}": "long?" for place in range(3)})
     records = [{str(place): 1} for place in range(100_000)]
     enforced = signature.enforce([*records, {"c0": 1, "c1": 2, "c2": 3}], None)
     assert len(enforced.extra_columns) == 100_000
 
 
-# Wide enough to be seen, and not so wide that a failure would take the machine with it.
+# Long enough for a measurable waste of memory, short enough for a failure to leave the machine alive.
 LONG_AMONG_SHORT = ["x" * 20_000, *["y"] * 20_000]
 
 
 def memory_for(signature: CompiledSignature, value: Any) -> int:
-    """Bytes at most at the same time; numpy tells tracemalloc of its own."""
+    """Return the peak of allocated bytes. numpy reports allocations to tracemalloc."""
     tracemalloc.start()
     try:
         send(signature, value)
@@ -112,7 +112,7 @@ def memory_for(signature: CompiledSignature, value: Any) -> int:
 
 
 @pytest.mark.parametrize("signature", [compiled(), compiled([tensor("str", -1)])], ids=["unsigned", "a text tensor"])
-def test_a_long_text_among_many_does_not_make_the_others_as_wide(signature: CompiledSignature) -> None:
+def test_long_text_among_short_texts_does_not_pad_the_short_texts(signature: CompiledSignature) -> None:
     assert memory_for(signature, LONG_AMONG_SHORT) < 64 << 20
     array = signature.enforce(LONG_AMONG_SHORT, None).payload.array  # type: ignore[union-attr]
     assert array.tolist() == LONG_AMONG_SHORT
@@ -123,7 +123,7 @@ def test_a_long_text_among_many_does_not_make_the_others_as_wide(signature: Comp
     [[*LONG_AMONG_SHORT, 1], [[text] for text in (*LONG_AMONG_SHORT, 1)], {"a": LONG_AMONG_SHORT, "b": [1]}],
     ids=["beside a number", "nested", "named"],
 )
-def test_nor_does_one_in_another_place(value: Any) -> None:
+def test_long_text_in_a_mixed_list_or_a_dict_does_not_pad_the_short_texts(value: Any) -> None:
     assert memory_for(compiled(), value) < 64 << 20
 
 
@@ -135,17 +135,17 @@ class TestParseJson:
     @pytest.mark.parametrize(
         "text", ["0.000012345678901234567", "[1.5, 123456789012345678]", '"12345678901234567890123"']
     )
-    def test_other_bodies_are_what_orjson_makes_of_them(self, text: str) -> None:
+    def test_body_without_large_integers_is_parsed_as_by_orjson(self, text: str) -> None:
         assert parse_json(text.encode()) == orjson.loads(text)
 
     @pytest.mark.parametrize("body", [b"", b"{", b"NaN", b"[1,]", b"\xff", b'"\\ud800"', b"1e400", b"[" * 2000])
-    def test_what_is_no_json_is_refused(self, body: bytes) -> None:
+    def test_invalid_json_is_refused(self, body: bytes) -> None:
         with pytest.raises(orjson.JSONDecodeError):
             parse_json(body)
 
     @given(VALUES)
     @settings(max_examples=200, deadline=None, derandomize=True, database=None)
-    def test_nothing_changes_on_the_way(self, value: Any) -> None:
+    def test_random_value_survives_a_round_trip(self, value: Any) -> None:
         body = json.dumps(value).encode()
         try:
             orjson.loads(body)
@@ -154,7 +154,7 @@ class TestParseJson:
         assert parse_json(body) == json.loads(body)
 
 
-def test_what_a_long_or_double_cannot_hold_exactly_is_refused() -> None:
+def test_integer_beyond_64_bits_is_refused_by_every_number_type() -> None:
     for kind in ("integer", "long", "double", "float"):
         for number in (2**64 + 1, -(2**64) - 1, 10**25 + 1):
             body = parse_json(f'[{{"a": {number}}}]'.encode())
@@ -162,7 +162,7 @@ def test_what_a_long_or_double_cannot_hold_exactly_is_refused() -> None:
             assert str(number)[:10] in violation.got
 
 
-def test_integers_of_any_size_reach_a_model_that_takes_anything() -> None:
+def test_integer_beyond_64_bits_reaches_a_model_of_any_input() -> None:
     value = {"n": [2**70]}
     assert compiled(type_hints=True).enforce(value, None).payload == JsonPayload(value)
     assert np.array_equal(compiled([tensor("object", -1)]).enforce([2**70], None).payload.array, [2**70])  # type: ignore[union-attr]

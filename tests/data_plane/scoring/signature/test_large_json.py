@@ -1,4 +1,4 @@
-"""Large JSON documents, read in pieces: the same values and the same errors, and no piece is large."""
+"""Large JSON documents parsed in small pieces give the values and errors of a single call."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from data_plane.scoring.signature import parse_json, parse_large
 from data_plane.scoring.signature.large_json import LARGE
 
 NAMES = ["a", "b", "c"]
-# What looks like the end of an entry, in a text.
+# Texts with the characters of an entry's end.
 TRICKY = ['],["', "]],[[", '},{"', '\\"],[\\"', "[[", "{", "\\", '"a": [1], "b": [', "é\u2028"]
 ROWS = 40_000
 NUMBERS = [[place / 7, -place, place * 1e30] for place in range(ROWS)]
@@ -35,7 +35,7 @@ IN_PIECES: dict[str, Any] = {
     "tensor of four dimensions": {"inputs": [[[row], [row]] for row in NUMBERS]},
     "integers beyond 64 bits": {"inputs": [[2**70 + place, 2**64] for place in range(ROWS)]},
 }
-AT_ONCE: dict[str, Any] = {
+IN_ONE_CALL: dict[str, Any] = {
     "rows of texts that look like rows": {"dataframe_split": {"columns": ["s"], "data": TEXTS}},
     "one text": {"inputs": "],[" * LARGE},
     "a list of texts": {"inputs": [text for (text,) in TEXTS]},
@@ -50,21 +50,21 @@ LAYOUTS = {
 }
 
 
-def test_space_between_its_parts_does_not_matter() -> None:
+def test_indented_document_is_parsed_like_a_dense_document() -> None:
     text = json.dumps(IN_PIECES["split"], indent=1).encode()
     assert parse_large(text) == orjson.loads(text)
 
 
-class TestALargeDocument:
+class TestLargeDocument:
     @pytest.mark.parametrize("layout", LAYOUTS)
-    @pytest.mark.parametrize("kind", [*IN_PIECES, *AT_ONCE])
-    def test_is_what_it_would_be_if_read_at_once(self, kind: str, layout: str) -> None:
-        text = json.dumps((IN_PIECES | AT_ONCE)[kind], **LAYOUTS[layout]).encode()
+    @pytest.mark.parametrize("kind", [*IN_PIECES, *IN_ONE_CALL])
+    def test_large_document_equals_the_result_of_a_single_call(self, kind: str, layout: str) -> None:
+        text = json.dumps((IN_PIECES | IN_ONE_CALL)[kind], **LAYOUTS[layout]).encode()
         assert len(text) > LARGE
         assert parse_large(text) == orjson.loads(text)
 
     @pytest.mark.parametrize("kind", IN_PIECES)
-    def test_is_read_in_small_pieces(self, kind: str) -> None:
+    def test_large_document_is_parsed_in_small_pieces(self, kind: str) -> None:
         sizes: list[int] = []
 
         def parse(piece: bytes) -> Any:
@@ -75,18 +75,18 @@ class TestALargeDocument:
         parse_large(text, parse)
         assert max(sizes) < len(text) * 0.6
 
-    def test_keeps_integers_beyond_64_bits(self) -> None:
+    def test_large_document_keeps_integers_beyond_64_bits_exact(self) -> None:
         document = IN_PIECES["integers beyond 64 bits"]
         assert parse_json(json.dumps(document).encode()) == document
 
-    def test_lets_the_last_of_two_equal_keys_count(self) -> None:
+    def test_last_of_two_equal_keys_wins_in_a_large_document(self) -> None:
         text = b'{"a": [1], %b, "a": [3]}' % json.dumps(COLUMNS).encode()[1:-1]
         assert parse_large(text) == orjson.loads(text)
 
 
-class TestALargeDocumentThatIsBroken:
+class TestBrokenLargeDocument:
     @pytest.mark.parametrize("kind", ["split", "records", "columns", "tensor of four dimensions"])
-    def test_is_refused_as_if_read_at_once(self, kind: str) -> None:
+    def test_broken_large_document_gives_the_error_of_a_single_call(self, kind: str) -> None:
         text = json.dumps(IN_PIECES[kind]).encode()
         place = text.index(b",", len(text) // 2)
         for broken in (text[:-1], text[:place], text + b"]", text[:place] + b"," + text[place:], b"[" + text):

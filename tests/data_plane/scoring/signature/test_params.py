@@ -1,4 +1,4 @@
-"""Params are filled in, checked like columns, and left out when the model does not declare them."""
+"""Declared params get defaults and are checked like columns; undeclared params are dropped."""
 
 from datetime import date, datetime
 from typing import Any
@@ -23,11 +23,11 @@ def enforced(params: Any) -> Any:
 
 
 @pytest.mark.parametrize("params", [None, {}, {"unknown": 1}])
-def test_defaults_are_filled_in_and_unknown_ones_left_out(params: Any) -> None:
+def test_absent_params_get_defaults_and_unknown_params_are_dropped(params: Any) -> None:
     assert enforced(params) == DEFAULTS
 
 
-def test_given_ones_take_their_declared_type() -> None:
+def test_given_params_are_converted_to_the_declared_type() -> None:
     assert enforced({"k": 9.0, "words": [], "rate": 1}) == {**DEFAULTS, "k": 9, "words": [], "rate": 1.0}
     assert isinstance(enforced({"rate": 1})["rate"], float)
 
@@ -40,35 +40,35 @@ def test_given_ones_take_their_declared_type() -> None:
         ("2024-01-02T03:04:05.25+02:00", datetime(2024, 1, 2, 1, 4, 5, 250_000)),
     ],
 )
-def test_a_datetime_is_one_of_python(text: str, moment: date) -> None:
+def test_datetime_param_becomes_python_date_or_datetime_in_utc(text: str, moment: date) -> None:
     assert enforced({"since": text})["since"] == moment
     assert type(enforced({"since": text})["since"]) is type(moment)
 
 
-def test_a_datetime_finer_than_python_has_is_refused() -> None:
+def test_datetime_param_with_nanoseconds_is_refused() -> None:
     assert violations(SIGNATURE, [[1]], {"since": "2024-01-02T03:04:05.000000001"})
 
 
-def test_an_explicit_null_is_passed_on() -> None:
+def test_explicit_null_param_stays_none() -> None:
     assert enforced({"k": None})["k"] is None
     assert enforced({"words": ["a", None]})["words"] == ["a", None]
 
 
-def test_wrong_ones_are_all_named() -> None:
+def test_every_wrong_param_is_a_violation() -> None:
     found = violations(SIGNATURE, [[1]], {"k": "x", "words": ["a", 5], "since": "tomorrow", "rate": []})
     assert [violation.column for violation in found] == ["params.k", "params.words[1]", "params.since", "params.rate"]
 
 
-def test_a_list_is_expected_where_the_shape_says_so() -> None:
+def test_param_with_a_shape_needs_a_list_and_param_without_refuses_a_list() -> None:
     assert violations(SIGNATURE, [[1]], {"words": "a"})
     assert violations(SIGNATURE, [[1]], {"k": [9]})
 
 
 @pytest.mark.parametrize("params", [[1], "k=5", 5])
-def test_params_that_are_no_object_are_refused(params: Any) -> None:
+def test_params_other_than_an_object_are_refused(params: Any) -> None:
     (violation,) = violations(SIGNATURE, [[1]], params)
     assert violation.column == "params"
 
 
-def test_a_model_without_params_is_given_none() -> None:
+def test_model_without_declared_params_receives_none() -> None:
     assert compiled().enforce([[1]], {"k": 9})[1] is None

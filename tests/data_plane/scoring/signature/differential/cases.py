@@ -1,4 +1,4 @@
-"""Generated requests: a column signature, a table of values that fit it more or less, and one of the usual bodies."""
+"""Generate requests: a column signature, a table with fitting and unfitting values, and a body in a usual layout."""
 
 import json
 from dataclasses import dataclass
@@ -121,7 +121,7 @@ class Case:
     entries: list[dict[str, Any]]
     """The signature's inputs."""
     table: dict[str, list[Any]]
-    """The values of each column that the body has, surplus ones included."""
+    """The values of each column of the body, undeclared columns included."""
     rows: int
     envelope: str
     body: Any
@@ -130,7 +130,7 @@ class Case:
     given_params: Any = None
 
     def columns(self) -> list[tuple[str | int, dict[str, Any], list[Any]]]:
-        """The declared columns that the body has: name, entry, values."""
+        """Return name, entry and values of each declared column of the body."""
         if not self.is_named:
             named = zip(self.table.items(), self.entries, strict=False)
             return [(place, entry, column) for place, ((_, column), entry) in enumerate(named)]
@@ -156,7 +156,7 @@ def cases(draw: Any) -> Case:
             table[name] = draw(_column(entry, rows))
         entries.append({**entry, "name": name} if is_named else entry)
     if is_named and draw(st.integers(0, 4)) == 0:
-        table["surplus"] = draw(st.lists(ANYTHING, min_size=rows, max_size=rows))
+        table["extra"] = draw(st.lists(ANYTHING, min_size=rows, max_size=rows))
         table = {name: table[name] for name in draw(st.permutations(list(table)))}
     envelope, body = draw(_bodies(table, rows, entries, is_named))
     return Case(entries, table, rows, envelope, body, is_named)
@@ -197,7 +197,7 @@ def _bodies(
 
 
 def _is_one_row(record: dict[str, Any], scalars: list[str], entries: list[dict[str, Any]]) -> bool:
-    """Whether MLflow makes a single row of a dict."""
+    """Return whether MLflow reads a dict as a single row."""
     if scalars:
         return not any(isinstance(record[name], list) for name in scalars)
     return any(entry["type"] in ("array", "object") for entry in entries)

@@ -1,4 +1,4 @@
-"""One generated request, looked at three times: by the platform, by the plain reference, and by several MLflows."""
+"""Compare the enforcement of a generated request by the platform, by the reference and by versions of MLflow."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from tests.data_plane.scoring.signature.signatures import values
 
 
 def explained(case: Case, oracles: Sequence[Oracle]) -> set[str]:
-    """The names of the differences that the request shows. Raises AssertionError for one that has none."""
+    """Return the names of the differences shown by the request. Raises AssertionError for an unnamed difference."""
     enforced, places = enforce(case)
     for oracle in oracles:
         oracle.ask(case, enforced)
@@ -27,15 +27,15 @@ def explained(case: Case, oracles: Sequence[Oracle]) -> set[str]:
 
 
 def explained_as_a_whole(case: Case, oracles: Sequence[Oracle], values_by_type: dict[str, list[Any]]) -> None:
-    """Tensors and params: whatever both accept is equal, and what only MLflow accepts has a named reason."""
+    """Check tensors and params: accepted values are equal, and values accepted by MLflow alone have a named reason."""
     enforced, _ = enforce(case)
     for oracle in oracles:
         oracle.ask(case, enforced)
-    # All are read before anything is asserted, so that no answer is left for the next request.
+    # Read all answers before the first assertion, so that a failure leaves no answer for the next request.
     answers = [(oracle.version, oracle.answer()) for oracle in oracles]
     for version, answer in answers:
         theirs, ours = answer["mlflow"], answer["ours"]
-        if "held" not in theirs or _are_told_apart(values_by_type):
+        if "held" not in theirs or _is_lossy_in_numpy(values_by_type):
             continue
         if enforced is None:
             reasons = set().union(*(differences.of_values(*values) for values in values_by_type.items()))
@@ -45,14 +45,14 @@ def explained_as_a_whole(case: Case, oracles: Sequence[Oracle], values_by_type: 
         assert case.params is None or theirs["params"] == ours["params"], f"MLflow {version}: {case}\n{theirs}\n{ours}"
 
 
-def _are_told_apart(values_by_type: dict[str, list[Any]]) -> bool:
-    """A zero character at the end, which numpy loses, and "false", which is true to it."""
+def _is_lossy_in_numpy(values_by_type: dict[str, list[Any]]) -> bool:
+    """Return whether numpy changes a text: numpy drops a final zero character and treats "false" as true."""
     texts = [text for text in values_by_type.get("string", []) if isinstance(text, str)]
     return any(text.endswith("\0") for text in texts) or str in set(map(type, values_by_type.get("boolean", [])))
 
 
 def enforce(case: Case) -> tuple[Enforced | None, set[tuple[str, int]]]:
-    """What the platform holds, or the columns and rows that it refuses."""
+    """Return the platform's payload, or the refused columns and rows."""
     signature = compile_signature(RawSignature(case.inputs, None, case.params), type_hints=False)
     try:
         return signature.enforce(case.body, case.given_params), set()
@@ -61,7 +61,7 @@ def enforce(case: Case) -> tuple[Enforced | None, set[tuple[str, int]]]:
 
 
 def _column_of(case: Case, path: str) -> str:
-    """Without the path inside a nested value."""
+    """Return the column name without the path inside a nested value."""
     names = [str(name) for name, _, _ in case.columns()] if case.table else []
     return next((name for name in names if path == name or path.startswith((name + ".", name + "["))), path)
 
@@ -94,7 +94,7 @@ def _differences(
 ) -> set[str | None]:
     theirs = answer["mlflow"].get("held")
     if theirs is None:
-        # It does not know the type, or refuses: the reference has looked at what was accepted here.
+        # MLflow does not know the type, or refuses. The reference has checked the values accepted here.
         return set()
     if enforced is None:
         return differences.of_refusal(case, places)

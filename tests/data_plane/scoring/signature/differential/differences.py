@@ -1,4 +1,4 @@
-"""Where the platform differs from MLflow on purpose. Each name here is a row of docs/signature.md."""
+"""The intended differences from MLflow. Each name is a row of docs/signature.md."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ NESTED = ("array", "object", "map")
 
 
 def of_refusal(case: Case, places: set[tuple[str, int]]) -> set[str | None]:
-    """Why each value that MLflow took was refused; None for one that nothing explains."""
+    """Name the difference for each value accepted by MLflow and refused here. None: a refusal has no explanation."""
     return {
         _of_value(entry, value, is_required=entry["required"])
         or _of_pivoting(case, entry, value)
@@ -20,19 +20,19 @@ def of_refusal(case: Case, places: set[tuple[str, int]]) -> set[str | None]:
 
 
 def _of_pivoting(case: Case, entry: dict[str, Any], value: Any) -> str | None:
-    """A column of single values is the one Array of a single row, when everything becomes an array."""
+    """Explain a refusal by pivoting: MLflow reads a column of scalars as the single Array of a single row."""
     is_nested = entry["type"] in NESTED or isinstance(value, list)
     is_pivoted = case.envelope in ("inputs", "instances") and is_nested
     return "instances and inputs make arrays of nested values" if is_pivoted else None
 
 
 def _of_an_object_beside(case: Case) -> str | None:
-    """Its keys are the rows: an empty one leaves no row in which anything could be wrong."""
+    """Explain a refusal by an object column: MLflow reads the keys as rows, and an empty object gives no rows."""
     return "an object as a column" if dict in _beside_single_values(case) else None
 
 
 def of_values(kind: str, given: list[Any]) -> set[str]:
-    """The same of the values of a tensor or a param: the names of those that the type does not hold."""
+    """Name the differences for the values of a tensor or a param outside the type."""
     found = (_of_value({"type": kind}, value, is_required=True) for value in given)
     return {name for name in found if name is not None}
 
@@ -105,7 +105,7 @@ def _of_scalar(kind: str, value: Any) -> str | None:
 
 
 def of_column(case: Case, version: str, entry: dict[str, Any], column: list[Any]) -> str | None:
-    """Why both accept a column, and yet the model is handed something else."""
+    """Name the difference for a column accepted by MLflow and here, with different input for the model."""
     is_pivoted = case.envelope in ("inputs", "instances")
     types = {kind for other in case.entries for kind in _types(other)}
     if entry["type"] == "boolean" and not entry["required"] and None in column:
@@ -135,7 +135,7 @@ def of_column(case: Case, version: str, entry: dict[str, Any], column: list[Any]
 
 
 def _beside_single_values(case: Case) -> set[type]:
-    """What else a body of single values, which is one row here, has among them."""
+    """Return the types in a body with scalars, which is a single row here."""
     if not isinstance(case.body, dict) or case.envelope not in ("unwrapped", "inputs"):
         return set()
     kinds = set(map(type, case.body.values()))
@@ -143,7 +143,7 @@ def _beside_single_values(case: Case) -> set[type]:
 
 
 def _becomes_doubles(column: list[Any]) -> bool:
-    """One number with a point makes them all doubles, as pandas sees it."""
+    """Return whether a fraction makes pandas convert large integers of the column to doubles."""
     return float in set(map(type, column)) and any(isinstance(value, int) and abs(value) > 2**53 for value in column)
 
 

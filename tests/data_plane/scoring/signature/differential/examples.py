@@ -1,4 +1,4 @@
-"""One request for each difference from MLflow that docs/signature.md lists."""
+"""An example request for each difference from MLflow in docs/signature.md."""
 
 from typing import Any
 
@@ -36,10 +36,10 @@ BY_NAME = {
     "a number that JSON does not spell so": case("double", "1_0"),
     "single values beside a list are repeated": Case(
         [{"type": "long", "required": True, "name": "a"}],
-        {"a": [1], "surplus": [[1, 2]]},
+        {"a": [1], "extra": [[1, 2]]},
         1,
         "unwrapped",
-        {"a": 1, "surplus": [1, 2]},
+        {"a": 1, "extra": [1, 2]},
     ),
     "a missing boolean is false": case("boolean", None, True, required=False),
     "an integer beyond 64 bits stays one of Python": case("double", 2**64, envelope="unwrapped"),
@@ -57,7 +57,7 @@ BY_NAME = {
     ),
 }
 
-# What the declared type holds, and MLflow refuses.
+# Values of the declared type that MLflow refuses.
 REFUSED_BY_MLFLOW = {
     "a whole number with a point, in text": case("long", "63.0"),
     "a datetime with a zone": case("datetime", "2024-05-31T12:30:00+02:00"),

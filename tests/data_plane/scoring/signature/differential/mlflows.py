@@ -1,4 +1,4 @@
-"""Several versions of MLflow, each in an environment of its own and asked through one long-lived process."""
+"""Several versions of MLflow, each in a separate environment with a long-lived process that answers requests."""
 
 import base64
 import json
@@ -15,20 +15,20 @@ from tests.cached_environments import cached_environment
 from tests.data_plane.replicas.interpreters import interpreters
 from tests.data_plane.scoring.signature.differential.cases import Case
 
-# With the pandas, numpy and scikit-learn of its time.
+# Each version of MLflow with pandas, numpy and scikit-learn of the same time.
 ENVIRONMENTS = {
     "1.30.1": ("3.9", ["pandas==1.5.3", "numpy==1.23.5", "scikit-learn==1.2.2", "setuptools<81"]),
     "2.9.2": ("3.8", ["pandas==1.5.3", "numpy==1.23.5", "scikit-learn==1.2.2", "setuptools<81"]),
     "2.22.5": ("3.10", ["pandas==2.2.3", "numpy==1.26.4", "scikit-learn==1.6.1"]),
     "3.17.2": ("3.12", ["pandas==3.1.1", "numpy==2.5.5", "scikit-learn==1.9.1"]),
 }
-# Those that are asked how they enforce.
+# The versions compared with the platform.
 VERSIONS = ("2.9.2", "2.22.5", "3.17.2")
 _REPOSITORY = Path(__file__).parents[5]
 
 
 def environment(version: str) -> Path:
-    """The python of an environment with that MLflow."""
+    """Return the python of an environment with the version of MLflow."""
     minor, beside = ENVIRONMENTS[version]
     return cached_environment(interpreters().get(minor, sys.executable), [f"mlflow-skinny=={version}", *beside])
 

@@ -1,4 +1,4 @@
-"""Generated requests to models of tensors, and requests with params."""
+"""Generate requests to models of tensors, and requests with params."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.data_plane.scoring.signature.differential.cases import ANYTHING, Case, fitting
 
-# Which column type holds the same values.
+# The column type with the same values.
 SAME_AS = {
     "float64": "double",
     "float32": "float",
@@ -51,7 +51,7 @@ def _nested(draw: Any, dtype: str, shape: list[int]) -> Any:
 
 
 def values_of_tensors(case: Case) -> dict[str, list[Any]]:
-    """All values by the column type that holds the same."""
+    """Group all values by column type."""
     found: dict[str, list[Any]] = {}
     for entry in case.entries:
         value = case.body[entry["name"]] if "name" in entry else case.body

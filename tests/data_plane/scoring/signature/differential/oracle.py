@@ -1,6 +1,7 @@
-# ruff: noqa: E402, BLE001 - imports need the path from the command line, and MLflow raises whatever it likes
-"""Runs in an environment of its own, with some version of MLflow: what MLflow's scoring server would hand the model for
-a request, and what the model worker there makes of our frame for the same. One JSON line in, one out.
+# ruff: noqa: E402, BLE001 - imports need the path from the command line, and MLflow raises any exception
+"""Return the model's input by MLflow's scoring server and by the model worker, for the same request.
+
+Runs in a separate environment with one version of MLflow. Protocol: one JSON line per request, one per answer.
 """
 
 import base64
@@ -44,7 +45,7 @@ def schema_of(inputs):
     try:
         return Schema.from_json(inputs)
     except TypeError:
-        # Early MLflow 2 wrote "optional" instead of "required".
+        # Early MLflow 2 wrote "optional" in place of "required".
         entries = [{**entry, "optional": not entry.pop("required", True)} for entry in json.loads(inputs)]
         return Schema.from_json(json.dumps(entries))
 

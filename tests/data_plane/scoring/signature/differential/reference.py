@@ -1,4 +1,4 @@
-"""The rule of docs/signature.md once more, value by value and as plainly as it can be said."""
+"""The rules of docs/signature.md in plain Python, value by value: a second implementation without fast paths."""
 
 import base64
 import binascii
@@ -40,7 +40,7 @@ def _boolean(_: Any, value: Any) -> bool:
 
 
 def _number(value: Any) -> Decimal:
-    """Exactly what was sent."""
+    """Return the exact number in the request."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise Refused
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
@@ -146,7 +146,7 @@ def same(ours: Any, expected: Any) -> bool:
 
 
 def _spelled(value: Any) -> Any:
-    """Types, signs of zeros and NaN told apart."""
+    """Spell a value with type, sign of zero and NaN."""
     match value:
         case float():
             return ["float", value.hex()]
