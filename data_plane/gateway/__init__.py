@@ -5,7 +5,7 @@ is down.
 
 `main.py` wires a process together. `http_protocol.py`, `whole_answers.py` and `server.py` are the connection's side.
 `app.py` and `routes.py` take a request (`request.py`) to its handler: `score_request.py`, `health.py`, `metadata/`,
-`swagger/`. `snapshot_watcher.py` feeds `routing_table.py`. `upstream.py` is the port to whatever answers a request, and
+`swagger/`. `snapshot_watcher.py` feeds `routing_table.py`. `upstream.py` is the port to the replicas that answer, and
 `errors.py` maps every error to a status. Payloads and protocols are in `data_plane/scoring`, model workers in
 `data_plane/replicas`.
 """

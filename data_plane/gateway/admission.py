@@ -1,7 +1,7 @@
 """The pending requests of each deployment, counted over all gateway processes that share the port.
 
-Each process writes a small table in a file of its own. All other processes map and read that file, without locks.
-A gateway empties its own table at the start, so that the counts of a dead gateway end with its successor.
+Each process writes a small table in a file of its own, and maps and reads the tables of all gateways, without locks.
+A gateway empties its own table at the start: the counts of a dead gateway end with the next one.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ _BYTES = _SLOTS * _SLOT * 8
 
 _FREE = 0
 _RELEASED = 1
-"""Free again, but a later slot may hold a key that hashed to this one."""
+"""Free again, but a later slot may hold a key with the same hash."""
 
 
 class PendingRequests:
@@ -53,7 +53,7 @@ class TableSlot:
 
     def enter(self, limit: int) -> bool:
         self._set(self._count + 1)
-        # Count first, compare then: two gateways that do so at the same time never exceed the limit together.
+        # Count first, compare then: two gateways at the same time never exceed the limit together.
         if self._count + sum(other.count(self._key) for other in self._others) <= limit:
             return True
         self._set(self._count - 1)
@@ -100,7 +100,7 @@ class _Table:
     def free(self, slot: int) -> None:
         self._words[slot + 1] = 0
         self._words[slot] = _RELEASED
-        # A released slot before a free one ends no probe. Freeing it keeps probes short.
+        # A released slot before a free slot is needed by no probe, and a free slot keeps probes short.
         while self._words[slot] == _RELEASED and self._words[(slot + _SLOT) % len(self._words)] == _FREE:
             self._words[slot] = _FREE
             slot = (slot - _SLOT) % len(self._words)

@@ -20,7 +20,7 @@ from data_plane.scoring.errors import InvalidBody
 _GZIP, _ZLIB, _RAW = 31, 15, -15
 _WBITS = {b"gzip": _GZIP, b"deflate": _ZLIB}
 _SAME = {b"x-gzip": b"gzip"}
-# More codings or gzip members than this only serve to keep the gateway busy.
+# More codings or gzip members only serve to keep the gateway busy.
 _MOST_CODINGS = 3
 _MOST_MEMBERS = 10_000
 # zlib copies the input behind the end of a stream; a piece bounds that copy.
@@ -43,7 +43,7 @@ _VARY = (b"vary", b"accept-encoding")
 
 
 def codings_of(request: Request) -> Sequence[bytes]:
-    """Return the codings of the body in the order in which the sender applied them. Raises UnsupportedCoding."""
+    """Return the codings of the body in the sender's order. Raises UnsupportedCoding."""
     header = request.list_header(b"content-encoding")
     if header is None:
         return ()
@@ -95,7 +95,7 @@ def _has_more(rest: memoryview) -> bool:
 
 
 def _of_deflate(compressed: bytes, largest: int) -> bytes:
-    """Read zlib's format, which HTTP means by deflate, or raw deflate, which some senders use."""
+    """Read zlib's format, HTTP's meaning of deflate, or the raw deflate of some senders."""
     part, rest = _one(memoryview(compressed), _ZLIB if _has_zlib_header(compressed) else _RAW, largest, largest)
     if rest:
         raise EOFError("bytes follow the end of the stream")
@@ -114,7 +114,7 @@ def _has_zlib_header(compressed: bytes) -> bool:
 
 
 def _one(compressed: memoryview, wbits: int, room: int, largest: int) -> tuple[bytes, memoryview]:
-    """Return the content of one stream, and the bytes behind its end."""
+    """Return the content of a stream, and the bytes behind the end."""
     stream = zlib.decompressobj(wbits)
     parts: list[bytes] = []
     at = 0

@@ -31,7 +31,7 @@ class Credentials:
         return self._is_key(digest) or self._is_token(secret, digest, now)
 
     def _is_key(self, digest: str) -> bool:
-        # Every digest is compared, so that the time taken does not tell which digest matched.
+        # Every digest is compared, so the time taken does not tell the matching digest.
         matches = [hmac.compare_digest(digest, valid) for valid in self._key_digests]
         return any(matches)
 

@@ -62,7 +62,7 @@ class ScoringProtocol(HttpToolsProtocol):
             self._running.cancel()
 
     def shutdown(self) -> None:
-        """Close after the next answer. Closing at once would lose a request that is on its way."""
+        """Close after the next answer. Closing at once would lose a request under way."""
         self._is_parting = True
         if self._is_idle:
             self.loop.call_later(self.limits.idle_close_seconds, self._close_if_idle)
@@ -97,8 +97,8 @@ class ScoringProtocol(HttpToolsProtocol):
         self._expect(None)
         super().on_message_complete()
 
-    # Upgrade offers (HTTP/2, websockets): Java's client sends one with each request. The parser takes everything behind
-    # the offer, the body too, for the other protocol. So the parser gets the head once more, without the offer.
+    # Upgrade offers (HTTP/2, websockets): Java's client sends an offer with each request. The parser takes all bytes
+    # behind the offer, the body too, for the offered protocol. So the parser gets the head once more, without the offer.
 
     def _parse(self, data: bytes | memoryview) -> None:
         while True:
@@ -173,7 +173,7 @@ class ScoringProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._is_answering_an_earlier_one:
-            # The earlier request is answered first, and is the last one.
+            # The earlier request is answered first, and last on the connection.
             self.cycle.keep_alive = False
             self.flow.pause_reading()
             return

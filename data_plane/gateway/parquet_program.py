@@ -1,8 +1,8 @@
 """parquet_program.py <most values> <most bytes>: a Parquet file on stdin to an Arrow stream on stdout.
 
 Each file has a process of its own, because a damaged file can make Arrow abort the process, and a hostile file grows
-from a few bytes to any size. The program limits its own memory and time before it reads the file. It ends with status 1
-and a sentence on stdout for a file that it refuses. It imports no package of the platform, for a quick start.
+from a few bytes to any size. The program limits its own memory and time, then reads the file. For a refused file the
+program ends with status 1 and a sentence on stdout. For a quick start it imports no package of the platform.
 """
 
 import json
@@ -85,7 +85,7 @@ def _opened(body: bytes, read_dictionary: list[str]) -> pyarrow.parquet.ParquetF
 
 
 def _columns_of_the_frame(table: pyarrow.Table) -> pyarrow.Table:
-    """Move the columns of pandas' index to the end: they are columns only for a model that declares them."""
+    """Move pandas' index to the end: index levels are columns only for a model with such columns in the signature."""
     noted = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
     index = [name for name in table.column_names if name in noted]
     others = [name for name in table.column_names if name not in noted]

@@ -1,4 +1,4 @@
-"""One HTTP request, as handlers see it."""
+"""An HTTP request, for handlers."""
 
 import os
 import re
@@ -40,9 +40,9 @@ class Request:
         self.query: bytes = scope["query_string"]
         self.id = next(_ids)
         self.deployment_in_path: str | None = None
-        """The deployment that the path names, in a protocol whose paths can."""
+        """The deployment in the path, in Open Inference."""
         self.deployment: str | None = None
-        """The deployment that answers, once it is chosen."""
+        """The chosen deployment."""
         self._header_lines: list[tuple[bytes, bytes]] = scope["headers"]
         self._headers: Mapping[bytes, bytes] = dict(self._header_lines)
         self._receive = receive
@@ -51,7 +51,7 @@ class Request:
         return self._headers.get(name)
 
     def list_header(self, name: bytes) -> bytes | None:
-        """Return a header whose value is a list, which may arrive in several lines, as one list."""
+        """Return a list-valued header, joined from all lines of the same name."""
         if name not in self._headers:
             return None
         return b",".join(value for line, value in self._header_lines if line == name)

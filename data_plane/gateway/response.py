@@ -1,4 +1,4 @@
-"""One HTTP response, as handlers make it."""
+"""An HTTP response, from handlers."""
 
 from typing import NamedTuple
 

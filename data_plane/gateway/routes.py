@@ -27,7 +27,7 @@ class Route:
     handlers: Mapping[str, Handler]
     """By method. A GET answers HEAD too."""
     codec: RequestCodec[Any]
-    """The protocol that the route belongs to: errors are written by it."""
+    """The protocol of the route, also for errors."""
 
     @property
     def allowed(self) -> str:

@@ -1,7 +1,7 @@
 """The latest routing snapshot, made ready for use.
 
-A generation of a deployment is loaded once and kept from snapshot to snapshot. A generation that is replaced or gone
-answers the requests that it has before it closes the connections to its workers.
+A generation of a deployment is loaded once and kept from snapshot to snapshot. A replaced or deleted generation answers
+all accepted requests, then closes the connections to the workers.
 """
 
 import logging
@@ -67,18 +67,18 @@ class LiveEndpoint:
         self.mirror = self._mirror(route.mirror_traffic)
 
     def close(self) -> None:
-        """Serve nothing more: the latest snapshot has no such endpoint."""
+        """Stop serving: the endpoint is not in the latest snapshot."""
         self.deployments, self._weighted, self.mirror = {}, ((), ()), None
 
     def _mirror(self, percent_by_name: Mapping[str, int]) -> tuple[LiveDeployment, int] | None:
-        """Return the deployment that gets copies, and the percent of requests that are copied."""
+        """Return the mirror's deployment, and the percentage of copied requests."""
         for name, percent in percent_by_name.items():
             if percent > 0 and name in self.deployments:
                 return self.deployments[name], percent
         return None
 
     def choose(self, named: str | None) -> LiveDeployment:
-        """Return the deployment that a caller names, whatever its weight; without a name draw by the weights."""
+        """Return the named deployment, even without traffic. Without a name, draw by the weights."""
         if named is not None:
             deployment = self.deployments.get(named) or self.deployments.get(named.lower())
             if deployment is None:
@@ -146,7 +146,7 @@ class RoutingTable:
         return LiveDeployment(route, serving.upstream, serving.loaded)
 
     def _loaded(self, route: DeploymentRoute) -> LiveDeployment:
-        """A deployment whose bundle is unusable must not keep the other deployments from being routed to."""
+        """An unusable bundle breaks one deployment, and the routes to the rest stay."""
         try:
             loaded = load_bundle(Path(route.bundle_dir))
         except UnusableBundle as unusable:

@@ -33,7 +33,7 @@ class SnapshotWatcher:
             await asyncio.sleep(_POLL_SECONDS)
 
     def look(self) -> None:
-        """Apply the snapshot in the file, when there is one and it is newer."""
+        """Apply the snapshot in the file if newer than the last."""
         snapshot = self._changed_snapshot()
         if snapshot is None or (self._applied is not None and snapshot.order <= self._applied):
             return
@@ -46,7 +46,7 @@ class SnapshotWatcher:
             if _identity(os.stat(self._routing_file)) == self._seen:
                 return None
             with open(self._routing_file, "rb") as file:
-                # Of the file that is read: it may have been replaced since.
+                # The identity of the opened file, which may have been replaced since the stat.
                 self._seen = _identity(os.fstat(file.fileno()))
                 return RoutingSnapshot.from_json(file.read())
         except FileNotFoundError:

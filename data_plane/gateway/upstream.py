@@ -1,7 +1,7 @@
-"""The port to whatever answers the requests of one deployment, given as they came.
+"""The port between the HTTP front and a deployment: an Upstream answers undecoded requests.
 
-`Local` decodes a request here and has a replica score the payload. A pod that decodes requests itself would be one more
-Upstream, which sends the request on over HTTP.
+`Local` decodes a request here and has a replica score the payload. A pod on Kubernetes decodes in the pod: the Upstream
+for pods will send the request on over HTTP.
 """
 
 import asyncio

@@ -15,7 +15,7 @@ _LONGEST_LISTING = 1024
 
 
 class ScoringContext(NamedTuple):
-    """The part of a request that its answer needs."""
+    """The part of a request that the answer needs."""
 
     codec: RequestCodec[Any]
     reply_context: Any

@@ -1,1 +1,1 @@
-"""Answers about the server and its models, in MLflow's and Open Inference's form."""
+"""Answers about the server and the models, in MLflow's and Open Inference's form."""

@@ -1,4 +1,4 @@
-"""Metadata of the Open Inference Protocol: the server, its health, its models and their tensors."""
+"""Metadata of the Open Inference Protocol: server, health, models and tensors."""
 
 from importlib.metadata import version
 from typing import Any
@@ -53,7 +53,7 @@ async def model_ready(request: Request, endpoint: LiveEndpoint) -> Response:
 
 
 async def repository_index(request: Request, endpoint: LiveEndpoint) -> Response:
-    """List each version of a model once: READY if one of its deployments is."""
+    """List each version of a model once: READY if any deployment is."""
     entries: dict[tuple[str, str], dict[str, Any]] = {}
     for deployment in endpoint.deployments.values():
         if deployment.is_usable:

@@ -12,11 +12,11 @@ from data_plane.scoring.payload.values import Payload, Result
 Headers = list[tuple[bytes, bytes]]
 
 ReplyContext = TypeVar("ReplyContext")
-"""The part of a request that its answer depends on. Every codec has a type of its own for it."""
+"""The part of a request that the answer depends on. Every codec has a type of its own."""
 
 
 class RequestContent(NamedTuple):
-    """One request, as far as a protocol looks at it."""
+    """The parts of a request that protocols read."""
 
     body: bytes
     content_type: bytes | None

@@ -1,4 +1,4 @@
-"""One compiled rule per declared type: the values that the type holds, one at a time and many at once."""
+"""Compiled rules, a rule per declared type, for single values and for columns."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol

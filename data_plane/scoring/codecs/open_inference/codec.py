@@ -23,7 +23,7 @@ class OpenInferenceReply(NamedTuple):
     model_name: str
     model_version: str
     sole_output: str
-    """Name of the output of a model that has only one."""
+    """Name of a model's only output."""
 
 
 class OpenInferenceCodec:
@@ -51,7 +51,7 @@ class OpenInferenceCodec:
         return infer_response(header, outputs, reply_context.outputs)
 
     def encode_error(self, error: ScoringError) -> Encoded:
-        """Write one text under `error`, with every violation: the protocol has no other place for them."""
+        """Write one text under `error`, with every violation: the protocol has no list of details."""
         message = error.message
         if isinstance(error, SignatureViolations):
             message = f"the input does not fit the model's signature: {error.listing}"

@@ -40,7 +40,7 @@ def as_texts_if_all_are(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def as_json_if_valid(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Convert each element that is JSON. The signature judges the other elements."""
+    """Parse the elements with valid JSON. The signature judges the rest."""
 
     def value(element: Any) -> Any:
         try:

@@ -43,7 +43,7 @@ def _declared_arrays(tensors: Sequence[Tensor], signature: CompiledSignature) ->
     columns = {str(spec.name): spec for spec in signature.inputs if isinstance(spec, ColumnSpec)}
     arrays = {tensor.name: _declared_array(tensor, columns.get(tensor.name)) for tensor in tensors}
     if len(columns) == len(arrays) == 1 and arrays.keys() != columns.keys():
-        # A single tensor is the single column, whatever its name.
+        # The names of a single tensor and a single column may differ.
         return {name: array.reshape(-1, 1) if array.ndim == 1 else array for name, array in arrays.items()}
     return arrays
 
