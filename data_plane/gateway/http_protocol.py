@@ -98,7 +98,7 @@ class ScoringProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     # Upgrade offers (HTTP/2, websockets): Java's client sends an offer with each request. The parser takes all bytes
-    # behind the offer, the body too, for the offered protocol. So the parser gets the head once more, without the offer.
+    # behind the offer, the body too, for the offered protocol. So the parser gets the head again, without the offer.
 
     def _parse(self, data: bytes | memoryview) -> None:
         while True:

@@ -38,7 +38,7 @@ async def _score(request: ScoringRequest, deployment: LiveDeployment) -> None:
     deadline = asyncio.get_running_loop().time() + deployment.route.request_timeout_seconds
     request_id, name = request.http.id, deployment.route.name
     try:
-        await deployment.upstream.forward_copy(request, deadline)
+        await deployment.upstream.forward(request, deadline)
     except (ScoringError, ReplicaRetired) as error:
         _log.info("Mirrored request %s to %s: %s", request_id, name, error)
     except Exception:  # noqa: BLE001 - a failure of the mirror reaches no caller

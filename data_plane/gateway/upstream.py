@@ -10,11 +10,11 @@ from typing import Any, NamedTuple, Protocol
 from data_plane.gateway.errors import DeploymentBroken
 from data_plane.gateway.request import Request
 from data_plane.gateway.response import Response
-from data_plane.replicas.port import Replica, ScoreRequest, ScoreResponse
+from data_plane.replicas.port import Replica, ScoreRequest
 from data_plane.scoring.codecs.port import RequestCodec, RequestContent
 from data_plane.scoring.loaded_bundle import LoadedBundle
 from data_plane.scoring.payload.values import ArrayResult, FrameResult, JsonResult, Result
-from data_plane.scoring.pipeline import ScoringContext, finish, prepare
+from data_plane.scoring.pipeline import finish, prepare
 from modelyard.core.domain.routing import DeploymentRoute
 
 # Bytes of a body, and cells or bytes of a result, that are read or written on the event loop within a few milliseconds.
@@ -51,9 +51,6 @@ class Upstream(Protocol):
         Raises ScoringError, and ReplicaRetired when another upstream has to answer.
         """
 
-    async def forward_copy(self, request: ScoringRequest, deadline: float) -> None:
-        """Score a copy of a request, whose answer is thrown away. Raises as `forward` does."""
-
     def update(self, route: DeploymentRoute) -> None:
         """Take over the workers and limits of a newer snapshot for the same generation."""
 
@@ -79,25 +76,18 @@ class Local:
         self._replica.retire()
 
     async def forward(self, request: ScoringRequest, deadline: float) -> Response:
-        (scored, model_seconds), context = await self._score(request, deadline)
-        if _is_large(scored):
-            body, headers = await asyncio.to_thread(finish, scored, context)
-        else:
-            body, headers = finish(scored, context)
-        headers.append((b"x-ms-run-fn-exec-ms", b"%.3f" % (model_seconds * 1000)))
-        return Response(200, body, headers)
-
-    async def forward_copy(self, request: ScoringRequest, deadline: float) -> None:
-        await self._score(request, deadline)
-
-    async def _score(self, request: ScoringRequest, deadline: float) -> tuple[ScoreResponse, ScoringContext]:
         content = request.content
         if len(content.body) > _MAX_BODY_BYTES_ON_THE_LOOP or _is_parquet(content):
-            prepared = await asyncio.to_thread(prepare, request.codec, content, self._bundle)
+            payload, params, context = await asyncio.to_thread(prepare, request.codec, content, self._bundle)
         else:
-            prepared = prepare(request.codec, content, self._bundle)
-        payload, params, context = prepared
-        return await self._replica.score(ScoreRequest(content.request_id, payload, params), deadline), context
+            payload, params, context = prepare(request.codec, content, self._bundle)
+        scored = await self._replica.score(ScoreRequest(content.request_id, payload, params), deadline)
+        if _is_large(scored.result):
+            body, headers = await asyncio.to_thread(finish, scored.result, context)
+        else:
+            body, headers = finish(scored.result, context)
+        headers.append((b"x-ms-run-fn-exec-ms", b"%.3f" % (scored.model_seconds * 1000)))
+        return Response(200, body, headers)
 
 
 def _is_parquet(content: RequestContent) -> bool:
@@ -131,7 +121,4 @@ class Broken:
         pass
 
     async def forward(self, request: ScoringRequest, deadline: float) -> Response:
-        raise DeploymentBroken(self._deployment, self._reason)
-
-    async def forward_copy(self, request: ScoringRequest, deadline: float) -> None:
         raise DeploymentBroken(self._deployment, self._reason)

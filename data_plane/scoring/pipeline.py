@@ -1,6 +1,6 @@
-"""A scoring request from bytes to a payload, and its result back to bytes: pure, synchronous, without I/O.
+"""A scoring request from bytes to a payload, and the result back to bytes: pure, synchronous, without I/O.
 
-Callers put their own `await` in between: the gateway its queue and model workers, a mirror nothing after `prepare`.
+Callers put their own `await` in between: the gateway a queue and a model worker, for live requests and mirrored copies.
 """
 
 from typing import Any, NamedTuple
