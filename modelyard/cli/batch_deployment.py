@@ -138,7 +138,7 @@ def _put(
     if no_wait:
         return batch_deployment_document(change.resource)
     name, endpoint = str(document["name"]), str(document["endpoint_name"])
-    session.wait_beside(
+    session.wait_with_watcher(
         change,
         watcher,
         goes_on=f"the build of deployment {name} continues; "
@@ -155,4 +155,4 @@ def _check_set_default(set_default: bool, no_wait: bool) -> None:
 
 def _set_default(session: Session, client: Client, document: Document, watcher: Watcher) -> None:
     change = client.batch_endpoints.set_default(str(document["endpoint_name"]), str(document["name"]))
-    session.wait_beside(change, watcher, goes_on="the update of the endpoint continues")
+    session.wait_with_watcher(change, watcher, goes_on="the update of the endpoint continues")

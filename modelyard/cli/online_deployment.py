@@ -76,7 +76,7 @@ def create(
         if all_traffic:
             watcher.step(OperationStep.ROUTING.sentence)
             change = client.online_endpoints.set_traffic(str(document["endpoint_name"]), {str(document["name"]): 100})
-            session.wait_beside(change, watcher, goes_on="the update of the traffic continues")
+            session.wait_with_watcher(change, watcher, goes_on="the update of the traffic continues")
     show(resource, output)
 
 
@@ -163,7 +163,7 @@ def _put(session: Session, client: Client, document: Document, file: File, no_wa
     if no_wait:
         return deployment_document(change.resource)
     name, endpoint = str(document["name"]), str(document["endpoint_name"])
-    session.wait_beside(
+    session.wait_with_watcher(
         change,
         watcher,
         goes_on=f"the update of deployment {name} continues; "

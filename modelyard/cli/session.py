@@ -37,9 +37,11 @@ class Session:
     def wait(self, change: Change, *, goes_on: str, on_failure: str | None = None) -> None:
         """Wait for the end of a change, with a display of the steps."""
         with progress() as watcher:
-            self.wait_beside(change, watcher, goes_on=goes_on, on_failure=on_failure)
+            self.wait_with_watcher(change, watcher, goes_on=goes_on, on_failure=on_failure)
 
-    def wait_beside(self, change: Change, watcher: Watcher, *, goes_on: str, on_failure: str | None = None) -> None:
+    def wait_with_watcher(
+        self, change: Change, watcher: Watcher, *, goes_on: str, on_failure: str | None = None
+    ) -> None:
         """Like `wait`, in an open display."""
         try:
             change.wait(watcher)

@@ -14,7 +14,7 @@ from modelyard.cli.session import session_of
 from modelyard.client.documents.identity import batch_endpoint_document, deployment_document, endpoint_document
 from modelyard.client.documents.job import job_document
 from modelyard.client.job_progress import JobProgress
-from modelyard.client.overview import DeploymentOverview, Overview, look_around
+from modelyard.client.overview import DeploymentOverview, Overview, read_overview
 from modelyard.core.domain.deployment import workers_per_instance
 
 _ENDPOINTS = (
@@ -62,7 +62,7 @@ _READY = "Ready"
 def status(context: typer.Context, output: OutputFormat = None) -> None:
     """Show endpoints, deployments, workers (state, restarts, last exit reason) and running jobs."""
     with session_of(context).client() as client:
-        overview = look_around(client)
+        overview = read_overview(client)
     if output in {Output.JSON, Output.YAML}:
         show(status_document(overview), output)
     elif overview.endpoints or overview.batch_endpoints:

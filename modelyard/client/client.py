@@ -33,7 +33,7 @@ from modelyard.client.online_endpoints import OnlineEndpoints
 from modelyard.client.operations import Change
 from modelyard.client.platform import Platform
 from modelyard.client.scoring import score
-from modelyard.client.watching import UNWATCHED, Watcher
+from modelyard.client.watching import SILENT_WATCHER, Watcher
 
 _TRAFFIC = ("traffic", "mirror_traffic")
 _COMPUTE = "local"
@@ -73,7 +73,7 @@ class Client:
         body = ONLINE_ENDPOINT.body({"auth_mode": "key", **traffic, **document})
         return self.online_endpoints.put(name, {"location": self.location, **body})
 
-    def put_deployment(self, document: Mapping[str, Any], base: Path, watcher: Watcher = UNWATCHED) -> Change:
+    def put_deployment(self, document: Mapping[str, Any], base: Path, watcher: Watcher = SILENT_WATCHER) -> Change:
         """Create or replace a deployment from a YAML document, with paths relative to `base`.
 
         Registers an inline model and an inline environment first.
@@ -92,7 +92,9 @@ class Client:
         body = BATCH_ENDPOINT.body({"auth_mode": "aad_token", **kept, **document})
         return self.batch_endpoints.put(name, {"location": self.location, **body})
 
-    def put_batch_deployment(self, document: Mapping[str, Any], base: Path, watcher: Watcher = UNWATCHED) -> Change:
+    def put_batch_deployment(
+        self, document: Mapping[str, Any], base: Path, watcher: Watcher = SILENT_WATCHER
+    ) -> Change:
         """Create or replace a batch deployment, like `put_deployment`."""
         document = in_newer_form(document)
         endpoint, name = _names_of_deployment(document)

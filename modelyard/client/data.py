@@ -10,7 +10,7 @@ from modelyard.client.documents.references import ArmId, AssetReference
 from modelyard.client.folder import LocalFolder, read_data
 from modelyard.client.uploads import PendingUpload, upload_folder
 from modelyard.client.versions import asset_path, latest_version, next_version, version_path
-from modelyard.client.watching import UNWATCHED, Watcher
+from modelyard.client.watching import SILENT_WATCHER, Watcher
 
 _ANONYMOUS_VERSION = "1"
 
@@ -37,7 +37,7 @@ class Data:
             return self._connection.get(reference.text.removeprefix(self._connection.platform.workspace_id))
         return self.get(reference.name, reference.version)
 
-    def register(self, data: LocalData, watcher: Watcher = UNWATCHED) -> dict[str, Any]:
+    def register(self, data: LocalData, watcher: Watcher = SILENT_WATCHER) -> dict[str, Any]:
         """Upload files and register the upload. Anonymous data that is registered already is not uploaded again."""
         folder = read_data(data.path)
         if data.name is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from modelyard.client.client import Client
 from modelyard.client.documents.assets import LocalModel
 from modelyard.client.input_example import request_body
-from modelyard.client.watching import UNWATCHED, Watcher
+from modelyard.client.watching import SILENT_WATCHER, Watcher
 from modelyard.core.domain.names import check_deployment_name, check_endpoint_name
 from modelyard.core.domain.operation_step import OperationStep
 
@@ -46,7 +46,7 @@ def endpoint_name_for(folder: Path) -> str:
     return name[:_LONGEST_NAME].rstrip("-")
 
 
-def deploy_folder(client: Client, spec: FolderDeployment, watcher: Watcher = UNWATCHED) -> Deployed:
+def deploy_folder(client: Client, spec: FolderDeployment, watcher: Watcher = SILENT_WATCHER) -> Deployed:
     """Register a model folder, create or update the endpoint and the deployment, and route the traffic."""
     # Check the names before uploading a large folder.
     check_endpoint_name(spec.endpoint)
@@ -57,7 +57,7 @@ def deploy_folder(client: Client, spec: FolderDeployment, watcher: Watcher = UNW
         watcher.step("creating the endpoint")
         client.put_endpoint({"name": spec.endpoint}).wait(watcher)
     changed = _put_unless_serving(client, spec, str(model["id"]), watcher)
-    _take_traffic(client, spec, watcher)
+    _route_traffic(client, spec, watcher)
     return Deployed(
         scoring_uri=str(client.online_endpoints.get(spec.endpoint)["properties"]["scoringUri"]),
         key=client.online_endpoints.credentials(spec.endpoint).bearer,
@@ -87,7 +87,7 @@ def _serves(deployment: Mapping[str, Any], model_id: str, count: int) -> bool:
     )
 
 
-def _take_traffic(client: Client, spec: FolderDeployment, watcher: Watcher) -> None:
+def _route_traffic(client: Client, spec: FolderDeployment, watcher: Watcher) -> None:
     """Send all traffic to the deployment, unless other deployments share the traffic."""
     traffic = client.online_endpoints.get(spec.endpoint)["properties"].get("traffic") or {}
     given = {name: percent for name, percent in traffic.items() if percent}

@@ -47,7 +47,7 @@ def download_files(
     for file in files:
         location = _location(target, file.path)
         if not _is_there(location, file):
-            _fetch_with_patience(connection, file, location)
+            _fetch_with_retries(connection, file, location)
         locations.append(location)
         done += file.size
         watcher.transferred(done, total)
@@ -75,7 +75,7 @@ def _is_there(location: Path, file: RemoteFile) -> bool:
     raise TransferFailed(f"{location} exists already with other content: choose another --download-path")
 
 
-def _fetch_with_patience(connection: Connection, file: RemoteFile, location: Path) -> None:
+def _fetch_with_retries(connection: Connection, file: RemoteFile, location: Path) -> None:
     retries = RetryPolicy(_RETRY_SECONDS)
     while True:
         try:

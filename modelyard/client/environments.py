@@ -9,7 +9,7 @@ from modelyard.client.documents.references import ArmId, AssetReference
 from modelyard.client.errors import ApiError
 from modelyard.client.operations import Change
 from modelyard.client.versions import asset_path, latest_version, next_version, version_path
-from modelyard.client.watching import UNWATCHED, Watcher
+from modelyard.client.watching import SILENT_WATCHER, Watcher
 
 _ANONYMOUS = "CliV2AnonymousEnvironment"
 _VERSION_LENGTH = 30
@@ -53,7 +53,7 @@ class Environments:
         """List the environments on the platform's disk, from models and from registered specifications."""
         return self._connection.list("/builtEnvironments")
 
-    def prune(self, watcher: Watcher = UNWATCHED) -> Sequence[str]:
+    def prune(self, watcher: Watcher = SILENT_WATCHER) -> Sequence[str]:
         """Remove the built environments without a deployment. Returns the removed environments."""
         before = self._folders()
         Change(self._connection, self._connection.post("/pruneEnvironments")).wait(watcher)

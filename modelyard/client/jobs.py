@@ -12,7 +12,7 @@ from modelyard.client.downloads import download_files
 from modelyard.client.errors import InvalidDocument
 from modelyard.client.job_progress import JobProgress
 from modelyard.client.operations import Change
-from modelyard.client.watching import UNWATCHED, Watcher
+from modelyard.client.watching import SILENT_WATCHER, Watcher
 
 _DEPLOYMENT_HEADER = "azureml-model-deployment"
 _REQUEST_ID_HEADER = "repeatability_request-id"
@@ -61,7 +61,9 @@ class Jobs:
                 return
             time.sleep(_SECONDS_BETWEEN_LOOKS)
 
-    def download(self, name: str, target: Path, watcher: Watcher = UNWATCHED, *, logs: bool = False) -> Sequence[Path]:
+    def download(
+        self, name: str, target: Path, watcher: Watcher = SILENT_WATCHER, *, logs: bool = False
+    ) -> Sequence[Path]:
         """Download a job's predictions, and with `logs` the logs, into the folders below `target` that az uses."""
         found = self._connection.list(f"{_path(name)}/files")
         wanted = [entry for entry in found if logs or _is_output(entry)]

@@ -12,7 +12,7 @@ from modelyard.client.errors import ApiError, ContentConflict, InvalidFolder
 from modelyard.client.folder import LocalFolder, read_folder
 from modelyard.client.uploads import PendingUpload, upload_folder
 from modelyard.client.versions import asset_path, latest_version, next_version, version_path
-from modelyard.client.watching import UNWATCHED, Watcher
+from modelyard.client.watching import SILENT_WATCHER, Watcher
 from modelyard.core.domain.mlmodel import MLMODEL_FILE, parse_mlmodel
 from modelyard.core.domain.model_manifest import ModelManifest
 
@@ -42,7 +42,7 @@ class Models:
         return str(self.get(reference.name, reference.version)["id"])
 
     def register(
-        self, model: LocalModel, watcher: Watcher = UNWATCHED, *, reuse_latest: bool = False
+        self, model: LocalModel, watcher: Watcher = SILENT_WATCHER, *, reuse_latest: bool = False
     ) -> dict[str, Any]:
         """Upload a folder and register the upload. Content that is registered already is not uploaded again.
 
@@ -68,7 +68,7 @@ class Models:
         resource = self._connection.get(path)
         self._connection.put(path, {"properties": {**resource["properties"], "isArchived": True}})
 
-    def download(self, name: str, version: str | None, target: Path, watcher: Watcher = UNWATCHED) -> Path:
+    def download(self, name: str, version: str | None, target: Path, watcher: Watcher = SILENT_WATCHER) -> Path:
         """Download a version's files below `target`. Returns the model folder."""
         resource = self.get(name, version)
         entries = self._files(resource)

@@ -5,7 +5,7 @@ from typing import Any
 
 from modelyard.client.connection import ArmResponse, Connection
 from modelyard.client.errors import ApiError
-from modelyard.client.watching import UNWATCHED, Watcher
+from modelyard.client.watching import SILENT_WATCHER, Watcher
 from modelyard.core.domain.operation_step import sentence_of
 
 _FAILED = frozenset({"failed", "canceled"})
@@ -22,7 +22,7 @@ class Change:
         self.resource: dict[str, Any] = response.body
         """The resource at the time of the request; empty for a deletion."""
 
-    def wait(self, watcher: Watcher = UNWATCHED) -> dict[str, Any]:
+    def wait(self, watcher: Watcher = SILENT_WATCHER) -> dict[str, Any]:
         """Wait for the end of the operation. Returns the operation; raises ApiError with the reason of a failure."""
         if self._operation_url is None:
             return {}

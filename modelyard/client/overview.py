@@ -34,7 +34,7 @@ class Overview:
     """Return the jobs that have not ended, with progress."""
 
 
-def look_around(client: Client) -> Overview:
+def read_overview(client: Client) -> Overview:
     return Overview(
         tuple(_online_endpoints(client)),
         tuple(client.batch_endpoints.list()),

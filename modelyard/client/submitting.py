@@ -12,7 +12,7 @@ from modelyard.client.documents.fields import pascal
 from modelyard.client.documents.reading import Document, look_up
 from modelyard.client.documents.references import read_reference
 from modelyard.client.errors import InvalidDocument
-from modelyard.client.watching import UNWATCHED, Watcher
+from modelyard.client.watching import SILENT_WATCHER, Watcher
 
 _LOCATIONS = ("azureml://", "https://", "http://")
 _OUTPUT_FILE_NAME = "predictions.csv"
@@ -35,7 +35,7 @@ class BatchInvocation:
     """Settings of the job that override the deployment's settings, in az's words."""
 
 
-def invoke_batch(client: Client, invocation: BatchInvocation, watcher: Watcher = UNWATCHED) -> dict[str, Any]:
+def invoke_batch(client: Client, invocation: BatchInvocation, watcher: Watcher = SILENT_WATCHER) -> dict[str, Any]:
     """Submit a job. Returns the accepted job, which continues in the background."""
     # Check the deployment before uploading large files.
     endpoint = client.batch_endpoints.get(invocation.endpoint)["properties"]

@@ -14,7 +14,7 @@ class Watcher(Protocol):
         """Report a note for the user that is not an error."""
 
 
-class Unwatched:
+class SilentWatcher:
     """Ignores all reports."""
 
     def step(self, name: str) -> None:
@@ -27,4 +27,4 @@ class Unwatched:
         pass
 
 
-UNWATCHED = Unwatched()
+SILENT_WATCHER = SilentWatcher()

@@ -25,7 +25,7 @@ _INTERRUPTED = 130
 _MEGABYTE = 1 << 20
 
 
-class NotAsExpected(Exception):
+class DemoFailed(Exception):
     """The platform differs from the promise of the demo."""
 
 
@@ -37,7 +37,7 @@ def main() -> int:
     except KeyboardInterrupt:
         narrator.say("\ninterrupted; the platform and all workers have stopped")
         return _INTERRUPTED
-    except (NotAsExpected, PlatformFailed, ClientError, PlatformError) as error:
+    except (DemoFailed, PlatformFailed, ClientError, PlatformError) as error:
         narrator.say(f"\nthe demo failed: {error}")
         return 1
     return 0
@@ -49,13 +49,13 @@ def demonstrate(narrator: Narrator, environment: Mapping[str, str]) -> None:
         with narrator.step("train a model and save with MLflow") as step:
             model = train_and_save(folder / _NAME)
             step.result = model.description
-        _on_a_platform(narrator, folder, model, environment)
+        _deploy_and_score(narrator, folder, model, environment)
     narrator.heading(f"\nThe demo succeeded in {narrator.seconds:.0f} s.")
     programs = _shown(Path(sys.executable).parent)
     narrator.say(f"For your own model: {programs}modelyard up, then {programs}modelyard deploy ./model")
 
 
-def _on_a_platform(narrator: Narrator, folder: Path, model: SavedModel, environment: Mapping[str, str]) -> None:
+def _deploy_and_score(narrator: Narrator, folder: Path, model: SavedModel, environment: Mapping[str, str]) -> None:
     with ExitStack() as running:
         with narrator.step("start the platform") as step:
             platform = running.enter_context(temporary_platform(folder, environment))
@@ -63,7 +63,7 @@ def _on_a_platform(narrator: Narrator, folder: Path, model: SavedModel, environm
         with Client(platform) as client:
             _deploy(narrator, client, model)
             _compare(narrator, client, model)
-            _violate(narrator, client, model)
+            _send_invalid_request(narrator, client, model)
             _score_files(narrator, client, model, folder)
         with narrator.step("stop the platform"):
             running.close()
@@ -95,16 +95,16 @@ def _compare(narrator: Narrator, client: Client, model: SavedModel) -> None:
 
 
 def _show_equal(narrator: Narrator, source: str, scored: Sequence[float], expected: Sequence[float]) -> None:
-    """Show the first predictions side by side. Raises NotAsExpected for a difference in any prediction."""
+    """Show the first predictions side by side. Raises DemoFailed for a difference in any prediction."""
     narrator.say(f"\n    patient  {source:>25}{'model in this process':>25}")
     for row, (there, here) in enumerate(zip(scored[:_SHOWN], expected, strict=False), start=1):
         narrator.say(f"    {row:<9}{there!r:>25}{here!r:>25}")
     if list(scored) != list(expected):
-        raise NotAsExpected(f"the predictions of the {source} differ from the model's")
+        raise DemoFailed(f"the predictions of the {source} differ from the model's")
     narrator.say(f"    {'all ' + str(len(expected)) + ' ' if len(expected) > _SHOWN else ''}equal to the last bit\n")
 
 
-def _violate(narrator: Narrator, client: Client, model: SavedModel) -> None:
+def _send_invalid_request(narrator: Narrator, client: Client, model: SavedModel) -> None:
     """Send an invalid request. The endpoint lists every violation of the signature, without calling the model."""
     row: dict[str, Any] = model.rows.iloc[0].to_dict()
     del row["bmi"]
@@ -164,8 +164,8 @@ def _scoring_error(client: Client, body: Mapping[str, Any]) -> ScoringError:
     except ScoringError as error:
         if error.status == 400 and len(error.violations) == 2:
             return error
-        raise NotAsExpected(f"the endpoint rejected the invalid request for another reason: {error}") from error
-    raise NotAsExpected("the endpoint answered a request that violates the signature")
+        raise DemoFailed(f"the endpoint rejected the invalid request for another reason: {error}") from error
+    raise DemoFailed("the endpoint answered a request that violates the signature")
 
 
 def _shown(folder: Path) -> str:

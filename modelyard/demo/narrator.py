@@ -8,7 +8,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from modelyard.client.watching import Unwatched
+from modelyard.client.watching import SilentWatcher
 
 _WIDTH: Final = 34
 
@@ -51,7 +51,7 @@ class Narrator:
         self._console.print(line)
 
 
-class Step(Unwatched):
+class Step(SilentWatcher):
     """One step of the demo, with the steps that the platform reports meanwhile."""
 
     def __init__(self, narrator: Narrator, name: str) -> None:

@@ -50,7 +50,7 @@ def temporary_platform(
     up = [sys.executable, "-m", "modelyard.cli.main", "up", "--data-dir", str(data_dir), "--port", "0"]
     process = subprocess.Popen(
         [*shim_command(reader, *options), "--", *up, "--scoring-port", "0"],
-        env={**own_environment(folder, environment), **(settings or {})},
+        env={**demo_environment(folder, environment), **(settings or {})},
         pass_fds=[reader],
         # Ctrl-C goes to the demo only, which stops the platform.
         start_new_session=True,
@@ -65,7 +65,7 @@ def temporary_platform(
         process.wait(_STOP_SECONDS + 5)
 
 
-def own_environment(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
+def demo_environment(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the user's environment without MODELYARD_ variables and with a separate configuration folder.
 
     The user's configuration of pip and uv stays, because it may name the package registry.

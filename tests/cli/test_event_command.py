@@ -12,7 +12,7 @@ from tests.client.platform_proxy import PlatformProxy
 
 @pytest.fixture
 def event_list(platform: PlatformProxy, modelyard: Modelyard) -> Callable[..., str]:
-    """`modelyard event list` after one change by a user, and a deployment that the platform has finished."""
+    """`modelyard event list` after one change by a user, and a completed deployment."""
     control = platform.control
     control.deployment(control.endpoint(), control.register())
 

@@ -1,7 +1,7 @@
 """The real control plane behind a proxy that records requests and misbehaves on demand.
 
-The control plane, its database and its store are real. The proxy plays the builder, the host and the gateways each time
-that a client polls an operation, and it can cut connections, lose answers and break off uploads.
+Control plane, database and store are real. At each poll of an operation, the proxy plays the builder, the host and the
+gateways. The proxy can cut connections, lose responses and break off uploads.
 """
 
 import json
@@ -49,13 +49,13 @@ class PlatformProxy:
         self.bodies: list[Any] = []
         self.headers: list[Mapping[str, str]] = []
         self.steps: list[str] = []
-        """The steps that a deployment's operation reports, one a poll, before it ends."""
+        """The steps of a deployment's operation, one for each poll before the end."""
         self.failure: str | None = None
         """The reason why the next builds fail."""
         self.break_after: int | None = None
         """The number of bytes after which the next upload of a larger file breaks off."""
         self.lose_answer_of: str | None = None
-        """The end of a path: the next PUT to it takes effect, and its answer is lost."""
+        """The end of a path. The response of the next PUT to the path is lost, after the PUT has taken effect."""
         self.refuse_connections = 0
         """The number of requests to cut without an answer."""
         self.answers: dict[tuple[str, str], tuple[int, Any]] = {}
@@ -64,7 +64,7 @@ class PlatformProxy:
         """Successive bodies in place of the control plane's, by method and end of path; the last one stays."""
 
     def reset(self) -> None:
-        """Forget the test before: its faults, its records and its resources."""
+        """Remove the faults, the records and the resources of the previous test."""
         self._forget()
         tables = [table.name for table in reversed(Base.metadata.sorted_tables) if table.name not in _LASTING_TABLES]
         with self.control.engine.begin() as connection:
@@ -90,7 +90,7 @@ class PlatformProxy:
         return self.control.ask("GET", path).status_code == 200
 
     def files_of(self, version: str) -> dict[str, bytes]:
-        """The files of a model version, by their path, as the platform gives them back."""
+        """Return the stored files of a model version by path."""
         manifest = ModelManifest.from_list(self.control.get(f"{version}/files")["value"])
         return {file.path: b"".join(self.control.store.get(file.key)) for file in manifest.files}
 
@@ -99,7 +99,7 @@ class PlatformProxy:
         return {path.split("/", 3)[3] for path in self.said("PUT") if path.startswith("/uploads/")}
 
     def said(self, method: str) -> list[str]:
-        """The paths of the requests with this method."""
+        """Return the paths of the requests with a method."""
         return [path for verb, path in self.requests if verb == method]
 
     # The proxy's part in an exchange.
@@ -143,7 +143,7 @@ def platform(shared_platform: PlatformProxy) -> PlatformProxy:
 class _Handler(BaseHTTPRequestHandler):
     proxy: PlatformProxy
     protocol_version = "HTTP/1.1"
-    # Head and body leave in one packet: a second packet would wait 40 ms for the client's delayed acknowledgement.
+    # Head and body in one packet: a second packet would wait 40 ms for the client's delayed acknowledgement.
     wbufsize = -1
 
     def setup(self) -> None:
@@ -186,10 +186,10 @@ class _Handler(BaseHTTPRequestHandler):
             proxy.lose_answer_of = None
             self.close_connection = True
             return
-        # A client polls at once, where the platform asks for a second's pause.
+        # A client polls at once: the platform's pause of a second would make the tests slow.
         self._reply(answer.status, {**headers, "retry-after": "0.001"}, body)
 
-    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = _serve  # noqa: N815 - the base class asks for these names
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = _serve  # noqa: N815 - names of the base class
 
     def _forward(self, content: bytes) -> None:
         headers = dict(self.headers.items())

@@ -7,12 +7,12 @@ import pytest
 from modelyard.client import ApiError, ScoringError
 from modelyard.client.deploying import FolderDeployment, deploy_folder, endpoint_name_for
 from modelyard.client.errors import InvalidDocument
-from modelyard.client.watching import Unwatched
+from modelyard.client.watching import SilentWatcher
 
 BLUE = {"name": "blue", "endpoint_name": "iris"}
 
 
-class Notes(Unwatched):
+class Notes(SilentWatcher):
     def __init__(self) -> None:
         self.notes: list[str] = []
 

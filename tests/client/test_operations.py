@@ -6,10 +6,10 @@ from modelyard.client import ApiError, ClientError
 from modelyard.client.connection import Connection
 from modelyard.client.errors import PlatformUnreachable
 from modelyard.client.platform import Platform
-from modelyard.client.watching import Unwatched
+from modelyard.client.watching import SilentWatcher
 
 
-class Steps(Unwatched):
+class Steps(SilentWatcher):
     def __init__(self) -> None:
         self.seen: list[str] = []
 
@@ -23,7 +23,7 @@ ENDPOINT = {"name": "iris", "auth_mode": "key"}
 class TestWait:
     @pytest.fixture
     def deployment(self, client, model_folder):
-        """A deployment whose operation has begun."""
+        """A deployment with a running operation."""
         client.put_endpoint(ENDPOINT).wait()
         document = {"name": "blue", "endpoint_name": "iris", "model": {"path": str(model_folder)}}
         return client.put_deployment(document, model_folder)

@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import psutil
 
-from modelyard.demo.temporary_platform import own_environment
+from modelyard.demo.temporary_platform import demo_environment
 
 MODELYARD = Path(sys.executable).with_name("modelyard")
 _PROCESS_SHIM = "process/shim.py"
@@ -46,7 +46,7 @@ class Platform:
         self.data_dir = folder / "data"
         self.log = folder / "up.log"
         self.checkout = checkout
-        self._variables = {**own_environment(folder, os.environ), **variables}
+        self._variables = {**demo_environment(folder, os.environ), **variables}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

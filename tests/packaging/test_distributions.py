@@ -40,7 +40,7 @@ def files_in(wheel: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Both wheels by the name of their distribution, built as the Dockerfile builds them."""
+    """Build both wheels as the Dockerfile does. Returns the wheels by distribution."""
     folder = tmp_path_factory.mktemp("wheels")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
     command = [*pip, "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT, ROOT / "server"]
