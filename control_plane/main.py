@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     services = wire(settings, sessions, store, dispatcher)
     server = ControlPlaneServer(create_app(services), settings.control_plane)
     Sweep(periodic_tasks(sessions, store, dispatcher, settings.retention)).start()
-    uvloop.run(server.serve_until_told(socket.socket(fileno=options.fd), options.lifeline_fd))
+    uvloop.run(server.serve_until_stopped(socket.socket(fileno=options.fd), options.lifeline_fd))
     services.telemetry.close()
     return 0
 

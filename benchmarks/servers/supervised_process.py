@@ -1,4 +1,4 @@
-"""Programs that end with this process, however it ends: each runs under a keeper of the supervisor's kind."""
+"""Programs that end with this process, however it ends: each runs under a process shim."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ class Kept:
     is_alive: Callable[[], bool]
 
     def processes(self) -> list[int]:
-        """The program and what it has started, without the keeper."""
+        """The program and what it has started, without the shim."""
         return tree(self.pid)[1:]
 
     def last_words(self) -> str:

@@ -66,7 +66,7 @@ async def _serve(options: argparse.Namespace, limits: GatewaySettings) -> None:
     following = asyncio.create_task(watcher.follow())
     server = GatewayServer(GatewayApp(table, limits), limits)
     try:
-        await server.serve_until_told(socket.socket(fileno=options.fd), options.lifeline_fd)
+        await server.serve_until_stopped(socket.socket(fileno=options.fd), options.lifeline_fd)
     finally:
         following.cancel()
         with suppress(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""A uvicorn server under the supervisor: on a socket that it bound, until told to stop or until it is gone."""
+"""A uvicorn server under the supervisor: serves an inherited socket until a stop signal or the supervisor's death."""
 
 import asyncio
 import signal
@@ -11,13 +11,14 @@ import uvicorn
 
 from modelyard.process.lifeline import when_cut
 
-_TURNS = 3
+_EVENT_LOOP_TURNS = 3
+# The next supervisor waits 15 s for the processes of a killed one.
 _ORPHAN_GRACE_SECONDS = 8
 
 
 class SupervisedServer(uvicorn.Server):
     def __init__(self, app: Any, *, http: Any, keep_alive_seconds: int, grace_seconds: int) -> None:
-        """`http` is uvicorn's: the name of a protocol class, or the class."""
+        """`http` is a protocol class or uvicorn's name of one; `grace_seconds` is the time of requests under way at a stop."""
         super().__init__(
             uvicorn.Config(
                 app,
@@ -33,7 +34,7 @@ class SupervisedServer(uvicorn.Server):
             )
         )
 
-    async def serve_until_told(self, listener: socket.socket, lifeline_fd: int | None) -> None:
+    async def serve_until_stopped(self, listener: socket.socket, lifeline_fd: int | None) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -44,18 +45,18 @@ class SupervisedServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
-        # Connections that were accepted in the last moment come to be, so that they are told of the end too.
-        for _ in range(_TURNS):
+        # Connections that were just accepted get their protocol, so that the shutdown reaches them too.
+        for _ in range(_EVENT_LOOP_TURNS):
             await asyncio.sleep(0)
         await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """uvicorn would die of the signal it was stopped with; being told to stop is no failure."""
+        """Keep uvicorn from raising the stop signal again after the shutdown: the exit code must be 0."""
         yield
 
     def _orphaned(self) -> None:
-        """The next supervisor waits for our end, so nobody is given much time."""
+        """Stop with little time for requests: the next supervisor waits for the end of this process."""
         given = self.config.timeout_graceful_shutdown or 0
         self.config.timeout_graceful_shutdown = min(given, _ORPHAN_GRACE_SECONDS)
         self.stop()

@@ -1,4 +1,4 @@
-"""The lifeline: a pipe whose only write end the supervisor holds. It reaches its end when the supervisor has ended."""
+"""The lifeline: a pipe whose only write end the supervisor holds, so that the pipe ends with the supervisor."""
 
 import os
 import select
@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 
 def when_cut(lifeline: int, then: Callable[[], object]) -> None:
-    """Call `then` once, from a thread of its own, when every writer of the pipe has died.
+    """Call `then` once, from a separate thread, when every writer of the pipe has died.
 
-    Nobody may put the pipe into non-blocking mode, as an event loop does with what it watches: all processes share it.
-    The wait is a poll, so that even then nobody misses the end.
+    All processes share the pipe, and an event loop in one of them makes it non-blocking for all. The wait is a poll,
+    which works on a non-blocking pipe too.
     """
-    # What this process starts gets it only where it is handed on by name.
+    # A child process inherits the pipe only where the caller passes the descriptor.
     os.set_inheritable(lifeline, False)
 
     def wait() -> None:

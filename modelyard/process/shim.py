@@ -1,18 +1,18 @@
-"""Runs one command that is not ours and sees to it that nothing of it is left behind.
+"""The process shim: runs one foreign program, and leaves no process of the program behind.
 
-A child that watches no lifeline pipe itself (Postgres, Valkey, uv, a model worker) runs under a keeper:
+A program that does not watch a lifeline pipe itself (Postgres, Valkey, uv, a model worker) runs under a shim:
 
     python -I -S shim.py --lifeline FD --exit-file PATH [options] -- command...
 
-- The command gets a session and process group of its own, and no descriptor but those named by `--pass-fd`.
-- When the lifeline pipe reaches its end (every writer died) or the keeper is told to stop, the command receives
-  `--stop-signal`, and after `--grace` seconds its whole group is killed.
-- When the command ends by itself, what it left in its group is killed too.
-- `--exit-file` then holds {"pid", "exit_code", "signal", "ended_at"}; a later host reads there why a worker ended.
-- When the keeper itself is killed, the kernel gives the command `--death-signal` (Linux).
+- The command gets its own session and process group, and only the descriptors that `--pass-fd` names.
+- At the end of the lifeline pipe (every writer has died), or on a stop signal to the shim, the command receives
+  `--stop-signal`, and after `--grace` seconds the shim kills the whole group.
+- When the command ends by itself, the shim kills the rest of its group.
+- `--exit-file` then has {"pid", "exit_code", "signal", "ended_at"}, from which a later host learns the cause.
+- When the shim itself is killed, the kernel sends the command `--death-signal` (Linux).
 
-The keeper keeps the privileges of whoever started it; the command runs as `--uid`/`--gid` when they are given.
-Standard library only, and quick to start: every model worker has one.
+The shim keeps the privileges of the parent; the command runs as `--uid`/`--gid` if given. Standard library only, in the
+grammar of Python 3.8, and quick to start: every model worker has a shim. So no module of the platform is imported here.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main(argv):
     wakeup, _ = open_wakeup_pipe()
     for number in _SIGNALS:
         signal.signal(number, lambda *_: None)
-    # Until the child has the default handlers again, a stop signal would fall on deaf ears.
+    # The child ignores a stop signal until it has the default handlers: block signals until then.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     pid = os.fork()
     if pid == 0:
@@ -75,7 +75,7 @@ def open_wakeup_pipe() -> "tuple[int, int]":
 
 
 def _become(options):
-    """In the forked child: shed everything of the platform's, then turn into the command."""
+    """In the forked child: drop signals, descriptors and privileges of the platform, then execute the command."""
     try:
         _reset_signals()
         os.setsid()
@@ -83,18 +83,18 @@ def _become(options):
         os.umask(options.umask)
         if options.nice:
             os.nice(options.nice)
-        # Entering the folder comes before giving up privileges: the command may own it and yet not reach its parents.
+        # Enter the folder before dropping privileges: the command's user may own a folder whose parents are closed.
         os.chdir(options.cwd)
         if options.uid is not None:
             os.setgroups([])
             os.setgid(options.gid if options.gid is not None else options.uid)
             os.setuid(options.uid)
-        # After setuid, which clears it.
+        # After setuid, which clears the death signal.
         _die_with_parent(options.death_signal)
         _keep_only(options.pass_fd)
         os.execvpe(options.command[0], options.command, os.environ)
     except BaseException as error:
-        os.write(2, f"keeper: cannot start {options.command[0]}: {error}\n".encode())
+        os.write(2, f"shim: cannot start {options.command[0]}: {error}\n".encode())
     finally:
         os._exit(127)
 
@@ -134,14 +134,14 @@ def _keep_only(descriptors):
 
 
 class _Watch:
-    """Waits for whichever comes first, the command's end or the order to end it."""
+    """Waits for the end of the command, of the lifeline, or for a stop signal."""
 
     def __init__(self, options, pid, wakeup):
         self.options = options
         self.pid = pid
         self.wakeup = wakeup
         self.kill_at = None
-        # Not select(): whoever holds more than a thousand descriptors hands down larger numbers than it can watch.
+        # Not select(), which cannot watch descriptors over 1024; a parent with many open files passes such numbers.
         self.events = select.poll()
         for descriptor in (wakeup, options.lifeline):
             self.events.register(descriptor, select.POLLIN)
@@ -157,7 +157,7 @@ class _Watch:
             if self.kill_at is not None and time.monotonic() >= self.kill_at:
                 self._signal_group(signal.SIGKILL)
                 self.kill_at = time.monotonic() + 1.0
-            if self.wakeup in ready and self._told_to_stop():
+            if self.wakeup in ready and self._stop_requested():
                 self._stop()
             if self.options.lifeline in ready and not os.read(self.options.lifeline, 1):
                 self.events.unregister(self.options.lifeline)
@@ -170,7 +170,7 @@ class _Watch:
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         return status if pid else None
 
-    def _told_to_stop(self):
+    def _stop_requested(self):
         received = os.read(self.wakeup, 4096)
         return any(number in received for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
 

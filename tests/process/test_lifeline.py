@@ -4,7 +4,7 @@ import threading
 from modelyard.process.lifeline import when_cut
 
 
-def test_the_end_of_the_last_writer_is_noticed_though_somebody_made_the_pipe_non_blocking():
+def test_end_of_the_last_writer_is_noticed_on_a_non_blocking_pipe():
     reader, writer = os.pipe()
     # As an event loop does in one of the processes that share the pipe.
     os.set_blocking(reader, False)

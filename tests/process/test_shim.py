@@ -1,4 +1,4 @@
-"""The keeper: nothing of what it runs is left behind, and how it ended is known."""
+"""The process shim: no process of a command survives it, and the exit of the command is recorded."""
 
 import ast
 import fcntl
@@ -18,22 +18,22 @@ from modelyard.process import shim
 from modelyard.process.shim_command import shim_command
 
 
-class Kept:
-    """A command under a keeper whose lifeline the test holds."""
+class Shimmed:
+    """A command under a shim whose lifeline the test holds."""
 
-    def __init__(self, folder: Path, command: list[str], *options: str) -> None:
+    def __init__(self, folder: Path, program: list[str], *options: str) -> None:
         self.exit_file = folder / "exit.json"
         self.log = folder / "log"
         reader, self.lifeline = os.pipe()
         files = ("--exit-file", str(self.exit_file), "--log", str(self.log))
         self.process = subprocess.Popen(
-            [*shim_command(reader, *files, *options), "--", *command],
+            [*shim_command(reader, *files, *options), "--", *program],
             pass_fds=[reader],
         )
         os.close(reader)
 
     def says(self, text: str) -> str:
-        """Wait until the command has printed `text`; returns all that it printed."""
+        """Wait until the command has printed `text`; return its output."""
         wait_until(lambda: self.log.exists() and text in self.log.read_text())
         return self.log.read_text()
 
@@ -42,7 +42,7 @@ class Kept:
         self.lifeline = -1
 
     @property
-    def ending(self) -> dict:
+    def exit_record(self) -> dict:
         return json.loads(self.exit_file.read_text())
 
     def close(self) -> None:
@@ -52,22 +52,22 @@ class Kept:
 
 
 @pytest.fixture
-def keep(tmp_path) -> Iterator[Callable[..., Kept]]:
-    running: list[Kept] = []
+def shimmed(tmp_path) -> Iterator[Callable[..., Shimmed]]:
+    running: list[Shimmed] = []
 
-    def start(script: str, *options: str) -> Kept:
-        running.append(Kept(tmp_path, [sys.executable, "-S", "-u", "-c", script], *options))
+    def start(script: str, *options: str) -> Shimmed:
+        running.append(Shimmed(tmp_path, [sys.executable, "-S", "-u", "-c", script], *options))
         return running[-1]
 
     yield start
-    for kept in running:
-        kept.close()
+    for command in running:
+        command.close()
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, "condition did not come true"
         time.sleep(0.01)
 
 
@@ -83,64 +83,64 @@ time.sleep(600)
 """
 
 
-def test_when_the_lifeline_ends_the_command_and_its_children_end(keep):
-    kept = keep(WITH_A_CHILD)
-    child = int(kept.says("child").split()[1])
-    kept.cut_lifeline()
-    kept.process.wait(10)
+def test_end_of_the_lifeline_ends_the_command_and_its_children(shimmed):
+    command = shimmed(WITH_A_CHILD)
+    child = int(command.says("child").split()[1])
+    command.cut_lifeline()
+    command.process.wait(10)
     wait_until(lambda: not is_running(child))
-    assert kept.ending["signal"] == signal.SIGTERM
+    assert command.exit_record["signal"] == signal.SIGTERM
 
 
-def test_what_a_command_left_in_its_group_is_killed_when_it_ends(keep):
-    kept = keep(WITH_A_CHILD.replace("time.sleep(600)\n", "sys.exit(5)\n"))
-    child = int(kept.says("child").split()[1])
-    assert kept.process.wait(10) == 5
+def test_children_of_an_ended_command_are_killed(shimmed):
+    command = shimmed(WITH_A_CHILD.replace("time.sleep(600)\n", "sys.exit(5)\n"))
+    child = int(command.says("child").split()[1])
+    assert command.process.wait(10) == 5
     wait_until(lambda: not is_running(child))
 
 
-def test_a_command_that_ignores_the_stop_signal_is_killed_after_the_grace(keep):
-    kept = keep(
+def test_command_that_ignores_the_stop_signal_is_killed_after_the_grace(shimmed):
+    command = shimmed(
         "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf'); time.sleep(600)", "--grace", "0.2"
     )
-    kept.says("deaf")
-    kept.process.terminate()
-    kept.process.wait(10)
-    assert kept.ending["signal"] == signal.SIGKILL
+    command.says("deaf")
+    command.process.terminate()
+    command.process.wait(10)
+    assert command.exit_record["signal"] == signal.SIGKILL
 
 
-def test_the_exit_code_is_recorded_and_passed_on(keep):
-    kept = keep("raise SystemExit(3)")
-    assert kept.process.wait(10) == 3
-    assert (kept.ending["exit_code"], kept.ending["signal"]) == (3, None)
+def test_exit_code_is_recorded_and_returned(shimmed):
+    command = shimmed("raise SystemExit(3)")
+    assert command.process.wait(10) == 3
+    assert (command.exit_record["exit_code"], command.exit_record["signal"]) == (3, None)
 
 
-def test_a_killed_keeper_takes_the_command_with_it(keep):
-    kept = keep("import os, time; print('pid', os.getpid()); time.sleep(600)")
-    pid = int(kept.says("pid").split()[1])
-    kept.process.kill()
+def test_kill_of_the_shim_kills_the_command(shimmed):
+    command = shimmed("import os, time; print('pid', os.getpid()); time.sleep(600)")
+    pid = int(command.says("pid").split()[1])
+    command.process.kill()
     wait_until(lambda: not is_running(pid))
 
 
-def test_the_command_inherits_no_descriptor_but_those_named(keep):
+def test_command_inherits_only_the_named_descriptors(shimmed):
     reader, writer = os.pipe()
     os.set_inheritable(reader, True)
-    kept = keep("import os; print('open', sorted(map(int, os.listdir('/proc/self/fd')))[:-1])")
-    printed = kept.says("open")
+    command = shimmed("import os; print('open', sorted(map(int, os.listdir('/proc/self/fd')))[:-1])")
+    printed = command.says("open")
     os.close(reader)
     os.close(writer)
     assert printed.split("open ")[1].strip() == "[0, 1, 2]"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
-def test_as_root_the_command_runs_as_the_given_user_without_groups(tmp_path):
-    kept = Kept(tmp_path, ["/bin/sh", "-c", "id -u; id -g; id -G"], "--uid", "64042", "--gid", "64043")
-    kept.process.wait(10)
-    kept.close()
-    assert kept.log.read_text().split() == ["64042", "64043", "64043"]
+def test_command_of_root_runs_as_the_given_user_without_other_groups(tmp_path):
+    command = Shimmed(tmp_path, ["/bin/sh", "-c", "id -u; id -g; id -G"], "--uid", "64042", "--gid", "64043")
+    command.process.wait(10)
+    command.close()
+    assert command.log.read_text().split() == ["64042", "64043", "64043"]
 
 
-def test_a_command_that_does_not_exist_is_named_in_the_log(tmp_path):
+def test_missing_program_is_named_in_the_log(tmp_path):
     reader, writer = os.pipe()
     done = subprocess.run(
         [*shim_command(reader), "--", "/nonexistent/program"],
@@ -155,7 +155,7 @@ def test_a_command_that_does_not_exist_is_named_in_the_log(tmp_path):
     assert "cannot start /nonexistent/program" in done.stderr
 
 
-def test_a_lifeline_with_a_large_number_is_watched_too(tmp_path):
+def test_lifeline_with_a_descriptor_over_1024_is_watched(tmp_path):
     reader, writer = os.pipe()
     large = fcntl.fcntl(reader, fcntl.F_DUPFD, 1500)
     process = subprocess.Popen(

@@ -5,7 +5,7 @@ from modelyard.supervisor.generated_secrets import new_master_key
 
 @pytest.fixture
 def servers(passable_folder, database_url, broker_url) -> dict[str, str]:
-    """The variables of a platform whose servers are all there."""
+    """Variables of a platform whose servers all answer."""
     return {
         "MODELYARD_DATABASE_URL": database_url,
         "MODELYARD_BROKER_URL": broker_url,

@@ -1,4 +1,4 @@
-"""`modelyard up` and `modelyard migrate` as processes, from their start to the line with which they end."""
+"""`modelyard up` and `modelyard migrate` as processes, from the start to the last line."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ _PATIENCE_SECONDS = 60.0
 def wait_until(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, f"it did not happen: {what}"
+        assert time.monotonic() < deadline, f"condition did not come true: {what}"
         time.sleep(0.02)
 
 
@@ -32,7 +32,7 @@ class Start:
     def __init__(self, data_dir: Path, *options: str, prefix: tuple[str, ...] = (), **variables: str) -> None:
         self.data_dir = data_dir
         ports = ("--port", "0", "--scoring-port", "0")
-        # Not beside the data dir: that disk may be full.
+        # Not beside the data dir, whose disk may be full.
         with tempfile.NamedTemporaryFile(prefix="my-start-", delete=False) as log:
             self._log = Path(log.name)
             self.process = subprocess.Popen(
@@ -58,16 +58,16 @@ class Start:
 
     def says(self, text: str) -> None:
         def said() -> bool:
-            assert self.process.poll() is None or text in self.printed, f"it ended: {self.printed}"
+            assert self.process.poll() is None or text in self.printed, f"the start ended: {self.printed}"
             return text in self.printed
 
-        wait_until(said, f"it says {text!r}")
+        wait_until(said, f"the start prints {text!r}")
 
     def ends(self) -> int:
         return self.process.wait(_PATIENCE_SECONDS)
 
     def is_healthy(self) -> bool:
-        assert self.process.poll() is None, f"it ended: {self.printed}"
+        assert self.process.poll() is None, f"the start ended: {self.printed}"
         return self.healthy.exists()
 
     def becomes_healthy(self) -> None:
@@ -89,7 +89,7 @@ def started(data_dir: Path, *options: str, **more: str) -> Iterator[Start]:
 
 
 def ended(data_dir: Path, *options: str, **variables: str) -> Start:
-    """A start that ends by itself."""
+    """Run a start to its end."""
     start = Start(data_dir, *options, **variables)
     try:
         start.ends()

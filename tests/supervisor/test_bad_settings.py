@@ -1,4 +1,4 @@
-"""Settings that cannot be meant: exit code 2 and one line that names the variable, before anything is made."""
+"""Malformed settings: exit code 2 and one line that names the variable, before anything is created."""
 
 import pytest
 
@@ -13,7 +13,7 @@ BROKER = "MODELYARD_BROKER_URL"
 STORAGE = "MODELYARD_STORAGE_URL"
 KEY = "MODELYARD_MASTER_KEY"
 A_KEY = "A" * 43 + "="
-"""The same in every process that collects the tests."""
+"""A constant, so that all processes that collect the tests agree."""
 
 
 def refusal(roles: frozenset[Role] = ALL_ROLES, **environment: str) -> str:
@@ -23,7 +23,7 @@ def refusal(roles: frozenset[Role] = ALL_ROLES, **environment: str) -> str:
     return caught.value.message
 
 
-def test_it_is_one_line_and_exit_code_2_and_nothing_is_made(passable_folder):
+def test_malformed_setting_is_one_line_and_exit_code_2_and_nothing_is_created(passable_folder):
     start = ended(passable_folder / "data", MODELYARD_MASTER_KEY="change-me")
     assert start.process.returncode == 2
     assert start.printed.startswith("error: MODELYARD_MASTER_KEY is a placeholder")
@@ -33,12 +33,12 @@ def test_it_is_one_line_and_exit_code_2_and_nothing_is_made(passable_folder):
 
 @pytest.mark.parametrize("value", ["", " ", "change-me", "CHANGEME", "placeholder", "<your key>", "please-change_me"])
 @pytest.mark.parametrize("name", [KEY, "MODELYARD_ADMIN_TOKEN"])
-def test_a_placeholder_is_no_secret(name, value):
+def test_placeholder_is_refused_as_a_secret(name, value):
     assert refusal(**{name: value}).startswith(f"{name} is ")
 
 
 @pytest.mark.parametrize("password", ["", "change-me", "%3Cpassword%3E", "placeholder"])
-def test_nor_is_one_in_a_url(password):
+def test_placeholder_is_refused_as_a_password_in_a_url(password):
     assert DATABASE in refusal(**{DATABASE: f"postgresql+psycopg://user:{password}@db:5432/modelyard"})
     assert BROKER in refusal(**{BROKER: f"redis://:{password}@broker:6379/0"})
 
@@ -59,14 +59,14 @@ def test_nor_is_one_in_a_url(password):
         (STORAGE, "/folder/s3cret"),
     ],
 )
-def test_a_url_with_a_typo_is_named_and_not_repeated(name, url):
+def test_malformed_url_is_named_and_not_repeated(name, url):
     message = refusal(**{name: url})
     assert name in message
     assert "cret" not in message
 
 
 @pytest.mark.parametrize("key", ["abc", A_KEY[:-1], f"{A_KEY},", "ä" * 44])
-def test_a_master_key_that_is_none_is_refused_with_how_to_make_one(key):
+def test_malformed_master_key_is_refused_with_a_command_that_generates_a_key(key):
     assert "is not a Fernet key" in refusal(**{KEY: key})
     assert "/dev/urandom" in refusal(**{KEY: key})
 
@@ -76,7 +76,7 @@ def test_several_master_keys_are_accepted():
     assert read_environment({KEY: keys}, ALL_ROLES).master_key == keys
 
 
-def test_without_control_plane_the_servers_must_be_named():
+def test_machine_without_control_plane_must_be_given_the_servers():
     message = refusal(frozenset({Role.BUILDER, Role.BATCH}), **{DATABASE: "postgresql+psycopg://db/modelyard"})
     assert message.startswith(f"{BROKER}, {STORAGE}, {KEY} must be set for batch, builder")
 
@@ -91,12 +91,12 @@ def test_without_control_plane_the_servers_must_be_named():
         ("MODELYARD_SCORING_PUBLIC_URL", "http://"),
     ],
 )
-def test_a_value_of_the_wrong_kind_is_refused(name, value):
+def test_value_of_the_wrong_type_is_refused(name, value):
     assert refusal(**{name: value}).startswith(f"{name} must be ")
 
 
 @pytest.mark.parametrize(
-    ("url", "place"),
+    ("url", "address"),
     [
         ("postgresql+psycopg://user:pass@db.example/modelyard", "db.example:5432"),
         ("postgresql://user:pass@[::1]:6543/modelyard", "[::1]:6543"),
@@ -105,5 +105,5 @@ def test_a_value_of_the_wrong_kind_is_refused(name, value):
         ("redis+socket://:pass@/run/valkey.sock", "/run/valkey.sock"),
     ],
 )
-def test_a_place_is_host_and_port_without_user_and_password(url, place):
-    assert server_address(url) == place
+def test_server_address_is_host_and_port_without_user_and_password(url, address):
+    assert server_address(url) == address

@@ -32,7 +32,7 @@ def _fill(file: Path) -> None:
                 return
 
 
-def test_it_says_where_to_make_room(passable_folder, servers):
+def test_start_on_a_full_disk_names_the_folder(passable_folder, servers):
     with small_disk(passable_folder / "small", "64k") as disk:
         _fill(disk / "ballast")
         start = ended(disk / "data", "--role", "builder", "--builders", "0", **servers)
@@ -40,7 +40,7 @@ def test_it_says_where_to_make_room(passable_folder, servers):
     assert start.printed == f"error: no space left on device: free space in {disk / 'data'}\n"
 
 
-def test_so_it_does_when_postgres_does_not_fit(passable_folder):
+def test_start_on_a_disk_too_small_for_postgres_names_the_folder(passable_folder):
     with small_disk(passable_folder / "small", "16m") as disk:
         start = ended(disk / "data", "--role", "control-plane")
     assert start.process.returncode == 1

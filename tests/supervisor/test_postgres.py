@@ -1,4 +1,4 @@
-"""The embedded Postgres: a real one, closed to everybody without its password, that touches nothing outside."""
+"""The embedded Postgres: asks for its password, and keeps its folders closed."""
 
 import stat
 from pathlib import Path
@@ -11,7 +11,7 @@ from modelyard.core.data_dir import DataDir
 from modelyard.supervisor.postgres import EmbeddedPostgres
 
 
-def test_it_answers_with_the_password(postgres: EmbeddedPostgres):
+def test_postgres_answers_with_its_password_and_listens_on_no_address(postgres: EmbeddedPostgres):
     engine = create_engine(postgres.url("postgres"))
     with engine.connect() as connection:
         assert connection.scalar(text("SHOW server_version")).startswith("18.")
@@ -19,24 +19,24 @@ def test_it_answers_with_the_password(postgres: EmbeddedPostgres):
     engine.dispose()
 
 
-def test_it_refuses_another_password(postgres: EmbeddedPostgres):
+def test_postgres_refuses_another_password(postgres: EmbeddedPostgres):
     engine = create_engine(postgres.url("postgres").replace(postgres.password, "wrong"))
     with pytest.raises(OperationalError, match="password authentication failed"):
         engine.connect()
     engine.dispose()
 
 
-def test_its_folders_are_closed_to_others(postgres: EmbeddedPostgres):
+def test_folders_of_postgres_are_closed_to_other_users(postgres: EmbeddedPostgres):
     for folder in (postgres.cluster, postgres.socket_dir, postgres.data_dir.postgres):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_its_password_is_in_a_file_that_nobody_else_reads(postgres: EmbeddedPostgres):
+def test_password_file_is_closed_to_other_users(postgres: EmbeddedPostgres):
     file = postgres.data_dir.secrets / "postgres.password"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_a_cluster_that_was_left_half_made_is_made_anew(passable_folder: Path):
+def test_incomplete_cluster_is_created_again(passable_folder: Path):
     data_dir = DataDir(passable_folder)
     data_dir.prepare()
     server = EmbeddedPostgres(data_dir)

@@ -1,4 +1,4 @@
-"""As process 1 of a container, the supervisor inherits what others leave, and leaves no zombies."""
+"""The supervisor as process 1 of a container: it inherits orphans, and leaves no zombies."""
 
 import sys
 
@@ -6,8 +6,8 @@ import psutil
 
 from tests.supervisor.starts import started, wait_until
 
-# A subreaper is to its descendants what process 1 is to a container's, and needs no privilege. This one leaves to the
-# supervisor that it becomes an orphan, and the orphan's parent, which has ended.
+# A subreaper inherits the orphans among its descendants, as process 1 does in a container, and needs no privilege. This
+# one leaves an orphan, and the ended parent of the orphan, to the supervisor that it becomes.
 INIT = """
 import ctypes, os, sys, time
 PR_SET_CHILD_SUBREAPER = 36
@@ -21,7 +21,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def test_orphans_are_reaped_and_the_death_of_a_child_is_still_noticed(passable_folder, servers):
+def test_orphan_is_reaped_and_the_death_of_a_child_is_noticed(passable_folder, servers):
     init = (sys.executable, "-S", "-c", INIT)
     builder = ("--role", "builder", "--builders", "1")
     with started(passable_folder / "data", *builder, prefix=init, **servers) as start:

@@ -1,4 +1,4 @@
-"""The roles of one platform in data dirs of their own, as on machines of their own."""
+"""The roles of one platform, each in its own data dir, as on several machines."""
 
 import json
 import os
@@ -15,12 +15,12 @@ from tests.supervisor.starts import MODELYARD, Start, ended, environment, starte
 TOKEN = "the-token-of-both-control-planes"
 
 
-def facts(start: Start) -> dict:
+def run_info(start: Start) -> dict:
     return json.loads((start.data_dir / "run" / "supervisor.json").read_text())
 
 
 def modules(start: Start) -> set[str]:
-    """What of ours runs under this supervisor."""
+    """Return the platform's modules that run under this supervisor."""
     children = psutil.Process(start.process.pid).children()
     return {line[line.index("-m") + 1] for line in (child.cmdline() for child in children) if "-m" in line}
 
@@ -40,7 +40,7 @@ def modelyard(folder: Path, url: str, *arguments: str) -> str:
 
 # tests/e2e/test_machines.py shows four of them at work, in each run.
 @pytest.mark.long
-def test_they_find_each_other_by_database_and_broker_alone(passable_folder, servers):
+def test_five_machines_work_together_through_database_broker_and_store_alone(passable_folder, servers):
     placed = {"MODELYARD_SCORING_PUBLIC_URL": "http://models.example:8001/"}
     control = {**servers, **placed, "MODELYARD_ADMIN_TOKEN": TOKEN, "AWS_SECRET_ACCESS_KEY": "a-credential"}
     with ExitStack() as machines:
@@ -60,15 +60,17 @@ def test_they_find_each_other_by_database_and_broker_alone(passable_folder, serv
         assert modules(b) == {"builder.main"}
         assert modules(c) == {"data_plane.batch.main"}
         assert modules(d) == {"data_plane.gateway.main", "data_plane.host.main"}
-        assert facts(b)["url"] is facts(b)["scoring_url"] is facts(a)["scoring_url"] is facts(d)["url"] is None
-        # Done when the data plane serves it, by the route that its host made of the row.
-        modelyard(passable_folder, facts(a)["url"], "online-endpoint", "create", "-n", "far")
-        assert "http://models.example:8001/far/score" in modelyard(
-            passable_folder, facts(second)["url"], "online-endpoint", "show", "-n", "far"
+        assert (
+            run_info(b)["url"] is run_info(b)["scoring_url"] is run_info(a)["scoring_url"] is run_info(d)["url"] is None
         )
-        assert httpx2.post(f"{facts(d)['scoring_url']}/far/score").status_code == 401
-        # Done when a builder has done it.
-        modelyard(passable_folder, facts(second)["url"], "environment", "prune")
+        # The command ends when the data plane serves the endpoint.
+        modelyard(passable_folder, run_info(a)["url"], "online-endpoint", "create", "-n", "far")
+        assert "http://models.example:8001/far/score" in modelyard(
+            passable_folder, run_info(second)["url"], "online-endpoint", "show", "-n", "far"
+        )
+        assert httpx2.post(f"{run_info(d)['scoring_url']}/far/score").status_code == 401
+        # The command ends when a builder has pruned.
+        modelyard(passable_folder, run_info(second)["url"], "environment", "prune")
         _the_gateway_has_no_secret(d)
         for machine in (d, c, b, second, a):
             machine.process.terminate()
@@ -88,7 +90,7 @@ def _the_gateway_has_no_secret(machine: Start) -> None:
     assert variables["PATH"] == os.environ["PATH"]
 
 
-def test_a_machine_is_not_healthy_while_a_process_of_it_does_not_run(passable_folder, servers):
+def test_machine_is_unhealthy_while_one_of_its_processes_does_not_run(passable_folder, servers):
     with started(passable_folder / "data", "--role", "data-plane", **servers) as start:
         start.becomes_healthy()
         gateway = next(
@@ -106,5 +108,5 @@ def test_a_machine_is_not_healthy_while_a_process_of_it_does_not_run(passable_fo
 
 
 @pytest.mark.parametrize("options", [("--role", "control_plane"), ("--builders", "-1")])
-def test_what_is_no_role_and_no_number_is_a_wrong_call(passable_folder, options):
+def test_unknown_role_or_negative_number_is_a_usage_error(passable_folder, options):
     assert ended(passable_folder / "data", *options).process.returncode == 2

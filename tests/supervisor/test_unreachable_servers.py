@@ -1,4 +1,4 @@
-"""A start without one of its servers says which, waits, and goes on or ends with one line and exit code 1."""
+"""A start without database or broker: names the server, waits, and continues or ends with one line and exit code 1."""
 
 import socket
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from modelyard.supervisor.postgres import EmbeddedPostgres
 from tests.conftest import kept
 from tests.supervisor.starts import Start, ended, migrated, started
 
-# No process of ours: what is tested ends or waits before.
-NOBODY = ("--role", "builder", "--builders", "0")
+# A role without a process: the start ends or waits before the first one.
+NO_PROCESSES = ("--role", "builder", "--builders", "0")
 SOON = {"MODELYARD_START_PATIENCE": "0.5"}
 
 
 @contextmanager
 def closed_port() -> Iterator[str]:
-    """Host and port of nobody, for sure: bound, and not listening."""
+    """Yield host and port of a socket that is bound and does not listen."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{taken.getsockname()[1]}"
@@ -26,13 +26,13 @@ def closed_port() -> Iterator[str]:
 
 @contextmanager
 def silent_port() -> Iterator[str]:
-    """Who connects is never answered."""
+    """Yield host and port of a server that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         yield f"127.0.0.1:{silent.getsockname()[1]}"
 
 
 def refusal(start: Start, code: int = 1) -> str:
-    """What it ended with: the last line, the only one that is an error."""
+    """Return the last line of an ended start, its only error."""
     assert start.process.returncode == code, start.printed
     assert "Traceback" not in start.printed
     errors = [line for line in start.printed.splitlines() if line.startswith("error: ")]
@@ -41,53 +41,56 @@ def refusal(start: Start, code: int = 1) -> str:
     return error
 
 
-class TestTheDatabase:
-    def test_a_port_where_nobody_listens_is_named_without_the_password(self, passable_folder, servers):
-        with closed_port() as place:
-            url = f"postgresql+psycopg://somebody:s3cret@{place}/modelyard"
-            start = ended(passable_folder / "data", *NOBODY, **{**servers, "MODELYARD_DATABASE_URL": url}, **SOON)
-        assert f"waiting for the database at {place}: " in start.printed
-        assert f"the database at {place} does not answer: " in refusal(start)
+class TestDatabase:
+    def test_closed_port_is_named_without_the_password(self, passable_folder, servers):
+        with closed_port() as address:
+            url = f"postgresql+psycopg://user:s3cret@{address}/modelyard"
+            start = ended(passable_folder / "data", *NO_PROCESSES, **{**servers, "MODELYARD_DATABASE_URL": url}, **SOON)
+        assert f"waiting for the database at {address}: " in start.printed
+        assert f"the database at {address} does not answer: " in refusal(start)
         assert "refused" in refusal(start)
         assert "s3cret" not in start.printed
 
-    def test_one_that_takes_the_connection_and_is_silent_does_not_hold_it_up(self, passable_folder, servers):
-        with silent_port() as place:
-            url = f"postgresql+psycopg://somebody@{place}/modelyard"
-            start = ended(passable_folder / "data", *NOBODY, **{**servers, "MODELYARD_DATABASE_URL": url}, **SOON)
-        assert f"the database at {place} does not answer: " in refusal(start)
+    def test_silent_server_does_not_delay_the_end_of_the_start(self, passable_folder, servers):
+        with silent_port() as address:
+            url = f"postgresql+psycopg://user@{address}/modelyard"
+            start = ended(passable_folder / "data", *NO_PROCESSES, **{**servers, "MODELYARD_DATABASE_URL": url}, **SOON)
+        assert f"the database at {address} does not answer: " in refusal(start)
 
-    def test_a_wrong_password_is_not_waited_for(self, passable_folder, servers, postgres):
-        url = servers["MODELYARD_DATABASE_URL"].replace(postgres.password, "s3cret")
-        start = ended(passable_folder / "data", *NOBODY, **{**servers, "MODELYARD_DATABASE_URL": url})
+    def test_wrong_password_ends_the_start_at_once(self, passable_folder, servers, postgres):
+        url = servers["MODELYARD_DATABASE_URL"].readdress(postgres.password, "s3cret")
+        start = ended(passable_folder / "data", *NO_PROCESSES, **{**servers, "MODELYARD_DATABASE_URL": url})
         assert "rejected the connection (password authentication failed" in refusal(start)
         assert "correct user and password in MODELYARD_DATABASE_URL" in refusal(start)
         assert "s3cret" not in start.printed
 
-    def test_a_missing_database_is_waited_for_by_who_may_not_make_it(self, passable_folder, servers, postgres):
+    def test_machine_without_control_plane_waits_for_a_missing_database(self, passable_folder, servers, postgres):
         url = postgres.url("missing")
-        start = ended(passable_folder / "data", *NOBODY, **{**servers, "MODELYARD_DATABASE_URL": url}, **SOON)
+        start = ended(passable_folder / "data", *NO_PROCESSES, **{**servers, "MODELYARD_DATABASE_URL": url}, **SOON)
         assert 'database "missing" does not exist' in refusal(start)
 
-    def test_a_missing_database_that_the_user_may_not_make_is_a_refusal(self, passable_folder, postgres):
+    def test_missing_database_that_the_user_may_not_create_ends_migrate(self, passable_folder, postgres):
         server = create_engine(postgres.url("postgres"), isolation_level="AUTOCOMMIT")
         with server.connect() as connection:
             connection.execute(text("CREATE ROLE humble LOGIN PASSWORD 'pw'"))
-            url = postgres.url("missing").replace(f"modelyard:{postgres.password}", "humble:pw")
+            url = postgres.url("missing").readdress(f"modelyard:{postgres.password}", "humble:pw")
             done = migrated(passable_folder, MODELYARD_DATABASE_URL=url)
             connection.execute(text("DROP ROLE humble"))
         server.dispose()
         assert done.returncode == 1
         assert "has no database 'missing', and the database cannot be created (permission denied" in done.stderr
 
-    def test_a_schema_that_is_not_there_is_waited_for(self, passable_folder, servers, postgres):
+    def test_machine_without_control_plane_waits_for_the_schema(self, passable_folder, servers, postgres):
         start = ended(
-            passable_folder / "data", *NOBODY, **{**servers, "MODELYARD_DATABASE_URL": postgres.url("postgres")}, **SOON
+            passable_folder / "data",
+            *NO_PROCESSES,
+            **{**servers, "MODELYARD_DATABASE_URL": postgres.url("postgres")},
+            **SOON,
         )
         assert "waiting for the schema of the database" in start.printed
         assert "modelyard migrate" in refusal(start)
 
-    def test_the_start_goes_on_when_it_comes_up(self, passable_folder, servers):
+    def test_start_continues_when_the_database_answers(self, passable_folder, servers):
         data_dir = DataDir(passable_folder / "server")
         data_dir.prepare()
         late = EmbeddedPostgres(data_dir)
@@ -95,7 +98,7 @@ class TestTheDatabase:
         url = late.url()
         account = late.account
         user = ["--uid", str(account.pw_uid), "--gid", str(account.pw_gid)] if account else []
-        with started(passable_folder / "data", *NOBODY, **{**servers, "MODELYARD_DATABASE_URL": url}) as start:
+        with started(passable_folder / "data", *NO_PROCESSES, **{**servers, "MODELYARD_DATABASE_URL": url}) as start:
             start.says("waiting for the database at ")
             with kept(late.command(), late.log, "--cwd", str(late.cluster), "--stop-signal", "INT", *user):
                 assert migrated(passable_folder, MODELYARD_DATABASE_URL=url).returncode == 0
@@ -103,32 +106,34 @@ class TestTheDatabase:
                 assert start.stop() == 0
         late.clean_up()
 
-    def test_told_to_stop_while_it_waits_it_stops(self, passable_folder, servers):
-        with closed_port() as place:
-            url = f"postgresql+psycopg://somebody@{place}/modelyard"
-            with started(passable_folder / "data", *NOBODY, **{**servers, "MODELYARD_DATABASE_URL": url}) as start:
+    def test_stop_signal_during_the_wait_stops_the_start(self, passable_folder, servers):
+        with closed_port() as address:
+            url = f"postgresql+psycopg://user@{address}/modelyard"
+            with started(
+                passable_folder / "data", *NO_PROCESSES, **{**servers, "MODELYARD_DATABASE_URL": url}
+            ) as start:
                 start.says("waiting for the database")
                 assert start.stop() == 0
 
 
-class TestTheBroker:
-    def test_a_port_where_nobody_listens_is_named_without_the_password(self, passable_folder, servers):
-        with closed_port() as place:
-            url = f"redis://:s3cret@{place}/0"
-            start = ended(passable_folder / "data", *NOBODY, **{**servers, "MODELYARD_BROKER_URL": url}, **SOON)
-        assert f"the broker at {place} does not answer: " in refusal(start)
+class TestBroker:
+    def test_closed_port_is_named_without_the_password(self, passable_folder, servers):
+        with closed_port() as address:
+            url = f"redis://:s3cret@{address}/0"
+            start = ended(passable_folder / "data", *NO_PROCESSES, **{**servers, "MODELYARD_BROKER_URL": url}, **SOON)
+        assert f"the broker at {address} does not answer: " in refusal(start)
         assert "s3cret" not in start.printed
 
-    def test_one_that_takes_the_connection_and_is_silent_does_not_hold_it_up(self, passable_folder, servers):
-        with silent_port() as place:
-            url = f"redis://{place}/0"
-            start = ended(passable_folder / "data", *NOBODY, **{**servers, "MODELYARD_BROKER_URL": url}, **SOON)
-        assert f"the broker at {place} does not answer: " in refusal(start)
+    def test_silent_server_does_not_delay_the_end_of_the_start(self, passable_folder, servers):
+        with silent_port() as address:
+            url = f"redis://{address}/0"
+            start = ended(passable_folder / "data", *NO_PROCESSES, **{**servers, "MODELYARD_BROKER_URL": url}, **SOON)
+        assert f"the broker at {address} does not answer: " in refusal(start)
 
-    def test_a_wrong_password_is_not_waited_for(self, passable_folder, servers):
+    def test_wrong_password_ends_the_start_at_once(self, passable_folder, servers):
         head, at, rest = servers["MODELYARD_BROKER_URL"].rpartition("@")
         url = f"{head[: head.rindex(':')]}:s3cret{at}{rest}"
-        start = ended(passable_folder / "data", *NOBODY, **{**servers, "MODELYARD_BROKER_URL": url})
+        start = ended(passable_folder / "data", *NO_PROCESSES, **{**servers, "MODELYARD_BROKER_URL": url})
         assert "the broker at " in refusal(start)
         assert "rejected the connection (" in refusal(start)
         assert "correct MODELYARD_BROKER_URL" in refusal(start)
@@ -136,12 +141,12 @@ class TestTheBroker:
 
 
 class TestMigrate:
-    def test_it_needs_a_database_to_be_named(self, passable_folder):
+    def test_migrate_without_a_database_url_is_refused(self, passable_folder):
         done = migrated(passable_folder)
         assert done.returncode == 2
         assert "MODELYARD_DATABASE_URL must be set" in done.stderr
 
-    def test_it_makes_the_database_and_ends_and_once_more_changes_nothing(self, passable_folder, postgres):
+    def test_migrate_creates_the_database_and_may_be_repeated(self, passable_folder, postgres):
         url = postgres.url("made_by_migrate")
         for _ in range(2):
             done = migrated(passable_folder, MODELYARD_DATABASE_URL=url)
@@ -151,7 +156,7 @@ class TestMigrate:
             connection.execute(text("DROP DATABASE made_by_migrate"))
         server.dispose()
 
-    def test_a_schema_of_a_newer_version_is_a_sentence(self, passable_folder, database_url):
+    def test_schema_of_a_newer_version_is_refused_in_one_line(self, passable_folder, database_url):
         engine = create_engine(database_url)
         with engine.begin() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -162,7 +167,7 @@ class TestMigrate:
         assert "Traceback" not in done.stderr
 
 
-def test_an_admin_token_that_somebody_else_uses_is_not_replaced_unasked(passable_folder, servers):
+def test_second_control_plane_does_not_readdress_the_admin_token_of_the_first(passable_folder, servers):
     control = ("--role", "control-plane")
     with started(passable_folder / "first", *control, **servers) as first:
         first.becomes_healthy()

@@ -1,4 +1,4 @@
-"""What `modelyard up` refuses: before anything is made, and in one line that says what to do."""
+"""Refusals of `modelyard up`: before anything is created, and in one line that says what to do."""
 
 import os
 import socket
@@ -25,7 +25,7 @@ def up(data_dir: Path, *arguments: str, **environment: str) -> subprocess.Comple
     )
 
 
-def test_a_port_in_use_is_named_and_nothing_is_made(passable_folder):
+def test_port_in_use_is_named_and_nothing_is_created(passable_folder):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = up(passable_folder / "data", "--scoring-port", port)
@@ -35,7 +35,7 @@ def test_a_port_in_use_is_named_and_nothing_is_made(passable_folder):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root runs models as another user")
-def test_as_root_a_data_dir_that_others_cannot_reach_is_refused_and_not_made(passable_folder):
+def test_root_data_dir_that_other_users_cannot_reach_is_refused_and_not_created(passable_folder):
     closed = passable_folder / "closed"
     closed.mkdir(mode=0o700)
     done = up(closed / "data")
