@@ -34,7 +34,7 @@ Niceness = Annotated[int, Field(ge=0, le=19)]
 
 
 class GatewaySettings(SettingsGroup):
-    """Limits on what one scoring client may take of a gateway."""
+    """Limits of a gateway for each scoring client."""
 
     max_body_bytes: Bytes = Field(default=100 * _MEGABYTE, description="Largest request body, compressed or not")
     max_header_bytes: Bytes = Field(default=64 << 10, description="Largest request line and headers")

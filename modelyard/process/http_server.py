@@ -18,7 +18,7 @@ _ORPHAN_GRACE_SECONDS = 8
 
 class SupervisedServer(uvicorn.Server):
     def __init__(self, app: Any, *, http: Any, keep_alive_seconds: int, grace_seconds: int) -> None:
-        """`http` is a protocol class or uvicorn's name of one; `grace_seconds` is the time of requests under way at a stop."""
+        """`http` is a protocol class or its name in uvicorn; requests under way get `grace_seconds` at a stop."""
         super().__init__(
             uvicorn.Config(
                 app,

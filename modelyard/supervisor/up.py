@@ -111,7 +111,7 @@ class _Supervisor:
 
     def run(self) -> int:
         self._signals = SignalPipe(signal.SIGCHLD)
-        # A start that must be refused is refused before it creates anything.
+        # Every check comes before the first file.
         check_passable(self._data.root, self._settings.tunables.worker.uid)
         self._bind()
         self._data.prepare()
@@ -202,7 +202,7 @@ class _Supervisor:
             yield self._valkey.service()
 
     def _child_environment(self) -> dict[str, str]:
-        """Variables of other programs as they are, and of ours those that the platform's processes read."""
+        """Return all foreign variables, and the MODELYARD_ variables that processes of the platform read."""
         settings = self._settings
         others = {name: value for name, value in self._environment.items() if not name.startswith("MODELYARD_")}
         return {

@@ -29,7 +29,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class Counter:
-    """One series that only grows."""
+    """A series that only grows."""
 
     __slots__ = ("_lock", "_value")
 
@@ -49,7 +49,7 @@ class Counter:
 
 
 class Gauge:
-    """One series that rises and falls."""
+    """A series that rises and falls."""
 
     __slots__ = ("_lock", "_value")
 
@@ -70,7 +70,7 @@ class Gauge:
 
 
 class Histogram:
-    """One series that counts observations by upper bound (inclusive), and sums them."""
+    """A series that counts observations by upper bound (inclusive) and sums the observed values."""
 
     __slots__ = ("_bounds", "_counts", "_lock", "_sum")
 

@@ -58,7 +58,7 @@ class TestDatabase:
         assert f"the database at {address} does not answer: " in refusal(start)
 
     def test_wrong_password_ends_the_start_at_once(self, passable_folder, servers, postgres):
-        url = servers["MODELYARD_DATABASE_URL"].readdress(postgres.password, "s3cret")
+        url = servers["MODELYARD_DATABASE_URL"].replace(postgres.password, "s3cret")
         start = ended(passable_folder / "data", *NO_PROCESSES, **{**servers, "MODELYARD_DATABASE_URL": url})
         assert "rejected the connection (password authentication failed" in refusal(start)
         assert "correct user and password in MODELYARD_DATABASE_URL" in refusal(start)
@@ -73,7 +73,7 @@ class TestDatabase:
         server = create_engine(postgres.url("postgres"), isolation_level="AUTOCOMMIT")
         with server.connect() as connection:
             connection.execute(text("CREATE ROLE humble LOGIN PASSWORD 'pw'"))
-            url = postgres.url("missing").readdress(f"modelyard:{postgres.password}", "humble:pw")
+            url = postgres.url("missing").replace(f"modelyard:{postgres.password}", "humble:pw")
             done = migrated(passable_folder, MODELYARD_DATABASE_URL=url)
             connection.execute(text("DROP ROLE humble"))
         server.dispose()
@@ -167,7 +167,7 @@ class TestMigrate:
         assert "Traceback" not in done.stderr
 
 
-def test_second_control_plane_does_not_readdress_the_admin_token_of_the_first(passable_folder, servers):
+def test_second_control_plane_does_not_replace_the_admin_token_of_the_first(passable_folder, servers):
     control = ("--role", "control-plane")
     with started(passable_folder / "first", *control, **servers) as first:
         first.becomes_healthy()

@@ -135,7 +135,7 @@ class CloudStore:
         self._await_copy(target, size)
 
     def list(self, prefix: str) -> Iterator[str]:
-        for _, keys in groupby(self._listed(prefix), _up_to_where_orders_differ):
+        for _, keys in groupby(self._listed(prefix), _prefix_of_common_order):
             yield from sorted(keys)
 
     def delete(self, key: str) -> None:
@@ -195,7 +195,7 @@ class CloudStore:
                 raise self._changed(key)
             return part.content
 
-        yield from _ahead(content, range(start + len(first.content), end, _PART))
+        yield from _prefetched(content, range(start + len(first.content), end, _PART))
 
     def _part(self, key: str, start: int, length: int, etag: str | None) -> "_Part":
         try:
@@ -292,24 +292,24 @@ class _Source:
         return chunk
 
 
-def _ahead(fetch: Callable[[int], bytes], places: Iterable[int]) -> Iterator[bytes]:
-    """What lies at each place, in their order; as many as may be are on their way before they are wanted."""
+def _prefetched(fetch: Callable[[int], bytes], offsets: Iterable[int]) -> Iterator[bytes]:
+    """Yield the part at each offset in order, and fetch further parts while the caller uses a part."""
     pool = ThreadPoolExecutor(_CONCURRENT_PARTS, thread_name_prefix="store-parts")
     coming = deque[Future[bytes]]()
     try:
-        for place in places:
-            coming.append(pool.submit(fetch, place))
+        for offset in offsets:
+            coming.append(pool.submit(fetch, offset))
             if len(coming) == _CONCURRENT_PARTS:
                 yield coming.popleft().result()
         while coming:
             yield coming.popleft().result()
     finally:
-        # The reader may have left, and waits for nothing that is still on its way.
+        # A reader that abandons the stream does not wait for parts in transfer.
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _beginning(chunks: Iterable[bytes]) -> tuple[Sequence[bytes], Iterator[bytes] | None]:
-    """The stream's first part, and what follows it: None where that was all."""
+    """Return the first part of the stream, and the rest of the stream or None if the first part is the whole."""
     rest, beginning, size = iter(chunks), list[bytes](), 0
     for chunk in rest:
         beginning.append(chunk)
@@ -319,8 +319,8 @@ def _beginning(chunks: Iterable[bytes]) -> tuple[Sequence[bytes], Iterator[bytes
     return beginning, None
 
 
-def _up_to_where_orders_differ(key: str) -> tuple[str, bool]:
-    """Some servers order keys by UTF-16, which differs from UTF-8 only after the first letter beyond U+D7FF."""
+def _prefix_of_common_order(key: str) -> tuple[str, bool]:
+    """Some servers order keys by UTF-16, which differs from UTF-8 only behind the first letter over U+D7FF."""
     for at, letter in enumerate(key):
         if letter > "\ud7ff":
             return key[:at], True

@@ -31,7 +31,7 @@ def open_store(
     try:
         parts = urlsplit(url)
         user_info = parts.username is not None
-        parts.port  # noqa: B018 - it is read, and checked, only when it is asked for
+        parts.port  # noqa: B018 - urlsplit checks the port only here
     except ValueError:
         raise _not_a_store(url, "its host or port is malformed") from None
     if user_info or parts.query or parts.fragment:
