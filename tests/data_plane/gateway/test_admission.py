@@ -20,14 +20,14 @@ def two(tmp_path: Path) -> tuple[PendingRequests, PendingRequests]:
 
 
 class TestPendingRequests:
-    def test_the_limit_counts_those_of_all_gateways(self, two: tuple[PendingRequests, PendingRequests]) -> None:
+    def test_limit_counts_requests_of_all_gateways(self, two: tuple[PendingRequests, PendingRequests]) -> None:
         here, there = (each.slot(*BLUE) for each in two)
         assert [here.enter(3), there.enter(3), here.enter(3)] == [True] * 3
         assert [here.enter(3), there.enter(3)] == [False, False]
         there.leave()
         assert [here.enter(3), there.enter(3)] == [True, False]
 
-    def test_each_deployment_and_generation_is_counted_by_itself(
+    def test_each_deployment_and_generation_has_its_own_count(
         self, two: tuple[PendingRequests, PendingRequests]
     ) -> None:
         here, there = two
@@ -35,7 +35,7 @@ class TestPendingRequests:
         assert there.slot("bundles/2", "blue", 4).enter(1)
         assert not there.slot(*BLUE).enter(1)
 
-    def test_what_a_dead_gateway_left_behind_ends_with_its_successor(self, tmp_path: Path) -> None:
+    def test_counts_of_a_dead_gateway_end_with_its_successor(self, tmp_path: Path) -> None:
         dying, other = PendingRequests(tmp_path, 0, 2), PendingRequests(tmp_path, 1, 2).slot(*BLUE)
         assert dying.slot(*BLUE).enter(1)
         assert not other.enter(1)
@@ -66,9 +66,7 @@ class TestPendingRequests:
 
 
 class TestSeveralGateways:
-    def test_a_request_beyond_the_limit_is_a_429_whichever_gateway_it_reaches(
-        self, open_door: OpenDoor, tmp_path: Path
-    ) -> None:
+    def test_request_beyond_the_limit_is_429_at_every_gateway(self, open_door: OpenDoor, tmp_path: Path) -> None:
         first = open_door(options=("--gateways", "2"))
         second = open_door(options=("--gateways", "2", "--index", "1"))
         first.serve(HELD, max_concurrent_requests_per_instance=1)

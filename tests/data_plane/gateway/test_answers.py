@@ -176,7 +176,7 @@ TENSORS: dict[str, list[tuple[str, str, list[int], list[Any]]]] = {
 
 class TestTensors:
     @pytest.mark.parametrize("kind", TENSORS)
-    def test_have_the_datatype_and_shape_of_the_answer(self, door: FrontDoor, kind: str) -> None:
+    def test_output_tensors_have_datatype_and_shape_of_the_result(self, door: FrontDoor, kind: str) -> None:
         outputs = infer(door, kind).json["outputs"]
         shown = [(each["name"], each["datatype"], each["shape"], flat(each["data"])) for each in outputs]
         assert shown == TENSORS[kind]
@@ -184,7 +184,7 @@ class TestTensors:
 
 class TestWhatMlflowAnswersOtherwise:
     @pytest.mark.parametrize("kind", OURS)
-    def test_is_no_more_than_is_listed(self, kind: str) -> None:
+    def test_every_difference_from_mlflow_is_listed(self, kind: str) -> None:
         try:
             theirs = mlflows(kind)
         except (TypeError, RecursionError):
@@ -194,13 +194,13 @@ class TestWhatMlflowAnswersOtherwise:
 
 class TestAnAnswerWithoutJson:
     @pytest.mark.parametrize("kind", REFUSED)
-    def test_is_a_failure_of_the_model(self, door: FrontDoor, kind: str) -> None:
+    def test_result_without_json_is_a_model_failure(self, door: FrontDoor, kind: str) -> None:
         reply = door.score(kind)
         assert reply.status == 424
         assert REFUSED[kind] in reply.error["message"]
 
     @pytest.mark.parametrize("kind", REFUSED)
-    def test_is_one_in_the_other_protocols_too(self, door: FrontDoor, kind: str) -> None:
+    def test_result_without_json_is_a_model_failure_in_every_protocol(self, door: FrontDoor, kind: str) -> None:
         invoked = door.request("POST", "/wines/invocations", json.dumps({"inputs": [kind]}))
         assert (invoked.status, invoked.json["error_code"]) == (400, "BAD_REQUEST")
         assert REFUSED[kind] in invoked.json["message"]
@@ -208,6 +208,6 @@ class TestAnAnswerWithoutJson:
         assert inferred.status == 424
         assert REFUSED[kind] in inferred.json["error"]
 
-    def test_leaves_the_worker_as_it_was(self, door: FrontDoor) -> None:
+    def test_result_without_json_leaves_the_worker_usable(self, door: FrontDoor) -> None:
         assert door.score("a dict in itself").status == 424
         assert door.score("integer").json == 3

@@ -245,7 +245,7 @@ class TestEqualAnswers:
         assert wines.calls[before:] == [1] * len(ROWS)
         numpy.testing.assert_allclose(batched, alone, rtol=1e-12 if isinstance(model, ElasticNet) else 0, atol=0)
 
-    def test_requests_of_several_rows_get_their_own(self, wines: Wines) -> None:
+    def test_requests_of_several_rows_get_their_own_rows(self, wines: Wines) -> None:
         wines.serve(SUM)
         wines.earn_trust()
         sizes = [1, 3, 2, 5, 1, 4]
@@ -253,14 +253,14 @@ class TestEqualAnswers:
         assert values(wines.at_once(*asking)) == [[at + size for at in range(size)] for size in sizes]
         assert wines.calls[-1] == sum(sizes)
 
-    def test_a_frame_is_shared_out_by_rows(self, wines: Wines) -> None:
+    def test_frame_result_is_split_by_rows(self, wines: Wines) -> None:
         wines.serve(RECORDS)
         wines.earn_trust()
         expected = [[{"alcohol": at, "acidity": 2, "label": f"wine {at}"}] for at in range(8)]
         assert values(wines.rows_at_once(*((at, 2) for at in range(8)))) == expected
         assert wines.calls[-1] == 8
 
-    def test_labels_are_shared_out_by_rows(self, wines: Wines) -> None:
+    def test_label_result_is_split_by_rows(self, wines: Wines) -> None:
         wines.serve(LABELS)
         wines.earn_trust()
         assert values(wines.rows_at_once(*((at, 2) for at in range(8)))) == [[f"wine {at}"] for at in range(8)]
@@ -286,14 +286,14 @@ class TestNeighbours:
         assert replies[2].error["code"] == "WorkerDied"
         assert [replies[at].json for at in (0, 1, 3)] == [[1], [2], [3]]
 
-    def test_200_000_outputs_for_one_row_reach_nobody_else(self, wines: Wines) -> None:
+    def test_200_000_outputs_for_one_row_reach_no_other_caller(self, wines: Wines) -> None:
         wines.serve(OVERFLOWS)
         wines.earn_trust()
         before, overflowing, after = values(wines.rows_at_once((1, 1), (POISON, 1), (3, 1)))
         assert (before, overflowing == [POISON] * 200_000, after) == ([1], True, [3])
         assert "Batching is off" in wines.door.log.read_text()
 
-    def test_a_model_that_looks_at_the_rows_before_is_found_out_before_anybody_gets_its_answer(
+    def test_model_that_depends_on_earlier_rows_is_detected_before_any_caller_gets_its_result(
         self, wines: Wines
     ) -> None:
         wines.serve(RUNNING_SUM)
@@ -303,7 +303,7 @@ class TestNeighbours:
         assert log.count("Batching is off") == 1
         assert "not the same alone and in a batch" in log
 
-    def test_a_model_that_does_not_answer_by_rows_is_given_no_batch_at_all(self, wines: Wines) -> None:
+    def test_model_without_one_result_per_row_gets_no_batch(self, wines: Wines) -> None:
         wines.serve(MEAN)
         assert values(wines.rows_at_once(*((at, 1) for at in range(10)))) == [{"mean": at} for at in range(10)]
         assert set(wines.calls) == {1}
@@ -338,24 +338,24 @@ class TestCompany:
         assert wines.calls[-2:] == [10, 10]
 
     @pytest.mark.parametrize("options", [{"batching": "off"}, {"inputs": None}], ids=["switched off", "no signature"])
-    def test_such_a_model_gets_one_request_at_a_time(self, wines: Wines, options: dict[str, Any]) -> None:
+    def test_model_without_batching_gets_one_request_at_a_time(self, wines: Wines, options: dict[str, Any]) -> None:
         wines.serve(COLUMN, **options)
         assert values(wines.rows_at_once(*((at, 1) for at in range(20)))) == [[at] for at in range(20)]
         assert set(wines.calls) == {1}
 
-    def test_on_means_on_also_without_a_signature(self, wines: Wines) -> None:
+    def test_batching_on_batches_a_model_without_a_signature(self, wines: Wines) -> None:
         wines.serve(SUM, inputs=None, batching="on")
         wines.earn_trust()
         assert values(wines.rows_at_once(*((at, 1) for at in range(8)))) == [[at + 1] for at in range(8)]
         assert wines.calls[-1] == 8
 
-    def test_a_batch_has_no_more_rows_than_asked_for(self, wines: Wines) -> None:
+    def test_batch_has_at_most_max_batch_rows(self, wines: Wines) -> None:
         wines.serve(SUM, max_batch_rows=3)
         wines.earn_trust()
         wines.rows_at_once(*((at, 1) for at in range(12)))
         assert max(wines.calls) == 3
 
-    def test_a_batch_waits_for_company_where_that_is_asked_for(self, wines: Wines) -> None:
+    def test_batch_waits_for_max_batch_delay(self, wines: Wines) -> None:
         wines.serve(SUM, max_batch_rows=2, max_batch_delay_seconds=5)
         for _ in range(12):
             pair = [wines.ask((1, 1)), wines.ask((2, 1))]

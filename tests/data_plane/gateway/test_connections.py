@@ -64,7 +64,7 @@ class TestSlowSenders:
         with door.raw() as connection:
             assert answer(connection) == b""
 
-    def test_so_are_the_headers_of_a_later_request(self, door: FrontDoor) -> None:
+    def test_slow_headers_of_a_later_request_are_cut(self, door: FrontDoor) -> None:
         with door.raw() as connection:
             connection.sendall(REQUEST)
             assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
@@ -76,7 +76,7 @@ class TestSlowSenders:
             connection.sendall(REQUEST[:-5])
             assert error_of(answer(connection)) == (408, "BodyTimeout")
 
-    def test_others_are_served_meanwhile(self, door: FrontDoor) -> None:
+    def test_slow_sender_does_not_delay_other_callers(self, door: FrontDoor) -> None:
         with contextlib.ExitStack() as slow:
             for _ in range(50):
                 slow.enter_context(door.raw()).sendall(HEAD[:40])
@@ -106,7 +106,7 @@ class TestSlowSenders:
         assert received.startswith(b"HTTP/1.1 200")
         assert b"HeaderTimeout" in received
 
-    def test_nor_does_what_is_no_http(self, door: FrontDoor, tmp_path: Path) -> None:
+    def test_invalid_http_does_not_cut_the_answer_to_the_first_request(self, door: FrontDoor, tmp_path: Path) -> None:
         door.serve(HELD, name="held")
         body = json.dumps({"input_data": str(tmp_path / "held")}).encode()
         with door.raw() as connection:
@@ -137,18 +137,18 @@ class TestTooMuch:
         assert "1000 bytes" in refused.error["message"]
         assert door.score("x" * 900).status == 200
 
-    def test_an_announced_one_is_refused_before_it_is_sent(self, door: FrontDoor) -> None:
+    def test_announced_body_over_the_limit_is_refused_before_it_is_sent(self, door: FrontDoor) -> None:
         with door.raw() as connection:
             connection.sendall(HEAD + b"Content-Length: 100000000\r\nExpect: 100-continue\r\n\r\n")
             assert connection.recv(1 << 16).startswith(b"HTTP/1.1 413")
 
-    def test_one_of_unknown_length_is_refused_on_the_way(self, door: FrontDoor) -> None:
+    def test_chunked_body_over_the_limit_is_refused_while_it_arrives(self, door: FrontDoor) -> None:
         with door.raw() as connection:
             connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
             connection.sendall(b"400\r\n" + b"x" * 1024 + b"\r\n")
             assert connection.recv(1 << 16).startswith(b"HTTP/1.1 413")
 
-    def test_a_caller_that_sends_it_all_first_still_gets_to_see_the_answer(self, door: FrontDoor) -> None:
+    def test_caller_that_sends_the_whole_large_body_first_sees_the_413(self, door: FrontDoor) -> None:
         body = json.dumps({"input_data": "x" * 20_000_000})
         assert door.request("POST", "/wines/score", body).status == 413
 
@@ -169,14 +169,14 @@ class TestTooMuch:
     @pytest.mark.parametrize(
         "garbage", [b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"POST /wines/score HTTP/9.9\r\n\r\n"]
     )
-    def test_what_is_no_http_is_a_400(self, door: FrontDoor, garbage: bytes) -> None:
+    def test_invalid_http_is_a_400(self, door: FrontDoor, garbage: bytes) -> None:
         with door.raw() as connection:
             connection.sendall(garbage)
             assert error_of(answer(connection)) == (400, "BadRequest")
 
 
 class TestTheEnd:
-    def test_told_to_stop_it_answers_what_it_has_and_leaves(self, door: FrontDoor, tmp_path: Path) -> None:
+    def test_stopping_gateway_answers_requests_under_way_and_ends(self, door: FrontDoor, tmp_path: Path) -> None:
         door.serve(HELD)
         with ThreadPoolExecutor(1) as threads:
             held = threads.submit(door.score, str(tmp_path / "held"))
@@ -186,7 +186,7 @@ class TestTheEnd:
             assert held.result().status == 200
         assert door.process.wait(PATIENCE) == 0
 
-    def test_what_is_not_answered_in_the_time_left_is_told_so(self, open_door: OpenDoor, tmp_path: Path) -> None:
+    def test_request_unanswered_at_the_end_of_the_grace_is_a_503(self, open_door: OpenDoor, tmp_path: Path) -> None:
         door = open_door(settings={"MODELYARD_GATEWAY_SHUTDOWN_SECONDS": "1"})
         door.serve(HELD)
         question = json.dumps({"input_data": str(tmp_path / "held")})
@@ -200,7 +200,9 @@ class TestTheEnd:
         assert door.process.wait(PATIENCE) == 0
         assert b"Traceback" not in door.log.read_bytes()
 
-    def test_told_to_stop_it_answers_on_an_idle_connection_once_more_and_says_so(self, door: FrontDoor) -> None:
+    def test_stopping_gateway_answers_once_more_on_an_idle_connection_with_connection_close(
+        self, door: FrontDoor
+    ) -> None:
         door.serve(COUNT)
         with contextlib.closing(door.connection()) as connection:
             headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
@@ -215,7 +217,7 @@ class TestTheEnd:
                 is_last = last.headers.get("connection") == "close"
         assert door.process.wait(PATIENCE) == 0
 
-    def test_told_to_stop_it_waits_for_no_idle_connection(self, door: FrontDoor) -> None:
+    def test_stopping_gateway_closes_idle_connections_soon(self, door: FrontDoor) -> None:
         door.serve(COUNT)
         with door.raw() as connection:
             connection.sendall(REQUEST)
@@ -224,13 +226,13 @@ class TestTheEnd:
             assert connection.recv(1) == b""
             assert door.process.wait(PATIENCE) == 0
 
-    def test_it_leaves_when_its_lifeline_ends(self, door: FrontDoor) -> None:
+    def test_gateway_ends_when_its_lifeline_closes(self, door: FrontDoor) -> None:
         door.serve(COUNT)
         with door.raw():
             door.drop_lifeline()
             assert door.process.wait(PATIENCE) == 0
 
-    def test_connections_made_while_none_runs_are_served_by_the_next(self, open_door: OpenDoor) -> None:
+    def test_connections_made_between_two_gateways_are_served_by_the_next(self, open_door: OpenDoor) -> None:
         first: Any = open_door()
         first.serve(COUNT)
         with first.raw() as connection:

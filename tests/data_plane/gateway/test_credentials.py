@@ -44,7 +44,7 @@ class TestKeys:
         assert status(door, authorization) == 200
 
     @pytest.mark.parametrize("user", ["x", "", "wines"])
-    def test_one_is_accepted_as_the_password_of_any_user(self, door: FrontDoor, user: str) -> None:
+    def test_key_is_accepted_as_the_password_of_any_user(self, door: FrontDoor, user: str) -> None:
         assert status(door, basic(KEY, user)) == 200
         assert status(door, basic("wrong", user)) == 401
 
@@ -53,40 +53,40 @@ class TestKeys:
         ["Basic", "Basic ", "Basic ====", "Basic é", basic("", KEY), basic(KEY)[:-4],
          "Basic " + base64.b64encode(KEY.encode()).decode()],
     )  # fmt: skip
-    def test_other_basic_credentials_are_not(self, door: FrontDoor, authorization: str) -> None:
+    def test_malformed_basic_credentials_are_refused(self, door: FrontDoor, authorization: str) -> None:
         assert status(door, authorization) == 401
 
     @pytest.mark.parametrize(
         "authorization", ["", "Bearer", "Bearer ", "Bearer wrong", KEY, f"Basic {KEY}", f"Bearer {KEY}x"]
     )
-    def test_nothing_else_is(self, door: FrontDoor, authorization: str) -> None:
+    def test_any_other_authorization_header_is_refused(self, door: FrontDoor, authorization: str) -> None:
         assert status(door, authorization) == 401
 
-    def test_the_digest_is_no_key(self, door: FrontDoor) -> None:
+    def test_digest_of_a_key_is_refused_as_a_key(self, door: FrontDoor) -> None:
         assert status(door, f"Bearer {digest(KEY)}") == 401
 
-    def test_an_endpoint_without_keys_lets_nobody_in(self, door: FrontDoor) -> None:
+    def test_endpoint_without_keys_refuses_every_caller(self, door: FrontDoor) -> None:
         assert status(door, "Bearer ", "closed") == 401
 
-    def test_a_token_is_no_key(self, door: FrontDoor) -> None:
+    def test_token_is_refused_by_an_endpoint_with_key_authentication(self, door: FrontDoor) -> None:
         assert status(door, token("wines")) == 401
 
 
 class TestTokens:
-    def test_one_is_accepted_again_and_again_until_it_ends(self, door: FrontDoor) -> None:
+    def test_token_is_accepted_repeatedly_until_it_expires(self, door: FrontDoor) -> None:
         valid = token()
         assert [status(door, valid, "tokens") for _ in range(3)] == [200, 200, 200]
         assert status(door, token(seconds=-1), "tokens") == 401
 
-    def test_one_is_accepted_as_a_password(self, door: FrontDoor) -> None:
+    def test_token_is_accepted_as_a_password(self, door: FrontDoor) -> None:
         assert status(door, basic(token().removeprefix("Bearer ")), "tokens") == 200
         assert status(door, basic(token(seconds=-1).removeprefix("Bearer ")), "tokens") == 401
 
-    def test_another_endpoints_or_anothers_signature_is_refused(self, door: FrontDoor) -> None:
+    def test_token_of_another_endpoint_or_signer_is_refused(self, door: FrontDoor) -> None:
         assert status(door, token("wines"), "tokens") == 401
         assert status(door, token(keys=TokenKeys.generate()), "tokens") == 401
         assert status(door, "Bearer a.b.c", "tokens") == 401
         assert status(door, "Bearer é", "tokens") == 401
 
-    def test_a_key_is_no_token(self, door: FrontDoor) -> None:
+    def test_key_is_refused_by_an_endpoint_with_token_authentication(self, door: FrontDoor) -> None:
         assert status(door, f"Bearer {KEY}", "tokens") == 401

@@ -112,13 +112,13 @@ def talking(door: FrontDoor) -> Iterator[tuple[socket.socket, Answers]]:
 
 class TestMethods:
     @pytest.mark.parametrize("path", ALLOWED)
-    def test_options_say_what_a_path_answers_to(self, door: FrontDoor, path: str) -> None:
+    def test_options_lists_the_methods_of_a_path(self, door: FrontDoor, path: str) -> None:
         reply = door.request("OPTIONS", f"/wines{path}", headers={"Authorization": ""})
         assert (reply.status, reply.headers["allow"], reply.content) == (200, ALLOWED[path], b"")
 
     @pytest.mark.parametrize("path", ALLOWED)
     @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])
-    def test_a_path_answers_to_just_these(self, door: FrontDoor, path: str, method: str) -> None:
+    def test_other_methods_are_a_405(self, door: FrontDoor, path: str, method: str) -> None:
         answered = door.request(method, f"/wines{path}", "" if method == "POST" else None)
         if method in ALLOWED[path]:
             assert answered.status != 405
@@ -157,7 +157,7 @@ class TestMethods:
 class TestExpectContinue:
     EXPECT = "Expect: 100-continue"
 
-    def test_the_body_is_asked_for(self, door: FrontDoor) -> None:
+    def test_expect_continue_is_answered_with_100(self, door: FrontDoor) -> None:
         asked = question(7, self.EXPECT)
         with talking(door) as (connection, answers):
             connection.sendall(head_of(asked))
@@ -165,7 +165,7 @@ class TestExpectContinue:
             connection.sendall(asked.removeprefix(head_of(asked)))
             assert answers.next() == (200, b"[[7.0,7.0]]")
 
-    def test_a_body_that_comes_unasked_is_read(self, door: FrontDoor) -> None:
+    def test_body_sent_before_the_100_is_read(self, door: FrontDoor) -> None:
         with talking(door) as (connection, answers):
             connection.sendall(question(7, self.EXPECT))
             answers.interim()
@@ -181,7 +181,7 @@ class TestExpectContinue:
             (question(7, EXPECT).replace(b"Content-Length: ", b"Content-Length: 9999"), 413),
         ],
     )
-    def test_a_body_that_would_be_refused_is_not_asked_for(self, door: FrontDoor, asked: bytes, status: int) -> None:
+    def test_expect_continue_of_a_refused_request_gets_no_100(self, door: FrontDoor, asked: bytes, status: int) -> None:
         with talking(door) as (connection, answers):
             connection.sendall(head_of(asked))
             assert answers.next()[0] == status
@@ -194,7 +194,7 @@ class TestKeepAlive:
                 connection.sendall(question(row))
                 assert answers.next() == (200, b"[[%d.0,%d.0]]" % (row, row))
 
-    def test_refusals_do_not_end_it(self, door: FrontDoor) -> None:
+    def test_errors_keep_the_connection_open(self, door: FrontDoor) -> None:
         refused = [
             question(1, key="wrong"),
             question(1).replace(b"/wines/score", b"/wines/other"),
@@ -209,20 +209,20 @@ class TestKeepAlive:
                 connection.sendall(question(3))
                 assert answers.next() == (200, b"[[3.0,3.0]]")
 
-    def test_a_caller_may_end_it(self, door: FrontDoor) -> None:
+    def test_connection_close_of_the_caller_ends_the_connection(self, door: FrontDoor) -> None:
         with talking(door) as (connection, answers):
             connection.sendall(question(1, "Connection: close"))
             assert answers.next()[0] == 200
             assert answers.is_over()
 
-    def test_http_1_0_ends_it(self, door: FrontDoor) -> None:
+    def test_http_1_0_request_ends_the_connection(self, door: FrontDoor) -> None:
         with talking(door) as (connection, answers):
             connection.sendall(question(1).replace(b"HTTP/1.1", b"HTTP/1.0"))
             assert answers.next() == (200, b"[[1.0,1.0]]")
             assert answers.is_over()
 
     @pytest.mark.parametrize("protocol", ["websocket", "h2c", "TLS/1.3"])
-    def test_an_offer_to_speak_otherwise_is_passed_over(self, door: FrontDoor, protocol: str) -> None:
+    def test_upgrade_offer_is_ignored_and_the_request_answered(self, door: FrontDoor, protocol: str) -> None:
         with talking(door) as (connection, answers):
             offering = question(1, "Connection: Upgrade, HTTP2-Settings", f"Upgrade: {protocol}")
             second = question(2, "Connection: Upgrade, HTTP2-Settings", f"Upgrade: {protocol}")
@@ -230,7 +230,7 @@ class TestKeepAlive:
             for row in (1, 2, 3):
                 assert answers.next() == (200, b"[[%d.0,%d.0]]" % (row, row))
 
-    def test_an_offer_may_come_in_pieces(self, door: FrontDoor) -> None:
+    def test_upgrade_offer_in_pieces_is_ignored(self, door: FrontDoor) -> None:
         offering = question(1, "Connection: Upgrade", "Upgrade: h2c")
         with talking(door) as (connection, answers):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -238,20 +238,20 @@ class TestKeepAlive:
                 connection.sendall(offering[start : start + 7])
             assert answers.next() == (200, b"[[1.0,1.0]]")
 
-    def test_this_is_no_proxy(self, door: FrontDoor) -> None:
+    def test_connect_is_refused(self, door: FrontDoor) -> None:
         with talking(door) as (connection, answers):
             connection.sendall(b"CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n")
             assert answers.next()[0] in {400, 404}
 
 
 class TestPipelines:
-    def test_are_answered_in_order(self, door: FrontDoor) -> None:
+    def test_pipelined_requests_are_answered_in_order(self, door: FrontDoor) -> None:
         with talking(door) as (connection, answers):
             connection.sendall(b"".join(map(question, range(50))))
             for row in range(50):
                 assert answers.next() == (200, b"[[%d.0,%d.0]]" % (row, row))
 
-    def test_may_mix_methods_refusals_and_bodies_of_unknown_length(self, door: FrontDoor) -> None:
+    def test_pipeline_may_mix_methods_errors_and_chunked_bodies(self, door: FrontDoor) -> None:
         chunked = (
             head_of(question(4))
             .replace(b"Content-Length", b"X-Length")
@@ -269,13 +269,13 @@ class TestPipelines:
             assert answers.next("GET") == (200, b"\n")
             assert answers.next() == (200, b"[[2.0,2.0]]")
 
-    def test_end_with_the_request_that_says_so(self, door: FrontDoor) -> None:
+    def test_pipeline_ends_with_connection_close(self, door: FrontDoor) -> None:
         with talking(door) as (connection, answers):
             connection.sendall(question(1) + question(2, "Connection: close") + question(3))
             assert [answers.next()[1], answers.next()[1]] == [b"[[1.0,1.0]]", b"[[2.0,2.0]]"]
             assert answers.is_over()
 
-    def test_end_with_what_is_no_http(self, door: FrontDoor) -> None:
+    def test_pipeline_ends_with_invalid_http(self, door: FrontDoor) -> None:
         with talking(door) as (connection, answers):
             connection.sendall(question(1) + b"\x00nonsense\r\n\r\n")
             assert answers.next() == (200, b"[[1.0,1.0]]")
@@ -312,7 +312,7 @@ def chunked(*pieces: bytes) -> bytes:
 class TestChunks:
     WHOLE = b'{"input_data": [[4, 4]]}'
 
-    def test_may_be_as_small_as_a_byte(self, door: FrontDoor) -> None:
+    def test_chunks_of_one_byte_are_read(self, door: FrontDoor) -> None:
         pieces = [b"1\r\n%c\r\n" % byte for byte in self.WHOLE]
         with talking(door) as (connection, answers):
             connection.sendall(chunked(*pieces, b"0\r\n\r\n") + question(5))
@@ -322,13 +322,13 @@ class TestChunks:
     @pytest.mark.parametrize(
         "broken", [b"x\r\n", b"-1\r\n", b"1\r\nab\r\n", b"fffffffffffffffff\r\n", b"0x5\r\nhello\r\n", b"\r\n\r\n"]
     )
-    def test_that_cannot_be_counted_are_a_400(self, door: FrontDoor, broken: bytes) -> None:
+    def test_chunk_with_an_invalid_size_is_a_400(self, door: FrontDoor, broken: bytes) -> None:
         with talking(door) as (connection, answers):
             connection.sendall(chunked(broken, b"0\r\n\r\n"))
             assert answers.next()[0] == 400
             assert answers.is_over()
 
-    def test_that_announce_too_much_are_refused_when_it_comes(self, door: FrontDoor) -> None:
+    def test_chunk_beyond_the_limit_is_refused_when_it_arrives(self, door: FrontDoor) -> None:
         with talking(door) as (connection, answers):
             connection.sendall(chunked(b"%x\r\n" % (2 * LARGEST), b" " * (LARGEST + 1)))
             assert answers.next()[0] == 413
@@ -349,13 +349,13 @@ class TestAbsurdHeaders:
         ],
         ids=range(8),
     )
-    def test_do_not_matter(self, door: FrontDoor, absurd: list[str]) -> None:
+    def test_absurd_headers_are_ignored(self, door: FrontDoor, absurd: list[str]) -> None:
         with talking(door) as (connection, answers):
             for row in (1, 2):
                 connection.sendall(question(row, *absurd))
                 assert answers.next() == (200, b"[[%d.0,%d.0]]" % (row, row))
 
-    def test_bytes_that_are_no_text_do_not_matter(self, door: FrontDoor) -> None:
+    def test_header_bytes_beyond_ascii_are_ignored(self, door: FrontDoor) -> None:
         with talking(door) as (connection, answers):
             connection.sendall(question(1, "X-Bytes: @").replace(b"@", bytes(range(0x80, 0x100))))
             assert answers.next() == (200, b"[[1.0,1.0]]")
@@ -365,7 +365,7 @@ class TestAbsurdHeaders:
     @pytest.mark.parametrize(
         "field", ["Authorization", "Content-Type", "azureml-model-deployment", "x-ms-client-request-id"]
     )
-    def test_none_of_ours_breaks_an_answer(self, door: FrontDoor, field: str) -> None:
+    def test_odd_header_values_get_a_valid_answer(self, door: FrontDoor, field: str) -> None:
         for value in ("", "\x85", "\xff" * 500, "a,b;c=d", "%0d%0aX: y", "\t"):
             with talking(door) as (connection, answers):
                 connection.sendall(question(1, f"{field}: @").replace(b"@", value.encode("latin-1")))

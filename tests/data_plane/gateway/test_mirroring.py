@@ -70,7 +70,7 @@ def ask(door: FrontDoor, *inputs: Any, **more: Any) -> list[Reply]:
         return list(threads.map(lambda data: door.score(data, **more), inputs))
 
 
-def test_about_so_many_percent_of_the_requests_are_copied(door: FrontDoor, shadow: Shadow) -> None:
+def test_mirror_gets_its_percentage_of_the_requests(door: FrontDoor, shadow: Shadow) -> None:
     replies = ask(door, *map(str, range(_REQUESTS)))
     assert {(reply.status, reply.json, reply.headers["azureml-model-deployment"]) for reply in replies} == {
         (200, "live", "blue")
@@ -88,13 +88,13 @@ def test_requests_that_name_their_deployment_are_not_copied(door: FrontDoor, sha
 
 
 @pytest.mark.parametrize("fate", ["raise", "die"])
-def test_a_mirror_that_fails_is_nothing_to_the_caller(door: FrontDoor, shadow: Shadow, fate: str) -> None:
+def test_failing_mirror_does_not_affect_callers(door: FrontDoor, shadow: Shadow, fate: str) -> None:
     replies = ask(door, *([fate] * 40))
     assert {(reply.status, reply.json) for reply in replies} == {(200, "live")}
     eventually(shadow.seen)
 
 
-def test_a_mirror_that_does_not_answer_delays_no_caller(door: FrontDoor, shadow: Shadow) -> None:
+def test_silent_mirror_delays_no_caller(door: FrontDoor, shadow: Shadow) -> None:
     shadow.held.touch()
     replies = ask(door, *map(str, range(40)))
     assert {(reply.status, reply.json) for reply in replies} == {(200, "live")}
@@ -104,7 +104,7 @@ def test_a_mirror_that_does_not_answer_delays_no_caller(door: FrontDoor, shadow:
     shadow.held.unlink()
 
 
-def test_a_mirror_without_workers_is_nothing_to_the_caller(door: FrontDoor, shadow: Shadow) -> None:
+def test_mirror_without_workers_does_not_affect_callers(door: FrontDoor, shadow: Shadow) -> None:
     route = door.endpoints["wines"]
     live, _ = route.deployments.values()
     idle, _ = door.deployment(NOTES, name="idle", instances=0)
@@ -113,7 +113,7 @@ def test_a_mirror_without_workers_is_nothing_to_the_caller(door: FrontDoor, shad
     assert {reply.json for reply in ask(door, *map(str, range(20)))} == {"live"}
 
 
-def test_nothing_is_copied_once_the_share_is_taken_away(door: FrontDoor, shadow: Shadow) -> None:
+def test_no_request_is_copied_after_mirror_traffic_is_removed(door: FrontDoor, shadow: Shadow) -> None:
     door.endpoint(*door.endpoints["wines"].deployments.values(), mirror_traffic={})
     door.publish()
     ask(door, *map(str, range(40)))

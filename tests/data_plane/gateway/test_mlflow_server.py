@@ -60,17 +60,17 @@ class TestHealthAndVersion:
         assert error_code(reply) == (404, "RESOURCE_DOES_NOT_EXIST")
 
     @pytest.mark.parametrize("path", ["ping", "health", "version", "invocations"])
-    def test_all_of_it_needs_the_key(self, door: FrontDoor, path: str) -> None:
+    def test_every_mlflow_path_needs_the_key(self, door: FrontDoor, path: str) -> None:
         method = "POST" if path == "invocations" else "GET"
         reply = door.request(method, f"/wines/{path}", headers={"Authorization": ""})
         assert error_code(reply) == (401, "UNAUTHENTICATED")
         assert reply.headers["www-authenticate"] == "Bearer"
 
-    def test_without_a_ready_worker_they_say_so_and_when_to_come_again(self, door: FrontDoor) -> None:
+    def test_ping_of_an_endpoint_without_traffic_is_a_404(self, door: FrontDoor) -> None:
         reply = door.request("GET", "/idle/ping")
         assert error_code(reply) == (404, "RESOURCE_DOES_NOT_EXIST")
 
-    def test_a_deployment_without_workers_is_not_ready_yet(self, open_door: OpenDoor) -> None:
+    def test_ping_without_a_ready_worker_is_a_503_with_retry_after(self, open_door: OpenDoor) -> None:
         door = open_door()
         starting, _ = door.deployment(MIRROR, instances=0)
         door.endpoint(starting)
@@ -121,12 +121,12 @@ class TestErrorsInMlflowsShape:
         gate.touch()
         first.close()
 
-    def test_a_worker_that_dies_is_the_models_fault(self, open_door: OpenDoor) -> None:
+    def test_worker_death_has_the_error_code_of_a_failed_model(self, open_door: OpenDoor) -> None:
         door = open_door()
         door.serve("import os\ndef init(): pass\ndef run(x, params=None): os._exit(3)", instances=2, type_hints=True)
         assert error_code(invoke(door, {"inputs": 1})) == (400, "BAD_REQUEST")
 
-    def test_what_the_model_was_not_given_is_named_in_a_header(self, door: FrontDoor) -> None:
+    def test_extra_columns_are_named_in_a_header(self, door: FrontDoor) -> None:
         reply = invoke(door, "alcohol,color,acidity\n1,red,2\n", Content_Type=CSV)
         assert reply.status == 200
         assert reply.headers["modelyard-extra-columns"] == "color"
@@ -172,12 +172,12 @@ class TestMlflowsOwnClient:
         answer = client.invoke(pd.DataFrame({"alcohol": [1.0], "acidity": [2.0]}))
         assert answer.get_predictions("ndarray") is not None
 
-    def test_it_shows_what_was_wrong(self, client: ScoringServerClient) -> None:
+    def test_mlflows_client_shows_the_violation(self, client: ScoringServerClient) -> None:
         with pytest.raises(
             Exception, match=r"error code 400.*missing required column 'acidity' \(double\); the input has 'alcohol'"
         ):
             client.invoke(pd.DataFrame({"alcohol": [1.0]}))
 
-    def test_without_the_key_it_is_not_let_in(self, door: FrontDoor) -> None:
+    def test_mlflows_client_without_the_key_gets_401(self, door: FrontDoor) -> None:
         with pytest.raises(Exception, match="401"):
             ScoringServerClient("127.0.0.1", f"{door.port}/wines").ping()

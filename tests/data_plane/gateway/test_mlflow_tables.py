@@ -134,7 +134,7 @@ class TestCsv:
         assert "line 3 has 1, not 2; line 5 has 3, not 2" in message
 
     @pytest.mark.parametrize("line", [b"\xff,x", b"\xed\xa0\x80", b"1,x,\xc3"])
-    def test_a_line_that_is_no_text_is_named_whatever_its_width(self, door: FrontDoor, line: bytes) -> None:
+    def test_csv_line_with_invalid_utf8_is_named(self, door: FrontDoor, line: bytes) -> None:
         assert "line 3 has an invalid byte" in refusal(send(door, "typed", b"long,string\n1,a\n%b\n2,b\n" % line, CSV))
 
     def test_a_quote_that_is_never_closed_is_named_by_its_line(self, door: FrontDoor) -> None:
@@ -143,7 +143,7 @@ class TestCsv:
     def test_quotes_inside_of_a_value_are_part_of_it(self, door: FrontDoor) -> None:
         assert given(send(door, "typed", b'string\n5" pipe\n', CSV)) == {"string": ['5" pipe']}
 
-    def test_others_are_answered_while_a_large_one_is_read(self, door: FrontDoor) -> None:
+    def test_other_requests_are_answered_while_a_large_csv_is_read(self, door: FrontDoor) -> None:
         large = b"n\n" + b"".join(b"%d\n" % number for number in range(LARGE_ROWS))
         answers: list[Reply] = []
         asking = threading.Thread(target=lambda: answers.append(send(door, "counter", large, CSV)))
@@ -240,7 +240,7 @@ class TestParquetThatMeansHarm:
         refusal(send(door, "counter", body, PARQUET))
         assert process.memory_info().rss - before < 200 << 20
 
-    def test_a_damaged_file_harms_nobody_else(self, door: FrontDoor) -> None:
+    def test_damaged_parquet_file_affects_no_other_request(self, door: FrontDoor) -> None:
         seed = random.randrange(2**32)
         print("seed", seed)
         rng = random.Random(seed)
@@ -257,10 +257,10 @@ class TestParquetThatMeansHarm:
         assert send(door, "counter", parquet(pa.table({"n": [1, 2]})), PARQUET).json == {"predictions": 2}
 
     @pytest.mark.parametrize("body", [b"", b"PAR1", b"PAR1PAR1", b"PAR1" + b"\xff" * 8 + b"PAR1"])
-    def test_what_is_no_file_is_refused(self, door: FrontDoor, body: bytes) -> None:
+    def test_body_that_is_not_parquet_is_refused(self, door: FrontDoor, body: bytes) -> None:
         assert "Parquet" in refusal(send(door, "counter", body, PARQUET))
 
-    def test_its_reader_ends_with_the_gateway(self, open_door: OpenDoor) -> None:
+    def test_parquet_process_ends_with_the_gateway(self, open_door: OpenDoor) -> None:
         door = open_door()
         door.serve(COUNTER, inputs=LONGS)
         assert send(door, "blue", frame_bytes(pd.DataFrame({"n": [1]})), PARQUET).status == 200

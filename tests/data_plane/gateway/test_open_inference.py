@@ -72,11 +72,11 @@ class TestTheServer:
         assert cold["state"] == "UNAVAILABLE"
 
     @pytest.mark.parametrize("path", ["v2", "v2/health/live", "v2/health/ready", "v2/models/wines", "v2/nowhere"])
-    def test_tells_nothing_without_a_key(self, door: FrontDoor, path: str) -> None:
+    def test_every_v2_path_needs_the_key(self, door: FrontDoor, path: str) -> None:
         reply = door.request("GET", f"/wines/{path}", headers={"Authorization": ""})
         assert (reply.status, list(reply.json)) == (401, ["error"])
 
-    def test_has_an_error_for_what_is_not_there(self, door: FrontDoor) -> None:
+    def test_unknown_v2_path_is_a_404_with_an_error(self, door: FrontDoor) -> None:
         for path in ("v2/nowhere", "v2/models", "v2/models/wines/config", "v2/models/wines/versions", "v2/health"):
             assert list(door.request("GET", f"/wines/{path}").json) == ["error"]
             assert door.request("GET", f"/wines/{path}").status == 404
@@ -154,11 +154,11 @@ class TestTheNameInAPath:
         assert infer(door, "blue", headers=green).status == 404
 
     @pytest.mark.parametrize("name", ["cider", "wine/versions/3", "green/versions/1", "w%69ne%20", "%F0%9F%8D%B7"])
-    def test_that_nothing_has_is_a_404(self, door: FrontDoor, name: str) -> None:
+    def test_unknown_model_name_in_the_path_is_a_404(self, door: FrontDoor, name: str) -> None:
         for reply in (infer(door, name), door.request("GET", f"/wines/v2/models/{name}")):
             assert (reply.status, list(reply.json)) == (404, ["error"])
 
-    def test_may_be_percent_encoded(self, door: FrontDoor) -> None:
+    def test_model_name_in_the_path_may_be_percent_encoded(self, door: FrontDoor) -> None:
         assert infer(door, "w%69ne").json["model_name"] == "wine"
 
 

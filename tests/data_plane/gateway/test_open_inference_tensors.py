@@ -281,7 +281,7 @@ class TestAColumnSignature:
             )
             assert frame["frame"] == {"text": ["a", "b"]}
 
-    def test_ignores_and_names_surplus_columns(self, door: FrontDoor) -> None:
+    def test_ignores_and_names_extra_columns(self, door: FrontDoor) -> None:
         reply = post(door, "text", [tensor("text", "BYTES", ["a"]), tensor("more of it", "FP64", [1])])
         assert (reply.status, reply.headers["modelyard-extra-columns"]) == (200, "more%20of%20it")
 
@@ -382,7 +382,9 @@ class TestWithoutASignature:
             ("np", [tensor("a", "BYTES", elements(b"\xff\x00"), [1])]),
         ],
     )
-    def test_what_it_cannot_be_is_refused(self, door: FrontDoor, content_type: str, inputs: list[Any]) -> None:
+    def test_content_type_that_does_not_fit_the_tensors_is_refused(
+        self, door: FrontDoor, content_type: str, inputs: list[Any]
+    ) -> None:
         assert refused(door, "unsigned", *inputs, parameters={"content_type": content_type})
 
 

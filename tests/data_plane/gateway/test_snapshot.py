@@ -63,7 +63,7 @@ def test_the_sequence_counts_within_a_revision(door: FrontDoor) -> None:
     assert door.score([1]).status == 200
 
 
-def test_a_file_that_cannot_be_read_changes_nothing(door: FrontDoor) -> None:
+def test_unreadable_routing_file_keeps_the_last_snapshot(door: FrontDoor) -> None:
     door.serve(MIRROR)
     for content in (b"", b"{", b'{"revision": 9}', b"[]"):
         writing = door.yard.data_dir.run / "broken"

@@ -49,11 +49,15 @@ def _grown(seen: list[int]) -> int:
     return int(statistics.median(seen[-WARM_UP:]) - statistics.median(seen[WARM_UP : 2 * WARM_UP]))
 
 
-def test_five_thousand_requests(served: tuple[FrontDoor, list[WorkerProcess]]) -> None:
+def test_five_thousand_requests_get_their_answers_and_no_process_grows(
+    served: tuple[FrontDoor, list[WorkerProcess]],
+) -> None:
     soak(served, 5_000)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_two_hundred_thousand_requests(served: tuple[FrontDoor, list[WorkerProcess]]) -> None:
+def test_two_hundred_thousand_requests_get_their_answers_and_no_process_grows(
+    served: tuple[FrontDoor, list[WorkerProcess]],
+) -> None:
     soak(served, 200_000)

@@ -108,7 +108,7 @@ def schemas(door: FrontDoor, deployment: str) -> Any:
 class TestDocuments:
     @pytest.mark.parametrize("version", VALIDATORS)
     @pytest.mark.parametrize("deployment", MODELS)
-    def test_are_valid(self, door: FrontDoor, deployment: str, version: str) -> None:
+    def test_documents_are_valid_in_every_version(self, door: FrontDoor, deployment: str, version: str) -> None:
         VALIDATORS[version](document(door, deployment, version)).validate()
 
     @pytest.mark.parametrize("deployment", [name for name, model in MODELS.items() if "example" in model])
@@ -131,7 +131,7 @@ class TestDocuments:
             ("params", {"input_data": [["x"]], "params": {"k": "many"}}),
         ],
     )
-    def test_describe_nothing_else(self, door: FrontDoor, deployment: str, wrong: Any) -> None:
+    def test_document_schemas_refuse_a_wrong_body(self, door: FrontDoor, deployment: str, wrong: Any) -> None:
         with pytest.raises(jsonschema.ValidationError):
             validate(wrong, document(door, deployment, "3.1"))
 
@@ -177,15 +177,15 @@ def validate(body: Any, described: Any) -> None:
 
 class TestAsking:
     @pytest.mark.parametrize("query", ["", "?", "?other=1", "?version=2", "?version=3&version=2"])
-    def test_swagger_2_is_what_comes_without_a_wish(self, door: FrontDoor, query: str) -> None:
+    def test_swagger_2_is_the_default_version(self, door: FrontDoor, query: str) -> None:
         assert door.request("GET", f"/wines/swagger.json{query}").json["swagger"] == "2.0"
 
     @pytest.mark.parametrize(("version", "full"), [("3", "3.0.3"), ("3.1", "3.1.0")])
-    def test_openapi_comes_when_asked_for(self, door: FrontDoor, version: str, full: str) -> None:
+    def test_openapi_versions_are_answered_on_request(self, door: FrontDoor, version: str, full: str) -> None:
         assert door.request("GET", f"/wines/swagger.json?version={version}").json["openapi"] == full
 
     @pytest.mark.parametrize("query", ["version=", "version=4", "version=2.0", "version=%ff", "version=3;"])
-    def test_a_wrong_version_is_told_the_choices(self, door: FrontDoor, query: str) -> None:
+    def test_unknown_version_is_refused_with_the_choices(self, door: FrontDoor, query: str) -> None:
         refused = door.request("GET", f"/wines/swagger.json?{query}")
         assert (refused.status, refused.error["code"]) == (400, "BadArgument")
         assert "2, 3, 3.1" in refused.error["message"]
@@ -193,7 +193,7 @@ class TestAsking:
     def test_an_endless_query_is_refused(self, door: FrontDoor) -> None:
         assert door.request("GET", f"/wines/swagger.json?{'a&' * 99}").error["code"] == "BadArgument"
 
-    def test_it_is_of_the_deployment_that_a_request_would_reach(self, door: FrontDoor) -> None:
+    def test_document_describes_the_deployment_that_a_request_would_reach(self, door: FrontDoor) -> None:
         answered = door.request("GET", "/wines/swagger.json")
         assert answered.headers["azureml-model-deployment"] == "columns"
         assert "alcohol" in answered.json["definitions"]["Record"]["properties"]
@@ -202,10 +202,12 @@ class TestAsking:
     @pytest.mark.parametrize(
         ("headers", "status"), [({"Authorization": ""}, 401), ({"azureml-model-deployment": "none"}, 404)]
     )
-    def test_it_is_refused_as_a_request_would_be(self, door: FrontDoor, headers: dict[str, str], status: int) -> None:
+    def test_document_is_refused_as_a_scoring_request_would_be(
+        self, door: FrontDoor, headers: dict[str, str], status: int
+    ) -> None:
         assert door.request("GET", "/wines/swagger.json", headers=headers).status == status
 
-    def test_a_new_generation_brings_its_own(self, door: FrontDoor) -> None:
+    def test_new_generation_has_its_own_document(self, door: FrontDoor) -> None:
         routes = dict(door.endpoints["wines"].deployments)
         routes["records"] = door.deployment(
             MIRROR, instances=0, name="records", generation=4, inputs=json.dumps(columns("string"))

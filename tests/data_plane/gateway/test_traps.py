@@ -172,11 +172,11 @@ class TestAChatModelsDict:
 
 
 class TestParams:
-    def test_are_filled_in(self, door: FrontDoor) -> None:
+    def test_params_are_filled_in(self, door: FrontDoor) -> None:
         assert ask(door, "wines", [[1, 2]])["params"] == DEFAULTS
         assert ask(door, "wines", [[1, 2]], params={"unknown": 1})["params"] == DEFAULTS
 
-    def test_are_cast(self, door: FrontDoor) -> None:
+    def test_params_are_cast(self, door: FrontDoor) -> None:
         given = {"count": 9.0, "factor": 2, "stop": [], "tree": {"depth": 7.0, "label": "oak"}}
         assert ask(door, "wines", [[1, 2]], params=given)["params"] == {
             **DEFAULTS,
@@ -239,11 +239,11 @@ class TestReorderedColumns:
         ],
         ids=["split", "records", "columns"],
     )
-    def test_here_they_are_put_in_order_by_name(self, door: FrontDoor, input_data: Any) -> None:
+    def test_reordered_columns_are_put_in_order_by_name(self, door: FrontDoor, input_data: Any) -> None:
         (answer,) = ask(door, "position", input_data)
         assert answer == pytest.approx(fitted().predict_proba([self.ROW])[0].tolist())
 
-    def test_so_they_are_where_csv_has_them_in_another_order(self, door: FrontDoor) -> None:
+    def test_reordered_csv_columns_are_put_in_order_by_name(self, door: FrontDoor) -> None:
         headers = {"azureml-model-deployment": "position", "Content-Type": "text/csv"}
         reply = door.request("POST", "/wines/invocations", "acidity,alcohol\n0.8,9.5\n", headers)
         (answer,) = reply.json["predictions"]

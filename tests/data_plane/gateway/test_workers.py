@@ -84,7 +84,9 @@ class TestDeadlines:
         file.unlink()
         eventually(lambda: busy in _who_answers(ask))
 
-    def test_a_request_that_waits_behind_it_is_a_408_too(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
+    def test_request_that_waits_behind_an_overdue_request_is_a_408(
+        self, door: FrontDoor, ask: Ask, tmp_path: Path
+    ) -> None:
         door.serve(HELD, request_timeout_seconds=0.5)
         held = ask(str(tmp_path / "held"))
         wait_for(tmp_path / "held")
@@ -156,12 +158,12 @@ class TestDeaths:
         assert reply.headers["ms-azureml-model-error-statuscode"] == "500"
         assert door.score("").status == 200
 
-    def test_one_death_is_forgiven(self, door: FrontDoor, tmp_path: Path) -> None:
+    def test_request_survives_one_worker_death(self, door: FrontDoor, tmp_path: Path) -> None:
         door.serve(DEADLY, instances=2)
         (tmp_path / "lives").write_text("x")
         assert door.score(str(tmp_path / "lives")).status == 200
 
-    def test_those_behind_it_are_not_blamed(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
+    def test_requests_behind_a_deadly_request_are_not_blamed(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
         door.serve(DEADLY, instances=3)
         (tmp_path / "lives").write_text("xx")
         asked = [ask(str(tmp_path / "lives")), *(ask("") for _ in range(20))]
@@ -184,14 +186,14 @@ class TestDeaths:
 
 
 class TestChanges:
-    def test_nothing_is_lost_when_one_generation_follows_another(self, door: FrontDoor) -> None:
+    def test_no_request_is_lost_when_one_generation_follows_another(self, door: FrontDoor) -> None:
         door.serve(MIRROR, instances=2)
         with _steady_requests(door) as statuses:
             for generation in range(4, 7):
                 door.serve(MIRROR, instances=2, generation=generation)
         assert set(statuses) == {200}
 
-    def test_nothing_is_lost_when_workers_come_and_go(self, door: FrontDoor) -> None:
+    def test_no_request_is_lost_when_workers_come_and_go(self, door: FrontDoor) -> None:
         model_workers = door.serve(MIRROR, instances=3)
         route = door.endpoints["wines"].deployments["blue"]
         with _steady_requests(door) as statuses:
@@ -215,7 +217,7 @@ class TestChanges:
         assert held.result().json == old.pid
         eventually(lambda: not old.is_running())
 
-    def test_a_worker_of_another_generation_is_not_spoken_to(self, door: FrontDoor) -> None:
+    def test_worker_of_another_generation_is_not_used(self, door: FrontDoor) -> None:
         route, _ = door.deployment(MIRROR, generation=3)
         door.endpoint(replace(route, generation=4, request_timeout_seconds=0.2))
         door.publish()
@@ -224,9 +226,7 @@ class TestChanges:
 
 
 class TestRetirement:
-    def test_what_waits_for_a_worker_is_scored_by_the_successor(
-        self, door: FrontDoor, ask: Ask, tmp_path: Path
-    ) -> None:
+    def test_queued_requests_are_scored_by_the_next_generation(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
         (old,) = door.serve(HELD, max_concurrent_requests_per_instance=2)
         held = ask(str(tmp_path / "held"))
         wait_for(tmp_path / "held")
@@ -254,7 +254,7 @@ class TestRetirement:
 
 
 class TestHangUps:
-    def test_a_caller_that_hangs_up_frees_its_place(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
+    def test_caller_that_hangs_up_leaves_the_queue(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
         door.serve(HELD, max_concurrent_requests_per_instance=1)
         held = ask(str(tmp_path / "held"))
         wait_for(tmp_path / "held")
@@ -267,7 +267,7 @@ class TestHangUps:
         (tmp_path / "held").unlink()
         assert (held.result().status, patient.result().status) == (200, 200)
 
-    def test_a_caller_that_hangs_up_while_it_is_scored_harms_nobody(
+    def test_caller_that_hangs_up_during_scoring_affects_no_other_request(
         self, door: FrontDoor, ask: Ask, tmp_path: Path
     ) -> None:
         (model_worker,) = door.serve(HELD)

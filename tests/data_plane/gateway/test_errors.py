@@ -37,7 +37,7 @@ class TestPathsAndMethods:
     @pytest.mark.parametrize(
         "path", ["/wines/predict", "/wines/score/more", "/wines/score/", "//score", "/wines//score", "/%00"]
     )
-    def test_another_path_is_a_404(self, door: FrontDoor, path: str) -> None:
+    def test_unknown_path_is_a_404(self, door: FrontDoor, path: str) -> None:
         assert door.request("POST", path, "{}").status == 404
 
     def test_an_unknown_endpoint_is_a_404_with_any_key(self, door: FrontDoor) -> None:
@@ -141,7 +141,7 @@ def test_a_model_that_raises_is_a_424_with_a_reference_into_its_log(door: FrontD
     assert any(reference in log and "no such grape" in log for log in logs)
 
 
-def test_no_refusal_repeats_the_key(door: FrontDoor) -> None:
+def test_no_error_repeats_the_key(door: FrontDoor) -> None:
     for reply in (door.score("x"), door.score([[1, 2]], endpoint="unknown"), door.request("GET", "/wines/score")):
         assert KEY not in json.dumps(dict(reply.headers)) + reply.content.decode()
 
@@ -153,11 +153,11 @@ class TestHealth:
             assert (reply.status, reply.content) == (200, b"Healthy")
             assert door.request("HEAD", path).status == 200
 
-    def test_it_is_the_endpoints_own_affair(self, door: FrontDoor) -> None:
+    def test_health_of_an_endpoint_needs_its_key(self, door: FrontDoor) -> None:
         assert door.request("GET", "/wines/", headers={"Authorization": ""}).status == 401
         assert door.request("GET", "/unknown/").status == 404
         assert door.request("POST", "/wines/").status == 405
 
-    def test_an_endpoint_without_traffic_is_not(self, door: FrontDoor) -> None:
+    def test_endpoint_without_traffic_is_unhealthy(self, door: FrontDoor) -> None:
         assert door.request("GET", "/idle/").status == 404
         assert door.request("GET", "/idle/", headers={"azureml-model-deployment": "blue"}).status == 200
