@@ -1,1 +1,1 @@
-"""`make bench`: the gateway and its peers, with the same models, on one machine, in one run, taking turns."""
+"""`make bench`: the gateway and comparable servers with the same models, on one machine, alternating in one run."""

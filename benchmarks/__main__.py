@@ -1,4 +1,4 @@
-"""`make bench`: measure, and write what was seen to benchmarks/results/.
+"""`make bench`: measure, and write the results to benchmarks/results/.
 
 python -m benchmarks --models elasticnet --rows 1 --connections 1,32 --seconds 2 --rounds 3
 """
@@ -44,11 +44,11 @@ def main() -> int:
     try:
         _measure(options, findings)
     except (ServerFailed, LoadFailed, PlatformFailed, ClientError) as failed:
-        # What was measured before is not lost.
+        # Keep the measurements before the failure.
         findings.cut_short_by = str(failed)
         _say(f"cut short: {failed}")
     except KeyboardInterrupt:
-        print("\ninterrupted; everything that was started has been stopped", file=sys.stderr)
+        print("\ninterrupted; all started programs have been stopped", file=sys.stderr)
         return _INTERRUPTED
     folder = write(findings, options.out)
     _say(f"written to {folder}")
@@ -106,11 +106,11 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench ARGS=", description=__doc__)
     parser.add_argument("--models", type=_names(MODELS), default=tuple(MODELS))
     parser.add_argument("--servers", type=_names(SERVERS), default=tuple(SERVERS))
-    parser.add_argument("--before", metavar="COMMIT", help="measure the platform as of this commit beside the rest")
+    parser.add_argument("--before", metavar="COMMIT", help="also measure the platform as of COMMIT")
     parser.add_argument("--parts", type=_names(_PARTS), default=_PARTS)
     parser.add_argument("--rows", type=_numbers, default=(1, 100, 1000))
     parser.add_argument("--connections", type=_numbers, default=(1, 8, 32))
-    parser.add_argument("--seconds", type=float, default=1.5, help="of each window")
+    parser.add_argument("--seconds", type=float, default=1.5, help="length of each window")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-rows", type=int, default=10_000_000)
     parser.add_argument("--batch-rounds", type=int, default=2)
@@ -122,10 +122,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def _names(known: Collection[str]) -> Callable[[str], tuple[str, ...]]:
     def read(text: str) -> tuple[str, ...]:
-        asked = text.split(",")
-        if not set(asked) <= set(known):
+        chosen = text.split(",")
+        if not set(chosen) <= set(known):
             raise argparse.ArgumentTypeError(f"choose from {', '.join(known)}")
-        return tuple(name for name in known if name in asked)
+        return tuple(name for name in known if name in chosen)
 
     return read
 

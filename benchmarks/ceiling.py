@@ -1,4 +1,4 @@
-"""How many requests a second the load generator itself can do: it asks the cheapest server there is."""
+"""Measure the maximal rate of the load generator, against a server that does no work."""
 
 import os
 import sys
@@ -8,20 +8,20 @@ from benchmarks.figures import percentile
 from benchmarks.load.generator import LoadGenerator
 from benchmarks.load.http_answer import post
 from benchmarks.load.load import Load
-from benchmarks.servers.server import HOST, wait_until_it_answers
-from benchmarks.servers.supervised_process import free_ports, kept
+from benchmarks.servers.server import HOST, wait_until_ready
+from benchmarks.servers.supervised_process import free_ports, supervised_process
 
 _SECONDS = 2.0
 _BODY = b"x" * 300
 
 
 def ceiling(generator: LoadGenerator, folder: Path) -> dict[int, dict[str, float]]:
-    """By the number of connections."""
+    """Return requests per second and median latency by number of connections."""
     port = free_ports(1)[0]
     url = f"http://{HOST}:{port}/score"
     command = [sys.executable, "-m", "benchmarks.load.echo", HOST, str(port)]
-    with kept(command, folder / "echo.log", os.environ, Path(__file__).parents[1]) as echo:
-        wait_until_it_answers(url, _BODY, echo.is_alive, echo.last_words)
+    with supervised_process(command, folder / "echo.log", os.environ, Path(__file__).parents[1]) as echo:
+        wait_until_ready(url, _BODY, echo.is_alive, echo.log_tail)
         return {count: _reached(generator, port, count) for count in (1, 8, 32)}
 
 

@@ -1,4 +1,4 @@
-"""Parse and enforce one request of many columns: ours beside MLflow's own code, in this process, with equal results."""
+"""Parse and enforce a request with many columns, by Modelyard and by MLflow, in one process and with equal results."""
 
 import json
 import time
@@ -28,7 +28,7 @@ class Enforcement:
     ours_ms: float
     mlflow_ms: float
     is_equal: bool
-    """Whether the model is given the very same frame, values and dtypes."""
+    """Whether the model receives equal frames, values and dtypes included."""
 
     @property
     def ratio(self) -> float:
@@ -60,7 +60,7 @@ def _ours(signature: CompiledSignature, body: bytes) -> Enforced:
 
 
 def _mlflows(model: SavedModel) -> Callable[[bytes], pd.DataFrame]:
-    """What MLflow's scoring server does before it calls the model."""
+    """Return the steps of MLflow's scoring server before the call of the model."""
     import mlflow.models
     from mlflow.models.utils import _enforce_schema
     from mlflow.pyfunc.scoring_server import _parse_json_data
@@ -84,7 +84,7 @@ def _as_the_worker_reads(enforced: Enforced) -> pd.DataFrame:
 
 
 def _milliseconds(call: Callable[[], object]) -> float:
-    """The median of as many calls as a moment allows."""
+    """Return the median duration over two seconds of calls."""
     call()
     times, ends_at = [], time.perf_counter() + _SECONDS
     while (begun := time.perf_counter()) < ends_at:

@@ -1,16 +1,16 @@
-"""What is made of the measurements: percentiles, medians of rounds, ratios, and aims met or not."""
+"""Figures computed from measurements: percentiles, medians of rounds, ratios, and aims."""
 
 import math
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.load.load import Seen
+from benchmarks.load.load import LoadResult
 
 REFERENCE = "azureml"
 OURS = "modelyard"
 AIMED_AT = "elasticnet"
-"""The model that the aims speak of."""
+"""The model of the aims."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one server did under it, once."""
+    """One measurement of one server under one kind of load."""
 
     answers: int
     seconds: float
@@ -32,7 +32,7 @@ class Round:
     p99_ms: float
     cpu_seconds: float
     client_cpu_share: float
-    """Of one core, while the window lasted."""
+    """CPU time of the load generator as a share of one core during the window."""
 
     @property
     def per_second(self) -> float:
@@ -43,7 +43,7 @@ class Round:
         return 1000 * self.cpu_seconds / self.answers if self.answers else math.nan
 
     @classmethod
-    def of(cls, seen: Seen) -> "Round":
+    def of(cls, seen: LoadResult) -> "Round":
         return cls(
             answers=seen.answers,
             seconds=seen.seconds,
@@ -63,14 +63,14 @@ class Result:
     rounds: list[Round] = field(default_factory=list)
     failures: dict[str, int] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
-    """Answers with a 200 that were not the model's own."""
+    """Responses with status 200 and a wrong prediction."""
 
     @property
     def is_sound(self) -> bool:
         return not self.failures and not self.wrong
 
     def median(self, figure: str) -> float:
-        """Of `per_second`, `p50_ms`, `p99_ms`, `cpu_per_1000` or `client_cpu_share`."""
+        """Return the median over rounds of `per_second`, `p50_ms`, `p99_ms`, `cpu_per_1000` or `client_cpu_share`."""
         values = [getattr(one, figure) for one in self.rounds if one.answers]
         return statistics.median(values) if values else math.nan
 
@@ -83,11 +83,11 @@ class Results:
         return iter(self._by_key.values())
 
     def of(self, cell: Cell, server: str) -> Result:
-        """Made when it is not there yet."""
+        """Return the result of the cell and server, created on first use."""
         return self._by_key.setdefault((cell, server), Result(cell, server))
 
     def figure(self, cell: Cell, server: str, figure: str) -> float:
-        """NaN where nothing was measured."""
+        """Return the median of the figure. NaN: not measured."""
         found = self._by_key.get((cell, server))
         return found.median(figure) if found else math.nan
 
@@ -105,7 +105,7 @@ class Results:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that so many percent of all do not exceed. NaN of nothing."""
+    """Return the smallest value that `percent` percent of the values do not exceed. NaN: no values."""
     if not values:
         return math.nan
     ordered = sorted(values)
@@ -118,7 +118,7 @@ class Aim:
     wanted: str
     seen: float
     is_met: bool | None
-    """None: it was not measured in this run."""
+    """None: not measured in this run."""
 
 
 def aim(sentence: str, seen: float, *, at_most: float | None = None, at_least: float | None = None) -> Aim:
@@ -128,7 +128,7 @@ def aim(sentence: str, seen: float, *, at_most: float | None = None, at_least: f
 
 
 def aims(results: Results, added_ms: float, enforcement_ratio: float) -> list[Aim]:
-    """What the project has set itself, beside what was seen."""
+    """Compare the project's aims with the measurements."""
     one, many = Cell(AIMED_AT, 1, 1), Cell(AIMED_AT, 1, 32)
     batching = results.ratio(many, "per_second", to="mlserver-batching")
     return [

@@ -1,4 +1,4 @@
-"""One request of 100,000 rows: how long it takes, and how much memory the server's processes grow by."""
+"""Measure a request of 100,000 rows: duration, and growth of the server's memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ class LargeFrame:
     server: str
     rows: int
     megabytes: float
-    """The request's size."""
+    """Size of the request body."""
     requests: int
     median_seconds: float
     memory_before: float
-    """Resident megabytes of all the server's processes that score."""
+    """Resident megabytes of the server's scoring processes."""
     memory_peak: float
     failures: dict[str, int]
     wrong: list[str]

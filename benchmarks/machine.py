@@ -1,4 +1,4 @@
-"""The facts of the machine that figures mean nothing without. No names of hosts."""
+"""Facts of the machine for the interpretation of figures. Host names are left out."""
 
 import os
 import platform

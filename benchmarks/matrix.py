@@ -1,4 +1,4 @@
-"""Every kind of load on every server, taking turns: all servers of a model run, one at a time is under load."""
+"""Measure every load on every server. All servers of a model run; one server at a time is under load."""
 
 import math
 import time
@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.figures import AIMED_AT, Cell, Result, Results, Round, percentile
 from benchmarks.load.generator import LoadFailed, LoadGenerator
-from benchmarks.load.load import Load, Seen
+from benchmarks.load.load import Load, LoadResult
 from benchmarks.models import SavedModel
 from benchmarks.processes import Memory, cpu_seconds, memory
 from benchmarks.servers.modelyard_gateway import EXECUTION_MILLISECONDS
@@ -34,11 +34,11 @@ class Plan:
     rows: tuple[int, ...]
     connections: tuple[int, ...]
     seconds: float
-    """Of each window."""
+    """Length of each window."""
     rounds: int
 
     def rounds_of(self, cell: Cell) -> int:
-        """More where the aims look, fewer where each takes long."""
+        """Return the number of rounds: more for the aims, fewer for slow requests."""
         if (cell.model, cell.rows) == (AIMED_AT, 1):
             return self.rounds + 2
         return self.rounds if cell.rows < _MANY_ROWS else max(1, self.rounds - 1)
@@ -46,7 +46,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What one server takes of the machine with one model, after all its load."""
+    """Processes, memory and idle CPU of a server with one model, after all loads."""
 
     model: str
     server: str
@@ -54,12 +54,12 @@ class Footprint:
     processes: int
     memory: Memory
     idle_cpu_share: float
-    """Of one core, while nobody asks anything."""
+    """CPU time without requests, as a share of one core."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request, and what the model itself answers to it."""
+    """A request and the model's own predictions."""
 
     frame: Any
     expected: list[Any]
@@ -74,7 +74,7 @@ class Matrix:
         self.footprints: list[Footprint] = []
 
     def measure(self, model: SavedModel, servers: Sequence[Server], folder: Path) -> Mapping[str, float]:
-        """Returns the gateway's own times, if it is among the servers: see `own_times`."""
+        """Measure all servers with the model. Returns `own_times` of the gateway, if measured."""
         with ExitStack() as running:
             up: dict[str, Running] = {}
             for server in servers:
@@ -129,8 +129,8 @@ class Matrix:
                 self.footprints.append(Footprint(model, name, part, len(pids), memory(pids), idle[name][part]))
 
 
-def wrong_answers(seen: Seen, read: Callable[[bytes], list[Any]], questions: Sequence[Question]) -> list[str]:
-    """A sentence for each answer that is not what the model itself says."""
+def wrong_answers(seen: LoadResult, read: Callable[[bytes], list[Any]], questions: Sequence[Question]) -> list[str]:
+    """Return a sentence for each response that differs from the model's predictions."""
     wrong = []
     for question, bodies in zip(questions, seen.bodies, strict=True):
         for body in bodies:
@@ -145,7 +145,7 @@ def wrong_answers(seen: Seen, read: Callable[[bytes], list[Any]], questions: Seq
 
 
 def own_times(generator: LoadGenerator, gateway: Running | None, model: SavedModel) -> Mapping[str, float]:
-    """One connection, one row: the median of what the model took, of the whole, and of the difference; milliseconds."""
+    """Return medians for one connection and one row, in ms: the model, the whole request, the difference."""
     if gateway is None:
         return {}
     requests = tuple(map(gateway.request, model.frames(1, 4)))
@@ -154,7 +154,7 @@ def own_times(generator: LoadGenerator, gateway: Running | None, model: SavedMod
     return {name: median(one[name] for one in rounds) for name in rounds[0]}
 
 
-def _own_times(seen: Seen) -> dict[str, float]:
+def _own_times(seen: LoadResult) -> dict[str, float]:
     added = [1000 * whole - own for whole, own in zip(seen.latencies, seen.numbers, strict=True)]
     whole = 1000 * percentile(seen.latencies, 50)
     return {"model_ms": percentile(seen.numbers, 50), "whole_ms": whole, "added_ms": percentile(added, 50)}
@@ -167,7 +167,7 @@ def _questions(model: SavedModel, rows: int) -> list[Question]:
 
 
 def _equal(came: list[Any], expected: list[Any]) -> bool:
-    """Batches differ from single requests in the last bits, where a model uses BLAS."""
+    """Compare with a tolerance: on BLAS, the last bits depend on the number of rows."""
     if len(came) != len(expected):
         return False
     return all(
@@ -179,7 +179,7 @@ def _equal(came: list[Any], expected: list[Any]) -> bool:
 
 
 def _in_turn(names: list[str], number: int) -> list[str]:
-    """Each round begins with another server."""
+    """Rotate the order of servers from round to round."""
     first = number % len(names)
     return names[first:] + names[:first]
 

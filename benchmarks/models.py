@@ -1,4 +1,4 @@
-"""The models that every server is given: trained here, saved by MLflow, with the very versions of this environment."""
+"""The models for all servers: trained here and saved by MLflow, with the package versions of this environment."""
 
 import logging
 import warnings
@@ -15,7 +15,7 @@ _TRAINED_ON = 400
 _SEED = 20
 _DECIMALS = 6
 PACKAGES = ("mlflow", "scikit-learn", "numpy", "pandas", "scipy", "cloudpickle")
-"""What a prediction may depend on: the same versions in every server's environment."""
+"""Packages that affect predictions: every server's environment has the same versions."""
 
 _WORDS = (  # noqa: SIM905  (a list would take a page)
     "late delivery refund broken screen thanks great service invoice missing charger battery slow "
@@ -28,14 +28,14 @@ class SavedModel:
     name: str
     folder: Path
     rows: pd.DataFrame
-    """To draw requests from."""
+    """Rows to sample requests from."""
     predict: Callable[[pd.DataFrame], list[Any]]
-    """What the loaded model answers in this process."""
+    """Predictions of the loaded model in this process."""
 
     def frames(self, rows: int, count: int) -> list[pd.DataFrame]:
-        """Requests of so many rows, each different."""
+        """Return `count` different frames of `rows` rows."""
         picked = np.random.default_rng(rows).integers(0, len(self.rows), (count, rows))
-        return [self.rows.iloc[which].reset_index(drop=True) for which in picked]
+        return [self.rows.iloc[indexes].reset_index(drop=True) for indexes in picked]
 
 
 def pins() -> list[str]:
@@ -43,7 +43,7 @@ def pins() -> list[str]:
 
 
 def train_and_save(name: str, folder: Path) -> SavedModel:
-    """`name` is one of `MODELS`."""
+    """Train the model `name`, a key of `MODELS`, and save the model to `folder`."""
     warnings.simplefilter("ignore")
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     import mlflow.pyfunc
@@ -57,7 +57,7 @@ def train_and_save(name: str, folder: Path) -> SavedModel:
         signature=infer_signature(rows, model.predict(rows)),
         input_example=rows.head(2),
         pip_requirements=pins(),
-        # MLflow's default format refuses trees.
+        # MLflow's default serialization format does not support tree models.
         serialization_format="cloudpickle",
     )
     loaded = mlflow.pyfunc.load_model(str(folder))

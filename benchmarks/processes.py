@@ -1,4 +1,4 @@
-"""What processes cost, as Linux tells it in /proc."""
+"""CPU time and memory of processes, read from Linux's /proc."""
 
 import os
 from collections.abc import Collection, Iterable, Sequence
@@ -13,14 +13,14 @@ _FORGET_PEAK = "5"
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Megabytes. The proportional size shares out what processes have in common; resident counts it for each."""
+    """Megabytes. Resident counts shared pages for each process; proportional divides shared pages among processes."""
 
     resident: float
     proportional: float
 
 
 def tree(root: int) -> list[int]:
-    """`root` and whatever it has started, and that has started."""
+    """Return `root` and all descendants."""
     children: dict[int, list[int]] = {}
     for pid in _running():
         with suppress(OSError):
@@ -32,7 +32,7 @@ def tree(root: int) -> list[int]:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time of all of them together. One that has ended counts for nothing."""
+    """Return the sum of user and system time. An ended process counts as zero."""
     ticks = 0
     for pid in pids:
         with suppress(OSError):
@@ -46,14 +46,14 @@ def memory(pids: Collection[int]) -> Memory:
 
 
 def forget_peaks(pids: Iterable[int]) -> None:
-    """From now on the largest size is counted anew."""
+    """Reset the peak resident size of the processes."""
     for pid in pids:
         with suppress(OSError):
             Path(f"/proc/{pid}/clear_refs").write_text(_FORGET_PEAK)
 
 
 def peak(pids: Collection[int]) -> float:
-    """The sum of the largest resident sizes, in megabytes."""
+    """Return the sum of the peak resident sizes, in megabytes."""
     return _sum(pids, "status", "VmHWM:")
 
 
@@ -69,7 +69,7 @@ def _running() -> list[int]:
 
 
 def _stat(pid: int) -> Sequence[str]:
-    """The fields from the state on; the name before it may hold anything."""
+    """Return the fields after the process name, which may contain spaces and brackets."""
     with open(f"/proc/{pid}/stat") as file:
         return file.read().rpartition(")")[2].split()
 

@@ -1,1 +1,1 @@
-"""Batch scoring beside `mlflow models predict` and a loop of one's own."""
+"""Batch scoring compared with `mlflow models predict` and a hand-written pandas loop."""

@@ -1,4 +1,4 @@
-"""Ten million rows, or as many as asked for, in several layouts: rows per second, memory, and a job's fixed cost."""
+"""Measure batch scoring of ten million rows by default, in several layouts: rows/s, memory, and a job's fixed cost."""
 
 import math
 import shutil
@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.batch.batch_run import BatchRun
 from benchmarks.batch.inputs import ONE_FILE, Layout, layouts, write_input
 from benchmarks.batch.ours import BatchPlatform
 from benchmarks.batch.peers import mlflow_models_predict, pandas_loop
-from benchmarks.batch.took import Took
 from benchmarks.figures import Aim, aim
 from benchmarks.models import SavedModel
 
@@ -18,19 +18,19 @@ OURS, OURS_ALONE = "modelyard", "modelyard, 1 worker"
 MLFLOW, LOOP = "mlflow models predict", "pandas loop"
 _WORKERS = 2
 _SAME = 1e-9
-"""The order of adding up may differ, and nothing else."""
+"""Relative tolerance of checksums: only the order of summation may differ."""
 _TINY = Layout("one row", 1, 1)
 _TINY_ROUNDS = 7
-"""Each worker's first job is cold; the median is of a warm one."""
+"""The first job of each worker is cold. With seven rounds the median is a warm job."""
 
-Run = Callable[[], Took]
+Run = Callable[[], BatchRun]
 
 
 @dataclass(slots=True)
 class BatchResult:
     layout: str
     program: str
-    rounds: list[Took] = field(default_factory=list)
+    rounds: list[BatchRun] = field(default_factory=list)
 
     @property
     def per_second(self) -> float:
@@ -53,19 +53,19 @@ class BatchFindings:
         return next((one for one in self.results if (one.layout, one.program) == (layout, program)), None)
 
     def ratio(self, to: str, layout: str = ONE_FILE) -> float:
-        """Ours to another's rows per second. NaN where nothing was measured."""
+        """Return Modelyard's rows per second divided by the rows per second of `to`. NaN: not measured."""
         ours, other = self.of(layout, OURS), self.of(layout, to)
         return ours.per_second / other.per_second if ours and other else math.nan
 
     @property
     def fixed_seconds(self) -> float:
-        """What a job over one row takes, with a warm worker."""
+        """Seconds of a job over one row with a warm worker."""
         tiny = self.of(_TINY.name, OURS)
         return tiny.seconds if tiny else math.nan
 
     @property
     def megabytes(self) -> float:
-        """Of the largest process of ours, whatever it was scoring."""
+        """Peak memory of Modelyard's largest process over all layouts."""
         return max((one.megabytes for one in self.results if one.program in (OURS, OURS_ALONE)), default=math.nan)
 
     @property
@@ -80,14 +80,14 @@ class BatchFindings:
 
     @property
     def wrong(self) -> Iterator[str]:
-        """Layouts for which the programs do not say the same."""
+        """Return a sentence for each layout with different predictions among the programs."""
         for layout in dict.fromkeys(one.layout for one in self.results):
-            told = [took for one in self.results if one.layout == layout for took in one.rounds]
-            if any(not _agree(told[0], took) for took in told):
+            measured = [took for one in self.results if one.layout == layout for took in one.rounds]
+            if any(not _agree(measured[0], took) for took in measured):
                 yield f"{layout}: the programs' predictions differ in number or sum"
 
 
-def _agree(one: Took, other: Took) -> bool:
+def _agree(one: BatchRun, other: BatchRun) -> bool:
     return one.rows == other.rows and math.isclose(one.checksum, other.checksum, rel_tol=_SAME, abs_tol=_SAME)
 
 
@@ -101,7 +101,7 @@ def compare(
     rounds: int,
     say: Callable[[str], None],
 ) -> BatchFindings:
-    """`environment` is the peers'."""
+    """Measure all programs in all layouts. `environment`: the Python environment of the MLflow programs."""
     findings = BatchFindings()
     for layout in (_TINY, *layouts(rows)):
         inputs = write_input(model, layout, folder / f"input-{layout.files}-{layout.rows}")

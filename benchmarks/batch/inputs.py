@@ -1,4 +1,4 @@
-"""The same rows of ten numbers in one file, in a hundred files, and in thousands of small ones."""
+"""Inputs of the same size, ten numbers per row: one file, a hundred files, or thousands of small files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ ONE_FILE = "one file"
 _AT_A_TIME = 100_000
 _DECIMALS = 6
 _SMALL_FILES = 100
-"""Rows of each of the small files."""
+"""Rows per small file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Layout:
     name: str
     files: int
     rows: int
-    """Of all files together."""
+    """Total of all files."""
 
 
 def layouts(rows: int) -> list[Layout]:
@@ -35,7 +35,7 @@ def layouts(rows: int) -> list[Layout]:
 
 
 def write_input(model: SavedModel, layout: Layout, folder: Path) -> Path:
-    """The folder of CSV files, which it makes."""
+    """Create the folder and write the CSV files. Returns the folder."""
     folder.mkdir()
     random = np.random.default_rng(layout.files)
     for number in range(layout.files):

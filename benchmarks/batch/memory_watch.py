@@ -1,4 +1,4 @@
-"""The largest size that any one process comes to while something runs."""
+"""Watch the peak memory of the largest process during a block."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ class Largest:
 
 @contextmanager
 def largest_process(processes: Callable[[], Sequence[int]]) -> Iterator[Largest]:
-    """Of those that `processes` names, asked again and again; its result is whole when the block ends."""
+    """Poll the processes named by `processes`. The result is complete when the block ends."""
     largest = Largest()
     forget_peaks(processes())
     ended = threading.Event()

@@ -1,4 +1,4 @@
-"""Batch jobs of a platform that runs as a user runs it, through its Python client."""
+"""Run batch jobs on a real platform through the Python client."""
 
 import json
 import time
@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.batch.batch_run import BatchRun
 from benchmarks.batch.memory_watch import largest_process
-from benchmarks.batch.took import Took
 from benchmarks.models import SavedModel
 from benchmarks.processes import tree
 from benchmarks.servers.server import ServerFailed
@@ -26,10 +26,10 @@ _COMPLETED = "Completed"
 class BatchPlatform:
     client: Client
     supervisor: int
-    """Its process id."""
+    """Process id of the supervisor."""
 
-    def predict(self, inputs: Path, folder: Path, *, workers: int) -> Took:
-        """From the call that begins the job to the job's end. The files have been sent before."""
+    def predict(self, inputs: Path, folder: Path, *, workers: int) -> BatchRun:
+        """Measure from the call that starts the job to the end of the job. The input is registered before."""
         asset = self.client.data.register(LocalData(inputs))
         invocation = BatchInvocation(_ENDPOINT, str(asset["id"]), settings={"instance_count": workers})
         with largest_process(lambda: tree(self.supervisor)) as largest:
@@ -40,14 +40,14 @@ class BatchPlatform:
         if last.status != _COMPLETED:
             raise ServerFailed(f"the job {name} is {last.status}: {last.failure}")
         (output,) = self.client.jobs.download(name, folder / name)
-        took = Took.of_csv(seconds, largest.megabytes, output)
+        took = BatchRun.of_csv(seconds, largest.megabytes, output)
         output.unlink()
         return took
 
 
 @contextmanager
 def batch_platform(model: SavedModel, folder: Path, environment: Mapping[str, str]) -> Iterator[BatchPlatform]:
-    """A platform with the model behind a batch endpoint, for the length of the block."""
+    """Run a platform with the model behind a batch endpoint for the length of the block."""
     with temporary_platform(folder, environment) as platform, Client(platform) as client:
         registered = client.models.register(LocalModel(model.folder, name=model.name))
         client.put_batch_endpoint({"name": _ENDPOINT}).wait()

@@ -1,4 +1,4 @@
-"""What one would write oneself: python pandas_loop.py MODEL INPUT_FOLDER OUTPUT. Runs in the peer's environment."""
+"""A hand-written scoring loop: python pandas_loop.py MODEL INPUT_FOLDER OUTPUT. Runs in MLflow's environment."""
 
 import sys
 from pathlib import Path

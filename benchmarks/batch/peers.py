@@ -1,4 +1,4 @@
-"""The two that one would use otherwise, in the environment of MLflow's own."""
+"""The alternatives to a batch job, in an environment with MLflow: `mlflow models predict` and a pandas loop."""
 
 import json
 import os
@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.batch.batch_run import BatchRun
 from benchmarks.batch.memory_watch import largest_process
-from benchmarks.batch.took import Took
 from benchmarks.models import SavedModel
 from benchmarks.processes import tree
 from benchmarks.servers.environments import clean_environ
@@ -17,8 +17,8 @@ from benchmarks.servers.server import ServerFailed
 _LOOP = Path(__file__).with_name("pandas_loop.py")
 
 
-def mlflow_models_predict(environment: Path, model: SavedModel, inputs: Path, folder: Path) -> Took:
-    """It takes a single file."""
+def mlflow_models_predict(environment: Path, model: SavedModel, inputs: Path, folder: Path) -> BatchRun:
+    """Run `mlflow models predict` on a folder with a single file, the only supported input."""
     (only,) = inputs.iterdir()
     output = folder / "mlflow.json"
     command: list[str | Path] = [environment / "bin" / "mlflow", "models", "predict", "--model-uri", model.folder]
@@ -26,20 +26,20 @@ def mlflow_models_predict(environment: Path, model: SavedModel, inputs: Path, fo
     seconds, megabytes = _run(command, environment, folder)
     predictions = json.loads(output.read_bytes())["predictions"]
     output.unlink()
-    return Took(seconds, megabytes, len(predictions), sum(predictions))
+    return BatchRun(seconds, megabytes, len(predictions), sum(predictions))
 
 
-def pandas_loop(environment: Path, model: SavedModel, inputs: Path, folder: Path) -> Took:
+def pandas_loop(environment: Path, model: SavedModel, inputs: Path, folder: Path) -> BatchRun:
     output = folder / "loop.csv"
     command = [environment / "bin" / "python", _LOOP, model.folder, inputs, output]
     seconds, megabytes = _run(command, environment, folder)
-    took = Took.of_csv(seconds, megabytes, output)
+    took = BatchRun.of_csv(seconds, megabytes, output)
     output.unlink()
     return took
 
 
 def _run(command: Sequence[str | Path], environment: Path, folder: Path) -> tuple[float, float]:
-    """(seconds from its start to its end, the largest of its processes)"""
+    """Run the command. Returns seconds from start to end, and megabytes of the largest process."""
     environ = {**clean_environ(), "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
     # `mlflow models predict` starts Python by name.
     environ["PATH"] = f"{environment / 'bin'}{os.pathsep}{environ['PATH']}"

@@ -1,1 +1,1 @@
-"""The load: connections that send their next request when the last one is answered, from a process of their own."""
+"""A closed-loop load generator in a separate process: each connection sends a request after the last response."""

@@ -1,6 +1,6 @@
-"""One run of the load: raw sockets, epoll, prepared bytes. Much cheaper than any server that it measures.
+"""Run a load over raw sockets and epoll, with prepared bytes: much cheaper than any measured server.
 
-A server that closes the connection after each answer gets a new one for each request, within the time measured.
+A server that closes the connection after each response gets a new connection per request, within the measured time.
 """
 
 import gc
@@ -10,21 +10,21 @@ from collections import deque
 from time import perf_counter, process_time
 
 from benchmarks.load.http_answer import Answer, UnreadableAnswer, header, read_answer
-from benchmarks.load.load import MOST_BODIES, Load, Seen
+from benchmarks.load.load import MOST_BODIES, Load, LoadResult
 from benchmarks.processes import cpu_seconds
 
 _READ_AT_ONCE = 1 << 18
-_PATIENCE_SECONDS = 60.0
+_TIMEOUT_SECONDS = 60.0
 _LONGEST_REASON = 300
 _MOST_FAILURES = 2000
 
 
 class TooManyFailures(Exception):
-    """The server answers hardly anything: there is nothing to measure."""
+    """The server answers too few requests for a measurement."""
 
 
 class _Connection:
-    """One caller, who waits for an answer or sends what the kernel has not taken yet."""
+    """A connection that waits for a response, or for the kernel to accept the rest of a request."""
 
     __slots__ = ("begun_at", "number", "received", "request", "socket", "unsent")
 
@@ -37,8 +37,8 @@ class _Connection:
         self.begun_at = 0.0
 
 
-def run(load: Load) -> Seen:
-    """Send until the window is over, then wait for what is still to come."""
+def run(load: Load) -> LoadResult:
+    """Send requests until the window ends, then wait for the outstanding responses."""
     gc.collect()
     gc.disable()
     try:
@@ -53,13 +53,13 @@ class _Run:
         self._poll = select.epoll()
         self._waiting: dict[int, _Connection] = {}
         self._mark = b"\r\n" + load.header + b":" if load.header else None
-        self._seen = Seen(bodies=[set() for _ in load.requests])
+        self._seen = LoadResult(bodies=[set() for _ in load.requests])
         self._known: list[bytes | None] = [None] * len(load.requests)
         self._counts = False
         self._ends = False
         self._to_send: deque[_Connection] = deque()
 
-    def run(self) -> Seen:
+    def run(self) -> LoadResult:
         requests = self._load.requests
         for number in range(self._load.connections):
             chosen = number % len(requests)
@@ -68,7 +68,7 @@ class _Run:
             self._go_on_until(perf_counter() + self._load.warm_up, answers=0)
             self._measure()
             self._ends = True
-            self._go_on_until(perf_counter() + _PATIENCE_SECONDS, answers=0)
+            self._go_on_until(perf_counter() + _TIMEOUT_SECONDS, answers=0)
         finally:
             self._close()
         return self._seen
@@ -86,7 +86,7 @@ class _Run:
         seen.server_cpu_seconds = cpu_seconds(load.server_processes) - cpu_before
 
     def _go_on_until(self, deadline: float, answers: int) -> None:
-        """Until `deadline`, or sooner once there are so many answers, when a number is given."""
+        """Process events until `deadline`, or until the number of answers reaches a non-zero `answers`."""
         poll, waiting = self._poll.poll, self._waiting
         while waiting:
             if answers and self._seen.answers >= answers:
@@ -102,9 +102,9 @@ class _Run:
                     self._receive(connection)
         if self._ends:
             for _ in waiting:
-                self._seen.fail(f"no answer within {_PATIENCE_SECONDS:g} s")
+                self._seen.fail(f"no answer within {_TIMEOUT_SECONDS:g} s")
 
-    # One request.
+    # Requests.
 
     def _send(self, connection: _Connection) -> None:
         connection.begun_at = perf_counter()
@@ -167,7 +167,7 @@ class _Run:
             self._send(connection)
 
     def _keep(self, number: int, body: bytes) -> None:
-        """A body that is to be checked afterwards, because it is not the one that came first."""
+        """Keep a body that differs from the first body, for a check after the run."""
         if self._known[number] is None:
             self._known[number] = body
         if len(self._seen.bodies[number]) < MOST_BODIES:
@@ -184,10 +184,10 @@ class _Run:
         if sum(self._seen.failures.values()) > _MOST_FAILURES:
             raise TooManyFailures(f"{_MOST_FAILURES} failures, the last: {reason}")
 
-    # Its connection.
+    # Connections.
 
     def _connect(self, connection: _Connection) -> None:
-        connection.socket = socket.create_connection(self._load.address, timeout=_PATIENCE_SECONDS)
+        connection.socket = socket.create_connection(self._load.address, timeout=_TIMEOUT_SECONDS)
         connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.socket.setblocking(False)
         self._waiting[connection.socket.fileno()] = connection

@@ -1,8 +1,8 @@
-"""The cheapest server there is: the same answer to everything. It shows how much the load generator itself can do.
+"""A server that returns a constant response, for measuring the limit of the load generator.
 
     python -m benchmarks.load.echo HOST PORT
 
-One request is what arrives at once: enough for small ones.
+Each received chunk counts as one request, so requests have to be small.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ _ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:
 
 class _Echo(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's own class, which is no subclass of asyncio's.
+        # uvloop's transport does not inherit from asyncio.Transport.
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:

@@ -1,8 +1,8 @@
-"""The load generator's process, and its end in the process that measures.
+"""The load generator's process, and the measuring process's handle.
 
     python -m benchmarks.load.generator
 
-reads one `Load` after another from its standard input and writes what it has seen; it ends with its input.
+reads `Load` objects from standard input, writes a result for each, and ends at the end of the input.
 """
 
 import pickle
@@ -14,19 +14,19 @@ from types import TracebackType
 from typing import IO, Self
 
 from benchmarks.load.closed_loop import TooManyFailures, run
-from benchmarks.load.load import Load, Seen
+from benchmarks.load.load import Load, LoadResult
 
 _ROOT = Path(__file__).parents[2]
 
 
 class LoadFailed(Exception):
-    """The load could not be put on: nobody listens, or the generator has ended."""
+    """The load could not run: the server does not listen, or the generator has ended."""
 
 
 class LoadGenerator:
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "benchmarks.load.generator"]
-        # Ctrl-C is for whoever measures; the end of its input is what ends this one.
+        # Ctrl-C interrupts the measuring process only; the generator ends with the input.
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, cwd=_ROOT
         )
@@ -41,7 +41,7 @@ class LoadGenerator:
             assert pipe is not None
             pipe.close()
 
-    def run(self, load: Load) -> Seen:
+    def run(self, load: Load) -> LoadResult:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
@@ -50,7 +50,7 @@ class LoadGenerator:
             seen = pickle.load(self._process.stdout)
         except (OSError, EOFError) as ended:
             raise LoadFailed(f"the load generator has ended: {ended}") from ended
-        if isinstance(seen, Seen):
+        if isinstance(seen, LoadResult):
             return seen
         raise LoadFailed(seen)
 
@@ -65,7 +65,7 @@ def serve(loads: IO[bytes], answers: IO[bytes]) -> None:
         answers.flush()
 
 
-def _seen_or_why_not(load: Load) -> Seen | str:
+def _seen_or_why_not(load: Load) -> LoadResult | str:
     try:
         return run(load)
     except (OSError, TooManyFailures) as error:

@@ -1,4 +1,4 @@
-"""As little of HTTP/1.1 as a client needs that has seen its server before."""
+"""The minimum of HTTP/1.1 for a client of known servers."""
 
 from typing import NamedTuple
 
@@ -8,20 +8,20 @@ _CLOSE = b"\r\nconnection: close"
 
 
 class UnreadableAnswer(Exception):
-    """The server said something that this client cannot read."""
+    """The client cannot parse the response."""
 
 
 class Answer(NamedTuple):
     status: int
     body: bytes
     is_last: bool
-    """Whether the server closes the connection after it."""
+    """Whether the server closes the connection after the response."""
     head: bytes
     """In lower case."""
 
 
 def read_answer(data: bytes) -> Answer | None:
-    """The answer that `data` is, or None while a part of it is missing."""
+    """Parse a response. None: the response is incomplete."""
     end = data.find(_END_OF_HEAD)
     if end < 0:
         return None
@@ -40,13 +40,13 @@ def _length(head: bytes) -> int:
 
 
 def header(head: bytes, mark: bytes) -> bytes | None:
-    """The value after `mark`, which is b"\\r\\nname:" in lower case."""
+    """Return the value after `mark`, given as b"\\r\\nname:" in lower case."""
     at = head.find(mark)
     return None if at < 0 else head[at + len(mark) : head.find(b"\r\n", at + 2)].strip()
 
 
 def post(host: str, path: str, body: bytes, **headers: str) -> bytes:
-    """The bytes of a request; `content_type` among the headers is written `Content-Type`."""
+    """Return the bytes of a POST request. A header `content_type` is written `Content-Type`."""
     lines = [f"POST {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}"]
     lines += ["Content-Type: application/json"]
     lines += [f"{name.replace('_', '-').title()}: {value}" for name, value in headers.items()]

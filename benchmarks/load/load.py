@@ -1,4 +1,4 @@
-"""What is asked of the load generator, and what it has seen."""
+"""The load to generate, and the result of a load."""
 
 from array import array
 from dataclasses import dataclass, field
@@ -8,32 +8,32 @@ from dataclasses import dataclass, field
 class Load:
     address: tuple[str, int]
     requests: tuple[bytes, ...]
-    """Each whole, head and body. Connection number i sends number i modulo their count, again and again."""
+    """Complete requests, head and body. Connection i repeats request i modulo the number of requests."""
     connections: int
     seconds: float
-    """How long the window is. What is answered within it counts."""
+    """Length of the window. Responses within the window count."""
     warm_up: float = 0.2
     """Seconds of the same load before the window."""
     longest: float = 6.0
-    """The window of a slow server goes on until each connection has had one answer, but no longer than this."""
+    """Maximal length of the window. A slow server's window extends until each connection has had a response."""
     server_processes: tuple[int, ...] = ()
-    """Whose CPU time is measured over the window."""
+    """Process ids for the measurement of CPU time over the window."""
     header: bytes | None = None
-    """The name, in lower case, of a header of the answer that holds a number, to be collected."""
+    """Name in lower case of a numeric response header to collect."""
 
 
 @dataclass(slots=True)
-class Seen:
+class LoadResult:
     seconds: float = 0.0
-    """The window's true length."""
+    """Actual length of the window."""
     latencies: "array[float]" = field(default_factory=lambda: array("d"))
-    """Seconds from the sending of a request, or the opening of a connection for it, to the last byte of its answer."""
+    """Seconds from sending a request, or from opening the connection if new, to the last byte of the response."""
     failures: dict[str, int] = field(default_factory=dict)
-    """Whatever was no 200: how often what happened. Before and after the window too."""
+    """Count of each failure (any outcome but a 200), before and after the window too."""
     bodies: list[set[bytes]] = field(default_factory=list)
-    """For each request the different bodies that answered it, at most `MOST_BODIES`."""
+    """The distinct response bodies per request, at most `MOST_BODIES`."""
     numbers: "array[float]" = field(default_factory=lambda: array("d"))
-    """The values of `Load.header`, one for each latency."""
+    """The values of `Load.header`, in the order of `latencies`."""
     server_cpu_seconds: float = 0.0
     client_cpu_seconds: float = 0.0
 

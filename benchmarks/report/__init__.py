@@ -1,1 +1,1 @@
-"""From measurements to something that a person reads: a table, plots, and a page that says what they mean."""
+"""The report of a run: tables, plots, and the page of all results."""

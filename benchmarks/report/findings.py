@@ -1,4 +1,4 @@
-"""Everything that one run has found out."""
+"""The measurements of one run."""
 
 import math
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class Findings:
     begun_at: datetime
     machine: Mapping[str, str]
     packages: list[str]
-    """That every server's environment has in common."""
+    """Packages with equal versions in all environments."""
     options: str
     versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     ceiling: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
@@ -30,11 +30,11 @@ class Findings:
     batch: BatchFindings = field(default_factory=BatchFindings)
     stores: list[Moved] = field(default_factory=list)
     cut_short_by: str = ""
-    """Why the run ended before it was through."""
+    """Reason for an early end of the run."""
 
     @property
     def is_sound(self) -> bool:
-        """Every answer was a 200 with the model's own prediction, and every program predicted the same."""
+        """Whether every response was a 200 with the model's prediction, and all programs predicted the same."""
         if self.cut_short_by:
             return False
         large = all(not one.failures and not one.wrong for one in self.large_frames)
@@ -43,7 +43,7 @@ class Findings:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it can say of every aim if it is met."""
+        """Whether every aim was measured."""
         return all(one.is_met is not None for one in self.aims)
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 
 import matplotlib as mpl
 
-# Needs no screen; chosen before pyplot chooses for itself.
+# Agg needs no screen. Set before the import of pyplot, which would choose a backend.
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
@@ -35,12 +35,12 @@ _MARKERS: Mapping[str, str] = {
     "mlserver-batching": "v",
 }
 _EARLIER_COLOUR, _EARLIER_MARKER = "#8fb8d9", "o"
-"""Of the platform as of an earlier commit, measured with --before."""
+"""Style of the platform as of an earlier commit, measured with --before."""
 _DPI = 130
 
 
 def draw(results: Results, footprints: Sequence[Footprint], folder: Path) -> list[Path]:
-    """Returns the pictures that there was something for."""
+    """Draw all plots with data. Returns the paths."""
     if not results.cells:
         return []
     pictures = {
@@ -62,7 +62,7 @@ def _saved(make: Callable[[], Figure], path: Path) -> Path:
 
 
 def _grid(results: Results, figure: str, title: str, remark: str) -> Figure:
-    """A panel for each model and number of rows; connections along the bottom; both axes logarithmic."""
+    """Draw a panel per model and number of rows, over the number of connections, with logarithmic axes."""
     models = list(dict.fromkeys(cell.model for cell in results.cells))
     rows = sorted({cell.rows for cell in results.cells})
     size = (3.1 * len(rows) + 1.2, 2.3 * len(models) + 1.2)
@@ -110,7 +110,7 @@ def _panel(panel: Axes, results: Results, model: str, rows: int, figure: str) ->
 
 
 def _mark(axis: Axis) -> None:
-    """1, 2, 5, 10 and so on along a logarithmic axis."""
+    """Mark 1, 2, 5, 10 and so on along a logarithmic axis."""
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(_plain))
@@ -129,7 +129,7 @@ def _lighten(panel: Axes) -> None:
 
 
 def _ratios(results: Results) -> Figure:
-    """How many times the reference's requests per second the gateway does, everywhere."""
+    """Draw the ratio of the gateway's requests per second to the reference, for all loads."""
     cells = [cell for cell in results.cells if not math.isnan(results.ratio(cell, "per_second"))]
     drawn, panel = plt.subplots(figsize=(8.5, 0.27 * max(len(cells), 4) + 1.2), layout="constrained")
     values = [results.ratio(cell, "per_second") for cell in cells]
@@ -158,7 +158,7 @@ def _named(cell: Cell) -> str:
 
 
 def _memory(footprints: Sequence[Footprint]) -> Figure:
-    """Bars by server and model; the management's share of ours, which is there once, in a lighter colour."""
+    """Draw bars by server and model. Modelyard's management, shared by all models, has a lighter colour."""
     models = list(dict.fromkeys(one.model for one in footprints))
     servers = list(dict.fromkeys(one.server for one in footprints))
     drawn, panels = plt.subplots(
@@ -173,7 +173,7 @@ def _memory(footprints: Sequence[Footprint]) -> Figure:
         _lighten(panel)
         panel.grid(visible=False, axis="y")
     panels[0][0].invert_yaxis()
-    drawn.suptitle("Memory (PSS); lighter: what manages, once for all models", fontsize=11, fontweight="bold")
+    drawn.suptitle("Memory (PSS); lighter: management, once for all models", fontsize=11, fontweight="bold")
     return drawn
 
 

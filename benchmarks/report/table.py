@@ -1,4 +1,4 @@
-"""The findings as Markdown."""
+"""Write the findings as Markdown."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ _COLUMNS = ("rows", "connections", "server", "requests/s", "p50 ms", "p99 ms", "
 def page(findings: Findings) -> str:
     parts = [
         f"# Measured on {findings.begun_at:%d %B %Y, %H:%M} UTC",
-        "Medians of the rounds. Ratios are to azureml-inference-server-http. How it was measured: "
+        "Medians of the rounds. Ratios are to azureml-inference-server-http. The method: "
         "[benchmarks/README.md](../../README.md).",
         aims_table(findings.aims),
         *_matrix(findings.results),
@@ -30,13 +30,13 @@ def page(findings: Findings) -> str:
 
 
 def aims_table(aims: Iterable[Aim]) -> str:
-    said = {True: "met", False: "**not met**", None: "not measured"}
-    rows = ((one.sentence, one.wanted, number(one.seen), said[one.is_met]) for one in aims)
+    verdicts = {True: "met", False: "**not met**", None: "not measured"}
+    rows = ((one.sentence, one.wanted, number(one.seen), verdicts[one.is_met]) for one in aims)
     return _table(("aim", "wanted", "seen", ""), rows)
 
 
 def number(value: float) -> str:
-    """Three digits are what such a measurement can tell."""
+    """Round to about three digits, the precision of the measurements."""
     if math.isnan(value):
         return "–"
     if value >= 100:
@@ -108,11 +108,11 @@ def _large_frames(findings: Findings) -> Iterator[str]:
 
 def _footprints(findings: Findings) -> Iterator[str]:
     if findings.footprints:
-        yield "## Memory, and what idleness costs"
+        yield "## Memory and idle CPU"
         yield (
-            "After the load; megabytes. The proportional size (PSS) shares out what processes have in common. "
-            "Modelyard's *management* (control plane, builders, host, database, broker) is there once, however many "
-            "models are served."
+            "After the load; megabytes. The proportional size (PSS) divides shared pages among processes. "
+            "Modelyard's *management* (control plane, builders, host, database, broker) runs once for "
+            "all models."
         )
         rows = (
             (
@@ -134,8 +134,8 @@ def _batch(findings: Findings) -> Iterator[str]:
         yield "## Batch: folders of CSV to predictions"
         yield (
             "ElasticNet, 10 double columns. Seconds from the start of a program, or from the call that begins a job, "
-            "to its end; megabytes of the largest process. The layouts of many files are nothing that "
-            "`mlflow models predict` takes."
+            "to its end; megabytes of the largest process. `mlflow models predict` supports "
+            "a single file only."
         )
         rows = (
             (
@@ -176,7 +176,7 @@ def _trouble(findings: Findings) -> Iterator[str]:
     if findings.cut_short_by:
         yield f"## The run was cut short\n\n```\n{findings.cut_short_by}\n```"
     if troubled:
-        yield "## Requests that were not answered as they should be"
+        yield "## Failed requests and wrong predictions"
         yield "\n".join(
             f"- {one.server}, {one.cell.model}, {one.cell.rows} rows, {one.cell.connections} connections: "
             f"{dict(list(one.failures.items())[:5])} {one.wrong[:3]}"

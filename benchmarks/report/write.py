@@ -1,4 +1,4 @@
-"""Puts the findings of a run into a folder of its own, and those of a whole run on the page of all results."""
+"""Write the findings of a run to a new folder, and the aims of a whole run to the page of all results."""
 
 import json
 from dataclasses import asdict
@@ -25,7 +25,7 @@ def write(findings: Findings, results: Path) -> Path:
 
 
 def document(findings: Findings) -> dict[str, Any]:
-    """Everything, round by round."""
+    """Return all measurements, round by round."""
     return {
         "begun_at": findings.begun_at.isoformat(timespec="seconds"),
         "machine": dict(findings.machine),
@@ -50,7 +50,7 @@ def _newest(findings: Findings, results: Path, folder: str, pictures: list[str])
         "# Results",
         "",
         f"The newest run: [{folder}]({folder}/table.md), with [every figure]({folder}/results.json). "
-        "How it is measured: [../README.md](../README.md).",
+        "The method: [../README.md](../README.md).",
         "",
         f"The machine: {machine}. The load generator runs on the same cores.",
         "",
@@ -63,5 +63,5 @@ def _newest(findings: Findings, results: Path, folder: str, pictures: list[str])
 
 
 def _limits(results: Path) -> list[str]:
-    """What a person has found to be the reason where an aim is not met; a run leaves it as it is."""
-    return [f"Why not more: [{_LIMITS}]({_LIMITS}).", ""] if (results / _LIMITS).exists() else []
+    """Link the hand-written page of reasons for missed aims. A run does not change the page."""
+    return [f"Reasons for missed aims: [{_LIMITS}]({_LIMITS}).", ""] if (results / _LIMITS).exists() else []

@@ -1,1 +1,1 @@
-"""The servers that are compared: each runs one model, behind its own way to ask for a prediction."""
+"""The compared servers. Each serves one model and has a protocol for predictions."""

@@ -1,4 +1,4 @@
-"""`azureml-inference-server-http` with what Azure's no-code deployment runs in it, as it comes: one gunicorn worker."""
+"""`azureml-inference-server-http` with the script of Azure's no-code deployment and defaults: one gunicorn worker."""
 
 import json
 import shutil
@@ -11,13 +11,13 @@ import pandas as pd
 
 from benchmarks.models import SavedModel
 from benchmarks.servers.environments import clean_environ
-from benchmarks.servers.server import HOST, Running, split, wait_until_it_answers
-from benchmarks.servers.supervised_process import free_ports, kept
+from benchmarks.servers.server import HOST, Running, split, wait_until_ready
+from benchmarks.servers.supervised_process import free_ports, supervised_process
 
 REQUIREMENTS = ("azureml-inference-server-http==1.5.*", "inference-schema[pandas-support]>=1.8")
 
 _SCRIPT = Path(__file__).with_name("azure_score.py.template")
-# azmlinfsrv's own entry point; only the address differs, which by itself is every one that the machine has.
+# The entry point of azmlinfsrv with the loopback address: the default listens on all addresses.
 _ON_LOOPBACK = f"import azureml_inference_server_http.amlserver as server; server.DEFAULT_HOST = {HOST!r}; server.run()"
 
 
@@ -33,9 +33,9 @@ class AzuremlServer:
         shutil.copyfile(_SCRIPT, script)
         command: list[str | Path] = [self.environment / "bin" / "python", "-c", _ON_LOOPBACK, "--entry_script", script]
         command += ["--model_dir", model.folder, "--port", str(port)]
-        with kept(command, folder / "azureml.log", clean_environ(), folder) as server:
+        with supervised_process(command, folder / "azureml.log", clean_environ(), folder) as server:
             url = f"http://{HOST}:{port}/score"
-            wait_until_it_answers(url, _ask(model.rows.head(1)), server.is_alive, server.last_words)
+            wait_until_ready(url, _ask(model.rows.head(1)), server.is_alive, server.log_tail)
             yield Running(url, _ask, list, {"server": server.processes()}, {})
 
 

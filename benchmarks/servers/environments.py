@@ -1,4 +1,4 @@
-"""Each peer's own environment, made by uv once and kept: the peer's newest release and the models' exact packages."""
+"""An environment per compared server, created by uv and cached: the server's release and the models' packages."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ _COMPLETE = "complete"
 
 
 def environment(folder: Path, name: str, requirements: Sequence[str]) -> Path:
-    """Its folder below `folder`. Made anew when what it must hold has changed."""
+    """Return the environment's folder below `folder`. Changed requirements give a new environment."""
     wanted = [*requirements, *pins()]
     made = folder / f"{name}-{sha256(repr((sys.version, wanted)).encode()).hexdigest()[:12]}"
     if not (made / _COMPLETE).exists():
@@ -28,7 +28,7 @@ def environment(folder: Path, name: str, requirements: Sequence[str]) -> Path:
 
 
 def installed(environment: Path) -> dict[str, str]:
-    """The version of everything in it."""
+    """Return the version of each installed package."""
     listed = subprocess.run(
         [find_uv_bin(), "pip", "freeze", "--python", environment / "bin" / "python"],
         capture_output=True,
@@ -39,9 +39,9 @@ def installed(environment: Path) -> dict[str, str]:
 
 
 def clean_environ() -> dict[str, str]:
-    """The user's variables without those of this environment or of servers."""
-    odd = ("VIRTUAL_ENV", "PYTHON", "MLFLOW_", "MLSERVER_", "AZUREML_", "MODELYARD_", "GUNICORN_", "WORKER_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(odd)}
+    """Return the user's environment variables without variables of Python environments and servers."""
+    excluded = ("VIRTUAL_ENV", "PYTHON", "MLFLOW_", "MLSERVER_", "AZUREML_", "MODELYARD_", "GUNICORN_", "WORKER_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(excluded)}
 
 
 def _uv(*arguments: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""All servers that can be compared, each with its environment and the versions in it."""
+"""The servers to compare, with environments and package versions."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,7 +22,7 @@ _TOLD = ("mlflow", "azureml-inference-server-http", "mlserver", "mlserver-mlflow
 class LineUp:
     servers: list[Server]
     versions: Mapping[str, Mapping[str, str]]
-    """Of the packages that matter, by the environment's name."""
+    """Versions of the relevant packages, by the environment's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ _PEERS: Mapping[str, _Peer] = {
 def line_up(
     names: Sequence[str], kept: Path, folder: Path, environ: Mapping[str, str], *, before: str | None = None
 ) -> Iterator[LineUp]:
-    """The servers of these names, and the platform as of the commit `before`, if there is one.
+    """Prepare the named servers, and the platform as of the commit `before` if given.
 
     Environments and packages stay in `kept` for the next run.
     """

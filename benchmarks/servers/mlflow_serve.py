@@ -1,4 +1,4 @@
-"""`mlflow models serve`, as it comes: one uvicorn worker."""
+"""`mlflow models serve` with defaults: one uvicorn worker."""
 
 import json
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ import pandas as pd
 
 from benchmarks.models import SavedModel
 from benchmarks.servers.environments import clean_environ
-from benchmarks.servers.server import HOST, Running, split, wait_until_it_answers
-from benchmarks.servers.supervised_process import free_ports, kept
+from benchmarks.servers.server import HOST, Running, split, wait_until_ready
+from benchmarks.servers.supervised_process import free_ports, supervised_process
 
 REQUIREMENTS = ("mlflow==3.17.*",)
 
@@ -35,12 +35,12 @@ class MlflowServe:
             "local",
         ]
         command += ["--host", HOST, "--port", str(port)]
-        # It starts uvicorn through a shell, by name.
+        # mlflow starts uvicorn through a shell, by name.
         environ = {**clean_environ(), "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
         environ["PATH"] = f"{programs}:{environ['PATH']}"
-        with kept(command, folder / "mlflow.log", environ, folder) as server:
+        with supervised_process(command, folder / "mlflow.log", environ, folder) as server:
             url = f"http://{HOST}:{port}/invocations"
-            wait_until_it_answers(url, _ask(model.rows.head(1)), server.is_alive, server.last_words)
+            wait_until_ready(url, _ask(model.rows.head(1)), server.is_alive, server.log_tail)
             yield Running(url, _ask, lambda answer: list(answer["predictions"]), {"server": server.processes()}, {})
 
 

@@ -1,4 +1,4 @@
-"""MLServer with its MLflow runtime, as it comes (one inference worker), with or without its adaptive batching."""
+"""MLServer with the MLflow runtime and defaults (one inference worker), with or without adaptive batching."""
 
 import json
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ import pandas as pd
 
 from benchmarks.models import SavedModel
 from benchmarks.servers.environments import clean_environ
-from benchmarks.servers.server import HOST, Running, wait_until_it_answers
-from benchmarks.servers.supervised_process import free_ports, kept
+from benchmarks.servers.server import HOST, Running, wait_until_ready
+from benchmarks.servers.supervised_process import free_ports, supervised_process
 
-# Its worker does not start with a newer uvloop, which no longer makes an event loop when asked for the current one.
+# MLServer's worker does not start with a newer uvloop: get_event_loop no longer creates a loop there.
 REQUIREMENTS = ("mlserver==1.7.*", "mlserver-mlflow==1.7.*", "uvloop<0.22")
 
 _LARGEST_BATCH = 64
@@ -35,9 +35,9 @@ class MLServer:
     def run(self, model: SavedModel, folder: Path) -> Iterator[Running]:
         port = self._configure(model, folder)
         command: list[str | Path] = [self.environment / "bin" / "mlserver", "start", folder]
-        with kept(command, folder / "mlserver.log", clean_environ(), folder) as server:
+        with supervised_process(command, folder / "mlserver.log", clean_environ(), folder) as server:
             url = f"http://{HOST}:{port}/v2/models/{_MODEL}/infer"
-            wait_until_it_answers(url, _ask(model.rows.head(1)), server.is_alive, server.last_words)
+            wait_until_ready(url, _ask(model.rows.head(1)), server.is_alive, server.log_tail)
             yield Running(url, _ask, _read, {"server": server.processes()}, {})
 
     def _configure(self, model: SavedModel, folder: Path) -> int:

@@ -1,6 +1,6 @@
-"""This platform as a user runs it: `modelyard up`, the model deployed through the public interface, a key to score.
+"""Modelyard as a user runs the platform: `modelyard up`, a deployment through the public interface, a key for scoring.
 
-The code of an earlier commit can run beside the checkout's own, so that one run measures both.
+The code of an earlier commit can run beside the checkout's code, so that one run measures both.
 """
 
 import io
@@ -22,10 +22,10 @@ from modelyard.client.deploying import FolderDeployment, deploy_folder
 from modelyard.demo.temporary_platform import temporary_platform
 
 EXECUTION_MILLISECONDS = b"x-ms-run-fn-exec-ms"
-"""The header in which the gateway says what the model itself took."""
+"""Response header of the gateway with the duration of the model's call."""
 _SCORING = ("data_plane.gateway.main", "runtime/worker-")
 _SHIMS = ("process/shim.py", "supervisor/keeper.py")
-"""Programs that only start a worker, under their names of today and of earlier commits."""
+"""Programs that only start a worker, by present and earlier names."""
 _ROOT = Path(__file__).parents[2]
 
 
@@ -47,7 +47,7 @@ class ModelyardGateway:
                 client.online_endpoints.delete(model.name).wait()
 
     def _parts(self) -> Mapping[str, Sequence[int]]:
-        """What scores, and what only manages: builders, database and so on."""
+        """Divide the platform's processes into scoring and management (builders, database and so on)."""
         supervisor = json.loads((self.data_dir / "run" / "supervisor.json").read_text())["pid"]
         everything = tree(supervisor)
         scoring = [pid for pid in everything if any(word in command_line(pid) for word in _SCORING)]
@@ -57,20 +57,20 @@ class ModelyardGateway:
 
 @contextmanager
 def modelyard_gateway(folder: Path, environment: Mapping[str, str]) -> Iterator[ModelyardGateway]:
-    """A platform for the length of the block."""
+    """Run a platform for the length of the block."""
     with temporary_platform(folder, environment) as platform:
         yield ModelyardGateway(platform, folder / "data")
 
 
 @contextmanager
 def modelyard_gateway_at(commit: str, folder: Path, environment: Mapping[str, str]) -> Iterator[ModelyardGateway]:
-    """The platform as of `commit`, in this environment's packages. Raises CalledProcessError for an unknown commit."""
+    """Run the platform as of `commit` with this environment's packages. Raises CalledProcessError: unknown commit."""
     source, place = folder / "source", folder / "platform"
     place.mkdir(parents=True, mode=0o711)
     archive = subprocess.run(["git", "archive", commit], cwd=_ROOT, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(source, filter="data")
-    # PYTHONSAFEPATH keeps the current folder, this checkout, from coming before the commit's code.
+    # PYTHONSAFEPATH keeps the current folder, the checkout, off the path before the commit's code.
     paths = {"PYTHONPATH": str(source), "PYTHONSAFEPATH": "1"}
     with temporary_platform(place, {**environment, **paths}) as platform:
         yield ModelyardGateway(platform, place / "data", name=f"modelyard@{commit}")

@@ -1,4 +1,4 @@
-"""The port to a server under measurement."""
+"""The interface of a measured server."""
 
 import json
 import time
@@ -21,20 +21,20 @@ _ANSWER_SECONDS = 60.0
 
 
 class ServerFailed(Exception):
-    """It did not come up; the message says what it printed last."""
+    """The server did not start. The message has the end of the server's log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server with its model loaded."""
+    """A server with a loaded model."""
 
     url: str
     ask: Callable[[pd.DataFrame], bytes]
-    """The body that asks for predictions of these rows."""
+    """Make the body of a request from rows."""
     read: Callable[[Any], list[Any]]
-    """The predictions in an answer's JSON."""
+    """Read the predictions from the JSON of a response."""
     parts: Mapping[str, Sequence[int]]
-    """Its processes, by what they do."""
+    """Process ids by role."""
     headers: Mapping[str, str]
 
     @property
@@ -59,20 +59,20 @@ class Running:
 class Server(Protocol):
     @property
     def name(self) -> str:
-        """As it is called in tables."""
+        """The name in tables."""
 
     def run(self, model: SavedModel, folder: Path) -> AbstractContextManager[Running]:
-        """The server with this model, for the length of the block; what it needs to write goes into `folder`."""
+        """Run the server with the model for the length of the block. The server writes to `folder` only."""
 
 
 def split(frame: pd.DataFrame) -> dict[str, Any]:
     return {"columns": list(frame.columns), "data": frame.to_numpy().tolist()}
 
 
-def wait_until_it_answers(url: str, body: bytes, is_alive: Callable[[], bool], last_words: Callable[[], str]) -> None:
-    """Until a scoring request is answered with a 200. Raises ServerFailed with the reason when it never is."""
+def wait_until_ready(url: str, body: bytes, is_alive: Callable[[], bool], log_tail: Callable[[], str]) -> None:
+    """Wait until a scoring request gets a 200. Raises ServerFailed with the last reason."""
     deadline = time.monotonic() + _START_SECONDS
-    reason = "it was never reached"
+    reason = "never reached"
     while time.monotonic() < deadline and is_alive():
         try:
             status, text = _posted(url, body)
@@ -82,7 +82,7 @@ def wait_until_it_answers(url: str, body: bytes, is_alive: Callable[[], bool], l
         except (OSError, HTTPException) as error:
             reason = str(error)
         time.sleep(0.1)
-    raise ServerFailed(f"{url} gives no prediction ({reason}); its log ends with:\n{last_words()}")
+    raise ServerFailed(f"{url} gives no prediction ({reason}); the log ends with:\n{log_tail()}")
 
 
 def _posted(url: str, body: bytes) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""Programs that end with this process, however it ends: each runs under a process shim."""
+"""Programs that end with this process, even after a crash: each runs under the platform's process shim."""
 
 import os
 import signal
@@ -18,42 +18,44 @@ _LAST_LINES = 25
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class SupervisedProcess:
     pid: int
     log: Path
     is_alive: Callable[[], bool]
 
     def processes(self) -> list[int]:
-        """The program and what it has started, without the shim."""
+        """Return the program and all descendants, without the process shim."""
         return tree(self.pid)[1:]
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
 
 
 @contextmanager
-def kept(command: Sequence[str | Path], log: Path, environment: Mapping[str, str], cwd: Path) -> Iterator[Kept]:
+def supervised_process(
+    command: Sequence[str | Path], log: Path, environment: Mapping[str, str], cwd: Path
+) -> Iterator[SupervisedProcess]:
     reader, lifeline = os.pipe()
     options = ("--log", str(log), "--cwd", str(cwd), "--grace", str(_GRACE_SECONDS))
     process = subprocess.Popen(
         [*shim_command(reader, *options), "--", *map(str, command)],
         env=dict(environment),
         pass_fds=[reader],
-        # Ctrl-C is for the benchmark, which then ends its servers itself.
+        # Ctrl-C interrupts the benchmark only, and the benchmark ends the servers.
         start_new_session=True,
     )
     os.close(reader)
     try:
-        yield Kept(process.pid, log, lambda: process.poll() is None)
+        yield SupervisedProcess(process.pid, log, lambda: process.poll() is None)
     finally:
-        with _undisturbed():
+        with _ignore_interrupts():
             os.close(lifeline)
             process.wait(_GRACE_SECONDS + 5)
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C does not stop the tidying up."""
+def _ignore_interrupts() -> Iterator[None]:
+    """Ignore a second Ctrl-C during clean-up."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

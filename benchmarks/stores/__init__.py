@@ -1,1 +1,1 @@
-"""Object stores: which library moves bytes well, and our own adapters beside it."""
+"""Throughput of object stores: client libraries, and the platform's adapters."""

@@ -1,8 +1,8 @@
-"""Our own adapters on one store: how fast a large object goes there and comes back, in megabytes a second.
+"""Measure the platform's adapter of one store: upload and download of a large object, in megabytes per second.
 
     python -m benchmarks.stores.adapters URL MEGABYTES
 
-Credentials and the endpoint come from the environment; prints one line of JSON, each figure the median of three.
+Credentials and the endpoint come from the environment. Prints a line of JSON; each figure is the median of three.
 """
 
 import json

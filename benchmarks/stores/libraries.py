@@ -1,10 +1,10 @@
-"""obstore and fsspec (s3fs, adlfs) side by side: put, get, ranges, a listing, and the memory each of them takes.
+"""Compare obstore and fsspec (s3fs, adlfs): put, get, ranges, a listing, and memory.
 
     python -m benchmarks.stores.libraries obstore s3 URL-OF-THE-SERVER
 
-One library on one kind of store a process, so that the memory is its own; prints one line of JSON. fsspec's packages
-are no dependency of ours: run it from an environment that has s3fs, adlfs and obstore. `azure` takes the endpoint with
-the account, `folder` a folder.
+A process measures one library on one kind of store, so that memory is attributed correctly. Prints a line of JSON. The
+platform does not depend on fsspec: run the script in an environment with s3fs, adlfs and obstore. `azure` takes the
+endpoint with the account, `folder` a folder.
 """
 
 import json
@@ -21,7 +21,7 @@ SMALL_OBJECTS = 300
 RANGES = 50
 CONTAINER = "library-bench"
 ACCOUNT = "devstoreaccount1"
-# The key that every Azurite has.
+# Azurite's well-known key.
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
@@ -136,7 +136,7 @@ def _median(work: Callable[[], object], rounds: int = 3) -> float:
 
 
 def _memory() -> int:
-    """The most that this process has held so far, in megabytes."""
+    """Return the peak memory of this process, in megabytes."""
     found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) // 1024

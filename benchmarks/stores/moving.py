@@ -1,7 +1,7 @@
-"""A large model folder on its way into an object store and out of it, beside `cp -r` and the store's own client.
+"""Measure upload and download of a large model folder, compared with `cp -r` and with obstore alone.
 
-In: registered through a running platform's REST interface. Out: brought to the disk by the function that builder, host
-and batch worker call. Every round has another content, so that nothing is there already, and ends on the disk (`sync`).
+In: registration through a running platform's REST interface. Out: download by the function that builder, host and
+batch worker call. Each round has new content, so that no upload is skipped, and ends with `sync`.
 """
 
 import os
@@ -36,7 +36,7 @@ _PIECE = 16 * _MB
 _MLMODEL = "flavors: {python_function: {loader_module: nothing}}\n"
 
 Moves = Callable[[], float]
-"""Returns the seconds it took."""
+"""Move the folder and return the seconds."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class Moved:
 
     @property
     def per_second(self) -> float:
-        """Megabytes, by the median."""
+        """Megabytes per second, by the median."""
         return self.megabytes / statistics.median(self.seconds)
 
 
@@ -63,7 +63,7 @@ STORES = {FOLDER: _folder_store, S3: s3_server, AZURE: azure_server}
 
 
 def measure(megabytes: int, rounds: int, say: Callable[[str], None]) -> list[Moved]:
-    """Store after store; in each, every program in turn, round after round."""
+    """Measure each store; the programs alternate within each round."""
     found: list[Moved] = []
     for name, store in STORES.items():
         with store() as server, temporary_folder() as folder:
@@ -120,7 +120,7 @@ def _model(folder: Path, megabytes: int) -> Path:
 
 
 def _changed(model: Path, number: int) -> ModelManifest:
-    """Every file a little different, and all of it on the disk."""
+    """Change each file, sync, and return the new manifest."""
     for part in model.glob("*.part"):
         with part.open("r+b") as file:
             file.write(number.to_bytes(8, "big"))

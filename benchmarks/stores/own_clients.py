@@ -1,4 +1,4 @@
-"""obstore by itself, as a program would use it that has nothing to do with us."""
+"""obstore without the platform's adapters."""
 
 from urllib.parse import urlsplit
 
@@ -19,11 +19,11 @@ def own_client(server: StoreServer) -> S3Store | AzureStore:
             client_options={"allow_http": True},
         )
     connection = server.environment["AZURE_STORAGE_CONNECTION_STRING"]
-    told = dict(part.split("=", 1) for part in connection.split(";") if part)
+    settings = dict(part.split("=", 1) for part in connection.split(";") if part)
     return AzureStore(
         parts.path.split("/")[1],
         endpoint=server.endpoint,
-        account_name=told["AccountName"],
-        account_key=told["AccountKey"],
+        account_name=settings["AccountName"],
+        account_key=settings["AccountKey"],
         client_options={"allow_http": True},
     )

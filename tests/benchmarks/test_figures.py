@@ -6,7 +6,7 @@ from array import array
 import pytest
 
 from benchmarks.figures import AIMED_AT, Cell, Results, Round, aim, aims, percentile
-from benchmarks.load.load import Seen
+from benchmarks.load.load import LoadResult
 
 CELL = Cell(AIMED_AT, 1, 32)
 
@@ -16,18 +16,18 @@ def a_round(per_second: float = 100.0, p50: float = 1.0, p99: float = 2.0) -> Ro
 
 
 class TestPercentile:
-    def test_it_is_the_smallest_value_that_so_many_do_not_exceed(self) -> None:
+    def test_percentile_is_the_smallest_value_not_exceeded_by_the_share(self) -> None:
         assert percentile([5, 1, 4, 2, 3], 50) == 3
         assert percentile(list(range(1, 101)), 99) == 99
         assert percentile([7], 99) == 7
 
-    def test_of_nothing_there_is_none(self) -> None:
+    def test_percentile_of_no_values_is_nan(self) -> None:
         assert math.isnan(percentile([], 50))
 
 
 class TestRound:
-    def test_what_was_seen_becomes_figures(self) -> None:
-        seen = Seen(seconds=2.0, latencies=array("d", [0.001, 0.002, 0.003, 0.004]), server_cpu_seconds=0.5)
+    def test_load_result_is_converted_to_milliseconds_and_rates(self) -> None:
+        seen = LoadResult(seconds=2.0, latencies=array("d", [0.001, 0.002, 0.003, 0.004]), server_cpu_seconds=0.5)
 
         figures = Round.of(seen)
 
@@ -36,13 +36,13 @@ class TestRound:
 
 
 class TestResults:
-    def test_the_median_of_the_rounds_counts(self) -> None:
+    def test_figure_is_the_median_of_the_rounds(self) -> None:
         results = Results()
         results.of(CELL, "modelyard").rounds += [a_round(100), a_round(5_000), a_round(200)]
 
         assert results.figure(CELL, "modelyard", "per_second") == 200
 
-    def test_a_ratio_is_to_azureml_unless_told_otherwise(self) -> None:
+    def test_ratio_is_to_azureml_by_default(self) -> None:
         results = Results()
         results.of(CELL, "modelyard").rounds.append(a_round(3_000))
         results.of(CELL, "azureml").rounds.append(a_round(100))
@@ -52,10 +52,10 @@ class TestResults:
         assert results.ratio(CELL, "per_second", to="mlflow") == 60
         assert results.ratio(CELL, "per_second", server="mlflow") == 0.5
 
-    def test_a_server_that_was_not_measured_has_no_ratio(self) -> None:
+    def test_ratio_to_an_unmeasured_server_is_nan(self) -> None:
         assert math.isnan(Results().ratio(CELL, "per_second"))
 
-    def test_rounds_without_an_answer_do_not_count(self) -> None:
+    def test_round_without_an_answer_is_left_out_of_the_median(self) -> None:
         results = Results()
         results.of(CELL, "modelyard").rounds += [a_round(0), a_round(80)]
 
@@ -65,14 +65,14 @@ class TestResults:
 
 class TestAims:
     @pytest.mark.parametrize(("seen", "met"), [(0.4, True), (0.5, True), (0.6, False), (math.nan, None)])
-    def test_at_most(self, seen: float, met: bool | None) -> None:
+    def test_aim_at_most_is_met_below_the_limit(self, seen: float, met: bool | None) -> None:
         assert aim("ratio", seen, at_most=0.5).is_met is met
 
     @pytest.mark.parametrize(("seen", "met"), [(29.0, False), (30.0, True), (31.0, True), (math.nan, None)])
-    def test_at_least(self, seen: float, met: bool | None) -> None:
+    def test_aim_at_least_is_met_above_the_limit(self, seen: float, met: bool | None) -> None:
         assert aim("ratio", seen, at_least=30).is_met is met
 
-    def test_the_issues_aims_are_judged_by_their_own_cells(self) -> None:
+    def test_each_aim_is_judged_by_the_load_named_in_the_aim(self) -> None:
         results = Results()
         one, many = Cell(AIMED_AT, 1, 1), Cell(AIMED_AT, 1, 32)
         results.of(one, "modelyard").rounds.append(a_round(p50=1.0))

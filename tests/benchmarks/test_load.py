@@ -1,4 +1,4 @@
-"""The load generator against a small server of the test's own."""
+"""The load generator against a small test server."""
 
 import json
 import threading
@@ -18,10 +18,10 @@ ANSWER = [1.5]
 
 
 class _Doubler(BaseHTTPRequestHandler):
-    """Answers a number with its double, but 7 with a 503 and 13 with something wrong."""
+    """Answer a number with the double, but 7 with a 503 and 13 with a wrong number."""
 
     protocol_version = "HTTP/1.1"
-    # Head and body in one write: of two, the second waits for the client's delayed acknowledgement of the first.
+    # Head and body in one write: a second write would wait for the client's delayed acknowledgement.
     wbufsize = 1 << 16
 
     def do_POST(self) -> None:
@@ -37,7 +37,7 @@ class _Doubler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing of it is news."""
+        """Log no requests."""
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def asking(number: float, **headers: str) -> bytes:
 
 
 class TestClosedLoop:
-    def test_each_connection_asks_again_when_it_is_answered(self, address: tuple[str, int]) -> None:
+    def test_connection_sends_the_next_request_after_each_response(self, address: tuple[str, int]) -> None:
         seen = run(Load(address, (asking(1), asking(2)), connections=4, seconds=0.1, warm_up=0.0))
 
         assert seen.answers >= 4
@@ -72,37 +72,37 @@ class TestClosedLoop:
         assert seen.bodies == [{b"[2]"}, {b"[4]"}]
         assert all(0 < latency < seen.seconds + 1 for latency in seen.latencies)
 
-    def test_an_answer_that_is_no_200_is_a_failure(self, address: tuple[str, int]) -> None:
+    def test_response_other_than_200_is_a_failure(self, address: tuple[str, int]) -> None:
         seen = run(Load(address, (asking(7), asking(2)), connections=2, seconds=0.05, warm_up=0.0))
 
         assert list(seen.failures) == ['503: "busy"']
         assert seen.bodies == [set(), {b"[4]"}]
 
-    def test_a_server_that_fails_all_the_time_is_given_up(self, address: tuple[str, int]) -> None:
+    def test_load_stops_after_too_many_failures(self, address: tuple[str, int]) -> None:
         with pytest.raises(TooManyFailures, match="busy"):
             run(Load(address, (asking(7),), connections=4, seconds=60.0))
 
-    def test_a_server_that_closes_each_connection_gets_new_ones(self, address: tuple[str, int]) -> None:
+    def test_closed_connections_are_replaced(self, address: tuple[str, int]) -> None:
         seen = run(Load(address, (asking(3, x_last="yes"),), connections=2, seconds=0.1, warm_up=0.0))
 
         assert seen.answers >= 2
         assert seen.failures == {}
 
-    def test_a_slow_window_lasts_until_each_connection_has_an_answer(self, address: tuple[str, int]) -> None:
+    def test_slow_window_lasts_until_each_connection_has_a_response(self, address: tuple[str, int]) -> None:
         assert run(Load(address, (asking(3),), connections=5, seconds=0.0, warm_up=0.0)).answers >= 5
 
-    def test_a_large_request_is_sent_in_parts(self, address: tuple[str, int]) -> None:
+    def test_large_request_is_sent_in_parts(self, address: tuple[str, int]) -> None:
         padded = post("127.0.0.1", "/", b"21" + b" " * (8 << 20))
 
         assert run(Load(address, (padded,), connections=2, seconds=0.0, warm_up=0.0)).bodies == [{b"[42]"}]
 
-    def test_a_header_with_a_number_is_collected(self, address: tuple[str, int]) -> None:
+    def test_numeric_response_header_is_collected(self, address: tuple[str, int]) -> None:
         seen = run(Load(address, (asking(3),), connections=1, seconds=0.05, warm_up=0.0, header=b"x-took"))
 
         assert len(seen.numbers) == seen.answers
         assert set(seen.numbers) == {0.25}
 
-    def test_a_connection_that_is_closed_without_an_answer_is_a_failure(self) -> None:
+    def test_connection_closed_without_a_response_is_a_failure(self) -> None:
         class Rude(_Doubler):
             def do_POST(self) -> None:
                 self.close_connection = True
@@ -112,7 +112,7 @@ class TestClosedLoop:
 
 
 class TestChecking:
-    def test_a_wrong_answer_is_noticed(self, address: tuple[str, int]) -> None:
+    def test_wrong_prediction_is_reported(self, address: tuple[str, int]) -> None:
         questions = [Question(None, [2 * number]) for number in (1, 13, 2)]
         requests = tuple(asking(number) for number in (1, 13, 2))
 
@@ -120,27 +120,27 @@ class TestChecking:
 
         assert wrong_answers(seen, json.loads, questions) == ["expected [26], came b'[26.5]'"]
 
-    def test_an_answer_to_somebody_elses_question_is_noticed(self, address: tuple[str, int]) -> None:
+    def test_response_to_a_different_request_is_reported(self, address: tuple[str, int]) -> None:
         questions = [Question(None, [4.0]), Question(None, [2.0])]
 
         seen = run(Load(address, (asking(1), asking(2)), connections=2, seconds=0.0, warm_up=0.0))
 
         assert len(wrong_answers(seen, json.loads, questions)) == 2
 
-    def test_the_last_bits_may_differ(self, address: tuple[str, int]) -> None:
+    def test_prediction_that_differs_in_the_last_bits_is_accepted(self, address: tuple[str, int]) -> None:
         seen = run(Load(address, (asking(1.1),), connections=1, seconds=0.0, warm_up=0.0))
 
         assert wrong_answers(seen, json.loads, [Question(None, [2.2 * (1 + 1e-13)])]) == []
 
 
 class TestGenerator:
-    def test_a_process_of_its_own_runs_one_load_after_another(self, address: tuple[str, int]) -> None:
+    def test_load_generator_process_runs_several_loads(self, address: tuple[str, int]) -> None:
         with LoadGenerator() as generator:
             for number in (1, 2):
                 seen = generator.run(Load(address, (asking(number),), connections=1, seconds=0.02))
                 assert seen.bodies == [{b"[%d]" % (number * 2)}]
 
-    def test_a_load_on_nobody_fails(self) -> None:
+    def test_load_on_a_closed_port_raises_load_failed(self) -> None:
         with serving() as gone:
             pass
         with LoadGenerator() as generator, pytest.raises(LoadFailed, match="refused"):
@@ -148,7 +148,7 @@ class TestGenerator:
 
 
 class TestAnswers:
-    def test_a_part_of_an_answer_is_none(self) -> None:
+    def test_incomplete_response_is_none(self) -> None:
         whole = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n[1.5]"
 
         assert [read_answer(whole[:length]) for length in range(len(whole))] == [None] * len(whole)
@@ -156,6 +156,6 @@ class TestAnswers:
         assert answer is not None
         assert (answer.status, answer.body, answer.is_last) == (200, b"[1.5]", False)
 
-    def test_an_answer_without_a_length_cannot_be_read(self) -> None:
+    def test_response_without_content_length_is_refused(self) -> None:
         with pytest.raises(UnreadableAnswer, match="Content-Length"):
             read_answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")

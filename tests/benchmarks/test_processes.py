@@ -1,4 +1,4 @@
-"""CPU time and memory out of /proc."""
+"""CPU time and memory read from /proc."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from benchmarks.processes import cpu_seconds, forget_peaks, memory, peak, tree
 
 
 class TestTree:
-    def test_what_a_process_started_belongs_to_it(self) -> None:
+    def test_tree_contains_the_children_of_a_process(self) -> None:
         with subprocess.Popen(["sh", "-c", "cat & wait"], stdin=subprocess.PIPE) as shell:
             assert tree(shell.pid)[0] == shell.pid
             assert shell.pid in tree(os.getpid())
@@ -23,14 +23,14 @@ class TestCost:
 
         assert cpu_seconds([os.getpid()]) > before
 
-    def test_what_has_ended_counts_for_nothing(self) -> None:
+    def test_ended_process_counts_as_zero(self) -> None:
         ended = subprocess.Popen([sys.executable, "-c", ""])
         ended.wait()
 
         assert cpu_seconds([ended.pid]) == 0
         assert memory([ended.pid]).resident == 0
 
-    def test_a_peak_is_remembered_until_it_is_forgotten(self) -> None:
+    def test_peak_memory_is_kept_until_reset(self) -> None:
         own = [os.getpid()]
         held = bytearray(os.urandom(1 << 20) * 64)
         assert peak(own) >= memory(own).resident >= len(held) / (1 << 20)

@@ -1,4 +1,4 @@
-"""What a person gets to read and see."""
+"""The tables, pages and plots of a run."""
 
 import json
 from datetime import UTC, datetime
@@ -36,30 +36,30 @@ class TestTable:
         ("value", "shown"),
         [(14498.2, "14,498"), (93.44, "93.4"), (3.428, "3.43"), (0.0312, "0.031"), (float("nan"), "–")],
     )
-    def test_numbers_have_three_digits(self, value: float, shown: str) -> None:
+    def test_number_is_written_with_about_three_digits(self, value: float, shown: str) -> None:
         assert number(value) == shown
 
-    def test_each_server_has_a_line_with_its_ratio_to_azureml(self, findings: Findings) -> None:
+    def test_table_has_a_line_per_server_with_the_ratio_to_azureml(self, findings: Findings) -> None:
         lines = page(findings).splitlines()
 
         assert "| 1 | 32 | **modelyard** | 1,500 | 0.75 | 12.3 | 0.33 | 3.00 |" in lines
         assert "| 1 | 32 | azureml | 500 | 0.75 | 12.3 | 1.00 | 1 |" in lines
 
-    def test_aims_are_met_or_not_or_were_not_measured(self, findings: Findings) -> None:
+    def test_aims_table_tells_met_missed_and_unmeasured_aims(self, findings: Findings) -> None:
         text = page(findings)
 
         assert "MLflow's time as a ratio to ours | at least 50 | 1,000 | met |" in text
         assert "requests/s, as a ratio to azureml | at least 30 | 3.00 | **not met** |" in text
         assert "MLServer with batching | at least 15 | – | not measured |" in text
 
-    def test_a_failure_stands_in_the_table_and_makes_the_findings_unsound(self, findings: Findings) -> None:
+    def test_failure_is_in_the_table_and_makes_the_findings_unsound(self, findings: Findings) -> None:
         assert findings.is_sound
         findings.results.of(CELLS[0], "azureml").failures["503: busy"] = 7
 
         assert not findings.is_sound
         assert "- azureml, elasticnet, 1 rows, 1 connections: {'503: busy': 7}" in page(findings)
 
-    def test_a_run_that_was_cut_short_says_so(self, findings: Findings) -> None:
+    def test_page_of_an_interrupted_run_has_the_reason(self, findings: Findings) -> None:
         findings.cut_short_by = "mlflow gives no prediction"
 
         assert not findings.is_sound
@@ -67,7 +67,9 @@ class TestTable:
 
 
 class TestWriting:
-    def test_a_run_has_a_folder_and_the_newest_is_pointed_to(self, findings: Findings, tmp_path: Path) -> None:
+    def test_whole_run_writes_a_folder_and_updates_the_page_of_results(
+        self, findings: Findings, tmp_path: Path
+    ) -> None:
         folder = write(findings, tmp_path)
 
         assert folder == tmp_path / "2026-01-02-0304"
@@ -76,9 +78,7 @@ class TestWriting:
         assert (folder / "requests_per_second.png").read_bytes().startswith(b"\x89PNG")
         assert "2026-01-02-0304/table.md" in (tmp_path / "README.md").read_text()
 
-    def test_a_run_of_some_parts_leaves_the_page_of_all_results_as_it_is(
-        self, findings: Findings, tmp_path: Path
-    ) -> None:
+    def test_partial_run_does_not_change_the_page_of_results(self, findings: Findings, tmp_path: Path) -> None:
         (tmp_path / "README.md").write_text("of all parts")
         folder = write(findings, tmp_path)
 

@@ -1,4 +1,4 @@
-"""What one run over an input came to."""
+"""The measurements of one run over an input."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +10,13 @@ _AT_A_TIME = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Took:
+class BatchRun:
     seconds: float
     megabytes: float
-    """Of the largest process."""
+    """Peak memory of the largest process."""
     rows: int
     checksum: float
-    """The sum of all predictions: nobody is quick by leaving some out."""
+    """The sum of all predictions, so that a program cannot be fast by dropping rows."""
 
     @property
     def per_second(self) -> float:
@@ -24,7 +24,7 @@ class Took:
 
     @classmethod
     def of_csv(cls, seconds: float, megabytes: float, output: Path) -> Self:
-        """Of an output in Azure's form: row, prediction, file."""
+        """Measure an output in Azure's format: row, prediction, file."""
         rows, checksum = 0, 0.0
         for part in pd.read_csv(output, header=None, usecols=[1], chunksize=_AT_A_TIME):
             rows += len(part)
