@@ -1,4 +1,4 @@
-"""One stack for all tests: up once, and torn down with its volumes whatever happens."""
+"""One stack for all tests: started once, and removed with its volumes after success and failure."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.compose.stack import IMAGE, SERVICES, Stack
 
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What is in this checkout, built by docker-compose.yml's own build section."""
+    """The image of this checkout, built by the build section of docker-compose.yml."""
     assert composes(), "no docker-compose here: install docker-compose, or Docker's compose plugin"
     Stack(tmp_path_factory.mktemp("build")).compose("build")
     return IMAGE
@@ -42,14 +42,14 @@ def linear_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def online(stack: Stack, linear_folder: Path) -> str:
-    """The endpoint that `modelyard deploy` made of the model folder."""
+    """The endpoint that `modelyard deploy` created from the model folder."""
     stack.cli("deploy", linear_folder, "--endpoint-name", "linear")
     return "linear"
 
 
 @pytest.fixture(scope="session")
 def batch(stack: Stack, linear_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A batch endpoint for the same model, which scores file by file."""
+    """A batch endpoint of the same model, with one file a mini-batch."""
     folder = tmp_path_factory.mktemp("yaml")
     (folder / "model").symlink_to(linear_folder)
     (folder / "endpoint.yml").write_text(json.dumps({"name": "rows"}))

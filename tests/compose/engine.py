@@ -1,4 +1,4 @@
-"""What this machine has of Docker: its command lines, asked without a shell."""
+"""The Docker command lines of this machine, run without a shell."""
 
 import os
 import shlex
@@ -28,7 +28,7 @@ def run(*command: str | Path, check: bool = True, **environment: str) -> subproc
 
 @cache
 def composes() -> tuple[tuple[str, ...], ...]:
-    """Every docker-compose of this machine, of version 1 and of version 2."""
+    """Every docker-compose command of this machine, of versions 1 and 2."""
     known = (tuple(shlex.split(os.environ.get("COMPOSE", ""))), ("docker-compose",), ("docker", "compose"))
     return tuple(command for command in dict.fromkeys(known) if command and _is_there(command))
 
@@ -42,5 +42,5 @@ def _is_there(command: tuple[str, ...]) -> bool:
 
 @cache
 def _builder() -> Mapping[str, str]:
-    """Debian's Docker comes without BuildKit's command line."""
+    """Turn BuildKit off where Docker has no buildx, as on Debian."""
     return {} if _is_there(("docker", "buildx")) else {"DOCKER_BUILDKIT": "0"}

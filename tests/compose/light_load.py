@@ -1,4 +1,4 @@
-"""A caller that asks ten times a second, and keeps what became of each request."""
+"""A caller that sends ten requests a second and counts answers and failures."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ class LightLoad:
     def __init__(self, stack: Stack, endpoint: str, body: object) -> None:
         self.answered = 0
         self.failures: list[str] = []
-        """Of all that was asked, but what was asked while the service was said to be away."""
+        """Failures of requests outside `away` blocks."""
         self.failed_while_away = 0
         self._away = threading.Event()
         self._over = threading.Event()
@@ -40,7 +40,7 @@ class LightLoad:
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """The block in which nothing need be answered."""
+        """A block in which requests may fail."""
         self._away.set()
         yield
         self._away.clear()
@@ -61,7 +61,7 @@ class LightLoad:
                 self.failures.append(failure)
 
     def _ask(self) -> str | None:
-        """On a connection of its own: nothing is asked twice."""
+        """Send one request on a new connection, without a second try; return the failure."""
         connection = HTTPConnection(self._address, timeout=60)
         try:
             connection.request("POST", self._path, self._body, self._headers)

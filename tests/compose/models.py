@@ -1,4 +1,4 @@
-"""Models that ask for the Python that the image has."""
+"""Models for the Python of the image."""
 
 import warnings
 from pathlib import Path
@@ -18,7 +18,7 @@ SECONDS_OF_THOUGHT = 4
 def save_linear(folder: Path) -> Path:
     model = linear_model()
     with warnings.catch_warnings():
-        # MLflow's own: as errors they would change what it writes.
+        # MLflow catches its own warnings as errors and then writes another model.
         warnings.simplefilter("ignore")
         mlflow.sklearn.save_model(
             model,
@@ -31,7 +31,7 @@ def save_linear(folder: Path) -> Path:
 
 
 def save_thoughtful(folder: Path, *, python: str = PYTHON, packages: tuple[str, ...] = ()) -> Path:
-    """A model that says that it has begun, and answers four seconds later."""
+    """A model that prints a line at the start of a request and answers four seconds later."""
     return save_loader(
         folder,
         f"""
@@ -52,7 +52,7 @@ def save_thoughtful(folder: Path, *, python: str = PYTHON, packages: tuple[str, 
 
 
 def save_rows(folder: Path, files: int, rows: int = 20) -> Path:
-    """Files of rows for the linear model."""
+    """Input files with rows for the linear model."""
     folder.mkdir()
     for number in range(files):
         random = np.random.default_rng(number)

@@ -1,4 +1,4 @@
-"""docker-compose.yml under test: a project of its own, with settings, ports and volumes of its own."""
+"""docker-compose.yml under test, as a separate project with its settings, ports and volumes."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tests.e2e.platform import MODELYARD, wait_until
 
 IMAGE = "modelyard:under-test"
 SERVICES = ("postgres", "redis", "azurite", "control-plane", "builder", "batch", "data-plane")
-"""What goes on running; `settings` and `migrations` run once and end."""
+"""Services that keep running; `settings` and `migrations` run once and end."""
 
 _BATCH_CONTAINERS = 3
 
@@ -28,14 +28,14 @@ class Stack:
         run("sh", ROOT / "docker" / "compose-env.sh", self._settings)
         self._ports = {"MODELYARD_PORT": _free_port(), "MODELYARD_SCORING_PORT": _free_port()}
 
-    # Its life.
+    # Start and stop.
 
     def compose(self, *arguments: str, check: bool = True, **settings: str) -> subprocess.CompletedProcess[str]:
         where = ("--project-name", self._project, "--env-file", str(self._settings))
         return run(*composes()[0], *where, *arguments, check=check, MODELYARD_IMAGE=IMAGE, **self._ports, **settings)
 
     def up(self, *services: str, **settings: str) -> None:
-        """Returns when all services are healthy."""
+        """Start the services; return when all are healthy."""
         scale = ("--scale", f"batch={_BATCH_CONTAINERS}")
         done = self.compose("up", "--detach", "--no-build", *scale, *services, check=False, **settings)
         assert done.returncode == 0, f"the stack does not come up: {done.stderr}\n{self.logs()}"
@@ -43,7 +43,7 @@ class Stack:
             self.wait_until_healthy(service)
 
     def down(self) -> None:
-        """Keeps the volumes."""
+        """Remove the containers and keep the volumes."""
         self.compose("down")
 
     def remove(self) -> None:
@@ -60,17 +60,17 @@ class Stack:
         count = _BATCH_CONTAINERS if service == "batch" else 1
         wait_until(lambda: self._health(service) == ["healthy"] * count, 180, f"{service} is healthy")
 
-    # Its containers.
+    # Containers.
 
     def containers(self, service: str) -> list[dict[str, Any]]:
-        """What the engine says of each, running or not."""
+        """The inspection document of each container, running or stopped."""
         names = ("--filter", f"label=com.docker.compose.project={self._project}")
         names += ("--filter", f"label=com.docker.compose.service={service}")
         ids = run("docker", "ps", "--all", "--quiet", *names).stdout.split()
         return json.loads(run("docker", "inspect", *ids).stdout) if ids else []
 
     def volumes(self) -> set[str]:
-        """Named or not."""
+        """Names of all volumes, anonymous volumes included."""
         mounts = [mount for name in SERVICES for container in self.containers(name) for mount in container["Mounts"]]
         return {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
 
@@ -84,7 +84,7 @@ class Stack:
     def logs(self, *services: str) -> str:
         return self.compose("logs", "--no-color", "--tail", "200", *services, check=False).stdout
 
-    # What a user has of it.
+    # Interfaces.
 
     @cached_property
     def settings(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""docker-compose.yml and .env, before anything runs."""
+"""docker-compose.yml and .env, before any container runs."""
 
 import stat
 from pathlib import Path
@@ -27,15 +27,15 @@ def compose(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return request.param
 
 
-class TestEnv:
-    def test_is_readable_by_its_owner_alone(self, tmp_path):
+class TestEnvFile:
+    def test_env_file_is_readable_only_by_its_owner(self, tmp_path):
         assert stat.S_IMODE(made(tmp_path).stat().st_mode) == 0o600
 
-    def test_one_that_is_there_stays_as_it_is(self, tmp_path):
+    def test_existing_env_file_stays_unchanged(self, tmp_path):
         (tmp_path / ".env").write_text("POSTGRES_PASSWORD=mine\n")
         assert made(tmp_path).read_text() == "POSTGRES_PASSWORD=mine\n"
 
-    def test_every_one_has_secrets_of_its_own(self, tmp_path):
+    def test_two_env_files_have_different_secrets(self, tmp_path):
         for name in ("a", "b"):
             (tmp_path / name).mkdir()
         a, b = (dict(line.split("=", 1) for line in _lines(made(tmp_path / name))) for name in ("a", "b"))
@@ -46,18 +46,18 @@ def _lines(file: Path) -> list[str]:
     return [line for line in file.read_text().splitlines() if "=" in line and not line.startswith("#")]
 
 
-class TestTheComposeFile:
-    def test_is_clean(self, compose, tmp_path):
+class TestComposeFile:
+    def test_config_prints_no_warning(self, compose, tmp_path):
         shown = run(*compose, "--env-file", str(made(tmp_path)), "config")
         assert not shown.stderr
         assert all(f"  {service}:" in shown.stdout for service in SERVICES)
 
-    def test_holds_no_secret(self, tmp_path):
+    def test_compose_file_contains_no_secret(self, tmp_path):
         text = (ROOT / "docker-compose.yml").read_text()
         assert not [name for name in SECRETS if f"{name}=" in text or f"{name}:-" in text]
 
     @pytest.mark.parametrize("missing", [*SECRETS, "MODELYARD_STORAGE_URL"])
-    def test_without_a_setting_nothing_starts_and_the_command_that_makes_it_is_named(self, compose, tmp_path, missing):
+    def test_missing_setting_is_refused_with_the_command_that_writes_the_setting(self, compose, tmp_path, missing):
         file = made(tmp_path)
         file.write_text("".join(f"{line}\n" for line in _lines(file) if not line.startswith(f"{missing}=")))
         refused = run(*compose, "--env-file", str(file), "config", check=False)
@@ -66,7 +66,7 @@ class TestTheComposeFile:
         assert "run make compose-env" in refused.stderr
 
     @pytest.mark.parametrize("placeholder", ["change-me", "<your key>", "PLACEHOLDER"])
-    def test_with_a_placeholder_nothing_starts(self, image, tmp_path, placeholder):
+    def test_placeholder_of_a_secret_is_refused(self, image, tmp_path, placeholder):
         stack = Stack(tmp_path)
         try:
             refused = stack.compose("up", "--detach", "--no-build", check=False, REDIS_PASSWORD=placeholder)
@@ -78,7 +78,7 @@ class TestTheComposeFile:
 
 
 class TestMakeTestCompose:
-    def test_where_no_engine_answers_says_so(self):
+    def test_make_test_compose_without_a_docker_engine_ends_with_a_sentence(self):
         refused = run("make", "test-compose", check=False, DOCKER_HOST="unix:///nowhere.sock")
         assert refused.returncode != 0
         assert "no Docker engine answers" in refused.stdout

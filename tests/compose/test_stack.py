@@ -1,4 +1,4 @@
-"""The whole stack: deployed to, scored, stopped and started service by service, taken down and up."""
+"""The whole stack: deployments, scoring, a restart of each service, and a restart of all."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(900)
 
 BODY = {"input_data": json.loads(ROWS.to_json(orient="split"))}
 FILES = 24
-"""Enough for a job that is still under way when a service has been stopped and started."""
+"""So many files that a job outlasts the restart of a service."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def begun(stack: Stack, endpoint: str, folder: Path) -> str:
 
 
 def predictions(stack: Stack, job: str, target: Path) -> np.ndarray:
-    """Of a job that has come to its end."""
+    """The predictions of a job, as soon as the job has ended."""
     assert "Completed" in stack.cli("job", "stream", "-n", job).stderr
     (file,) = stack.cli("job", "download", "-n", job, "-p", target).stdout.splitlines()
     return pd.read_csv(file, names=["row", "prediction", "file"]).prediction.to_numpy()
@@ -49,17 +49,17 @@ def answers(stack: Stack, endpoint: str) -> list[float]:
     return response.json()
 
 
-class TestTheContainers:
-    def test_the_batch_containers_share_nothing_and_leave_no_volume(self, stack):
+class TestContainers:
+    def test_batch_containers_share_no_volume(self, stack):
         assert [container["Mounts"] for container in stack.containers("batch")] == [[], [], []]
 
-    def test_none_of_ours_runs_as_root_or_without_a_limit_of_memory(self, stack):
+    def test_containers_run_without_root_and_with_a_memory_limit(self, stack):
         for service in ("control-plane", "builder", "batch", "data-plane"):
             assert stack.inside(service, "id", "-u").stdout.strip() == "1000"
         for service in SERVICES:
             assert all(container["HostConfig"]["Memory"] > 0 for container in stack.containers(service))
 
-    def test_nothing_listens_but_on_the_loopback_interface(self, stack):
+    def test_ports_are_published_only_on_the_loopback_interface(self, stack):
         bindings = [
             binding["HostIp"]
             for service in SERVICES
@@ -69,20 +69,20 @@ class TestTheContainers:
         ]
         assert bindings == ["127.0.0.1", "127.0.0.1"]
 
-    def test_the_supervisor_is_process_1(self, stack):
+    def test_supervisor_is_process_1(self, stack):
         for service in ("control-plane", "builder", "batch", "data-plane"):
             assert "modelyard up" in stack.inside(service, "cat", "/proc/1/cmdline").stdout.replace("\0", " ")
 
 
-class TestTheWork:
-    def test_a_deployed_model_answers_as_the_model_itself_does(self, stack, online):
+class TestScoring:
+    def test_endpoint_answers_the_predictions_of_the_model(self, stack, online):
         assert answers(stack, online) == pytest.approx(list(linear_model().predict(ROWS)), rel=1e-12)
 
-    def test_a_batch_job_scores_every_row_in_the_order_of_the_input(self, stack, batch, rows, tmp_path):
+    def test_batch_job_scores_every_row_in_the_order_of_the_input(self, stack, batch, rows, tmp_path):
         got = predictions(stack, begun(stack, batch, rows), tmp_path)
         assert got == pytest.approx(expected_of(rows), rel=1e-12)
 
-    def test_a_python_that_the_image_lacks_is_a_failure_that_says_how_to_add_it(self, stack, tmp_path):
+    def test_python_that_the_image_lacks_fails_the_deployment_with_the_way_to_add_it(self, stack, tmp_path):
         folder = save_thoughtful(tmp_path / "model", python="3.9")
         refused = stack.cli("deploy", folder, "--endpoint-name", "old", check=False)
         assert refused.returncode != 0
@@ -90,9 +90,9 @@ class TestTheWork:
         assert "no Python 3.9 is in this image; add it to PYTHON_VERSIONS in .env" in said
 
 
-class TestStoppingAndStarting:
+class TestRestart:
     @pytest.mark.parametrize("service", SERVICES)
-    def test_each_service_in_turn_loses_no_request_and_no_job(
+    def test_restart_of_a_service_loses_no_request_and_no_job(
         self, stack, online, batch, rows, tmp_path, service, record_property
     ):
         load = LightLoad(stack, online, BODY)
@@ -102,7 +102,7 @@ class TestStoppingAndStarting:
                 excuses.enter_context(load.away())
             stack.stop(service)
             stack.start(service)
-            # A model that starts again with its data plane takes its time to load.
+            # The model loads again when its data plane starts again.
             load.see_more()
             excuses.close()
             assert predictions(stack, job, tmp_path / "under-way") == pytest.approx(expected_of(rows), rel=1e-12)
@@ -113,21 +113,23 @@ class TestStoppingAndStarting:
         record_property("failed while away", load.failed_while_away)
         assert not load.failures
 
-    def test_a_request_under_way_is_answered_before_the_data_plane_ends(self, stack, thoughtful):
+    def test_request_under_way_is_answered_before_the_data_plane_ends(self, stack, thoughtful):
         statuses: list[int] = []
         body = {"input_data": {"columns": ["x"], "data": [[1.0]]}}
         caller = threading.Thread(target=lambda: statuses.append(stack.score(thoughtful, body).status_code))
         caller.start()
         log = "grep -rqs thinking /var/lib/modelyard/workers"
-        wait_until(lambda: stack.inside("data-plane", "sh", "-c", log, check=False).returncode == 0, 60, "it has begun")
+        wait_until(
+            lambda: stack.inside("data-plane", "sh", "-c", log, check=False).returncode == 0,
+            60,
+            "the model has the request",
+        )
         stack.stop("data-plane")
         caller.join()
         stack.start("data-plane")
         assert statuses == [200]
 
-    def test_a_deployment_is_made_although_its_builder_was_away_and_then_stopped_half_way(
-        self, stack, online, tmp_path
-    ):
+    def test_deployment_succeeds_after_its_builder_was_away_and_stopped_in_the_middle(self, stack, online, tmp_path):
         stack.stop("builder")
         save_thoughtful(tmp_path / "model", packages=("tomli==2.2.1",))
         deployment = {"name": "second", "endpoint_name": online, "model": {"name": "other", "path": "model"}}
@@ -135,10 +137,12 @@ class TestStoppingAndStarting:
         stack.cli("online-deployment", "create", "-f", tmp_path / "deployment.yml", "--no-wait")
         assert state_of(stack, online, "second") == "Creating"
         stack.start("builder")
-        wait_until(lambda: "step: installing" in build_log(stack, online, "second"), 120, "it is being made")
+        wait_until(
+            lambda: "step: installing" in build_log(stack, online, "second"), 120, "the environment is being installed"
+        )
         stack.stop("builder")
         stack.start("builder")
-        wait_until(lambda: state_of(stack, online, "second") == "Succeeded", 300, "the deployment is made")
+        wait_until(lambda: state_of(stack, online, "second") == "Succeeded", 300, "the deployment serves")
 
 
 def state_of(stack: Stack, endpoint: str, deployment: str) -> str:
@@ -152,7 +156,7 @@ def build_log(stack: Stack, endpoint: str, deployment: str) -> str:
 
 
 class TestDownAndUp:
-    def test_everything_is_still_there(self, stack, online, batch, rows, tmp_path):
+    def test_endpoints_and_jobs_outlast_down_and_up(self, stack, online, batch, rows, tmp_path):
         job = begun(stack, batch, rows)
         before = predictions(stack, job, tmp_path / "before")
         stack.down()
