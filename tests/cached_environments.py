@@ -1,7 +1,7 @@
 """Virtual environments for the tests' own programs, created once and kept for later runs outside the checkout.
 
-An environment is found by the hash of its interpreter and requirements. The file `complete` lists the environment's
-packages; an environment whose packages differ from the list, or whose interpreter does not run, is created anew.
+The hash of interpreter and requirements names an environment. The file `complete` lists the installed packages; an
+environment with other packages than the list, or without a working interpreter, is created anew.
 """
 
 import fcntl
@@ -17,7 +17,7 @@ _UV = (sys.executable, "-m", "uv", "--no-progress", "--quiet")
 
 
 def cached_environment(interpreter: str | Path, requirements: Sequence[str]) -> Path:
-    """The python of the environment. Test processes that ask for one environment at the same time create it once.
+    """The python of the environment, created by the first of several test processes.
 
     `interpreter` is a path, or a version that uv finds or fetches.
     """

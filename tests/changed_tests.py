@@ -1,8 +1,8 @@
-"""The test files that the changes since a commit can affect: `python -m tests.changed_tests [COMMIT]`.
+"""Print the test files affected by the changes since a commit: `python -m tests.changed_tests [COMMIT]`.
 
-A file depends on each module that the file imports or names in a string ("data_plane.gateway.main" in the arguments of
-a process), and on each other file that a string names ("constraints.txt"). A test also depends on the programs of
-pyproject.toml that a string names ("modelyard"). Other files of a package belong to the modules of their folder.
+A file depends on the modules in its imports, on the modules named in its strings ("data_plane.gateway.main" in the
+arguments of a process) and on the files named in its strings ("constraints.txt"). A test also depends on the programs
+of pyproject.toml named in its strings ("modelyard"). A data file of a package belongs to the modules of its folder.
 """
 
 import ast
@@ -16,7 +16,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[1]
 # Needs a Docker engine: `make test-compose`.
 _COMPOSE = "tests/compose/"
-# Files that decide which code and which packages run.
+# Files with an effect on the code or the packages of every test.
 _AFFECTS_ALL = {"pyproject.toml", "server/pyproject.toml", "constraints.txt", "tests/conftest.py"}
 
 
@@ -50,7 +50,7 @@ def affected_tests(repository: Path, changed: set[str]) -> set[str]:
 
 
 class _Sources:
-    """Python files of a repository, and for each file the files that use it directly."""
+    """The Python files of a repository, and the direct users of each file."""
 
     def __init__(self, repository: Path) -> None:
         listed = _git(repository, "ls-files", "--cached", "--others", "--exclude-standard", "*.py")
@@ -59,12 +59,12 @@ class _Sources:
         self._programs = _programs(repository)
         self._users: dict[str, set[str]] = defaultdict(set)
         self._naming: dict[str, set[str]] = defaultdict(set)
-        """Files by each string in their code."""
+        """Files by the strings in the code."""
         for file in self.files:
             self._read(file, ast.parse((repository / file).read_bytes()))
 
     def users(self, file: str) -> set[str]:
-        """The files that a change of `file` affects directly; a changed module affects itself."""
+        """Files directly affected by a change of `file`, a module itself included."""
         if file in self._modules.values():
             return {file} | self._users[file]
         beside = {module for module in self.files if Path(module).parent == Path(file).parent}
@@ -76,7 +76,7 @@ class _Sources:
             for module in _imported(node, _module(file).rpartition(".")[0]):
                 self._use(file, module)
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                # Without a dot the string is a word that is a package's name too: "builder" is a role.
+                # A package's name alone may be another word: "builder" is a role.
                 if "." in node.value:
                     self._use(file, node.value.partition(":")[0])
                 if file.startswith("tests/"):
@@ -90,7 +90,7 @@ class _Sources:
 
 
 def _imported(node: ast.AST, package: str) -> Iterator[str]:
-    """Dotted names that the statement may import; a name of a module's content is among them and no module."""
+    """Dotted names of a statement: modules, and names inside modules."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):

@@ -1,4 +1,4 @@
-"""Which process runs which test files, and in which order: the longest file begins.
+"""The order of the test files, longest first, and the process of each file.
 
 `pytest --record-durations` writes the measured seconds of each file to `durations.txt`.
 """
@@ -12,7 +12,7 @@ from xdist.scheduler import LoadFileScheduling
 _TESTS = Path(__file__).parent
 _DURATIONS = _TESTS / "durations.txt"
 _SHARED_PLATFORM = "tests/e2e"
-"""Files of this folder share one platform, so one process runs all of the files."""
+"""The files of this folder share a platform, so a single process runs all files."""
 _OWN_PLATFORMS = ("test_machines.py", "test_upgrade.py")
 _RESTARTING = ("test_deaths.py", "test_gateways.py")
 """Restart the shared platform: first, while few deployments have to start again."""
@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     seconds = _recorded_seconds()
-    items.sort(key=lambda item: (-seconds[_unit(item.nodeid)], item.path.name not in _RESTARTING))
+    items.sort(key=lambda item: (-seconds[unit_of(item.nodeid)], item.path.name not in _RESTARTING))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -39,11 +39,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> "_Schedul
 
 class _Scheduling(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
-        return _unit(nodeid)
+        return unit_of(nodeid)
 
 
-def _unit(nodeid: str) -> str:
-    """The file of a test, or the folder of all files that share one platform."""
+def unit_of(nodeid: str) -> str:
+    """The file of a test, or for a test on the shared platform the folder."""
     file = nodeid.partition("::")[0]
     shares_platform = file.startswith(f"{_SHARED_PLATFORM}/") and not file.endswith(_OWN_PLATFORMS)
     return _SHARED_PLATFORM if shares_platform else file
@@ -54,7 +54,7 @@ class _DurationsRecorder:
         self._seconds: Counter[str] = Counter()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._seconds[_unit(report.nodeid)] += report.duration
+        self._seconds[unit_of(report.nodeid)] += report.duration
 
     def pytest_sessionfinish(self) -> None:
         lines = [f"{seconds:7.1f}  {unit}\n" for unit, seconds in self._seconds.most_common()]

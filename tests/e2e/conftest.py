@@ -1,6 +1,7 @@
 """One platform for the end-to-end tests of one process, so that each environment is built once."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,31 @@ import pytest
 from tests.conftest import temporary_folder
 from tests.e2e.models import save_sklearn
 from tests.e2e.platform import Platform, wait_until
+from tests.scheduling import unit_of
+
+_shared_platform = ExitStack()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """Stop the shared platform after its last test, because an idle platform takes 5 % of a core."""
+    yield
+    if nextitem is None or unit_of(nextitem.nodeid) != unit_of(item.nodeid):
+        _shared_platform.close()
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[Platform]:
+    platform = Platform(_shared_platform.enter_context(temporary_folder()))
+    platform.start()
+    _shared_platform.callback(_stop, platform)
+    yield platform
+    _shared_platform.close()
+
+
+def _stop(platform: Platform) -> None:
+    platform.stop()
+    wait_until(lambda: not platform.processes(), 30, "no process is left")
 
 
 @pytest.fixture(scope="module")
@@ -15,16 +41,6 @@ def module_folder() -> Iterator[Path]:
     """A folder that other users can traverse, for a platform of one module."""
     with temporary_folder() as folder:
         yield folder
-
-
-@pytest.fixture(scope="session")
-def platform() -> Iterator[Platform]:
-    with temporary_folder() as folder:
-        platform = Platform(folder)
-        platform.start()
-        yield platform
-        platform.stop()
-        wait_until(lambda: not platform.processes(), 10, "nothing is left running")
 
 
 @pytest.fixture(scope="session")

@@ -141,7 +141,7 @@ def test_ctrl_c_waits_for_a_request_under_way_leaves_no_process_and_the_next_sta
         (meeting / "go").touch()
         assert answer.result(30).json() == ["in the end"]
         stopped.result(30)
-    wait_until(lambda: not platform.processes(), 10, "no process is left")
+    wait_until(lambda: not platform.processes(), 30, "no process is left")
     platform.start()
     wait_until(lambda: serves(platform, tour, key_of_tour), 60, "the deployment serves again")
     platform.rest("DELETE", "/onlineEndpoints/holding")

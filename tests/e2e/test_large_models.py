@@ -66,7 +66,7 @@ def own_platform(request: pytest.FixtureRequest, passable_folder: Path) -> Itera
         platform.start()
         yield platform
         platform.stop()
-        wait_until(lambda: not platform.processes(), 10, "nothing is left running")
+        wait_until(lambda: not platform.processes(), 30, "no process is left")
 
 
 def growth_while_deployed(platform: Platform, model: Path, answer: list[str]) -> dict[str, float]:

@@ -85,7 +85,7 @@ def upgraded(
     finally:
         if platform.is_running:
             platform.stop()
-    wait_until(lambda: not platform.processes(), 10, "nothing is left running")
+    wait_until(lambda: not platform.processes(), 30, "no process is left")
 
 
 def save_model(folder: Path) -> Path:
