@@ -1,18 +1,16 @@
 """Batch endpoints as JSON."""
 
-from pydantic import Field
-
 from control_plane.features.batch_endpoints.endpoint import BatchEndpoint, BatchEndpointPatch, BatchEndpointSpec
 from control_plane.resources.arm_body import ArmBody, Texts
 from control_plane.resources.endpoints.credentials import AuthMode
 from control_plane.resources.endpoints.schemas import (
+    CommonEndpointRequestProperties,
     EndpointPatchFields,
     EndpointRequestFields,
     EndpointResource,
-    PresetKeys,
+    endpoint_properties,
     endpoint_resource,
-    operation_uri,
-    user_properties,
+    spec_fields,
 )
 from control_plane.resources.urls import ResourceUrls
 
@@ -22,13 +20,9 @@ class Defaults(ArmBody):
     """The default deployment of jobs."""
 
 
-class BatchEndpointRequestProperties(ArmBody):
+class BatchEndpointRequestProperties(CommonEndpointRequestProperties):
     auth_mode: AuthMode = AuthMode.AAD_TOKEN
-    description: str | None = None
-    properties: Texts = Field(default_factory=dict)
     defaults: Defaults | None = None
-    keys: PresetKeys | None = None
-    """Read only when the endpoint is created, and never returned."""
 
 
 class BatchEndpointRequest(EndpointRequestFields):
@@ -36,18 +30,10 @@ class BatchEndpointRequest(EndpointRequestFields):
 
     def to_spec(self) -> BatchEndpointSpec:
         requested = self.properties
-        keys = requested.keys or PresetKeys()
         return BatchEndpointSpec(
-            location=self.location,
-            kind=self.kind,
-            identity=self.identity,
-            tags=self.tags,
-            properties=user_properties(requested.properties),
-            description=requested.description,
+            **spec_fields(self, requested),
             auth_mode=requested.auth_mode,
             default_deployment=(requested.defaults or Defaults()).deployment_name,
-            primary_key=keys.primary_key,
-            secondary_key=keys.secondary_key,
         )
 
 
@@ -87,11 +73,8 @@ class BatchEndpointBody(EndpointResource):
         return cls(
             **endpoint_resource(endpoint),
             properties=BatchEndpointProperties(
-                auth_mode=endpoint.auth_mode,
-                description=endpoint.description,
-                properties={**endpoint.properties, **operation_uri(endpoint.operation, urls)},
+                **endpoint_properties(endpoint, urls),
                 scoring_uri=urls.batch_scoring_uri(endpoint.name),
                 defaults=Defaults(deployment_name=endpoint.default_deployment),
-                provisioning_state=endpoint.state,
             ),
         )

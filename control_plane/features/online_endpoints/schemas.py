@@ -14,13 +14,13 @@ from control_plane.resources.arm_body import ArmBody, Texts
 from control_plane.resources.endpoints.credentials import AuthMode, KeyType
 from control_plane.resources.endpoints.endpoint import EndpointPatch
 from control_plane.resources.endpoints.schemas import (
+    CommonEndpointRequestProperties,
     EndpointPatchFields,
     EndpointRequestFields,
     EndpointResource,
-    PresetKeys,
+    endpoint_properties,
     endpoint_resource,
-    operation_uri,
-    user_properties,
+    spec_fields,
 )
 from control_plane.resources.urls import ResourceUrls
 from modelyard.core.domain.traffic import TrafficSplit
@@ -33,15 +33,11 @@ def _lower_case_names(percents: dict[str, int]) -> dict[str, int]:
     return {name.lower(): percent for name, percent in percents.items() if percent}
 
 
-class EndpointRequestProperties(ArmBody):
+class EndpointRequestProperties(CommonEndpointRequestProperties):
     auth_mode: AuthMode
-    description: str | None = None
-    properties: Texts = Field(default_factory=dict)
     traffic: Percents = Field(default_factory=dict)
     mirror_traffic: Percents = Field(default_factory=dict)
     public_network_access: NetworkAccess | None = None
-    keys: PresetKeys | None = None
-    """Read only when the endpoint is created, and never returned."""
 
 
 class EndpointRequest(EndpointRequestFields):
@@ -49,20 +45,12 @@ class EndpointRequest(EndpointRequestFields):
 
     def to_spec(self) -> OnlineEndpointSpec:
         requested = self.properties
-        keys = requested.keys or PresetKeys()
         split = TrafficSplit(_lower_case_names(requested.traffic), _lower_case_names(requested.mirror_traffic))
         return OnlineEndpointSpec(
-            location=self.location,
-            kind=self.kind,
-            identity=self.identity,
-            tags=self.tags,
-            properties=user_properties(requested.properties),
-            description=requested.description,
+            **spec_fields(self, requested),
             auth_mode=requested.auth_mode,
             public_network_access=requested.public_network_access or NetworkAccess.ENABLED,
             split=split,
-            primary_key=keys.primary_key,
-            secondary_key=keys.secondary_key,
         )
 
 
@@ -92,15 +80,12 @@ class EndpointBody(EndpointResource):
         return cls(
             **endpoint_resource(endpoint),
             properties=EndpointProperties(
-                auth_mode=endpoint.auth_mode,
-                description=endpoint.description,
-                properties={**endpoint.properties, **operation_uri(endpoint.operation, urls)},
+                **endpoint_properties(endpoint, urls),
                 scoring_uri=urls.scoring_uri(endpoint.name),
                 swagger_uri=urls.swagger_uri(endpoint.name),
                 traffic=dict(endpoint.traffic),
                 mirror_traffic=dict(endpoint.mirror_traffic),
                 public_network_access=endpoint.public_network_access,
-                provisioning_state=endpoint.state,
             ),
         )
 

@@ -42,6 +42,13 @@ class PresetKeys(ArmBody):
     secondary_key: str | None = None
 
 
+class CommonEndpointRequestProperties(ArmBody):
+    description: str | None = None
+    properties: Texts = Field(default_factory=dict)
+    keys: PresetKeys | None = None
+    """Read only when the endpoint is created, and never returned."""
+
+
 class EndpointRequestFields(ArmBody):
     """The fields beside `properties`."""
 
@@ -49,6 +56,21 @@ class EndpointRequestFields(ArmBody):
     kind: str | None = None
     identity: Document | None = None
     tags: Texts = Field(default_factory=dict)
+
+
+def spec_fields(request: EndpointRequestFields, requested: CommonEndpointRequestProperties) -> dict[str, Any]:
+    """The fields of EndpointSpec but for `auth_mode`."""
+    keys = requested.keys or PresetKeys()
+    return {
+        "location": request.location,
+        "kind": request.kind,
+        "identity": request.identity,
+        "tags": request.tags,
+        "properties": user_properties(requested.properties),
+        "description": requested.description,
+        "primary_key": keys.primary_key,
+        "secondary_key": keys.secondary_key,
+    }
 
 
 class EndpointPatchFields(ArmBody):
@@ -80,4 +102,14 @@ def endpoint_resource(endpoint: Endpoint) -> dict[str, Any]:
         "kind": endpoint.kind,
         "identity": None if endpoint.identity is None else dict(endpoint.identity),
         "tags": dict(endpoint.tags),
+    }
+
+
+def endpoint_properties(endpoint: Endpoint, urls: ResourceUrls) -> dict[str, Any]:
+    """The shared fields of `properties`."""
+    return {
+        "auth_mode": endpoint.auth_mode,
+        "description": endpoint.description,
+        "properties": {**endpoint.properties, **operation_uri(endpoint.operation, urls)},
+        "provisioning_state": endpoint.state,
     }
