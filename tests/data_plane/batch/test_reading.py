@@ -121,7 +121,7 @@ class TestDamagedFiles:
             ("a.csv.gz", ROWS, "damaged, or is not a gzip"),
             ("a.csv.zst", pyarrow.compress(ROWS * 100, "zstd", asbytes=True)[:-5], "damaged, or is not a zstd"),
             ("a.parquet", b"PAR1 and nothing else PAR1", "damaged, or is not a Parquet file"),
-            ("a.png", b"\x89PNG and nothing else", "needs a model whose signature is one tensor"),
+            ("a.png", b"\x89PNG and nothing else", "needs a model whose signature is a single tensor"),
             ("a.csv", "a,b\n1,2\n".encode("utf-16"), "UTF-16"),
             ("a.csv", b"a,b\n1,2\n\xff,3\n", "UTF-8"),
             ("a.csv", b"a\xff,b\n1,2\n", "UTF-8"),

@@ -33,16 +33,16 @@ def test_given_params_are_converted_to_the_declared_type() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    ("text", "expected"),
     [
         ("2024-01-02", date(2024, 1, 2)),
         ("2024-01-02T03:04:05", datetime(2024, 1, 2, 3, 4, 5)),
         ("2024-01-02T03:04:05.25+02:00", datetime(2024, 1, 2, 1, 4, 5, 250_000)),
     ],
 )
-def test_datetime_param_becomes_python_date_or_datetime_in_utc(text: str, moment: date) -> None:
-    assert enforced({"since": text})["since"] == moment
-    assert type(enforced({"since": text})["since"]) is type(moment)
+def test_datetime_param_becomes_python_date_or_datetime_in_utc(text: str, expected: date) -> None:
+    assert enforced({"since": text})["since"] == expected
+    assert type(enforced({"since": text})["since"]) is type(expected)
 
 
 def test_datetime_param_with_nanoseconds_is_refused() -> None:

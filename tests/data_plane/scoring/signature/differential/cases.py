@@ -78,7 +78,7 @@ _FITTING: dict[str, Any] = {
     "double": st.floats(allow_nan=False, allow_infinity=False),
     "string": st.text(st.characters(codec="utf-8"), max_size=6),
     "binary": st.sampled_from(["", "AA==", "AAH/", "eA=="]),
-    "datetime": st.datetimes().map(lambda moment: moment.replace(year=1700 + moment.year % 500).isoformat()),
+    "datetime": st.datetimes().map(lambda value: value.replace(year=1700 + value.year % 500).isoformat()),
     "any": ANYTHING,
 }
 _SCALARS = sorted(set(_FITTING) - {"any"})

@@ -86,7 +86,7 @@ def check_rule(case: Case, enforced: Enforced | None, places: set[tuple[str, int
 def _plain(logical_type: str, column: list[Any]) -> list[Any]:
     if logical_type != "datetime":
         return column
-    return [None if moment is None else int(moment.astype("int64")) for moment in column]
+    return [None if timestamp is None else int(timestamp.astype("int64")) for timestamp in column]
 
 
 def _differences(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
+_DATETIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 _LIMITS = {"integer": 2**31, "long": 2**63}
 
 
@@ -81,16 +81,16 @@ def _binary(_: Any, value: Any) -> bytes:
         raise Refused from None
 
 
-def _moment(_: Any, value: Any) -> int:
-    found = _MOMENT.fullmatch(_string(None, value))
+def _datetime(_: Any, value: Any) -> int:
+    found = _DATETIME.fullmatch(_string(None, value))
     if not found:
         raise Refused
     date, minutes, seconds, fraction, zone = found.groups()
     try:
-        moment = datetime.fromisoformat(f"{date}T{minutes or '00:00'}:{seconds or '00'}{zone or 'Z'}")
+        timestamp = datetime.fromisoformat(f"{date}T{minutes or '00:00'}:{seconds or '00'}{zone or 'Z'}")
     except ValueError:
         raise Refused from None
-    nanoseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1) * 10**9
+    nanoseconds = (timestamp - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1) * 10**9
     nanoseconds += int((fraction or "").ljust(9, "0"))
     if not -(2**63) < nanoseconds < 2**63:
         raise Refused
@@ -133,7 +133,7 @@ _HELD = {
     "double": _real,
     "string": _string,
     "binary": _binary,
-    "datetime": _moment,
+    "datetime": _datetime,
     "array": _array,
     "map": _map,
     "object": _object,
