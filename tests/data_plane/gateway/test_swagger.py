@@ -202,9 +202,7 @@ class TestAsking:
     @pytest.mark.parametrize(
         ("headers", "status"), [({"Authorization": ""}, 401), ({"azureml-model-deployment": "none"}, 404)]
     )
-    def test_document_is_refused_as_a_scoring_request_would_be(
-        self, door: FrontDoor, headers: dict[str, str], status: int
-    ) -> None:
+    def test_document_is_refused_like_a_request(self, door: FrontDoor, headers: dict[str, str], status: int) -> None:
         assert door.request("GET", "/wines/swagger.json", headers=headers).status == status
 
     def test_new_generation_has_its_own_document(self, door: FrontDoor) -> None:

@@ -24,17 +24,16 @@ class MlflowCodec:
         self._parquet_to_arrow = parquet_to_arrow
 
     def decode(self, content: RequestContent, bundle: LoadedBundle) -> Decoded[MlflowReply]:
-        signature, reply = bundle.signature, MlflowReply()
+        signature, is_unwrapped = bundle.signature, False
         match body_kind(content.content_type):
             case BodyKind.JSON:
                 enforced, is_unwrapped = read_json(content.body, signature)
-                reply = MlflowReply(is_unwrapped)
             case BodyKind.CSV:
                 enforced = signature.enforce_table(read_csv(content.body, signature), None)
             case BodyKind.PARQUET:
                 table = read_parquet(content.body, signature, self._parquet_to_arrow)
                 enforced = signature.enforce_table(table, None)
-        return Decoded(enforced.payload, enforced.params, enforced.extra_columns, reply)
+        return Decoded(enforced.payload, enforced.params, enforced.extra_columns, MlflowReply(is_unwrapped))
 
     def encode(self, result: Result, reply_context: MlflowReply) -> Encoded:
         written = result_to_json(result)
