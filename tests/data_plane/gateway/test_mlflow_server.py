@@ -26,6 +26,8 @@ def door(module_door: FrontDoor) -> FrontDoor:
     module_door.endpoint(blue, old)
     module_door.endpoint(name="idle")
     module_door.publish()
+    # A snapshot is applied before the gateway has connected to the workers.
+    eventually(lambda: module_door.request("GET", "/wines/ping").status == 200)
     return module_door
 
 
