@@ -3,6 +3,7 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from data_plane.replicas.local.blocking_connection import BlockingWorkerConnection
@@ -20,6 +21,8 @@ class TestWorkerConnection:
     def test_silent_worker_raises_replica_silent_and_its_late_answer_is_dropped(self, harness: WorkerHarness) -> None:
         worker, connection = harness.ready()
         os.kill(worker.pid, signal.SIGSTOP)
+        # The signal takes effect later than `kill` returns.
+        eventually(lambda: psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED)
         with pytest.raises(ReplicaSilent):
             connection.ping(timeout=0.05)
         with pytest.raises(ReplicaSilent):
