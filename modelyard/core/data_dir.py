@@ -73,7 +73,7 @@ class DataDir:
 
     @property
     def package_cache(self) -> Path:
-        """uv's cache, on the file system of the environments: uv links files across instead of copying them."""
+        """uv's cache, on the file system of the environments: uv links files instead of copying."""
         return self.root / "cache"
 
     @property
@@ -86,7 +86,7 @@ class DataDir:
 
     @property
     def runtime(self) -> Path:
-        """Programs that the users of model workers and Postgres read."""
+        """Programs for the users of model workers and Postgres."""
         return self.root / "runtime"
 
     @property
@@ -101,12 +101,12 @@ class DataDir:
         return here if len(os.fsencode(here)) <= _LONGEST_SOCKET_DIR else self.shared_socket_dir("s")
 
     def shared_socket_dir(self, purpose: str) -> Path:
-        """A folder with a short path for a server that runs as another user, who cannot enter `run`."""
+        """A folder with a short path for a server of another user, to whom `run` is closed."""
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"modelyard-{os.getuid()}-{digest}-{purpose}"
 
     def prepare(self) -> None:
-        """Create every folder with its permissions. Changes no permission outside the data dir."""
+        """Create the folders and set the permissions. Changes no permission outside the data dir."""
         self.root.mkdir(parents=True, exist_ok=True)
         self.root.chmod(_PASSABLE)
         for folder in (self.secrets, self.valkey, self.logs, self.objects, self.run):
@@ -117,7 +117,7 @@ class DataDir:
         _ensure(self.package_cache, _PRIVATE)
         _ensure(self.workers, _PASSABLE)
         for former in (self.root / "guests", self.run / "guests"):
-            # Folders of model workers before version 0.2; those workers have ended with their supervisor.
+            # Folders of model workers before version 0.2; the workers have ended with the supervisor.
             shutil.rmtree(former, ignore_errors=True)
         _ensure_own(self.socket_dir)
 
@@ -128,7 +128,7 @@ def _ensure(folder: Path, mode: int) -> None:
 
 
 def _ensure_own(folder: Path) -> None:
-    """Raise PermissionError for a folder of another account, which may have planted it in a shared temporary folder."""
+    """Raise PermissionError for a folder of another account, planted in a shared temporary folder for example."""
     folder.mkdir(mode=_PRIVATE, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to another account; remove it, or choose another --data-dir")

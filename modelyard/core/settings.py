@@ -1,4 +1,4 @@
-"""Settings of the platform's processes. Each `main` reads them once and hands them down; nothing else does.
+"""Settings of the platform's processes. Each `main` reads the settings once and hands them down.
 
 `modelyard up` decides the values of servers and secrets and gives each process the variables that the process reads.
 A gateway gets `Tunables` alone, in which there is no secret. `docs/settings.md` is generated from this module.
@@ -73,7 +73,7 @@ class ControlPlaneSettings(SettingsGroup):
 
 
 class RetentionSettings(SettingsGroup):
-    """How long the control plane keeps what has ended."""
+    """Retention of ended work in the control plane."""
 
     operation_days: Days = Field(default=7.0, description="Ended long-running operations")
     event_days: Days = Field(default=90.0, description="Audit events")
@@ -82,7 +82,7 @@ class RetentionSettings(SettingsGroup):
 
 
 class LeaseSettings(SettingsGroup):
-    """How soon the work of a process that died passes to another process. The same on all machines."""
+    """Leases of work: after the death of a process, another process takes over. The same on all machines."""
 
     seconds: Seconds = Field(default=15.0, description="Time after the last heartbeat until a lease is free")
     heartbeat_seconds: Seconds = Field(
@@ -147,7 +147,7 @@ class SupervisorSettings(SettingsGroup):
 
 
 class Tunables(SettingsGroup):
-    """Settings with a default. No secret is among them: every process of the platform may know them all."""
+    """Settings with a default and without secrets, for every process of the platform."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe messages that the platform's processes log"
@@ -174,12 +174,12 @@ class Tunables(SettingsGroup):
 
     @property
     def worker_user(self) -> int | None:
-        """User id that model workers change to; None without root, when they run as the platform's own account."""
+        """User id of model workers. None without root: model workers run as the platform's account."""
         return self.worker.uid if os.getuid() == 0 else None
 
 
 class MachineSettings(Tunables):
-    """Settings of processes that read the data dir and the object store."""
+    """Settings of processes with access to data dir and object store."""
 
     data_dir: Annotated[DataDir, BeforeValidator(lambda path: DataDir(Path(path)))] = Field(
         description="Folder in which the platform keeps its data on this machine"

@@ -1,4 +1,4 @@
-"""`MODELYARD_*` environment variables: one list, from which settings are read, documented and reported.
+"""`MODELYARD_*` environment variables: one list to read, document and report settings.
 
 A field `max_body_bytes` of the group `gateway` is the variable `MODELYARD_GATEWAY_MAX_BODY_BYTES`.
 """
@@ -14,7 +14,7 @@ from modelyard.core.errors import InvalidSetting
 
 PREFIX = "MODELYARD_"
 FORMER_NAMES = {"MODELYARD_WORKER_UID": "MODELYARD_GUEST_UID"}
-"""Names of earlier releases, which are still read where the present name is not set."""
+"""Names of earlier releases, read where the present name is not set."""
 
 _SENTENCES = {
     "int_parsing": "must be a whole number",
@@ -50,11 +50,11 @@ class Variable:
         return self.field.description or ""
 
     def text_in(self, environment: Mapping[str, str]) -> str | None:
-        """Return the variable's value, or its former name's; an empty value counts as none."""
+        """Return the value under the present or former name. An empty value counts as unset."""
         return environment.get(self.name) or environment.get(FORMER_NAMES.get(self.name, "")) or None
 
     def name_in(self, environment: Mapping[str, str]) -> str:
-        """Return the name under which `environment` sets the variable."""
+        """Return the variable's name in `environment`, present or former."""
         return self.name if environment.get(self.name) else FORMER_NAMES.get(self.name, self.name)
 
     def value_in(self, settings: SettingsGroup) -> Any:
@@ -65,7 +65,7 @@ class Variable:
 
 
 def variables_of(settings: type[SettingsGroup], path: tuple[str, ...] = ()) -> Iterator[Variable]:
-    """Yield the variables of the settings and their groups, in the order of their definition."""
+    """Yield the variables of the settings and groups, in the order of definition."""
     for name, field in settings.model_fields.items():
         here = (*path, name)
         if isinstance(field.annotation, type) and issubclass(field.annotation, SettingsGroup):
@@ -75,7 +75,7 @@ def variables_of(settings: type[SettingsGroup], path: tuple[str, ...] = ()) -> I
 
 
 def read_settings(settings: type[AnySettings], environment: Mapping[str, str]) -> AnySettings:
-    """Read the settings from their variables. Raises InvalidSetting, which names the variable and not its value."""
+    """Read the settings from the variables. Raises InvalidSetting with the name of the variable, without the value."""
     document: dict[str, Any] = {}
     for variable in variables_of(settings):
         text = variable.text_in(environment)

@@ -1,1 +1,1 @@
-"""What the platform's long-running processes share: how they start, log, write files, hear signals and end."""
+"""Shared by all long-running processes: start, logging, files, signals and shutdown."""

@@ -1,6 +1,6 @@
-"""Files that appear whole: written beside the target, then renamed over the target.
+"""Atomic files: written beside the target, then renamed over the target.
 
-A reader sees the old content or the new content, also when the writer is killed half-way.
+A reader sees the old content or the new content, also after a kill of the writer.
 """
 
 import os
@@ -13,11 +13,11 @@ from typing import IO
 
 @contextmanager
 def atomic_file(target: Path, *, mode: int | None = None, durable: bool = False) -> Iterator[IO[bytes]]:
-    """Open a file that replaces `target` at the end of the block. A block that raises leaves `target` as it was.
+    """Open a file to replace `target` at the end of the block. An exception in the block leaves `target` unchanged.
 
-    `mode` holds the permission bits; None means 0666 less the umask, as for any new file. Until the block ends, no
-    other account can read a file that has a `mode`. `durable` writes the content to the disk before the rename, so
-    that the file survives a power cut.
+    `mode` holds the permission bits; None means 0666 less the umask, as for any new file. Until the block ends, a
+    file with a `mode` is closed to other accounts. `durable` writes the content to the disk before the rename: the
+    file survives a power cut.
     """
     unfinished = target.with_name(f".unfinished-{secrets.token_hex(8)}")
     permissions = 0o666 if mode is None else 0o600

@@ -1,4 +1,4 @@
-"""Exclusive locks between the processes of one machine. The kernel releases a lock when its holder dies."""
+"""Exclusive locks between the processes of one machine. The kernel releases a lock at the death of the holder."""
 
 import fcntl
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock an open file or folder until its descriptor is closed. False while another process holds the lock."""
+    """Lock an open file or folder until the descriptor is closed. False while another process holds the lock."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

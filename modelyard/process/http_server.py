@@ -12,7 +12,7 @@ import uvicorn
 from modelyard.process.lifeline import when_cut
 
 _EVENT_LOOP_TURNS = 3
-# The next supervisor waits 15 s for the processes of a killed one.
+# The next supervisor waits 15 s for the processes of a killed supervisor.
 _ORPHAN_GRACE_SECONDS = 8
 
 
@@ -45,7 +45,7 @@ class SupervisedServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
-        # Connections that were just accepted get their protocol, so that the shutdown reaches them too.
+        # Let just accepted connections get a protocol: the shutdown must reach all connections.
         for _ in range(_EVENT_LOOP_TURNS):
             await asyncio.sleep(0)
         await super().shutdown(sockets)

@@ -1,4 +1,4 @@
-"""The lifeline: a pipe whose only write end the supervisor holds, so that the pipe ends with the supervisor."""
+"""The lifeline: a pipe with the only write end in the supervisor. The pipe ends with the supervisor."""
 
 import os
 import select

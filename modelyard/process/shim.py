@@ -1,14 +1,14 @@
-"""The process shim: runs one foreign program, and leaves no process of the program behind.
+"""The process shim: runs one foreign program, and ends all its processes.
 
-A program that does not watch a lifeline pipe itself (Postgres, Valkey, uv, a model worker) runs under a shim:
+A program without a watch on the lifeline pipe (Postgres, Valkey, uv, a model worker) runs under a shim:
 
     python -I -S shim.py --lifeline FD --exit-file PATH [options] -- command...
 
-- The command gets its own session and process group, and only the descriptors that `--pass-fd` names.
+- The command gets a new session and process group, and only the descriptors of `--pass-fd`.
 - At the end of the lifeline pipe (every writer has died), or on a stop signal to the shim, the command receives
   `--stop-signal`, and after `--grace` seconds the shim kills the whole group.
-- When the command ends by itself, the shim kills the rest of its group.
-- `--exit-file` then has {"pid", "exit_code", "signal", "ended_at"}, from which a later host learns the cause.
+- After the end of the command, the shim kills the rest of the group.
+- `--exit-file` then has {"pid", "exit_code", "signal", "ended_at"} for a later host.
 - When the shim itself is killed, the kernel sends the command `--death-signal` (Linux).
 
 The shim keeps the privileges of the parent; the command runs as `--uid`/`--gid` if given. Standard library only, in the
@@ -66,7 +66,7 @@ def _signal(name):
 
 
 def open_wakeup_pipe() -> "tuple[int, int]":
-    """Return both ends of a pipe into which Python writes the number of each signal that has a handler."""
+    """Return both ends of a pipe; Python writes the number of each handled signal into the pipe."""
     reader, writer = os.pipe()
     for end in (reader, writer):
         os.set_blocking(end, False)
@@ -141,7 +141,7 @@ class _Watch:
         self.pid = pid
         self.wakeup = wakeup
         self.kill_at = None
-        # Not select(), which cannot watch descriptors over 1024; a parent with many open files passes such numbers.
+        # Not select(): a parent with many open files passes descriptors over the limit of 1024.
         self.events = select.poll()
         for descriptor in (wakeup, options.lifeline):
             self.events.register(descriptor, select.POLLIN)

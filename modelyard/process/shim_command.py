@@ -1,4 +1,4 @@
-"""The command line that runs a program under the process shim."""
+"""The command line of a program under the process shim."""
 
 import sys
 

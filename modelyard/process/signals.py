@@ -1,4 +1,4 @@
-"""Signals as events: a main loop sleeps on one pipe, which signals, threads and the deaths of children write to."""
+"""Signals as events: a main loop sleeps on a pipe; signals, threads and ended children write to the pipe."""
 
 import os
 import select
@@ -12,12 +12,12 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class SignalPipe:
-    """From its creation on, no stop signal is lost, and no signal interrupts the process. For the main thread."""
+    """From the creation on, no stop signal is lost, and no signal interrupts the process. For the main thread."""
 
     def __init__(self, *wake_on: signal.Signals) -> None:
-        """`wake_on` names signals that only end a wait, SIGCHLD for example."""
+        """`wake_on`: further signals to end a wait, SIGCHLD for example."""
         self.stop_signals = 0
-        """Number of stop signals received; the second one means "at once"."""
+        """Number of received stop signals; a second signal means "at once"."""
         self._reader, self._writer = open_wakeup_pipe()
         for number in _STOP_SIGNALS:
             signal.signal(number, self._count)
@@ -29,7 +29,7 @@ class SignalPipe:
         return self.stop_signals > 0
 
     def poke(self) -> None:
-        """End the current wait, or the next one. Callable from any thread."""
+        """End the current or the next wait. Callable from any thread."""
         try:
             os.write(self._writer, b"\0")
         except BlockingIOError:
@@ -49,17 +49,17 @@ class SignalPipe:
 def exit_on_stop_signals(**_: object) -> None:
     """Raise SystemExit in the main thread on a stop signal, where Celery would first finish its task.
 
-    The signature is that of a receiver of Celery's `worker_ready`, which comes after Celery's own handlers are set.
+    The signature fits Celery's signal `worker_ready`, sent after Celery has set its own handlers.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
 
 
 def reap_orphans(own: Collection[int]) -> None:
-    """Reap ended processes that were left to process 1 of a container; never one of `own`, the caller's children."""
+    """As process 1 of a container, reap ended orphans, but no child of the caller (`own`)."""
     while True:
         try:
-            # WNOWAIT only looks: reaping a child here would hide the exit code from the code that waits for it.
+            # WNOWAIT only looks: reaping a child here would take the exit code from `subprocess`.
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return

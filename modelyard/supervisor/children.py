@@ -1,4 +1,4 @@
-"""Child processes of the supervisor: started with what they need and nothing else, and restarted when they end."""
+"""Child processes of the supervisor: started with only the needed descriptors and variables, restarted on exit."""
 
 import os
 import signal
@@ -23,13 +23,13 @@ class Service:
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     sockets: tuple[int, ...] = ()
-    """Listening sockets that the process inherits."""
+    """Inherited listening sockets."""
     shim_options: tuple[str, ...] | None = None
-    """Options of the process shim, for a program that does not watch the lifeline itself; None: without a shim."""
+    """Options of the process shim, for a foreign program. None: our program watches the lifeline itself."""
 
 
 class Child:
-    """The process of one service, through all its restarts."""
+    """The process of a service, through all restarts."""
 
     def __init__(self, service: Service, *, lifeline: int, lock: int, max_log_bytes: int) -> None:
         """The process inherits `lifeline`, a pipe's read end, and `lock`, the descriptor of the data dir's lock."""
@@ -67,7 +67,7 @@ class Child:
                 stderr=log,
                 env=dict(self.service.environment),
                 pass_fds=(self._lifeline, self._lock, *self.service.sockets),
-                # Ctrl-C in the terminal reaches the supervisor alone, which ends its children in order.
+                # Ctrl-C in the terminal reaches the supervisor alone; the supervisor ends the children in order.
                 start_new_session=True,
             )
         self._started_at = time.monotonic()
@@ -100,7 +100,7 @@ class Child:
             self._process.send_signal(number)
 
     def kill_group(self) -> None:
-        """Kill the process and every process of its group."""
+        """Kill the whole process group."""
         if self._process is None:
             return
         try:

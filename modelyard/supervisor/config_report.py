@@ -1,7 +1,6 @@
-"""The settings in force, each with its source, and secrets masked: what `modelyard config show` prints.
+"""The report of `modelyard config show`: the settings in force with their sources, secrets masked.
 
-A running platform keeps the report of its start in `run/settings.json`, because its environment may differ from the
-environment of the shell that asks.
+A running platform keeps the report of its start in `run/settings.json`: the environment of the asking shell may differ.
 """
 
 import json

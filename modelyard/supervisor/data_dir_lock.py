@@ -14,7 +14,7 @@ _PAUSE_SECONDS = 0.2
 
 
 def run_info_file(data: DataDir) -> Path:
-    """The file that describes the running platform: {pid, roles, url, scoring_url, started_at}."""
+    """The description of the running platform: {pid, roles, url, scoring_url, started_at}."""
     return data.run / "supervisor.json"
 
 
@@ -39,10 +39,10 @@ def check_passable(root: Path, worker_uid: int) -> None:
 
 
 def lock_data_dir(data: DataDir, announce: Announce, *, leftover_seconds: float) -> int:
-    """Return the locked descriptor, which children inherit.
+    """Return the locked descriptor. Children inherit the descriptor and hold the lock.
 
-    Processes that a killed supervisor left behind hold its lock until they end: a start waits `leftover_seconds`
-    for them. Raises StartRefused when a platform runs, or when such processes remain.
+    The children of a killed supervisor hold the lock until the last of them ends: a start waits `leftover_seconds`.
+    Raises StartRefused when a platform runs, or when children of a killed supervisor remain.
     """
     descriptor = os.open(data.run / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     deadline = time.monotonic() + leftover_seconds

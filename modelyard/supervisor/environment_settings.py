@@ -38,7 +38,7 @@ _KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentSettings:
-    """None for a server or secret: the variable is not set, so the platform starts or generates its own."""
+    """None for a server or secret without a variable: the platform starts or generates its own."""
 
     database_url: str | None
     broker_url: str | None
@@ -47,11 +47,11 @@ class EnvironmentSettings:
     admin_token: str | None
     tunables: Tunables
     tunable_variables: Mapping[str, str]
-    """Tunables that the environment sets, under their present names: every process of the platform gets them."""
+    """Tunables set by the environment, under the present names; every process of the platform gets all of them."""
 
 
 def read_environment(environment: Mapping[str, str], roles: frozenset[Role]) -> EnvironmentSettings:
-    """Raises InvalidSetting for a variable that is missing, malformed or a placeholder."""
+    """Raises InvalidSetting for a missing or malformed variable, or a placeholder."""
     if Role.CONTROL_PLANE not in roles:
         _check_required(environment, roles)
     values = {variable.name: variable.text_in(environment) for variable in variables_of(Tunables)}
@@ -67,7 +67,7 @@ def read_environment(environment: Mapping[str, str], roles: frozenset[Role]) -> 
 
 
 def server_address(url: str) -> str:
-    """Return the server's host and port, or its socket, for a message; never the user's name or password."""
+    """Return the server's host and port or socket for a message, without user name and password."""
     parts = urlsplit(url)
     if parts.scheme == "redis+socket":
         return parts.path

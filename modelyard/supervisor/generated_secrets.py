@@ -24,6 +24,6 @@ def load_or_generate(path: Path, generate: Callable[[], str] = lambda: secrets.t
 
 
 def store_secret(path: Path, secret: str) -> str:
-    """Write the secret so that no other account can ever read it; return the secret."""
+    """Write and return the secret. No other account can read the file at any time."""
     replace_file(path, secret + "\n", mode=0o600)
     return secret

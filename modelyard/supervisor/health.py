@@ -1,4 +1,4 @@
-"""`run/healthy`: a file that is touched every second while all processes run, so that its age is a health check."""
+"""`run/healthy`: touched every second while all processes run; a health check looks at the age of the file."""
 
 import time
 from contextlib import suppress
@@ -19,7 +19,7 @@ class HealthFile:
         if time.monotonic() < self._due_at:
             return
         self._due_at = time.monotonic() + _TOUCH_SECONDS
-        # A full disk refuses a new file, and still lets an existing one be touched.
+        # A full disk refuses a new file, but not a touch of an existing file.
         with suppress(OSError):
             self.path.touch()
 

@@ -1,4 +1,4 @@
-"""Listening sockets: bound by the supervisor, so that they outlive the processes that serve them."""
+"""Listening sockets: the supervisor binds the sockets, which outlive the serving processes."""
 
 import socket
 from http.client import HTTPConnection, HTTPException
@@ -30,7 +30,7 @@ def port_of(listener: socket.socket) -> int:
 
 
 def local_url(listener: socket.socket, host: str) -> str:
-    """Return the URL at which this machine reaches the listener of `host`."""
+    """Return the URL of the listener of `host` for clients on this machine."""
     address = _LOOPBACK.get(host, host)
     return f"http://{f'[{address}]' if ':' in address else address}:{port_of(listener)}"
 

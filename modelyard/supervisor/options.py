@@ -1,4 +1,4 @@
-"""Options of `modelyard up`, and the way in which a start fails."""
+"""Options of `modelyard up`, and the error of a failed start."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +27,6 @@ class UpOptions:
     builders: int = 2
     gateways: int = 1
     batch_workers: int | None = None
-    """None: one for each core of the machine, at most four."""
+    """None: as many as cores, at most four."""
     flags: frozenset[str] = frozenset()
-    """Names of the options that the command line gave."""
+    """Names of the options on the command line."""

@@ -1,4 +1,4 @@
-"""The pointer file: through it the command line finds the platform that this user started last."""
+"""The pointer file, by which the command line finds the last platform of this user."""
 
 import json
 from collections.abc import Mapping

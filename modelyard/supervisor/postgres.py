@@ -75,7 +75,7 @@ class EmbeddedPostgres:
         )
 
     def prepare(self) -> None:
-        """Create the cluster if it is missing or incomplete."""
+        """Create a missing or incomplete cluster."""
         self._own(self.data_dir.postgres)
         self._own(self.socket_dir)
         if not self._finished.exists():
@@ -84,7 +84,7 @@ class EmbeddedPostgres:
             self._finished.touch()
 
     def clean_up(self) -> None:
-        """Remove the socket's folder, which is outside the data dir, after Postgres has ended."""
+        """Remove the socket's folder (outside the data dir) after the end of Postgres."""
         shutil.rmtree(self.socket_dir, ignore_errors=True)
 
     def service(self) -> Service:
@@ -122,7 +122,7 @@ class EmbeddedPostgres:
         return self._copy_of(package) / "pginstall" / "bin"
 
     def _copy_of(self, package: Path) -> Path:
-        """Copy the package and its shared libraries to a folder that the account can read."""
+        """Copy the package and its shared libraries to a folder within reach of the account."""
         folder = self.data_dir.runtime / "postgres"
         folder.mkdir(exist_ok=True)
         folder.chmod(0o755)

@@ -1,10 +1,10 @@
-"""Prepare a start: check that database, broker and object store answer, and that the schema is this version's.
+"""Prepare a start: wait for database, broker and object store, and upgrade the schema or wait for the upgrade.
 
     python -m modelyard.supervisor.prepare (--migrate | --migrate-only | --wait-for-schema)
 
-A process of its own, so that the supervisor stays small. Reads MODELYARD_* variables. Standard output says which
-server the start waits for; the last line of standard error says why the process gave up. Exit codes: 0 everything is
-ready, 1 a server is not, 2 a setting is wrong.
+A separate process keeps the supervisor small. Reads MODELYARD_* variables. Standard output names the awaited server;
+the last line of standard error has the reason of a failure. Exit codes: 0 all servers are ready, 1 a server is not
+ready, 2 a setting is wrong.
 """
 
 import argparse

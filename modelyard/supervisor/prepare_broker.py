@@ -19,7 +19,7 @@ _ANSWER_SECONDS = 3.0
 
 
 def check_broker(url: str) -> None:
-    """Raises NotReady while the broker does not answer, and StartRefused when it rejects the connection."""
+    """Raises NotReady while the broker does not answer, and StartRefused for a rejected connection."""
     quick = {"socket_connect_timeout": _ANSWER_SECONDS, "socket_timeout": _ANSWER_SECONDS, "max_retries": 0}
     connection = Celery(broker=url, set_as_current=False).connection_for_write(transport_options=quick)
     try:

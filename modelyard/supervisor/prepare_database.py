@@ -19,9 +19,9 @@ _REJECTIONS = ("authentication failed", "no pg_hba.conf entry", "no password sup
 
 
 def connect_or_create(url: str) -> None:
-    """Connect, and create the database if the server lacks it.
+    """Connect, and create a missing database.
 
-    Raises NotReady while the server does not answer, and StartRefused when it rejects the connection.
+    Raises NotReady while the server does not answer, and StartRefused for a rejected connection.
     """
     try:
         _connect(url)
@@ -130,6 +130,6 @@ def _is_missing(error: OperationalError) -> bool:
 
 
 def _first_line(error: DBAPIError) -> str:
-    """Return the server's own words, without the server's address: the message around them has the address."""
+    """Return the server's first line without the address, which the surrounding message has."""
     lines = [line.strip() for line in str(error.orig).splitlines() if line.strip()]
     return lines[0].rpartition("failed: ")[2].removeprefix("FATAL:").strip() if lines else "no reason given"

@@ -1,4 +1,4 @@
-"""The one-shot process that prepares database, broker and object store, watched while it runs."""
+"""Run the one-shot preparation of database, broker and object store, and watch its process."""
 
 import os
 import subprocess

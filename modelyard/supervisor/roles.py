@@ -1,4 +1,4 @@
-"""Roles: the parts of a platform. One machine runs all of them, or several machines share them out."""
+"""Roles: the parts of a platform. A machine runs all roles or some."""
 
 from enum import StrEnum
 

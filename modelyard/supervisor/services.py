@@ -1,4 +1,4 @@
-"""The processes of a machine by role, each with the environment and the descriptors that it needs and no others."""
+"""The processes of a machine by role, each with only the needed variables and descriptors."""
 
 import os
 import sys
@@ -24,12 +24,12 @@ class Services:
     options: UpOptions
     data: DataDir
     environment: Mapping[str, str]
-    """Environment of the processes that use database, broker and object store."""
+    """Environment of processes with access to database, broker and object store."""
     control_fd: int | None
     scoring_fd: int | None
 
     def gateways(self) -> Iterator[Service]:
-        """Gateways need only the data dir: they start before everything else, and get no secret."""
+        """Gateways need only the data dir, start before all other processes, and get no secret."""
         if Role.DATA_PLANE not in self.options.roles:
             return
         assert self.scoring_fd is not None, "the data plane's port is bound"

@@ -1,4 +1,4 @@
-"""Waiting at a start for database, broker and object store: announced, and with one deadline for all of them."""
+"""Waiting for database, broker and object store at a start, with one deadline."""
 
 import time
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class StartDeadline:
         self._announce = announce
 
     def wait_for(self, server: str, check: Callable[[], None]) -> None:
-        """Call `check` until it does not raise NotReady. Raises StartRefused at the deadline."""
+        """Call `check` until the first call without NotReady. Raises StartRefused at the deadline."""
         announced_at: float | None = None
         while True:
             try:

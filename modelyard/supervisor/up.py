@@ -1,9 +1,9 @@
-"""`modelyard up`: the supervisor of all processes that one machine runs of a platform.
+"""`modelyard up`: the supervisor of a platform's processes on one machine.
 
 The supervisor binds the listening sockets, generates secrets, starts Postgres and Valkey unless the environment names
-servers, prepares database, broker and object store, starts every process and restarts each process that ends. All
-processes end with the supervisor, also when the supervisor is killed: each holds the read end of a lifeline pipe, and
-only the supervisor holds its write end.
+servers, prepares database, broker and object store, starts every process and restarts ended processes. All processes
+end with the supervisor, also with a killed supervisor: each holds the read end of a lifeline pipe, and only the
+supervisor holds the write end.
 """
 
 import errno
@@ -45,7 +45,7 @@ _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def up(options: UpOptions, environment: Mapping[str, str] = os.environ, announce: Announce | None = None) -> int:
-    """Run the platform until a stop signal. Returns the exit code. Raises a PlatformError when it cannot start."""
+    """Run the platform until a stop signal. Returns the exit code. Raises a PlatformError for a failed start."""
     environment = with_flags(options, environment)
     settings = read_environment(environment, options.roles)
     configure_logging("supervisor", settings.tunables.log_level)
@@ -58,7 +58,7 @@ def up(options: UpOptions, environment: Mapping[str, str] = os.environ, announce
 
 
 def migrate(environment: Mapping[str, str] = os.environ, announce: Announce | None = None) -> int:
-    """Upgrade the schema of the database, once. Raises a PlatformError when that fails."""
+    """Upgrade the schema of the database, once. Raises a PlatformError on failure."""
     settings = read_environment(environment, ALL_ROLES)
     if settings.database_url is None:
         raise InvalidSetting(f"{DATABASE_URL} must be set to the database whose schema is to be upgraded")
@@ -72,7 +72,7 @@ def migrate(environment: Mapping[str, str] = os.environ, announce: Announce | No
 
 
 def with_flags(options: UpOptions, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with the variables that flags override."""
+    """Return the environment with overrides by flags."""
     flags = {
         "MODELYARD_PUBLIC_URL": options.public_url,
         "MODELYARD_SCORING_PUBLIC_URL": options.scoring_public_url,
@@ -156,12 +156,12 @@ class _Supervisor:
                 self._health.touch()
 
     def _stop(self) -> None:
-        """End gateways before models and servers, so that requests under way are answered."""
+        """End gateways before models and servers: requests under way are answered."""
         if self._signals.told_to_stop:
             self._announce("stopping")
         self._health.remove()
         for listener in (self._control, self._scoring):
-            # A closed port refuses clients at once, where an open one without a server would let them wait.
+            # A closed port refuses clients at once; an open port without a server would let clients wait.
             if listener is not None:
                 listener.close()
         host = [child for child in self._others if child.name == "host"]
@@ -202,7 +202,7 @@ class _Supervisor:
             yield self._valkey.service()
 
     def _child_environment(self) -> dict[str, str]:
-        """Return all foreign variables, and the MODELYARD_ variables that processes of the platform read."""
+        """Return all foreign variables, and the MODELYARD_ variables of the processes."""
         settings = self._settings
         others = {name: value for name, value in self._environment.items() if not name.startswith("MODELYARD_")}
         return {
@@ -226,7 +226,7 @@ class _Supervisor:
         arguments: tuple[str, ...] = ("--wait-for-schema",)
         if self._has(Role.CONTROL_PLANE):
             environment = {**environment, ADMIN_TOKEN: self._admin_token()}
-            # An embedded database takes any token; a shared one keeps the token that another data dir uses.
+            # An embedded database takes any token; a shared database keeps the token of another data dir.
             replace = self._settings.admin_token is not None or self._settings.database_url is None
             arguments = ("--migrate", "--replace-token") if replace else ("--migrate",)
         PrepareProcess(arguments, environment).run(self._signals, self._announce, meanwhile=self._restart_ended)
@@ -272,7 +272,7 @@ class _Supervisor:
         reap_orphans({child.pid for child in self._children() if child.pid is not None})
 
     def _wait_or_kill(self, children: Iterable[Child], seconds: float) -> None:
-        """Wait for the exit of the children, and kill those that run after `seconds` or after a second stop signal."""
+        """Wait for the exit of the children; after `seconds` or a second stop signal, kill the rest."""
         running = list(children)
         earlier, deadline = self._signals.stop_signals, time.monotonic() + seconds
         while running and time.monotonic() < deadline and self._signals.stop_signals <= max(1, earlier):

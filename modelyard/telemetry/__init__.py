@@ -1,1 +1,1 @@
-"""What a process tells about its work: metrics (counters, gauges, histograms) and an access log."""
+"""Metrics (counters, gauges, histograms) and the access log of a process."""

@@ -12,7 +12,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 UNMATCHED = "(unmatched)"
-"""The template of a request that no route took, or that was refused before routing."""
+"""The template of a request without a route, or refused before routing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class AccessRecord:
     status: int
     duration_seconds: float
     request_bytes: int
-    """Bytes of the body that were read."""
+    """Received bytes of the body."""
     response_bytes: int
-    """Bytes of the body that were sent."""
+    """Sent bytes of the body."""
     request_id: str
 
     def to_json(self) -> str:
@@ -52,7 +52,7 @@ class AccessLog:
         self._handler = _QuietHandler(file, maxBytes=max_bytes, backupCount=files - 1, delay=True, encoding="utf-8")
 
     def write(self, record: AccessRecord) -> None:
-        """Callable from any thread. A record that the disk does not take is dropped: no request fails by its log."""
+        """Callable from any thread. A full disk drops the record: no request fails by the log."""
         line = logging.LogRecord("access", logging.INFO, "", 0, record.to_json(), None, None)
         self._handler.handle(line)
 

@@ -1,4 +1,4 @@
-"""Values of metrics at one time: plain data that processes exchange as JSON and add up."""
+"""Values of metrics at a time: plain data to exchange as JSON and to add up."""
 
 import json
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ class Kind(StrEnum):
 
 
 class Combine(StrEnum):
-    """How the gauges of several processes become one."""
+    """Combination of the gauges of several processes."""
 
     SUM = "sum"
     MAX = "max"
@@ -28,18 +28,18 @@ class MetricDescription:
     help: str
     labels: tuple[str, ...] = ()
     bounds: tuple[float, ...] = ()
-    """A histogram's upper bounds, in `unit`; empty for the other kinds."""
+    """Upper bounds of a histogram, in `unit`; empty for counters and gauges."""
     combine: Combine = Combine.SUM
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     labels: tuple[str, ...]
-    """One value for each label of the metric."""
+    """Values of the labels, in the order of the metric."""
     value: float
     """A histogram's sum of observations."""
     counts: tuple[int, ...] = ()
-    """A histogram's observations in each bucket (not cumulative), one more than its bounds."""
+    """Observations of a histogram by bucket, not cumulative; the last bucket has no upper bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Snapshot:
     metrics: tuple[MetricSnapshot, ...] = ()
 
     def value(self, name: str, *labels: str) -> float:
-        """Return the value of one series; 0 for a series without a sample. Raises KeyError for an unknown metric."""
+        """Return the value of a series; 0 for a series without a sample. Raises KeyError for an unknown metric."""
         metric = next((metric for metric in self.metrics if metric.description.name == name), None)
         if metric is None:
             raise KeyError(name)
@@ -85,7 +85,7 @@ class Snapshot:
 
 
 def add_up(snapshots: Iterable[Snapshot]) -> Snapshot:
-    """Return the sum over processes. Raises ValueError for processes that describe one metric differently."""
+    """Return the sum over processes. Raises ValueError for a metric with different descriptions."""
     metrics: dict[str, MetricSnapshot] = {}
     for snapshot in snapshots:
         for metric in snapshot.metrics:

@@ -12,7 +12,7 @@ from modelyard.core.errors import InvalidRequest
 from modelyard.core.settings import ObjectStoreSettings
 
 _CONNECTION = "AZURE_STORAGE_CONNECTION_STRING"
-# The library knows these names and takes the values unchanged.
+# Passed to the library by name, unchanged.
 _VARIABLES = (
     "AZURE_STORAGE_ACCOUNT_KEY",
     "AZURE_STORAGE_SAS_TOKEN",
@@ -56,7 +56,7 @@ def azure_store(
 
 
 def _from_connection(connection: str, account: str) -> dict[str, str]:
-    """Read a connection string. Messages never quote the string, which has the key."""
+    """Read a connection string. Messages never quote the string: the string contains the key."""
     fields = dict(field.strip().split("=", 1) for field in connection.split(";") if "=" in field)
     named = fields.get("AccountName", account)
     if named != account:

@@ -1,9 +1,9 @@
-"""The object store on S3 or Azure, through obstore, with the promises of the port that obstore does not keep.
+"""The object store on S3 or Azure, through obstore. The adapter adds:
 
-- An object is read in parts with the first part's etag: a slow reader holds no connection open, and all parts are of
-  one version. A part whose transfer breaks is requested again. Further parts arrive while the reader is busy.
-- A stream that fits into one part is one request; a longer stream is a multipart upload.
-- Errors of the library become errors of the port, without the library's or the server's text.
+- Reads by parts, with the first part's etag: a slow reader holds no connection open, and all parts belong to one
+  version. A broken part is requested again. Further parts arrive while the reader is busy.
+- Writes by size: one request for a stream within one part, a multipart upload for a longer stream.
+- The port's errors in place of the library's, without text of the library or the server.
 """
 
 import time
@@ -27,7 +27,7 @@ from modelyard.core.ports.object_store import UNFINISHED, ObjectMissing, StoreRe
 from modelyard.core.settings import ObjectStoreSettings
 
 if TYPE_CHECKING:
-    # These types exist only in the stubs of the library.
+    # Types in the stubs of the library only.
     from obstore import GetOptions
     from obstore.store import ClientConfig, RetryConfig
 
@@ -35,7 +35,7 @@ Response = TypeVar("Response")
 
 _PART = 8 << 20
 _FIRST_PART = 1 << 20
-# Parts in transfer at the same time: a put or get holds this many parts in memory.
+# Parts in transfer at the same time, and in memory for each put or get.
 _CONCURRENT_PARTS = 4
 _KEYS_PER_PAGE = 1000
 _ATTEMPTS = 3
@@ -43,7 +43,7 @@ _PAUSE_SECONDS = 0.2
 
 
 def client_config(seconds: float, *, allow_http: bool) -> "ClientConfig":
-    """Return the options of a client whose requests may take `seconds`."""
+    """Return the options of a client with a limit of `seconds` for a request."""
     return {"timeout": timedelta(seconds=seconds), "connect_timeout": "5s", "allow_http": allow_http}
 
 
@@ -65,13 +65,13 @@ class CloudStore:
         *,
         largest_copy: int | None = None,
     ) -> None:
-        """`connect` creates a client whose requests may take the given seconds."""
+        """`connect` creates a client with the given limit of seconds for a request."""
         self._place = place
         try:
             self._store = connect(settings.request_seconds)
             self._copying = connect(settings.copy_seconds)
         except (BaseError, ValueError):
-            # The library quotes its configuration, with the key.
+            # The library quotes the configuration, with the key.
             raise InvalidRequest(
                 f"{place.credentials} is not in the form that the store issues: copy the whole value"
             ) from None
@@ -159,7 +159,7 @@ class CloudStore:
                 attempts=1,
             )
         finally:
-            # An exception of the caller's stream reaches the caller, whatever the library turns it into.
+            # An exception of the caller's stream reaches the caller unchanged.
             if source.error is not None:
                 raise source.error
         return source.size
@@ -222,7 +222,7 @@ class CloudStore:
 
     def _listed(self, prefix: str) -> Iterator[str]:
         folder, _, beginning = prefix.rpartition("/")
-        # An offset lets the store skip keys: the prefix without its last letter sorts before every key of the prefix.
+        # An offset lets the store skip keys: the prefix without the last letter sorts before every key of the prefix.
         last = prefix[:-1].rstrip("/") if beginning else ""
         for page in self._pages(prefix, folder, last):
             for key in page:
@@ -250,7 +250,7 @@ class CloudStore:
     def _request(
         self, operation: str, key: str, send: Callable[[], Response], *, attempts: int = _ATTEMPTS
     ) -> Response:
-        """The library repeats requests, except after a response that broke off half-way."""
+        """The library repeats requests, except after a broken response."""
         for left in reversed(range(attempts)):
             try:
                 return send()
@@ -270,7 +270,7 @@ class _Part:
 
 
 class _Source:
-    """The stream of a put, with the bytes read so far and the exception that the stream raised."""
+    """The stream of a put, with the number of read bytes and the exception of the stream."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -304,7 +304,7 @@ def _prefetched(fetch: Callable[[int], bytes], offsets: Iterable[int]) -> Iterat
         while coming:
             yield coming.popleft().result()
     finally:
-        # A reader that abandons the stream does not wait for parts in transfer.
+        # An abandoned stream does not wait for parts in transfer.
         pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -320,7 +320,7 @@ def _beginning(chunks: Iterable[bytes]) -> tuple[Sequence[bytes], Iterator[bytes
 
 
 def _prefix_of_common_order(key: str) -> tuple[str, bool]:
-    """Some servers order keys by UTF-16, which differs from UTF-8 only behind the first letter over U+D7FF."""
+    """Some servers order keys by UTF-16. The order differs from UTF-8 only behind the first letter over U+D7FF."""
     for at, letter in enumerate(key):
         if letter > "\ud7ff":
             return key[:at], True

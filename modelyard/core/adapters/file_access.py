@@ -1,7 +1,7 @@
 """Access of another user to files, judged by the permission bits.
 
-When the platform runs as root, Postgres and the model workers run as other users. A program below a folder that is
-closed to these users (root's home, for example) is copied once into the data dir. No permission outside the data dir
+When the platform runs as root, Postgres and the model workers run as other users. A program below a folder
+closed to other users (root's home, for example) is copied once into the data dir. No permission outside the data dir
 ever changes.
 """
 
@@ -23,7 +23,7 @@ def reachable(path: Path, user: int) -> bool:
 
 
 def passable(folder: Path, user: int) -> bool:
-    """Whether `user` can pass through the folder and every folder above it."""
+    """Whether `user` can pass through the folder and every parent folder."""
     real = folder.resolve()
     return all(_allows(each, user, stat.S_IXUSR) for each in (real, *real.parents))
 
@@ -38,7 +38,7 @@ def _allows(path: Path, user: int, owner_bit: int) -> bool:
 
 
 def make_readable(folder: Path) -> None:
-    """Let every user read files that an installer may have written for its own account."""
+    """Let every user read the files, which an installer may have closed to other accounts."""
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(parent) / name
@@ -51,7 +51,7 @@ def make_readable(folder: Path) -> None:
 def copy_within_reach(
     tree: Path, target: Path, *, ignore: Ignore | None = None, adapt: Callable[[Path], None] | None = None
 ) -> Path:
-    """Make `target` a copy of the folder `tree` that every user may read; files are linked where no mode changes.
+    """Make `target` a copy of the folder `tree`, readable for every user; files are linked where no mode changes.
 
     `adapt` may change the copy before the copy appears. The copy appears complete, by rename, and an existing copy
     stays: the call can be repeated, also by several processes at once.

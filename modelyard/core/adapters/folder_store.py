@@ -20,7 +20,7 @@ from typing import BinaryIO
 from modelyard.core.ports.object_store import UNFINISHED, ObjectMissing, StoreFull, StoreRefused, check_key
 
 _CHUNK = 1 << 20
-# No write takes a day: a process that died left the older files.
+# No write takes a day: older files belong to dead processes.
 _ABANDONED_SECONDS = 86_400
 # Names of one folder in memory; a larger folder is read again for each further page.
 _PAGE = 50_000
@@ -30,7 +30,7 @@ _NOT_THERE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
 class FolderStore:
-    """Objects as files. Unfinished files are in a subfolder, so that the rename stays on one file system."""
+    """Objects as files. Unfinished files are in a subfolder: the rename stays on one file system."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -113,7 +113,7 @@ class FolderStore:
 
     @contextlib.contextmanager
     def _synced_file(self, key: str, chunks: Iterable[bytes]) -> Iterator[Path]:
-        """Yield a synced temporary file with the content. The file disappears after the block unless it was renamed."""
+        """Yield a synced temporary file with the content. A file without a new name disappears after the block."""
         with self._errors_explained(f"write {key}"):
             descriptor, name = tempfile.mkstemp(dir=self._unfinished)
         try:
@@ -150,7 +150,7 @@ class FolderStore:
 
 
 def _joined(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Join the chunks to pieces that are worth a system call."""
+    """Join the chunks to pieces worth a system call."""
     held, size = list[bytes](), 0
     for chunk in chunks:
         held.append(chunk)
@@ -198,7 +198,7 @@ def _names_in_order(folder: Path, beginning: str) -> Iterator[str]:
 
 
 def _names(folder: Path, beginning: str) -> Iterator[str]:
-    # A folder that disappears during the listing has no keys.
+    # A deleted folder has no keys.
     with contextlib.suppress(*_NOT_THERE), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(beginning):

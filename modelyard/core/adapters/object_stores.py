@@ -1,4 +1,4 @@
-"""Open an object store by its URL. Credentials and endpoints come from the environment, never from the URL."""
+"""Open an object store by URL. Credentials and endpoints come from the environment, never from the URL."""
 
 import os
 import re
@@ -27,7 +27,7 @@ _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 def open_store(
     url: str, environment: Mapping[str, str] | None = None, *, settings: ObjectStoreSettings = _DEFAULT_SETTINGS
 ) -> ObjectStore:
-    """Return the store at `url` without contacting it. Raises InvalidRequest for a malformed URL, in one line."""
+    """Return the store at `url` without a request. Raises InvalidRequest for a malformed URL, in one line."""
     try:
         parts = urlsplit(url)
         user_info = parts.username is not None

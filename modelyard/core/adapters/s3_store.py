@@ -10,7 +10,7 @@ from modelyard.core.adapters.store_endpoints import checked_endpoint, host_of
 from modelyard.core.adapters.store_errors import StorePlace
 from modelyard.core.settings import ObjectStoreSettings
 
-# The library knows these names and takes the values unchanged.
+# Passed to the library by name, unchanged.
 _VARIABLES = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",

@@ -1,4 +1,4 @@
-"""Encryption of secrets that are shown again (endpoint keys), and digests of secrets that are not (admin tokens)."""
+"""Encryption of endpoint keys, for showing a key again, and digests of admin tokens."""
 
 import hashlib
 import hmac
@@ -22,7 +22,7 @@ class MasterKeyLost(PlatformError):
 
 
 class SecretBox:
-    """Encrypts with the first Fernet key and decrypts with any of the keys, so that keys can be rotated."""
+    """Encrypts with the first Fernet key and decrypts with any key, for the rotation of keys."""
 
     def __init__(self, master_keys: str) -> None:
         self._fernet = MultiFernet([Fernet(key.strip()) for key in master_keys.split(",")])

@@ -1,4 +1,4 @@
-"""The endpoint of an object store's server, where the environment names one."""
+"""The endpoint of an object store, from the environment."""
 
 import re
 from urllib.parse import urlsplit
@@ -9,7 +9,7 @@ _ENDPOINT = re.compile(r"https?://[^/@?#\s:]+(:\d{1,5})?(/[^@?#\s]*)?")
 
 
 def checked_endpoint(endpoint: str, variable: str) -> str:
-    """Raise InvalidRequest for a malformed endpoint, without quoting it: the value may have a secret."""
+    """Raise InvalidRequest for a malformed endpoint. The message does not quote the value, a possible secret."""
     if not _ENDPOINT.fullmatch(endpoint):
         raise InvalidRequest(f"{variable} is not a URL such as https://host:port: correct the variable")
     return endpoint

@@ -1,6 +1,6 @@
-"""From an error of the library to an error of the port, whose sentence names the cause.
+"""From an error of the library to an error of the port, with a sentence about the cause.
 
-The library's messages have URLs, which may be signed, and text of the server; the port's sentences have neither.
+The library's messages contain signed URLs and text of the server; the port's sentences do not.
 """
 
 import re
@@ -27,9 +27,9 @@ _UNKNOWN = {
 _CONDITIONS = {"BlobAlreadyExists", "ConditionNotMet", "ConditionalRequestConflict", "PreconditionFailed"}
 _BUSY = {"OperationAborted", "ServerBusy", "SlowDown"}
 _OTHER_REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
-# Address of the machine's identity, which the library asks when it has no credentials.
+# Address of the machine's identity: the library asks there without configured credentials.
 _MACHINE_IDENTITY = "http://169.254."
-# Azurite accepts a range that begins at the end of the object; the library refuses it then.
+# Azurite accepts a range from the end of the object on; the library refuses the response.
 _BEYOND_END = ("<Code>InvalidRange</Code>", "StartTooLarge", "ParseContentRange")
 _CUT_BODY = "IncompleteBody"
 _CAUSES = (
