@@ -4,8 +4,6 @@ from control_plane.resources.arm_body import ArmBody, Timestamp
 from control_plane.resources.authorship import Authorship
 from modelyard.core.domain.caller import CallerKind
 
-TYPE_PREFIX = "Microsoft.MachineLearningServices"
-
 _ARM_KINDS = {
     CallerKind.USER: "User",
     CallerKind.ENDPOINT_KEY: "Key",

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 from uuid import UUID
 
+from modelyard.core.domain.resource_ids import PROVIDER
+
 _API_VERSION = "2024-04-01"
 
 
@@ -23,7 +25,7 @@ class ResourceUrls:
         return self._operation("mfeOperationResults", subscription, location, operation_id)
 
     def _operation(self, word: str, subscription: str, location: str, operation_id: UUID) -> str:
-        provider = f"/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices"
+        provider = f"/subscriptions/{subscription}/providers/{PROVIDER}"
         return f"{self.control}{provider}/locations/{location}/{word}/{operation_id}?api-version={_API_VERSION}"
 
     def scoring_uri(self, endpoint: str) -> str:

@@ -3,16 +3,16 @@
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from control_plane.web.error_response import platform_error_response
+from modelyard.core.domain.resource_ids import PROVIDER
 from modelyard.core.errors import ResourceNotFound
 
-_NAMESPACE = "Microsoft.MachineLearningServices"
 _FIXED_SEGMENTS = (
     "subscriptions resourceGroups providers workspaces models versions environments onlineEndpoints deployments "
     "listKeys regenerateKeys token getLogs skus scoringScript workers builtEnvironments pruneEnvironments "
     "startPendingUpload files locations mfeOperationsStatus mfeOperationResults "
     "data computes batchEndpoints jobs cancel"
 )
-_CANONICAL = {segment.lower(): segment for segment in (*_FIXED_SEGMENTS.split(), _NAMESPACE)}
+_CANONICAL = {segment.lower(): segment for segment in (*_FIXED_SEGMENTS.split(), PROVIDER)}
 
 
 def canonical_path(path: str) -> str:

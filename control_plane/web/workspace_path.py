@@ -5,12 +5,10 @@ from typing import Annotated
 from fastapi import Depends
 
 from control_plane.resources.workspaces.workspace import WorkspacePath
+from modelyard.core.domain.resource_ids import workspace_id
 
-WORKSPACES = (
-    "/subscriptions/{subscription}/resourceGroups/{resource_group}"
-    "/providers/Microsoft.MachineLearningServices/workspaces"
-)
-WORKSPACE = WORKSPACES + "/{workspace}"
+WORKSPACE = workspace_id("{subscription}", "{resource_group}", "{workspace}")
+WORKSPACES = WORKSPACE.removesuffix("/{workspace}")
 
 
 def _workspace_path(subscription: str, resource_group: str, workspace: str) -> WorkspacePath:

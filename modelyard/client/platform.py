@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelyard.client.errors import NoPlatform
+from modelyard.core.domain.resource_ids import workspace_id
 from modelyard.supervisor.pointer import pointer_file
 
 
@@ -26,10 +27,7 @@ class Platform:
 
     @property
     def workspace_id(self) -> str:
-        return (
-            f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
-            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.workspace}"
-        )
+        return workspace_id(self.subscription, self.resource_group, self.workspace)
 
 
 @dataclass(frozen=True, slots=True)

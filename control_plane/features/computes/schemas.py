@@ -6,7 +6,8 @@ from pydantic import Field
 
 from control_plane.features.computes.compute import Compute
 from control_plane.resources.arm_body import ArmBody, Document, Texts
-from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.resource import Resource, SystemData
+from modelyard.core.domain.resource_ids import PROVIDER
 
 _FIXED = {"provisioningState": "Succeeded", "provisioningErrors": None, "isAttachedCompute": False}
 
@@ -34,7 +35,7 @@ class ComputeBody(Resource):
         return cls(
             id=compute.arm_id,
             name=compute.name,
-            type=f"{TYPE_PREFIX}/workspaces/computes",
+            type=f"{PROVIDER}/workspaces/computes",
             system_data=SystemData.of(compute.authorship),
             location=compute.location,
             tags=compute.body.get("tags", {}),

@@ -1,10 +1,10 @@
 """Audit events as JSON."""
 
 from control_plane.resources.arm_body import ArmBody, Document, Timestamp
-from control_plane.resources.resource import TYPE_PREFIX
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.domain.audit import AuditAction, AuditEvent
 from modelyard.core.domain.caller import CallerKind
+from modelyard.core.domain.resource_ids import PROVIDER
 
 
 class EventProperties(ArmBody):
@@ -33,7 +33,7 @@ class EventBody(ArmBody):
         return cls(
             id=f"{workspace.arm_id}/events/{event.id}",
             name=str(event.id),
-            type=f"{TYPE_PREFIX}/workspaces/events",
+            type=f"{PROVIDER}/workspaces/events",
             properties=EventProperties(
                 event_timestamp=event.at,
                 caller=event.caller,

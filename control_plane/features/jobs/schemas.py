@@ -11,9 +11,10 @@ from control_plane.features.jobs.job import Job, JobFile, JobPatch, JobSpec, Pro
 from control_plane.resources.arm_body import ArmBody, Document, Texts, Timestamp
 from control_plane.resources.datastore import DatastorePath
 from control_plane.resources.error_body import Error
-from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.resource import Resource, SystemData
 from control_plane.resources.urls import ResourceUrls
 from modelyard.core.domain.batch import InputKind
+from modelyard.core.domain.resource_ids import PROVIDER
 from modelyard.core.errors import InvalidRequest
 
 _BATCH_RUN = {"azureml.batchrun": "true"}
@@ -195,7 +196,7 @@ class JobBody(Resource):
         return cls(
             id=job.arm_id,
             name=job.name,
-            type=f"{TYPE_PREFIX}/workspaces/jobs",
+            type=f"{PROVIDER}/workspaces/jobs",
             system_data=SystemData.of(job.authorship),
             properties=JobProperties(
                 display_name=job.display_name,

@@ -21,7 +21,6 @@ from control_plane.features.online_deployments.schemas import (
 from control_plane.features.online_deployments.service import OnlineDeployments
 from control_plane.features.online_endpoints.routes import ENDPOINT
 from control_plane.resources.paging import ListBody, list_body
-from control_plane.resources.resource import TYPE_PREFIX
 from control_plane.resources.urls import ResourceUrls
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
@@ -30,6 +29,7 @@ from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.urls import RequestUrls
 from control_plane.web.workspace_path import RequestedWorkspace
 from modelyard.core.domain.deployment import MOST_INSTANCES
+from modelyard.core.domain.resource_ids import PROVIDER
 
 _DEPLOYMENTS = ENDPOINT + "/deployments"
 _DEPLOYMENT = _DEPLOYMENTS + "/{deployment}"
@@ -165,7 +165,7 @@ def list_skus(
 ) -> ListBody[SkuResource]:
     deployments.get(caller, path, endpoint, deployment)
     sku = SkuResource(
-        resource_type=f"{TYPE_PREFIX}/workspaces/onlineEndpoints/deployments",
+        resource_type=f"{PROVIDER}/workspaces/onlineEndpoints/deployments",
         sku=Sku(name="Default", tier="Standard"),
         capacity=SkuCapacity(default=1, minimum=1, maximum=MOST_INSTANCES),
     )

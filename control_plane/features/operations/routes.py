@@ -12,9 +12,10 @@ from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_ACCEPTED, accepted
 from control_plane.web.urls import RequestUrls
 from modelyard.core.domain.lifecycle import OperationStatus
+from modelyard.core.domain.resource_ids import PROVIDER
 from modelyard.core.errors import Conflict
 
-_LOCATION = "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
+_LOCATION = f"/subscriptions/{{subscription}}/providers/{PROVIDER}/locations/{{location}}"
 
 router = APIRouter(tags=["operations"], responses=COMMON_ERRORS)
 

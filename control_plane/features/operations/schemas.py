@@ -3,6 +3,7 @@
 from control_plane.resources.arm_body import ArmBody, Timestamp
 from control_plane.resources.error_body import Error
 from control_plane.resources.operations.operation import Operation
+from modelyard.core.domain.resource_ids import PROVIDER
 
 
 class OperationProperties(ArmBody):
@@ -24,7 +25,7 @@ class OperationBody(ArmBody):
 
     @classmethod
     def of(cls, operation: Operation) -> "OperationBody":
-        provider = f"/subscriptions/{operation.subscription}/providers/Microsoft.MachineLearningServices"
+        provider = f"/subscriptions/{operation.subscription}/providers/{PROVIDER}"
         return cls(
             id=f"{provider}/locations/{operation.location}/mfeOperationsStatus/{operation.id}",
             name=str(operation.id),

@@ -1,8 +1,9 @@
 """Workspaces as JSON."""
 
 from control_plane.resources.arm_body import ArmBody, Texts
-from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.resource import Resource, SystemData
 from control_plane.resources.workspaces.workspace import Workspace
+from modelyard.core.domain.resource_ids import PROVIDER
 
 
 class WorkspaceRequest(ArmBody):
@@ -25,7 +26,7 @@ class WorkspaceBody(Resource):
         return cls(
             id=workspace.arm_id,
             name=workspace.path.name,
-            type=f"{TYPE_PREFIX}/workspaces",
+            type=f"{PROVIDER}/workspaces",
             system_data=SystemData.of(workspace.authorship),
             location=workspace.location,
             tags={},

@@ -4,7 +4,8 @@ from typing import Any
 
 from control_plane.resources.arm_body import ArmBody, Texts
 from control_plane.resources.assets.asset import Container, Description, VersionHead
-from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.resource import Resource, SystemData
+from modelyard.core.domain.resource_ids import PROVIDER
 
 
 class AssetProperties(ArmBody):
@@ -47,7 +48,7 @@ class ContainerBody(Resource):
         return cls(
             id=container.arm_id,
             name=container.name,
-            type=f"{TYPE_PREFIX}/workspaces/{container.collection}",
+            type=f"{PROVIDER}/workspaces/{container.collection}",
             system_data=SystemData.of(container.authorship),
             properties=ContainerProperties(
                 description=container.description,
@@ -89,6 +90,6 @@ def version_resource(head: VersionHead) -> dict[str, Any]:
     return {
         "id": head.arm_id,
         "name": head.version,
-        "type": f"{TYPE_PREFIX}/workspaces/{head.collection}/versions",
+        "type": f"{PROVIDER}/workspaces/{head.collection}/versions",
         "system_data": SystemData.of(head.authorship),
     }

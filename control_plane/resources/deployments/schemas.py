@@ -6,8 +6,9 @@ from control_plane.resources.arm_body import Document
 from control_plane.resources.deployments.deployment import Deployment
 from control_plane.resources.endpoints.schemas import operation_uri
 from control_plane.resources.error_body import ErrorDetail
-from control_plane.resources.resource import TYPE_PREFIX, SystemData
+from control_plane.resources.resource import SystemData
 from control_plane.resources.urls import ResourceUrls
+from modelyard.core.domain.resource_ids import PROVIDER
 from modelyard.core.errors import InvalidRequest
 
 
@@ -17,7 +18,7 @@ def deployment_resource(deployment: Deployment) -> dict[str, Any]:
     return {
         "id": deployment.arm_id,
         "name": deployment.name,
-        "type": f"{TYPE_PREFIX}/workspaces/{collection}/deployments",
+        "type": f"{PROVIDER}/workspaces/{collection}/deployments",
         "system_data": SystemData.of(deployment.authorship),
         "location": deployment.location,
         "tags": dict(deployment.tags),

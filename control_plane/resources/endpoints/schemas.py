@@ -8,8 +8,9 @@ from control_plane.resources.arm_body import ArmBody, Document, Texts
 from control_plane.resources.endpoints.credentials import EndpointKeys
 from control_plane.resources.endpoints.endpoint import Endpoint
 from control_plane.resources.operations.operation import Operation
-from control_plane.resources.resource import TYPE_PREFIX, Resource, SystemData
+from control_plane.resources.resource import Resource, SystemData
 from control_plane.resources.urls import ResourceUrls
+from modelyard.core.domain.resource_ids import PROVIDER
 
 _OPERATION_URI = "AzureAsyncOperationUri"
 # Clients PUT a resource as read, together with the properties that reading had added.
@@ -96,7 +97,7 @@ def endpoint_resource(endpoint: Endpoint) -> dict[str, Any]:
     return {
         "id": endpoint.arm_id,
         "name": endpoint.name,
-        "type": f"{TYPE_PREFIX}/workspaces/{endpoint.collection}",
+        "type": f"{PROVIDER}/workspaces/{endpoint.collection}",
         "system_data": SystemData.of(endpoint.authorship),
         "location": endpoint.location,
         "kind": endpoint.kind,

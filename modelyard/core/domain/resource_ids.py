@@ -1,6 +1,7 @@
 """Azure Resource Manager's resource ids."""
 
 PROVIDER = "Microsoft.MachineLearningServices"
+"""The resource provider, in ids, paths and resource types."""
 
 
 def workspace_id(subscription: str, resource_group: str, name: str) -> str:
