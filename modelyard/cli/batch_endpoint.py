@@ -12,10 +12,9 @@ from modelyard.cli.progress import note, progress
 from modelyard.cli.session import Session, session_of
 from modelyard.client.client import Client
 from modelyard.client.documents.batch_endpoint import BATCH_ENDPOINT
-from modelyard.client.documents.batch_job import JOB_SETTINGS
 from modelyard.client.documents.data import InputType
 from modelyard.client.documents.identity import batch_endpoint_document
-from modelyard.client.documents.job import job_document
+from modelyard.client.documents.job import JOB_SETTINGS, job_document
 from modelyard.client.documents.reading import Document, merged
 from modelyard.client.errors import InvalidDocument
 from modelyard.client.operations import Change

@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from modelyard.client.client import Client
-from modelyard.client.documents.batch_job import JOB_SETTINGS
 from modelyard.client.documents.data import InputType, LocalData
 from modelyard.client.documents.fields import pascal
+from modelyard.client.documents.job import JOB_SETTINGS
 from modelyard.client.documents.reading import Document, look_up
 from modelyard.client.documents.references import read_reference
 from modelyard.client.errors import InvalidDocument

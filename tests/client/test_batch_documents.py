@@ -5,9 +5,9 @@ import yaml
 
 from modelyard.client.documents.batch_deployment import BATCH_DEPLOYMENT, compute_name, in_newer_form
 from modelyard.client.documents.batch_endpoint import BATCH_ENDPOINT
-from modelyard.client.documents.batch_job import JOB_SETTINGS
 from modelyard.client.documents.data import read_data_document
 from modelyard.client.documents.identity import batch_deployment_document, batch_endpoint_document
+from modelyard.client.documents.job import JOB_SETTINGS
 from modelyard.client.errors import InvalidDocument
 
 WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"

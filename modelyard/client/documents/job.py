@@ -1,9 +1,9 @@
-"""`job`: a batch job in az's words, with its progress."""
+"""`job`: a batch job in az's words, with its progress; the settings that a job overrides in the deployment."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from modelyard.client.documents.fields import Field, FieldTable, snake
+from modelyard.client.documents.fields import Field, FieldTable, duration_of_seconds, pascal, snake
 from modelyard.client.documents.reading import Document
 
 _PROGRESS = "properties.progress"
@@ -31,6 +31,23 @@ JOB = FieldTable(
         Field("id", "id"),
     )
 )
+
+JOB_SETTINGS = FieldTable(
+    (
+        Field("instance_count", "compute.instanceCount", int),
+        Field("compute.instance_count", "compute.instanceCount", int),
+        Field("resources.instance_count", "compute.instanceCount", int),
+        Field("mini_batch_size", "miniBatchSize", int),
+        Field("error_threshold", "errorThreshold", int),
+        Field("retry_settings.max_retries", "retrySettings.maxRetries", int),
+        Field("retry_settings.timeout", "retrySettings.timeout", duration_of_seconds),
+        Field("output_file_name", "outputFileName", str),
+        Field("output_action", "outputAction", pascal),
+        Field("output_format", "outputFormat", str),
+        Field("logging_level", "loggingLevel", str),
+    )
+)
+"""For `batch-endpoint invoke`, in az's and ARM's spelling."""
 
 
 def job_document(resource: Mapping[str, Any]) -> Document:
