@@ -8,6 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from control_plane.app import ROUTERS
+from control_plane.web.arm_path import canonical_path
 from tests.control_plane.control import WORKSPACE, Control, anonymous
 
 _METHODS = {"get", "put", "post", "patch", "delete", "head"}
@@ -32,6 +33,13 @@ def test_document_has_every_route(document):
     }
     assert served == {(path, method) for path, method, _ in operations(document)}
     assert len(served) > 80
+
+
+def test_every_fixed_segment_of_a_route_is_read_in_any_case(document):
+    for path in document["paths"]:
+        if path.startswith("/subscriptions/"):
+            shouted = "/".join(part if part.startswith("{") else part.upper() for part in path.split("/"))
+            assert canonical_path(shouted) == path
 
 
 def _template(path: str) -> str:
