@@ -74,7 +74,7 @@ class BuildLog:
         self._write(mask_credentials(text))
 
     def note(self, text: str) -> None:
-        """Write a line about the whole build, once, however often the steps repeat the line."""
+        """Write a line about the whole build, once, however often the steps repeat it."""
         if text not in self._notes:
             self._notes.add(text)
             self.line(text)

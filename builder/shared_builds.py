@@ -1,4 +1,4 @@
-"""Build each environment once, however many deployments need the environment at the same time.
+"""Build each environment once, however many deployments need it at the same time.
 
 The row of the spec hash is leased. The builder with the lease builds; the other builders wait for the outcome, an
 environment or a failure.

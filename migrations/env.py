@@ -21,5 +21,8 @@ def _with_own_connection() -> None:
     engine.dispose()
 
 
-handed = context.config.attributes.get("connection")
-_migrate(handed) if handed is not None else _with_own_connection()
+connection = context.config.attributes.get("connection")
+if connection is None:
+    _with_own_connection()
+else:
+    _migrate(connection)

@@ -25,7 +25,7 @@ def lock_migrations(connection: Connection) -> None:
 
 
 def is_current(engine: Engine) -> bool:
-    """Whether the schema is the schema of this version."""
+    """Whether the schema is this version's."""
     with engine.connect() as connection:
         newest = ScriptDirectory.from_config(_config(connection)).get_current_head()
         return MigrationContext.configure(connection).get_current_revision() == newest

@@ -82,7 +82,7 @@ def _setuptools(mlflow: str) -> ImpliedRequirement:
 
 
 def _listed_mlflow(requirements: Sequence[str]) -> Version | None:
-    """MLflow's version, if a requirement pins the version."""
+    """MLflow's version, if a requirement pins it."""
     for line in requirements:
         requirement = parse_requirement(line)
         if requirement is not None and distribution_name(line) in _MLFLOW:

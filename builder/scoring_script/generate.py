@@ -144,5 +144,5 @@ def _quoted(text: str) -> str:
 
 
 def _in_docstring(text: str) -> str:
-    """Escape a user's text, lest the text end the docstring or start an escape."""
+    """Escape a user's text, lest it end the docstring or start an escape."""
     return text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')

@@ -1,1 +1,1 @@
-"""The packages of an environment as wheels in the object store, for any machine to restore the environment."""
+"""The packages of an environment as wheels in the object store, from which any machine restores it."""

@@ -40,7 +40,7 @@ class Content:
     recorded: tuple[str, int] | None = None
     """Hash and size of RECORD. None: RECORD has no hash, or the file's size differs from RECORD."""
     text: bytes | None = None
-    """The content in the wheel, if not the content of the file."""
+    """The content in the wheel, if not the file's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def _for_any_interpreter(script: Path, environment: Path) -> bytes | None:
 def _with_unrecorded(found: list[Distribution], site: Path) -> list[Distribution]:
     """Add the files of site-packages without a line in any RECORD: some wheels have an incomplete RECORD.
 
-    A file goes to the wheel with the nearest folder above the file. Any wheel would do: all are installed together.
+    A file goes to the wheel with the nearest folder above it. Any wheel would do: all are installed together.
     """
     owners = _owners_of_folders(found)
     unrecorded: dict[str, list[Content]] = {}

@@ -1,4 +1,4 @@
-"""Store the packages of environments in the object store as wheels, and fetch the wheels.
+"""Store the packages of environments in the object store as wheels, and fetch them.
 
 A wheel's key has the hash of the content, known from RECORD before packing: a stored wheel is not packed again.
 The environment's document is written last, so a document implies all wheels.

@@ -43,5 +43,5 @@ class ListBody(ArmBody, Generic[Item]):
 
 
 def list_body(found: PageResult[Item], to_body: Callable[[Item], Body], next_link: str) -> ListBody[Body]:
-    """`next_link` is the URL of the next page, used where there is a next page."""
+    """`next_link` is the URL of the next page, used if there is one."""
     return ListBody(value=[to_body(item) for item in found.items], next_link=next_link if found.has_more else None)

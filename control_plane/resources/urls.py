@@ -11,7 +11,7 @@ _API_VERSION = "2024-04-01"
 
 @dataclass(frozen=True, slots=True)
 class ResourceUrls:
-    """URLs of the platform as one client reaches the platform."""
+    """URLs of the platform as a client reaches it."""
 
     control: str
     """Base URL of the control plane, without a final slash."""

@@ -1,4 +1,4 @@
-"""The size limit of JSON bodies. A body over the limit is refused before the body is read to its end."""
+"""The size limit of JSON bodies. A body over the limit is refused before it is read to its end."""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

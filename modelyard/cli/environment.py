@@ -78,7 +78,7 @@ def show_(
 
 @app.command()
 def prune(context: typer.Context) -> None:
-    """Remove the built environments without a deployment, and print the removed environments."""
+    """Remove the built environments without a deployment, and print their names."""
     with session_of(context).client() as client:
         with progress() as watcher:
             watcher.step(OperationStep.PRUNING.sentence)

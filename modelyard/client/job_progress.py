@@ -14,7 +14,7 @@ _PROGRESS = "properties.progress"
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """A number is None until the platform knows the number."""
+    """A number is None until the platform knows it."""
 
     status: str
     mini_batches: int | None

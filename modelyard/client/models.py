@@ -117,7 +117,7 @@ class Models:
 
 
 def _checked(model: LocalModel) -> LocalFolder:
-    """Read the model folder and check the folder before the upload."""
+    """Read and check the model folder before the upload."""
     folder = read_folder(model.folder)
     if model.body.get("properties", {}).get("modelType", _MLFLOW) != _MLFLOW:
         return folder

@@ -1,6 +1,6 @@
 """Settings of the platform's processes. Each `main` reads the settings once and hands them down.
 
-`modelyard up` decides the values of servers and secrets and gives each process the variables that the process reads.
+`modelyard up` decides the values of servers and secrets and gives each process the variables that it reads.
 A gateway gets `Tunables` alone, in which there is no secret. `docs/settings.md` is generated from this module.
 """
 

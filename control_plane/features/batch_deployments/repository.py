@@ -56,7 +56,7 @@ def replace_generation(
     spec: BatchDeploymentSpec,
     resolved: ResolvedSpec,
 ) -> tuple[BatchDeployment, int]:
-    """Ask for a new generation; jobs run the serving generation until then. Returns also the new generation's id."""
+    """Ask for a new generation, and return its id too. Jobs run the serving generation until the new one is built."""
     row = DEPLOYMENTS.row_of(session, current)
     changes = changed_fields(current.spec.to_dict(), resolved.spec.to_dict())
     with audited(session, caller, AuditAction.UPDATE, row, changes=changes):

@@ -30,7 +30,7 @@ class BatchDeployments(Deployments[BatchEndpointRow, BatchEndpoint, BatchDeploym
     def put(
         self, caller: Caller, path: WorkspacePath, endpoint: str, name: str, spec: BatchDeploymentSpec
     ) -> tuple[BatchDeployment, bool]:
-        """The deployment, and whether the deployment is new."""
+        """The deployment, and whether it is new."""
         name = check_deployment_name(name).lower()
         with transaction(self._sessions) as work:
             owner = self._locked_endpoint(work.session, path, endpoint)

@@ -21,7 +21,7 @@ class BatchEndpoints(Endpoints[BatchEndpointRow, BatchEndpoint]):
     def put(
         self, caller: Caller, path: WorkspacePath, name: str, spec: BatchEndpointSpec
     ) -> tuple[BatchEndpoint, bool]:
-        """The endpoint, and whether the endpoint is new."""
+        """The endpoint, and whether it is new."""
         name = check_endpoint_name(name).lower()
         keys = EndpointKeys.generate(spec.primary_key, spec.secondary_key)
         with transaction(self._sessions) as work:

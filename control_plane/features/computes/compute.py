@@ -15,7 +15,7 @@ class Compute:
     name: str
     location: str
     body: Mapping[str, Any]
-    """As the client sent the body."""
+    """As sent by the client."""
     authorship: Authorship
 
     @property

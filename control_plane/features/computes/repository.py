@@ -31,7 +31,7 @@ def list_computes(session: Session, workspace: Workspace, page: Page) -> Sequenc
 def put_compute(
     session: Session, caller: Caller, workspace: Workspace, name: str, location: str | None, body: Mapping[str, Any]
 ) -> tuple[Compute, bool]:
-    """The compute, and whether the compute is new."""
+    """The compute, and whether it is new."""
     location = location or workspace.location
     values = {"workspace_id": workspace.key, "name": name, "location": location, "body": dict(body)}
     made = session.scalar(insert(ComputeRow).values(**values).on_conflict_do_nothing().returning(ComputeRow.id))

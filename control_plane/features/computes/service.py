@@ -45,7 +45,7 @@ class Computes:
     def put(
         self, caller: Caller, path: WorkspacePath, name: str, location: str | None, body: Mapping[str, Any]
     ) -> tuple[Compute, bool]:
-        """The compute, and whether the compute is new."""
+        """The compute, and whether it is new."""
         check_asset_name(name, noun="compute")
         with transaction(self._sessions) as work:
             return repository.put_compute(work.session, caller, get_workspace(work.session, path), name, location, body)

@@ -23,7 +23,7 @@ class EnvironmentVersion:
 
 @dataclass(frozen=True, slots=True)
 class BuiltEnvironment:
-    """An environment on the disk, and the deployments that run from the environment."""
+    """An environment on the disk, and the deployments that run from it."""
 
     lock_hash: str
     folder: str

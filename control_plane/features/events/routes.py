@@ -49,6 +49,6 @@ def list_events(
     next_link: NextLink,
     events: Service,
 ) -> ListBody[EventBody]:
-    """The newest events first. The events of a resource include the events of resources below."""
+    """List events, the newest first. A resource includes the resources below it."""
     workspace, found = events.list(caller, path, query, page)
     return list_body(found, lambda event: EventBody.of(workspace, event), next_link)

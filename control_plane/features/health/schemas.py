@@ -16,7 +16,7 @@ class CloudSuffixes(ArmBody):
 
 
 class CloudBody(ArmBody):
-    """An entry of Resource Manager's cloud metadata, as Azure's SDK reads the entry."""
+    """An entry of Resource Manager's cloud metadata, in the form that Azure's SDK reads."""
 
     name: str
     portal: str

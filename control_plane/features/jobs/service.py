@@ -72,7 +72,7 @@ class Jobs:
     # Files.
 
     def files(self, caller: Caller, path: WorkspacePath, name: str) -> Sequence[tuple[JobFile, str]]:
-        """The files written so far, each with the signed query string that allows downloading the file."""
+        """The files written so far, each with the signed query string for its download."""
         job, now = self.get(caller, path, name), datetime.now(UTC)
         return [(file, self._signer.query(_grant(file.key), now=now)) for file in self._written(job)]
 

@@ -93,7 +93,7 @@ class Models(VersionedAssets[ModelRow, ModelVersionRow, ModelVersionSpec, ModelC
     # Files.
 
     def files(self, caller: Caller, path: WorkspacePath, name: str, version: str) -> Iterator[tuple[ModelFile, str]]:
-        """Every file, with the signed query string that allows downloading the file."""
+        """Every file, with the signed query string for its download."""
         found = self.get_version(caller, path, name, version)
         now = datetime.now(UTC)
         return ((file, self._signer.query(_grant(file.sha256), now=now)) for file in found.manifest.files)

@@ -45,7 +45,7 @@ class UpdateStep(StrEnum):
     """Change tags and properties only."""
     SCALE = "scale"
     REPLACE = "replace"
-    """Build a new generation beside the serving generation, if there is a serving generation."""
+    """Build a new generation, beside the serving one if there is one."""
 
 
 def update_step(current: OnlineDeployment, spec: DeploymentSpec, instance_count: int) -> UpdateStep:
@@ -60,7 +60,7 @@ def update_step(current: OnlineDeployment, spec: DeploymentSpec, instance_count:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A model worker as the host last observed the worker."""
+    """A model worker, as last observed by the host."""
 
     worker_id: str
     generation: int

@@ -41,7 +41,7 @@ class OnlineDeployments(Deployments[OnlineEndpointRow, OnlineEndpoint, OnlineDep
     def put(
         self, caller: Caller, path: WorkspacePath, endpoint: str, name: str, spec: OnlineDeploymentSpec
     ) -> tuple[OnlineDeployment, bool]:
-        """The deployment, and whether the deployment is new."""
+        """The deployment, and whether it is new."""
         name = check_deployment_name(name).lower()
         check_instance_count(spec.instance_count)
         with transaction(self._sessions) as work:

@@ -67,7 +67,7 @@ def living_deployments(session: Session, endpoint: OnlineEndpoint) -> set[str]:
 def find_or_add(
     session: Session, workspace: Workspace, name: str, keys: EndpointKeys, box: SecretBox
 ) -> tuple[OnlineEndpoint, bool]:
-    """The locked endpoint, and whether the endpoint is new."""
+    """The locked endpoint, and whether it is new."""
     token = TokenKeys.generate()
     return ENDPOINTS.find_or_add(
         session,

@@ -30,7 +30,7 @@ class OnlineEndpoints(Endpoints[OnlineEndpointRow, OnlineEndpoint]):
     def put(
         self, caller: Caller, path: WorkspacePath, name: str, spec: OnlineEndpointSpec
     ) -> tuple[OnlineEndpoint, bool]:
-        """The endpoint, and whether the endpoint is new."""
+        """The endpoint, and whether it is new."""
         name = check_endpoint_name(name).lower()
         keys = EndpointKeys.generate(spec.primary_key, spec.secondary_key)
         with transaction(self._sessions) as work:

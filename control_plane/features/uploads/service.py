@@ -1,4 +1,4 @@
-"""Receiving files in pieces, and moving complete files to where a registered version keeps files.
+"""Receiving files in pieces, and moving complete files to their place in a registered version.
 
 Bytes that arrived before a connection broke are kept, and the next PUT continues after the last byte.
 """
@@ -49,7 +49,7 @@ class Uploads:
         self._largest = largest
 
     def start(self, caller: Caller, workspace: WorkspacePath) -> tuple[UUID, str]:
-        """Id of a new upload, and the query string that allows writing to the upload for an hour."""
+        """Id of a new upload, and the query string that allows writing to it for an hour."""
         with transaction(self._sessions) as work:
             upload_id = repository.start_upload(work.session, get_workspace(work.session, workspace).key)
         return upload_id, self._signer.query(_grant(upload_id), now=datetime.now(UTC))

@@ -21,7 +21,7 @@ class Workspaces:
             return PageResult.of(repository.list_workspaces(work.session, path, page), page)
 
     def put(self, caller: Caller, path: WorkspacePath, location: str) -> tuple[Workspace, bool]:
-        """The workspace, and whether the workspace is new. The location of an existing workspace stays unchanged."""
+        """The workspace, and whether it is new. The location of an existing workspace stays unchanged."""
         check_asset_name(path.subscription, noun="subscription")
         check_asset_name(path.resource_group, noun="resource group")
         check_asset_name(path.name, noun="workspace")

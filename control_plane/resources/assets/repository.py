@@ -35,7 +35,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class AssetTables(Generic[C, V]):
-    """The two tables of a noun, and the column that joins the tables."""
+    """The two tables of a noun, and the column that joins them."""
 
     noun: str
     """In messages: "data asset"."""
@@ -71,7 +71,7 @@ class AssetTables(Generic[C, V]):
     def put_container(
         self, session: Session, caller: Caller, workspace: Workspace, name: str, description: Description
     ) -> tuple[Container, bool]:
-        """The container, and whether the container is new."""
+        """The container, and whether it is new."""
         row, is_new = self.ensure_container(session, caller, workspace, name)
         with audited(session, caller, _change(row, description), row):
             description.apply_to(row)

@@ -30,7 +30,7 @@ Version = TypeVar("Version")
 class VersionedAssets(ABC, Generic[C, V, Spec, Content, Version]):
     """A noun subclasses this service and adds the rules of its content, the methods below `The noun's own`.
 
-    `Spec` is a PUT as the noun reads a PUT, `Content` the content that a PUT brought, `Version` the noun's value.
+    `Spec` is a PUT as the noun reads it, `Content` the content that the PUT brought, `Version` the noun's value.
     """
 
     def __init__(self, sessions: Sessions, tables: AssetTables[C, V]) -> None:
@@ -49,7 +49,7 @@ class VersionedAssets(ABC, Generic[C, V, Spec, Content, Version]):
             return self._tables.get_container(work.session, get_workspace(work.session, path), name)
 
     def put(self, caller: Caller, path: WorkspacePath, name: str, description: Description) -> tuple[Container, bool]:
-        """The container, and whether the container is new."""
+        """The container, and whether it is new."""
         check_asset_name(name, noun=self._tables.noun)
         with transaction(self._sessions) as work:
             return self._tables.put_container(
@@ -86,7 +86,7 @@ class VersionedAssets(ABC, Generic[C, V, Spec, Content, Version]):
     def put_version(
         self, caller: Caller, path: WorkspacePath, name: str, version: str, spec: Spec
     ) -> tuple[Version, bool]:
-        """Register a version, or change its description. Returns the version, and whether the version is new."""
+        """Register a version, or change its description. Returns the version, and whether it is new."""
         check_asset_name(name, noun=self._tables.noun)
         self.check_version_name(version, spec)
         with transaction(self._sessions) as work:

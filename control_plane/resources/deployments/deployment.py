@@ -51,7 +51,7 @@ class Deployment:
     wanted_generation: int
     serving_generation: int | None
     operation: Operation | None
-    """The operation under way, or the last operation while the platform keeps the operation."""
+    """The operation under way, else the last one until it expires."""
     authorship: Authorship
 
     @property

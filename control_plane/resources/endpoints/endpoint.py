@@ -50,7 +50,7 @@ class Endpoint:
     auth_mode: AuthMode
     state: ProvisioningState
     operation: Operation | None
-    """The operation under way, or the last operation while the platform keeps the operation."""
+    """The operation under way, else the last one until it expires."""
     authorship: Authorship
 
     @property

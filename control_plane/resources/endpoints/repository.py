@@ -56,7 +56,7 @@ class EndpointTable(Generic[R, E]):
         return EndpointKeys(box.decrypt(row.primary_key_encrypted), box.decrypt(row.secondary_key_encrypted))
 
     def read_keys(self, session: Session, caller: Caller, endpoint: E, box: SecretBox) -> EndpointKeys:
-        """The keys, for a caller who asks to see the keys."""
+        """The keys, for a caller who asks to see them."""
         record(session, caller, AuditAction.READ_KEYS, self.row_of(session, endpoint))
         return self.stored_keys(session, endpoint, box)
 
@@ -76,7 +76,7 @@ class EndpointTable(Generic[R, E]):
     def find_or_add(
         self, session: Session, workspace: Workspace, name: str, keys: EndpointKeys, box: SecretBox, **own: Any
     ) -> tuple[E, bool]:
-        """The locked endpoint, and whether the endpoint is new. `own` are the noun's columns of a new row.
+        """The locked endpoint, and whether it is new. `own` are the noun's columns of a new row.
 
         Raises NameTaken where another workspace has an endpoint of this name.
         """

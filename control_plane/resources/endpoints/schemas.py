@@ -81,7 +81,7 @@ class EndpointPatchFields(ArmBody):
     identity: Document | None = None
 
     def changed_tags(self) -> dict[str, str] | None:
-        """`"tags": null` removes the tags; a PATCH without tags leaves the tags as they are."""
+        """`"tags": null` removes the tags; a PATCH without tags leaves them as they are."""
         return self.tags if "tags" in self.model_fields_set else None
 
 

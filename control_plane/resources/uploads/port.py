@@ -13,7 +13,7 @@ from modelyard.core.domain.model_manifest import ModelFile
 
 class UploadedFiles(Protocol):
     def start(self, caller: Caller, workspace: WorkspacePath) -> tuple[UUID, str]:
-        """Id of a new upload, and the query string that allows writing to the upload for an hour."""
+        """Id of a new upload, and the query string that allows writing to it for an hour."""
 
     def files_of(self, reference: UploadReference) -> Sequence[UploadedFile]:
         """The complete files of a folder, or a single file. Raises UploadIncomplete, naming the missing files."""

@@ -53,7 +53,7 @@ def copy_within_reach(
 ) -> Path:
     """Make `target` a copy of the folder `tree`, readable for every user; files are linked where no mode changes.
 
-    `adapt` may change the copy before the copy appears. The copy appears complete, by rename, and an existing copy
+    `adapt` may change the copy before it appears. The copy appears complete, by rename, and an existing copy
     stays: the call can be repeated, also by several processes at once.
     """
     if target.is_dir():

@@ -40,7 +40,7 @@ _SHOWN = frozenset(
         "wanted_generation",
     }
 )  # fmt: skip
-"""Columns whose changes an event shows. A column is added here once the column is known to hold no secret."""
+"""Columns whose changes an event shows. A column is added here once it is known to hold no secret."""
 
 
 def record(

@@ -96,7 +96,7 @@ class EnvironmentLock:
     """Every package of an environment at one version, for one interpreter version and one platform."""
 
     text: str
-    """In the format of the installer that resolved the lock; only that installer reads the text."""
+    """In the format of the installer that resolved the lock, and read by that installer only."""
     python: str
     """Full version, "3.10.13"."""
     platform: str

@@ -1,4 +1,4 @@
-"""The steps of a long-running operation: a name on the wire, a share of the way, and a sentence for a person."""
+"""The steps of a long-running operation: the name on the wire, the share that is done, and a sentence to display."""
 
 from enum import StrEnum
 from typing import Self

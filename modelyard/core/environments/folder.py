@@ -102,7 +102,7 @@ class Environments:
         return [name for name in sorted(names) if self._remove_if_abandoned(self._root / name)]
 
     def remove(self, name: str, *, unless: Callable[[], bool] = lambda: False) -> bool:
-        """Remove a complete environment, unless a builder is about to publish the environment.
+        """Remove a complete environment, unless a builder is about to publish it.
 
         `unless` is called under the lock: no builder can publish in between.
         """

@@ -30,7 +30,7 @@ class UploadChunkRow(Base):
     start: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     size: Mapped[int] = mapped_column(BigInteger)
     total: Mapped[int | None] = mapped_column(BigInteger)
-    """Size of the whole file, once the client has sent the size."""
+    """Size of the whole file, once the client has sent it."""
     sha256: Mapped[str]
     file_sha256: Mapped[str | None]
     """Hash of the whole file, as the client sent it: a chunk of another file is not continued."""
