@@ -72,7 +72,7 @@ def test_event_carries_the_request_id_of_the_response(control):
 
 
 class TestActions:
-    def test_asset(self, control):
+    def test_changes_of_an_asset_are_recorded_in_order(self, control):
         control.put("/models/m", {"properties": {}})
         for archived in (True, True, False):
             control.put("/models/m", {"properties": {"isArchived": archived}}, 200)
@@ -80,14 +80,14 @@ class TestActions:
         assert control.ask("DELETE", "/models/m").status_code == 200
         assert actions(control, "/models/m") == ["create", "archive", "restore", "update", "delete"]
 
-    def test_asset_version(self, control):
+    def test_changes_of_an_asset_version_are_recorded_in_order(self, control):
         control.register()
         version = "/models/m/versions/1"
         control.put(version, {"properties": {"tags": {"a": "b"}}}, 200)
         assert control.ask("DELETE", version).status_code == 200
         assert actions(control, version) == ["create", "update", "delete"]
 
-    def test_online_endpoint(self, control):
+    def test_changes_of_an_online_endpoint_are_recorded_in_order(self, control):
         endpoint = control.endpoint()
         control.post(f"{endpoint}/listKeys")
         control.ask("POST", f"{endpoint}/regenerateKeys", {"keyType": "primary"})
@@ -97,19 +97,19 @@ class TestActions:
         expected = ["create", "succeed", "read_keys", "regenerate_key", "succeed", "delete", "remove"]
         assert actions(control, endpoint) == expected
 
-    def test_online_deployment(self, control):
+    def test_changes_of_an_online_deployment_are_recorded_in_order(self, control):
         deployment = control.deployment(control.endpoint(), control.register())
         assert control.ask("PATCH", deployment, {"sku": {"capacity": 2}}).status_code == 202
         assert actions(control, deployment) == ["create", "succeed", "update"]
 
-    def test_batch_endpoint_and_deployment(self, control):
+    def test_changes_of_a_batch_endpoint_and_deployment_are_recorded_in_order(self, control):
         endpoint = control.batch_endpoint()
         deployment = control.batch_deployment(endpoint, control.register())
         assert control.ask("DELETE", endpoint).status_code == 200
         assert actions(control, endpoint) == ["create", "succeed", "update", "succeed", "delete"]
         assert actions(control, deployment) == ["create", "succeed", "delete"]
 
-    def test_job(self, control):
+    def test_changes_of_a_job_are_recorded_in_order(self, control):
         endpoint = control.batch_endpoint()
         control.batch_deployment(endpoint, control.register())
         job = f"/jobs/{control.submit(endpoint)['name']}"
@@ -118,7 +118,7 @@ class TestActions:
         assert actions(control, job) == ["submit", "archive", "cancel", "cancel"]
 
     @pytest.mark.parametrize("body", [{"location": "l"}, {"location": "l", "properties": {"a": "b"}}])
-    def test_compute(self, control, body):
+    def test_changes_of_a_compute_are_recorded_in_order(self, control, body):
         control.put("/computes/c", {"location": "l"})
         control.put("/computes/c", body, 200)
         assert control.ask("DELETE", "/computes/c").status_code == 200

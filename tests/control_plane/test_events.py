@@ -89,10 +89,10 @@ class TestFilters:
     def test_percent_sign_in_a_resource_is_no_wildcard(self, control, events):
         assert actions(control, resource="onlineEndpoints/%") == []
 
-    def test_action(self, control, events):
+    def test_action_selects_its_events(self, control, events):
         assert actions(control, action="update") == ["update", "update"]
 
-    def test_caller(self, control, events):
+    def test_caller_selects_the_events_of_one_subject(self, control, events):
         assert len(actions(control, caller="ada")) == len(events)
         assert actions(control, caller="bob") == []
 
