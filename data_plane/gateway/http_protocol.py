@@ -137,8 +137,8 @@ class ScoringProtocol(HttpToolsProtocol):
             self._impatience = None
 
     def _wait_for_more(self) -> None:
-        patience = self._part_began + self._allowed_seconds() - self.loop.time()
-        self._impatience = self.loop.call_later(patience, self._look_at_the_clock)
+        remaining = self._part_began + self._allowed_seconds() - self.loop.time()
+        self._impatience = self.loop.call_later(remaining, self._look_at_the_clock)
 
     def _allowed_seconds(self) -> float:
         if self._arriving == _HEADERS:
