@@ -20,6 +20,7 @@ from modelyard.core.domain.bundle import Bundle
 from modelyard.core.domain.lifecycle import GenerationState
 from modelyard.core.logs import STORAGE_INITIALIZER, read_log
 from modelyard.core.ports.object_store import StoreUnavailable
+from modelyard.core.settings import BuilderSettings
 from tests.builder.deployments import Deployments
 from tests.builder.packages import PackageIndex
 
@@ -45,7 +46,7 @@ def deployments(sessions, store) -> Deployments:
 @pytest.fixture
 def context(sessions, store, isolated_toolchain) -> BuildContext:
     models = isolated_toolchain.environments._root.parent / "models"
-    return BuildContext(sessions, store, models, isolated_toolchain)
+    return BuildContext(sessions, store, models, isolated_toolchain, BuilderSettings().max_attempts)
 
 
 @pytest.fixture

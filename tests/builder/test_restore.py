@@ -98,8 +98,8 @@ def pair(session_data_dir, toolchain, tmp_path_factory) -> Pair:
     folder.mkdir(mode=0o711)
     wheels = WheelStore(FolderStore(folder / "objects"), work=toolchain.work, fetched=toolchain.wheels)
     with served(PackageIndex(tmp_path_factory.mktemp("index"))) as index:
-        spec = spec_of_every_kind(index, tmp_path_factory.mktemp("model"))
-        model = tmp_path_factory.getbasetemp() / "model0"
+        model = tmp_path_factory.mktemp("model")
+        spec = spec_of_every_kind(index, model)
         built = build(toolchain, spec, Recorder(), packing=wheels.packing, folder=model)
     return Pair(built, other_machine(folder, session_data_dir).restore(built.lock.digest))
 
