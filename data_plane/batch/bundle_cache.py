@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from data_plane.replicas.artifacts.environments import EnvironmentUnusable
 from data_plane.replicas.artifacts.node_artifacts import ArtifactUnusable, NodeArtifacts
+from data_plane.scoring.loaded_bundle import answers_row_by_row
 from data_plane.scoring.signature import CompiledSignature, InvalidSignature, compile_signature
-from data_plane.scoring.signature.row_by_row import answers_row_by_row
 from modelyard.core.domain.bundle import Bundle
 from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.errors import InvalidModel, WorkerFailed

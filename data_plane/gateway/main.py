@@ -18,18 +18,18 @@ import uvloop
 
 from data_plane.gateway.admission import PendingRequests
 from data_plane.gateway.app import GatewayApp
+from data_plane.gateway.http_protocol import scoring_protocol
 from data_plane.gateway.routing_table import MakeUpstream, RoutingTable
-from data_plane.gateway.server import GatewayServer
 from data_plane.gateway.snapshot_watcher import SnapshotWatcher
 from data_plane.gateway.upstream import Local
 from data_plane.replicas.local.batching import Batching
 from data_plane.replicas.local.local_replica import LocalReplica
-from data_plane.scoring.loaded_bundle import LoadedBundle
-from data_plane.scoring.signature.row_by_row import answers_row_by_row
+from data_plane.scoring.loaded_bundle import LoadedBundle, answers_row_by_row
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.routing import DeploymentRoute
 from modelyard.core.settings import GatewaySettings, Tunables
 from modelyard.core.settings_variables import read_settings
+from modelyard.process.http_server import SupervisedServer
 from modelyard.process.logging import configure_logging
 
 # Objects of the youngest generation. Python's own limit of 700 is reached by every request.
@@ -64,7 +64,12 @@ async def _serve(options: argparse.Namespace, limits: GatewaySettings) -> None:
     watcher.look()
     _collect_garbage_seldom()
     following = asyncio.create_task(watcher.follow())
-    server = GatewayServer(GatewayApp(table, limits), limits)
+    server = SupervisedServer(
+        GatewayApp(table, limits),
+        http=scoring_protocol(limits),
+        keep_alive_seconds=int(limits.keep_alive_seconds),
+        grace_seconds=limits.shutdown_seconds,
+    )
     try:
         await server.serve_until_stopped(socket.socket(fileno=options.fd), options.lifeline_fd)
     finally:

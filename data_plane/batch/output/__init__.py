@@ -1,8 +1,7 @@
 """A job's predictions: a part per mini-batch, and an output file assembled from the parts in order.
 
 The text of a value depends on the row alone: however the input is split into mini-batches, and however often a step is
-repeated, the file has the same bytes. Each output format is an `OutputWriter`
-(`writer.py`); `formats.py` has the list.
+repeated, the file has the same bytes. Each output format is an `OutputWriter`; `formats.py` has the port and the list.
 """
 
 from data_plane.batch.output.assemble import PartMissing, assemble

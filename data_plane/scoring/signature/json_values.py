@@ -1,17 +1,20 @@
-"""Lossless JSON, for values that orjson alone rounds or refuses."""
+"""Lossless JSON, for values that orjson alone rounds or refuses, and the checks of undeclared names and values."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
 from data_plane.scoring.signature.large_json import parse_large
+from data_plane.scoring.signature.texts import is_unicode
 from data_plane.scoring.signature.violations import ViolationCollector
 
 _MAX_DEPTH = 200
 _ANY_DIGIT_AS_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
 # The shortest integer beyond 64 bits: -9223372036854775809. Without a sign it has 20 digits.
 _DIGITS = b"0" * 19
+_MAX_LABEL = 2**53
 
 
 def parse_json(body: bytes | memoryview) -> Any:
@@ -71,3 +74,17 @@ def _inside(value: Any) -> Any:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()
+
+
+def check_labels(names: Iterable[Any], collector: ViolationCollector) -> bool:
+    """Return whether all undeclared names of columns or tensors are valid. If not, add a violation."""
+    if all(map(_is_label, names)):
+        return True
+    collector.add(None, None, "names that are text or whole numbers", "something else")
+    return False
+
+
+def _is_label(name: Any) -> bool:
+    if type(name) is int:
+        return -_MAX_LABEL <= name <= _MAX_LABEL
+    return type(name) is str and is_unicode(name)

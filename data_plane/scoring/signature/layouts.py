@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from data_plane.scoring.signature.labels import check_labels
+from data_plane.scoring.signature.json_values import check_labels
 from data_plane.scoring.signature.nested import ArrayRule, ObjectRule, depth_of_array
 from data_plane.scoring.signature.schema import ColumnSpec
 from data_plane.scoring.signature.violations import ViolationCollector, describe

@@ -12,8 +12,7 @@ import numpy.typing as npt
 
 from data_plane.scoring.payload.values import ArrayPayload, ArraysPayload, FramePayload, JsonPayload, Payload
 from data_plane.scoring.signature.inferred import infer_json, infer_text, infer_typed
-from data_plane.scoring.signature.json_values import can_be_sent
-from data_plane.scoring.signature.labels import check_labels
+from data_plane.scoring.signature.json_values import can_be_sent, check_labels
 from data_plane.scoring.signature.table import Table
 from data_plane.scoring.signature.text_arrays import text_array
 from data_plane.scoring.signature.violations import ViolationCollector, describe

@@ -1,17 +1,27 @@
 """`POST /{endpoint}/invocations`: MLflow's formats in, `{"predictions": …}` out."""
 
+from enum import Enum
 from typing import NamedTuple
 
 from data_plane.scoring.codecs.mlflow.errors import error_body
 from data_plane.scoring.codecs.mlflow.json_body import read_json
-from data_plane.scoring.codecs.mlflow.media_type import BodyKind, body_kind
 from data_plane.scoring.codecs.port import Decoded, Encoded, RequestContent, encoded_json
-from data_plane.scoring.errors import ScoringError
+from data_plane.scoring.errors import ScoringError, UnsupportedMediaType
 from data_plane.scoring.loaded_bundle import LoadedBundle
 from data_plane.scoring.payload.result_json import result_to_json
 from data_plane.scoring.payload.values import Result
 from data_plane.scoring.tables.csv_body import read_csv
 from data_plane.scoring.tables.parquet_body import ParquetToArrow, read_parquet
+
+
+class _BodyKind(Enum):
+    JSON = "application/json"
+    CSV = "text/csv"
+    PARQUET = "application/vnd.apache.parquet"
+
+
+_KINDS = {kind.value: kind for kind in _BodyKind}
+_BY_HEADER = {kind.value.encode(): kind for kind in _BodyKind}
 
 
 class MlflowReply(NamedTuple):
@@ -25,12 +35,12 @@ class MlflowCodec:
 
     def decode(self, content: RequestContent, bundle: LoadedBundle) -> Decoded[MlflowReply]:
         signature, is_unwrapped = bundle.signature, False
-        match body_kind(content.content_type):
-            case BodyKind.JSON:
+        match _body_kind(content.content_type):
+            case _BodyKind.JSON:
                 enforced, is_unwrapped = read_json(content.body, signature)
-            case BodyKind.CSV:
+            case _BodyKind.CSV:
                 enforced = signature.enforce_table(read_csv(content.body, signature), None)
-            case BodyKind.PARQUET:
+            case _BodyKind.PARQUET:
                 table = read_parquet(content.body, signature, self._parquet_to_arrow)
                 enforced = signature.enforce_table(table, None)
         return Decoded(enforced.payload, enforced.params, enforced.extra_columns, MlflowReply(is_unwrapped))
@@ -41,3 +51,31 @@ class MlflowCodec:
 
     def encode_error(self, error: ScoringError) -> Encoded:
         return error_body(error)
+
+
+def _body_kind(content_type: bytes | None) -> _BodyKind:
+    """Return the kind of body by MLflow's rules: charset is the only parameter, and utf-8 the only charset.
+
+    Without the header the body is JSON, because some clients send no header.
+    """
+    if not content_type:
+        return _BodyKind.JSON
+    return _BY_HEADER.get(content_type) or _parsed(content_type.decode("latin-1"))
+
+
+def _parsed(content_type: str) -> _BodyKind:
+    media_type, *parameters = (part.strip() for part in content_type.split(";"))
+    kind = _KINDS.get(media_type.lower())
+    if kind is None:
+        raise UnsupportedMediaType(f"the Content-Type must be one of {', '.join(_KINDS)}")
+    for parameter in filter(None, parameters):
+        _check_parameter(parameter)
+    return kind
+
+
+def _check_parameter(parameter: str) -> None:
+    name, _, value = parameter.partition("=")
+    if name.strip().lower() != "charset":
+        raise UnsupportedMediaType("the Content-Type may have the parameter charset=utf-8 only")
+    if value.strip().strip('"').lower() not in {"utf-8", "utf8"}:
+        raise UnsupportedMediaType("the scoring server only supports UTF-8")
