@@ -14,12 +14,32 @@ _MAX_DEPTH = 200
 _ANY_DIGIT_AS_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
 # The shortest integer beyond 64 bits: -9223372036854775809. Without a sign it has 20 digits.
 _DIGITS = b"0" * 19
+_SMALLEST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**64 - 1
 _MAX_LABEL = 2**53
 
 
 def parse_json(body: bytes | memoryview) -> Any:
     """Parse JSON with exact integers: orjson makes doubles of integers over 64 bits. Raises orjson.JSONDecodeError."""
     return parse_large(bytes(body), _parsed)
+
+
+def parse_json_or_nan(body: bytes) -> Any:
+    """Parse JSON, or Python's JSON, in which MLflow's and Triton's clients write NaN. Raises ValueError."""
+    try:
+        return parse_json(body)
+    except orjson.JSONDecodeError:
+        if b"NaN" not in body and b"Infinity" not in body:
+            raise
+    try:
+        return json.loads(body.decode(), parse_int=_integer)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+
+
+def _integer(digits: str) -> int | float:
+    """Make a float of an integer beyond 64 bits, like orjson."""
+    value = int(digits)
+    return value if _SMALLEST_INTEGER <= value <= _LARGEST_INTEGER else float(digits)
 
 
 def _parsed(text: bytes) -> Any:

@@ -1,13 +1,10 @@
 """JSON bodies of `/invocations`: one of MLflow's four formats with `params`, or the body of an LLM client."""
 
-import json
 from typing import Any, NamedTuple, NoReturn
-
-import orjson
 
 from data_plane.scoring.errors import InvalidBody
 from data_plane.scoring.payload.values import JsonPayload
-from data_plane.scoring.signature import CompiledSignature, Enforced, parse_json
+from data_plane.scoring.signature import CompiledSignature, Enforced, parse_json_or_nan
 from data_plane.scoring.signature.schema import ColumnSpec
 from data_plane.scoring.tables.json_frames import records_table, split_table
 
@@ -15,7 +12,6 @@ _FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _EXPECTED = "the body must be a JSON object with exactly one of " + ", ".join(map(repr, _FORMATS))
 _LLM_KEYS = frozenset({"messages", "prompt", "input"})
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_SMALLEST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**64 - 1
 
 
 class ReadBody(NamedTuple):
@@ -45,33 +41,13 @@ def _enforce_wrapped(document: dict[str, Any], signature: CompiledSignature) -> 
 def _document(body: bytes) -> dict[str, Any]:
     if not body:
         raise InvalidBody(f"the body is empty; {_EXPECTED}")
-    document = _parsed(body.removeprefix(_BYTE_ORDER_MARK))
+    try:
+        document = parse_json_or_nan(body.removeprefix(_BYTE_ORDER_MARK))
+    except ValueError as error:
+        raise InvalidBody(f"the body is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise InvalidBody(_EXPECTED)
     return document
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return parse_json(body)
-    except orjson.JSONDecodeError as error:
-        if b"NaN" in body or b"Infinity" in body:
-            return _parsed_with_nan(body)
-        raise InvalidBody(f"the body is not JSON: {error}") from None
-
-
-def _parsed_with_nan(body: bytes) -> Any:
-    """Read Python's JSON, in which MLflow's own clients write a missing number as NaN."""
-    try:
-        return json.loads(body.decode(), parse_int=_integer)
-    except (ValueError, RecursionError) as error:
-        raise InvalidBody(f"the body is not JSON: {error}") from None
-
-
-def _integer(digits: str) -> int | float:
-    """Make a float of an integer beyond 64 bits, like orjson."""
-    value = int(digits)
-    return value if _SMALLEST_INTEGER <= value <= _LARGEST_INTEGER else float(digits)
 
 
 def _enforce_unwrapped(document: dict[str, Any], signature: CompiledSignature) -> Enforced:

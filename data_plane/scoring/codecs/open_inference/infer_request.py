@@ -6,9 +6,9 @@ from typing import Any
 import numpy.typing as npt
 
 from data_plane.scoring.codecs.open_inference.datatypes import fixed_width
-from data_plane.scoring.codecs.open_inference.lenient_json import parse
 from data_plane.scoring.codecs.open_inference.tensor_data import from_binary, from_json, read_shape
 from data_plane.scoring.errors import InvalidBody
+from data_plane.scoring.signature import parse_json_or_nan
 
 _MOST_DIGITS = 18
 _NOT_FOR_THE_MODEL = frozenset({"content_type", "headers", "binary_data_output"})
@@ -49,7 +49,12 @@ class InferRequest:
 def read_infer_request(body: bytes, json_length: bytes | None) -> InferRequest:
     """`json_length`: bytes of JSON at the beginning of the body, as the header says. Raises InvalidBody."""
     header, binary = _split(body, json_length)
-    document = parse(header)
+    if not header:
+        raise InvalidBody("the body is empty: send a JSON object with 'inputs'")
+    try:
+        document = parse_json_or_nan(header)
+    except ValueError as error:
+        raise InvalidBody(f"the body is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise InvalidBody("the body must be a JSON object with 'inputs'")
     parameters = _parameters(document, "the request")
@@ -120,15 +125,15 @@ def _name(entry: object, kind: str) -> str:
     return name
 
 
-def _parameters(entry: dict[str, Any], whose: str) -> dict[str, Any]:
+def _parameters(entry: dict[str, Any], owner: str) -> dict[str, Any]:
     parameters = entry.get("parameters")
     if parameters is None:
         return {}
     if not isinstance(parameters, dict):
-        raise InvalidBody(f"'parameters' of {whose} must be an object")
+        raise InvalidBody(f"'parameters' of {owner} must be an object")
     for name in _UNSUPPORTED:
-        if name in parameters and whose != "the request":
-            raise InvalidBody(f"{whose}: the parameter {name!r} is not supported")
+        if name in parameters and owner != "the request":
+            raise InvalidBody(f"{owner}: the parameter {name!r} is not supported")
     return parameters
 
 
