@@ -123,16 +123,16 @@ class MiniBatchScorer:
                         case FileEnd(index):
                             self._completed.add(index)
                         case FileError(index, reason):
-                            self._part.back_to(mark)
+                            self._part.rewind(mark)
                             self._fail(spans, index, reason)
                     if not isinstance(step, PredictCall) or step.are_whole_files:
                         mark = self._part.mark()
             except _WrongResultForFile as wrong:
-                self._part.back_to(mark)
+                self._part.rewind(mark)
                 self._fail(spans, wrong.index, str(wrong))
                 return wrong.index + 1
             except _TryFailed:
-                self._part.back_to(mark)
+                self._part.rewind(mark)
                 raise
         return len(spans)
 
@@ -212,7 +212,7 @@ class MiniBatchScorer:
     def _release_worker(self) -> None:
         if self._worker is not None:
             self._logs.add_output(self._worker.replica.read_log())
-            self._pool.give_back(self._worker)
+            self._pool.release(self._worker)
             self._worker = None
 
 

@@ -67,7 +67,7 @@ ScoringStep = PredictCall | FileError | FileEnd
 
 
 def predict_calls(items: Iterable[ReadItem], *, may_share: Callable[[int], bool]) -> Iterator[ScoringStep]:
-    """Turn what was read into calls, in order. `may_share` tells whether the file at an index may share a call."""
+    """Form calls from the chunks, in order. `may_share` tells whether the file at an index may share a call."""
     gathered = _SharedCall()
     first: ChunkRead | None = None
     """The first chunk of a file, until the next item tells whether it is also the last."""

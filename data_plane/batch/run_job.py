@@ -132,8 +132,8 @@ class _JobRun:
                 beating.check()
         except Unavailable:
             raise
-        except PlatformError as refusal:
-            code, message = refusal.code, refusal.message
+        except PlatformError as error:
+            code, message = error.code, error.message
             self._with_retry(lambda session: repository.fail_planning(session, step, code=code, message=message))
             return
         if not self._with_retry(lambda session: repository.record_plan(session, step, planned)):
@@ -166,8 +166,8 @@ class _JobRun:
                 outcome = self._scored(step, watch)
         except Unavailable:
             raise
-        except PlatformError as refusal:
-            self._stop_with_error(step, refusal)
+        except PlatformError as error:
+            self._stop_with_error(step, error)
             return
         self._record(step, outcome)
         self._write_logs_if_due()
@@ -225,8 +225,8 @@ class _JobRun:
         self._context.store.put(key, part.content())
         return key
 
-    def _stop_with_error(self, step: ScoreStep, refusal: PlatformError) -> None:
-        code, message = refusal.code, refusal.message
+    def _stop_with_error(self, step: ScoreStep, error: PlatformError) -> None:
+        code, message = error.code, error.message
 
         def act(session: Session) -> None:
             repository.stop_with_error(session, step.job, code=code, message=message)

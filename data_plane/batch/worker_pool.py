@@ -107,8 +107,8 @@ class WorkerPool:
         self._busy = worker
         return worker
 
-    def give_back(self, worker: PooledWorker) -> None:
-        """Return a worker without an unanswered call."""
+    def release(self, worker: PooledWorker) -> None:
+        """Keep a worker without an unanswered call warm, for the next mini-batch or job."""
         self._busy = None
         worker.idle_since = time.monotonic()
         self._largest = max(self._largest, worker.replica.memory())

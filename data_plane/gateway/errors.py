@@ -127,7 +127,7 @@ def _shortened(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
 
 
-# The table: a class without an entry has its base class's.
+# The table. A class without an entry has the status of its base class.
 
 _RETRY_SOON = (b"retry-after", b"1")
 _STATUSES: Mapping[type[ScoringError], tuple[int, Headers]] = {

@@ -28,9 +28,9 @@ class ScoringProtocol(HttpToolsProtocol):
         self._arrived = 0
         """Bytes of the arriving part."""
         self._part_began = self.loop.time()
-        self._impatience: asyncio.TimerHandle | None = None
+        self._sender_timer: asyncio.TimerHandle | None = None
         self._running: asyncio.Task[None] | None = None
-        self._is_parting = False
+        self._is_shutting_down = False
 
     # From opening to closing.
 
@@ -50,7 +50,7 @@ class ScoringProtocol(HttpToolsProtocol):
         self._arrived += len(data)
         if self._arriving == _HEADERS and self._arrived > self.limits.max_header_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "HeadersTooLarge", "the headers are too large")
-        elif self._impatience is None:
+        elif self._sender_timer is None:
             self._part_began = self.loop.time()
             self._wait_for_more()
 
@@ -63,7 +63,7 @@ class ScoringProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Close after the next answer. Closing at once would lose a request under way."""
-        self._is_parting = True
+        self._is_shutting_down = True
         if self._is_idle:
             self.loop.call_later(self.limits.idle_close_seconds, self._close_if_idle)
         else:
@@ -84,15 +84,15 @@ class ScoringProtocol(HttpToolsProtocol):
         self._expect(_HEADERS)
 
     def on_headers_complete(self) -> None:
-        if self._is_offering:
+        if self._has_upgrade_offer:
             return
         self._expect(_BODY)
         super().on_headers_complete()
-        if self._is_parting:
+        if self._is_shutting_down:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        if self._is_offering:
+        if self._has_upgrade_offer:
             return
         self._expect(None)
         super().on_message_complete()
@@ -106,12 +106,12 @@ class ScoringProtocol(HttpToolsProtocol):
                 self.parser.feed_data(data)
                 return
             except httptools.HttpParserUpgrade as offer:
-                if self._is_offering:
+                if self._has_upgrade_offer:
                     self.parser.feed_data(self._head_without_offer())
                 data = memoryview(data)[offer.args[0] :]
 
     @property
-    def _is_offering(self) -> bool:
+    def _has_upgrade_offer(self) -> bool:
         return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
 
     def _head_without_offer(self) -> bytes:
@@ -132,13 +132,13 @@ class ScoringProtocol(HttpToolsProtocol):
         self._stop_waiting()
 
     def _stop_waiting(self) -> None:
-        if self._impatience is not None:
-            self._impatience.cancel()
-            self._impatience = None
+        if self._sender_timer is not None:
+            self._sender_timer.cancel()
+            self._sender_timer = None
 
     def _wait_for_more(self) -> None:
         remaining = self._part_began + self._allowed_seconds() - self.loop.time()
-        self._impatience = self.loop.call_later(remaining, self._look_at_the_clock)
+        self._sender_timer = self.loop.call_later(remaining, self._check_time)
 
     def _allowed_seconds(self) -> float:
         if self._arriving == _HEADERS:
@@ -148,8 +148,8 @@ class ScoringProtocol(HttpToolsProtocol):
             return self.limits.linger_seconds
         return self.limits.body_seconds + self._arrived / self.limits.min_body_bytes_per_second
 
-    def _look_at_the_clock(self) -> None:
-        if self._is_answering_an_earlier_one or self.flow.read_paused:
+    def _check_time(self) -> None:
+        if self._is_answering_earlier_request or self.flow.read_paused:
             # The gateway is slow, not the sender.
             self._part_began = self.loop.time()
         if self.loop.time() < self._part_began + self._allowed_seconds():
@@ -164,7 +164,7 @@ class ScoringProtocol(HttpToolsProtocol):
     # Errors without ASGI.
 
     @property
-    def _is_answering_an_earlier_one(self) -> bool:
+    def _is_answering_earlier_request(self) -> bool:
         """Whether the arriving bytes belong to a later request of a pipeline."""
         is_answering = self._running is not None and not self._running.done()
         return bool(self.pipeline) or (is_answering and self._arriving == _HEADERS)
@@ -172,7 +172,7 @@ class ScoringProtocol(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus, code: str, message: str) -> None:
         if self.transport.is_closing():
             return
-        if self._is_answering_an_earlier_one:
+        if self._is_answering_earlier_request:
             # The earlier request is answered first, and last on the connection.
             self.cycle.keep_alive = False
             self.flow.pause_reading()

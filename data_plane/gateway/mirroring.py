@@ -1,4 +1,4 @@
-"""Mirrored traffic: one more deployment gets a copy of a share of the requests, and no caller waits for its answer.
+"""Mirrored traffic: the mirror deployment gets copies of a share of the requests, and its results are discarded.
 
 A copy is sent after the caller's own request has been answered, so that a copy never delays a caller. The number of
 copies under way is bounded: a slow mirror misses some.

@@ -1,7 +1,7 @@
 """The deployment that a path of Open Inference means, by the name of an endpoint, a registered model or a deployment.
 
-The name of the endpoint or of the model draws by the traffic, among the deployments that serve the model. The name of a
-deployment chooses that deployment whatever its weight, like the header `azureml-model-deployment`.
+For the name of the endpoint or of the model, the traffic decides among the deployments that serve the model. The name
+of a deployment chooses that deployment, even without traffic, like the header `azureml-model-deployment`.
 """
 
 from data_plane.gateway.errors import UnknownModel

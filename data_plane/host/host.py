@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 0.2
 _WAITING_SECONDS = 0.05
-"""While gateways have yet to apply a snapshot, or the database has yet to take a report."""
+"""Longest pause between turns while a gateway has yet to apply a snapshot, or the database to take a report."""
 _STARTS_PER_TURN = 2
 _KILL_SECONDS = 1.5
 

@@ -1,8 +1,7 @@
 """Decodes a SCORE frame into the model's input: a DataFrame, an array, a dict of arrays or a JSON value.
 
 Logical types become the dtypes of the environment's own MLflow and pandas: for text and nested values pandas infers the
-dtype. Arrays lie over the frame's body without a copy, and the model may write into
-the arrays.
+dtype. Arrays lie over the frame's body without a copy, and the model may write into the arrays.
 """
 
 import base64

@@ -71,14 +71,14 @@ class PartWriter:
         try:
             self._write_all(file, first_row, rows, predictions)
         except RecursionError:
-            self.back_to(mark)
+            self.rewind(mark)
             raise WrongResult(file, first_row, rows, "lists that are nested too deeply to be written") from None
         self.rows += rows
 
     def mark(self) -> Mark:
         return Mark(self.rows, len(self._sections), self._end, tuple(self._pending))
 
-    def back_to(self, mark: Mark) -> None:
+    def rewind(self, mark: Mark) -> None:
         """Discard all rows added since `mark`."""
         self.rows = mark.rows
         del self._sections[mark.sections :]

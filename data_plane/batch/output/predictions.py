@@ -177,7 +177,7 @@ def _of_column(column: Column) -> Values:
 
 
 def _names_of_frame(columns: Sequence[Column], output_names: Sequence[str]) -> list[str]:
-    """Name the columns. A DataFrame made from an array has numbers for names; the signature's names are better."""
+    """Name the columns. A DataFrame made from an array has numbers for names: the signature's names come first."""
     names = [str(column.name) for column in columns]
     numbered = names == [str(place) for place in range(len(columns))]
     return list(output_names) if numbered and len(output_names) == len(columns) else names

@@ -6,13 +6,13 @@ from typing import TypeGuard
 from data_plane.gateway.swagger.schemas import (
     ANYTHING,
     Schema,
+    any_of,
     list_of,
     object_of,
     of_column,
     of_params,
     of_record,
     of_tensor,
-    one_of_these,
 )
 from data_plane.scoring.signature import ColumnSpec, CompiledSignature, InvalidSignature, TensorSpec
 from data_plane.scoring.signature.schema import InputSpecs, read_inputs
@@ -69,7 +69,7 @@ def _input(signature: CompiledSignature) -> Schema:
         return _of_type_hint(specs)
     if _are_named_columns(specs):
         columns = object_of({str(column.name): list_of(of_column(column)) for column in specs})
-        return one_of_these(_ref(_FRAME), list_of(_ref(_RECORD)), _ROWS, columns, _ref(_RECORD))
+        return any_of(_ref(_FRAME), list_of(_ref(_RECORD)), _ROWS, columns, _ref(_RECORD))
     if _are_columns(specs):
         return list_of(of_column(specs[0])) if len(specs) == 1 else _ROWS
     return _tensors(specs)

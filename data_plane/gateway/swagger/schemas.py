@@ -26,7 +26,7 @@ def object_of(properties: Mapping[str, Schema], required: Sequence[str] = ()) ->
     return {"type": "object", "properties": dict(properties), **({"required": [*required]} if required else {})}
 
 
-def one_of_these(*alternatives: Schema) -> Schema:
+def any_of(*alternatives: Schema) -> Schema:
     """A version without alternatives gets the first one."""
     return {"anyOf": [*alternatives]}
 
@@ -54,11 +54,11 @@ def of_params(params: Sequence[ParamSpec]) -> Schema:
 
 def _of_param(param: ParamSpec) -> Schema:
     schema = list_of(_of_rule(param.rule)) if param.is_list else _of_rule(param.rule)
-    default = {"default": param.default} if _is_told(param.default) else {}
+    default = {"default": param.default} if _is_shown(param.default) else {}
     return {**_nullable(schema), **default}
 
 
-def _is_told(default: Any) -> bool:
+def _is_shown(default: Any) -> bool:
     """Whether the default is worth showing: not null, and valid JSON, which NaN is not."""
     try:
         return json.dumps(default, allow_nan=False) != "null"

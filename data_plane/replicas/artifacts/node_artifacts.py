@@ -62,7 +62,7 @@ class NodeArtifacts:
         return self._environments.get(lock_hash, report)
 
     def remove_abandoned(self) -> None:
-        """Remove what processes left unfinished when they were killed."""
+        """Remove the unfinished files and folders of killed processes."""
         for folder in (self._data_dir.models, self._data_dir.bundles):
             for unfinished in folder.glob(".unfinished-*"):
                 if time.time() - unfinished.stat().st_mtime > _ABANDONED_SECONDS:

@@ -1,7 +1,7 @@
 """The model worker as a single file for any Python, named by content.
 
-The archive lies in the runtime folder, readable by the workers' user. A running worker keeps its archive: a
-newer worker's archive has another name.
+The archive lies in the runtime folder, readable by the workers' user. A running worker keeps its archive: the archive
+of a newer version has another name.
 """
 
 import hashlib

@@ -316,7 +316,7 @@ class TestPartWriter:
             writer.add("good.csv", 0, 2, ArrayResult(np.array([1.0, 2.0])))
         mark = writers[0].mark()
         writers[0].add("bad.csv", 0, rows, ArrayResult(np.zeros(rows)))
-        writers[0].back_to(mark)
+        writers[0].rewind(mark)
         for writer in writers:
             writer.add("other.csv", 0, 1, ArrayResult(np.array([3.0])))
         assert writers[0].rows == writers[1].rows == 3

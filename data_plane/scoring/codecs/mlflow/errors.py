@@ -28,7 +28,7 @@ class _MlflowError(NamedTuple):
     error_class: str = "INVALID_PARAMETER_VALUE"
 
 
-# A class without an entry has its base class's. MLflow has no code of its own for another method or a large body.
+# A class without an entry has the code of its base class. MLflow has no code for another method or a large body.
 _ERRORS: Mapping[type[ScoringError], _MlflowError] = {
     ScoringError: _MlflowError("INTERNAL_ERROR", "XXM00", "CLIENT_INTERNAL_ERROR"),
     InvalidRequest: _MlflowError("BAD_REQUEST"),

@@ -44,8 +44,8 @@ def _all_declared(specs: Sequence[ColumnSpec | TensorSpec], kind: str) -> tuple[
     return tuple(_declared(spec, f"{kind}-{position}") for position, spec in enumerate(specs))
 
 
-def _declared(spec: ColumnSpec | TensorSpec, otherwise: str) -> DeclaredTensor:
-    name = otherwise if spec.name is None else str(spec.name)
+def _declared(spec: ColumnSpec | TensorSpec, default_name: str) -> DeclaredTensor:
+    name = default_name if spec.name is None else str(spec.name)
     if isinstance(spec, TensorSpec):
         return DeclaredTensor(name, datatype_name(spec.dtype), spec.shape, "np")
     forms = TYPES[spec.rule.logical_type]

@@ -82,7 +82,7 @@ def _length(value: Any) -> int:
 def _unsigned(request: InferRequest, signature: CompiledSignature) -> Enforced:
     arrays = {tensor.name: _plain(tensor) for tensor in request.tensors}
     wanted = request.content_type
-    if wanted == _FRAME or (wanted not in (_ARRAY, _ARRAYS, _TEXTS) and _make_a_frame(arrays)):
+    if wanted == _FRAME or (wanted not in (_ARRAY, _ARRAYS, _TEXTS) and _are_columns(arrays)):
         return signature.enforce_table(_table(request.tensors, arrays), request.params)
     if wanted in (_ARRAY, _TEXTS) and len(arrays) > 1:
         raise InvalidBody(f"the content type {wanted!r} applies to a single input")
@@ -99,7 +99,7 @@ def _plain(tensor: Tensor) -> npt.NDArray[Any]:
     return as_texts_if_all_are(array) if tensor.is_bytes and tensor.content_type != "base64" else array
 
 
-def _make_a_frame(arrays: dict[str, npt.NDArray[Any]]) -> bool:
+def _are_columns(arrays: dict[str, npt.NDArray[Any]]) -> bool:
     """Whether the inputs are several columns of one length, which make a table."""
     each = arrays.values()
     return len(arrays) > 1 and all(map(_is_column, each)) and len({len(array) for array in each}) == 1

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 UNKNOWN = "v2/{unknown}"
-_MODEL = re.compile(r"v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<what>/ready|/infer)?")
+_MODEL = re.compile(r"v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<action>/ready|/infer)?")
 _PREFIX = "v2"
 _PLAIN = frozenset({"v2", "v2/health/live", "v2/health/ready", "v2/repository/index"})
 
@@ -21,12 +21,12 @@ def route_of(below: str) -> str:
         return below
     model = _MODEL.fullmatch(path)
     if model is not None:
-        return f"v2/models/{{name}}{model['what'] or ''}"
+        return f"v2/models/{{name}}{model['action'] or ''}"
     return path if path in _PLAIN else UNKNOWN
 
 
 def requested_model(below: str) -> RequestedModel:
-    """Return the model that the path below the endpoint names. The path is one of a route with a model."""
+    """Return the model that a path below the endpoint names. `below` must have a route with a model."""
     model = _MODEL.fullmatch(below.removesuffix("/"))
     assert model is not None, "the path of a route with a model names one"
     return RequestedModel(model["name"], model["version"])
