@@ -7,43 +7,43 @@ from typing import Any
 
 import pytest
 
-from tests.data_plane.gateway.gateway_process import FrontDoor
+from tests.data_plane.gateway.gateway_process import GatewayProcess
 from tests.data_plane.replicas.worker_harness import WorkerHarness
 
-OpenDoor = Callable[..., FrontDoor]
+StartGateway = Callable[..., GatewayProcess]
 
 
 @contextmanager
-def doors() -> Iterator[OpenDoor]:
-    """Starts gateways, with workers in the interpreter that runs the tests: it has pandas."""
+def gateways() -> Iterator[StartGateway]:
+    """Start gateways, with workers in the interpreter that runs the tests, which has pandas."""
     with ExitStack() as at_the_end:
         folder = Path(at_the_end.enter_context(tempfile.TemporaryDirectory(prefix="my-gateway-")))
         folder.chmod(0o711)
-        yard = WorkerHarness(folder, Path(sys.executable))
-        at_the_end.callback(yard.end)
+        harness = WorkerHarness(folder, Path(sys.executable))
+        at_the_end.callback(harness.end)
 
-        def start(**options: Any) -> FrontDoor:
-            door = FrontDoor(yard, **options)
-            at_the_end.callback(door.end)
-            return door
+        def start(**options: Any) -> GatewayProcess:
+            gateway = GatewayProcess(harness, **options)
+            at_the_end.callback(gateway.end)
+            return gateway
 
         yield start
 
 
 @pytest.fixture
-def open_door() -> Iterator[OpenDoor]:
-    with doors() as start:
+def start_gateway() -> Iterator[StartGateway]:
+    with gateways() as start:
         yield start
 
 
 @pytest.fixture
-def door(open_door: OpenDoor) -> FrontDoor:
-    """A gateway of the test's own."""
-    return open_door()
+def gateway(start_gateway: StartGateway) -> GatewayProcess:
+    """A gateway for a single test."""
+    return start_gateway()
 
 
 @pytest.fixture(scope="module")
-def module_door() -> Iterator[FrontDoor]:
-    """One gateway for a whole file of tests that only ask."""
-    with doors() as start:
+def module_gateway() -> Iterator[GatewayProcess]:
+    """A gateway shared by the tests of a file, which change nothing."""
+    with gateways() as start:
         yield start()

@@ -1,4 +1,4 @@
-"""A real gateway process on loopback with real model workers behind it, and a routing file that the test writes."""
+"""A real gateway process on loopback with real model workers, and a routing file that the test writes."""
 
 import hashlib
 import http.client
@@ -24,7 +24,7 @@ from tests.data_plane.replicas.worker_harness import PATIENCE, WorkerHarness, ev
 KEY = "a key of the endpoint wines"
 DOUBLES = json.dumps([{"type": "double", "name": name, "required": True} for name in ("alcohol", "acidity")])
 
-# Answers what it was given, and shows what kind of thing that was.
+# Returns its input and params, with the kind of the input.
 MIRROR = """
     def init():
         pass
@@ -55,10 +55,10 @@ class Reply:
 
 
 @dataclass
-class FrontDoor:
+class GatewayProcess:
     """The gateway under test."""
 
-    yard: WorkerHarness
+    harness: WorkerHarness
     options: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     """MODELYARD_GATEWAY_* variables."""
@@ -72,7 +72,7 @@ class FrontDoor:
         self.restart()
 
     def restart(self) -> None:
-        """Another process on the same socket, as the supervisor starts one after the last has ended."""
+        """Start a process on the same socket, as the supervisor does after the end of a gateway."""
         if self._lifeline >= 0:
             self.drop_lifeline()
         reader, self._lifeline = os.pipe()
@@ -82,29 +82,29 @@ class FrontDoor:
     def _start(self, lifeline: int) -> "subprocess.Popen[bytes]":
         fd = self._listener.fileno()
         command = [sys.executable, "-m", "data_plane.gateway.main", "--fd", str(fd), "--index", "0"]
-        command += ["--data-dir", str(self.yard.data_dir.root), "--lifeline-fd", str(lifeline), *self.options]
+        command += ["--data-dir", str(self.harness.data_dir.root), "--lifeline-fd", str(lifeline), *self.options]
         with open(self.log, "ab") as log:
             environment = {**os.environ, **self.settings}
             return subprocess.Popen(command, pass_fds=[fd, lifeline], stdout=log, stderr=log, env=environment)
 
     @property
     def log(self) -> Path:
-        return self.yard.data_dir.logs / "gateway.log"
+        return self.harness.data_dir.logs / "gateway.log"
 
     @property
     def applied_file(self) -> Path:
-        return self.yard.data_dir.run / "gateway-0.applied"
+        return self.harness.data_dir.run / "gateway-0.applied"
 
-    # What it routes by.
+    # The routing snapshot.
 
     def publish(self) -> None:
-        """The next revision, applied when this returns."""
+        """Publish the next revision and wait until the gateway has applied the snapshot."""
         self.revision += 1
         self.write(RoutingSnapshot(self.revision, 0, self.endpoints))
         eventually(lambda: self.applied() == (self.revision, 0))
 
     def write(self, snapshot: RoutingSnapshot) -> None:
-        file = self.yard.data_dir.routing_file
+        file = self.harness.data_dir.routing_file
         writing = file.with_suffix(".new")
         writing.write_bytes(snapshot.to_json())
         writing.rename(file)
@@ -117,7 +117,7 @@ class FrontDoor:
         return report["revision"], report["sequence"]
 
     def endpoint(self, *deployments: DeploymentRoute, name: str = "wines", **changes: Any) -> EndpointRoute:
-        """Routed to after the next `publish`. The first deployment gets all the traffic unless told otherwise."""
+        """Add an endpoint to the next `publish`. By default the first deployment gets all the traffic."""
         route = EndpointRoute(
             name=name,
             auth_mode="Key",
@@ -131,7 +131,7 @@ class FrontDoor:
         return self.endpoints[name]
 
     def serve(self, script: str, *, instances: int = 1, name: str = "blue", **options: Any) -> list[WorkerProcess]:
-        """One deployment with ready workers, published."""
+        """Publish a deployment with ready workers."""
         route, model_workers = self.deployment(script, instances=instances, name=name, **options)
         self.endpoint(route)
         self.publish()
@@ -153,8 +153,10 @@ class FrontDoor:
         input_example: dict[str, Any] | None = None,
         **changes: Any,
     ) -> tuple[DeploymentRoute, list[WorkerProcess]]:
-        model_workers = [self.yard.ready(script, deployment=name, generation=generation)[0] for _ in range(instances)]
-        bundle_dir = self.yard.data_dir.bundles / f"{name}-{generation}"
+        model_workers = [
+            self.harness.ready(script, deployment=name, generation=generation)[0] for _ in range(instances)
+        ]
+        bundle_dir = self.harness.data_dir.bundles / f"{name}-{generation}"
         bundle_dir.mkdir(exist_ok=True)
         signature = RawSignature(inputs, outputs, params) if inputs or outputs or params else None
         bundle = _bundle(name, generation, signature, type_hints, mlflow_version, model_version)
@@ -172,7 +174,7 @@ class FrontDoor:
 
     def pending(self) -> int:
         """Requests, by the tables of all gateways of the data dir."""
-        tables = self.yard.data_dir.run.glob("gateway-*.pending")
+        tables = self.harness.data_dir.run.glob("gateway-*.pending")
         return sum(sum(memoryview(table.read_bytes()).cast("Q")[1::2]) for table in tables)
 
     # What its callers do.

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from builder.scoring_script.generate import ScriptSubject, generate_scoring_script
 from modelyard.core.domain.mlmodel import MLModel, parse_mlmodel
-from tests.data_plane.gateway.gateway_process import FrontDoor
+from tests.data_plane.gateway.gateway_process import GatewayProcess
 
 
-def logged(door: FrontDoor, name: str, save: Callable[[Path], None]) -> tuple[str, MLModel]:
-    """Saved where the workers of the door find it; the script and what MLmodel says."""
-    folder = door.yard.data_dir.models / name
+def logged(gateway: GatewayProcess, name: str, save: Callable[[Path], None]) -> tuple[str, MLModel]:
+    """Save the model where the gateway's workers find models; return the script and the MLmodel."""
+    folder = gateway.harness.data_dir.models / name
     with warnings.catch_warnings():
         # MLflow's own: as errors they would change what it writes.
         warnings.simplefilter("ignore")

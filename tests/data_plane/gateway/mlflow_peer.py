@@ -19,7 +19,7 @@ from mlflow.types.schema import Array, Object, Property
 from numpy import dtype
 from starlette.testclient import TestClient
 
-from tests.data_plane.gateway.gateway_process import KEY, FrontDoor, Reply
+from tests.data_plane.gateway.gateway_process import KEY, GatewayProcess, Reply
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 
@@ -110,11 +110,11 @@ class Subject:
     params: ParamSchema | None = None
     type_hints: bool = False
 
-    def deploy(self, door: FrontDoor, name: str) -> Any:
+    def deploy(self, gateway: GatewayProcess, name: str) -> Any:
         script = textwrap.dedent(self.source) + _RUN
         inputs = json.dumps(self.inputs.to_dict()) if self.inputs else None
         params = json.dumps(self.params.to_dict()) if self.params else None
-        route, _ = door.deployment(script, name=name, inputs=inputs, params=params, type_hints=self.type_hints)
+        route, _ = gateway.deployment(script, name=name, inputs=inputs, params=params, type_hints=self.type_hints)
         return route
 
     def peer(self) -> TestClient:
@@ -156,15 +156,15 @@ SUBJECTS: Mapping[str, Subject] = {
 class Rivals:
     """Our gateway and MLflow's server, with the same models."""
 
-    def __init__(self, door: FrontDoor) -> None:
-        self._door = door
-        door.endpoint(*(subject.deploy(door, name) for name, subject in SUBJECTS.items()))
-        door.publish()
+    def __init__(self, gateway: GatewayProcess) -> None:
+        self._gateway = gateway
+        gateway.endpoint(*(subject.deploy(gateway, name) for name, subject in SUBJECTS.items()))
+        gateway.publish()
         self._peers = {name: subject.peer() for name, subject in SUBJECTS.items()}
 
     def ours(self, model: str, body: bytes, content_type: str = JSON) -> Reply:
         headers = {"azureml-model-deployment": model, "Content-Type": content_type}
-        return self._door.request("POST", "/wines/invocations", body, headers)
+        return self._gateway.request("POST", "/wines/invocations", body, headers)
 
     def theirs(self, model: str, body: bytes, content_type: str = JSON) -> Reply:
         headers = {"Content-Type": content_type} if content_type else {}

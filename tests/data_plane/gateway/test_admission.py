@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from data_plane.gateway.admission import PendingRequests
-from tests.data_plane.gateway.conftest import OpenDoor
+from tests.data_plane.gateway.conftest import StartGateway
 from tests.data_plane.gateway.test_workers import HELD, wait_for
 from tests.data_plane.replicas.worker_harness import eventually
 
@@ -66,9 +66,11 @@ class TestPendingRequests:
 
 
 class TestSeveralGateways:
-    def test_request_beyond_the_limit_is_429_at_every_gateway(self, open_door: OpenDoor, tmp_path: Path) -> None:
-        first = open_door(options=("--gateways", "2"))
-        second = open_door(options=("--gateways", "2", "--index", "1"))
+    def test_request_beyond_the_limit_is_429_at_every_gateway(
+        self, start_gateway: StartGateway, tmp_path: Path
+    ) -> None:
+        first = start_gateway(options=("--gateways", "2"))
+        second = start_gateway(options=("--gateways", "2", "--index", "1"))
         first.serve(HELD, max_concurrent_requests_per_instance=1)
         report = first.applied_file.with_name("gateway-1.applied")
         eventually(lambda: report.exists() and json.loads(report.read_text())["revision"] == first.revision)
@@ -77,8 +79,8 @@ class TestSeveralGateways:
             wait_for(tmp_path / "held")
             behind = threads.submit(second.score, "")
             eventually(lambda: first.pending() == 2)
-            for door in (first, second):
-                reply = door.score("")
+            for gateway in (first, second):
+                reply = gateway.score("")
                 assert (reply.status, reply.error["code"]) == (429, "TooManyRequests")
                 assert reply.headers["retry-after"] == "1"
             (tmp_path / "held").unlink()

@@ -13,7 +13,7 @@ from mlflow.pyfunc.scoring_server import predictions_to_json
 
 from tests.data_plane.gateway import answering_script
 from tests.data_plane.gateway.answering_script import KINDS
-from tests.data_plane.gateway.gateway_process import FrontDoor, Reply
+from tests.data_plane.gateway.gateway_process import GatewayProcess, Reply
 
 SCRIPT = Path(answering_script.__file__).read_text()
 
@@ -74,9 +74,9 @@ ANSWERED = [kind for kind in KINDS if kind not in REFUSED]
 
 
 @pytest.fixture(scope="module")
-def door(module_door: FrontDoor) -> Iterator[FrontDoor]:
-    module_door.serve(SCRIPT)
-    return module_door
+def gateway(module_gateway: GatewayProcess) -> Iterator[GatewayProcess]:
+    module_gateway.serve(SCRIPT)
+    return module_gateway
 
 
 def strict(text: bytes) -> Any:
@@ -93,28 +93,28 @@ def mlflows(kind: str) -> Any:
     return json.loads(written.getvalue(), parse_constant=lambda _: None)["predictions"]
 
 
-def infer(door: FrontDoor, kind: str) -> Reply:
+def infer(gateway: GatewayProcess, kind: str) -> Reply:
     tensor = {"name": "x", "shape": [1], "datatype": "BYTES", "parameters": {"content_type": "str"}, "data": [kind]}
     body = json.dumps({"inputs": [tensor], "parameters": {"content_type": "str"}})
-    return door.request("POST", "/wines/v2/models/wines/infer", body)
+    return gateway.request("POST", "/wines/v2/models/wines/infer", body)
 
 
 class TestAnAnswerOfAnyKind:
     @pytest.mark.parametrize("kind", ANSWERED)
-    def test_is_bare_json_for_azure(self, door: FrontDoor, kind: str) -> None:
-        reply = door.score(kind)
+    def test_is_bare_json_for_azure(self, gateway: GatewayProcess, kind: str) -> None:
+        reply = gateway.score(kind)
         assert reply.status == 200, reply.content
         assert strict(reply.content) == expected(kind)
 
     @pytest.mark.parametrize("kind", ANSWERED)
-    def test_is_under_predictions_for_mlflow(self, door: FrontDoor, kind: str) -> None:
-        reply = door.request("POST", "/wines/invocations", json.dumps({"inputs": [kind]}))
+    def test_is_under_predictions_for_mlflow(self, gateway: GatewayProcess, kind: str) -> None:
+        reply = gateway.request("POST", "/wines/invocations", json.dumps({"inputs": [kind]}))
         assert reply.status == 200, reply.content
         assert strict(reply.content) == {"predictions": expected(kind)}
 
     @pytest.mark.parametrize("kind", ANSWERED)
-    def test_is_well_formed_tensors_for_open_inference(self, door: FrontDoor, kind: str) -> None:
-        reply = infer(door, kind)
+    def test_is_well_formed_tensors_for_open_inference(self, gateway: GatewayProcess, kind: str) -> None:
+        reply = infer(gateway, kind)
         assert reply.status == 200, reply.content
         outputs = strict(reply.content)["outputs"]
         assert len({output["name"] for output in outputs}) == len(outputs)
@@ -176,8 +176,8 @@ TENSORS: dict[str, list[tuple[str, str, list[int], list[Any]]]] = {
 
 class TestTensors:
     @pytest.mark.parametrize("kind", TENSORS)
-    def test_output_tensors_have_datatype_and_shape_of_the_result(self, door: FrontDoor, kind: str) -> None:
-        outputs = infer(door, kind).json["outputs"]
+    def test_output_tensors_have_datatype_and_shape_of_the_result(self, gateway: GatewayProcess, kind: str) -> None:
+        outputs = infer(gateway, kind).json["outputs"]
         shown = [(each["name"], each["datatype"], each["shape"], flat(each["data"])) for each in outputs]
         assert shown == TENSORS[kind]
 
@@ -194,20 +194,20 @@ class TestWhatMlflowAnswersOtherwise:
 
 class TestAnAnswerWithoutJson:
     @pytest.mark.parametrize("kind", REFUSED)
-    def test_result_without_json_is_a_model_failure(self, door: FrontDoor, kind: str) -> None:
-        reply = door.score(kind)
+    def test_result_without_json_is_a_model_failure(self, gateway: GatewayProcess, kind: str) -> None:
+        reply = gateway.score(kind)
         assert reply.status == 424
         assert REFUSED[kind] in reply.error["message"]
 
     @pytest.mark.parametrize("kind", REFUSED)
-    def test_result_without_json_is_a_model_failure_in_every_protocol(self, door: FrontDoor, kind: str) -> None:
-        invoked = door.request("POST", "/wines/invocations", json.dumps({"inputs": [kind]}))
+    def test_result_without_json_is_a_model_failure_in_every_protocol(self, gateway: GatewayProcess, kind: str) -> None:
+        invoked = gateway.request("POST", "/wines/invocations", json.dumps({"inputs": [kind]}))
         assert (invoked.status, invoked.json["error_code"]) == (400, "BAD_REQUEST")
         assert REFUSED[kind] in invoked.json["message"]
-        inferred = infer(door, kind)
+        inferred = infer(gateway, kind)
         assert inferred.status == 424
         assert REFUSED[kind] in inferred.json["error"]
 
-    def test_result_without_json_leaves_the_worker_usable(self, door: FrontDoor) -> None:
-        assert door.score("a dict in itself").status == 424
-        assert door.score("integer").json == 3
+    def test_result_without_json_leaves_the_worker_usable(self, gateway: GatewayProcess) -> None:
+        assert gateway.score("a dict in itself").status == 424
+        assert gateway.score("integer").json == 3

@@ -20,7 +20,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import ElasticNet
 
 from modelyard.core.domain.routing import DeploymentRoute
-from tests.data_plane.gateway.gateway_process import DOUBLES, KEY, FrontDoor, Reply
+from tests.data_plane.gateway.gateway_process import DOUBLES, KEY, GatewayProcess, Reply
 from tests.data_plane.gateway.logged_models import logged
 from tests.data_plane.replicas.worker_harness import eventually
 
@@ -137,8 +137,8 @@ Ask = Callable[[], "Future[Reply]"]
 class Wines:
     """A deployment under test, and requests that all wait for its model at the same time."""
 
-    def __init__(self, door: FrontDoor, folder: Path, threads: ThreadPoolExecutor) -> None:
-        self.door = door
+    def __init__(self, gateway: GatewayProcess, folder: Path, threads: ThreadPoolExecutor) -> None:
+        self.gateway = gateway
         self._threads = threads
         self._workers = 1
         self._calls = folder / "calls"
@@ -150,19 +150,19 @@ class Wines:
 
     def serve(self, model: str, *, instances: int = 1, **options: Any) -> None:
         self._workers = instances
-        self.door.endpoint(self._deployment(model, instances=instances, **options))
-        self.door.publish()
+        self.gateway.endpoint(self._deployment(model, instances=instances, **options))
+        self.gateway.publish()
 
     def serve_both(self, model: str) -> None:
         """Beside the deployment one of the same model that is never given a batch: "alone"."""
-        self.door.endpoint(self._deployment(model), self._deployment(model, name="alone", batching="off"))
-        self.door.publish()
+        self.gateway.endpoint(self._deployment(model), self._deployment(model, name="alone", batching="off"))
+        self.gateway.publish()
 
     def serve_logged(self, model: Any) -> None:
         """With the generated script around it."""
         known = pandas.DataFrame(numpy.random.default_rng(3).uniform(0, 100, (300, 2)), columns=["alcohol", "acidity"])
         fitted = model.fit(known, known["alcohol"] * 3 + numpy.sin(known["acidity"]) * 40)
-        source, logged_model = logged(self.door, type(model).__name__, partial(save_sklearn, fitted, known))
+        source, logged_model = logged(self.gateway, type(model).__name__, partial(save_sklearn, fitted, known))
         assert logged_model.signature is not None
         self.serve(GENERATED.format(source=source), inputs=logged_model.signature.inputs)
 
@@ -170,7 +170,7 @@ class Wines:
         # Trained models bring an init of their own, which comes after the one that does nothing.
         script = WATCHED.format(calls=str(self._calls), gates=str(self._gates)) + model
         # A call that is held takes long, and an estimate that says so must not make the next batches small.
-        route, _ = self.door.deployment(script, **{"inputs": DOUBLES, "request_timeout_seconds": 300, **options})
+        route, _ = self.gateway.deployment(script, **{"inputs": DOUBLES, "request_timeout_seconds": 300, **options})
         return route
 
     @property
@@ -185,7 +185,7 @@ class Wines:
         return file
 
     def ask(self, *rows: Sequence[float], **more: Any) -> "Future[Reply]":
-        return self._threads.submit(self.door.score, {"columns": ["alcohol", "acidity"], "data": rows}, **more)
+        return self._threads.submit(self.gateway.score, {"columns": ["alcohol", "acidity"], "data": rows}, **more)
 
     def at_once(self, *asking: Ask) -> list[Reply]:
         """All of them wait while every worker is held by one more request, and are let go then."""
@@ -194,7 +194,7 @@ class Wines:
         holding = [self.ask((HOLDING, 0)) for _ in range(self._workers)]
         eventually(lambda: len(self.calls) == before + len(holding))
         asked = [ask() for ask in asking]
-        eventually(lambda: self.door.pending() == len(asked) + len(holding))
+        eventually(lambda: self.gateway.pending() == len(asked) + len(holding))
         gate.unlink()
         assert {future.result().status for future in holding} == {200}
         return [future.result() for future in asked]
@@ -208,9 +208,9 @@ class Wines:
 
 
 @pytest.fixture
-def wines(door: FrontDoor, tmp_path: Path) -> Iterator[Wines]:
+def wines(gateway: GatewayProcess, tmp_path: Path) -> Iterator[Wines]:
     with ThreadPoolExecutor(100) as threads:
-        yield Wines(door, tmp_path, threads)
+        yield Wines(gateway, tmp_path, threads)
 
 
 def values(replies: Sequence[Reply]) -> list[Any]:
@@ -291,7 +291,7 @@ class TestNeighbours:
         wines.earn_trust()
         before, overflowing, after = values(wines.rows_at_once((1, 1), (POISON, 1), (3, 1)))
         assert (before, overflowing == [POISON] * 200_000, after) == ([1], True, [3])
-        assert "Batching is off" in wines.door.log.read_text()
+        assert "Batching is off" in wines.gateway.log.read_text()
 
     def test_model_that_depends_on_earlier_rows_is_detected_before_any_caller_gets_its_result(
         self, wines: Wines
@@ -299,7 +299,7 @@ class TestNeighbours:
         wines.serve(RUNNING_SUM)
         assert values(wines.rows_at_once(*((at, 1) for at in range(40)))) == [[at] for at in range(40)]
         assert max(wines.calls) > 1
-        log = wines.door.log.read_text()
+        log = wines.gateway.log.read_text()
         assert log.count("Batching is off") == 1
         assert "not the same alone and in a batch" in log
 
@@ -315,16 +315,16 @@ class TestNeighbours:
         first = wines.gate(HOLDING)
         holding = wines.ask((HOLDING, 0))
         eventually(lambda: len(wines.calls) > before)
-        impatient = wines.door.connection()
+        impatient = wines.gateway.connection()
         body = json.dumps({"input_data": {"columns": ["alcohol", "acidity"], "data": [[2, 1]]}})
         impatient.request("POST", "/wines/score", body, HEADERS)
         patient = wines.ask((3, 1))
-        eventually(lambda: wines.door.pending() == 3)
+        eventually(lambda: wines.gateway.pending() == 3)
         first.unlink()
         assert holding.result().status == 200
         eventually(lambda: wines.calls[-1] == 2)
         impatient.close()
-        eventually(lambda: wines.door.pending() == 1)
+        eventually(lambda: wines.gateway.pending() == 1)
         held.unlink()
         assert patient.result().json == [4]
 

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from data_plane.replicas.local.worker_process import WorkerProcess
-from tests.data_plane.gateway.conftest import doors
+from tests.data_plane.gateway.conftest import gateways
 from tests.data_plane.gateway.fuzzed_requests import DEPLOYMENTS, PARQUET, Fuzzed, broken, requests
-from tests.data_plane.gateway.gateway_process import DOUBLES, FrontDoor
+from tests.data_plane.gateway.gateway_process import DOUBLES, GatewayProcess
 from tests.data_plane.gateway.raw_answers import RawAnswer, read_answer, strict_json
 
 SEED = 20_261_121
@@ -55,20 +55,20 @@ MOST_GROWTH = 12 << 20
 class Target:
     """The gateway under fire, and what came of it."""
 
-    door: FrontDoor
+    gateway: GatewayProcess
     workers: list[WorkerProcess]
     statuses: Counter[int] = field(default_factory=Counter)
 
     def pids(self) -> list[int]:
-        assert self.door.process.poll() is None
+        assert self.gateway.process.poll() is None
         assert all(psutil.pid_exists(worker.pid) for worker in self.workers)
-        return [self.door.process.pid, *(worker.pid for worker in self.workers)]
+        return [self.gateway.process.pid, *(worker.pid for worker in self.workers)]
 
     def memory(self) -> list[int]:
         return [psutil.Process(pid).memory_info().rss for pid in self.pids()]
 
     def ask(self, sent: bytes, *, to_head: bool = False) -> None:
-        with self.door.raw() as connection:
+        with self.gateway.raw() as connection:
             with contextlib.suppress(ConnectionResetError, BrokenPipeError):
                 connection.sendall(sent)
             self.check(read_answer(connection, to_head=to_head), to_head=to_head)
@@ -82,24 +82,24 @@ class Target:
 
     def still_answers(self) -> None:
         for name, rows in ROWS.items():
-            assert self.door.score(rows, headers={"azureml-model-deployment": name}).status == 200
+            assert self.gateway.score(rows, headers={"azureml-model-deployment": name}).status == 200
         for body, media_type in ((CSV, "text/csv"), (PARQUET, "application/vnd.apache.parquet")):
             headers = {"azureml-model-deployment": "columns", "Content-Type": media_type}
-            assert self.door.request("POST", "/wines/invocations", body, headers).status == 200
-        assert b"Traceback" not in self.door.log.read_bytes(), self.door.log.read_text()[-3000:]
+            assert self.gateway.request("POST", "/wines/invocations", body, headers).status == 200
+        assert b"Traceback" not in self.gateway.log.read_bytes(), self.gateway.log.read_text()[-3000:]
 
 
 @pytest.fixture(scope="module")
 def target() -> Iterator[Target]:
-    with doors() as start:
+    with gateways() as start:
         impatient = {"MODELYARD_GATEWAY_HEADER_SECONDS": "0.2", "MODELYARD_GATEWAY_BODY_SECONDS": "0.2"}
-        door = start(settings=impatient)
-        deployed = [door.deployment(ECHO, name=name, **SIGNATURES[name]) for name in DEPLOYMENTS]
-        door.endpoint(
+        gateway = start(settings=impatient)
+        deployed = [gateway.deployment(ECHO, name=name, **SIGNATURES[name]) for name in DEPLOYMENTS]
+        gateway.endpoint(
             *(route for route, _ in deployed), traffic={"columns": 40, "nested": 10, "tensor": 10, "undeclared": 40}
         )
-        door.publish()
-        target = Target(door, [worker for _, workers in deployed for worker in workers])
+        gateway.publish()
+        target = Target(gateway, [worker for _, workers in deployed for worker in workers])
         # Each kind of body brings libraries of its own into the processes that read it.
         target.still_answers()
         yield target

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.data_plane.gateway.gateway_process import FrontDoor, Reply
+from tests.data_plane.gateway.gateway_process import GatewayProcess, Reply
 from tests.data_plane.replicas.worker_harness import eventually
 
 ANSWERS = """
@@ -41,37 +41,37 @@ _REQUESTS = 200
 class Shadow:
     """The deployment that gets the copies, and what it has noted."""
 
-    def __init__(self, door: FrontDoor, notes: Path, percent: int) -> None:
-        self._door = door
+    def __init__(self, gateway: GatewayProcess, notes: Path, percent: int) -> None:
+        self._gateway = gateway
         self._notes = notes
         self.held = notes.with_name(f"{notes.name}.held")
-        live, _ = door.deployment(ANSWERS)
-        shadow, _ = door.deployment(NOTES.replace('os.environ["NOTES"]', repr(str(notes))), name="shadow")
-        door.endpoint(live, shadow, mirror_traffic={"shadow": percent})
-        door.publish()
+        live, _ = gateway.deployment(ANSWERS)
+        shadow, _ = gateway.deployment(NOTES.replace('os.environ["NOTES"]', repr(str(notes))), name="shadow")
+        gateway.endpoint(live, shadow, mirror_traffic={"shadow": percent})
+        gateway.publish()
 
     def seen(self) -> list[str]:
         return self._notes.read_text().splitlines() if self._notes.exists() else []
 
     def copies(self) -> list[str]:
         """Once those that wait have been scored: what asks the shadow by its name comes after them."""
-        reply = self._door.score("after", headers={"azureml-model-deployment": "shadow"})
+        reply = self._gateway.score("after", headers={"azureml-model-deployment": "shadow"})
         assert reply.json == "mirrored"
         return [line for line in self.seen() if line != "after"]
 
 
 @pytest.fixture
-def shadow(door: FrontDoor, tmp_path: Path) -> Shadow:
-    return Shadow(door, tmp_path / "notes", percent=50)
+def shadow(gateway: GatewayProcess, tmp_path: Path) -> Shadow:
+    return Shadow(gateway, tmp_path / "notes", percent=50)
 
 
-def ask(door: FrontDoor, *inputs: Any, **more: Any) -> list[Reply]:
+def ask(gateway: GatewayProcess, *inputs: Any, **more: Any) -> list[Reply]:
     with ThreadPoolExecutor(8) as threads:
-        return list(threads.map(lambda data: door.score(data, **more), inputs))
+        return list(threads.map(lambda data: gateway.score(data, **more), inputs))
 
 
-def test_mirror_gets_its_percentage_of_the_requests(door: FrontDoor, shadow: Shadow) -> None:
-    replies = ask(door, *map(str, range(_REQUESTS)))
+def test_mirror_gets_its_percentage_of_the_requests(gateway: GatewayProcess, shadow: Shadow) -> None:
+    replies = ask(gateway, *map(str, range(_REQUESTS)))
     assert {(reply.status, reply.json, reply.headers["azureml-model-deployment"]) for reply in replies} == {
         (200, "live", "blue")
     }
@@ -81,22 +81,22 @@ def test_mirror_gets_its_percentage_of_the_requests(door: FrontDoor, shadow: Sha
     assert len(set(copies)) == len(copies)
 
 
-def test_requests_that_name_their_deployment_are_not_copied(door: FrontDoor, shadow: Shadow) -> None:
-    replies = ask(door, *map(str, range(40)), headers={"azureml-model-deployment": "blue"})
+def test_requests_that_name_their_deployment_are_not_copied(gateway: GatewayProcess, shadow: Shadow) -> None:
+    replies = ask(gateway, *map(str, range(40)), headers={"azureml-model-deployment": "blue"})
     assert {reply.json for reply in replies} == {"live"}
     assert shadow.copies() == []
 
 
 @pytest.mark.parametrize("fate", ["raise", "die"])
-def test_failing_mirror_does_not_affect_callers(door: FrontDoor, shadow: Shadow, fate: str) -> None:
-    replies = ask(door, *([fate] * 40))
+def test_failing_mirror_does_not_affect_callers(gateway: GatewayProcess, shadow: Shadow, fate: str) -> None:
+    replies = ask(gateway, *([fate] * 40))
     assert {(reply.status, reply.json) for reply in replies} == {(200, "live")}
     eventually(shadow.seen)
 
 
-def test_silent_mirror_delays_no_caller(door: FrontDoor, shadow: Shadow) -> None:
+def test_silent_mirror_delays_no_caller(gateway: GatewayProcess, shadow: Shadow) -> None:
     shadow.held.touch()
-    replies = ask(door, *map(str, range(40)))
+    replies = ask(gateway, *map(str, range(40)))
     assert {(reply.status, reply.json) for reply in replies} == {(200, "live")}
     eventually(shadow.seen)
     # It still works on the first copy, or waits for it, while the callers have long been answered.
@@ -104,17 +104,17 @@ def test_silent_mirror_delays_no_caller(door: FrontDoor, shadow: Shadow) -> None
     shadow.held.unlink()
 
 
-def test_mirror_without_workers_does_not_affect_callers(door: FrontDoor, shadow: Shadow) -> None:
-    route = door.endpoints["wines"]
+def test_mirror_without_workers_does_not_affect_callers(gateway: GatewayProcess, shadow: Shadow) -> None:
+    route = gateway.endpoints["wines"]
     live, _ = route.deployments.values()
-    idle, _ = door.deployment(NOTES, name="idle", instances=0)
-    door.endpoint(live, idle, mirror_traffic={"idle": 50})
-    door.publish()
-    assert {reply.json for reply in ask(door, *map(str, range(20)))} == {"live"}
+    idle, _ = gateway.deployment(NOTES, name="idle", instances=0)
+    gateway.endpoint(live, idle, mirror_traffic={"idle": 50})
+    gateway.publish()
+    assert {reply.json for reply in ask(gateway, *map(str, range(20)))} == {"live"}
 
 
-def test_no_request_is_copied_after_mirror_traffic_is_removed(door: FrontDoor, shadow: Shadow) -> None:
-    door.endpoint(*door.endpoints["wines"].deployments.values(), mirror_traffic={})
-    door.publish()
-    ask(door, *map(str, range(40)))
+def test_no_request_is_copied_after_mirror_traffic_is_removed(gateway: GatewayProcess, shadow: Shadow) -> None:
+    gateway.endpoint(*gateway.endpoints["wines"].deployments.values(), mirror_traffic={})
+    gateway.publish()
+    ask(gateway, *map(str, range(40)))
     assert shadow.copies() == []

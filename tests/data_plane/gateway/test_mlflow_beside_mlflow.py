@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.data_plane.gateway.gateway_process import FrontDoor, Reply
+from tests.data_plane.gateway.gateway_process import GatewayProcess, Reply
 from tests.data_plane.gateway.mlflow_peer import CSV, JSON, PARQUET, Rivals, parquet, with_null_for_nan
 
 FRAME = pd.DataFrame({"a": [1.5, 2.0], "n": [3, 4], "s": ["x", "é"]})
@@ -186,8 +186,8 @@ DIFFERENT: dict[str, tuple[tuple[str, bytes, str], int, int, str]] = {
 
 
 @pytest.fixture(scope="module")
-def rivals(module_door: FrontDoor) -> Rivals:
-    return Rivals(module_door)
+def rivals(module_gateway: GatewayProcess) -> Rivals:
+    return Rivals(module_gateway)
 
 
 def essence(reply: Reply) -> Any:

@@ -10,8 +10,8 @@ import pytest
 from mlflow.exceptions import RestException
 from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
-from tests.data_plane.gateway.conftest import OpenDoor
-from tests.data_plane.gateway.gateway_process import DOUBLES, KEY, MIRROR, FrontDoor, Reply
+from tests.data_plane.gateway.conftest import StartGateway
+from tests.data_plane.gateway.gateway_process import DOUBLES, KEY, MIRROR, GatewayProcess, Reply
 from tests.data_plane.gateway.mlflow_peer import CSV, basic
 from tests.data_plane.replicas.worker_harness import GATED, eventually
 
@@ -20,20 +20,20 @@ ROW = {"dataframe_records": [{"alcohol": 12.5, "acidity": 0.5}]}
 
 
 @pytest.fixture(scope="module")
-def door(module_door: FrontDoor) -> FrontDoor:
-    blue, _ = module_door.deployment(MIRROR, name="blue", inputs=DOUBLES, params=PARAMS, mlflow_version="2.17.2")
-    old, _ = module_door.deployment(MIRROR, name="old")
-    module_door.endpoint(blue, old)
-    module_door.endpoint(name="idle")
-    module_door.publish()
+def gateway(module_gateway: GatewayProcess) -> GatewayProcess:
+    blue, _ = module_gateway.deployment(MIRROR, name="blue", inputs=DOUBLES, params=PARAMS, mlflow_version="2.17.2")
+    old, _ = module_gateway.deployment(MIRROR, name="old")
+    module_gateway.endpoint(blue, old)
+    module_gateway.endpoint(name="idle")
+    module_gateway.publish()
     # A snapshot is applied before the gateway has connected to the workers.
-    eventually(lambda: module_door.request("GET", "/wines/ping").status == 200)
-    return module_door
+    eventually(lambda: module_gateway.request("GET", "/wines/ping").status == 200)
+    return module_gateway
 
 
-def invoke(door: FrontDoor, body: Any, path: str = "/wines/invocations", **headers: str) -> Reply:
+def invoke(gateway: GatewayProcess, body: Any, path: str = "/wines/invocations", **headers: str) -> Reply:
     content = body if isinstance(body, (str, bytes)) else json.dumps(body)
-    return door.request("POST", path, content, {name.replace("_", "-"): value for name, value in headers.items()})
+    return gateway.request("POST", path, content, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 def error_code(reply: Reply) -> tuple[int, str]:
@@ -45,97 +45,97 @@ def error_code(reply: Reply) -> tuple[int, str]:
 
 class TestHealthAndVersion:
     @pytest.mark.parametrize("path", ["ping", "health"])
-    def test_a_ready_endpoint_answers_with_an_empty_line(self, door: FrontDoor, path: str) -> None:
-        reply = door.request("GET", f"/wines/{path}")
+    def test_a_ready_endpoint_answers_with_an_empty_line(self, gateway: GatewayProcess, path: str) -> None:
+        reply = gateway.request("GET", f"/wines/{path}")
         assert (reply.status, reply.content) == (200, b"\n")
         assert reply.headers["content-type"] == "application/json"
 
-    def test_head_answers_as_get_does(self, door: FrontDoor) -> None:
-        assert door.request("HEAD", "/wines/ping").status == 200
+    def test_head_answers_as_get_does(self, gateway: GatewayProcess) -> None:
+        assert gateway.request("HEAD", "/wines/ping").status == 200
 
-    def test_the_version_is_the_one_the_model_was_logged_with(self, door: FrontDoor) -> None:
-        reply = door.request("GET", "/wines/version")
+    def test_the_version_is_the_one_the_model_was_logged_with(self, gateway: GatewayProcess) -> None:
+        reply = gateway.request("GET", "/wines/version")
         assert (reply.status, reply.content) == (200, b"2.17.2")
 
-    def test_a_model_that_does_not_say_what_logged_it_has_none(self, door: FrontDoor) -> None:
-        reply = door.request("GET", "/wines/version", headers={"azureml-model-deployment": "old"})
+    def test_a_model_that_does_not_say_what_logged_it_has_none(self, gateway: GatewayProcess) -> None:
+        reply = gateway.request("GET", "/wines/version", headers={"azureml-model-deployment": "old"})
         assert error_code(reply) == (404, "RESOURCE_DOES_NOT_EXIST")
 
     @pytest.mark.parametrize("path", ["ping", "health", "version", "invocations"])
-    def test_every_mlflow_path_needs_the_key(self, door: FrontDoor, path: str) -> None:
+    def test_every_mlflow_path_needs_the_key(self, gateway: GatewayProcess, path: str) -> None:
         method = "POST" if path == "invocations" else "GET"
-        reply = door.request(method, f"/wines/{path}", headers={"Authorization": ""})
+        reply = gateway.request(method, f"/wines/{path}", headers={"Authorization": ""})
         assert error_code(reply) == (401, "UNAUTHENTICATED")
         assert reply.headers["www-authenticate"] == "Bearer"
 
-    def test_ping_of_an_endpoint_without_traffic_is_a_404(self, door: FrontDoor) -> None:
-        reply = door.request("GET", "/idle/ping")
+    def test_ping_of_an_endpoint_without_traffic_is_a_404(self, gateway: GatewayProcess) -> None:
+        reply = gateway.request("GET", "/idle/ping")
         assert error_code(reply) == (404, "RESOURCE_DOES_NOT_EXIST")
 
-    def test_ping_without_a_ready_worker_is_a_503_with_retry_after(self, open_door: OpenDoor) -> None:
-        door = open_door()
-        starting, _ = door.deployment(MIRROR, instances=0)
-        door.endpoint(starting)
-        door.publish()
-        reply = door.request("GET", "/wines/ping")
+    def test_ping_without_a_ready_worker_is_a_503_with_retry_after(self, start_gateway: StartGateway) -> None:
+        gateway = start_gateway()
+        starting, _ = gateway.deployment(MIRROR, instances=0)
+        gateway.endpoint(starting)
+        gateway.publish()
+        reply = gateway.request("GET", "/wines/ping")
         assert error_code(reply) == (503, "TEMPORARILY_UNAVAILABLE")
         assert int(reply.headers["retry-after"]) >= 1
 
 
 class TestErrorsInMlflowsShape:
-    def test_every_violation_is_in_the_message_and_listed(self, door: FrontDoor) -> None:
-        reply = invoke(door, {"dataframe_records": [{"alcohol": "strong"}], "params": {"k": 1.5}})
+    def test_every_violation_is_in_the_message_and_listed(self, gateway: GatewayProcess) -> None:
+        reply = invoke(gateway, {"dataframe_records": [{"alcohol": "strong"}], "params": {"k": 1.5}})
         assert error_code(reply) == (400, "INVALID_PARAMETER_VALUE")
         assert reply.json["error_class"] == "SCHEMA_ENFORCEMENT_FAILED"
         assert {each["target"] for each in reply.json["details"]} == {"alcohol", "acidity", "params.k"}
         assert all(each["message"] in reply.json["message"] for each in reply.json["details"])
 
-    def test_unknown_deployments_and_endpoints_do_not_exist(self, door: FrontDoor) -> None:
-        assert error_code(invoke(door, ROW, azureml_model_deployment="green")) == (404, "RESOURCE_DOES_NOT_EXIST")
-        assert error_code(invoke(door, ROW, "/beers/invocations")) == (404, "RESOURCE_DOES_NOT_EXIST")
+    def test_unknown_deployments_and_endpoints_do_not_exist(self, gateway: GatewayProcess) -> None:
+        assert error_code(invoke(gateway, ROW, azureml_model_deployment="green")) == (404, "RESOURCE_DOES_NOT_EXIST")
+        assert error_code(invoke(gateway, ROW, "/beers/invocations")) == (404, "RESOURCE_DOES_NOT_EXIST")
 
-    def test_another_method_is_refused_and_the_right_one_named(self, door: FrontDoor) -> None:
-        reply = door.request("GET", "/wines/invocations")
+    def test_another_method_is_refused_and_the_right_one_named(self, gateway: GatewayProcess) -> None:
+        reply = gateway.request("GET", "/wines/invocations")
         assert error_code(reply) == (405, "BAD_REQUEST")
         assert reply.headers["allow"] == "POST, OPTIONS"
 
-    def test_a_body_over_the_limit_is_refused(self, open_door: OpenDoor) -> None:
-        door = open_door(settings={"MODELYARD_GATEWAY_MAX_BODY_BYTES": "100"})
-        door.serve(MIRROR)
-        assert error_code(invoke(door, {"inputs": ["x" * 100]})) == (413, "BAD_REQUEST")
+    def test_a_body_over_the_limit_is_refused(self, start_gateway: StartGateway) -> None:
+        gateway = start_gateway(settings={"MODELYARD_GATEWAY_MAX_BODY_BYTES": "100"})
+        gateway.serve(MIRROR)
+        assert error_code(invoke(gateway, {"inputs": ["x" * 100]})) == (413, "BAD_REQUEST")
 
-    def test_a_passed_deadline_is_mlflows_504_and_too_many_requests_a_429(self, open_door: OpenDoor) -> None:
-        door = open_door()
-        gate = door.yard.data_dir.root / "gate"
-        blue, _ = door.deployment(
+    def test_a_passed_deadline_is_mlflows_504_and_too_many_requests_a_429(self, start_gateway: StartGateway) -> None:
+        gateway = start_gateway()
+        gate = gateway.harness.data_dir.root / "gate"
+        blue, _ = gateway.deployment(
             GATED, type_hints=True, request_timeout_seconds=1.0, max_concurrent_requests_per_instance=1,
             max_queue_wait_seconds=0.001,
         )  # fmt: skip
-        door.endpoint(blue)
-        door.publish()
+        gateway.endpoint(blue)
+        gateway.publish()
         # A request that had to wait for the worker would be refused at once.
-        eventually(lambda: door.request("GET", "/wines/ping").status == 200)
-        first = door.connection()
+        eventually(lambda: gateway.request("GET", "/wines/ping").status == 200)
+        first = gateway.connection()
         headers = {"Authorization": basic(), "Content-Type": "application/json"}
         first.request("POST", "/wines/invocations", json.dumps({"inputs": str(gate)}), headers)
-        assert error_code(eventually(lambda: refused_as_too_many(door))) == (429, "RESOURCE_EXHAUSTED")
+        assert error_code(eventually(lambda: refused_as_too_many(gateway))) == (429, "RESOURCE_EXHAUSTED")
         assert error_code(answer_of(first)) == (504, "DEADLINE_EXCEEDED")
         gate.touch()
         first.close()
 
-    def test_worker_death_has_the_error_code_of_a_failed_model(self, open_door: OpenDoor) -> None:
-        door = open_door()
-        door.serve("import os\ndef init(): pass\ndef run(x, params=None): os._exit(3)", instances=2, type_hints=True)
-        assert error_code(invoke(door, {"inputs": 1})) == (400, "BAD_REQUEST")
+    def test_worker_death_has_the_error_code_of_a_failed_model(self, start_gateway: StartGateway) -> None:
+        gateway = start_gateway()
+        gateway.serve("import os\ndef init(): pass\ndef run(x, params=None): os._exit(3)", instances=2, type_hints=True)
+        assert error_code(invoke(gateway, {"inputs": 1})) == (400, "BAD_REQUEST")
 
-    def test_extra_columns_are_named_in_a_header(self, door: FrontDoor) -> None:
-        reply = invoke(door, "alcohol,color,acidity\n1,red,2\n", Content_Type=CSV)
+    def test_extra_columns_are_named_in_a_header(self, gateway: GatewayProcess) -> None:
+        reply = invoke(gateway, "alcohol,color,acidity\n1,red,2\n", Content_Type=CSV)
         assert reply.status == 200
         assert reply.headers["modelyard-extra-columns"] == "color"
 
 
-def refused_as_too_many(door: FrontDoor) -> Reply | None:
-    reply = invoke(door, {"inputs": "never"})
+def refused_as_too_many(gateway: GatewayProcess) -> Reply | None:
+    reply = invoke(gateway, {"inputs": "never"})
     return reply if reply.status == 429 else None
 
 
@@ -148,8 +148,8 @@ class TestMlflowsOwnClient:
     """It takes a host and a port and sends no header: the key goes before the host, the endpoint after the port."""
 
     @pytest.fixture
-    def client(self, door: FrontDoor) -> ScoringServerClient:
-        return ScoringServerClient(f"x:{KEY}@127.0.0.1", f"{door.port}/wines")
+    def client(self, gateway: GatewayProcess) -> ScoringServerClient:
+        return ScoringServerClient(f"x:{KEY}@127.0.0.1", f"{gateway.port}/wines")
 
     def test_it_waits_for_the_server_pings_it_and_asks_its_version(self, client: ScoringServerClient) -> None:
         client.wait_server_ready(timeout=20)
@@ -180,6 +180,6 @@ class TestMlflowsOwnClient:
         ):
             client.invoke(pd.DataFrame({"alcohol": [1.0]}))
 
-    def test_mlflows_client_without_the_key_gets_401(self, door: FrontDoor) -> None:
+    def test_mlflows_client_without_the_key_gets_401(self, gateway: GatewayProcess) -> None:
         with pytest.raises(Exception, match="401"):
-            ScoringServerClient("127.0.0.1", f"{door.port}/wines").ping()
+            ScoringServerClient("127.0.0.1", f"{gateway.port}/wines").ping()

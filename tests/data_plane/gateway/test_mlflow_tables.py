@@ -16,8 +16,8 @@ import pytest
 from pandas._libs.parsers import STR_NA_VALUES
 
 from data_plane.scoring.tables.csv_body import MISSING
-from tests.data_plane.gateway.conftest import OpenDoor
-from tests.data_plane.gateway.gateway_process import FrontDoor, Reply
+from tests.data_plane.gateway.conftest import StartGateway
+from tests.data_plane.gateway.gateway_process import GatewayProcess, Reply
 from tests.data_plane.gateway.mlflow_peer import CSV, PARQUET, WITNESS
 from tests.data_plane.replicas.worker_harness import eventually
 
@@ -48,18 +48,18 @@ ABORTING = base64.b64decode(
 
 
 @pytest.fixture(scope="module")
-def door(module_door: FrontDoor) -> FrontDoor:
-    typed, _ = module_door.deployment(WITNESS + RUN, name="typed", inputs=TYPED)
-    unsigned, _ = module_door.deployment(WITNESS + RUN, name="unsigned")
-    counter, _ = module_door.deployment(COUNTER, name="counter", inputs=LONGS)
-    module_door.endpoint(typed, unsigned, counter)
-    module_door.publish()
-    return module_door
+def gateway(module_gateway: GatewayProcess) -> GatewayProcess:
+    typed, _ = module_gateway.deployment(WITNESS + RUN, name="typed", inputs=TYPED)
+    unsigned, _ = module_gateway.deployment(WITNESS + RUN, name="unsigned")
+    counter, _ = module_gateway.deployment(COUNTER, name="counter", inputs=LONGS)
+    module_gateway.endpoint(typed, unsigned, counter)
+    module_gateway.publish()
+    return module_gateway
 
 
-def send(door: FrontDoor, deployment: str, body: bytes, media_type: str) -> Reply:
+def send(gateway: GatewayProcess, deployment: str, body: bytes, media_type: str) -> Reply:
     headers = {"azureml-model-deployment": deployment, "Content-Type": media_type}
-    return door.request("POST", "/wines/invocations", body, headers)
+    return gateway.request("POST", "/wines/invocations", body, headers)
 
 
 def given(reply: Reply) -> Any:
@@ -99,8 +99,10 @@ class TestCsv:
             ("binary", "AP8=", "bytes AP8="),
         ],
     )
-    def test_the_signature_decides_what_a_text_is(self, door: FrontDoor, column: str, written: str, value: Any) -> None:
-        assert given(send(door, "typed", f"{column}\n{written}\n".encode(), CSV)) == {column: [value]}
+    def test_the_signature_decides_what_a_text_is(
+        self, gateway: GatewayProcess, column: str, written: str, value: Any
+    ) -> None:
+        assert given(send(gateway, "typed", f"{column}\n{written}\n".encode(), CSV)) == {column: [value]}
 
     @pytest.mark.parametrize(
         ("column", "written"),
@@ -108,49 +110,51 @@ class TestCsv:
          ("datetime", "yesterday"), ("binary", "%%%"), ("double", "1e999")],
     )  # fmt: skip
     def test_what_the_type_does_not_hold_is_refused_with_its_place(
-        self, door: FrontDoor, column: str, written: str
+        self, gateway: GatewayProcess, column: str, written: str
     ) -> None:
-        reply = send(door, "typed", f"{column}\n{written}\n".encode(), CSV)
+        reply = send(gateway, "typed", f"{column}\n{written}\n".encode(), CSV)
         assert f"column {column!r}, row 0: expected" in refusal(reply)
 
-    def test_without_a_signature_types_are_inferred_as_pandas_does(self, door: FrontDoor) -> None:
+    def test_without_a_signature_types_are_inferred_as_pandas_does(self, gateway: GatewayProcess) -> None:
         body = b"a,b,c,d,e\n1,1.5,true,x,\n2,,false,NA,\n"
-        reply = send(door, "unsigned", body, CSV)
+        reply = send(gateway, "unsigned", body, CSV)
         assert given(reply) == {"a": [1, 2], "b": [1.5, None], "c": [True, False], "d": ["x", None], "e": [None, None]}
         theirs = pd.read_csv(io.BytesIO(body))
         kinds = [str(kind).replace("object", "text").replace("str", "text") for kind in theirs.dtypes]
         assert reply.json["predictions"]["given"]["dtypes"] == kinds
 
-    def test_columns_that_share_a_name_are_told_apart_as_pandas_does(self, door: FrontDoor) -> None:
-        assert given(send(door, "unsigned", b"a,a,,a\n1,2,3,4\n", CSV)) == {
+    def test_columns_that_share_a_name_are_told_apart_as_pandas_does(self, gateway: GatewayProcess) -> None:
+        assert given(send(gateway, "unsigned", b"a,a,,a\n1,2,3,4\n", CSV)) == {
             "a": [1], "a.1": [2], "Unnamed: 2": [3], "a.2": [4],
         }  # fmt: skip
 
-    def test_a_header_alone_is_a_table_without_rows(self, door: FrontDoor) -> None:
-        assert given(send(door, "typed", b"long,double", CSV)) == {"long": [], "double": []}
+    def test_a_header_alone_is_a_table_without_rows(self, gateway: GatewayProcess) -> None:
+        assert given(send(gateway, "typed", b"long,double", CSV)) == {"long": [], "double": []}
 
-    def test_every_line_of_another_width_is_named(self, door: FrontDoor) -> None:
-        message = refusal(send(door, "typed", b"long,double\n1,2\n1\n3,4\n1,2,3\n", CSV))
+    def test_every_line_of_another_width_is_named(self, gateway: GatewayProcess) -> None:
+        message = refusal(send(gateway, "typed", b"long,double\n1,2\n1\n3,4\n1,2,3\n", CSV))
         assert "line 3 has 1, not 2; line 5 has 3, not 2" in message
 
     @pytest.mark.parametrize("line", [b"\xff,x", b"\xed\xa0\x80", b"1,x,\xc3"])
-    def test_csv_line_with_invalid_utf8_is_named(self, door: FrontDoor, line: bytes) -> None:
-        assert "line 3 has an invalid byte" in refusal(send(door, "typed", b"long,string\n1,a\n%b\n2,b\n" % line, CSV))
+    def test_csv_line_with_invalid_utf8_is_named(self, gateway: GatewayProcess, line: bytes) -> None:
+        assert "line 3 has an invalid byte" in refusal(
+            send(gateway, "typed", b"long,string\n1,a\n%b\n2,b\n" % line, CSV)
+        )
 
-    def test_a_quote_that_is_never_closed_is_named_by_its_line(self, door: FrontDoor) -> None:
-        assert "opened in line 3" in refusal(send(door, "typed", b'long,string\n1,"a""b"\n2,"x\n3,y\n', CSV))
+    def test_a_quote_that_is_never_closed_is_named_by_its_line(self, gateway: GatewayProcess) -> None:
+        assert "opened in line 3" in refusal(send(gateway, "typed", b'long,string\n1,"a""b"\n2,"x\n3,y\n', CSV))
 
-    def test_quotes_inside_of_a_value_are_part_of_it(self, door: FrontDoor) -> None:
-        assert given(send(door, "typed", b'string\n5" pipe\n', CSV)) == {"string": ['5" pipe']}
+    def test_quotes_inside_of_a_value_are_part_of_it(self, gateway: GatewayProcess) -> None:
+        assert given(send(gateway, "typed", b'string\n5" pipe\n', CSV)) == {"string": ['5" pipe']}
 
-    def test_other_requests_are_answered_while_a_large_csv_is_read(self, door: FrontDoor) -> None:
+    def test_other_requests_are_answered_while_a_large_csv_is_read(self, gateway: GatewayProcess) -> None:
         large = b"n\n" + b"".join(b"%d\n" % number for number in range(LARGE_ROWS))
         answers: list[Reply] = []
-        asking = threading.Thread(target=lambda: answers.append(send(door, "counter", large, CSV)))
+        asking = threading.Thread(target=lambda: answers.append(send(gateway, "counter", large, CSV)))
         asking.start()
         meanwhile = 0
         while not answers and asking.is_alive():
-            assert send(door, "typed", b"long\n1\n", CSV).status == 200
+            assert send(gateway, "typed", b"long\n1\n", CSV).status == 200
             meanwhile += 1
         asking.join()
         assert answers[0].json == {"predictions": LARGE_ROWS}
@@ -158,13 +162,13 @@ class TestCsv:
 
 
 class TestParquet:
-    def test_every_type_arrives_as_the_signature_has_it(self, door: FrontDoor) -> None:
+    def test_every_type_arrives_as_the_signature_has_it(self, gateway: GatewayProcess) -> None:
         moment = pd.Timestamp("2024-05-31T12:00:00+02:00")
         frame = pd.DataFrame(
             {"long": pd.array([1, 2], dtype="int32"), "double": [1.5, None], "boolean": [True, False],
              "string": pd.Categorical(["x", None]), "datetime": [moment, moment], "binary": [b"\x00\xff", b""]},
         )  # fmt: skip
-        assert given(send(door, "typed", frame_bytes(frame), PARQUET)) == {
+        assert given(send(gateway, "typed", frame_bytes(frame), PARQUET)) == {
             "long": [1, 2],
             "double": [1.5, None],
             "boolean": [True, False],
@@ -173,27 +177,27 @@ class TestParquet:
             "binary": ["bytes AP8=", "bytes "],
         }
 
-    def test_nullable_integers_without_a_missing_value_are_longs(self, door: FrontDoor) -> None:
+    def test_nullable_integers_without_a_missing_value_are_longs(self, gateway: GatewayProcess) -> None:
         whole = pd.DataFrame({"n": pd.array([1, 2], dtype="Int64")})
         missing = pd.DataFrame({"n": pd.array([1, None], dtype="Int64")})
-        assert send(door, "counter", frame_bytes(whole), PARQUET).json == {"predictions": 2}
-        assert "column 'n', row 1" in refusal(send(door, "counter", frame_bytes(missing), PARQUET))
+        assert send(gateway, "counter", frame_bytes(whole), PARQUET).json == {"predictions": 2}
+        assert "column 'n', row 1" in refusal(send(gateway, "counter", frame_bytes(missing), PARQUET))
 
-    def test_a_model_without_a_signature_gets_nested_values(self, door: FrontDoor) -> None:
+    def test_a_model_without_a_signature_gets_nested_values(self, gateway: GatewayProcess) -> None:
         table = pa.table({"l": [["x"], None], "s": [{"a": 1}, {"a": 2}]})
-        assert given(send(door, "unsigned", parquet(table), PARQUET)) == {
+        assert given(send(gateway, "unsigned", parquet(table), PARQUET)) == {
             "l": [["x"], None],
             "s": [{"a": 1}, {"a": 2}],
         }
 
     @pytest.mark.parametrize("compression", ["none", "snappy", "gzip", "zstd", "lz4", "brotli"])
-    def test_every_compression_is_read(self, door: FrontDoor, compression: str) -> None:
+    def test_every_compression_is_read(self, gateway: GatewayProcess, compression: str) -> None:
         body = parquet(pa.table({"n": list(range(1000))}), compression=compression)
-        assert send(door, "counter", body, PARQUET).json == {"predictions": 1000}
+        assert send(gateway, "counter", body, PARQUET).json == {"predictions": 1000}
 
-    def test_a_type_that_no_input_has_is_refused_by_name(self, door: FrontDoor) -> None:
+    def test_a_type_that_no_input_has_is_refused_by_name(self, gateway: GatewayProcess) -> None:
         table = pa.table({"wait": pa.array([1], pa.duration("s"))})
-        assert "'wait' is of type duration[s]" in refusal(send(door, "unsigned", parquet(table), PARQUET))
+        assert "'wait' is of type duration[s]" in refusal(send(gateway, "unsigned", parquet(table), PARQUET))
 
 
 def frame_bytes(frame: pd.DataFrame) -> bytes:
@@ -232,42 +236,42 @@ class TestParquetThatMeansHarm:
         "make",
         [repeated_text, nested_repeated_text, many_equal_numbers, many_numbers_in_one_row, text_of_shared_beginnings],
     )
-    def test_a_few_bytes_that_unpack_to_too_much_are_refused(self, door: FrontDoor, make: Any) -> None:
+    def test_a_few_bytes_that_unpack_to_too_much_are_refused(self, gateway: GatewayProcess, make: Any) -> None:
         body = make()
         assert len(body) < 1 << 20
-        process = psutil.Process(door.process.pid)
+        process = psutil.Process(gateway.process.pid)
         before = process.memory_info().rss
-        refusal(send(door, "counter", body, PARQUET))
+        refusal(send(gateway, "counter", body, PARQUET))
         assert process.memory_info().rss - before < 200 << 20
 
-    def test_damaged_parquet_file_affects_no_other_request(self, door: FrontDoor) -> None:
+    def test_damaged_parquet_file_affects_no_other_request(self, gateway: GatewayProcess) -> None:
         seed = random.randrange(2**32)
         print("seed", seed)
         rng = random.Random(seed)
         whole = parquet(pa.table({"n": list(range(50)), "s": ["a", None] * 25, "l": [[1], []] * 25}))
         for _ in range(20):
-            reply = send(door, "counter", damaged(whole, rng), PARQUET)
+            reply = send(gateway, "counter", damaged(whole, rng), PARQUET)
             assert reply.status in {200, 400}, reply
-        assert send(door, "counter", whole, PARQUET).json == {"predictions": 50}
-        assert door.process.poll() is None
+        assert send(gateway, "counter", whole, PARQUET).json == {"predictions": 50}
+        assert gateway.process.poll() is None
 
-    def test_a_file_that_makes_its_reader_abort_is_refused(self, door: FrontDoor) -> None:
+    def test_a_file_that_makes_its_reader_abort_is_refused(self, gateway: GatewayProcess) -> None:
         for _ in range(3):
-            assert "damaged" in refusal(send(door, "counter", ABORTING, PARQUET))
-        assert send(door, "counter", parquet(pa.table({"n": [1, 2]})), PARQUET).json == {"predictions": 2}
+            assert "damaged" in refusal(send(gateway, "counter", ABORTING, PARQUET))
+        assert send(gateway, "counter", parquet(pa.table({"n": [1, 2]})), PARQUET).json == {"predictions": 2}
 
     @pytest.mark.parametrize("body", [b"", b"PAR1", b"PAR1PAR1", b"PAR1" + b"\xff" * 8 + b"PAR1"])
-    def test_body_that_is_not_parquet_is_refused(self, door: FrontDoor, body: bytes) -> None:
-        assert "Parquet" in refusal(send(door, "counter", body, PARQUET))
+    def test_body_that_is_not_parquet_is_refused(self, gateway: GatewayProcess, body: bytes) -> None:
+        assert "Parquet" in refusal(send(gateway, "counter", body, PARQUET))
 
-    def test_parquet_process_ends_with_the_gateway(self, open_door: OpenDoor) -> None:
-        door = open_door()
-        door.serve(COUNTER, inputs=LONGS)
-        assert send(door, "blue", frame_bytes(pd.DataFrame({"n": [1]})), PARQUET).status == 200
-        readers = psutil.Process(door.process.pid).children()
+    def test_parquet_process_ends_with_the_gateway(self, start_gateway: StartGateway) -> None:
+        gateway = start_gateway()
+        gateway.serve(COUNTER, inputs=LONGS)
+        assert send(gateway, "blue", frame_bytes(pd.DataFrame({"n": [1]})), PARQUET).status == 200
+        readers = psutil.Process(gateway.process.pid).children()
         assert readers
-        door.process.kill()
-        door.process.wait()
+        gateway.process.kill()
+        gateway.process.wait()
         eventually(lambda: not any(is_running(reader) for reader in readers))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.data_plane.gateway.gateway_process import DOUBLES, FrontDoor, Reply
+from tests.data_plane.gateway.gateway_process import DOUBLES, GatewayProcess, Reply
 
 OUTPUTS = json.dumps([{"type": "double", "name": "quality", "required": True}])
 TYPES = ("boolean", "integer", "long", "float", "double", "string", "binary", "datetime", "any")
@@ -29,67 +29,67 @@ SCRIPT = """
 
 
 @pytest.fixture(scope="module")
-def door(module_door: FrontDoor) -> FrontDoor:
-    blue, _ = module_door.deployment(SCRIPT, name="blue", inputs=DOUBLES, outputs=OUTPUTS)
-    green, _ = module_door.deployment(SCRIPT, name="green", inputs=DOUBLES, model_version="2")
-    typed, _ = module_door.deployment(SCRIPT, name="typed", inputs=EVERY_TYPE, outputs=UNNAMED)
-    tensor, _ = module_door.deployment(SCRIPT, name="tensor", inputs=TENSOR, outputs=TENSOR)
-    starting, _ = module_door.deployment(SCRIPT, name="starting", instances=0)
-    module_door.endpoint(blue, green, typed, tensor, starting, traffic={"blue": 50, "green": 50})
-    module_door.endpoint(starting, name="cold")
-    module_door.publish()
-    return module_door
+def gateway(module_gateway: GatewayProcess) -> GatewayProcess:
+    blue, _ = module_gateway.deployment(SCRIPT, name="blue", inputs=DOUBLES, outputs=OUTPUTS)
+    green, _ = module_gateway.deployment(SCRIPT, name="green", inputs=DOUBLES, model_version="2")
+    typed, _ = module_gateway.deployment(SCRIPT, name="typed", inputs=EVERY_TYPE, outputs=UNNAMED)
+    tensor, _ = module_gateway.deployment(SCRIPT, name="tensor", inputs=TENSOR, outputs=TENSOR)
+    starting, _ = module_gateway.deployment(SCRIPT, name="starting", instances=0)
+    module_gateway.endpoint(blue, green, typed, tensor, starting, traffic={"blue": 50, "green": 50})
+    module_gateway.endpoint(starting, name="cold")
+    module_gateway.publish()
+    return module_gateway
 
 
 def column(name: str, *values: float) -> dict[str, Any]:
     return {"name": name, "shape": [len(values)], "datatype": "FP64", "data": list(values)}
 
 
-def infer(door: FrontDoor, model: str = "wines", *, headers: Any = None, **body: Any) -> Reply:
+def infer(gateway: GatewayProcess, model: str = "wines", *, headers: Any = None, **body: Any) -> Reply:
     asked = {"inputs": [column("alcohol", 1.5, 2), column("acidity", 0, 0)], **body}
-    return door.request("POST", f"/wines/v2/models/{model}/infer", json.dumps(asked), headers)
+    return gateway.request("POST", f"/wines/v2/models/{model}/infer", json.dumps(asked), headers)
 
 
 class TestTheServer:
-    def test_says_what_it_is_and_that_it_takes_binary_tensors(self, door: FrontDoor) -> None:
-        said = door.request("GET", "/wines/v2").json
+    def test_says_what_it_is_and_that_it_takes_binary_tensors(self, gateway: GatewayProcess) -> None:
+        said = gateway.request("GET", "/wines/v2").json
         assert said["name"] == "modelyard"
         assert said["version"]
         assert said["extensions"] == ["binary_tensor_data"]
 
-    def test_is_live_without_a_worker_and_ready_with_one(self, door: FrontDoor) -> None:
-        assert door.request("GET", "/wines/v2/health/live").json == {"live": True}
-        assert door.request("GET", "/wines/v2/health/ready").json == {"ready": True}
-        assert door.request("GET", "/cold/v2/health/live").status == 200
-        unready = door.request("GET", "/cold/v2/health/ready")
+    def test_is_live_without_a_worker_and_ready_with_one(self, gateway: GatewayProcess) -> None:
+        assert gateway.request("GET", "/wines/v2/health/live").json == {"live": True}
+        assert gateway.request("GET", "/wines/v2/health/ready").json == {"ready": True}
+        assert gateway.request("GET", "/cold/v2/health/live").status == 200
+        unready = gateway.request("GET", "/cold/v2/health/ready")
         assert (unready.status, unready.headers["retry-after"], list(unready.json)) == (503, "1", ["error"])
 
-    def test_lists_its_models_and_whether_they_are_ready(self, door: FrontDoor) -> None:
+    def test_lists_its_models_and_whether_they_are_ready(self, gateway: GatewayProcess) -> None:
         ready = {"name": "wine", "state": "READY", "reason": ""}
-        listed = door.request("POST", "/wines/v2/repository/index", "{}").json
+        listed = gateway.request("POST", "/wines/v2/repository/index", "{}").json
         assert listed == [{**ready, "version": "1"}, {**ready, "version": "2"}]
-        (cold,) = door.request("POST", "/cold/v2/repository/index").json
+        (cold,) = gateway.request("POST", "/cold/v2/repository/index").json
         assert cold["state"] == "UNAVAILABLE"
 
     @pytest.mark.parametrize("path", ["v2", "v2/health/live", "v2/health/ready", "v2/models/wines", "v2/nowhere"])
-    def test_every_v2_path_needs_the_key(self, door: FrontDoor, path: str) -> None:
-        reply = door.request("GET", f"/wines/{path}", headers={"Authorization": ""})
+    def test_every_v2_path_needs_the_key(self, gateway: GatewayProcess, path: str) -> None:
+        reply = gateway.request("GET", f"/wines/{path}", headers={"Authorization": ""})
         assert (reply.status, list(reply.json)) == (401, ["error"])
 
-    def test_unknown_v2_path_is_a_404_with_an_error(self, door: FrontDoor) -> None:
+    def test_unknown_v2_path_is_a_404_with_an_error(self, gateway: GatewayProcess) -> None:
         for path in ("v2/nowhere", "v2/models", "v2/models/wines/config", "v2/models/wines/versions", "v2/health"):
-            assert list(door.request("GET", f"/wines/{path}").json) == ["error"]
-            assert door.request("GET", f"/wines/{path}").status == 404
+            assert list(gateway.request("GET", f"/wines/{path}").json) == ["error"]
+            assert gateway.request("GET", f"/wines/{path}").status == 404
 
-    def test_says_which_methods_a_path_has(self, door: FrontDoor) -> None:
-        reply = door.request("GET", "/wines/v2/models/wines/infer")
+    def test_says_which_methods_a_path_has(self, gateway: GatewayProcess) -> None:
+        reply = gateway.request("GET", "/wines/v2/models/wines/infer")
         assert (reply.status, reply.headers["allow"], list(reply.json)) == (405, "POST, OPTIONS", ["error"])
-        assert door.request("HEAD", "/wines/v2/models/wines").status == 200
+        assert gateway.request("HEAD", "/wines/v2/models/wines").status == 200
 
 
 class TestAModelsMetadata:
-    def test_has_a_tensor_for_each_column(self, door: FrontDoor) -> None:
-        said = door.request("GET", "/wines/v2/models/blue").json
+    def test_has_a_tensor_for_each_column(self, gateway: GatewayProcess) -> None:
+        said = gateway.request("GET", "/wines/v2/models/blue").json
         double = {"datatype": "FP64", "shape": [-1, 1], "parameters": {"content_type": "np"}}
         assert said == {
             "name": "blue",
@@ -99,8 +99,8 @@ class TestAModelsMetadata:
             "outputs": [{"name": "quality", **double}],
         }
 
-    def test_names_the_datatype_and_content_type_of_every_declared_type(self, door: FrontDoor) -> None:
-        said = door.request("GET", "/wines/v2/models/typed").json
+    def test_names_the_datatype_and_content_type_of_every_declared_type(self, gateway: GatewayProcess) -> None:
+        said = gateway.request("GET", "/wines/v2/models/typed").json
         assert [(each["name"], each["datatype"], each["parameters"]["content_type"]) for each in said["inputs"]] == [
             ("a boolean", "BOOL", "np"),
             ("a integer", "INT32", "np"),
@@ -113,58 +113,58 @@ class TestAModelsMetadata:
             ("a any", "BYTES", "pd_json"),
         ]
 
-    def test_gives_names_to_tensors_that_have_none(self, door: FrontDoor) -> None:
-        tensor = door.request("GET", "/wines/v2/models/tensor").json
+    def test_gives_names_to_tensors_that_have_none(self, gateway: GatewayProcess) -> None:
+        tensor = gateway.request("GET", "/wines/v2/models/tensor").json
         assert [(each["name"], each["shape"]) for each in tensor["inputs"]] == [("input-0", [-1, 3])]
         assert [(each["name"], each["datatype"]) for each in tensor["outputs"]] == [("predict", "FP32")]
-        typed = door.request("GET", "/wines/v2/models/typed").json
+        typed = gateway.request("GET", "/wines/v2/models/typed").json
         assert [each["name"] for each in typed["outputs"]] == ["output-0", "output-1"]
 
-    def test_says_whether_the_model_is_ready(self, door: FrontDoor) -> None:
-        assert door.request("GET", "/wines/v2/models/wine/ready").json == {"name": "wine", "ready": True}
-        assert door.request("GET", "/wines/v2/models/starting/ready").status == 503
+    def test_says_whether_the_model_is_ready(self, gateway: GatewayProcess) -> None:
+        assert gateway.request("GET", "/wines/v2/models/wine/ready").json == {"name": "wine", "ready": True}
+        assert gateway.request("GET", "/wines/v2/models/starting/ready").status == 503
 
 
 class TestTheNameInAPath:
-    def test_may_be_the_endpoints_and_then_the_traffic_chooses(self, door: FrontDoor) -> None:
-        answered = {infer(door).headers["azureml-model-deployment"] for _ in range(40)}
+    def test_may_be_the_endpoints_and_then_the_traffic_chooses(self, gateway: GatewayProcess) -> None:
+        answered = {infer(gateway).headers["azureml-model-deployment"] for _ in range(40)}
         assert answered == {"blue", "green"}
 
-    def test_may_be_the_registered_models(self, door: FrontDoor) -> None:
-        answered = {infer(door, "wine").headers["azureml-model-deployment"] for _ in range(40)}
+    def test_may_be_the_registered_models(self, gateway: GatewayProcess) -> None:
+        answered = {infer(gateway, "wine").headers["azureml-model-deployment"] for _ in range(40)}
         assert answered == {"blue", "green"}
 
     @pytest.mark.parametrize("name", ["wine", "wines"])
-    def test_with_a_version_leaves_the_deployments_that_serve_it(self, door: FrontDoor, name: str) -> None:
+    def test_with_a_version_leaves_the_deployments_that_serve_it(self, gateway: GatewayProcess, name: str) -> None:
         for version, deployment in (("1", "blue"), ("2", "green")):
-            reply = infer(door, f"{name}/versions/{version}")
+            reply = infer(gateway, f"{name}/versions/{version}")
             assert reply.headers["azureml-model-deployment"] == deployment
             assert reply.json["model_version"] == version
 
-    def test_may_be_a_deployments_whatever_its_traffic(self, door: FrontDoor) -> None:
-        assert infer(door, "green").headers["azureml-model-deployment"] == "green"
-        assert infer(door, "green/versions/2").status == 200
-        assert door.request("GET", "/wines/v2/models/tensor").json["versions"] == ["1"]
+    def test_may_be_a_deployments_whatever_its_traffic(self, gateway: GatewayProcess) -> None:
+        assert infer(gateway, "green").headers["azureml-model-deployment"] == "green"
+        assert infer(gateway, "green/versions/2").status == 200
+        assert gateway.request("GET", "/wines/v2/models/tensor").json["versions"] == ["1"]
 
-    def test_gives_way_to_the_header_that_names_a_deployment(self, door: FrontDoor) -> None:
+    def test_gives_way_to_the_header_that_names_a_deployment(self, gateway: GatewayProcess) -> None:
         green = {"azureml-model-deployment": "green"}
         for name in ("wine", "wines", "wine/versions/2"):
-            assert infer(door, name, headers=green).headers["azureml-model-deployment"] == "green"
-        assert infer(door, "wine/versions/1", headers=green).status == 404
-        assert infer(door, "blue", headers=green).status == 404
+            assert infer(gateway, name, headers=green).headers["azureml-model-deployment"] == "green"
+        assert infer(gateway, "wine/versions/1", headers=green).status == 404
+        assert infer(gateway, "blue", headers=green).status == 404
 
     @pytest.mark.parametrize("name", ["cider", "wine/versions/3", "green/versions/1", "w%69ne%20", "%F0%9F%8D%B7"])
-    def test_unknown_model_name_in_the_path_is_a_404(self, door: FrontDoor, name: str) -> None:
-        for reply in (infer(door, name), door.request("GET", f"/wines/v2/models/{name}")):
+    def test_unknown_model_name_in_the_path_is_a_404(self, gateway: GatewayProcess, name: str) -> None:
+        for reply in (infer(gateway, name), gateway.request("GET", f"/wines/v2/models/{name}")):
             assert (reply.status, list(reply.json)) == (404, ["error"])
 
-    def test_model_name_in_the_path_may_be_percent_encoded(self, door: FrontDoor) -> None:
-        assert infer(door, "w%69ne").json["model_name"] == "wine"
+    def test_model_name_in_the_path_may_be_percent_encoded(self, gateway: GatewayProcess) -> None:
+        assert infer(gateway, "w%69ne").json["model_name"] == "wine"
 
 
 class TestTheAnswer:
-    def test_has_the_declared_name_and_the_shape_of_a_column(self, door: FrontDoor) -> None:
-        reply = infer(door, "blue", id="order 66")
+    def test_has_the_declared_name_and_the_shape_of_a_column(self, gateway: GatewayProcess) -> None:
+        reply = infer(gateway, "blue", id="order 66")
         assert reply.headers["content-type"] == "application/json"
         assert float(reply.headers["x-ms-run-fn-exec-ms"]) >= 0
         assert reply.json == {
@@ -182,30 +182,30 @@ class TestTheAnswer:
             ],
         }
 
-    def test_has_an_id_of_its_own_where_the_caller_gives_none(self, door: FrontDoor) -> None:
-        reply = infer(door)
+    def test_has_an_id_of_its_own_where_the_caller_gives_none(self, gateway: GatewayProcess) -> None:
+        reply = infer(gateway)
         assert reply.json["id"] == reply.headers["x-request-id"]
 
-    def test_has_the_outputs_that_the_caller_names(self, door: FrontDoor) -> None:
-        assert [each["name"] for each in infer(door, "blue", outputs=[{"name": "quality"}]).json["outputs"]] == [
+    def test_has_the_outputs_that_the_caller_names(self, gateway: GatewayProcess) -> None:
+        assert [each["name"] for each in infer(gateway, "blue", outputs=[{"name": "quality"}]).json["outputs"]] == [
             "quality"
         ]
-        assert [each["name"] for each in infer(door, "green", outputs=[]).json["outputs"]] == ["predict"]
-        unknown = infer(door, "blue", outputs=[{"name": "price"}])
+        assert [each["name"] for each in infer(gateway, "green", outputs=[]).json["outputs"]] == ["predict"]
+        unknown = infer(gateway, "blue", outputs=[{"name": "price"}])
         assert unknown.status == 400
         assert "'price'" in unknown.json["error"]
         assert "'quality'" in unknown.json["error"]
 
 
 class TestARefusal:
-    def test_of_the_input_lists_what_is_wrong_with_it(self, door: FrontDoor) -> None:
-        reply = infer(door, inputs=[{"name": "alcohol", "shape": [1], "datatype": "BYTES", "data": ["strong"]}])
+    def test_of_the_input_lists_what_is_wrong_with_it(self, gateway: GatewayProcess) -> None:
+        reply = infer(gateway, inputs=[{"name": "alcohol", "shape": [1], "datatype": "BYTES", "data": ["strong"]}])
         assert (reply.status, list(reply.json)) == (400, ["error"])
         assert "column 'alcohol', row 0: expected double" in reply.json["error"]
         assert "missing required column 'acidity' (double)" in reply.json["error"]
 
-    def test_of_the_model_is_a_424_that_says_what_it_raised(self, door: FrontDoor) -> None:
-        reply = infer(door, inputs=[column("alcohol", -1), column("acidity", 0)])
+    def test_of_the_model_is_a_424_that_says_what_it_raised(self, gateway: GatewayProcess) -> None:
+        reply = infer(gateway, inputs=[column("alcohol", -1), column("acidity", 0)])
         assert (reply.status, list(reply.json)) == (424, ["error"])
         assert reply.headers["ms-azureml-model-error-statuscode"] == "500"
         assert "ValueError: no such grape" in reply.json["error"]
@@ -249,8 +249,8 @@ class TestARefusal:
             '{"inputs": [{"name": "x", "datatype": "FP64", "shape": [1], "data": [NaN}]}',
         ],
     )
-    def test_of_a_body_that_is_no_request_is_a_400_in_words(self, door: FrontDoor, body: str) -> None:
-        reply = door.request("POST", "/wines/v2/models/wines/infer", body)
+    def test_of_a_body_that_is_no_request_is_a_400_in_words(self, gateway: GatewayProcess, body: str) -> None:
+        reply = gateway.request("POST", "/wines/v2/models/wines/infer", body)
         assert (reply.status, list(reply.json)) == (400, ["error"])
         assert reply.json["error"]
 
@@ -267,16 +267,16 @@ class TestARefusal:
             {"id": 66},
         ],
     )
-    def test_of_a_field_that_is_no_such_field_is_a_400_too(self, door: FrontDoor, more: dict[str, Any]) -> None:
-        reply = infer(door, **more)
+    def test_of_a_field_that_is_no_such_field_is_a_400_too(self, gateway: GatewayProcess, more: dict[str, Any]) -> None:
+        reply = infer(gateway, **more)
         assert (reply.status, list(reply.json)) == (400, ["error"])
 
     @pytest.mark.parametrize("length", ["-1", "x", "9999", "1" * 40, "4.0"])
-    def test_of_a_header_length_that_is_none_is_a_400(self, door: FrontDoor, length: str) -> None:
-        reply = infer(door, headers={"Inference-Header-Content-Length": length})
+    def test_of_a_header_length_that_is_none_is_a_400(self, gateway: GatewayProcess, length: str) -> None:
+        reply = infer(gateway, headers={"Inference-Header-Content-Length": length})
         assert (reply.status, list(reply.json)) == (400, ["error"])
 
-    def test_of_a_deployment_that_is_not_there_is_a_404(self, door: FrontDoor) -> None:
-        reply = infer(door, headers={"azureml-model-deployment": "red"})
+    def test_of_a_deployment_that_is_not_there_is_a_404(self, gateway: GatewayProcess) -> None:
+        reply = infer(gateway, headers={"azureml-model-deployment": "red"})
         assert (reply.status, list(reply.json)) == (404, ["error"])
-        assert list(door.request("GET", "/nowhere/v2/models/wine").json) == ["error"]
+        assert list(gateway.request("GET", "/nowhere/v2/models/wine").json) == ["error"]

@@ -14,7 +14,7 @@ import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
 from tests.cached_environments import cached_environment
-from tests.data_plane.gateway.gateway_process import DOUBLES, KEY, FrontDoor
+from tests.data_plane.gateway.gateway_process import DOUBLES, KEY, GatewayProcess
 from tests.data_plane.replicas.worker_harness import PATIENCE
 
 OUTPUTS = json.dumps([{"type": "double", "name": "quality", "required": True}])
@@ -46,20 +46,20 @@ DOUBLES_IT = """
 
 
 @pytest.fixture(scope="module")
-def door(module_door: FrontDoor) -> FrontDoor:
-    sums, _ = module_door.deployment(SUMS, name="sums", inputs=DOUBLES, outputs=OUTPUTS)
-    shouts, _ = module_door.deployment(SHOUTS, name="shouts", inputs=TEXT)
-    tensor, _ = module_door.deployment(DOUBLES_IT, name="tensor", inputs=TENSOR)
-    frame, _ = module_door.deployment(DOUBLES_IT, name="frame")
-    module_door.endpoint(sums, shouts, tensor, frame)
-    module_door.publish()
-    return module_door
+def gateway(module_gateway: GatewayProcess) -> GatewayProcess:
+    sums, _ = module_gateway.deployment(SUMS, name="sums", inputs=DOUBLES, outputs=OUTPUTS)
+    shouts, _ = module_gateway.deployment(SHOUTS, name="shouts", inputs=TEXT)
+    tensor, _ = module_gateway.deployment(DOUBLES_IT, name="tensor", inputs=TENSOR)
+    frame, _ = module_gateway.deployment(DOUBLES_IT, name="frame")
+    module_gateway.endpoint(sums, shouts, tensor, frame)
+    module_gateway.publish()
+    return module_gateway
 
 
 @pytest.fixture
-def client(door: FrontDoor) -> Iterator[triton.InferenceServerClient]:
+def client(gateway: GatewayProcess) -> Iterator[triton.InferenceServerClient]:
     with triton.InferenceServerClient(
-        f"127.0.0.1:{door.port}/wines", connection_timeout=PATIENCE, network_timeout=PATIENCE
+        f"127.0.0.1:{gateway.port}/wines", connection_timeout=PATIENCE, network_timeout=PATIENCE
     ) as client:
         yield client
 
@@ -214,8 +214,8 @@ def mlserver_python() -> Path:
 
 
 class TestMlserversTypes:
-    def test_ask_and_understand_the_answers(self, door: FrontDoor, mlserver_python: Path) -> None:
-        command = [mlserver_python, "-c", PEER, f"http://127.0.0.1:{door.port}/wines", KEY]
+    def test_ask_and_understand_the_answers(self, gateway: GatewayProcess, mlserver_python: Path) -> None:
+        command = [mlserver_python, "-c", PEER, f"http://127.0.0.1:{gateway.port}/wines", KEY]
         peer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=5 * PATIENCE)
         assert peer.returncode == 0, peer.stderr
         assert json.loads(peer.stdout) == {

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.data_plane.gateway.gateway_process import FrontDoor, Reply
+from tests.data_plane.gateway.gateway_process import GatewayProcess, Reply
 
 WINE = {
     "fixed acidity": 7.4,
@@ -124,17 +124,17 @@ PARAMS = json.dumps([{"name": "k", "type": "long", "default": 5, "shape": None}]
 
 
 @pytest.fixture(scope="module")
-def door(module_door: FrontDoor) -> FrontDoor:
+def gateway(module_gateway: GatewayProcess) -> GatewayProcess:
     deployments = [
-        module_door.deployment(WITNESS, name=name, inputs=inputs, params=PARAMS)[0]
+        module_gateway.deployment(WITNESS, name=name, inputs=inputs, params=PARAMS)[0]
         for name, inputs in SIGNATURES.items()
     ]
-    deployments.append(module_door.deployment(WITNESS, name="unsigned")[0])
-    deployments.append(module_door.deployment(WITNESS, name="hinted", type_hints=True)[0])
-    deployments.append(module_door.deployment(ANSWERS, name="answers")[0])
-    module_door.endpoint(*deployments)
-    module_door.publish()
-    return module_door
+    deployments.append(module_gateway.deployment(WITNESS, name="unsigned")[0])
+    deployments.append(module_gateway.deployment(WITNESS, name="hinted", type_hints=True)[0])
+    deployments.append(module_gateway.deployment(ANSWERS, name="answers")[0])
+    module_gateway.endpoint(*deployments)
+    module_gateway.publish()
+    return module_gateway
 
 
 def tensor(
@@ -153,7 +153,7 @@ def elements(*values: bytes) -> bytes:
     return b"".join(struct.pack("<I", len(value)) + value for value in values)
 
 
-def post(door: FrontDoor, model: str, inputs: list[dict[str, Any]], **more: Any) -> Reply:
+def post(gateway: GatewayProcess, model: str, inputs: list[dict[str, Any]], **more: Any) -> Reply:
     """With data that is bytes sent as such."""
     described, binary = [], b""
     for each in inputs:
@@ -165,42 +165,42 @@ def post(door: FrontDoor, model: str, inputs: list[dict[str, Any]], **more: Any)
     header = json.dumps({"inputs": described, **more}).encode()
     headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(header))}
     path = f"/wines/v2/models/{model}/infer"
-    return door.request("POST", path, header + binary, headers if binary else None)
+    return gateway.request("POST", path, header + binary, headers if binary else None)
 
 
-def given(door: FrontDoor, model: str, *inputs: dict[str, Any], **more: Any) -> Any:
-    reply = post(door, model, list(inputs), **more)
+def given(gateway: GatewayProcess, model: str, *inputs: dict[str, Any], **more: Any) -> Any:
+    reply = post(gateway, model, list(inputs), **more)
     assert reply.status == 200, reply
     return json.loads(reply.json["outputs"][0]["data"][0])["given"]
 
 
-def refused(door: FrontDoor, model: str, *inputs: dict[str, Any], **more: Any) -> str:
-    reply = post(door, model, list(inputs), **more)
+def refused(gateway: GatewayProcess, model: str, *inputs: dict[str, Any], **more: Any) -> str:
+    reply = post(gateway, model, list(inputs), **more)
     assert reply.status == 400, reply
     error: str = reply.json["error"]
     return error
 
 
 class TestAColumnSignature:
-    def test_takes_the_wine_request_of_mlservers_documentation(self, door: FrontDoor) -> None:
-        frame = given(door, "wine", *(tensor(name, "FP32", [value]) for name, value in WINE.items()))
+    def test_takes_the_wine_request_of_mlservers_documentation(self, gateway: GatewayProcess) -> None:
+        frame = given(gateway, "wine", *(tensor(name, "FP32", [value]) for name, value in WINE.items()))
         assert frame["dtypes"] == ["float64"] * 11
         assert frame["frame"] == {name: [float(np.float32(value))] for name, value in WINE.items()}
 
-    def test_takes_one_tensor_a_column_in_any_order_with_one_dimension_or_two(self, door: FrontDoor) -> None:
+    def test_takes_one_tensor_a_column_in_any_order_with_one_dimension_or_two(self, gateway: GatewayProcess) -> None:
         inputs = [tensor(name, "FP64", [[value], [2 * value]]) for name, value in reversed(WINE.items())]
-        assert given(door, "wine", *inputs)["frame"] == {name: [value, 2 * value] for name, value in WINE.items()}
+        assert given(gateway, "wine", *inputs)["frame"] == {name: [value, 2 * value] for name, value in WINE.items()}
 
-    def test_takes_one_tensor_of_rows_by_position(self, door: FrontDoor) -> None:
+    def test_takes_one_tensor_of_rows_by_position(self, gateway: GatewayProcess) -> None:
         rows = [list(WINE.values())] * 2
         expected = {name: [value, value] for name, value in WINE.items()}
-        assert given(door, "wine", tensor("anything", "FP64", rows))["frame"] == expected
+        assert given(gateway, "wine", tensor("anything", "FP64", rows))["frame"] == expected
         flat = [value for row in rows for value in row]
-        assert given(door, "wine", tensor("anything", "FP64", flat, [2, 11]))["frame"] == expected
+        assert given(gateway, "wine", tensor("anything", "FP64", flat, [2, 11]))["frame"] == expected
         binary = np.array(rows).tobytes()
-        assert given(door, "wine", tensor("anything", "FP64", binary, [2, 11]))["frame"] == expected
+        assert given(gateway, "wine", tensor("anything", "FP64", binary, [2, 11]))["frame"] == expected
 
-    def test_makes_the_same_of_binary_data(self, door: FrontDoor) -> None:
+    def test_makes_the_same_of_binary_data(self, gateway: GatewayProcess) -> None:
         content = b"\xff\x00"
         binary = [
             tensor("d", "FP32", np.array([0.1, np.nan], "<f4").tobytes(), [2]),
@@ -212,7 +212,7 @@ class TestAColumnSignature:
             tensor("x", "BYTES", elements(content, b""), [2]),
             tensor("t", "BYTES", elements(b"2024-05-31T12:00:00Z", b"2024-05-31"), [2]),
         ]
-        frame = given(door, "mixed", *binary)
+        frame = given(gateway, "mixed", *binary)
         assert frame["frame"] == {
             "d": [float(np.float32(0.1)), None],
             "f": [float(np.float16(0.1)), None],
@@ -225,9 +225,9 @@ class TestAColumnSignature:
         }
         assert frame["dtypes"][:5] == ["float64", "float32", "int64", "int32", "bool"]
 
-    def test_takes_binary_and_json_inputs_in_one_request(self, door: FrontDoor) -> None:
+    def test_takes_binary_and_json_inputs_in_one_request(self, gateway: GatewayProcess) -> None:
         frame = given(
-            door,
+            gateway,
             "mixed",
             tensor("d", "FP64", np.array([1.5]).tobytes(), [1]),
             tensor("s", "BYTES", ["a"]),
@@ -235,25 +235,25 @@ class TestAColumnSignature:
         )
         assert frame["frame"] == {"d": [1.5], "l": [2**62], "s": ["a"]}
 
-    def test_takes_null_where_a_value_may_be_missing(self, door: FrontDoor) -> None:
+    def test_takes_null_where_a_value_may_be_missing(self, gateway: GatewayProcess) -> None:
         inputs = [tensor("d", "FP64", [None, 1]), tensor("l", "INT64", [None, 1]), tensor("s", "BYTES", [None, "a"])]
-        assert given(door, "mixed", *inputs)["frame"] == {"d": [None, 1.0], "l": [None, 1], "s": [None, "a"]}
+        assert given(gateway, "mixed", *inputs)["frame"] == {"d": [None, 1.0], "l": [None, 1], "s": [None, "a"]}
         assert "column 'text', row 0: expected string, got null" in refused(
-            door, "text", tensor("text", "BYTES", [None])
+            gateway, "text", tensor("text", "BYTES", [None])
         )
 
-    def test_holds_a_value_of_any_datatype_that_the_declared_type_holds(self, door: FrontDoor) -> None:
+    def test_holds_a_value_of_any_datatype_that_the_declared_type_holds(self, gateway: GatewayProcess) -> None:
         frame = given(
-            door, "mixed", tensor("d", "INT64", [3]), tensor("l", "FP64", [63.0]), tensor("b", "BYTES", ["True"])
+            gateway, "mixed", tensor("d", "INT64", [3]), tensor("l", "FP64", [63.0]), tensor("b", "BYTES", ["True"])
         )
         assert frame["frame"] == {"d": [3.0], "l": [63], "b": [True]}
         assert "column 'l', row 0: expected long" in refused(
-            door, "mixed", tensor("d", "FP64", [1]), tensor("l", "FP64", [0.5])
+            gateway, "mixed", tensor("d", "FP64", [1]), tensor("l", "FP64", [0.5])
         )
 
-    def test_takes_mlservers_content_types_of_bytes(self, door: FrontDoor) -> None:
+    def test_takes_mlservers_content_types_of_bytes(self, gateway: GatewayProcess) -> None:
         frame = given(
-            door,
+            gateway,
             "mixed",
             tensor("d", "FP64", [1], content_type="np"),
             tensor("s", "BYTES", elements(b"a"), [1, 1], content_type="str"),
@@ -263,101 +263,105 @@ class TestAColumnSignature:
         )
         assert frame["frame"] == {"d": [1.0], "s": ["a"], "x": ["bytes /w=="], "t": ["2024-05-31T12:00:00"]}
         wrong = tensor("x", "BYTES", ["%"], content_type="base64")
-        assert "'base64'" in refused(door, "mixed", tensor("d", "FP64", [1]), wrong)
-        assert "'str'" in refused(door, "mixed", tensor("d", "FP64", [1], content_type="str"))
+        assert "'base64'" in refused(gateway, "mixed", tensor("d", "FP64", [1]), wrong)
+        assert "'str'" in refused(gateway, "mixed", tensor("d", "FP64", [1], content_type="str"))
 
-    def test_takes_nested_values_as_json_text_or_as_a_tensor_of_their_own(self, door: FrontDoor) -> None:
+    def test_takes_nested_values_as_json_text_or_as_a_tensor_of_their_own(self, gateway: GatewayProcess) -> None:
         expected = {"v": [[1.0, 2.5], []]}
         texts = ["[1, 2.5]", "[]"]
-        assert given(door, "nested", tensor("v", "BYTES", texts))["frame"] == expected
-        assert given(door, "nested", tensor("v", "BYTES", texts, content_type="pd_json"))["frame"] == expected
-        assert given(door, "nested", tensor("v", "INT32", [[1, 2], [3, 4]]))["frame"] == {"v": [[1.0, 2.0], [3.0, 4.0]]}
-        assert "'pd_json'" in refused(door, "nested", tensor("v", "BYTES", ["["], content_type="pd_json"))
+        assert given(gateway, "nested", tensor("v", "BYTES", texts))["frame"] == expected
+        assert given(gateway, "nested", tensor("v", "BYTES", texts, content_type="pd_json"))["frame"] == expected
+        assert given(gateway, "nested", tensor("v", "INT32", [[1, 2], [3, 4]]))["frame"] == {
+            "v": [[1.0, 2.0], [3.0, 4.0]]
+        }
+        assert "'pd_json'" in refused(gateway, "nested", tensor("v", "BYTES", ["["], content_type="pd_json"))
 
-    def test_of_one_column_takes_the_only_tensor_whatever_its_name(self, door: FrontDoor) -> None:
+    def test_of_one_column_takes_the_only_tensor_whatever_its_name(self, gateway: GatewayProcess) -> None:
         for shape in ([2], [2, 1]):
             frame = given(
-                door, "text", tensor("input-0", "BYTES", ["a", "b"], shape), parameters={"content_type": "str"}
+                gateway, "text", tensor("input-0", "BYTES", ["a", "b"], shape), parameters={"content_type": "str"}
             )
             assert frame["frame"] == {"text": ["a", "b"]}
 
-    def test_ignores_and_names_extra_columns(self, door: FrontDoor) -> None:
-        reply = post(door, "text", [tensor("text", "BYTES", ["a"]), tensor("more of it", "FP64", [1])])
+    def test_ignores_and_names_extra_columns(self, gateway: GatewayProcess) -> None:
+        reply = post(gateway, "text", [tensor("text", "BYTES", ["a"]), tensor("more of it", "FP64", [1])])
         assert (reply.status, reply.headers["modelyard-extra-columns"]) == (200, "more%20of%20it")
 
-    def test_takes_columns_without_rows(self, door: FrontDoor) -> None:
-        frame = given(door, "mixed", *(tensor(name, "FP16", [], [0, 1]) for name in "dfli"))
+    def test_takes_columns_without_rows(self, gateway: GatewayProcess) -> None:
+        frame = given(gateway, "mixed", *(tensor(name, "FP16", [], [0, 1]) for name in "dfli"))
         assert frame["frame"] == {"d": [], "f": [], "l": [], "i": []}
 
-    def test_refuses_columns_of_several_lengths(self, door: FrontDoor) -> None:
-        assert "of different lengths" in refused(door, "mixed", tensor("d", "FP64", [1, 2]), tensor("l", "INT64", [1]))
+    def test_refuses_columns_of_several_lengths(self, gateway: GatewayProcess) -> None:
+        assert "of different lengths" in refused(
+            gateway, "mixed", tensor("d", "FP64", [1, 2]), tensor("l", "INT64", [1])
+        )
 
-    def test_takes_params_from_the_requests_parameters(self, door: FrontDoor) -> None:
+    def test_takes_params_from_the_requests_parameters(self, gateway: GatewayProcess) -> None:
         def params(**parameters: Any) -> Any:
-            reply = post(door, "text", [tensor("text", "BYTES", ["a"])], parameters=parameters)
+            reply = post(gateway, "text", [tensor("text", "BYTES", ["a"])], parameters=parameters)
             return json.loads(reply.json["outputs"][0]["data"][0])["params"]
 
         assert params() == {"k": 5}
         assert params(k=9, content_type="pd", priority=3) == {"k": 9}
-        assert "param 'k'" in refused(door, "text", tensor("text", "BYTES", ["a"]), parameters={"k": 1.5})
+        assert "param 'k'" in refused(gateway, "text", tensor("text", "BYTES", ["a"]), parameters={"k": 1.5})
 
 
 class TestATensorSignature:
-    def test_takes_the_only_tensor_nested_flat_or_binary(self, door: FrontDoor) -> None:
+    def test_takes_the_only_tensor_nested_flat_or_binary(self, gateway: GatewayProcess) -> None:
         expected = {"array": [[1.0, 2.0], [3.0, 4.0]], "dtype": "float32"}
-        assert given(door, "tensor", tensor("any", "FP32", [[1, 2], [3, 4]])) == expected
-        assert given(door, "tensor", tensor("any", "FP64", [1, 2, 3, 4], [2, 2])) == expected
-        assert given(door, "tensor", tensor("any", "INT8", bytes([1, 2, 3, 4]), [2, 2])) == expected
+        assert given(gateway, "tensor", tensor("any", "FP32", [[1, 2], [3, 4]])) == expected
+        assert given(gateway, "tensor", tensor("any", "FP64", [1, 2, 3, 4], [2, 2])) == expected
+        assert given(gateway, "tensor", tensor("any", "INT8", bytes([1, 2, 3, 4]), [2, 2])) == expected
 
-    def test_refuses_another_shape(self, door: FrontDoor) -> None:
-        assert "expected a tensor of float32" in refused(door, "tensor", tensor("any", "FP32", [1, 2]))
-        assert "got the shape (1, 3)" in refused(door, "tensor", tensor("any", "FP32", [[1, 2, 3]]))
+    def test_refuses_another_shape(self, gateway: GatewayProcess) -> None:
+        assert "expected a tensor of float32" in refused(gateway, "tensor", tensor("any", "FP32", [1, 2]))
+        assert "got the shape (1, 3)" in refused(gateway, "tensor", tensor("any", "FP32", [[1, 2, 3]]))
 
-    def test_takes_text(self, door: FrontDoor) -> None:
+    def test_takes_text(self, gateway: GatewayProcess) -> None:
         expected = {"array": ["a", "é"], "dtype": "<U1"}
-        assert given(door, "texts", tensor("any", "BYTES", ["a", "é"])) == expected
-        assert given(door, "texts", tensor("any", "BYTES", elements(b"a", "é".encode()), [2])) == expected
+        assert given(gateway, "texts", tensor("any", "BYTES", ["a", "é"])) == expected
+        assert given(gateway, "texts", tensor("any", "BYTES", elements(b"a", "é".encode()), [2])) == expected
 
-    def test_takes_named_tensors(self, door: FrontDoor) -> None:
+    def test_takes_named_tensors(self, gateway: GatewayProcess) -> None:
         inputs = [tensor("mask", "INT64", [1]), tensor("x", "FP64", [[1, 2]])]
-        assert given(door, "tensors", *inputs) == {
+        assert given(gateway, "tensors", *inputs) == {
             "x": {"array": [[1.0, 2.0]], "dtype": "float64"},
             "mask": {"array": [1], "dtype": "int64"},
         }
         assert "missing required tensor 'mask' (int64 of the shape (-1,)); the input has 'x'" in refused(
-            door, "tensors", inputs[1]
+            gateway, "tensors", inputs[1]
         )
 
-    def test_takes_an_empty_tensor(self, door: FrontDoor) -> None:
-        assert given(door, "tensor", tensor("any", "FP32", [], [0, 2])) == {"array": [], "dtype": "float32"}
+    def test_takes_an_empty_tensor(self, gateway: GatewayProcess) -> None:
+        assert given(gateway, "tensor", tensor("any", "FP32", [], [0, 2])) == {"array": [], "dtype": "float32"}
 
 
 class TestWithoutASignature:
-    def test_one_tensor_is_an_array_of_its_datatype(self, door: FrontDoor) -> None:
+    def test_one_tensor_is_an_array_of_its_datatype(self, gateway: GatewayProcess) -> None:
         for datatype, dtype in (("FP16", "float16"), ("FP32", "float32"), ("UINT64", "uint64"), ("INT8", "int8")):
-            assert given(door, "unsigned", tensor("x", datatype, [[1, 2]])) == {"array": [[1, 2]], "dtype": dtype}
-        assert given(door, "unsigned", tensor("x", "BOOL", [True])) == {"array": [True], "dtype": "bool"}
-        assert given(door, "unsigned", tensor("x", "BYTES", ["a", "bc"])) == {"array": ["a", "bc"], "dtype": "<U2"}
-        assert given(door, "unsigned", tensor("x", "BYTES", elements(b"\xff"), [1])) == {
+            assert given(gateway, "unsigned", tensor("x", datatype, [[1, 2]])) == {"array": [[1, 2]], "dtype": dtype}
+        assert given(gateway, "unsigned", tensor("x", "BOOL", [True])) == {"array": [True], "dtype": "bool"}
+        assert given(gateway, "unsigned", tensor("x", "BYTES", ["a", "bc"])) == {"array": ["a", "bc"], "dtype": "<U2"}
+        assert given(gateway, "unsigned", tensor("x", "BYTES", elements(b"\xff"), [1])) == {
             "array": ["bytes /w=="],
             "dtype": "|S1",
         }
 
-    def test_several_columns_are_a_frame_of_their_datatypes(self, door: FrontDoor) -> None:
+    def test_several_columns_are_a_frame_of_their_datatypes(self, gateway: GatewayProcess) -> None:
         inputs = [tensor("a", "FP32", [[1], [2]]), tensor("b", "BYTES", ["x", "y"]), tensor("c", "INT64", [1, None])]
-        frame = given(door, "unsigned", *inputs)
+        frame = given(gateway, "unsigned", *inputs)
         assert frame["frame"] == {"a": [1.0, 2.0], "b": ["x", "y"], "c": [1.0, None]}
         assert frame["dtypes"][0] == "float32"
 
-    def test_other_tensors_stay_named_arrays(self, door: FrontDoor) -> None:
-        assert given(door, "unsigned", tensor("a", "INT32", [[1, 2]]), tensor("b", "INT32", [1])) == {
+    def test_other_tensors_stay_named_arrays(self, gateway: GatewayProcess) -> None:
+        assert given(gateway, "unsigned", tensor("a", "INT32", [[1, 2]]), tensor("b", "INT32", [1])) == {
             "a": {"array": [[1, 2]], "dtype": "int32"},
             "b": {"array": [1], "dtype": "int32"},
         }
 
-    def test_the_requests_content_type_decides_if_there_is_one(self, door: FrontDoor) -> None:
+    def test_the_requests_content_type_decides_if_there_is_one(self, gateway: GatewayProcess) -> None:
         def asked(content_type: str, *inputs: dict[str, Any]) -> Any:
-            return given(door, "unsigned", *inputs, parameters={"content_type": content_type})
+            return given(gateway, "unsigned", *inputs, parameters={"content_type": content_type})
 
         one, two = tensor("a", "INT64", [1]), tensor("b", "INT64", [2])
         assert asked("pd", one)["frame"] == {"a": [1]}
@@ -383,16 +387,16 @@ class TestWithoutASignature:
         ],
     )
     def test_content_type_that_does_not_fit_the_tensors_is_refused(
-        self, door: FrontDoor, content_type: str, inputs: list[Any]
+        self, gateway: GatewayProcess, content_type: str, inputs: list[Any]
     ) -> None:
-        assert refused(door, "unsigned", *inputs, parameters={"content_type": content_type})
+        assert refused(gateway, "unsigned", *inputs, parameters={"content_type": content_type})
 
 
 class TestATypeHint:
-    def test_gets_a_list_of_values_or_of_objects(self, door: FrontDoor) -> None:
-        assert given(door, "hinted", tensor("x", "BYTES", elements(b"a", b"b"), [2, 1])) == ["a", "b"]
-        assert given(door, "hinted", tensor("x", "FP64", [[1.5, 2]])) == [[1.5, 2.0]]
-        rows = given(door, "hinted", tensor("name", "BYTES", ["a", "b"]), tensor("age", "INT64", [1, 2]))
+    def test_gets_a_list_of_values_or_of_objects(self, gateway: GatewayProcess) -> None:
+        assert given(gateway, "hinted", tensor("x", "BYTES", elements(b"a", b"b"), [2, 1])) == ["a", "b"]
+        assert given(gateway, "hinted", tensor("x", "FP64", [[1.5, 2]])) == [[1.5, 2.0]]
+        rows = given(gateway, "hinted", tensor("name", "BYTES", ["a", "b"]), tensor("age", "INT64", [1, 2]))
         assert rows == [{"name": "a", "age": 1}, {"name": "b", "age": 2}]
 
 
@@ -409,18 +413,18 @@ class TestBinaryData:
             tensor("any", "BYTES", elements(b"a", b"b"), [1]),
         ],
     )
-    def test_that_is_not_of_its_shape_is_refused(self, door: FrontDoor, wrong: dict[str, Any]) -> None:
-        assert "any" in refused(door, "tensor", wrong)
+    def test_that_is_not_of_its_shape_is_refused(self, gateway: GatewayProcess, wrong: dict[str, Any]) -> None:
+        assert "any" in refused(gateway, "tensor", wrong)
 
-    def test_that_no_input_claims_is_refused(self, door: FrontDoor) -> None:
+    def test_that_no_input_claims_is_refused(self, gateway: GatewayProcess) -> None:
         header = json.dumps({"inputs": [tensor("any", "FP32", [[1, 2]])]}).encode()
         path, headers = "/wines/v2/models/tensor/infer", {"Inference-Header-Content-Length": str(len(header))}
-        reply = door.request("POST", path, header + b"more", headers)
+        reply = gateway.request("POST", path, header + b"more", headers)
         assert (reply.status, "4 bytes more" in reply.json["error"]) == (400, True)
 
 
-def answered(door: FrontDoor, kind: str, **more: Any) -> list[dict[str, Any]]:
-    reply = post(door, "answers", [tensor("kind", "BYTES", [kind])], **more)
+def answered(gateway: GatewayProcess, kind: str, **more: Any) -> list[dict[str, Any]]:
+    reply = post(gateway, "answers", [tensor("kind", "BYTES", [kind])], **more)
     assert reply.status == 200, reply
     outputs: list[dict[str, Any]] = reply.json["outputs"]
     return outputs
@@ -450,9 +454,9 @@ class TestAnAnswer:
         ],
     )
     def test_of_one_value_is_one_tensor(
-        self, door: FrontDoor, kind: str, datatype: str, shape: list[int], data: list[Any], content_type: str
+        self, gateway: GatewayProcess, kind: str, datatype: str, shape: list[int], data: list[Any], content_type: str
     ) -> None:
-        assert answered(door, kind) == [
+        assert answered(gateway, kind) == [
             {
                 "name": "predict",
                 "datatype": datatype,
@@ -480,37 +484,37 @@ class TestAnAnswer:
             ("labels", [("label", "BYTES", ["a", "b"]), ("score", "FP64", [0.5, 1.0])]),
         ],
     )
-    def test_with_columns_is_a_tensor_for_each(self, door: FrontDoor, kind: str, expected: list[Any]) -> None:
-        outputs = answered(door, kind)
+    def test_with_columns_is_a_tensor_for_each(self, gateway: GatewayProcess, kind: str, expected: list[Any]) -> None:
+        outputs = answered(gateway, kind)
         assert [(each["name"], each["datatype"], each["data"]) for each in outputs] == expected
         assert {tuple(each["shape"]) for each in outputs} == {(len(expected[0][2]), 1)}
 
-    def test_that_is_nested_too_deep_to_be_read_is_one_text(self, door: FrontDoor) -> None:
-        (output,) = answered(door, "deep")
+    def test_that_is_nested_too_deep_to_be_read_is_one_text(self, gateway: GatewayProcess) -> None:
+        (output,) = answered(gateway, "deep")
         assert (output["datatype"], output["parameters"]) == ("BYTES", {"content_type": "hg_json"})
         assert output["data"][0].startswith("[[[[")
 
-    def test_has_the_columns_that_the_caller_names_in_that_order(self, door: FrontDoor) -> None:
-        outputs = answered(door, "frame", outputs=[{"name": "d"}, {"name": "a"}])
+    def test_has_the_columns_that_the_caller_names_in_that_order(self, gateway: GatewayProcess) -> None:
+        outputs = answered(gateway, "frame", outputs=[{"name": "d"}, {"name": "a"}])
         assert [each["name"] for each in outputs] == ["d", "a"]
 
-    def test_as_binary_data_keeps_what_json_has_no_number_for(self, door: FrontDoor) -> None:
-        reply = post(door, "answers", [tensor("kind", "BYTES", ["vector"])], parameters={"binary_data_output": True})
+    def test_as_binary_data_keeps_what_json_has_no_number_for(self, gateway: GatewayProcess) -> None:
+        reply = post(gateway, "answers", [tensor("kind", "BYTES", ["vector"])], parameters={"binary_data_output": True})
         header, binary = _parts(reply)
         assert header["outputs"][0]["parameters"] == {"binary_data_size": 24}
         np.testing.assert_array_equal(np.frombuffer(binary), [1.5, np.nan, np.inf])
 
-    def test_is_binary_where_the_caller_says_so(self, door: FrontDoor) -> None:
+    def test_is_binary_where_the_caller_says_so(self, gateway: GatewayProcess) -> None:
         asked = [{"name": "d", "parameters": {"binary_data": True}}, {"name": "3"}]
-        header, binary = _parts(post(door, "answers", [tensor("kind", "BYTES", ["frame"])], outputs=asked))
+        header, binary = _parts(post(gateway, "answers", [tensor("kind", "BYTES", ["frame"])], outputs=asked))
         assert [each["parameters"].get("binary_data_size") for each in header["outputs"]] == [2, None]
         assert (binary, header["outputs"][1]["data"]) == (b"\x01\x00", [1, 2])
         more = {"outputs": [{"name": "predict"}], "parameters": {"binary_data_output": True}}
-        header, binary = _parts(post(door, "answers", [tensor("kind", "BYTES", ["texts"])], **more))
+        header, binary = _parts(post(gateway, "answers", [tensor("kind", "BYTES", ["texts"])], **more))
         assert binary == elements(b"a", "é".encode())
 
-    def test_with_values_missing_that_have_no_binary_form_stays_json(self, door: FrontDoor) -> None:
-        reply = post(door, "answers", [tensor("kind", "BYTES", ["frame"])], parameters={"binary_data_output": True})
+    def test_with_values_missing_that_have_no_binary_form_stays_json(self, gateway: GatewayProcess) -> None:
+        reply = post(gateway, "answers", [tensor("kind", "BYTES", ["frame"])], parameters={"binary_data_output": True})
         header, _ = _parts(reply)
         as_json = [each["name"] for each in header["outputs"] if "data" in each]
         assert (as_json, header["outputs"][1]["data"]) == (["b"], ["x", None])

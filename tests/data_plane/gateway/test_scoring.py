@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.data_plane.gateway.gateway_process import DOUBLES, MIRROR, FrontDoor
+from tests.data_plane.gateway.gateway_process import DOUBLES, MIRROR, GatewayProcess
 
 PARAMS = json.dumps([{"name": "k", "type": "long", "default": 5, "shape": None}])
 TENSOR = json.dumps([{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 3]}}])
@@ -41,19 +41,19 @@ ANSWERS = """
 
 
 @pytest.fixture(scope="module")
-def door(module_door: FrontDoor) -> FrontDoor:
-    blue, _ = module_door.deployment(MIRROR, name="blue", inputs=DOUBLES, params=PARAMS)
-    single, _ = module_door.deployment(MIRROR, name="single", inputs=TENSOR)
-    named, _ = module_door.deployment(MIRROR, name="named", inputs=TENSORS)
-    unsigned, _ = module_door.deployment(MIRROR, name="unsigned")
-    answers, _ = module_door.deployment(ANSWERS, name="answers")
-    module_door.endpoint(blue, single, named, unsigned, answers)
-    module_door.publish()
-    return module_door
+def gateway(module_gateway: GatewayProcess) -> GatewayProcess:
+    blue, _ = module_gateway.deployment(MIRROR, name="blue", inputs=DOUBLES, params=PARAMS)
+    single, _ = module_gateway.deployment(MIRROR, name="single", inputs=TENSOR)
+    named, _ = module_gateway.deployment(MIRROR, name="named", inputs=TENSORS)
+    unsigned, _ = module_gateway.deployment(MIRROR, name="unsigned")
+    answers, _ = module_gateway.deployment(ANSWERS, name="answers")
+    module_gateway.endpoint(blue, single, named, unsigned, answers)
+    module_gateway.publish()
+    return module_gateway
 
 
-def ask(door: FrontDoor, deployment: str, input_data: Any, **more: Any) -> Any:
-    reply = door.score(input_data, headers={"azureml-model-deployment": deployment}, **more)
+def ask(gateway: GatewayProcess, deployment: str, input_data: Any, **more: Any) -> Any:
+    reply = gateway.score(input_data, headers={"azureml-model-deployment": deployment}, **more)
     assert reply.status == 200, reply
     return reply.json
 
@@ -73,19 +73,19 @@ class TestWhatTheModelGets:
         ],
         ids=["split", "split without index", "reordered with surplus", "records", "rows", "columns"],
     )
-    def test_a_column_signature_makes_a_frame_of_every_layout(self, door: FrontDoor, input_data: Any) -> None:
-        assert ask(door, "blue", input_data) == {
+    def test_a_column_signature_makes_a_frame_of_every_layout(self, gateway: GatewayProcess, input_data: Any) -> None:
+        assert ask(gateway, "blue", input_data) == {
             "kind": "DataFrame",
             "data": [{"alcohol": 1.0, "acidity": 2.5}, {"alcohol": 3.0, "acidity": None}],
             "dtypes": ["float64", "float64"],
             "params": {"k": 5},
         }
 
-    def test_a_tensor_signature_makes_an_array(self, door: FrontDoor) -> None:
-        assert ask(door, "single", [[1, 2, 3]]) == {"kind": "ndarray", "data": [[1.0, 2.0, 3.0]], "params": None}
+    def test_a_tensor_signature_makes_an_array(self, gateway: GatewayProcess) -> None:
+        assert ask(gateway, "single", [[1, 2, 3]]) == {"kind": "ndarray", "data": [[1.0, 2.0, 3.0]], "params": None}
 
-    def test_named_tensors_make_a_dict_of_arrays(self, door: FrontDoor) -> None:
-        answer = ask(door, "named", {"mask": [1], "x": [[1, 2]], "surplus": 5})
+    def test_named_tensors_make_a_dict_of_arrays(self, gateway: GatewayProcess) -> None:
+        answer = ask(gateway, "named", {"mask": [1], "x": [[1, 2]], "surplus": 5})
         assert answer == {"kind": "dict", "data": {"x": [[1.0, 2.0]], "mask": [1]}, "params": None}
 
     @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ class TestWhatTheModelGets:
         ],
     )
     def test_without_a_signature_the_shape_of_the_body_decides(
-        self, door: FrontDoor, input_data: Any, kind: str
+        self, gateway: GatewayProcess, input_data: Any, kind: str
     ) -> None:
-        assert ask(door, "unsigned", input_data)["kind"] == kind
+        assert ask(gateway, "unsigned", input_data)["kind"] == kind
 
-    def test_params_are_cast_and_unknown_ones_left_out(self, door: FrontDoor) -> None:
-        assert ask(door, "blue", [[1, 2]], params={"k": 9.0, "other": 1})["params"] == {"k": 9}
-        assert ask(door, "unsigned", [[1, 2]], params={"k": 9})["params"] is None
+    def test_params_are_cast_and_unknown_ones_left_out(self, gateway: GatewayProcess) -> None:
+        assert ask(gateway, "blue", [[1, 2]], params={"k": 9.0, "other": 1})["params"] == {"k": 9}
+        assert ask(gateway, "unsigned", [[1, 2]], params={"k": 9})["params"] is None
 
 
 class TestWhatTheCallerGets:
@@ -121,45 +121,49 @@ class TestWhatTheCallerGets:
             ("nested", {"labels": ["a"], "score": None}),
         ],
     )
-    def test_the_bare_result_with_nan_and_infinity_as_null(self, door: FrontDoor, kind: str, expected: Any) -> None:
-        assert ask(door, "answers", kind) == expected
+    def test_the_bare_result_with_nan_and_infinity_as_null(
+        self, gateway: GatewayProcess, kind: str, expected: Any
+    ) -> None:
+        assert ask(gateway, "answers", kind) == expected
 
-    def test_headers_say_who_answered_and_how_long_the_model_took(self, door: FrontDoor) -> None:
-        headers = door.score([[1, 2]]).headers
+    def test_headers_say_who_answered_and_how_long_the_model_took(self, gateway: GatewayProcess) -> None:
+        headers = gateway.score([[1, 2]]).headers
         assert headers["content-type"] == "application/json"
         assert headers["azureml-model-deployment"] == "blue"
         assert headers["x-ms-run-function-failed"] == "False"
         assert float(headers["x-ms-run-fn-exec-ms"]) >= 0
 
-    def test_every_answer_has_a_request_id_of_its_own(self, door: FrontDoor) -> None:
+    def test_every_answer_has_a_request_id_of_its_own(self, gateway: GatewayProcess) -> None:
         sent = {"x-request-id": str(uuid.uuid4())}
-        ids = {door.score([[1, 2]], headers=sent).headers["x-request-id"] for _ in range(2)}
-        ids.add(door.score("refused", headers=sent).headers["x-request-id"])
+        ids = {gateway.score([[1, 2]], headers=sent).headers["x-request-id"] for _ in range(2)}
+        ids.add(gateway.score("refused", headers=sent).headers["x-request-id"])
         assert len(ids) == 3
         assert sent["x-request-id"] not in ids
         assert all(str(uuid.UUID(each)) == each for each in ids)
 
-    def test_the_callers_id_comes_back_if_it_is_a_proper_one(self, door: FrontDoor) -> None:
+    def test_the_callers_id_comes_back_if_it_is_a_proper_one(self, gateway: GatewayProcess) -> None:
         def echoed(sent: str) -> str | None:
-            return door.score([[1, 2]], headers={"x-ms-client-request-id": sent}).headers.get("x-ms-client-request-id")
+            return gateway.score([[1, 2]], headers={"x-ms-client-request-id": sent}).headers.get(
+                "x-ms-client-request-id"
+            )
 
         assert echoed("order-66_b") == "order-66_b"
         assert echoed("x" * 60) == "x" * 40
         assert echoed("two words") is None
         assert echoed("<script>") is None
 
-    def test_a_large_body_goes_through(self, door: FrontDoor) -> None:
+    def test_a_large_body_goes_through(self, gateway: GatewayProcess) -> None:
         rows = [[0.5, 1.5]] * 50_000
-        assert len(ask(door, "blue", rows)["data"]) == 50_000
+        assert len(ask(gateway, "blue", rows)["data"]) == 50_000
 
-    def test_requests_on_one_connection_are_answered_in_their_order(self, door: FrontDoor) -> None:
+    def test_requests_on_one_connection_are_answered_in_their_order(self, gateway: GatewayProcess) -> None:
         def request(value: int) -> bytes:
             body = json.dumps({"input_data": [[value, 0]]}).encode()
             head = "POST /wines/score HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a key of the endpoint wines\r\n"
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
             return (head + ("Connection: close\r\n" if value == 4 else "") + "\r\n").encode() + body
 
-        with door.raw() as connection:
+        with gateway.raw() as connection:
             connection.sendall(b"".join(map(request, range(5))))
             received = b"".join(iter(lambda: connection.recv(1 << 16), b"")).decode()
         places = [received.index(f'"alcohol":{value}.0') for value in range(5)]

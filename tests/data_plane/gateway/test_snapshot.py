@@ -11,7 +11,7 @@ from pathlib import Path
 
 from data_plane.gateway.snapshot_watcher import SnapshotWatcher
 from modelyard.core.domain.routing import RoutingSnapshot
-from tests.data_plane.gateway.gateway_process import KEY, MIRROR, FrontDoor, digest
+from tests.data_plane.gateway.gateway_process import KEY, MIRROR, GatewayProcess, digest
 from tests.data_plane.replicas.worker_harness import eventually
 
 CONSTANT = """
@@ -23,19 +23,19 @@ CONSTANT = """
 """
 
 
-def test_a_newer_snapshot_is_applied_and_reported(door: FrontDoor) -> None:
-    door.serve(MIRROR)
-    assert json.loads(door.applied_file.read_text()) == {
+def test_a_newer_snapshot_is_applied_and_reported(gateway: GatewayProcess) -> None:
+    gateway.serve(MIRROR)
+    assert json.loads(gateway.applied_file.read_text()) == {
         "version": 1,
-        "pid": door.process.pid,
+        "pid": gateway.process.pid,
         "revision": 1,
         "sequence": 0,
     }
-    assert stat.S_IMODE(door.applied_file.stat().st_mode) == 0o600
-    door.endpoint(*door.endpoints["wines"].deployments.values(), key_digests=(digest("new"),))
-    door.publish()
-    assert door.score([1]).status == 401
-    assert door.score([1], headers={"Authorization": "Bearer new"}).status == 200
+    assert stat.S_IMODE(gateway.applied_file.stat().st_mode) == 0o600
+    gateway.endpoint(*gateway.endpoints["wines"].deployments.values(), key_digests=(digest("new"),))
+    gateway.publish()
+    assert gateway.score([1]).status == 401
+    assert gateway.score([1], headers={"Authorization": "Bearer new"}).status == 200
 
 
 def test_an_older_snapshot_is_ignored(tmp_path: Path) -> None:
@@ -52,53 +52,53 @@ def test_an_older_snapshot_is_ignored(tmp_path: Path) -> None:
     assert json.loads(report.read_text()) == {"version": 1, "pid": os.getpid(), "revision": 6, "sequence": 0}
 
 
-def test_the_sequence_counts_within_a_revision(door: FrontDoor) -> None:
-    door.serve(MIRROR)
-    door.write(RoutingSnapshot(1, 1, {}))
-    eventually(lambda: door.applied() == (1, 1))
-    assert door.score([1]).status == 404
-    door.write(RoutingSnapshot(1, 0, door.endpoints))
-    door.write(RoutingSnapshot(2, 0, door.endpoints))
-    eventually(lambda: door.applied() == (2, 0))
-    assert door.score([1]).status == 200
+def test_the_sequence_counts_within_a_revision(gateway: GatewayProcess) -> None:
+    gateway.serve(MIRROR)
+    gateway.write(RoutingSnapshot(1, 1, {}))
+    eventually(lambda: gateway.applied() == (1, 1))
+    assert gateway.score([1]).status == 404
+    gateway.write(RoutingSnapshot(1, 0, gateway.endpoints))
+    gateway.write(RoutingSnapshot(2, 0, gateway.endpoints))
+    eventually(lambda: gateway.applied() == (2, 0))
+    assert gateway.score([1]).status == 200
 
 
-def test_unreadable_routing_file_keeps_the_last_snapshot(door: FrontDoor) -> None:
-    door.serve(MIRROR)
+def test_unreadable_routing_file_keeps_the_last_snapshot(gateway: GatewayProcess) -> None:
+    gateway.serve(MIRROR)
     for content in (b"", b"{", b'{"revision": 9}', b"[]"):
-        writing = door.yard.data_dir.run / "broken"
+        writing = gateway.harness.data_dir.run / "broken"
         writing.write_bytes(content)
-        writing.rename(door.yard.data_dir.routing_file)
-        assert door.score([1]).status == 200
-    eventually(lambda: "cannot be read" in door.log.read_text())
-    door.publish()
-    assert door.score([1]).status == 200
+        writing.rename(gateway.harness.data_dir.routing_file)
+        assert gateway.score([1]).status == 200
+    eventually(lambda: "cannot be read" in gateway.log.read_text())
+    gateway.publish()
+    assert gateway.score([1]).status == 200
 
 
-def test_a_gateway_that_starts_again_knows_the_last_snapshot(open_door: Callable[[], FrontDoor]) -> None:
-    first = open_door()
+def test_a_gateway_that_starts_again_knows_the_last_snapshot(start_gateway: Callable[[], GatewayProcess]) -> None:
+    first = start_gateway()
     first.serve(MIRROR)
-    second = open_door()
+    second = start_gateway()
     assert second.score([1]).status == 200
 
 
-def test_one_deployment_whose_bundle_is_missing_does_not_stop_the_others(door: FrontDoor) -> None:
-    good, _ = door.deployment(MIRROR, name="good")
-    door.endpoint(good, replace(good, name="broken", bundle_dir="/nowhere"))
-    door.publish()
-    assert door.score([1]).status == 200
-    reply = door.score([1], headers={"azureml-model-deployment": "broken"})
+def test_one_deployment_whose_bundle_is_missing_does_not_stop_the_others(gateway: GatewayProcess) -> None:
+    good, _ = gateway.deployment(MIRROR, name="good")
+    gateway.endpoint(good, replace(good, name="broken", bundle_dir="/nowhere"))
+    gateway.publish()
+    assert gateway.score([1]).status == 200
+    reply = gateway.score([1], headers={"azureml-model-deployment": "broken"})
     assert (reply.status, reply.error["code"]) == (503, "DeploymentBroken")
     assert "retry-after" not in reply.headers
 
 
-def test_weights_divide_the_traffic(door: FrontDoor) -> None:
-    routes = [door.deployment(CONSTANT.format(name), name=name)[0] for name in ("blue", "green", "grey")]
-    door.endpoint(*routes, traffic={"blue": 75, "green": 25, "grey": 0})
-    door.publish()
+def test_weights_divide_the_traffic(gateway: GatewayProcess) -> None:
+    routes = [gateway.deployment(CONSTANT.format(name), name=name)[0] for name in ("blue", "green", "grey")]
+    gateway.endpoint(*routes, traffic={"blue": 75, "green": 25, "grey": 0})
+    gateway.publish()
     headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
     answers: Counter[str] = Counter()
-    with closing(door.connection()) as connection:
+    with closing(gateway.connection()) as connection:
         for _ in range(400):
             connection.request("POST", "/wines/score", '{"input_data": [1]}', headers)
             answers[json.loads(connection.getresponse().read())] += 1

@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from data_plane.replicas.local.worker_process import WorkerProcess
-from tests.data_plane.gateway.conftest import doors
-from tests.data_plane.gateway.gateway_process import DOUBLES, FrontDoor
+from tests.data_plane.gateway.conftest import gateways
+from tests.data_plane.gateway.gateway_process import DOUBLES, GatewayProcess
 from tests.data_plane.gateway.soaking import SCRIPT, Soak
 
 CONNECTIONS = 8
@@ -20,17 +20,17 @@ MOST_GROWTH = 2 << 20
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[tuple[FrontDoor, list[WorkerProcess]]]:
-    with doors() as start:
-        door = start()
-        yield door, door.serve(SCRIPT, inputs=DOUBLES, instances=2)
+def served() -> Iterator[tuple[GatewayProcess, list[WorkerProcess]]]:
+    with gateways() as start:
+        gateway = start()
+        yield gateway, gateway.serve(SCRIPT, inputs=DOUBLES, instances=2)
 
 
-def soak(served: tuple[FrontDoor, list[WorkerProcess]], times: int) -> None:
-    door, workers = served
-    processes = {"gateway": psutil.Process(door.process.pid)}
+def soak(served: tuple[GatewayProcess, list[WorkerProcess]], times: int) -> None:
+    gateway, workers = served
+    processes = {"gateway": psutil.Process(gateway.process.pid)}
     processes |= {f"worker {number}": psutil.Process(worker.pid) for number, worker in enumerate(workers)}
-    soaking = Soak(door.port, CONNECTIONS)
+    soaking = Soak(gateway.port, CONNECTIONS)
     memory: dict[str, list[int]] = {name: [] for name in processes}
     for _ in range(PARTS):
         asyncio.run(soaking.ask(times // PARTS))
@@ -40,8 +40,8 @@ def soak(served: tuple[FrontDoor, list[WorkerProcess]], times: int) -> None:
         grown = _grown(seen)
         print(f"{times} requests: {name} has {seen[-1] >> 10} KiB, grown by {grown >> 10} KiB")
         assert grown < MOST_GROWTH, f"{name}: {[size >> 10 for size in seen]}"
-    assert door.process.poll() is None
-    assert door.log.read_bytes() == b""
+    assert gateway.process.poll() is None
+    assert gateway.log.read_bytes() == b""
 
 
 def _grown(seen: list[int]) -> int:
@@ -50,7 +50,7 @@ def _grown(seen: list[int]) -> int:
 
 
 def test_five_thousand_requests_get_their_answers_and_no_process_grows(
-    served: tuple[FrontDoor, list[WorkerProcess]],
+    served: tuple[GatewayProcess, list[WorkerProcess]],
 ) -> None:
     soak(served, 5_000)
 
@@ -58,6 +58,6 @@ def test_five_thousand_requests_get_their_answers_and_no_process_grows(
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_two_hundred_thousand_requests_get_their_answers_and_no_process_grows(
-    served: tuple[FrontDoor, list[WorkerProcess]],
+    served: tuple[GatewayProcess, list[WorkerProcess]],
 ) -> None:
     soak(served, 200_000)

@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
-from tests.data_plane.gateway.conftest import doors
-from tests.data_plane.gateway.gateway_process import DOUBLES, MIRROR, FrontDoor
+from tests.data_plane.gateway.conftest import gateways
+from tests.data_plane.gateway.gateway_process import DOUBLES, MIRROR, GatewayProcess
 
 VALIDATORS: dict[str, Any] = {
     "2": OpenAPIV2SpecValidator,
@@ -76,8 +76,8 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def door() -> Iterator[FrontDoor]:
-    with doors() as start:
+def gateway() -> Iterator[GatewayProcess]:
+    with gateways() as start:
         front = start()
         routes = [_deployed(front, name, **model) for name, model in MODELS.items()]
         front.endpoint(*routes, traffic={"columns": 100})
@@ -85,15 +85,15 @@ def door() -> Iterator[FrontDoor]:
         yield front
 
 
-def _deployed(front: FrontDoor, name: str, example: Any = None, type_hints: bool = False, **signature: Any) -> Any:
+def _deployed(front: GatewayProcess, name: str, example: Any = None, type_hints: bool = False, **signature: Any) -> Any:
     written = {part: json.dumps(declared) for part, declared in signature.items()}
     return front.deployment(
         MIRROR, instances=0, name=name, type_hints=type_hints, input_example=example, model_version="7", **written
     )[0]
 
 
-def document(door: FrontDoor, deployment: str, version: str = "2") -> Any:
-    answered = door.request(
+def document(gateway: GatewayProcess, deployment: str, version: str = "2") -> Any:
+    answered = gateway.request(
         "GET", f"/wines/swagger.json?version={version}", headers={"azureml-model-deployment": deployment}
     )
     assert (answered.status, answered.headers["content-type"]) == (200, "application/json")
@@ -101,23 +101,23 @@ def document(door: FrontDoor, deployment: str, version: str = "2") -> Any:
     return answered.json
 
 
-def schemas(door: FrontDoor, deployment: str) -> Any:
-    return document(door, deployment, "3.1")["components"]["schemas"]
+def schemas(gateway: GatewayProcess, deployment: str) -> Any:
+    return document(gateway, deployment, "3.1")["components"]["schemas"]
 
 
 class TestDocuments:
     @pytest.mark.parametrize("version", VALIDATORS)
     @pytest.mark.parametrize("deployment", MODELS)
-    def test_documents_are_valid_in_every_version(self, door: FrontDoor, deployment: str, version: str) -> None:
-        VALIDATORS[version](document(door, deployment, version)).validate()
+    def test_documents_are_valid_in_every_version(self, gateway: GatewayProcess, deployment: str, version: str) -> None:
+        VALIDATORS[version](document(gateway, deployment, version)).validate()
 
     @pytest.mark.parametrize("deployment", [name for name, model in MODELS.items() if "example" in model])
-    def test_have_the_example_of_the_model_and_describe_it(self, door: FrontDoor, deployment: str) -> None:
-        described = document(door, deployment, "3.1")
+    def test_have_the_example_of_the_model_and_describe_it(self, gateway: GatewayProcess, deployment: str) -> None:
+        described = document(gateway, deployment, "3.1")
         example = MODELS[deployment]["example"]
         assert described["components"]["schemas"]["ServiceInput"]["examples"] == [example]
-        assert document(door, deployment, "2")["definitions"]["ServiceInput"]["example"] == example
-        assert document(door, deployment, "3")["components"]["schemas"]["ServiceInput"]["example"] == example
+        assert document(gateway, deployment, "2")["definitions"]["ServiceInput"]["example"] == example
+        assert document(gateway, deployment, "3")["components"]["schemas"]["ServiceInput"]["example"] == example
         validate(example, described)
 
     @pytest.mark.parametrize(
@@ -131,12 +131,12 @@ class TestDocuments:
             ("params", {"input_data": [["x"]], "params": {"k": "many"}}),
         ],
     )
-    def test_document_schemas_refuse_a_wrong_body(self, door: FrontDoor, deployment: str, wrong: Any) -> None:
+    def test_document_schemas_refuse_a_wrong_body(self, gateway: GatewayProcess, deployment: str, wrong: Any) -> None:
         with pytest.raises(jsonschema.ValidationError):
-            validate(wrong, document(door, deployment, "3.1"))
+            validate(wrong, document(gateway, deployment, "3.1"))
 
-    def test_tell_each_type_in_the_words_of_their_version(self, door: FrontDoor) -> None:
-        of = {version: document(door, "every-type", version) for version in VALIDATORS}
+    def test_tell_each_type_in_the_words_of_their_version(self, gateway: GatewayProcess) -> None:
+        of = {version: document(gateway, "every-type", version) for version in VALIDATORS}
         assert of["2"]["definitions"]["Record"]["properties"]["double"] == {
             "type": "number",
             "format": "double",
@@ -148,20 +148,20 @@ class TestDocuments:
         record = of["3.1"]["components"]["schemas"]["Record"]["properties"]
         assert record["double"] == {"type": ["number", "null"], "format": "double"}
 
-    def test_tell_params_with_their_defaults(self, door: FrontDoor) -> None:
-        params = schemas(door, "params")["Params"]["properties"]
+    def test_tell_params_with_their_defaults(self, gateway: GatewayProcess) -> None:
+        params = schemas(gateway, "params")["Params"]["properties"]
         assert params["k"] == {"type": ["integer", "null"], "format": "int64", "default": 3}
         assert params["stop"]["default"] == ["a", "b"]
         assert "default" not in params["none"]
         assert "default" not in params["nan"]
 
-    def test_tell_the_sizes_of_tensors(self, door: FrontDoor) -> None:
-        rows = schemas(door, "tensor")["ServiceInput"]["properties"]["input_data"]
+    def test_tell_the_sizes_of_tensors(self, gateway: GatewayProcess) -> None:
+        rows = schemas(gateway, "tensor")["ServiceInput"]["properties"]["input_data"]
         assert "minItems" not in rows
         assert (rows["items"]["minItems"], rows["items"]["maxItems"]) == (2, 2)
 
-    def test_tell_where_and_with_what_key(self, door: FrontDoor) -> None:
-        second, third = document(door, "columns", "2"), document(door, "columns", "3")
+    def test_tell_where_and_with_what_key(self, gateway: GatewayProcess) -> None:
+        second, third = document(gateway, "columns", "2"), document(gateway, "columns", "3")
         assert (second["basePath"], third["servers"]) == ("/wines", [{"url": "/wines"}])
         assert second["info"] == third["info"]
         assert (second["info"]["title"], second["info"]["version"]) == ("wines", "7")
@@ -177,41 +177,43 @@ def validate(body: Any, described: Any) -> None:
 
 class TestAsking:
     @pytest.mark.parametrize("query", ["", "?", "?other=1", "?version=2", "?version=3&version=2"])
-    def test_swagger_2_is_the_default_version(self, door: FrontDoor, query: str) -> None:
-        assert door.request("GET", f"/wines/swagger.json{query}").json["swagger"] == "2.0"
+    def test_swagger_2_is_the_default_version(self, gateway: GatewayProcess, query: str) -> None:
+        assert gateway.request("GET", f"/wines/swagger.json{query}").json["swagger"] == "2.0"
 
     @pytest.mark.parametrize(("version", "full"), [("3", "3.0.3"), ("3.1", "3.1.0")])
-    def test_openapi_versions_are_answered_on_request(self, door: FrontDoor, version: str, full: str) -> None:
-        assert door.request("GET", f"/wines/swagger.json?version={version}").json["openapi"] == full
+    def test_openapi_versions_are_answered_on_request(self, gateway: GatewayProcess, version: str, full: str) -> None:
+        assert gateway.request("GET", f"/wines/swagger.json?version={version}").json["openapi"] == full
 
     @pytest.mark.parametrize("query", ["version=", "version=4", "version=2.0", "version=%ff", "version=3;"])
-    def test_unknown_version_is_refused_with_the_choices(self, door: FrontDoor, query: str) -> None:
-        refused = door.request("GET", f"/wines/swagger.json?{query}")
+    def test_unknown_version_is_refused_with_the_choices(self, gateway: GatewayProcess, query: str) -> None:
+        refused = gateway.request("GET", f"/wines/swagger.json?{query}")
         assert (refused.status, refused.error["code"]) == (400, "BadArgument")
         assert "2, 3, 3.1" in refused.error["message"]
 
-    def test_an_endless_query_is_refused(self, door: FrontDoor) -> None:
-        assert door.request("GET", f"/wines/swagger.json?{'a&' * 99}").error["code"] == "BadArgument"
+    def test_an_endless_query_is_refused(self, gateway: GatewayProcess) -> None:
+        assert gateway.request("GET", f"/wines/swagger.json?{'a&' * 99}").error["code"] == "BadArgument"
 
-    def test_document_describes_the_deployment_that_a_request_would_reach(self, door: FrontDoor) -> None:
-        answered = door.request("GET", "/wines/swagger.json")
+    def test_document_describes_the_deployment_that_a_request_would_reach(self, gateway: GatewayProcess) -> None:
+        answered = gateway.request("GET", "/wines/swagger.json")
         assert answered.headers["azureml-model-deployment"] == "columns"
         assert "alcohol" in answered.json["definitions"]["Record"]["properties"]
-        assert "Frame" not in document(door, "tensor")["definitions"]
+        assert "Frame" not in document(gateway, "tensor")["definitions"]
 
     @pytest.mark.parametrize(
         ("headers", "status"), [({"Authorization": ""}, 401), ({"azureml-model-deployment": "none"}, 404)]
     )
-    def test_document_is_refused_like_a_request(self, door: FrontDoor, headers: dict[str, str], status: int) -> None:
-        assert door.request("GET", "/wines/swagger.json", headers=headers).status == status
+    def test_document_is_refused_like_a_request(
+        self, gateway: GatewayProcess, headers: dict[str, str], status: int
+    ) -> None:
+        assert gateway.request("GET", "/wines/swagger.json", headers=headers).status == status
 
-    def test_new_generation_has_its_own_document(self, door: FrontDoor) -> None:
-        routes = dict(door.endpoints["wines"].deployments)
-        routes["records"] = door.deployment(
+    def test_new_generation_has_its_own_document(self, gateway: GatewayProcess) -> None:
+        routes = dict(gateway.endpoints["wines"].deployments)
+        routes["records"] = gateway.deployment(
             MIRROR, instances=0, name="records", generation=4, inputs=json.dumps(columns("string"))
         )[0]
-        before = schemas(door, "records")["Record"]["properties"]
-        door.endpoint(*routes.values(), traffic={"columns": 100})
-        door.publish()
+        before = schemas(gateway, "records")["Record"]["properties"]
+        gateway.endpoint(*routes.values(), traffic={"columns": 100})
+        gateway.publish()
         assert list(before) == ["long"]
-        assert list(schemas(door, "records")["Record"]["properties"]) == ["string"]
+        assert list(schemas(gateway, "records")["Record"]["properties"]) == ["string"]

@@ -22,7 +22,7 @@ from mlflow.types.schema import Array, Map, Object, Property
 from sklearn.linear_model import LogisticRegression
 
 from modelyard.core.domain.routing import DeploymentRoute
-from tests.data_plane.gateway.gateway_process import DOUBLES, FrontDoor, Reply
+from tests.data_plane.gateway.gateway_process import DOUBLES, GatewayProcess, Reply
 from tests.data_plane.gateway.logged_models import logged
 
 # Says what it was given, down to the types.
@@ -109,46 +109,46 @@ def save_counting(folder: Path) -> None:
     mlflow.pyfunc.save_model(folder, python_model=Counting(), pip_requirements=["scikit-learn"])
 
 
-def deploy(door: FrontDoor, name: str, save: Callable[[Path], None]) -> DeploymentRoute:
+def deploy(gateway: GatewayProcess, name: str, save: Callable[[Path], None]) -> DeploymentRoute:
     """A real MLflow model behind the script that is generated for it."""
-    script, model = logged(door, name, save)
+    script, model = logged(gateway, name, save)
     parts = {"inputs": model.signature.inputs, "params": model.signature.params} if model.signature else {}
-    route, _ = door.deployment(script, name=name, type_hints=model.type_hints, **parts)
+    route, _ = gateway.deployment(script, name=name, type_hints=model.type_hints, **parts)
     return route
 
 
 @pytest.fixture(scope="module")
-def door(module_door: FrontDoor) -> FrontDoor:
+def gateway(module_gateway: GatewayProcess) -> GatewayProcess:
     params = json.dumps(PARAMS.to_dict())
     made = {name: {"inputs": json.dumps(schema.to_dict())} for name, schema in SCHEMAS.items()}
     made |= {"wines": {"inputs": DOUBLES, "params": params}, "float32": {"inputs": FLOAT32}}
     made |= {"hinted": {"inputs": DOUBLES, "type_hints": True}}
-    routes = [module_door.deployment(WITNESS, name=name, **options)[0] for name, options in made.items()]
-    routes.append(module_door.deployment(WITHOUT_PARAMS, name="own", inputs=DOUBLES, params=params)[0])
-    routes += [deploy(module_door, "position", save_by_position), deploy(module_door, "counting", save_counting)]
-    module_door.endpoint(*routes)
-    module_door.publish()
-    return module_door
+    routes = [module_gateway.deployment(WITNESS, name=name, **options)[0] for name, options in made.items()]
+    routes.append(module_gateway.deployment(WITHOUT_PARAMS, name="own", inputs=DOUBLES, params=params)[0])
+    routes += [deploy(module_gateway, "position", save_by_position), deploy(module_gateway, "counting", save_counting)]
+    module_gateway.endpoint(*routes)
+    module_gateway.publish()
+    return module_gateway
 
 
-def ask(door: FrontDoor, deployment: str, input_data: Any, **more: Any) -> Any:
-    reply = send(door, deployment, input_data, **more)
+def ask(gateway: GatewayProcess, deployment: str, input_data: Any, **more: Any) -> Any:
+    reply = send(gateway, deployment, input_data, **more)
     assert reply.status == 200, reply
     return reply.json
 
 
-def send(door: FrontDoor, deployment: str, input_data: Any, **more: Any) -> Reply:
-    return door.score(input_data, headers={"azureml-model-deployment": deployment}, **more)
+def send(gateway: GatewayProcess, deployment: str, input_data: Any, **more: Any) -> Reply:
+    return gateway.score(input_data, headers={"azureml-model-deployment": deployment}, **more)
 
 
 class TestTypeHintModels:
     @pytest.mark.parametrize("value", [[{"k": 1}], [[1, "x"]], ["a"], {"k": [1]}, "text", [1, 2**70, None]])
-    def test_take_the_raw_value_unenforced_whatever_the_columns_say(self, door: FrontDoor, value: Any) -> None:
-        assert ask(door, "hinted", value) == {"params": {}, "value": value, "kind": type(value).__name__}
+    def test_take_the_raw_value_unenforced_whatever_the_columns_say(self, gateway: GatewayProcess, value: Any) -> None:
+        assert ask(gateway, "hinted", value) == {"params": {}, "value": value, "kind": type(value).__name__}
 
-    def test_are_validated_by_mlflow_itself(self, door: FrontDoor) -> None:
-        assert ask(door, "counting", [{"a": 1, "b": 2}, {}]) == [3, 0]
-        refused = send(door, "counting", [{"a": "x"}])
+    def test_are_validated_by_mlflow_itself(self, gateway: GatewayProcess) -> None:
+        assert ask(gateway, "counting", [{"a": 1, "b": 2}, {}]) == [3, 0]
+        refused = send(gateway, "counting", [{"a": "x"}])
         assert refused.status == 424
         assert "Failed to validate" in refused.error["message"]
 
@@ -164,21 +164,23 @@ class TestAChatModelsDict:
         ],
         ids=["messages", "an object", "beside a single value", "maps, which are columns"],
     )
-    def test_is_one_row_only_where_mlflow_makes_it_one(self, door: FrontDoor, deployment: str, value: Any) -> None:
+    def test_is_one_row_only_where_mlflow_makes_it_one(
+        self, gateway: GatewayProcess, deployment: str, value: Any
+    ) -> None:
         enforced = _enforce_schema(json.loads(json.dumps(value)), SCHEMAS[deployment])
-        rows = ask(door, deployment, value)["rows"]
+        rows = ask(gateway, deployment, value)["rows"]
         assert len(rows) == len(enforced)
         assert rows == json.loads(enforced.to_json(orient="records"))
 
 
 class TestParams:
-    def test_params_are_filled_in(self, door: FrontDoor) -> None:
-        assert ask(door, "wines", [[1, 2]])["params"] == DEFAULTS
-        assert ask(door, "wines", [[1, 2]], params={"unknown": 1})["params"] == DEFAULTS
+    def test_params_are_filled_in(self, gateway: GatewayProcess) -> None:
+        assert ask(gateway, "wines", [[1, 2]])["params"] == DEFAULTS
+        assert ask(gateway, "wines", [[1, 2]], params={"unknown": 1})["params"] == DEFAULTS
 
-    def test_params_are_cast(self, door: FrontDoor) -> None:
+    def test_params_are_cast(self, gateway: GatewayProcess) -> None:
         given = {"count": 9.0, "factor": 2, "stop": [], "tree": {"depth": 7.0, "label": "oak"}}
-        assert ask(door, "wines", [[1, 2]], params=given)["params"] == {
+        assert ask(gateway, "wines", [[1, 2]], params=given)["params"] == {
             **DEFAULTS,
             "count": "9",
             "factor": "2.0",
@@ -187,43 +189,43 @@ class TestParams:
         }
 
     @pytest.mark.parametrize("given", ["2024-05-31", "2024-05-31T12:30:00", "2024-05-31T12:30:00.25"])
-    def test_that_are_datetimes_are_what_mlflow_makes_of_them(self, door: FrontDoor, given: str) -> None:
+    def test_that_are_datetimes_are_what_mlflow_makes_of_them(self, gateway: GatewayProcess, given: str) -> None:
         expected = repr(np.datetime64(given).item())
-        assert ask(door, "wines", [[1, 2]], params={"since": given})["params"]["since"] == expected
+        assert ask(gateway, "wines", [[1, 2]], params={"since": given})["params"]["since"] == expected
 
     @pytest.mark.parametrize("tree", [{}, {"depth": 1, "height": 2}, {"depth": "x"}, 5])
-    def test_that_are_objects_are_held_to_their_properties(self, door: FrontDoor, tree: Any) -> None:
-        refused = send(door, "wines", [[1, 2]], params={"tree": tree})
+    def test_that_are_objects_are_held_to_their_properties(self, gateway: GatewayProcess, tree: Any) -> None:
+        refused = send(gateway, "wines", [[1, 2]], params={"tree": tree})
         assert refused.status == 400
         assert "params.tree" in refused.error["message"]
 
-    def test_are_passed_only_where_predict_accepts_them(self, door: FrontDoor) -> None:
-        assert ask(door, "own", [[1, 2]], params={"count": 9}) == 1
-        assert len(ask(door, "position", [[1, 2]], params={"count": 9})) == 1
+    def test_are_passed_only_where_predict_accepts_them(self, gateway: GatewayProcess) -> None:
+        assert ask(gateway, "own", [[1, 2]], params={"count": 9}) == 1
+        assert len(ask(gateway, "position", [[1, 2]], params={"count": 9})) == 1
 
 
 class TestNumbersThatFit:
-    def test_an_integer_is_fine_in_a_double_column(self, door: FrontDoor) -> None:
-        answer = ask(door, "wines", [{"alcohol": 9, "acidity": 1}])
+    def test_an_integer_is_fine_in_a_double_column(self, gateway: GatewayProcess) -> None:
+        answer = ask(gateway, "wines", [{"alcohol": 9, "acidity": 1}])
         assert answer["rows"] == [{"alcohol": 9.0, "acidity": 1.0}]
         assert answer["dtypes"] == ["float64", "float64"]
 
-    def test_a_float64_is_fine_in_a_float32_tensor(self, door: FrontDoor) -> None:
+    def test_a_float64_is_fine_in_a_float32_tensor(self, gateway: GatewayProcess) -> None:
         values = np.array([[0.1, 2.5]])
         expected = values.astype("float32").tolist()
         tensor = {"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [0.1, 2.5]}
-        infer = door.request("POST", "/wines/v2/models/float32/infer", json.dumps({"inputs": [tensor]}))
+        infer = gateway.request("POST", "/wines/v2/models/float32/infer", json.dumps({"inputs": [tensor]}))
         assert infer.status == 200, infer
         (answer,) = infer.json["outputs"][0]["data"]
         assert json.loads(answer)["value"] == {"x": expected}
-        assert ask(door, "float32", {"x": [[0.1, 2.5]]})["value"] == {"x": expected}
+        assert ask(gateway, "float32", {"x": [[0.1, 2.5]]})["value"] == {"x": expected}
 
 
 class TestReorderedColumns:
     ROW = (9.5, 0.8)
 
-    def test_mlflows_sklearn_loader_answers_them_silently_wrong(self, door: FrontDoor) -> None:
-        model = mlflow.sklearn.load_model(str(door.yard.data_dir.models / "position"))
+    def test_mlflows_sklearn_loader_answers_them_silently_wrong(self, gateway: GatewayProcess) -> None:
+        model = mlflow.sklearn.load_model(str(gateway.harness.data_dir.models / "position"))
         reordered = pd.DataFrame([self.ROW[::-1]], columns=["acidity", "alcohol"])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -239,12 +241,12 @@ class TestReorderedColumns:
         ],
         ids=["split", "records", "columns"],
     )
-    def test_reordered_columns_are_put_in_order_by_name(self, door: FrontDoor, input_data: Any) -> None:
-        (answer,) = ask(door, "position", input_data)
+    def test_reordered_columns_are_put_in_order_by_name(self, gateway: GatewayProcess, input_data: Any) -> None:
+        (answer,) = ask(gateway, "position", input_data)
         assert answer == pytest.approx(fitted().predict_proba([self.ROW])[0].tolist())
 
-    def test_reordered_csv_columns_are_put_in_order_by_name(self, door: FrontDoor) -> None:
+    def test_reordered_csv_columns_are_put_in_order_by_name(self, gateway: GatewayProcess) -> None:
         headers = {"azureml-model-deployment": "position", "Content-Type": "text/csv"}
-        reply = door.request("POST", "/wines/invocations", "acidity,alcohol\n0.8,9.5\n", headers)
+        reply = gateway.request("POST", "/wines/invocations", "acidity,alcohol\n0.8,9.5\n", headers)
         (answer,) = reply.json["predictions"]
         assert answer == pytest.approx(fitted().predict_proba([self.ROW])[0].tolist())

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.data_plane.gateway.gateway_process import KEY, MIRROR, FrontDoor, Reply, worker_route
+from tests.data_plane.gateway.gateway_process import KEY, MIRROR, GatewayProcess, Reply, worker_route
 from tests.data_plane.replicas.worker_harness import eventually
 
 # Writes its pid to the file it is given, and goes on when that is removed; answers which worker it was.
@@ -51,10 +51,10 @@ DEADLY = """
 
 
 @pytest.fixture
-def ask(door: FrontDoor) -> Any:
+def ask(gateway: GatewayProcess) -> Any:
     """Asks in the background; the future holds the reply."""
     with ThreadPoolExecutor(64) as threads:
-        yield lambda *args, **kwargs: threads.submit(door.score, *args, **kwargs)
+        yield lambda *args, **kwargs: threads.submit(gateway.score, *args, **kwargs)
 
 
 Ask = Callable[..., "Future[Reply]"]
@@ -73,9 +73,9 @@ def holder(file: Path) -> int | None:
 
 class TestDeadlines:
     def test_a_model_that_takes_too_long_is_a_408_and_its_worker_is_left_alone_until_it_is_done(
-        self, door: FrontDoor, ask: Ask, tmp_path: Path
+        self, gateway: GatewayProcess, ask: Ask, tmp_path: Path
     ) -> None:
-        door.serve(HELD, instances=2, request_timeout_seconds=0.5)
+        gateway.serve(HELD, instances=2, request_timeout_seconds=0.5)
         file = tmp_path / "held"
         late = ask(str(file))
         busy = holder(wait_for(file))
@@ -85,21 +85,23 @@ class TestDeadlines:
         eventually(lambda: busy in _who_answers(ask))
 
     def test_request_that_waits_behind_an_overdue_request_is_a_408(
-        self, door: FrontDoor, ask: Ask, tmp_path: Path
+        self, gateway: GatewayProcess, ask: Ask, tmp_path: Path
     ) -> None:
-        door.serve(HELD, request_timeout_seconds=0.5)
+        gateway.serve(HELD, request_timeout_seconds=0.5)
         held = ask(str(tmp_path / "held"))
         wait_for(tmp_path / "held")
         behind = [ask("") for _ in range(3)]
         assert [future.result().status for future in [held, *behind]] == [408] * 4
         assert {future.result().headers.get("retry-after") for future in behind} == {None, "1"}
         (tmp_path / "held").unlink()
-        eventually(lambda: door.score("").status == 200)
+        eventually(lambda: gateway.score("").status == 200)
 
 
 class TestLimits:
-    def test_requests_beyond_twice_the_concurrency_are_a_429(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
-        door.serve(HELD, max_concurrent_requests_per_instance=1)
+    def test_requests_beyond_twice_the_concurrency_are_a_429(
+        self, gateway: GatewayProcess, ask: Ask, tmp_path: Path
+    ) -> None:
+        gateway.serve(HELD, max_concurrent_requests_per_instance=1)
         held = ask(str(tmp_path / "held"))
         wait_for(tmp_path / "held")
         others = [ask("") for _ in range(3)]
@@ -108,39 +110,45 @@ class TestLimits:
         assert held.result().status == 200
         assert sorted(future.result().status for future in others) == [200, 429, 429]
 
-    def test_a_request_that_waits_longer_than_allowed_is_a_429(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
-        door.serve(HELD, max_concurrent_requests_per_instance=1, max_queue_wait_seconds=1.0)
+    def test_a_request_that_waits_longer_than_allowed_is_a_429(
+        self, gateway: GatewayProcess, ask: Ask, tmp_path: Path
+    ) -> None:
+        gateway.serve(HELD, max_concurrent_requests_per_instance=1, max_queue_wait_seconds=1.0)
         held = ask(str(tmp_path / "held"))
         wait_for(tmp_path / "held")
-        reply = door.score("")
+        reply = gateway.score("")
         assert (reply.status, reply.error["code"]) == (429, "TooManyRequests")
         assert "max_queue_wait_ms" in reply.error["message"]
         assert reply.headers["retry-after"] == "1"
         (tmp_path / "held").unlink()
         assert held.result().status == 200
 
-    def test_a_deployment_without_a_ready_worker_is_a_503_that_says_when_to_try_again(self, door: FrontDoor) -> None:
-        route, _ = door.deployment(MIRROR, max_queue_wait_seconds=0.1)
-        door.endpoint(replace(route, workers=()))
-        door.publish()
-        reply = door.score([1])
+    def test_a_deployment_without_a_ready_worker_is_a_503_that_says_when_to_try_again(
+        self, gateway: GatewayProcess
+    ) -> None:
+        route, _ = gateway.deployment(MIRROR, max_queue_wait_seconds=0.1)
+        gateway.endpoint(replace(route, workers=()))
+        gateway.publish()
+        reply = gateway.score([1])
         assert (reply.status, reply.error["code"], reply.headers["retry-after"]) == (503, "NoReadyWorker", "1")
-        health = door.request("GET", "/wines/")
+        health = gateway.request("GET", "/wines/")
         assert (health.status, health.headers["retry-after"]) == (503, "1")
 
-    def test_a_request_waits_for_a_worker_that_is_about_to_come(self, door: FrontDoor, ask: Ask) -> None:
-        route, _ = door.deployment(MIRROR)
-        door.endpoint(replace(route, workers=()))
-        door.publish()
+    def test_a_request_waits_for_a_worker_that_is_about_to_come(self, gateway: GatewayProcess, ask: Ask) -> None:
+        route, _ = gateway.deployment(MIRROR)
+        gateway.endpoint(replace(route, workers=()))
+        gateway.publish()
         waiting = ask([1])
-        door.endpoint(route)
-        door.publish()
+        gateway.endpoint(route)
+        gateway.publish()
         assert waiting.result().status == 200
 
 
 class TestDeaths:
-    def test_a_request_whose_worker_dies_is_scored_by_another(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
-        door.serve(HELD, instances=2)
+    def test_a_request_whose_worker_dies_is_scored_by_another(
+        self, gateway: GatewayProcess, ask: Ask, tmp_path: Path
+    ) -> None:
+        gateway.serve(HELD, instances=2)
         file = tmp_path / "held"
         held = ask(str(file))
         first = holder(wait_for(file))
@@ -150,103 +158,109 @@ class TestDeaths:
         file.unlink()
         assert (held.result().status, held.result().json) == (200, second)
 
-    def test_a_request_whose_worker_died_twice_is_a_424(self, door: FrontDoor, tmp_path: Path) -> None:
-        door.serve(DEADLY, instances=3)
+    def test_a_request_whose_worker_died_twice_is_a_424(self, gateway: GatewayProcess, tmp_path: Path) -> None:
+        gateway.serve(DEADLY, instances=3)
         (tmp_path / "lives").write_text("xx")
-        reply = door.score(str(tmp_path / "lives"))
+        reply = gateway.score(str(tmp_path / "lives"))
         assert (reply.status, reply.error["code"]) == (424, "WorkerDied")
         assert reply.headers["ms-azureml-model-error-statuscode"] == "500"
-        assert door.score("").status == 200
+        assert gateway.score("").status == 200
 
-    def test_request_survives_one_worker_death(self, door: FrontDoor, tmp_path: Path) -> None:
-        door.serve(DEADLY, instances=2)
+    def test_request_survives_one_worker_death(self, gateway: GatewayProcess, tmp_path: Path) -> None:
+        gateway.serve(DEADLY, instances=2)
         (tmp_path / "lives").write_text("x")
-        assert door.score(str(tmp_path / "lives")).status == 200
+        assert gateway.score(str(tmp_path / "lives")).status == 200
 
-    def test_requests_behind_a_deadly_request_are_not_blamed(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
-        door.serve(DEADLY, instances=3)
+    def test_requests_behind_a_deadly_request_are_not_blamed(
+        self, gateway: GatewayProcess, ask: Ask, tmp_path: Path
+    ) -> None:
+        gateway.serve(DEADLY, instances=3)
         (tmp_path / "lives").write_text("xx")
         asked = [ask(str(tmp_path / "lives")), *(ask("") for _ in range(20))]
         statuses = [future.result().status for future in asked]
         assert statuses == [424, *[200] * 20]
 
-    def test_the_only_worker_dies_and_its_successor_answers(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
-        (model_worker,) = door.serve(HELD)
+    def test_the_only_worker_dies_and_its_successor_answers(
+        self, gateway: GatewayProcess, ask: Ask, tmp_path: Path
+    ) -> None:
+        (model_worker,) = gateway.serve(HELD)
         held = ask(str(tmp_path / "held"))
         wait_for(tmp_path / "held")
         behind = [ask("") for _ in range(5)]
         os.kill(model_worker.pid, signal.SIGKILL)
         (tmp_path / "held").unlink()
-        successor, _ = door.deployment(HELD)
-        door.endpoint(successor)
-        door.publish()
+        successor, _ = gateway.deployment(HELD)
+        gateway.endpoint(successor)
+        gateway.publish()
         wait_for(tmp_path / "held").unlink()
         pids = {future.result().json for future in [held, *behind]}
         assert pids == {successor.workers[0].pid}
 
 
 class TestChanges:
-    def test_no_request_is_lost_when_one_generation_follows_another(self, door: FrontDoor) -> None:
-        door.serve(MIRROR, instances=2)
-        with _steady_requests(door) as statuses:
+    def test_no_request_is_lost_when_one_generation_follows_another(self, gateway: GatewayProcess) -> None:
+        gateway.serve(MIRROR, instances=2)
+        with _steady_requests(gateway) as statuses:
             for generation in range(4, 7):
-                door.serve(MIRROR, instances=2, generation=generation)
+                gateway.serve(MIRROR, instances=2, generation=generation)
         assert set(statuses) == {200}
 
-    def test_no_request_is_lost_when_workers_come_and_go(self, door: FrontDoor) -> None:
-        model_workers = door.serve(MIRROR, instances=3)
-        route = door.endpoints["wines"].deployments["blue"]
-        with _steady_requests(door) as statuses:
+    def test_no_request_is_lost_when_workers_come_and_go(self, gateway: GatewayProcess) -> None:
+        model_workers = gateway.serve(MIRROR, instances=3)
+        route = gateway.endpoints["wines"].deployments["blue"]
+        with _steady_requests(gateway) as statuses:
             for count in (1, 3, 2, 1, 3):
-                door.endpoint(replace(route, workers=tuple(map(worker_route, model_workers[-count:]))))
-                door.publish()
+                gateway.endpoint(replace(route, workers=tuple(map(worker_route, model_workers[-count:]))))
+                gateway.publish()
         assert set(statuses) == {200}
 
     def test_a_worker_that_is_no_longer_routed_to_ends_after_its_last_answer(
-        self, door: FrontDoor, ask: Ask, tmp_path: Path
+        self, gateway: GatewayProcess, ask: Ask, tmp_path: Path
     ) -> None:
-        (old,) = door.serve(HELD)
-        host = door.yard.connect(old)
+        (old,) = gateway.serve(HELD)
+        host = gateway.harness.connect(old)
         held = ask(str(tmp_path / "held"))
         wait_for(tmp_path / "held")
-        door.serve(HELD, generation=4)
+        gateway.serve(HELD, generation=4)
         host.drain(20)
-        assert door.score("").json != old.pid
+        assert gateway.score("").json != old.pid
         assert old.is_running()
         (tmp_path / "held").unlink()
         assert held.result().json == old.pid
         eventually(lambda: not old.is_running())
 
-    def test_worker_of_another_generation_is_not_used(self, door: FrontDoor) -> None:
-        route, _ = door.deployment(MIRROR, generation=3)
-        door.endpoint(replace(route, generation=4, request_timeout_seconds=0.2))
-        door.publish()
-        assert door.score([1]).status == 503
-        assert "of generation 3" in door.log.read_text()
+    def test_worker_of_another_generation_is_not_used(self, gateway: GatewayProcess) -> None:
+        route, _ = gateway.deployment(MIRROR, generation=3)
+        gateway.endpoint(replace(route, generation=4, request_timeout_seconds=0.2))
+        gateway.publish()
+        assert gateway.score([1]).status == 503
+        assert "of generation 3" in gateway.log.read_text()
 
 
 class TestRetirement:
-    def test_queued_requests_are_scored_by_the_next_generation(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
-        (old,) = door.serve(HELD, max_concurrent_requests_per_instance=2)
+    def test_queued_requests_are_scored_by_the_next_generation(
+        self, gateway: GatewayProcess, ask: Ask, tmp_path: Path
+    ) -> None:
+        (old,) = gateway.serve(HELD, max_concurrent_requests_per_instance=2)
         held = ask(str(tmp_path / "held"))
         wait_for(tmp_path / "held")
         behind = [ask("") for _ in range(3)]
-        eventually(lambda: door.pending() == 4)
-        (new,) = door.serve(HELD, generation=4)
+        eventually(lambda: gateway.pending() == 4)
+        (new,) = gateway.serve(HELD, generation=4)
         eventually(lambda: sum(future.done() for future in behind) == 2)
         assert {future.result().json for future in behind if future.done()} == {new.pid}
         (tmp_path / "held").unlink()
         assert {held.result().json, *(future.result().json for future in behind)} == {old.pid, new.pid}
 
     def test_a_worker_that_dies_while_it_drains_leaves_its_requests_to_the_successor(
-        self, door: FrontDoor, ask: Ask, tmp_path: Path
+        self, gateway: GatewayProcess, ask: Ask, tmp_path: Path
     ) -> None:
-        (old,) = door.serve(HELD)
+        (old,) = gateway.serve(HELD)
         held = ask(str(tmp_path / "held"))
         wait_for(tmp_path / "held")
         behind = ask("")
-        eventually(lambda: door.pending() == 2)
-        (new,) = door.serve(HELD, generation=4)
+        eventually(lambda: gateway.pending() == 2)
+        (new,) = gateway.serve(HELD, generation=4)
         os.kill(old.pid, signal.SIGKILL)
         eventually(lambda: holder(tmp_path / "held") == new.pid)
         (tmp_path / "held").unlink()
@@ -254,11 +268,11 @@ class TestRetirement:
 
 
 class TestHangUps:
-    def test_caller_that_hangs_up_leaves_the_queue(self, door: FrontDoor, ask: Ask, tmp_path: Path) -> None:
-        door.serve(HELD, max_concurrent_requests_per_instance=1)
+    def test_caller_that_hangs_up_leaves_the_queue(self, gateway: GatewayProcess, ask: Ask, tmp_path: Path) -> None:
+        gateway.serve(HELD, max_concurrent_requests_per_instance=1)
         held = ask(str(tmp_path / "held"))
         wait_for(tmp_path / "held")
-        impatient = door.connection()
+        impatient = gateway.connection()
         impatient.request("POST", "/wines/score", '{"input_data": ""}', HEADERS)
         eventually(lambda: _is_turned_away(ask))
         impatient.close()
@@ -268,10 +282,10 @@ class TestHangUps:
         assert (held.result().status, patient.result().status) == (200, 200)
 
     def test_caller_that_hangs_up_during_scoring_affects_no_other_request(
-        self, door: FrontDoor, ask: Ask, tmp_path: Path
+        self, gateway: GatewayProcess, ask: Ask, tmp_path: Path
     ) -> None:
-        (model_worker,) = door.serve(HELD)
-        impatient = door.connection()
+        (model_worker,) = gateway.serve(HELD)
+        impatient = gateway.connection()
         impatient.request("POST", "/wines/score", json.dumps({"input_data": str(tmp_path / "held")}), HEADERS)
         wait_for(tmp_path / "held")
         impatient.close()
@@ -300,15 +314,15 @@ def _is_turned_away(ask: Ask) -> bool:
 class _steady_requests:  # noqa: N801 - reads as a sentence after `with`
     """Requests on several connections, one after the other, for the length of the block; yields their statuses."""
 
-    def __init__(self, door: FrontDoor) -> None:
-        self._door = door
+    def __init__(self, gateway: GatewayProcess) -> None:
+        self._gateway = gateway
         self._statuses: list[int] = []
         self._enough = threading.Event()
         self._threads = [threading.Thread(target=self._ask) for _ in range(4)]
 
     def _ask(self) -> None:
         while not self._enough.is_set():
-            self._statuses.append(self._door.score([1]).status)
+            self._statuses.append(self._gateway.score([1]).status)
 
     def __enter__(self) -> list[int]:
         for thread in self._threads:
