@@ -99,21 +99,23 @@ def infer(gateway: GatewayProcess, kind: str) -> Reply:
     return gateway.request("POST", "/wines/v2/models/wines/infer", body)
 
 
-class TestAnAnswerOfAnyKind:
+class TestResultOfAnyKind:
     @pytest.mark.parametrize("kind", ANSWERED)
-    def test_is_bare_json_for_azure(self, gateway: GatewayProcess, kind: str) -> None:
+    def test_result_of_any_kind_is_bare_json_for_azure(self, gateway: GatewayProcess, kind: str) -> None:
         reply = gateway.score(kind)
         assert reply.status == 200, reply.content
         assert strict(reply.content) == expected(kind)
 
     @pytest.mark.parametrize("kind", ANSWERED)
-    def test_is_under_predictions_for_mlflow(self, gateway: GatewayProcess, kind: str) -> None:
+    def test_result_of_any_kind_is_under_predictions_for_mlflow(self, gateway: GatewayProcess, kind: str) -> None:
         reply = gateway.request("POST", "/wines/invocations", json.dumps({"inputs": [kind]}))
         assert reply.status == 200, reply.content
         assert strict(reply.content) == {"predictions": expected(kind)}
 
     @pytest.mark.parametrize("kind", ANSWERED)
-    def test_is_well_formed_tensors_for_open_inference(self, gateway: GatewayProcess, kind: str) -> None:
+    def test_result_of_any_kind_is_well_formed_tensors_for_open_inference(
+        self, gateway: GatewayProcess, kind: str
+    ) -> None:
         reply = infer(gateway, kind)
         assert reply.status == 200, reply.content
         outputs = strict(reply.content)["outputs"]
@@ -182,7 +184,7 @@ class TestTensors:
         assert shown == TENSORS[kind]
 
 
-class TestWhatMlflowAnswersOtherwise:
+class TestDifferencesFromMlflow:
     @pytest.mark.parametrize("kind", OURS)
     def test_every_difference_from_mlflow_is_listed(self, kind: str) -> None:
         try:
@@ -192,7 +194,7 @@ class TestWhatMlflowAnswersOtherwise:
         assert theirs != OURS[kind]
 
 
-class TestAnAnswerWithoutJson:
+class TestResultWithoutJson:
     @pytest.mark.parametrize("kind", REFUSED)
     def test_result_without_json_is_a_model_failure(self, gateway: GatewayProcess, kind: str) -> None:
         reply = gateway.score(kind)

@@ -267,7 +267,7 @@ class TestEqualAnswers:
         assert wines.calls[-1] == 8
 
 
-class TestNeighbours:
+class TestOtherRequests:
     def test_a_row_that_makes_the_model_raise_harms_only_its_own_request(self, wines: Wines) -> None:
         wines.serve(RAISES)
         wines.earn_trust()
@@ -329,7 +329,7 @@ class TestNeighbours:
         assert patient.result().json == [4]
 
 
-class TestCompany:
+class TestBatches:
     def test_only_equal_params_share_a_batch(self, wines: Wines) -> None:
         wines.serve(SCALED, params='[{"name": "factor", "type": "long", "default": 1, "shape": null}]')
         wines.earn_trust()

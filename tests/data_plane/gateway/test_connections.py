@@ -55,12 +55,12 @@ class TestSlowSenders:
         gateway.serve(COUNT)
         return gateway
 
-    def test_headers_that_do_not_end_are_cut(self, gateway: GatewayProcess) -> None:
+    def test_unfinished_headers_are_a_timeout(self, gateway: GatewayProcess) -> None:
         with gateway.raw() as connection:
             connection.sendall(HEAD)
             assert error_of(answer(connection)) == (408, "HeaderTimeout")
 
-    def test_a_connection_that_never_speaks_is_closed(self, gateway: GatewayProcess) -> None:
+    def test_connection_without_a_request_is_closed(self, gateway: GatewayProcess) -> None:
         with gateway.raw() as connection:
             assert answer(connection) == b""
 
@@ -71,7 +71,7 @@ class TestSlowSenders:
             connection.sendall(HEAD)
             assert b"HeaderTimeout" in answer(connection)
 
-    def test_a_body_that_does_not_end_is_cut(self, gateway: GatewayProcess) -> None:
+    def test_unfinished_body_is_a_timeout(self, gateway: GatewayProcess) -> None:
         with gateway.raw() as connection:
             connection.sendall(REQUEST[:-5])
             assert error_of(answer(connection)) == (408, "BodyTimeout")
@@ -126,7 +126,7 @@ class TestSlowSenders:
             assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
 
 
-class TestTooMuch:
+class TestLargeRequests:
     @pytest.fixture
     def gateway(self, start_gateway: StartGateway) -> GatewayProcess:
         gateway = start_gateway(settings={"MODELYARD_GATEWAY_MAX_BODY_BYTES": "1000"})
@@ -177,7 +177,7 @@ class TestTooMuch:
             assert error_of(answer(connection)) == (400, "BadRequest")
 
 
-class TestTheEnd:
+class TestStop:
     def test_stopping_gateway_answers_requests_under_way_and_ends(
         self, gateway: GatewayProcess, tmp_path: Path
     ) -> None:

@@ -69,7 +69,7 @@ def ask(gateway: GatewayProcess, accept: str | None, count: int) -> Reply:
     return gateway.score([count], headers=headers)
 
 
-class TestPackedRequests:
+class TestCompressedRequests:
     @pytest.mark.parametrize("packed", PACKED)
     def test_compressed_request_is_decompressed(self, gateway: GatewayProcess, packed: str) -> None:
         coding, pack = PACKED[packed]
@@ -103,7 +103,7 @@ class TestPackedRequests:
         assert "empty" in send(gateway, "gzip", gzip.compress(b"")).error["message"]
 
 
-class TestPackedRequestsAreRefused:
+class TestRefusedRequests:
     @pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
     @pytest.mark.parametrize("size", [LARGEST + 1, 50 * LARGEST])
     def test_body_that_decompresses_beyond_the_limit_is_refused(
@@ -172,7 +172,7 @@ class TestPackedRequestsAreRefused:
 UNPACK: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "deflate": zlib.decompress}
 
 
-class TestPackedAnswers:
+class TestCompressedAnswers:
     @pytest.mark.parametrize(
         ("accept", "coding"),
         [

@@ -40,17 +40,17 @@ class TestPathsAndMethods:
     def test_unknown_path_is_a_404(self, gateway: GatewayProcess, path: str) -> None:
         assert gateway.request("POST", path, "{}").status == 404
 
-    def test_an_unknown_endpoint_is_a_404_with_any_key(self, gateway: GatewayProcess) -> None:
+    def test_unknown_endpoint_is_a_404_with_any_key(self, gateway: GatewayProcess) -> None:
         reply = gateway.score([[1, 2]], endpoint="unknown")
         assert (reply.status, reply.error["code"]) == (404, "EndpointNotFound")
         assert gateway.score([[1, 2]], endpoint="unknown", headers={"Authorization": ""}).status == 404
 
     @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
-    def test_only_post_scores(self, gateway: GatewayProcess, method: str) -> None:
+    def test_get_of_the_scoring_path_is_a_405(self, gateway: GatewayProcess, method: str) -> None:
         reply = gateway.request(method, "/wines/score")
         assert (reply.status, reply.headers["allow"]) == (405, "POST, OPTIONS")
 
-    def test_options_say_what_is_allowed_without_a_key(self, gateway: GatewayProcess) -> None:
+    def test_options_lists_the_allowed_methods_without_a_key(self, gateway: GatewayProcess) -> None:
         reply = gateway.request("OPTIONS", "/wines/score", headers={"Authorization": ""})
         assert (reply.status, reply.headers["allow"], reply.content) == (200, "POST, OPTIONS", b"")
 
@@ -64,12 +64,12 @@ class TestPathsAndMethods:
 
 class TestBodies:
     @pytest.mark.parametrize("media_type", ["", "text/csv", "application/x-www-form-urlencoded", "application/jsonp"])
-    def test_anything_but_json_is_a_415(self, gateway: GatewayProcess, media_type: str) -> None:
+    def test_body_of_another_media_type_is_a_415(self, gateway: GatewayProcess, media_type: str) -> None:
         body = '{"input_data": [[1, 2]]}'
         reply = gateway.request("POST", "/wines/score", body, {"Content-Type": media_type})
         assert (reply.status, reply.error["code"]) == (415, "UnsupportedMediaType")
 
-    def test_json_may_say_its_charset(self, gateway: GatewayProcess) -> None:
+    def test_json_with_a_charset_is_accepted(self, gateway: GatewayProcess) -> None:
         media_type = {"Content-Type": "Application/JSON; charset=utf-8"}
         assert gateway.request("POST", "/wines/score", '{"input_data": [[1, 2]]}', media_type).status == 200
 
@@ -86,7 +86,7 @@ class TestBodies:
             ("[" * 5000, "not JSON"),
         ],
     )
-    def test_what_is_no_json_object_with_input_data_is_a_400_that_says_why(
+    def test_body_without_input_data_is_a_400_with_the_reason(
         self, gateway: GatewayProcess, body: Any, word: str
     ) -> None:
         reply = gateway.request("POST", "/wines/score", body)
@@ -103,32 +103,32 @@ class TestBodies:
         ]
         assert "row 0: expected double" in reply.error["details"][2]["message"]
 
-    def test_a_missing_column_is_named(self, gateway: GatewayProcess) -> None:
+    def test_missing_column_is_named(self, gateway: GatewayProcess) -> None:
         reply = gateway.score([{"alcohol": 1}])
         assert reply.error["details"][0]["target"] == "acidity"
 
-    def test_more_violations_than_are_listed_are_counted(self, gateway: GatewayProcess) -> None:
+    def test_violations_beyond_the_listed_are_counted(self, gateway: GatewayProcess) -> None:
         error = gateway.score([["x", "y"]] * 100).error
         assert len(error["details"]) == 50
         assert "200 violations" in error["message"]
 
 
 class TestTraffic:
-    def test_no_deployment_with_a_positive_weight_is_a_404(self, gateway: GatewayProcess) -> None:
+    def test_endpoint_without_traffic_is_a_404(self, gateway: GatewayProcess) -> None:
         reply = gateway.score([[1, 2]], endpoint="idle")
         assert (reply.status, reply.error["code"]) == (404, "NoTraffic")
 
-    def test_a_named_deployment_answers_without_traffic(self, gateway: GatewayProcess) -> None:
+    def test_named_deployment_answers_without_traffic(self, gateway: GatewayProcess) -> None:
         reply = gateway.score([[1, 2]], endpoint="idle", headers={"azureml-model-deployment": "Blue"})
         assert (reply.status, reply.headers["azureml-model-deployment"]) == (200, "blue")
 
-    def test_a_named_deployment_that_does_not_exist_is_a_404(self, gateway: GatewayProcess) -> None:
+    def test_unknown_named_deployment_is_a_404(self, gateway: GatewayProcess) -> None:
         reply = gateway.score([[1, 2]], headers={"azureml-model-deployment": "green"})
         assert (reply.status, reply.error["code"]) == (404, "DeploymentNotFound")
         assert "blue" in reply.error["message"]
 
 
-def test_a_model_that_raises_is_a_424_with_a_reference_into_its_log(gateway: GatewayProcess) -> None:
+def test_model_that_raises_is_a_424_with_a_reference_into_its_log(gateway: GatewayProcess) -> None:
     reply = gateway.score([1, 2, 3], headers={"azureml-model-deployment": "raising"})
     assert reply.status == 424
     assert reply.headers["ms-azureml-model-error-statuscode"] == "500"
@@ -151,7 +151,7 @@ def test_no_error_repeats_the_key(gateway: GatewayProcess) -> None:
 
 
 class TestHealth:
-    def test_an_endpoint_whose_deployment_is_ready_is_healthy(self, gateway: GatewayProcess) -> None:
+    def test_endpoint_with_a_ready_deployment_is_healthy(self, gateway: GatewayProcess) -> None:
         for path in ("/wines", "/wines/"):
             reply = gateway.request("GET", path)
             assert (reply.status, reply.content) == (200, b"Healthy")

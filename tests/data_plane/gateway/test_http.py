@@ -144,11 +144,11 @@ class TestMethods:
             assert reply(connection).content == read.content
 
     @pytest.mark.parametrize("path", TO_READ)
-    def test_head_needs_the_key_too(self, gateway: GatewayProcess, path: str) -> None:
+    def test_head_needs_the_key(self, gateway: GatewayProcess, path: str) -> None:
         assert gateway.request("HEAD", f"/wines{path}", headers={"Authorization": ""}).status == 401
 
     @pytest.mark.parametrize("target", ["*", "http://x/wines/score", "/wines/score?a=%zz#b", "/wines%2Fscore"])
-    def test_a_target_may_have_any_of_its_forms(self, gateway: GatewayProcess, target: str) -> None:
+    def test_request_target_may_have_any_form(self, gateway: GatewayProcess, target: str) -> None:
         with talking(gateway) as (connection, answers):
             connection.sendall(f"OPTIONS {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             assert answers.next("OPTIONS")[0] in {200, 404}
@@ -299,7 +299,7 @@ class TestSmuggling:
             question(1).replace(b"Content-Length: ", b"Content-Length: 99999999999999999999"),
         ],
     )
-    def test_is_a_400(self, gateway: GatewayProcess, ambiguous: bytes) -> None:
+    def test_ambiguous_request_is_a_400(self, gateway: GatewayProcess, ambiguous: bytes) -> None:
         with talking(gateway) as (connection, answers):
             connection.sendall(ambiguous)
             assert answers.next()[0] == 400
@@ -336,7 +336,7 @@ class TestChunks:
             assert answers.next()[0] == 413
 
 
-class TestAbsurdHeaders:
+class TestUnusualHeaders:
     @pytest.mark.parametrize(
         "absurd",
         [
@@ -351,7 +351,7 @@ class TestAbsurdHeaders:
         ],
         ids=range(8),
     )
-    def test_absurd_headers_are_ignored(self, gateway: GatewayProcess, absurd: list[str]) -> None:
+    def test_unusual_headers_are_ignored(self, gateway: GatewayProcess, absurd: list[str]) -> None:
         with talking(gateway) as (connection, answers):
             for row in (1, 2):
                 connection.sendall(question(row, *absurd))

@@ -201,15 +201,17 @@ def essence(reply: Reply) -> Any:
     return reply.status, media_type
 
 
-class TestAsMlflowDoes:
+class TestEqualToMlflow:
     @pytest.mark.parametrize("name", ACCEPTED)
-    def test_the_model_is_given_the_same_and_answers_the_same(self, rivals: Rivals, name: str) -> None:
+    def test_model_input_and_answer_equal_those_of_mlflows_server(self, rivals: Rivals, name: str) -> None:
         ours, theirs = rivals.ours(*ACCEPTED[name]), rivals.theirs(*ACCEPTED[name])
         assert (ours.status, theirs.status) == (200, 200), (ours, theirs)
         assert essence(ours) == essence(theirs)
 
     @pytest.mark.parametrize("name", REFUSED)
-    def test_what_mlflow_refuses_is_refused_with_its_status_and_fields(self, rivals: Rivals, name: str) -> None:
+    def test_request_refused_by_mlflow_is_refused_with_mlflows_status_and_fields(
+        self, rivals: Rivals, name: str
+    ) -> None:
         ours, theirs = rivals.ours(*REFUSED[name]), rivals.theirs(*REFUSED[name])
         assert essence(ours) == essence(theirs), (ours, theirs)
         if theirs.headers["content-type"] == JSON:
@@ -227,18 +229,18 @@ class TestAsMlflowDoes:
         assert essence(ours) == essence(theirs), (ours, theirs)
 
 
-class TestOtherwiseThanMlflowOnPurpose:
+class TestDifferencesFromMlflow:
     @pytest.mark.parametrize("name", DIFFERENT)
-    def test_the_difference_is_one_of_the_list(self, rivals: Rivals, name: str) -> None:
+    def test_documented_difference_from_mlflow_exists(self, rivals: Rivals, name: str) -> None:
         asked, our_status, their_status, reason = DIFFERENT[name]
         assert (rivals.ours(*asked).status, rivals.theirs(*asked).status) == (our_status, their_status), reason
 
-    def test_missing_numbers_are_null_because_nan_is_no_json(self, rivals: Rivals) -> None:
+    def test_missing_numbers_are_null(self, rivals: Rivals) -> None:
         body = text({"dataframe_records": [{"kind": "missing"}]})
         assert rivals.ours("results", body).content == b'{"predictions": [1.0,null,null,null]}'
         assert b"NaN" in rivals.theirs("results", body).content
 
-    def test_moments_in_an_array_are_iso_8601_as_in_a_frame(self, rivals: Rivals) -> None:
+    def test_datetimes_in_an_array_are_iso_8601(self, rivals: Rivals) -> None:
         body = text({"dataframe_records": [{"kind": "array of datetimes"}]})
         assert rivals.ours("results", body).json == {"predictions": ["2024-05-31T12:00:00"]}
         assert rivals.theirs("results", body).json == {"predictions": [1717156800000000000]}
@@ -248,12 +250,12 @@ class TestOtherwiseThanMlflowOnPurpose:
         assert rivals.ours("results", body).json == {"predictions": ["AP8="]}
         assert rivals.theirs("results", body).json == {"predictions": ["AP8=\n"]}
 
-    def test_an_error_says_what_is_wrong_without_the_input(self, rivals: Rivals) -> None:
+    def test_error_does_not_repeat_the_input(self, rivals: Rivals) -> None:
         secret = "a very private sentence that nobody should find in an error message"
         body = text({"dataframe_records": [{"a": secret, "s": secret}]})
         assert secret not in rivals.ours("columns", body).content.decode()
 
-    def test_a_model_that_raises_shows_no_stack_trace(self, rivals: Rivals) -> None:
+    def test_error_of_a_model_has_no_stack_trace(self, rivals: Rivals) -> None:
         body = text({"dataframe_records": [{"kind": "raises"}]})
         assert "stack_trace" in rivals.theirs("results", body).json
         ours = rivals.ours("results", body).json

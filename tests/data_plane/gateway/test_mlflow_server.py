@@ -45,19 +45,19 @@ def error_code(reply: Reply) -> tuple[int, str]:
 
 class TestHealthAndVersion:
     @pytest.mark.parametrize("path", ["ping", "health"])
-    def test_a_ready_endpoint_answers_with_an_empty_line(self, gateway: GatewayProcess, path: str) -> None:
+    def test_ready_endpoint_answers_ping_with_an_empty_line(self, gateway: GatewayProcess, path: str) -> None:
         reply = gateway.request("GET", f"/wines/{path}")
         assert (reply.status, reply.content) == (200, b"\n")
         assert reply.headers["content-type"] == "application/json"
 
-    def test_head_answers_as_get_does(self, gateway: GatewayProcess) -> None:
+    def test_head_of_ping_is_a_200(self, gateway: GatewayProcess) -> None:
         assert gateway.request("HEAD", "/wines/ping").status == 200
 
-    def test_the_version_is_the_one_the_model_was_logged_with(self, gateway: GatewayProcess) -> None:
+    def test_version_is_the_mlflow_that_logged_the_model(self, gateway: GatewayProcess) -> None:
         reply = gateway.request("GET", "/wines/version")
         assert (reply.status, reply.content) == (200, b"2.17.2")
 
-    def test_a_model_that_does_not_say_what_logged_it_has_none(self, gateway: GatewayProcess) -> None:
+    def test_version_of_a_model_without_an_mlflow_version_is_a_404(self, gateway: GatewayProcess) -> None:
         reply = gateway.request("GET", "/wines/version", headers={"azureml-model-deployment": "old"})
         assert error_code(reply) == (404, "RESOURCE_DOES_NOT_EXIST")
 
@@ -82,7 +82,7 @@ class TestHealthAndVersion:
         assert int(reply.headers["retry-after"]) >= 1
 
 
-class TestErrorsInMlflowsShape:
+class TestErrors:
     def test_every_violation_is_in_the_message_and_listed(self, gateway: GatewayProcess) -> None:
         reply = invoke(gateway, {"dataframe_records": [{"alcohol": "strong"}], "params": {"k": 1.5}})
         assert error_code(reply) == (400, "INVALID_PARAMETER_VALUE")
@@ -90,21 +90,21 @@ class TestErrorsInMlflowsShape:
         assert {each["target"] for each in reply.json["details"]} == {"alcohol", "acidity", "params.k"}
         assert all(each["message"] in reply.json["message"] for each in reply.json["details"])
 
-    def test_unknown_deployments_and_endpoints_do_not_exist(self, gateway: GatewayProcess) -> None:
+    def test_unknown_deployment_or_endpoint_is_a_404(self, gateway: GatewayProcess) -> None:
         assert error_code(invoke(gateway, ROW, azureml_model_deployment="green")) == (404, "RESOURCE_DOES_NOT_EXIST")
         assert error_code(invoke(gateway, ROW, "/beers/invocations")) == (404, "RESOURCE_DOES_NOT_EXIST")
 
-    def test_another_method_is_refused_and_the_right_one_named(self, gateway: GatewayProcess) -> None:
+    def test_wrong_method_is_a_405_with_the_allowed_methods(self, gateway: GatewayProcess) -> None:
         reply = gateway.request("GET", "/wines/invocations")
         assert error_code(reply) == (405, "BAD_REQUEST")
         assert reply.headers["allow"] == "POST, OPTIONS"
 
-    def test_a_body_over_the_limit_is_refused(self, start_gateway: StartGateway) -> None:
+    def test_body_over_the_limit_is_a_413(self, start_gateway: StartGateway) -> None:
         gateway = start_gateway(settings={"MODELYARD_GATEWAY_MAX_BODY_BYTES": "100"})
         gateway.serve(MIRROR)
         assert error_code(invoke(gateway, {"inputs": ["x" * 100]})) == (413, "BAD_REQUEST")
 
-    def test_a_passed_deadline_is_mlflows_504_and_too_many_requests_a_429(self, start_gateway: StartGateway) -> None:
+    def test_passed_deadline_is_a_504_and_too_many_requests_a_429(self, start_gateway: StartGateway) -> None:
         gateway = start_gateway()
         gate = gateway.harness.data_dir.root / "gate"
         blue, _ = gateway.deployment(
@@ -144,19 +144,19 @@ def answer_of(connection: http.client.HTTPConnection) -> Reply:
     return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
 
 
-class TestMlflowsOwnClient:
+class TestMlflowsClient:
     """It takes a host and a port and sends no header: the key goes before the host, the endpoint after the port."""
 
     @pytest.fixture
     def client(self, gateway: GatewayProcess) -> ScoringServerClient:
         return ScoringServerClient(f"x:{KEY}@127.0.0.1", f"{gateway.port}/wines")
 
-    def test_it_waits_for_the_server_pings_it_and_asks_its_version(self, client: ScoringServerClient) -> None:
+    def test_mlflows_client_waits_pings_and_reads_the_version(self, client: ScoringServerClient) -> None:
         client.wait_server_ready(timeout=20)
         client.ping()
         assert client.get_version() == "2.17.2"
 
-    def test_a_frame_with_missing_values_and_params_comes_back(self, client: ScoringServerClient) -> None:
+    def test_mlflows_client_sends_a_frame_with_missing_values_and_params(self, client: ScoringServerClient) -> None:
         frame = pd.DataFrame({"alcohol": [12.5, np.nan], "acidity": [0.5, 0.25]})
         answer = client.invoke(frame, params={"k": 7})
         assert answer["predictions"]["params"] == {"k": 7}
@@ -165,12 +165,12 @@ class TestMlflowsOwnClient:
             {"alcohol": None, "acidity": 0.25},
         ]
 
-    def test_arrays_and_lists_are_taken(self, client: ScoringServerClient) -> None:
+    def test_mlflows_client_sends_arrays_and_lists(self, client: ScoringServerClient) -> None:
         expected = client.invoke(pd.DataFrame({"alcohol": [1.0], "acidity": [2.0]}))
         assert client.invoke(np.array([[1.0, 2.0]])) == expected
         assert client.invoke([{"acidity": 2, "alcohol": 1}]) == expected
 
-    def test_predictions_make_a_frame_again(self, client: ScoringServerClient) -> None:
+    def test_mlflows_client_converts_predictions_to_an_array(self, client: ScoringServerClient) -> None:
         answer = client.invoke(pd.DataFrame({"alcohol": [1.0], "acidity": [2.0]}))
         assert answer.get_predictions("ndarray") is not None
 

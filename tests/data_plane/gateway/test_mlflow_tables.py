@@ -80,7 +80,7 @@ def parquet(table: pa.Table, **options: Any) -> bytes:
 
 
 class TestCsv:
-    def test_missing_are_pandas_default_tokens_and_nothing_else(self) -> None:
+    def test_only_pandas_default_tokens_are_missing_values_in_csv(self) -> None:
         assert set(MISSING) == set(STR_NA_VALUES)
 
     @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ class TestCsv:
             ("binary", "AP8=", "bytes AP8="),
         ],
     )
-    def test_the_signature_decides_what_a_text_is(
+    def test_signature_decides_the_type_of_a_csv_value(
         self, gateway: GatewayProcess, column: str, written: str, value: Any
     ) -> None:
         assert given(send(gateway, "typed", f"{column}\n{written}\n".encode(), CSV)) == {column: [value]}
@@ -109,13 +109,13 @@ class TestCsv:
         [("long", "63.5"), ("long", "x"), ("long", "9223372036854775808"), ("boolean", "yes"), ("boolean", "1.5"),
          ("datetime", "yesterday"), ("binary", "%%%"), ("double", "1e999")],
     )  # fmt: skip
-    def test_what_the_type_does_not_hold_is_refused_with_its_place(
+    def test_csv_value_that_the_type_does_not_hold_is_refused_with_column_and_row(
         self, gateway: GatewayProcess, column: str, written: str
     ) -> None:
         reply = send(gateway, "typed", f"{column}\n{written}\n".encode(), CSV)
         assert f"column {column!r}, row 0: expected" in refusal(reply)
 
-    def test_without_a_signature_types_are_inferred_as_pandas_does(self, gateway: GatewayProcess) -> None:
+    def test_csv_types_without_a_signature_are_inferred_as_by_pandas(self, gateway: GatewayProcess) -> None:
         body = b"a,b,c,d,e\n1,1.5,true,x,\n2,,false,NA,\n"
         reply = send(gateway, "unsigned", body, CSV)
         assert given(reply) == {"a": [1, 2], "b": [1.5, None], "c": [True, False], "d": ["x", None], "e": [None, None]}
@@ -123,15 +123,15 @@ class TestCsv:
         kinds = [str(kind).replace("object", "text").replace("str", "text") for kind in theirs.dtypes]
         assert reply.json["predictions"]["given"]["dtypes"] == kinds
 
-    def test_columns_that_share_a_name_are_told_apart_as_pandas_does(self, gateway: GatewayProcess) -> None:
+    def test_repeated_csv_column_names_become_distinct_as_in_pandas(self, gateway: GatewayProcess) -> None:
         assert given(send(gateway, "unsigned", b"a,a,,a\n1,2,3,4\n", CSV)) == {
             "a": [1], "a.1": [2], "Unnamed: 2": [3], "a.2": [4],
         }  # fmt: skip
 
-    def test_a_header_alone_is_a_table_without_rows(self, gateway: GatewayProcess) -> None:
+    def test_csv_header_alone_is_a_table_without_rows(self, gateway: GatewayProcess) -> None:
         assert given(send(gateway, "typed", b"long,double", CSV)) == {"long": [], "double": []}
 
-    def test_every_line_of_another_width_is_named(self, gateway: GatewayProcess) -> None:
+    def test_every_csv_line_of_another_width_is_named(self, gateway: GatewayProcess) -> None:
         message = refusal(send(gateway, "typed", b"long,double\n1,2\n1\n3,4\n1,2,3\n", CSV))
         assert "line 3 has 1, not 2; line 5 has 3, not 2" in message
 
@@ -141,10 +141,10 @@ class TestCsv:
             send(gateway, "typed", b"long,string\n1,a\n%b\n2,b\n" % line, CSV)
         )
 
-    def test_a_quote_that_is_never_closed_is_named_by_its_line(self, gateway: GatewayProcess) -> None:
+    def test_unclosed_csv_quote_is_named_by_its_line(self, gateway: GatewayProcess) -> None:
         assert "opened in line 3" in refusal(send(gateway, "typed", b'long,string\n1,"a""b"\n2,"x\n3,y\n', CSV))
 
-    def test_quotes_inside_of_a_value_are_part_of_it(self, gateway: GatewayProcess) -> None:
+    def test_quotes_inside_a_csv_value_are_part_of_the_value(self, gateway: GatewayProcess) -> None:
         assert given(send(gateway, "typed", b'string\n5" pipe\n', CSV)) == {"string": ['5" pipe']}
 
     def test_other_requests_are_answered_while_a_large_csv_is_read(self, gateway: GatewayProcess) -> None:
@@ -162,7 +162,7 @@ class TestCsv:
 
 
 class TestParquet:
-    def test_every_type_arrives_as_the_signature_has_it(self, gateway: GatewayProcess) -> None:
+    def test_every_parquet_type_becomes_its_declared_type(self, gateway: GatewayProcess) -> None:
         moment = pd.Timestamp("2024-05-31T12:00:00+02:00")
         frame = pd.DataFrame(
             {"long": pd.array([1, 2], dtype="int32"), "double": [1.5, None], "boolean": [True, False],
@@ -177,13 +177,13 @@ class TestParquet:
             "binary": ["bytes AP8=", "bytes "],
         }
 
-    def test_nullable_integers_without_a_missing_value_are_longs(self, gateway: GatewayProcess) -> None:
+    def test_nullable_parquet_integers_without_a_missing_value_are_longs(self, gateway: GatewayProcess) -> None:
         whole = pd.DataFrame({"n": pd.array([1, 2], dtype="Int64")})
         missing = pd.DataFrame({"n": pd.array([1, None], dtype="Int64")})
         assert send(gateway, "counter", frame_bytes(whole), PARQUET).json == {"predictions": 2}
         assert "column 'n', row 1" in refusal(send(gateway, "counter", frame_bytes(missing), PARQUET))
 
-    def test_a_model_without_a_signature_gets_nested_values(self, gateway: GatewayProcess) -> None:
+    def test_model_without_a_signature_gets_nested_parquet_values(self, gateway: GatewayProcess) -> None:
         table = pa.table({"l": [["x"], None], "s": [{"a": 1}, {"a": 2}]})
         assert given(send(gateway, "unsigned", parquet(table), PARQUET)) == {
             "l": [["x"], None],
@@ -191,11 +191,11 @@ class TestParquet:
         }
 
     @pytest.mark.parametrize("compression", ["none", "snappy", "gzip", "zstd", "lz4", "brotli"])
-    def test_every_compression_is_read(self, gateway: GatewayProcess, compression: str) -> None:
+    def test_every_parquet_compression_is_read(self, gateway: GatewayProcess, compression: str) -> None:
         body = parquet(pa.table({"n": list(range(1000))}), compression=compression)
         assert send(gateway, "counter", body, PARQUET).json == {"predictions": 1000}
 
-    def test_a_type_that_no_input_has_is_refused_by_name(self, gateway: GatewayProcess) -> None:
+    def test_parquet_type_without_a_model_input_type_is_named(self, gateway: GatewayProcess) -> None:
         table = pa.table({"wait": pa.array([1], pa.duration("s"))})
         assert "'wait' is of type duration[s]" in refusal(send(gateway, "unsigned", parquet(table), PARQUET))
 
@@ -231,12 +231,14 @@ def text_of_shared_beginnings() -> bytes:
     return parquet(pa.table({"n": texts}), **options)
 
 
-class TestParquetThatMeansHarm:
+class TestHostileParquet:
     @pytest.mark.parametrize(
         "make",
         [repeated_text, nested_repeated_text, many_equal_numbers, many_numbers_in_one_row, text_of_shared_beginnings],
     )
-    def test_a_few_bytes_that_unpack_to_too_much_are_refused(self, gateway: GatewayProcess, make: Any) -> None:
+    def test_small_parquet_file_that_decompresses_beyond_the_limit_is_refused(
+        self, gateway: GatewayProcess, make: Any
+    ) -> None:
         body = make()
         assert len(body) < 1 << 20
         process = psutil.Process(gateway.process.pid)
@@ -255,7 +257,7 @@ class TestParquetThatMeansHarm:
         assert send(gateway, "counter", whole, PARQUET).json == {"predictions": 50}
         assert gateway.process.poll() is None
 
-    def test_a_file_that_makes_its_reader_abort_is_refused(self, gateway: GatewayProcess) -> None:
+    def test_parquet_file_that_aborts_its_reader_is_refused(self, gateway: GatewayProcess) -> None:
         for _ in range(3):
             assert "damaged" in refusal(send(gateway, "counter", ABORTING, PARQUET))
         assert send(gateway, "counter", parquet(pa.table({"n": [1, 2]})), PARQUET).json == {"predictions": 2}

@@ -50,21 +50,21 @@ def infer(gateway: GatewayProcess, model: str = "wines", *, headers: Any = None,
     return gateway.request("POST", f"/wines/v2/models/{model}/infer", json.dumps(asked), headers)
 
 
-class TestTheServer:
-    def test_says_what_it_is_and_that_it_takes_binary_tensors(self, gateway: GatewayProcess) -> None:
+class TestServer:
+    def test_server_metadata_lists_the_binary_tensor_extension(self, gateway: GatewayProcess) -> None:
         said = gateway.request("GET", "/wines/v2").json
         assert said["name"] == "modelyard"
         assert said["version"]
         assert said["extensions"] == ["binary_tensor_data"]
 
-    def test_is_live_without_a_worker_and_ready_with_one(self, gateway: GatewayProcess) -> None:
+    def test_server_is_live_without_a_worker_and_ready_with_a_worker(self, gateway: GatewayProcess) -> None:
         assert gateway.request("GET", "/wines/v2/health/live").json == {"live": True}
         assert gateway.request("GET", "/wines/v2/health/ready").json == {"ready": True}
         assert gateway.request("GET", "/cold/v2/health/live").status == 200
         unready = gateway.request("GET", "/cold/v2/health/ready")
         assert (unready.status, unready.headers["retry-after"], list(unready.json)) == (503, "1", ["error"])
 
-    def test_lists_its_models_and_whether_they_are_ready(self, gateway: GatewayProcess) -> None:
+    def test_repository_index_lists_models_with_their_readiness(self, gateway: GatewayProcess) -> None:
         ready = {"name": "wine", "state": "READY", "reason": ""}
         listed = gateway.request("POST", "/wines/v2/repository/index", "{}").json
         assert listed == [{**ready, "version": "1"}, {**ready, "version": "2"}]
@@ -81,14 +81,14 @@ class TestTheServer:
             assert list(gateway.request("GET", f"/wines/{path}").json) == ["error"]
             assert gateway.request("GET", f"/wines/{path}").status == 404
 
-    def test_says_which_methods_a_path_has(self, gateway: GatewayProcess) -> None:
+    def test_wrong_method_is_a_405_with_the_allowed_methods(self, gateway: GatewayProcess) -> None:
         reply = gateway.request("GET", "/wines/v2/models/wines/infer")
         assert (reply.status, reply.headers["allow"], list(reply.json)) == (405, "POST, OPTIONS", ["error"])
         assert gateway.request("HEAD", "/wines/v2/models/wines").status == 200
 
 
-class TestAModelsMetadata:
-    def test_has_a_tensor_for_each_column(self, gateway: GatewayProcess) -> None:
+class TestModelMetadata:
+    def test_model_metadata_has_a_tensor_for_each_column(self, gateway: GatewayProcess) -> None:
         said = gateway.request("GET", "/wines/v2/models/blue").json
         double = {"datatype": "FP64", "shape": [-1, 1], "parameters": {"content_type": "np"}}
         assert said == {
@@ -99,7 +99,7 @@ class TestAModelsMetadata:
             "outputs": [{"name": "quality", **double}],
         }
 
-    def test_names_the_datatype_and_content_type_of_every_declared_type(self, gateway: GatewayProcess) -> None:
+    def test_model_metadata_has_datatype_and_content_type_of_every_declared_type(self, gateway: GatewayProcess) -> None:
         said = gateway.request("GET", "/wines/v2/models/typed").json
         assert [(each["name"], each["datatype"], each["parameters"]["content_type"]) for each in said["inputs"]] == [
             ("a boolean", "BOOL", "np"),
@@ -113,40 +113,40 @@ class TestAModelsMetadata:
             ("a any", "BYTES", "pd_json"),
         ]
 
-    def test_gives_names_to_tensors_that_have_none(self, gateway: GatewayProcess) -> None:
+    def test_model_metadata_names_unnamed_tensors(self, gateway: GatewayProcess) -> None:
         tensor = gateway.request("GET", "/wines/v2/models/tensor").json
         assert [(each["name"], each["shape"]) for each in tensor["inputs"]] == [("input-0", [-1, 3])]
         assert [(each["name"], each["datatype"]) for each in tensor["outputs"]] == [("predict", "FP32")]
         typed = gateway.request("GET", "/wines/v2/models/typed").json
         assert [each["name"] for each in typed["outputs"]] == ["output-0", "output-1"]
 
-    def test_says_whether_the_model_is_ready(self, gateway: GatewayProcess) -> None:
+    def test_model_ready_tells_the_readiness_of_its_deployment(self, gateway: GatewayProcess) -> None:
         assert gateway.request("GET", "/wines/v2/models/wine/ready").json == {"name": "wine", "ready": True}
         assert gateway.request("GET", "/wines/v2/models/starting/ready").status == 503
 
 
-class TestTheNameInAPath:
-    def test_may_be_the_endpoints_and_then_the_traffic_chooses(self, gateway: GatewayProcess) -> None:
+class TestModelName:
+    def test_endpoint_name_in_the_path_chooses_by_the_traffic(self, gateway: GatewayProcess) -> None:
         answered = {infer(gateway).headers["azureml-model-deployment"] for _ in range(40)}
         assert answered == {"blue", "green"}
 
-    def test_may_be_the_registered_models(self, gateway: GatewayProcess) -> None:
+    def test_registered_model_name_in_the_path_chooses_by_the_traffic(self, gateway: GatewayProcess) -> None:
         answered = {infer(gateway, "wine").headers["azureml-model-deployment"] for _ in range(40)}
         assert answered == {"blue", "green"}
 
     @pytest.mark.parametrize("name", ["wine", "wines"])
-    def test_with_a_version_leaves_the_deployments_that_serve_it(self, gateway: GatewayProcess, name: str) -> None:
+    def test_version_in_the_path_chooses_a_deployment_of_that_version(self, gateway: GatewayProcess, name: str) -> None:
         for version, deployment in (("1", "blue"), ("2", "green")):
             reply = infer(gateway, f"{name}/versions/{version}")
             assert reply.headers["azureml-model-deployment"] == deployment
             assert reply.json["model_version"] == version
 
-    def test_may_be_a_deployments_whatever_its_traffic(self, gateway: GatewayProcess) -> None:
+    def test_deployment_name_in_the_path_chooses_it_without_traffic(self, gateway: GatewayProcess) -> None:
         assert infer(gateway, "green").headers["azureml-model-deployment"] == "green"
         assert infer(gateway, "green/versions/2").status == 200
         assert gateway.request("GET", "/wines/v2/models/tensor").json["versions"] == ["1"]
 
-    def test_gives_way_to_the_header_that_names_a_deployment(self, gateway: GatewayProcess) -> None:
+    def test_deployment_header_decides_over_the_name_in_the_path(self, gateway: GatewayProcess) -> None:
         green = {"azureml-model-deployment": "green"}
         for name in ("wine", "wines", "wine/versions/2"):
             assert infer(gateway, name, headers=green).headers["azureml-model-deployment"] == "green"
@@ -162,8 +162,8 @@ class TestTheNameInAPath:
         assert infer(gateway, "w%69ne").json["model_name"] == "wine"
 
 
-class TestTheAnswer:
-    def test_has_the_declared_name_and_the_shape_of_a_column(self, gateway: GatewayProcess) -> None:
+class TestAnswer:
+    def test_answer_has_the_declared_output_name_and_the_shape_of_a_column(self, gateway: GatewayProcess) -> None:
         reply = infer(gateway, "blue", id="order 66")
         assert reply.headers["content-type"] == "application/json"
         assert float(reply.headers["x-ms-run-fn-exec-ms"]) >= 0
@@ -182,11 +182,11 @@ class TestTheAnswer:
             ],
         }
 
-    def test_has_an_id_of_its_own_where_the_caller_gives_none(self, gateway: GatewayProcess) -> None:
+    def test_answer_without_a_requested_id_has_the_request_id(self, gateway: GatewayProcess) -> None:
         reply = infer(gateway)
         assert reply.json["id"] == reply.headers["x-request-id"]
 
-    def test_has_the_outputs_that_the_caller_names(self, gateway: GatewayProcess) -> None:
+    def test_answer_has_the_requested_outputs(self, gateway: GatewayProcess) -> None:
         assert [each["name"] for each in infer(gateway, "blue", outputs=[{"name": "quality"}]).json["outputs"]] == [
             "quality"
         ]
@@ -197,14 +197,14 @@ class TestTheAnswer:
         assert "'quality'" in unknown.json["error"]
 
 
-class TestARefusal:
-    def test_of_the_input_lists_what_is_wrong_with_it(self, gateway: GatewayProcess) -> None:
+class TestErrors:
+    def test_error_lists_every_violation_of_the_signature(self, gateway: GatewayProcess) -> None:
         reply = infer(gateway, inputs=[{"name": "alcohol", "shape": [1], "datatype": "BYTES", "data": ["strong"]}])
         assert (reply.status, list(reply.json)) == (400, ["error"])
         assert "column 'alcohol', row 0: expected double" in reply.json["error"]
         assert "missing required column 'acidity' (double)" in reply.json["error"]
 
-    def test_of_the_model_is_a_424_that_says_what_it_raised(self, gateway: GatewayProcess) -> None:
+    def test_model_that_raises_is_a_424_with_its_exception(self, gateway: GatewayProcess) -> None:
         reply = infer(gateway, inputs=[column("alcohol", -1), column("acidity", 0)])
         assert (reply.status, list(reply.json)) == (424, ["error"])
         assert reply.headers["ms-azureml-model-error-statuscode"] == "500"
@@ -249,7 +249,7 @@ class TestARefusal:
             '{"inputs": [{"name": "x", "datatype": "FP64", "shape": [1], "data": [NaN}]}',
         ],
     )
-    def test_of_a_body_that_is_no_request_is_a_400_in_words(self, gateway: GatewayProcess, body: str) -> None:
+    def test_malformed_infer_request_is_a_400_with_a_message(self, gateway: GatewayProcess, body: str) -> None:
         reply = gateway.request("POST", "/wines/v2/models/wines/infer", body)
         assert (reply.status, list(reply.json)) == (400, ["error"])
         assert reply.json["error"]
@@ -267,16 +267,16 @@ class TestARefusal:
             {"id": 66},
         ],
     )
-    def test_of_a_field_that_is_no_such_field_is_a_400_too(self, gateway: GatewayProcess, more: dict[str, Any]) -> None:
+    def test_invalid_field_of_an_infer_request_is_a_400(self, gateway: GatewayProcess, more: dict[str, Any]) -> None:
         reply = infer(gateway, **more)
         assert (reply.status, list(reply.json)) == (400, ["error"])
 
     @pytest.mark.parametrize("length", ["-1", "x", "9999", "1" * 40, "4.0"])
-    def test_of_a_header_length_that_is_none_is_a_400(self, gateway: GatewayProcess, length: str) -> None:
+    def test_invalid_json_length_header_is_a_400(self, gateway: GatewayProcess, length: str) -> None:
         reply = infer(gateway, headers={"Inference-Header-Content-Length": length})
         assert (reply.status, list(reply.json)) == (400, ["error"])
 
-    def test_of_a_deployment_that_is_not_there_is_a_404(self, gateway: GatewayProcess) -> None:
+    def test_unknown_deployment_is_a_404(self, gateway: GatewayProcess) -> None:
         reply = infer(gateway, headers={"azureml-model-deployment": "red"})
         assert (reply.status, list(reply.json)) == (404, ["error"])
         assert list(gateway.request("GET", "/nowhere/v2/models/wine").json) == ["error"]

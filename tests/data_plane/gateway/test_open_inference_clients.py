@@ -77,7 +77,9 @@ def tensor(name: str, array: Any, datatype: str, *, binary: bool) -> triton.Infe
 
 @pytest.mark.parametrize("binary", [True, False], ids=["binary", "json"])
 class TestInferWithTritonsClient:
-    def test_one_tensor_a_column(self, client: triton.InferenceServerClient, binary: bool) -> None:
+    def test_tritons_client_sends_a_tensor_for_each_column(
+        self, client: triton.InferenceServerClient, binary: bool
+    ) -> None:
         inputs = [tensor("acidity", np.array([0.5, 1]), "FP64", binary=binary)]
         inputs.append(tensor("alcohol", np.array([9.4, 10], "float32"), "FP32", binary=binary))
         outputs = [triton.InferRequestedOutput("quality", binary_data=binary)]
@@ -86,14 +88,14 @@ class TestInferWithTritonsClient:
         np.testing.assert_array_equal(answer.as_numpy("quality"), expected)
         assert answer.get_response()["id"] == "7"
 
-    def test_a_tensor_of_rows(self, client: triton.InferenceServerClient, binary: bool) -> None:
+    def test_tritons_client_sends_a_tensor_of_rows(self, client: triton.InferenceServerClient, binary: bool) -> None:
         rows = np.arange(6, dtype="float32").reshape(3, 2)
         outputs = [triton.InferRequestedOutput("predict", binary_data=binary)]
         answer = client.infer("tensor", [tensor("x", rows, "FP32", binary=binary)], outputs=outputs, headers=with_key())
         np.testing.assert_array_equal(answer.as_numpy("predict"), rows * 2)
         assert answer.as_numpy("predict").dtype == "float32"
 
-    def test_text(self, client: triton.InferenceServerClient, binary: bool) -> None:
+    def test_tritons_client_sends_and_receives_text(self, client: triton.InferenceServerClient, binary: bool) -> None:
         texts = np.array(["merlot", "rosé"], dtype=object)
         outputs = [triton.InferRequestedOutput("predict", binary_data=binary)]
         answer = client.infer(
@@ -106,7 +108,9 @@ class TestInferWithTritonsClient:
         "dtype",
         ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float64"],
     )
-    def test_every_datatype(self, client: triton.InferenceServerClient, binary: bool, dtype: str) -> None:
+    def test_tritons_client_sends_every_datatype(
+        self, client: triton.InferenceServerClient, binary: bool, dtype: str
+    ) -> None:
         if dtype == "float16" and not binary:
             # The client itself has no JSON for it.
             return
@@ -118,28 +122,28 @@ class TestInferWithTritonsClient:
         answer = client.infer("frame", [tensor("x", array, datatype, binary=binary)], headers=with_key())
         np.testing.assert_array_equal(answer.as_numpy("predict").ravel(), array * 2)
 
-    def test_missing_numbers(self, client: triton.InferenceServerClient, binary: bool) -> None:
+    def test_tritons_client_receives_missing_numbers(self, client: triton.InferenceServerClient, binary: bool) -> None:
         rows = np.array([[1, np.nan]], dtype="float32")
         answer = client.infer("tensor", [tensor("x", rows, "FP32", binary=binary)], headers=with_key())
         np.testing.assert_array_equal(answer.as_numpy("predict"), rows * 2)
 
 
 class TestTritonsClient:
-    def test_finds_the_server_and_the_model_alive_and_ready(self, client: triton.InferenceServerClient) -> None:
+    def test_tritons_client_finds_server_and_model_live_and_ready(self, client: triton.InferenceServerClient) -> None:
         assert client.is_server_live(headers=with_key())
         assert client.is_server_ready(headers=with_key())
         assert client.is_model_ready("wine", "1", headers=with_key())
         assert not client.is_model_ready("cider", headers=with_key())
         assert not client.is_server_live()
 
-    def test_reads_the_metadata_and_the_index(self, client: triton.InferenceServerClient) -> None:
+    def test_tritons_client_reads_metadata_and_index(self, client: triton.InferenceServerClient) -> None:
         assert client.get_server_metadata(headers=with_key())["extensions"] == ["binary_tensor_data"]
         metadata = client.get_model_metadata("sums", "1", headers=with_key())
         assert [each["name"] for each in metadata["inputs"]] == ["alcohol", "acidity"]
         (model,) = client.get_model_repository_index(headers=with_key())
         assert (model["name"], model["version"], model["state"]) == ("wine", "1", "READY")
 
-    def test_raises_what_was_refused(self, client: triton.InferenceServerClient) -> None:
+    def test_tritons_client_raises_the_gateways_error(self, client: triton.InferenceServerClient) -> None:
         with pytest.raises(InferenceServerException, match=r"missing required column 'alcohol' \(double\)") as refused:
             client.infer("sums", [tensor("acidity", np.array([1.0]), "FP64", binary=True)], headers=with_key())
         assert refused.value.status() == "400"
@@ -214,7 +218,9 @@ def mlserver_python() -> Path:
 
 
 class TestMlserversTypes:
-    def test_ask_and_understand_the_answers(self, gateway: GatewayProcess, mlserver_python: Path) -> None:
+    def test_mlservers_types_encode_requests_and_decode_answers(
+        self, gateway: GatewayProcess, mlserver_python: Path
+    ) -> None:
         command = [mlserver_python, "-c", PEER, f"http://127.0.0.1:{gateway.port}/wines", KEY]
         peer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=5 * PATIENCE)
         assert peer.returncode == 0, peer.stderr

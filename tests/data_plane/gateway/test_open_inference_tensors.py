@@ -181,17 +181,19 @@ def refused(gateway: GatewayProcess, model: str, *inputs: dict[str, Any], **more
     return error
 
 
-class TestAColumnSignature:
-    def test_takes_the_wine_request_of_mlservers_documentation(self, gateway: GatewayProcess) -> None:
+class TestColumnSignature:
+    def test_wine_request_of_mlservers_documentation_is_accepted(self, gateway: GatewayProcess) -> None:
         frame = given(gateway, "wine", *(tensor(name, "FP32", [value]) for name, value in WINE.items()))
         assert frame["dtypes"] == ["float64"] * 11
         assert frame["frame"] == {name: [float(np.float32(value))] for name, value in WINE.items()}
 
-    def test_takes_one_tensor_a_column_in_any_order_with_one_dimension_or_two(self, gateway: GatewayProcess) -> None:
+    def test_tensor_per_column_is_accepted_in_any_order_with_one_or_two_dimensions(
+        self, gateway: GatewayProcess
+    ) -> None:
         inputs = [tensor(name, "FP64", [[value], [2 * value]]) for name, value in reversed(WINE.items())]
         assert given(gateway, "wine", *inputs)["frame"] == {name: [value, 2 * value] for name, value in WINE.items()}
 
-    def test_takes_one_tensor_of_rows_by_position(self, gateway: GatewayProcess) -> None:
+    def test_tensor_of_rows_is_read_by_position(self, gateway: GatewayProcess) -> None:
         rows = [list(WINE.values())] * 2
         expected = {name: [value, value] for name, value in WINE.items()}
         assert given(gateway, "wine", tensor("anything", "FP64", rows))["frame"] == expected
@@ -200,7 +202,7 @@ class TestAColumnSignature:
         binary = np.array(rows).tobytes()
         assert given(gateway, "wine", tensor("anything", "FP64", binary, [2, 11]))["frame"] == expected
 
-    def test_makes_the_same_of_binary_data(self, gateway: GatewayProcess) -> None:
+    def test_binary_data_gives_the_same_columns_as_json(self, gateway: GatewayProcess) -> None:
         content = b"\xff\x00"
         binary = [
             tensor("d", "FP32", np.array([0.1, np.nan], "<f4").tobytes(), [2]),
@@ -225,7 +227,7 @@ class TestAColumnSignature:
         }
         assert frame["dtypes"][:5] == ["float64", "float32", "int64", "int32", "bool"]
 
-    def test_takes_binary_and_json_inputs_in_one_request(self, gateway: GatewayProcess) -> None:
+    def test_request_may_mix_binary_and_json_inputs(self, gateway: GatewayProcess) -> None:
         frame = given(
             gateway,
             "mixed",
@@ -235,14 +237,14 @@ class TestAColumnSignature:
         )
         assert frame["frame"] == {"d": [1.5], "l": [2**62], "s": ["a"]}
 
-    def test_takes_null_where_a_value_may_be_missing(self, gateway: GatewayProcess) -> None:
+    def test_null_is_accepted_in_an_optional_column(self, gateway: GatewayProcess) -> None:
         inputs = [tensor("d", "FP64", [None, 1]), tensor("l", "INT64", [None, 1]), tensor("s", "BYTES", [None, "a"])]
         assert given(gateway, "mixed", *inputs)["frame"] == {"d": [None, 1.0], "l": [None, 1], "s": [None, "a"]}
         assert "column 'text', row 0: expected string, got null" in refused(
             gateway, "text", tensor("text", "BYTES", [None])
         )
 
-    def test_holds_a_value_of_any_datatype_that_the_declared_type_holds(self, gateway: GatewayProcess) -> None:
+    def test_value_of_any_datatype_is_accepted_if_the_declared_type_holds_it(self, gateway: GatewayProcess) -> None:
         frame = given(
             gateway, "mixed", tensor("d", "INT64", [3]), tensor("l", "FP64", [63.0]), tensor("b", "BYTES", ["True"])
         )
@@ -251,7 +253,7 @@ class TestAColumnSignature:
             gateway, "mixed", tensor("d", "FP64", [1]), tensor("l", "FP64", [0.5])
         )
 
-    def test_takes_mlservers_content_types_of_bytes(self, gateway: GatewayProcess) -> None:
+    def test_mlservers_content_types_of_bytes_are_decoded(self, gateway: GatewayProcess) -> None:
         frame = given(
             gateway,
             "mixed",
@@ -266,7 +268,7 @@ class TestAColumnSignature:
         assert "'base64'" in refused(gateway, "mixed", tensor("d", "FP64", [1]), wrong)
         assert "'str'" in refused(gateway, "mixed", tensor("d", "FP64", [1], content_type="str"))
 
-    def test_takes_nested_values_as_json_text_or_as_a_tensor_of_their_own(self, gateway: GatewayProcess) -> None:
+    def test_nested_values_come_as_json_text_or_as_a_tensor(self, gateway: GatewayProcess) -> None:
         expected = {"v": [[1.0, 2.5], []]}
         texts = ["[1, 2.5]", "[]"]
         assert given(gateway, "nested", tensor("v", "BYTES", texts))["frame"] == expected
@@ -276,27 +278,27 @@ class TestAColumnSignature:
         }
         assert "'pd_json'" in refused(gateway, "nested", tensor("v", "BYTES", ["["], content_type="pd_json"))
 
-    def test_of_one_column_takes_the_only_tensor_whatever_its_name(self, gateway: GatewayProcess) -> None:
+    def test_single_column_accepts_a_single_tensor_of_any_name(self, gateway: GatewayProcess) -> None:
         for shape in ([2], [2, 1]):
             frame = given(
                 gateway, "text", tensor("input-0", "BYTES", ["a", "b"], shape), parameters={"content_type": "str"}
             )
             assert frame["frame"] == {"text": ["a", "b"]}
 
-    def test_ignores_and_names_extra_columns(self, gateway: GatewayProcess) -> None:
+    def test_extra_columns_are_ignored_and_named_in_a_header(self, gateway: GatewayProcess) -> None:
         reply = post(gateway, "text", [tensor("text", "BYTES", ["a"]), tensor("more of it", "FP64", [1])])
         assert (reply.status, reply.headers["modelyard-extra-columns"]) == (200, "more%20of%20it")
 
-    def test_takes_columns_without_rows(self, gateway: GatewayProcess) -> None:
+    def test_columns_without_rows_are_accepted(self, gateway: GatewayProcess) -> None:
         frame = given(gateway, "mixed", *(tensor(name, "FP16", [], [0, 1]) for name in "dfli"))
         assert frame["frame"] == {"d": [], "f": [], "l": [], "i": []}
 
-    def test_refuses_columns_of_several_lengths(self, gateway: GatewayProcess) -> None:
+    def test_columns_of_different_lengths_are_refused(self, gateway: GatewayProcess) -> None:
         assert "of different lengths" in refused(
             gateway, "mixed", tensor("d", "FP64", [1, 2]), tensor("l", "INT64", [1])
         )
 
-    def test_takes_params_from_the_requests_parameters(self, gateway: GatewayProcess) -> None:
+    def test_params_come_from_the_requests_parameters(self, gateway: GatewayProcess) -> None:
         def params(**parameters: Any) -> Any:
             reply = post(gateway, "text", [tensor("text", "BYTES", ["a"])], parameters=parameters)
             return json.loads(reply.json["outputs"][0]["data"][0])["params"]
@@ -306,23 +308,23 @@ class TestAColumnSignature:
         assert "param 'k'" in refused(gateway, "text", tensor("text", "BYTES", ["a"]), parameters={"k": 1.5})
 
 
-class TestATensorSignature:
-    def test_takes_the_only_tensor_nested_flat_or_binary(self, gateway: GatewayProcess) -> None:
+class TestTensorSignature:
+    def test_single_tensor_may_be_nested_flat_or_binary(self, gateway: GatewayProcess) -> None:
         expected = {"array": [[1.0, 2.0], [3.0, 4.0]], "dtype": "float32"}
         assert given(gateway, "tensor", tensor("any", "FP32", [[1, 2], [3, 4]])) == expected
         assert given(gateway, "tensor", tensor("any", "FP64", [1, 2, 3, 4], [2, 2])) == expected
         assert given(gateway, "tensor", tensor("any", "INT8", bytes([1, 2, 3, 4]), [2, 2])) == expected
 
-    def test_refuses_another_shape(self, gateway: GatewayProcess) -> None:
+    def test_tensor_of_another_shape_is_refused(self, gateway: GatewayProcess) -> None:
         assert "expected a tensor of float32" in refused(gateway, "tensor", tensor("any", "FP32", [1, 2]))
         assert "got the shape (1, 3)" in refused(gateway, "tensor", tensor("any", "FP32", [[1, 2, 3]]))
 
-    def test_takes_text(self, gateway: GatewayProcess) -> None:
+    def test_text_tensor_is_accepted(self, gateway: GatewayProcess) -> None:
         expected = {"array": ["a", "é"], "dtype": "<U1"}
         assert given(gateway, "texts", tensor("any", "BYTES", ["a", "é"])) == expected
         assert given(gateway, "texts", tensor("any", "BYTES", elements(b"a", "é".encode()), [2])) == expected
 
-    def test_takes_named_tensors(self, gateway: GatewayProcess) -> None:
+    def test_named_tensors_are_accepted(self, gateway: GatewayProcess) -> None:
         inputs = [tensor("mask", "INT64", [1]), tensor("x", "FP64", [[1, 2]])]
         assert given(gateway, "tensors", *inputs) == {
             "x": {"array": [[1.0, 2.0]], "dtype": "float64"},
@@ -332,12 +334,12 @@ class TestATensorSignature:
             gateway, "tensors", inputs[1]
         )
 
-    def test_takes_an_empty_tensor(self, gateway: GatewayProcess) -> None:
+    def test_empty_tensor_is_accepted(self, gateway: GatewayProcess) -> None:
         assert given(gateway, "tensor", tensor("any", "FP32", [], [0, 2])) == {"array": [], "dtype": "float32"}
 
 
 class TestWithoutASignature:
-    def test_one_tensor_is_an_array_of_its_datatype(self, gateway: GatewayProcess) -> None:
+    def test_single_tensor_without_a_signature_is_an_array_of_its_datatype(self, gateway: GatewayProcess) -> None:
         for datatype, dtype in (("FP16", "float16"), ("FP32", "float32"), ("UINT64", "uint64"), ("INT8", "int8")):
             assert given(gateway, "unsigned", tensor("x", datatype, [[1, 2]])) == {"array": [[1, 2]], "dtype": dtype}
         assert given(gateway, "unsigned", tensor("x", "BOOL", [True])) == {"array": [True], "dtype": "bool"}
@@ -347,19 +349,19 @@ class TestWithoutASignature:
             "dtype": "|S1",
         }
 
-    def test_several_columns_are_a_frame_of_their_datatypes(self, gateway: GatewayProcess) -> None:
+    def test_several_columns_without_a_signature_are_a_frame_of_their_datatypes(self, gateway: GatewayProcess) -> None:
         inputs = [tensor("a", "FP32", [[1], [2]]), tensor("b", "BYTES", ["x", "y"]), tensor("c", "INT64", [1, None])]
         frame = given(gateway, "unsigned", *inputs)
         assert frame["frame"] == {"a": [1.0, 2.0], "b": ["x", "y"], "c": [1.0, None]}
         assert frame["dtypes"][0] == "float32"
 
-    def test_other_tensors_stay_named_arrays(self, gateway: GatewayProcess) -> None:
+    def test_other_tensors_without_a_signature_stay_named_arrays(self, gateway: GatewayProcess) -> None:
         assert given(gateway, "unsigned", tensor("a", "INT32", [[1, 2]]), tensor("b", "INT32", [1])) == {
             "a": {"array": [[1, 2]], "dtype": "int32"},
             "b": {"array": [1], "dtype": "int32"},
         }
 
-    def test_the_requests_content_type_decides_if_there_is_one(self, gateway: GatewayProcess) -> None:
+    def test_content_type_of_the_request_decides_the_form_of_the_input(self, gateway: GatewayProcess) -> None:
         def asked(content_type: str, *inputs: dict[str, Any]) -> Any:
             return given(gateway, "unsigned", *inputs, parameters={"content_type": content_type})
 
@@ -392,8 +394,8 @@ class TestWithoutASignature:
         assert refused(gateway, "unsigned", *inputs, parameters={"content_type": content_type})
 
 
-class TestATypeHint:
-    def test_gets_a_list_of_values_or_of_objects(self, gateway: GatewayProcess) -> None:
+class TestTypeHint:
+    def test_type_hint_model_gets_a_list_of_values_or_of_objects(self, gateway: GatewayProcess) -> None:
         assert given(gateway, "hinted", tensor("x", "BYTES", elements(b"a", b"b"), [2, 1])) == ["a", "b"]
         assert given(gateway, "hinted", tensor("x", "FP64", [[1.5, 2]])) == [[1.5, 2.0]]
         rows = given(gateway, "hinted", tensor("name", "BYTES", ["a", "b"]), tensor("age", "INT64", [1, 2]))
@@ -413,10 +415,12 @@ class TestBinaryData:
             tensor("any", "BYTES", elements(b"a", b"b"), [1]),
         ],
     )
-    def test_that_is_not_of_its_shape_is_refused(self, gateway: GatewayProcess, wrong: dict[str, Any]) -> None:
+    def test_binary_data_of_another_size_than_its_shape_is_refused(
+        self, gateway: GatewayProcess, wrong: dict[str, Any]
+    ) -> None:
         assert "any" in refused(gateway, "tensor", wrong)
 
-    def test_that_no_input_claims_is_refused(self, gateway: GatewayProcess) -> None:
+    def test_binary_data_beyond_the_inputs_is_refused(self, gateway: GatewayProcess) -> None:
         header = json.dumps({"inputs": [tensor("any", "FP32", [[1, 2]])]}).encode()
         path, headers = "/wines/v2/models/tensor/infer", {"Inference-Header-Content-Length": str(len(header))}
         reply = gateway.request("POST", path, header + b"more", headers)
@@ -430,7 +434,7 @@ def answered(gateway: GatewayProcess, kind: str, **more: Any) -> list[dict[str, 
     return outputs
 
 
-class TestAnAnswer:
+class TestAnswer:
     @pytest.mark.parametrize(
         ("kind", "datatype", "shape", "data", "content_type"),
         [
@@ -453,7 +457,7 @@ class TestAnAnswer:
             ("nothing", "BYTES", [1, 1], ["null"], "hg_json"),
         ],
     )
-    def test_of_one_value_is_one_tensor(
+    def test_result_without_columns_is_one_output(
         self, gateway: GatewayProcess, kind: str, datatype: str, shape: list[int], data: list[Any], content_type: str
     ) -> None:
         assert answered(gateway, kind) == [
@@ -484,27 +488,29 @@ class TestAnAnswer:
             ("labels", [("label", "BYTES", ["a", "b"]), ("score", "FP64", [0.5, 1.0])]),
         ],
     )
-    def test_with_columns_is_a_tensor_for_each(self, gateway: GatewayProcess, kind: str, expected: list[Any]) -> None:
+    def test_result_with_columns_has_an_output_for_each_column(
+        self, gateway: GatewayProcess, kind: str, expected: list[Any]
+    ) -> None:
         outputs = answered(gateway, kind)
         assert [(each["name"], each["datatype"], each["data"]) for each in outputs] == expected
         assert {tuple(each["shape"]) for each in outputs} == {(len(expected[0][2]), 1)}
 
-    def test_that_is_nested_too_deep_to_be_read_is_one_text(self, gateway: GatewayProcess) -> None:
+    def test_result_nested_too_deeply_to_be_read_is_one_text(self, gateway: GatewayProcess) -> None:
         (output,) = answered(gateway, "deep")
         assert (output["datatype"], output["parameters"]) == ("BYTES", {"content_type": "hg_json"})
         assert output["data"][0].startswith("[[[[")
 
-    def test_has_the_columns_that_the_caller_names_in_that_order(self, gateway: GatewayProcess) -> None:
+    def test_requested_outputs_come_in_the_requested_order(self, gateway: GatewayProcess) -> None:
         outputs = answered(gateway, "frame", outputs=[{"name": "d"}, {"name": "a"}])
         assert [each["name"] for each in outputs] == ["d", "a"]
 
-    def test_as_binary_data_keeps_what_json_has_no_number_for(self, gateway: GatewayProcess) -> None:
+    def test_binary_output_keeps_nan_and_infinities(self, gateway: GatewayProcess) -> None:
         reply = post(gateway, "answers", [tensor("kind", "BYTES", ["vector"])], parameters={"binary_data_output": True})
         header, binary = _parts(reply)
         assert header["outputs"][0]["parameters"] == {"binary_data_size": 24}
         np.testing.assert_array_equal(np.frombuffer(binary), [1.5, np.nan, np.inf])
 
-    def test_is_binary_where_the_caller_says_so(self, gateway: GatewayProcess) -> None:
+    def test_output_is_binary_on_request(self, gateway: GatewayProcess) -> None:
         asked = [{"name": "d", "parameters": {"binary_data": True}}, {"name": "3"}]
         header, binary = _parts(post(gateway, "answers", [tensor("kind", "BYTES", ["frame"])], outputs=asked))
         assert [each["parameters"].get("binary_data_size") for each in header["outputs"]] == [2, None]
@@ -513,7 +519,7 @@ class TestAnAnswer:
         header, binary = _parts(post(gateway, "answers", [tensor("kind", "BYTES", ["texts"])], **more))
         assert binary == elements(b"a", "é".encode())
 
-    def test_with_values_missing_that_have_no_binary_form_stays_json(self, gateway: GatewayProcess) -> None:
+    def test_output_with_missing_values_stays_json_without_a_binary_form(self, gateway: GatewayProcess) -> None:
         reply = post(gateway, "answers", [tensor("kind", "BYTES", ["frame"])], parameters={"binary_data_output": True})
         header, _ = _parts(reply)
         as_json = [each["name"] for each in header["outputs"] if "data" in each]

@@ -58,7 +58,7 @@ def ask(gateway: GatewayProcess, deployment: str, input_data: Any, **more: Any) 
     return reply.json
 
 
-class TestWhatTheModelGets:
+class TestModelInput:
     ROWS = ((1, 2.5), (3, None))
 
     @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ class TestWhatTheModelGets:
         ],
         ids=["split", "split without index", "reordered with surplus", "records", "rows", "columns"],
     )
-    def test_a_column_signature_makes_a_frame_of_every_layout(self, gateway: GatewayProcess, input_data: Any) -> None:
+    def test_column_signature_makes_a_frame_of_every_layout(self, gateway: GatewayProcess, input_data: Any) -> None:
         assert ask(gateway, "blue", input_data) == {
             "kind": "DataFrame",
             "data": [{"alcohol": 1.0, "acidity": 2.5}, {"alcohol": 3.0, "acidity": None}],
@@ -81,7 +81,7 @@ class TestWhatTheModelGets:
             "params": {"k": 5},
         }
 
-    def test_a_tensor_signature_makes_an_array(self, gateway: GatewayProcess) -> None:
+    def test_tensor_signature_makes_an_array(self, gateway: GatewayProcess) -> None:
         assert ask(gateway, "single", [[1, 2, 3]]) == {"kind": "ndarray", "data": [[1.0, 2.0, 3.0]], "params": None}
 
     def test_named_tensors_make_a_dict_of_arrays(self, gateway: GatewayProcess) -> None:
@@ -102,12 +102,12 @@ class TestWhatTheModelGets:
     ) -> None:
         assert ask(gateway, "unsigned", input_data)["kind"] == kind
 
-    def test_params_are_cast_and_unknown_ones_left_out(self, gateway: GatewayProcess) -> None:
+    def test_declared_params_are_cast_and_undeclared_params_left_out(self, gateway: GatewayProcess) -> None:
         assert ask(gateway, "blue", [[1, 2]], params={"k": 9.0, "other": 1})["params"] == {"k": 9}
         assert ask(gateway, "unsigned", [[1, 2]], params={"k": 9})["params"] is None
 
 
-class TestWhatTheCallerGets:
+class TestAnswer:
     @pytest.mark.parametrize(
         ("kind", "expected"),
         [
@@ -121,19 +121,19 @@ class TestWhatTheCallerGets:
             ("nested", {"labels": ["a"], "score": None}),
         ],
     )
-    def test_the_bare_result_with_nan_and_infinity_as_null(
+    def test_result_is_bare_with_nan_and_infinity_as_null(
         self, gateway: GatewayProcess, kind: str, expected: Any
     ) -> None:
         assert ask(gateway, "answers", kind) == expected
 
-    def test_headers_say_who_answered_and_how_long_the_model_took(self, gateway: GatewayProcess) -> None:
+    def test_headers_name_the_deployment_and_the_models_time(self, gateway: GatewayProcess) -> None:
         headers = gateway.score([[1, 2]]).headers
         assert headers["content-type"] == "application/json"
         assert headers["azureml-model-deployment"] == "blue"
         assert headers["x-ms-run-function-failed"] == "False"
         assert float(headers["x-ms-run-fn-exec-ms"]) >= 0
 
-    def test_every_answer_has_a_request_id_of_its_own(self, gateway: GatewayProcess) -> None:
+    def test_every_answer_has_a_new_request_id(self, gateway: GatewayProcess) -> None:
         sent = {"x-request-id": str(uuid.uuid4())}
         ids = {gateway.score([[1, 2]], headers=sent).headers["x-request-id"] for _ in range(2)}
         ids.add(gateway.score("refused", headers=sent).headers["x-request-id"])
@@ -141,7 +141,7 @@ class TestWhatTheCallerGets:
         assert sent["x-request-id"] not in ids
         assert all(str(uuid.UUID(each)) == each for each in ids)
 
-    def test_the_callers_id_comes_back_if_it_is_a_proper_one(self, gateway: GatewayProcess) -> None:
+    def test_valid_client_request_id_is_returned(self, gateway: GatewayProcess) -> None:
         def echoed(sent: str) -> str | None:
             return gateway.score([[1, 2]], headers={"x-ms-client-request-id": sent}).headers.get(
                 "x-ms-client-request-id"
@@ -152,11 +152,11 @@ class TestWhatTheCallerGets:
         assert echoed("two words") is None
         assert echoed("<script>") is None
 
-    def test_a_large_body_goes_through(self, gateway: GatewayProcess) -> None:
+    def test_large_body_is_scored(self, gateway: GatewayProcess) -> None:
         rows = [[0.5, 1.5]] * 50_000
         assert len(ask(gateway, "blue", rows)["data"]) == 50_000
 
-    def test_requests_on_one_connection_are_answered_in_their_order(self, gateway: GatewayProcess) -> None:
+    def test_requests_on_one_connection_are_answered_in_order(self, gateway: GatewayProcess) -> None:
         def request(value: int) -> bytes:
             body = json.dumps({"input_data": [[value, 0]]}).encode()
             head = "POST /wines/score HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a key of the endpoint wines\r\n"

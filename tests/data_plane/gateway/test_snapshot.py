@@ -75,14 +75,14 @@ def test_unreadable_routing_file_keeps_the_last_snapshot(gateway: GatewayProcess
     assert gateway.score([1]).status == 200
 
 
-def test_a_gateway_that_starts_again_knows_the_last_snapshot(start_gateway: Callable[[], GatewayProcess]) -> None:
+def test_restarted_gateway_applies_the_last_snapshot(start_gateway: Callable[[], GatewayProcess]) -> None:
     first = start_gateway()
     first.serve(MIRROR)
     second = start_gateway()
     assert second.score([1]).status == 200
 
 
-def test_one_deployment_whose_bundle_is_missing_does_not_stop_the_others(gateway: GatewayProcess) -> None:
+def test_deployment_with_a_missing_bundle_does_not_affect_other_deployments(gateway: GatewayProcess) -> None:
     good, _ = gateway.deployment(MIRROR, name="good")
     gateway.endpoint(good, replace(good, name="broken", bundle_dir="/nowhere"))
     gateway.publish()

@@ -112,7 +112,9 @@ class TestDocuments:
         VALIDATORS[version](document(gateway, deployment, version)).validate()
 
     @pytest.mark.parametrize("deployment", [name for name, model in MODELS.items() if "example" in model])
-    def test_have_the_example_of_the_model_and_describe_it(self, gateway: GatewayProcess, deployment: str) -> None:
+    def test_document_has_the_models_example_and_its_schemas_accept_it(
+        self, gateway: GatewayProcess, deployment: str
+    ) -> None:
         described = document(gateway, deployment, "3.1")
         example = MODELS[deployment]["example"]
         assert described["components"]["schemas"]["ServiceInput"]["examples"] == [example]
@@ -135,7 +137,7 @@ class TestDocuments:
         with pytest.raises(jsonschema.ValidationError):
             validate(wrong, document(gateway, deployment, "3.1"))
 
-    def test_tell_each_type_in_the_words_of_their_version(self, gateway: GatewayProcess) -> None:
+    def test_document_writes_each_type_in_the_form_of_its_version(self, gateway: GatewayProcess) -> None:
         of = {version: document(gateway, "every-type", version) for version in VALIDATORS}
         assert of["2"]["definitions"]["Record"]["properties"]["double"] == {
             "type": "number",
@@ -148,19 +150,19 @@ class TestDocuments:
         record = of["3.1"]["components"]["schemas"]["Record"]["properties"]
         assert record["double"] == {"type": ["number", "null"], "format": "double"}
 
-    def test_tell_params_with_their_defaults(self, gateway: GatewayProcess) -> None:
+    def test_document_has_params_with_their_defaults(self, gateway: GatewayProcess) -> None:
         params = schemas(gateway, "params")["Params"]["properties"]
         assert params["k"] == {"type": ["integer", "null"], "format": "int64", "default": 3}
         assert params["stop"]["default"] == ["a", "b"]
         assert "default" not in params["none"]
         assert "default" not in params["nan"]
 
-    def test_tell_the_sizes_of_tensors(self, gateway: GatewayProcess) -> None:
+    def test_document_has_the_sizes_of_tensors(self, gateway: GatewayProcess) -> None:
         rows = schemas(gateway, "tensor")["ServiceInput"]["properties"]["input_data"]
         assert "minItems" not in rows
         assert (rows["items"]["minItems"], rows["items"]["maxItems"]) == (2, 2)
 
-    def test_tell_where_and_with_what_key(self, gateway: GatewayProcess) -> None:
+    def test_document_has_the_base_path_and_the_authentication(self, gateway: GatewayProcess) -> None:
         second, third = document(gateway, "columns", "2"), document(gateway, "columns", "3")
         assert (second["basePath"], third["servers"]) == ("/wines", [{"url": "/wines"}])
         assert second["info"] == third["info"]
@@ -175,7 +177,7 @@ def validate(body: Any, described: Any) -> None:
     jsonschema.Draft202012Validator({"$ref": "#/components/schemas/ServiceInput", **described}).validate(body)
 
 
-class TestAsking:
+class TestRequests:
     @pytest.mark.parametrize("query", ["", "?", "?other=1", "?version=2", "?version=3&version=2"])
     def test_swagger_2_is_the_default_version(self, gateway: GatewayProcess, query: str) -> None:
         assert gateway.request("GET", f"/wines/swagger.json{query}").json["swagger"] == "2.0"
@@ -190,7 +192,7 @@ class TestAsking:
         assert (refused.status, refused.error["code"]) == (400, "BadArgument")
         assert "2, 3, 3.1" in refused.error["message"]
 
-    def test_an_endless_query_is_refused(self, gateway: GatewayProcess) -> None:
+    def test_query_with_too_many_fields_is_refused(self, gateway: GatewayProcess) -> None:
         assert gateway.request("GET", f"/wines/swagger.json?{'a&' * 99}").error["code"] == "BadArgument"
 
     def test_document_describes_the_deployment_that_a_request_would_reach(self, gateway: GatewayProcess) -> None:

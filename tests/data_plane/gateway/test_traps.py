@@ -143,17 +143,17 @@ def send(gateway: GatewayProcess, deployment: str, input_data: Any, **more: Any)
 
 class TestTypeHintModels:
     @pytest.mark.parametrize("value", [[{"k": 1}], [[1, "x"]], ["a"], {"k": [1]}, "text", [1, 2**70, None]])
-    def test_take_the_raw_value_unenforced_whatever_the_columns_say(self, gateway: GatewayProcess, value: Any) -> None:
+    def test_type_hint_model_gets_the_raw_value_unenforced(self, gateway: GatewayProcess, value: Any) -> None:
         assert ask(gateway, "hinted", value) == {"params": {}, "value": value, "kind": type(value).__name__}
 
-    def test_are_validated_by_mlflow_itself(self, gateway: GatewayProcess) -> None:
+    def test_input_of_a_type_hint_model_is_validated_by_mlflow(self, gateway: GatewayProcess) -> None:
         assert ask(gateway, "counting", [{"a": 1, "b": 2}, {}]) == [3, 0]
         refused = send(gateway, "counting", [{"a": "x"}])
         assert refused.status == 424
         assert "Failed to validate" in refused.error["message"]
 
 
-class TestAChatModelsDict:
+class TestChatModel:
     @pytest.mark.parametrize(
         ("deployment", "value"),
         [
@@ -164,7 +164,7 @@ class TestAChatModelsDict:
         ],
         ids=["messages", "an object", "beside a single value", "maps, which are columns"],
     )
-    def test_is_one_row_only_where_mlflow_makes_it_one(
+    def test_dict_of_nested_values_is_one_row_where_mlflow_makes_one_row(
         self, gateway: GatewayProcess, deployment: str, value: Any
     ) -> None:
         enforced = _enforce_schema(json.loads(json.dumps(value)), SCHEMAS[deployment])
@@ -174,11 +174,11 @@ class TestAChatModelsDict:
 
 
 class TestParams:
-    def test_params_are_filled_in(self, gateway: GatewayProcess) -> None:
+    def test_missing_params_get_their_defaults(self, gateway: GatewayProcess) -> None:
         assert ask(gateway, "wines", [[1, 2]])["params"] == DEFAULTS
         assert ask(gateway, "wines", [[1, 2]], params={"unknown": 1})["params"] == DEFAULTS
 
-    def test_params_are_cast(self, gateway: GatewayProcess) -> None:
+    def test_params_are_cast_to_their_declared_types(self, gateway: GatewayProcess) -> None:
         given = {"count": 9.0, "factor": 2, "stop": [], "tree": {"depth": 7.0, "label": "oak"}}
         assert ask(gateway, "wines", [[1, 2]], params=given)["params"] == {
             **DEFAULTS,
@@ -189,28 +189,28 @@ class TestParams:
         }
 
     @pytest.mark.parametrize("given", ["2024-05-31", "2024-05-31T12:30:00", "2024-05-31T12:30:00.25"])
-    def test_that_are_datetimes_are_what_mlflow_makes_of_them(self, gateway: GatewayProcess, given: str) -> None:
+    def test_datetime_param_has_mlflows_type(self, gateway: GatewayProcess, given: str) -> None:
         expected = repr(np.datetime64(given).item())
         assert ask(gateway, "wines", [[1, 2]], params={"since": given})["params"]["since"] == expected
 
     @pytest.mark.parametrize("tree", [{}, {"depth": 1, "height": 2}, {"depth": "x"}, 5])
-    def test_that_are_objects_are_held_to_their_properties(self, gateway: GatewayProcess, tree: Any) -> None:
+    def test_object_param_with_wrong_properties_is_refused(self, gateway: GatewayProcess, tree: Any) -> None:
         refused = send(gateway, "wines", [[1, 2]], params={"tree": tree})
         assert refused.status == 400
         assert "params.tree" in refused.error["message"]
 
-    def test_are_passed_only_where_predict_accepts_them(self, gateway: GatewayProcess) -> None:
+    def test_params_are_passed_only_to_a_predict_that_accepts_params(self, gateway: GatewayProcess) -> None:
         assert ask(gateway, "own", [[1, 2]], params={"count": 9}) == 1
         assert len(ask(gateway, "position", [[1, 2]], params={"count": 9})) == 1
 
 
 class TestNumbersThatFit:
-    def test_an_integer_is_fine_in_a_double_column(self, gateway: GatewayProcess) -> None:
+    def test_integer_is_accepted_in_a_double_column(self, gateway: GatewayProcess) -> None:
         answer = ask(gateway, "wines", [{"alcohol": 9, "acidity": 1}])
         assert answer["rows"] == [{"alcohol": 9.0, "acidity": 1.0}]
         assert answer["dtypes"] == ["float64", "float64"]
 
-    def test_a_float64_is_fine_in_a_float32_tensor(self, gateway: GatewayProcess) -> None:
+    def test_float64_is_accepted_in_a_float32_tensor(self, gateway: GatewayProcess) -> None:
         values = np.array([[0.1, 2.5]])
         expected = values.astype("float32").tolist()
         tensor = {"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [0.1, 2.5]}
@@ -224,7 +224,7 @@ class TestNumbersThatFit:
 class TestReorderedColumns:
     ROW = (9.5, 0.8)
 
-    def test_mlflows_sklearn_loader_answers_them_silently_wrong(self, gateway: GatewayProcess) -> None:
+    def test_mlflows_sklearn_loader_scores_reordered_columns_wrongly(self, gateway: GatewayProcess) -> None:
         model = mlflow.sklearn.load_model(str(gateway.harness.data_dir.models / "position"))
         reordered = pd.DataFrame([self.ROW[::-1]], columns=["acidity", "alcohol"])
         with warnings.catch_warnings():

@@ -72,7 +72,7 @@ def holder(file: Path) -> int | None:
 
 
 class TestDeadlines:
-    def test_a_model_that_takes_too_long_is_a_408_and_its_worker_is_left_alone_until_it_is_done(
+    def test_overdue_request_is_a_408_and_its_worker_gets_no_request_until_it_is_free(
         self, gateway: GatewayProcess, ask: Ask, tmp_path: Path
     ) -> None:
         gateway.serve(HELD, instances=2, request_timeout_seconds=0.5)
@@ -123,9 +123,7 @@ class TestLimits:
         (tmp_path / "held").unlink()
         assert held.result().status == 200
 
-    def test_a_deployment_without_a_ready_worker_is_a_503_that_says_when_to_try_again(
-        self, gateway: GatewayProcess
-    ) -> None:
+    def test_deployment_without_a_ready_worker_is_a_503_with_retry_after(self, gateway: GatewayProcess) -> None:
         route, _ = gateway.deployment(MIRROR, max_queue_wait_seconds=0.1)
         gateway.endpoint(replace(route, workers=()))
         gateway.publish()
@@ -134,7 +132,7 @@ class TestLimits:
         health = gateway.request("GET", "/wines/")
         assert (health.status, health.headers["retry-after"]) == (503, "1")
 
-    def test_a_request_waits_for_a_worker_that_is_about_to_come(self, gateway: GatewayProcess, ask: Ask) -> None:
+    def test_request_waits_for_a_starting_worker(self, gateway: GatewayProcess, ask: Ask) -> None:
         route, _ = gateway.deployment(MIRROR)
         gateway.endpoint(replace(route, workers=()))
         gateway.publish()
@@ -145,7 +143,7 @@ class TestLimits:
 
 
 class TestDeaths:
-    def test_a_request_whose_worker_dies_is_scored_by_another(
+    def test_request_of_a_dead_worker_is_scored_by_another_worker(
         self, gateway: GatewayProcess, ask: Ask, tmp_path: Path
     ) -> None:
         gateway.serve(HELD, instances=2)
@@ -180,7 +178,7 @@ class TestDeaths:
         statuses = [future.result().status for future in asked]
         assert statuses == [424, *[200] * 20]
 
-    def test_the_only_worker_dies_and_its_successor_answers(
+    def test_request_of_the_only_worker_is_scored_by_its_successor(
         self, gateway: GatewayProcess, ask: Ask, tmp_path: Path
     ) -> None:
         (model_worker,) = gateway.serve(HELD)
@@ -198,14 +196,14 @@ class TestDeaths:
 
 
 class TestChanges:
-    def test_no_request_is_lost_when_one_generation_follows_another(self, gateway: GatewayProcess) -> None:
+    def test_change_of_generation_loses_no_request(self, gateway: GatewayProcess) -> None:
         gateway.serve(MIRROR, instances=2)
         with _steady_requests(gateway) as statuses:
             for generation in range(4, 7):
                 gateway.serve(MIRROR, instances=2, generation=generation)
         assert set(statuses) == {200}
 
-    def test_no_request_is_lost_when_workers_come_and_go(self, gateway: GatewayProcess) -> None:
+    def test_change_of_workers_loses_no_request(self, gateway: GatewayProcess) -> None:
         model_workers = gateway.serve(MIRROR, instances=3)
         route = gateway.endpoints["wines"].deployments["blue"]
         with _steady_requests(gateway) as statuses:
@@ -214,7 +212,7 @@ class TestChanges:
                 gateway.publish()
         assert set(statuses) == {200}
 
-    def test_a_worker_that_is_no_longer_routed_to_ends_after_its_last_answer(
+    def test_unrouted_worker_ends_after_its_last_answer(
         self, gateway: GatewayProcess, ask: Ask, tmp_path: Path
     ) -> None:
         (old,) = gateway.serve(HELD)
@@ -252,7 +250,7 @@ class TestRetirement:
         (tmp_path / "held").unlink()
         assert {held.result().json, *(future.result().json for future in behind)} == {old.pid, new.pid}
 
-    def test_a_worker_that_dies_while_it_drains_leaves_its_requests_to_the_successor(
+    def test_requests_of_a_worker_that_dies_while_draining_go_to_the_successor(
         self, gateway: GatewayProcess, ask: Ask, tmp_path: Path
     ) -> None:
         (old,) = gateway.serve(HELD)
