@@ -1,4 +1,4 @@
-"""A scoring script that answers with whatever kind of value it is asked for; the tests import the kinds, too."""
+"""A scoring script that returns the requested kind of value. The tests import the kinds, too."""
 
 import collections
 import dataclasses

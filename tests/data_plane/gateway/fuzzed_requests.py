@@ -1,4 +1,4 @@
-"""Requests that callers might send, and some that none would: valid ones of each protocol, changed here and there."""
+"""Fuzzed requests: valid requests of each protocol with random changes, and bytes that are hardly HTTP."""
 
 import gzip
 import io
@@ -130,7 +130,7 @@ _INFER: list[Any] = [
 
 @st.composite
 def _changed(draw: st.DrawFn, document: Any) -> Any:
-    """With one part of it put to another use, most of the time."""
+    """Replace or rename a part of the document, most of the time."""
     if draw(st.sampled_from([False, False, True])):
         return draw(_VALUES)
     if isinstance(document, dict) and document:
@@ -154,7 +154,7 @@ def _json(draw: st.DrawFn, documents: list[Any]) -> bytes:
 
 @st.composite
 def _damaged(draw: st.DrawFn, whole: bytes) -> bytes:
-    """As it is, most of the time."""
+    """Cut, extend or repeat a part of the bytes; most of the time, change nothing."""
     at, to = sorted(draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
     match draw(st.sampled_from(range(16))):
         case 0:
@@ -169,7 +169,7 @@ def _damaged(draw: st.DrawFn, whole: bytes) -> bytes:
             return whole
 
 
-# One strategy for each kind of request: (target, its headers, its body).
+# A strategy for each kind of request: (target, headers, body).
 
 Kind = st.SearchStrategy[tuple[bytes, Headers, bytes]]
 _APPLICATION_JSON = (b"Content-Type", b"application/json")
@@ -248,7 +248,7 @@ def _bytes(draw: st.DrawFn) -> tuple[bytes, Headers, bytes]:
     return target, [(b"Content-Type", media)], draw(st.binary(max_size=300))
 
 
-# Each as often as it stands here: one Parquet file costs as much as many of the others.
+# The number of entries is the frequency: a Parquet file costs as much as many other requests.
 _KINDS: list[Callable[[], Kind]] = (
     [_score] * 9 + [_invocations] * 9 + [_infer] * 9 + [_csv] * 5 + [_elsewhere, _bytes] * 3 + [_parquet]
 )
@@ -304,6 +304,6 @@ def _announced(length: int) -> st.SearchStrategy[int | None]:
 
 
 def broken() -> st.SearchStrategy[bytes]:
-    """What is hardly HTTP: a request with a few bytes of it changed, or no request at all."""
+    """Bytes that are hardly HTTP: a request with a few changed bytes, or random bytes."""
     damaged = requests().flatmap(lambda request: _damaged(request.to_bytes())).filter(bool)
     return damaged | st.binary(min_size=1, max_size=200)

@@ -203,7 +203,7 @@ class GatewayProcess:
         return answer
 
     def raw(self) -> socket.socket:
-        """A connection for what no HTTP client would send."""
+        """Open a connection for bytes that an HTTP client would not send."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
     # Its end.

@@ -1,4 +1,4 @@
-"""Real MLflow models behind the scripts that are generated for them."""
+"""Real MLflow models with their generated scripts."""
 
 import warnings
 from collections.abc import Callable
@@ -13,7 +13,7 @@ def logged(gateway: GatewayProcess, name: str, save: Callable[[Path], None]) -> 
     """Save the model where the gateway's workers find models; return the script and the MLmodel."""
     folder = gateway.harness.data_dir.models / name
     with warnings.catch_warnings():
-        # MLflow's own: as errors they would change what it writes.
+        # MLflow's own warnings: as errors, warnings would change the saved model.
         warnings.simplefilter("ignore")
         save(folder)
     model = parse_mlmodel((folder / "MLmodel").read_bytes())

@@ -1,6 +1,6 @@
-"""MLflow's own scoring server in this process, to be asked what our gateway is asked.
+"""MLflow's own scoring server in the test's process, for the same requests as the gateway.
 
-Both serve the same model: one says what it was given, the other answers with any kind of value.
+Both servers have the same models: a model that describes its input, and a model that returns any kind of value.
 """
 
 import base64
@@ -23,14 +23,14 @@ from tests.data_plane.gateway.gateway_process import KEY, GatewayProcess, Reply
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 
-# Says what it was given, down to the dtypes.
+# Describes the input, down to the dtypes.
 WITNESS = """
     import base64
     import numpy as np
     import pandas as pd
 
     def dtype(column):
-        # MLflow's CSV reader makes objects of texts and its JSON reader pandas' own texts.
+        # MLflow's CSV reader makes texts objects, and MLflow's JSON reader makes texts pandas' strings.
         if str(column.dtype) in ("object", "str") and all(isinstance(each, str) for each in column.dropna()):
             return "text"
         return str(column.dtype)
@@ -103,7 +103,7 @@ _PARAMS = ParamSchema([ParamSpec("k", "long", 5), ParamSpec("temperature", "doub
 
 @dataclass(frozen=True)
 class Subject:
-    """A model that both serve."""
+    """A model of both servers."""
 
     source: str
     inputs: Schema | None = None
@@ -179,7 +179,7 @@ def parquet(frame: Any) -> bytes:
 
 
 def with_null_for_nan(value: Any) -> Any:
-    """The one thing in which no two JSON documents of ours and MLflow's agree: it writes NaN, which is no JSON."""
+    """Replace NaN, which MLflow writes although JSON has no NaN, with null."""
     match value:
         case dict():
             return {name: with_null_for_nan(each) for name, each in value.items()}

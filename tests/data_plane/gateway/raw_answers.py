@@ -1,4 +1,4 @@
-"""Reads answers from a socket as they came, strictly."""
+"""Reads raw answers from a socket, strictly."""
 
 import gzip
 import json
@@ -32,11 +32,11 @@ class RawAnswer:
 
 
 class ConnectionLost(AssertionError):
-    """It was closed before the whole of an answer had come."""
+    """The connection was closed before the end of an answer."""
 
 
 def read_answer(connection: socket.socket, *, to_head: bool = False) -> RawAnswer:
-    """The next one; those in between, such as 100 Continue, are passed over."""
+    """Return the next final answer; interim answers, such as 100 Continue, are skipped."""
     received = b""
     while True:
         head, end, rest = received.partition(b"\r\n\r\n")
@@ -66,7 +66,7 @@ def _head(head: bytes) -> RawAnswer:
 
 
 def strict_json(content: bytes) -> Any:
-    """What JSON itself allows, and no NaN."""
+    """Parse strict JSON, without NaN."""
     return json.loads(content.decode(), parse_constant=_refuse)
 
 

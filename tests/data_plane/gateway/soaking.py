@@ -1,4 +1,4 @@
-"""Callers for hours in minutes: asyncio streams, prepared bytes, and each answer held against what it has to be."""
+"""Many callers for a soak test: asyncio streams and prepared bytes, with a check of each answer."""
 
 import asyncio
 import gzip
@@ -33,7 +33,7 @@ class Question:
 
 
 def questions() -> list[Question]:
-    """Every kind with many numbers: an answer that went to another caller would be a wrong one."""
+    """Return questions of every kind with many numbers: an answer for another caller would be wrong."""
     return [make(float(number)) for number in range(_NUMBERS) for make in _KINDS]
 
 
@@ -98,7 +98,7 @@ _KINDS: Sequence[Callable[[float], Question]] = (_split, _records, _large, _invo
 
 
 class Soak:
-    """So many connections, each of which asks the next question once it has its answer."""
+    """Connections that send the next question after each answer."""
 
     def __init__(self, port: int, connections: int) -> None:
         self._port = port

@@ -1,4 +1,4 @@
-"""Requests that are pending, counted over several gateways."""
+"""Pending requests, counted over several gateways."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Answers of every kind, by a model in a worker, through each protocol: MLflow's, where its server has one."""
+"""Results of every kind, from a model in a worker, through each protocol, compared with MLflow's server."""
 
 import io
 import json
@@ -80,12 +80,12 @@ def gateway(module_gateway: GatewayProcess) -> Iterator[GatewayProcess]:
 
 
 def strict(text: bytes) -> Any:
-    """JSON as the standard has it."""
+    """Parse strict JSON."""
     return json.loads(text.decode(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
 
 def mlflows(kind: str) -> Any:
-    """What MLflow's server answers, with null for what is no JSON."""
+    """Return the answer of MLflow's server, with null for values that are not JSON."""
     written = io.StringIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "DataFrame columns are not unique", UserWarning)

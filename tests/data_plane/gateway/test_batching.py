@@ -1,7 +1,7 @@
-"""Requests that share a call of the model, and what they must never notice of it.
+"""Requests that share a predict call: each caller gets the same answer as without a batch.
 
-The models say in a file how many rows each call had, and wait while there is a gate for one of their rows; the
-gateway's own table says how many requests are pending. So a test knows when all that it asked for waits.
+The models write the row count of each call to a file, and wait while a gate exists for one of the rows. The gateway's
+table has the number of pending requests. So a test knows when all requests of the test wait.
 """
 
 import json
@@ -68,7 +68,7 @@ LINEAR = {
     "least squares": "LinearRegression()",
     "a pipeline's probabilities": "make_pipeline(StandardScaler(), LogisticRegression())",
 }
-# The script that is generated for a model of MLflow, in a namespace of its own.
+# The script that is generated for a model of MLflow, in a separate namespace.
 GENERATED = """
 generated = {{}}
 exec({source!r}, generated)
@@ -135,7 +135,7 @@ Ask = Callable[[], "Future[Reply]"]
 
 
 class Wines:
-    """A deployment under test, and requests that all wait for its model at the same time."""
+    """A deployment under test, and requests that wait for the model at the same time."""
 
     def __init__(self, gateway: GatewayProcess, folder: Path, threads: ThreadPoolExecutor) -> None:
         self.gateway = gateway
@@ -154,12 +154,12 @@ class Wines:
         self.gateway.publish()
 
     def serve_both(self, model: str) -> None:
-        """Beside the deployment one of the same model that is never given a batch: "alone"."""
+        """Serve the model twice: with batches, and without batches as the deployment "alone"."""
         self.gateway.endpoint(self._deployment(model), self._deployment(model, name="alone", batching="off"))
         self.gateway.publish()
 
     def serve_logged(self, model: Any) -> None:
-        """With the generated script around it."""
+        """Serve a logged model with the generated script."""
         known = pandas.DataFrame(numpy.random.default_rng(3).uniform(0, 100, (300, 2)), columns=["alcohol", "acidity"])
         fitted = model.fit(known, known["alcohol"] * 3 + numpy.sin(known["acidity"]) * 40)
         source, logged_model = logged(self.gateway, type(model).__name__, partial(save_sklearn, fitted, known))
@@ -167,19 +167,19 @@ class Wines:
         self.serve(GENERATED.format(source=source), inputs=logged_model.signature.inputs)
 
     def _deployment(self, model: str, **options: Any) -> DeploymentRoute:
-        # Trained models bring an init of their own, which comes after the one that does nothing.
+        # Trained models define another `init`, which replaces the empty `init`.
         script = WATCHED.format(calls=str(self._calls), gates=str(self._gates)) + model
-        # A call that is held takes long, and an estimate that says so must not make the next batches small.
+        # A held call takes long; the throughput estimate must not make the next batches small.
         route, _ = self.gateway.deployment(script, **{"inputs": DOUBLES, "request_timeout_seconds": 300, **options})
         return route
 
     @property
     def calls(self) -> list[int]:
-        """The rows of each call."""
+        """Return the row count of each call."""
         return [int(line) for line in self._calls.read_text().splitlines()]
 
     def gate(self, alcohol: int) -> Path:
-        """While this file is there, no call with such a row comes to an end."""
+        """Create the gate of a row: while the file exists, no call with the row ends."""
         file = self._gates / str(alcohol)
         file.touch()
         return file
@@ -188,7 +188,7 @@ class Wines:
         return self._threads.submit(self.gateway.score, {"columns": ["alcohol", "acidity"], "data": rows}, **more)
 
     def at_once(self, *asking: Ask) -> list[Reply]:
-        """All of them wait while every worker is held by one more request, and are let go then."""
+        """Send the requests while a held request occupies each worker, then release the held requests."""
         gate = self.gate(HOLDING)
         before = len(self.calls)
         holding = [self.ask((HOLDING, 0)) for _ in range(self._workers)]
@@ -202,8 +202,8 @@ class Wines:
     def rows_at_once(self, *rows: Sequence[float]) -> list[Reply]:
         return self.at_once(*(partial(self.ask, row) for row in rows))
 
-    def earn_trust(self) -> None:
-        """Once its trials are over, the model gets batches whose answers are given out."""
+    def finish_trials(self) -> None:
+        """Send requests until the trial batches are over, so that callers get the results of batches."""
         assert {reply.status for reply in self.rows_at_once(*((at, 1) for at in range(60)))} == {200}
 
 
@@ -237,7 +237,7 @@ class TestEqualAnswers:
     @pytest.mark.parametrize("model", [RandomForestRegressor(40, random_state=7), ElasticNet(alpha=0.01)])
     def test_models_that_mlflow_logged_answer_as_without_batches(self, wines: Wines, model: Any) -> None:
         wines.serve_logged(model)
-        wines.earn_trust()
+        wines.finish_trials()
         batched = values(wines.rows_at_once(*ROWS))
         assert wines.calls[-1] > 1
         before = len(wines.calls)
@@ -247,7 +247,7 @@ class TestEqualAnswers:
 
     def test_requests_of_several_rows_get_their_own_rows(self, wines: Wines) -> None:
         wines.serve(SUM)
-        wines.earn_trust()
+        wines.finish_trials()
         sizes = [1, 3, 2, 5, 1, 4]
         asking = [partial(wines.ask, *((at, size) for at in range(size))) for size in sizes]
         assert values(wines.at_once(*asking)) == [[at + size for at in range(size)] for size in sizes]
@@ -255,14 +255,14 @@ class TestEqualAnswers:
 
     def test_frame_result_is_split_by_rows(self, wines: Wines) -> None:
         wines.serve(RECORDS)
-        wines.earn_trust()
+        wines.finish_trials()
         expected = [[{"alcohol": at, "acidity": 2, "label": f"wine {at}"}] for at in range(8)]
         assert values(wines.rows_at_once(*((at, 2) for at in range(8)))) == expected
         assert wines.calls[-1] == 8
 
     def test_label_result_is_split_by_rows(self, wines: Wines) -> None:
         wines.serve(LABELS)
-        wines.earn_trust()
+        wines.finish_trials()
         assert values(wines.rows_at_once(*((at, 2) for at in range(8)))) == [[f"wine {at}"] for at in range(8)]
         assert wines.calls[-1] == 8
 
@@ -270,7 +270,7 @@ class TestEqualAnswers:
 class TestOtherRequests:
     def test_a_row_that_makes_the_model_raise_harms_only_its_own_request(self, wines: Wines) -> None:
         wines.serve(RAISES)
-        wines.earn_trust()
+        wines.finish_trials()
         replies = wines.rows_at_once((1, 1), (2, 1), (POISON, 1), (3, 1))
         assert 4 in wines.calls
         assert [reply.status for reply in replies] == [200, 200, 424, 200]
@@ -278,9 +278,9 @@ class TestOtherRequests:
         assert [replies[at].json for at in (0, 1, 3)] == [[1], [2], [3]]
 
     def test_a_row_that_ends_the_worker_harms_only_its_own_request(self, wines: Wines) -> None:
-        # Of four workers the batch takes one with it, and the row another two before it is believed to be the cause.
+        # Of four workers the batch ends one, and the row alone ends two before the row is taken for the cause.
         wines.serve(EXITS, instances=4)
-        wines.earn_trust()
+        wines.finish_trials()
         replies = wines.rows_at_once((1, 1), (2, 1), (POISON, 1), (3, 1))
         assert [reply.status for reply in replies] == [200, 200, 424, 200]
         assert replies[2].error["code"] == "WorkerDied"
@@ -288,7 +288,7 @@ class TestOtherRequests:
 
     def test_200_000_outputs_for_one_row_reach_no_other_caller(self, wines: Wines) -> None:
         wines.serve(OVERFLOWS)
-        wines.earn_trust()
+        wines.finish_trials()
         before, overflowing, after = values(wines.rows_at_once((1, 1), (POISON, 1), (3, 1)))
         assert (before, overflowing == [POISON] * 200_000, after) == ([1], True, [3])
         assert "Batching is off" in wines.gateway.log.read_text()
@@ -310,7 +310,7 @@ class TestOtherRequests:
 
     def test_a_caller_that_hangs_up_frees_its_place_in_a_batch(self, wines: Wines) -> None:
         wines.serve(SUM)
-        wines.earn_trust()
+        wines.finish_trials()
         held, before = wines.gate(2), len(wines.calls)
         first = wines.gate(HOLDING)
         holding = wines.ask((HOLDING, 0))
@@ -332,7 +332,7 @@ class TestOtherRequests:
 class TestBatches:
     def test_only_equal_params_share_a_batch(self, wines: Wines) -> None:
         wines.serve(SCALED, params='[{"name": "factor", "type": "long", "default": 1, "shape": null}]')
-        wines.earn_trust()
+        wines.finish_trials()
         asking = [partial(wines.ask, (at, 1), params={"factor": at % 2 + 1}) for at in range(20)]
         assert values(wines.at_once(*asking)) == [[at * (at % 2 + 1)] for at in range(20)]
         assert wines.calls[-2:] == [10, 10]
@@ -345,13 +345,13 @@ class TestBatches:
 
     def test_batching_on_batches_a_model_without_a_signature(self, wines: Wines) -> None:
         wines.serve(SUM, inputs=None, batching="on")
-        wines.earn_trust()
+        wines.finish_trials()
         assert values(wines.rows_at_once(*((at, 1) for at in range(8)))) == [[at + 1] for at in range(8)]
         assert wines.calls[-1] == 8
 
     def test_batch_has_at_most_max_batch_rows(self, wines: Wines) -> None:
         wines.serve(SUM, max_batch_rows=3)
-        wines.earn_trust()
+        wines.finish_trials()
         wines.rows_at_once(*((at, 1) for at in range(12)))
         assert max(wines.calls) == 3
 
@@ -365,7 +365,7 @@ class TestBatches:
 
 def _both_answers(wines: Wines, model: str) -> tuple[list[Any], list[Any]]:
     wines.serve_both(TRAINED.format(model=model))
-    wines.earn_trust()
+    wines.finish_trials()
     batched = values(wines.rows_at_once(*ROWS))
     assert wines.calls[-1] > 1
     return batched, values([wines.ask(row, headers=ALONE).result() for row in ROWS])

@@ -1,4 +1,4 @@
-"""Connections that misbehave, and the end of the process."""
+"""Slow senders, large requests, and the end of the process."""
 
 import contextlib
 import json
@@ -33,7 +33,7 @@ StartGateway = Callable[..., GatewayProcess]
 
 
 def answer(connection: socket.socket) -> bytes:
-    """All that comes until the gateway closes the connection."""
+    """Return all bytes until the gateway closes the connection."""
     received = b""
     with contextlib.suppress(ConnectionResetError):
         while chunk := connection.recv(1 << 16):
@@ -86,7 +86,7 @@ class TestSlowSenders:
         with gateway.raw() as connection, gateway.raw() as slower:
             connection.sendall(REQUEST)
             assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
-            # By the time this one is cut, an idle connection would have been too.
+            # By the end of the slow connection, an idle connection with the same limit would be closed, too.
             answer(slower)
             connection.sendall(REQUEST)
             assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
@@ -99,7 +99,7 @@ class TestSlowSenders:
         with gateway.raw() as connection, gateway.raw() as slower:
             connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body + HEAD)
             wait_for(tmp_path / "held")
-            # By the time this one is cut, the further request's headers are late too.
+            # By the end of the slow connection, the headers of the further request are late, too.
             assert answer(slower) == b""
             (tmp_path / "held").unlink()
             received = answer(connection)

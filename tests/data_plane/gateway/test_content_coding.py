@@ -16,7 +16,7 @@ from tests.data_plane.replicas.worker_harness import PATIENCE
 
 LARGEST = 1 << 20
 
-# Numbers its rows; of one row, answers as many numbers as that says, and random ones if it is negative.
+# Numbers the rows. For a single row, returns as many numbers as the row says; random numbers if negative.
 MANY = """
     import numpy
 
@@ -239,7 +239,7 @@ class TestCompressedAnswers:
 
 
 class TestClients:
-    """`requests` and `httpx` accept gzip unless told otherwise, and so do the clients that are built of them."""
+    """`requests`, `httpx` and the clients built on these libraries accept gzip by default."""
 
     @pytest.mark.parametrize("coding", ["gzip", "deflate"])
     def test_tritons_client_compresses_requests_and_decompresses_answers(

@@ -1,4 +1,4 @@
-"""Who may ask: keys by digest, tokens by signature."""
+"""Authentication of callers: keys by digest, tokens by signature."""
 
 import base64
 import time

@@ -1,4 +1,4 @@
-"""Every way to be refused, and what the refusal says."""
+"""The errors of the scoring path: status, code and message."""
 
 import json
 from typing import Any

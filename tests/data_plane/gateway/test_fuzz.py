@@ -1,4 +1,4 @@
-"""Whatever is sent, there is an answer, it is none of the gateway's own faults, and nobody ends or grows by it."""
+"""Every fuzzed request gets an answer below 500, and no process ends or grows."""
 
 import contextlib
 import json
@@ -53,7 +53,7 @@ MOST_GROWTH = 12 << 20
 
 @dataclass
 class Target:
-    """The gateway under fire, and what came of it."""
+    """The gateway under test, and checks after each request."""
 
     gateway: GatewayProcess
     workers: list[WorkerProcess]
@@ -76,7 +76,7 @@ class Target:
     def check(self, answer: RawAnswer, *, to_head: bool) -> None:
         self.statuses[answer.status] += 1
         assert answer.status < 500, answer
-        # MLflow's /ping says an empty line, and that it is JSON; so does ours.
+        # /ping answers with an empty line labelled JSON, like MLflow's server.
         if answer.is_json and answer.content != b"\n" and not to_head:
             strict_json(answer.content)
 
@@ -100,13 +100,13 @@ def target() -> Iterator[Target]:
         )
         gateway.publish()
         target = Target(gateway, [worker for _, workers in deployed for worker in workers])
-        # Each kind of body brings libraries of its own into the processes that read it.
+        # Before memory is measured: each kind of body loads libraries into the processes.
         target.still_answers()
         yield target
 
 
 def fire(target: Target, cases: int, chosen: int) -> None:
-    """The seed is printed, so that a failure can be had again."""
+    """Send random requests. The printed seed repeats a failure."""
     print(f"seed {chosen}")
 
     @seed(chosen)

@@ -21,7 +21,7 @@ ECHO = """
     def run(input_data, params=None):
         return input_data if isinstance(input_data, list) else input_data.to_numpy()
 """
-# Those that answer GET, and those that score.
+# The paths for GET, and the paths for scoring.
 TO_READ = [
     "",
     "/",
@@ -66,7 +66,7 @@ def head_of(question: bytes) -> bytes:
 
 
 class Answers:
-    """Reads one answer after the other from a connection."""
+    """Reads the answers of a connection in order."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._file = connection.makefile("rb")
@@ -285,7 +285,7 @@ class TestPipelines:
 
 
 class TestSmuggling:
-    """What two servers could read differently is refused."""
+    """Requests that two servers could read differently."""
 
     @pytest.mark.parametrize(
         "ambiguous",

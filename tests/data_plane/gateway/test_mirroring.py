@@ -1,4 +1,4 @@
-"""Mirrored traffic: a share of the requests reaches one more deployment, and no caller notices."""
+"""Mirrored traffic: a share of the requests also reaches the mirror, without an effect on callers."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +17,7 @@ ANSWERS = """
         return "live"
 """
 
-# Notes what it was given, one request a line, and goes on when nothing holds it.
+# Writes each request to a line of a file, and waits while a hold exists.
 NOTES = """
     import os, time
 
@@ -39,7 +39,7 @@ _REQUESTS = 200
 
 
 class Shadow:
-    """The deployment that gets the copies, and what it has noted."""
+    """The deployment that gets the copies, and the received requests."""
 
     def __init__(self, gateway: GatewayProcess, notes: Path, percent: int) -> None:
         self._gateway = gateway
@@ -54,7 +54,7 @@ class Shadow:
         return self._notes.read_text().splitlines() if self._notes.exists() else []
 
     def copies(self) -> list[str]:
-        """Once those that wait have been scored: what asks the shadow by its name comes after them."""
+        """Return the copies after all waiting copies were scored: a request to the shadow by name comes last."""
         reply = self._gateway.score("after", headers={"azureml-model-deployment": "shadow"})
         assert reply.json == "mirrored"
         return [line for line in self.seen() if line != "after"]

@@ -1,4 +1,4 @@
-"""Our `/invocations` and MLflow's own server, asked the same: equal answers, or one of a few differences on purpose."""
+"""The same requests to `/invocations` and to MLflow's own server: equal answers, or an intended difference."""
 
 import datetime
 import json
@@ -191,7 +191,7 @@ def rivals(module_gateway: GatewayProcess) -> Rivals:
 
 
 def essence(reply: Reply) -> Any:
-    """What a client acts upon: the answer, or the error without its sentence."""
+    """Return the part that a client acts upon: the answer, or the error without the message."""
     media_type = reply.headers["content-type"].partition(";")[0]
     if reply.status == 200:
         return media_type, with_null_for_nan(reply.json)

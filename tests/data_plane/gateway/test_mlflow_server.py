@@ -1,4 +1,4 @@
-"""The rest of MLflow's scoring server: health, version, errors of traffic, and MLflow's own client."""
+"""MLflow's paths beside scoring: health, version, errors, and MLflow's own client."""
 
 import http.client
 import json
@@ -38,7 +38,7 @@ def invoke(gateway: GatewayProcess, body: Any, path: str = "/wines/invocations",
 
 def error_code(reply: Reply) -> tuple[int, str]:
     assert reply.headers["content-type"] == "application/json"
-    # MLflow's own reading of it.
+    # Read by MLflow's own class.
     assert RestException(reply.json).error_code == reply.json["error_code"]
     return reply.status, reply.json["error_code"]
 
@@ -145,7 +145,7 @@ def answer_of(connection: http.client.HTTPConnection) -> Reply:
 
 
 class TestMlflowsClient:
-    """It takes a host and a port and sends no header: the key goes before the host, the endpoint after the port."""
+    """The client takes a host and a port and sends no header: key before the host, endpoint after the port."""
 
     @pytest.fixture
     def client(self, gateway: GatewayProcess) -> ScoringServerClient:

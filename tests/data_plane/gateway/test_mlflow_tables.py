@@ -1,4 +1,4 @@
-"""CSV and Parquet on `/invocations`: what each value becomes, large ones, damaged ones, and those that mean harm."""
+"""CSV and Parquet on `/invocations`: the value of each cell, and large, damaged and hostile files."""
 
 import base64
 import io
@@ -39,7 +39,7 @@ COUNTER = """
         return len(input_data)
 """
 LARGE_ROWS = 400_000
-# One byte of its footer is wrong, and Arrow 25 ends the process that reads it.
+# With a wrong byte in the footer: Arrow 25 ends the reading process.
 ABORTING = base64.b64decode(
     "UEFSMRUEFQoVCkwVAhUAEgAAAQAAAGEVABUSFRIsFQQVEBUGFQYcAAAAAgAAAAMBAQIAFQQZLDUAGAZzY2hlbWEVAgAVDCUCGAFuJQBMHAAAAB"
     "YEGRwZHCYAHBUMGTUABhAZGAFuFQAWBBZeFl4mLiYIKSwVBBUAFQIAFQAVEBUCADwWAgkGGSYCAgAAABZeFgQmCBZeACggcGFycXVldC1jcHAt"

@@ -1,4 +1,4 @@
-"""`/{endpoint}/v2/…`: the server and its models, which of them a path means, and how a caller is refused."""
+"""`/{endpoint}/v2/…`: metadata of server and models, the model that a path means, and errors."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ EVERY_TYPE = json.dumps([{"type": each, "name": f"a {each}", "required": True} f
 UNNAMED = json.dumps([{"type": "long"}, {"type": "string"}])
 TENSOR = json.dumps([{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 3]}}])
 
-# Doubles the first column, or does what the number in it says.
+# Doubles the first column, and raises for a negative number.
 SCRIPT = """
     import numpy as np
 

@@ -1,5 +1,4 @@
-"""The clients that others wrote for the Open Inference Protocol: Triton's in this process, MLServer's types and codecs
-in an environment of their own."""
+"""Clients of the Open Inference Protocol: Triton's client in the test's process, MLServer's types in an environment."""
 
 import json
 import subprocess
@@ -65,7 +64,7 @@ def client(gateway: GatewayProcess) -> Iterator[triton.InferenceServerClient]:
 
 
 def with_key() -> dict[str, str]:
-    """Another each time, because the client adds headers of its own."""
+    """Return a new dict for each call, because the client adds headers to the dict."""
     return {"Authorization": f"Bearer {KEY}"}
 
 
@@ -151,7 +150,7 @@ class TestTritonsClient:
             client.get_model_metadata("cider", headers=with_key())
 
 
-# Asks with MLServer's own types and codecs, whose environment has MLServer's own pandas and pydantic.
+# Sends requests with MLServer's types and codecs, in an environment with MLServer's pandas and pydantic.
 PEER = """
 import json
 import sys

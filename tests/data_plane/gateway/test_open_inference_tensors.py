@@ -1,4 +1,4 @@
-"""What a model is given of an infer request's tensors, as JSON and as binary data, and what tensors it answers with."""
+"""The model's input from the tensors of an infer request, as JSON and as binary data, and the output tensors."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ WINE = {
     "alcohol": 9.4,
 }
 
-# Says what it was given, down to the dtypes.
+# Describes the input, down to the dtypes.
 WITNESS = """
     import base64
     import numpy as np
@@ -54,7 +54,7 @@ WITNESS = """
         return {"given": shown(input_data), "params": params}
 """
 
-# Answers with the kind of value that its only text names.
+# Returns the kind of value that the only text of the input names.
 ANSWERS = """
     import sys
     import numpy as np
@@ -154,7 +154,7 @@ def elements(*values: bytes) -> bytes:
 
 
 def post(gateway: GatewayProcess, model: str, inputs: list[dict[str, Any]], **more: Any) -> Reply:
-    """With data that is bytes sent as such."""
+    """Send an infer request; data given as bytes is sent as binary data."""
     described, binary = [], b""
     for each in inputs:
         if isinstance(each["data"], bytes):

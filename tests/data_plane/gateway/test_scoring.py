@@ -1,4 +1,4 @@
-"""`POST /{endpoint}/score`: what the model is given and what the caller gets."""
+"""`POST /{endpoint}/score`: the input of the model, and the answer for the caller."""
 
 import json
 import uuid

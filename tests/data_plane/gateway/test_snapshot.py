@@ -1,4 +1,4 @@
-"""The routing file: newer is applied and reported, older is ignored, nothing that works is lost by what does not."""
+"""The routing file: a newer snapshot is applied and reported; an older or unreadable snapshot is ignored."""
 
 import json
 import os

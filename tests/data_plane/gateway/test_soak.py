@@ -1,4 +1,4 @@
-"""Many requests of every kind on a few connections: no error, no wrong answer, and memory stays what it was."""
+"""Many requests of every kind on a few connections: no error, no wrong answer, no growing process."""
 
 import asyncio
 import statistics
@@ -45,7 +45,7 @@ def soak(served: tuple[GatewayProcess, list[WorkerProcess]], times: int) -> None
 
 
 def _grown(seen: list[int]) -> int:
-    """From the quarter after the warm-up to the last one."""
+    """Return the growth from the quarter after the warm-up to the last quarter."""
     return int(statistics.median(seen[-WARM_UP:]) - statistics.median(seen[WARM_UP : 2 * WARM_UP]))
 
 

@@ -1,4 +1,4 @@
-"""`/swagger.json`: valid documents of every kind of model, of which the example of the model is one."""
+"""`/swagger.json`: valid documents for every kind of model, whose schemas accept the model's example."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ NESTED = [
     {"name": "points", "type": "array", "items": POINT},
     {"name": "weights", "type": "map", "values": {"type": "array", "items": {"type": "long"}}},
     {"name": "nullable", "type": "string", "required": False},
-    # Names that a careless translation would take for its own.
+    # Names of columns that a careless translation would take for keywords of a schema.
     {"name": "properties", "type": "object", "properties": {"anyOf": {"type": "long"}, "example": {"type": "long"}}},
 ]
 NESTED_ROW = [[{"x": 1.5}], {"a": [1]}, None, {"anyOf": 1, "example": 2}]
@@ -44,7 +44,7 @@ def columns(*types: str) -> list[dict[str, Any]]:
     return [{"type": each, "name": each} for each in types]
 
 
-# What a model declares, and what was saved with it.
+# The signature of each model, and the saved example.
 MODELS: dict[str, dict[str, Any]] = {
     "columns": {"inputs": json.loads(DOUBLES), "example": {"input_data": {"columns": ["alcohol"], "data": [[1.0]]}}},
     "every-type": {"inputs": columns(*SCALARS), "outputs": columns(*SCALARS)},
@@ -173,7 +173,7 @@ class TestDocuments:
 
 
 def validate(body: Any, described: Any) -> None:
-    """As a body of /score."""
+    """Validate a body of /score."""
     jsonschema.Draft202012Validator({"$ref": "#/components/schemas/ServiceInput", **described}).validate(body)
 
 

@@ -1,7 +1,7 @@
-"""What is easily got wrong when MLflow models are served, each trap by its name, through HTTP.
+"""Frequent mistakes in serving MLflow models, each as a test through HTTP.
 
-The models that must not harm a neighbour (whose answer depends on the row's position, with 200,000 outputs for one row,
-that exits on one row) are `TestNeighbours` of test_batching.py, because they need a batch.
+The models that must not affect other requests (results by position, 200,000 outputs for one row, an exit on one row)
+need a batch: `TestOtherRequests` in test_batching.py.
 """
 
 import json
@@ -25,7 +25,7 @@ from modelyard.core.domain.routing import DeploymentRoute
 from tests.data_plane.gateway.gateway_process import DOUBLES, GatewayProcess, Reply
 from tests.data_plane.gateway.logged_models import logged
 
-# Says what it was given, down to the types.
+# Describes the input, down to the types.
 WITNESS = """
     import numpy, pandas
 
@@ -88,12 +88,12 @@ class Counting(mlflow.pyfunc.PythonModel):
 
 
 def fitted() -> LogisticRegression:
-    """By position: it was trained on an array, so scikit-learn has no names to compare."""
+    """Return a model trained on an array: scikit-learn has no names to compare, and takes columns by position."""
     return LogisticRegression().fit(WINES.to_numpy(), [0, 1, 0, 1])
 
 
 def save_by_position(folder: Path) -> None:
-    """Its predict_proba takes no params, though the signature has one."""
+    """Save a model whose predict_proba takes no params, although the signature has a param."""
     inputs = Schema([ColSpec("double", name) for name in WINES])
     mlflow.sklearn.save_model(
         fitted(),
@@ -110,7 +110,7 @@ def save_counting(folder: Path) -> None:
 
 
 def deploy(gateway: GatewayProcess, name: str, save: Callable[[Path], None]) -> DeploymentRoute:
-    """A real MLflow model behind the script that is generated for it."""
+    """Deploy a real MLflow model with the generated script."""
     script, model = logged(gateway, name, save)
     parts = {"inputs": model.signature.inputs, "params": model.signature.params} if model.signature else {}
     route, _ = gateway.deployment(script, name=name, type_hints=model.type_hints, **parts)

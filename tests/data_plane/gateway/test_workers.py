@@ -1,4 +1,4 @@
-"""Requests and workers: queues, deadlines, deaths, and changes of who scores."""
+"""Requests and workers: queues, deadlines, deaths, and changes of the workers."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import pytest
 from tests.data_plane.gateway.gateway_process import KEY, MIRROR, GatewayProcess, Reply, worker_route
 from tests.data_plane.replicas.worker_harness import eventually
 
-# Writes its pid to the file it is given, and goes on when that is removed; answers which worker it was.
+# Writes the pid to the file that the input names, waits until the file is removed, and returns the pid.
 HELD = """
     import os, time
 
@@ -52,7 +52,7 @@ DEADLY = """
 
 @pytest.fixture
 def ask(gateway: GatewayProcess) -> Any:
-    """Asks in the background; the future holds the reply."""
+    """Send a request in the background; the future holds the reply."""
     with ThreadPoolExecutor(64) as threads:
         yield lambda *args, **kwargs: threads.submit(gateway.score, *args, **kwargs)
 
@@ -67,7 +67,7 @@ def wait_for(file: Path) -> Path:
 
 
 def holder(file: Path) -> int | None:
-    """Pid of the worker that waits for the file to be removed."""
+    """Return the pid of the worker that waits for the removal of the file."""
     return int(file.read_text() or 0) if file.exists() else None
 
 
@@ -274,7 +274,7 @@ class TestHangUps:
         impatient.request("POST", "/wines/score", '{"input_data": ""}', HEADERS)
         eventually(lambda: _is_turned_away(ask))
         impatient.close()
-        # Turned away again and again while the place is taken, then it waits in it.
+        # Rejected with 429 while the queue is full; then the request waits in the queue.
         patient = eventually(lambda: _taken_in(ask))
         (tmp_path / "held").unlink()
         assert (held.result().status, patient.result().status) == (200, 200)
@@ -298,7 +298,7 @@ def _who_answers(ask: Ask) -> set[int]:
 
 
 def _taken_in(ask: Ask) -> "Future[Reply] | None":
-    """A request that is not answered 429 at once."""
+    """Return a request without an immediate 429."""
     asked = ask("")
     done, _ = wait([asked], timeout=0.2)
     return None if done else asked
@@ -310,7 +310,7 @@ def _is_turned_away(ask: Ask) -> bool:
 
 
 class _steady_requests:  # noqa: N801 - reads as a sentence after `with`
-    """Requests on several connections, one after the other, for the length of the block; yields their statuses."""
+    """Send requests on several connections for the length of the block, and yield the statuses."""
 
     def __init__(self, gateway: GatewayProcess) -> None:
         self._gateway = gateway
