@@ -10,7 +10,7 @@ from tests.data_plane.gateway.gateway_process import GatewayProcess
 
 
 def logged(gateway: GatewayProcess, name: str, save: Callable[[Path], None]) -> tuple[str, MLModel]:
-    """Save the model where the gateway's workers find models; return the script and the MLmodel."""
+    """Save the model where the gateway's workers find models; return the scoring script and the MLmodel."""
     folder = gateway.harness.data_dir.models / name
     with warnings.catch_warnings():
         # MLflow's own warnings: as errors, warnings would change the saved model.
