@@ -137,7 +137,7 @@ class TestCsv:
 
     @pytest.mark.parametrize("line", [b"\xff,x", b"\xed\xa0\x80", b"1,x,\xc3"])
     def test_csv_line_with_invalid_utf8_is_named(self, gateway: GatewayProcess, line: bytes) -> None:
-        assert "line 3 has an invalid byte" in refusal(
+        assert "line 3 has a byte that is not valid" in refusal(
             send(gateway, "typed", b"long,string\n1,a\n%b\n2,b\n" % line, CSV)
         )
 
