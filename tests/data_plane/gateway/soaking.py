@@ -91,7 +91,7 @@ def _refused(n: float) -> Question:
     details = [{"code": "SignatureViolation", "message": message, "target": "alcohol"}]
     error = {"code": "SignatureViolation", "message": whole, "details": details}
     body = _compact({"input_data": [[f"no {n}", 1.0]]})
-    return Question(_post("/score", body), json.dumps({"error": error, "message": whole}).encode(), status=400)
+    return Question(_post("/score", body), _compact({"error": error, "message": whole}), status=400)
 
 
 _KINDS: Sequence[Callable[[float], Question]] = (_split, _records, _large, _invocations, _csv, _infer, _refused)

@@ -197,7 +197,7 @@ class TestParams:
     def test_object_param_with_wrong_properties_is_refused(self, gateway: GatewayProcess, tree: Any) -> None:
         refused = send(gateway, "wines", [[1, 2]], params={"tree": tree})
         assert refused.status == 400
-        assert "params.tree" in refused.error["message"]
+        assert "param 'tree" in refused.error["message"]
 
     def test_params_are_passed_only_to_a_predict_that_accepts_params(self, gateway: GatewayProcess) -> None:
         assert ask(gateway, "own", [[1, 2]], params={"count": 9}) == 1
