@@ -6,6 +6,8 @@ from modelyard.core.domain.caller import CallerKind
 
 _ARM_KINDS = {
     CallerKind.USER: "User",
+    CallerKind.TOKEN: "User",
+    CallerKind.OPENID: "User",
     CallerKind.ENDPOINT_KEY: "Key",
     CallerKind.SIGNED_URL: "Key",
     CallerKind.SYSTEM: "Application",

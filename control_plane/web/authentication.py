@@ -17,8 +17,9 @@ from control_plane.web.error_response import platform_error_response
 from modelyard.core.adapters.secret_box import token_matches
 from modelyard.core.db.rows import AdminTokenRow, BatchEndpointRow, WorkspaceRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
-from modelyard.core.domain.caller import Caller, CallerKind
+from modelyard.core.domain.caller import Caller, CallerKind, owner_of_everything
 from modelyard.core.domain.resource_ids import workspace_id
+from modelyard.core.domain.roles import Role, RoleAssignment
 from modelyard.core.errors import Unauthorized
 
 _PUBLIC_PATHS = frozenset({"/health", "/ready", "/openapi.json", "/metadata/endpoints"})
@@ -119,12 +120,13 @@ class AuthenticationMiddleware:
         if token is None:
             raise Unauthorized("no token was sent: send the header 'Authorization: Bearer <admin token>'")
         if await self._is_admin_token(token):
-            return Caller(_ADMIN, CallerKind.USER, request_id=request_id)
+            return owner_of_everything(_ADMIN, CallerKind.USER, request_id)
         if path.startswith(_BATCH_PATHS):
             endpoint = path.split("/")[2].lower()
             workspace = await run_in_threadpool(self._verifier.workspace_of_key, endpoint, token)
             if workspace is not None:
-                return Caller(endpoint, CallerKind.ENDPOINT_KEY, workspace=workspace, request_id=request_id)
+                roles = frozenset({RoleAssignment(Role.SCORER, workspace)})
+                return Caller(endpoint, CallerKind.ENDPOINT_KEY, roles, request_id)
         raise Unauthorized("the token is not this platform's admin token: check MODELYARD_TOKEN")
 
     async def _is_admin_token(self, token: str) -> bool:

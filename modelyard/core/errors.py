@@ -9,6 +9,8 @@
     │   ├── UploadIncomplete                a model version over an incomplete upload
     │   └── ReferencedResourceMissing       a body that names a resource that does not exist
     ├── Unauthorized                   401  a missing or wrong token
+    ├── AuthorizationFailed            403  a caller without the role that the request needs
+    ├── TooManyFailures                429  an address or a subject with many failed authentications
     ├── UploadUrlExpired               403  an expired or forged signed URL
     ├── ResourceNotFound               404  no resource has the path
     ├── Conflict                       409
@@ -74,6 +76,28 @@ class ReferencedResourceMissing(InvalidRequest):
 class Unauthorized(PlatformError):
     status = HTTPStatus.UNAUTHORIZED
     code = "Unauthorized"
+
+
+class AuthorizationFailed(PlatformError):
+    status = HTTPStatus.FORBIDDEN
+    code = "AuthorizationFailed"
+
+    def __init__(self, subject: str, role: str, workspace: str) -> None:
+        where = "in every workspace" if workspace == "*" else f"in {workspace}"
+        super().__init__(
+            f"the client {subject!r} does not have the role {role!r} {where}: ask an owner for a token with the role"
+        )
+
+
+class TooManyFailures(PlatformError):
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "TooManyRequests"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"too many requests with a wrong token: correct the token, and try again in {retry_after_seconds} s"
+        )
+        self.retry_after_seconds = retry_after_seconds
 
 
 class UploadUrlExpired(PlatformError):

@@ -3,12 +3,19 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from modelyard.core.domain.roles import EVERY_WORKSPACE, Role, RoleAssignment
+from modelyard.core.errors import AuthorizationFailed
+
 
 class CallerKind(StrEnum):
     """The credential that proved the identity."""
 
     USER = "user"
-    """An admin token."""
+    """The admin token."""
+    TOKEN = "token"
+    """An access token. The subject is the token's."""
+    OPENID = "openid"
+    """A bearer token of the OpenID Connect issuer. The subject is a claim of the token."""
     ENDPOINT_KEY = "endpoint_key"
     """A key of a batch endpoint. The subject is the endpoint's name."""
     SIGNED_URL = "signed_url"
@@ -16,18 +23,35 @@ class CallerKind(StrEnum):
     ANONYMOUS = "anonymous"
     """No credential, on a path that is open to every client."""
     SYSTEM = "system"
-    """A process of the platform, acting by itself."""
+    """A process of the platform, acting by itself. Has no roles: services do not check a process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     subject: str
     kind: CallerKind
-    roles: frozenset[str] = frozenset()
-    workspace: str | None = None
-    """ARM id of the only workspace that the credential is for. None: the credential is for every workspace."""
+    roles: frozenset[RoleAssignment] = frozenset()
     request_id: str | None = None
     """The x-ms-request-id of the request. None: a process of the platform acts without a request."""
+
+    def has_role(self, role: Role, workspace: str) -> bool:
+        """Whether the caller has the role, or a role that includes it, in the workspace with this ARM id.
+
+        EVERY_WORKSPACE asks for a role that is not bound to one workspace.
+        """
+        return any(held.role.includes(role) and held.covers(workspace) for held in self.roles)
+
+    def has_role_somewhere(self, role: Role) -> bool:
+        return any(held.role.includes(role) for held in self.roles)
+
+    def check_role(self, role: Role, workspace: str) -> None:
+        """Raise AuthorizationFailed for a caller without the role in the workspace with this ARM id."""
+        if not self.has_role(role, workspace):
+            raise AuthorizationFailed(self.subject, role, workspace)
+
+
+def owner_of_everything(subject: str, kind: CallerKind, request_id: str | None = None) -> Caller:
+    return Caller(subject, kind, frozenset({RoleAssignment(Role.OWNER, EVERY_WORKSPACE)}), request_id)
 
 
 SYSTEM_HOST = Caller("system:host", CallerKind.SYSTEM)

@@ -3,6 +3,7 @@
 Times are the database's, with zone. Fields that only the program reads are JSONB; fields of a query are columns.
 """
 
+from modelyard.core.db.rows.access_tokens import AccessTokenRow, RoleAssignmentRow
 from modelyard.core.db.rows.assets import (
     Asset,
     AssetContainer,
@@ -33,6 +34,7 @@ from modelyard.core.db.rows.uploads import UploadChunkRow, UploadRow
 from modelyard.core.db.rows.workspaces import ComputeRow, WorkspaceRow
 
 __all__ = [
+    "AccessTokenRow",
     "AdminTokenRow",
     "Asset",
     "AssetContainer",
@@ -61,6 +63,7 @@ __all__ = [
     "OnlineDeploymentRow",
     "OnlineEndpointRow",
     "OperationRow",
+    "RoleAssignmentRow",
     "RoutingRow",
     "Stamped",
     "UploadChunkRow",

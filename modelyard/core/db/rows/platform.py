@@ -53,3 +53,5 @@ class AdminTokenRow(Stamped, Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     digest: Mapped[str]
     """salt$scrypt, never the token."""
+    sha256: Mapped[str | None]
+    """SHA-256 in hex, for a token with 256 random bits. None: the token may be short, and `digest` counts."""
