@@ -23,7 +23,7 @@ from data_plane.replicas.artifacts.node_artifacts import NodeArtifacts
 from data_plane.replicas.artifacts.pruning import prune_environments
 from data_plane.replicas.local.launcher import LocalLauncher
 from data_plane.replicas.local.machine import usable_cores
-from data_plane.replicas.local.spawn import LaunchSettings
+from data_plane.replicas.local.spawn import LaunchSettings, worker_accounts
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
@@ -57,7 +57,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _work(settings: PlatformSettings, index: int, workers: int) -> None:
-    launcher = LocalLauncher(LaunchSettings(settings.data_dir, uid=settings.worker_user), owner=f"batch-{index}")
+    accounts = worker_accounts(settings.worker_numbers, settings.data_dir)
+    launcher = LocalLauncher(LaunchSettings(settings.data_dir, accounts), owner=f"batch-{index}")
     launcher.end_predecessors()
     pool = WorkerPool(
         launcher,

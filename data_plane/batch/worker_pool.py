@@ -69,6 +69,8 @@ class WorkerPlan:
             python=self.environment.python,
             bundle_dir=self.job_bundle.bundle_dir,
             model_dir=self.model_dir(),
+            # Two workspaces may have batch endpoints of the same name, but a bundle holds all that a worker may read.
+            account=f"batch bundle {self.job_bundle.bundle_hash}",
             environment_variables=bundle.environment_variables,
             threads=threads,
             labels={"environment": self.environment.name},

@@ -78,6 +78,7 @@ class Fleet:
             python=prepared.environment.python,
             bundle_dir=prepared.bundle_dir,
             model_dir=prepared.model_dir,
+            account=f"online deployment {goal.deployment.id}",
             environment_variables=prepared.bundle.environment_variables,
             threads=max(1, self._cores // goal.worker_count),
             request_seconds=request_seconds,

@@ -83,6 +83,9 @@ class ReplicaSpec:
     model_dir: Path
     """Becomes AZUREML_MODEL_DIR: the folder that holds the registered model folder."""
 
+    account: str = ""
+    """Replicas of one account run as one user, where the platform can give users (default: the deployment's)."""
+
     environment_variables: Mapping[str, str] = field(default_factory=dict)
     threads: int = 1
     """Threads for numerical libraries (OMP, OpenBLAS, MKL)."""
@@ -97,6 +100,8 @@ class ReplicaSpec:
     def __post_init__(self) -> None:
         if not self.python.is_absolute():
             raise ValueError(f"the interpreter of a replica must be an absolute path, not {self.python}")
+        if not self.account:
+            object.__setattr__(self, "account", f"deployment {self.endpoint}/{self.deployment}")
 
 
 class Phase(StrEnum):

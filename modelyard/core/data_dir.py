@@ -1,7 +1,8 @@
 """The data dir: all files of the platform on one machine, and the permissions of each folder.
 
 When the platform runs as root, Postgres and the model workers run as other users. These users may pass through the data
-dir (mode 0711: passing is not listing) to their own folders; every other folder is closed to them (0700).
+dir (mode 0711: passing is not listing) to their own folders; every other folder is closed to them (0700). Each
+model and bundle is open to a group of its own (0750), and environments to every user.
 """
 
 import hashlib
@@ -112,8 +113,10 @@ class DataDir:
         for folder in (self.secrets, self.valkey, self.logs, self.objects, self.run):
             _ensure(folder, _PRIVATE)
         _ensure(self.worker_run_files, _PRIVATE)
-        for folder in (self.environments, self.models, self.bundles, self.runtime):
+        for folder in (self.environments, self.runtime):
             _ensure(folder, _READABLE)
+        for folder in (self.models, self.bundles):
+            _ensure(folder, _PASSABLE)
         _ensure(self.package_cache, _PRIVATE)
         _ensure(self.workers, _PASSABLE)
         for former in (self.root / "guests", self.run / "guests"):

@@ -1,4 +1,4 @@
-"""A registered model's files, from the object store to a folder that workers can read."""
+"""A registered model's files, from the object store to a folder that workers can be let into."""
 
 import hashlib
 import os
@@ -21,14 +21,14 @@ class ContentMismatch(Exception):
 def materialise(store: ObjectStore, manifest: ModelManifest, models: Path) -> Path:
     """Fetch the model's files to `models/<manifest hash>/` and return the folder. Repeatable, and safe in a race.
 
-    The folder appears complete, by rename, is shared by every deployment of the same content and never changes.
+    The folder appears complete, by rename, is shared by every deployment of the same content and never changes. Only
+    the platform's account may enter the folder (0700); the start of a worker lets the worker's group in.
     """
     target = models / manifest.digest
     if target.is_dir():
         return target
     unfinished = Path(tempfile.mkdtemp(dir=models, prefix=".unfinished-"))
     try:
-        unfinished.chmod(_READABLE_FOLDER)
         for file in manifest.files:
             _write(unfinished / file.path, file, store)
         _publish(unfinished, target)

@@ -14,8 +14,9 @@ from modelyard.core.data_dir import DataDir
 from modelyard.core.settings_variables import SettingsGroup
 
 _MEGABYTE = 1 << 20
-# A number without an account: no other program on the machine runs as this user.
+# Numbers without an account: no other program on the machine runs as these users.
 _WORKER_UID = 64042
+_WORKER_UIDS = "64100-65099"
 
 
 def _http_url(text: str) -> str:
@@ -31,6 +32,16 @@ Seconds = Annotated[float, Field(gt=0)]
 Days = Annotated[float, Field(gt=0, le=36_500)]
 Count = Annotated[int, Field(gt=0)]
 Niceness = Annotated[int, Field(ge=0, le=19)]
+
+
+def _uid_range(text: str) -> str:
+    first, _, last = text.partition("-")
+    if text != "none" and not (first.isdecimal() and last.isdecimal() and 0 < int(first) <= int(last) < 1 << 31):
+        raise ValueError("must be a range of user ids without root, such as 64100-65099, or 'none'")
+    return text
+
+
+UidRange = Annotated[str, AfterValidator(_uid_range)]
 
 
 class GatewaySettings(SettingsGroup):
@@ -121,7 +132,12 @@ class WorkerSettings(SettingsGroup):
     """Model workers of online deployments."""
 
     uid: int = Field(
-        default=_WORKER_UID, ge=0, description="User that model workers run as when the platform runs as root"
+        default=_WORKER_UID, ge=0, description="User of a build's import checks when the platform runs as root"
+    )
+    uids: UidRange = Field(
+        default=_WORKER_UIDS,
+        description="Users and groups of model workers when the platform runs as root, three for each deployment: its "
+        "workers, its bundle, its model; 'none' runs workers as root",
     )
     drain_seconds: Seconds = Field(
         default=2.5, description="Time that model workers get to end when the platform stops"
@@ -174,8 +190,16 @@ class Tunables(SettingsGroup):
 
     @property
     def worker_user(self) -> int | None:
-        """User id of model workers. None without root: model workers run as the platform's account."""
+        """User id of import checks. None without root: these run as the platform's account."""
         return self.worker.uid if os.getuid() == 0 else None
+
+    @property
+    def worker_numbers(self) -> range | None:
+        """Users and groups of model workers. None without root: model workers run as the platform's account."""
+        if os.getuid() != 0 or self.worker.uids == "none":
+            return None
+        first, _, last = self.worker.uids.partition("-")
+        return range(int(first), int(last) + 1)
 
 
 class MachineSettings(Tunables):

@@ -49,6 +49,7 @@ def _parse(argv):
     parser.add_argument("--exit-file", help="where to record how the command ended")
     parser.add_argument("--uid", type=int)
     parser.add_argument("--gid", type=int)
+    parser.add_argument("--group", type=int, action="append", default=[], help="supplementary group; repeatable")
     parser.add_argument("--umask", type=lambda text: int(text, 8), default=0o077)
     parser.add_argument("--pass-fd", type=int, action="append", default=[])
     parser.add_argument("--log", help="append standard output and error to this file")
@@ -86,7 +87,7 @@ def _become(options):
         # Enter the folder before dropping privileges: the command's user may own a folder whose parents are closed.
         os.chdir(options.cwd)
         if options.uid is not None:
-            os.setgroups([])
+            os.setgroups(options.group)
             os.setgid(options.gid if options.gid is not None else options.uid)
             os.setuid(options.uid)
         # After setuid, which clears the death signal.

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 
 from modelyard.core.data_dir import DataDir
 from modelyard.core.errors import InvalidSetting, NoSpaceLeft
+from modelyard.process.accounts import withdraw_all
 from modelyard.process.atomic_files import replace_file
 from modelyard.process.logging import configure_logging
 from modelyard.process.signals import SignalPipe, reap_orphans
@@ -116,6 +117,9 @@ class _Supervisor:
         self._bind()
         self._data.prepare()
         self._lock = lock_data_dir(self._data, self._announce, leftover_seconds=self._limits.leftover_seconds)
+        if self._settings.tunables.worker_numbers is not None:
+            # No worker runs yet. The registry of accounts may be gone with the last boot, and the numbers with it.
+            withdraw_all((self._data.bundles, self._data.models, self._data.workers))
         self._lifeline, self._lifeline_end = os.pipe()
         self._health.remove()
         try:

@@ -81,13 +81,12 @@ def _usable(fetch: Callable[[], Path]) -> Path:
 
 
 def fetch_bundle(store: ObjectStore, bundle_hash: str, bundles: Path) -> Path:
-    """Fetch the bundle into `bundles/<hash>/` and return that folder, which workers and the gateway can read."""
+    """Fetch the bundle into `bundles/<hash>/` and return the folder (0700); a worker's start lets the worker in."""
     target = bundles / bundle_hash
     if target.is_dir():
         return target
     unfinished = Path(tempfile.mkdtemp(dir=bundles, prefix=".unfinished-"))
     try:
-        unfinished.chmod(0o755)  # workers may run as another user
         _fetch(store, f"bundles/{bundle_hash}/", unfinished)
         _check(unfinished, bundle_hash)
         os.rename(unfinished, target)

@@ -1,4 +1,4 @@
-"""Starts a model worker under a process shim, as another user when the platform is root.
+"""Starts a model worker under a process shim, as a user of the deployment's own when the platform is root.
 
 The worker inherits a single descriptor: a listening Unix socket in a folder closed to the worker. The worker outlives
 the host; the next host finds the worker by the run file.
@@ -20,6 +20,7 @@ from data_plane.replicas.local.processes import Process, children, identify
 from data_plane.replicas.local.worker_process import WorkerPaths, WorkerProcess, remove, write_run_file
 from data_plane.replicas.port import ReplicaSpec
 from modelyard.core.data_dir import DataDir
+from modelyard.process.accounts import AccountPool, hand_to_group
 from modelyard.process.shim_command import shim_command
 
 _BACKLOG = 128
@@ -35,27 +36,36 @@ class LaunchSettings:
     """Settings of the starting process, the same for all of its workers."""
 
     data_dir: DataDir
-    uid: int | None = None
-    gid: int | None = None
+    accounts: AccountPool | None = None
+    """Users and groups for the workers. None: the workers run as the platform's own account."""
+
     lifeline_fd: int | None = None
     """Read end of a lifeline pipe: the worker ends with the pipe's writers. None: only `host_timeout` ends a worker."""
 
     host_timeout: float = 60.0
     """Seconds without a host before a worker exits."""
 
-    def __post_init__(self) -> None:
-        if self.gid is not None and self.uid is None:
-            raise ValueError("a gid needs a uid: without a uid the worker stays the platform's own user")
 
-    @property
-    def group(self) -> int:
-        return self.gid if self.gid is not None else self.uid or 0
+@dataclass(frozen=True, slots=True)
+class WorkerAccount:
+    """User of one deployment's workers, and the groups whose folders the workers may read."""
+
+    uid: int
+    groups: tuple[int, ...]
+
+
+def worker_accounts(numbers: range | None, data_dir: DataDir) -> AccountPool | None:
+    """The accounts out of the range `numbers`, for the model workers of one data dir."""
+    if numbers is None:
+        return None
+    return AccountPool(numbers, str(data_dir.root), (data_dir.bundles, data_dir.models, data_dir.workers))
 
 
 def spawn(spec: ReplicaSpec, settings: LaunchSettings, *, worker_id: str | None = None) -> WorkerProcess:
     """Return once the process exists; the model loads afterwards, and the worker's STATUS tells the result.
 
-    Raises OSError, and leaves no files behind. `worker_id` names files and a socket, and socket paths must be short.
+    Raises OSError and NoAccountFree, and leaves no files behind. `worker_id` names files and a socket, and socket paths
+    must be short.
     """
     paths = WorkerPaths(settings.data_dir, worker_id or secrets.token_hex(6))
     paths.folder.mkdir(mode=0o700)
@@ -78,9 +88,10 @@ def spawn(spec: ReplicaSpec, settings: LaunchSettings, *, worker_id: str | None 
 
 def _start(spec: ReplicaSpec, settings: LaunchSettings, paths: WorkerPaths) -> "subprocess.Popen[bytes]":
     archive = worker_archive.build(settings.data_dir.runtime)
-    configuration = _fill_folder(spec, settings, paths)
+    account = _claim_account(spec, settings.accounts)
+    configuration = _fill_folder(spec, settings, paths, account)
     with _listener(paths.socket) as listening, _lifeline(settings) as lifeline:
-        command = _shim(settings, paths, listening, lifeline[0])
+        command = _shim(account, paths, listening, lifeline[0])
         command += ["--", str(spec.python), "-I", "-S", str(archive)]
         command += ["--config", str(configuration), "--listen-fd", str(listening)]
         return subprocess.Popen(
@@ -96,7 +107,20 @@ def _start(spec: ReplicaSpec, settings: LaunchSettings, paths: WorkerPaths) -> "
         )
 
 
-def _fill_folder(spec: ReplicaSpec, settings: LaunchSettings, paths: WorkerPaths) -> Path:
+def _claim_account(spec: ReplicaSpec, accounts: AccountPool | None) -> WorkerAccount | None:
+    """Claim the user, and a group for each folder that the worker shares with workers of the same content."""
+    if accounts is None:
+        return None
+    groups = []
+    for folder in (spec.bundle_dir, spec.model_dir):
+        groups.append(accounts.claim(str(folder)))
+        hand_to_group(folder, groups[-1])
+    return WorkerAccount(accounts.claim(spec.account), tuple(groups))
+
+
+def _fill_folder(
+    spec: ReplicaSpec, settings: LaunchSettings, paths: WorkerPaths, account: WorkerAccount | None
+) -> Path:
     """Write the worker's configuration. The folder changes hands last, so that no worker interferes before."""
     configuration = paths.folder / "worker.json"
     configuration.touch(mode=0o600)
@@ -112,9 +136,9 @@ def _fill_folder(spec: ReplicaSpec, settings: LaunchSettings, paths: WorkerPaths
         "environment": _environment_variables(spec, paths.folder),
     }
     configuration.write_text(json.dumps(document, indent=1))
-    if settings.uid is not None:
-        os.chown(configuration, settings.uid, settings.group)
-        os.chown(paths.folder, settings.uid, settings.group)
+    if account is not None:
+        os.chown(configuration, account.uid, account.uid)
+        os.chown(paths.folder, account.uid, account.uid)
     return configuration
 
 
@@ -161,11 +185,13 @@ def _lifeline(settings: LaunchSettings) -> Iterator[tuple[int, ...]]:
             os.close(end)
 
 
-def _shim(settings: LaunchSettings, paths: WorkerPaths, listening: int, lifeline: int) -> list[str]:
+def _shim(account: WorkerAccount | None, paths: WorkerPaths, listening: int, lifeline: int) -> list[str]:
     command = shim_command(lifeline, "--exit-file", str(paths.exit_file), "--pass-fd", str(listening))
     command += ["--log", str(paths.log), "--cwd", str(paths.folder)]
-    if settings.uid is not None:
-        command += ["--uid", str(settings.uid), "--gid", str(settings.group)]
+    if account is not None:
+        command += ["--uid", str(account.uid), "--gid", str(account.uid)]
+        for group in account.groups:
+            command += ["--group", str(group)]
     return command
 
 

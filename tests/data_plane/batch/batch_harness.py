@@ -143,7 +143,7 @@ class BatchHarness:
             "MODELYARD_STORAGE_URL": self.data_dir.objects.as_uri(),
             "MODELYARD_MASTER_KEY": new_master_key(),
             # The tests' interpreter may lie in a folder closed to other users.
-            "MODELYARD_WORKER_UID": str(os.getuid()),
+            "MODELYARD_WORKER_UIDS": "none",
         }
 
     def workers(self) -> list[WorkerProcess]:

@@ -166,7 +166,7 @@ class HostHarness:
             "MODELYARD_STORAGE_URL": self.data_dir.objects.as_uri(),
             "MODELYARD_MASTER_KEY": new_master_key(),
             # The tests' interpreter may lie in a folder closed to other users.
-            "MODELYARD_WORKER_UID": str(os.getuid()),
+            "MODELYARD_WORKER_UIDS": "none",
         }
 
     @property

@@ -15,7 +15,7 @@ from data_plane.replicas.local.blocking_connection import BlockingWorkerConnecti
 from data_plane.replicas.local.exit_reason import exit_reason
 from data_plane.replicas.local.processes import identify
 from data_plane.replicas.local.runtime import remove_strays
-from data_plane.replicas.local.spawn import LaunchSettings, spawn
+from data_plane.replicas.local.spawn import LaunchSettings, spawn, worker_accounts
 from data_plane.replicas.local.worker_process import (
     WorkerProcess,
     find_all,
@@ -35,7 +35,7 @@ from tests.data_plane.replicas.worker_harness import (
     stop,
 )
 
-WORKER_UID = 64042
+WORKER_UIDS = range(64100, 65100)
 
 INSPECTING = """
     import os, sys, stat
@@ -155,9 +155,7 @@ if IS_LINUX:
 
 
 def runs_as_worker(python: Path) -> bool:
-    done = subprocess.run(
-        [python, "-c", ""], user=WORKER_UID, group=WORKER_UID, check=False, capture_output=True, cwd="/"
-    )
+    done = subprocess.run([python, "-c", ""], user=64042, group=64042, check=False, capture_output=True, cwd="/")
     return done.returncode == 0
 
 
@@ -182,11 +180,12 @@ if PUBLIC_INTERPRETER is not None:
             secret.write_text("key")
             # The folder of another worker belongs to the same user, but no other file does.
             other, _ = harness.ready()
-            account = {"uid": WORKER_UID, "gid": WORKER_UID}
-            worker, connection = harness.ready(INSPECTING, python=PUBLIC_INTERPRETER, launch=account)
+            accounts = worker_accounts(WORKER_UIDS, harness.data_dir)
+            worker, connection = harness.ready(INSPECTING, python=PUBLIC_INTERPRETER, launch={"accounts": accounts})
             where = asked(connection, "where")
-            assert where[1:4] == [WORKER_UID, WORKER_UID, []]
-            assert WORKER_UID not in {entry.pw_uid for entry in pwd.getpwall()}
+            assert where[1] == where[2]
+            assert {where[1], *where[3]} <= set(WORKER_UIDS)
+            assert where[1] not in {entry.pw_uid for entry in pwd.getpwall()}
             data = harness.data_dir
             closed = [data.secrets, secret, data.run, data.logs, data.objects, data.socket_dir, other.folder, other.log]
             closed += [worker.log, data.workers, data.root]
