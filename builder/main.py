@@ -43,7 +43,8 @@ def _work(settings: PlatformSettings) -> None:
     data_dir = settings.data_dir
     toolchain = open_toolchain(data_dir, environ=os.environ, home=Path.home(), worker_user=settings.worker_user)
     toolchain.remove_abandoned()
-    sessions = sessions_of(open_database(settings.database_url.get_secret_value(), pool_size=4, lease=settings.lease))
+    database_url = settings.database_url.get_secret_value()
+    sessions = sessions_of(open_database(database_url, pool_size=4, lease=settings.lease, waits=settings.database))
     app = create_app(settings.broker_url.get_secret_value())
     store = open_store(settings.storage_url, settings=settings.object_store)
     context = BuildContext(sessions, store, data_dir.models, toolchain, settings.builder.max_attempts)

@@ -28,7 +28,9 @@ def main(arguments: list[str]) -> int:
     settings = read_settings(PlatformSettings, os.environ)
     configure_logging("control-plane", settings.log_level)
     database_url, connections = settings.database_url.get_secret_value(), settings.control_plane.database_connections
-    sessions = sessions_of(open_database(database_url, pool_size=connections, lease=settings.lease))
+    sessions = sessions_of(
+        open_database(database_url, pool_size=connections, lease=settings.lease, waits=settings.database)
+    )
     store = open_store(settings.storage_url, settings=settings.object_store)
     dispatcher = CeleryDispatcher(settings.broker_url.get_secret_value())
     services = wire(settings, sessions, store, dispatcher)

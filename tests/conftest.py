@@ -112,7 +112,6 @@ def _postgres_in(data_dir: DataDir) -> Iterator[EmbeddedPostgres]:
         migrate(template)
         template.dispose()
         yield server
-    server.clean_up()
 
 
 @contextmanager

@@ -67,7 +67,8 @@ def _work(settings: PlatformSettings, index: int, workers: int) -> None:
         idle_seconds=settings.batch.worker_idle_seconds,
     )
     worker = f"{socket.gethostname()}-batch-{index}"
-    sessions = sessions_of(open_database(settings.database_url.get_secret_value(), pool_size=4, lease=settings.lease))
+    database_url = settings.database_url.get_secret_value()
+    sessions = sessions_of(open_database(database_url, pool_size=4, lease=settings.lease, waits=settings.database))
     retry_on_db_loss(sessions, lambda session: release_predecessors(session, worker))
     app = create_app(settings.broker_url.get_secret_value())
     store = open_store(settings.storage_url, settings=settings.object_store)

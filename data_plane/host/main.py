@@ -65,7 +65,7 @@ def _take_machine(role: HostRole, wake: SignalPipe) -> bool:
 def _host(settings: PlatformSettings, role: HostRole, wake: SignalPipe, gateways: int, lifeline_fd: int | None) -> Host:
     data_dir = settings.data_dir
     store = open_store(settings.storage_url, settings=settings.object_store)
-    engine = open_database(settings.database_url.get_secret_value(), lease=settings.lease)
+    engine = open_database(settings.database_url.get_secret_value(), lease=settings.lease, waits=settings.database)
     logs = LogShipper(store, data_dir.workers, data_dir.run / "shipped-logs.json", settings.worker)
     launch = LaunchSettings(
         data_dir, accounts=worker_accounts(settings.worker_numbers, data_dir), lifeline_fd=lifeline_fd

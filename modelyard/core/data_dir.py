@@ -5,13 +5,17 @@ dir (mode 0711: passing is not listing) to their own folders; every other folder
 model and bundle is open to a group of its own (0750), and environments to every user.
 """
 
-import hashlib
+import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from modelyard.process.atomic_files import replace_file
+from modelyard.process.owned_folder import ensure_owned_folder, is_own_folder
 
 _PRIVATE = 0o700
 _PASSABLE = 0o711
@@ -97,14 +101,21 @@ class DataDir:
 
     @property
     def socket_dir(self) -> Path:
-        """A folder (0700) with a short path for Unix sockets, the same at every start with this data dir."""
-        here = self.run / "s"
-        return here if len(os.fsencode(here)) <= _LONGEST_SOCKET_DIR else self.shared_socket_dir("s")
+        """A folder (0700) with a short path for the platform's Unix sockets. Exists after `prepare`."""
+        return self._with_short_path(self.run / "s", "s")
 
-    def shared_socket_dir(self, purpose: str) -> Path:
-        """A folder with a short path for a server of another user, to whom `run` is closed."""
-        digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"modelyard-{os.getuid()}-{digest}-{purpose}"
+    @property
+    def postgres_socket_dir(self) -> Path:
+        """The folder for the socket of Postgres, which runs as another account. `EmbeddedPostgres` creates it."""
+        return self._with_short_path(self.postgres / "s", "pg")
+
+    def _with_short_path(self, folder: Path, name: str) -> Path:
+        return folder if _fits(folder) else Path(self._short_folder_record.read_text()) / name
+
+    @property
+    def _short_folder_record(self) -> Path:
+        """The path of a folder with a random name in the system's temporary folder, for a data dir with a long path."""
+        return self.run / "socket-folder"
 
     def prepare(self) -> None:
         """Create the folders and set the permissions. Changes no permission outside the data dir."""
@@ -122,7 +133,29 @@ class DataDir:
         for former in (self.root / "guests", self.run / "guests"):
             # Folders of model workers before version 0.2; the workers have ended with the supervisor.
             shutil.rmtree(former, ignore_errors=True)
-        _ensure_own(self.socket_dir)
+        if not (_fits(self.run / "s") and _fits(self.postgres / "s")):
+            self._prepare_short_folder()
+        ensure_owned_folder(self.socket_dir, mode=_PRIVATE)
+
+    def remove_short_folder(self) -> None:
+        """Remove the folder outside the data dir, if there is one, after the end of all processes."""
+        with suppress(FileNotFoundError):
+            folder = Path(self._short_folder_record.read_text())
+            self._short_folder_record.unlink()
+            if is_own_folder(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _prepare_short_folder(self) -> None:
+        """Keep the folder of an earlier start if it is still this account's, else create another one."""
+        with suppress(FileNotFoundError):
+            if is_own_folder(Path(self._short_folder_record.read_text())):
+                return
+        created = Path(tempfile.mkdtemp(prefix="modelyard-"))
+        if not _fits(created / "pg"):
+            created.rmdir()
+            raise OSError(errno.ENAMETOOLONG, "too long for Unix sockets: set TMPDIR to a shorter path", str(created))
+        created.chmod(_PASSABLE)
+        replace_file(self._short_folder_record, str(created), mode=0o600)
 
 
 def _ensure(folder: Path, mode: int) -> None:
@@ -130,12 +163,9 @@ def _ensure(folder: Path, mode: int) -> None:
     folder.chmod(mode)
 
 
-def _ensure_own(folder: Path) -> None:
-    """Raise PermissionError for a folder of another account, planted in a shared temporary folder for example."""
-    folder.mkdir(mode=_PRIVATE, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-        raise PermissionError(f"{folder} belongs to another account; remove it, or choose another --data-dir")
-    folder.chmod(_PRIVATE)
+def _fits(socket_dir: Path) -> bool:
+    # A comma or a colon separates hosts and ports in the URL of a database.
+    return len(os.fsencode(socket_dir)) <= _LONGEST_SOCKET_DIR and not set(",:") & set(str(socket_dir))
 
 
 def default_data_path(environment: Mapping[str, str]) -> Path:

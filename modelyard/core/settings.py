@@ -74,6 +74,15 @@ class GatewaySettings(SettingsGroup):
     shutdown_seconds: Count = Field(default=60, description="Time that requests under way get after a stop signal")
 
 
+class DatabaseSettings(SettingsGroup):
+    """Waits for the database."""
+
+    connect_seconds: int = Field(default=3, ge=2, description="Time that a connection to the database may take")
+    statement_seconds: Seconds = Field(
+        default=30.0, description="Time that a statement may take, outside requests to the control plane"
+    )
+
+
 class ControlPlaneSettings(SettingsGroup):
     database_connections: Count = Field(default=10, description="Connections to the database that stay open")
     max_json_bytes: Bytes = Field(default=_MEGABYTE, description="Largest JSON body of a request")
@@ -179,6 +188,7 @@ class Tunables(SettingsGroup):
     )
     max_upload_bytes: Bytes = Field(default=64 << 30, description="Largest file of an upload")
     gateway: GatewaySettings = GatewaySettings()
+    database: DatabaseSettings = DatabaseSettings()
     control_plane: ControlPlaneSettings = ControlPlaneSettings()
     retention: RetentionSettings = RetentionSettings()
     lease: LeaseSettings = LeaseSettings()

@@ -20,6 +20,7 @@ from urllib.parse import quote
 from modelyard.core.adapters.file_access import copy_within_reach, reachable
 from modelyard.core.data_dir import DataDir
 from modelyard.core.errors import NoSpaceLeft, PlatformError
+from modelyard.process.owned_folder import ensure_owned_folder
 from modelyard.supervisor.children import Service
 from modelyard.supervisor.generated_secrets import load_or_generate
 
@@ -48,7 +49,7 @@ class EmbeddedPostgres:
 
     @property
     def socket_dir(self) -> Path:
-        return self.data_dir.shared_socket_dir("pg")
+        return self.data_dir.postgres_socket_dir
 
     @property
     def password(self) -> str:
@@ -57,7 +58,9 @@ class EmbeddedPostgres:
     def url(self, database: str = DATABASE) -> str:
         """SQLAlchemy URL."""
         folder = quote(str(self.socket_dir), safe="")
-        return f"postgresql+psycopg://{_ROLE}:{quote(self.password)}@/{database}?host={folder}"
+        return (
+            f"postgresql+psycopg://{_ROLE}:{quote(self.password)}@/{database}?host={folder}&require_auth=scram-sha-256"
+        )
 
     @property
     def account(self) -> pwd.struct_passwd | None:
@@ -83,10 +86,6 @@ class EmbeddedPostgres:
             self._initdb()
             self._finished.touch()
 
-    def clean_up(self) -> None:
-        """Remove the socket's folder (outside the data dir) after the end of Postgres."""
-        shutil.rmtree(self.socket_dir, ignore_errors=True)
-
     def service(self) -> Service:
         options = ["--cwd", str(self.cluster), "--stop-signal", "INT", "--death-signal", "QUIT", "--grace", "2"]
         if self.account is not None:
@@ -97,7 +96,8 @@ class EmbeddedPostgres:
     def command(self) -> list[str]:
         settings = {
             "listen_addresses": "",
-            "unix_socket_directories": str(self.socket_dir),
+            # A list of names, in which quotes protect a comma.
+            "unix_socket_directories": '"{}"'.format(str(self.socket_dir).replace('"', '""')),
             "unix_socket_permissions": "0700",
             "max_connections": "100",
             "shared_buffers": "64MB",
@@ -132,17 +132,15 @@ class EmbeddedPostgres:
         return copy_within_reach(package, folder / _PACKAGE)
 
     def _own(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if self.account is not None:
-            os.chown(folder, self.account.pw_uid, self.account.pw_gid)
-        folder.chmod(0o700)
+        account = self.account
+        ensure_owned_folder(folder, owner=(account.pw_uid, account.pw_gid) if account else None)
 
     def _initdb(self) -> None:
         with tempfile.NamedTemporaryFile("w", dir=self.data_dir.postgres) as password_file:
             password_file.write(self.password)
             password_file.flush()
             if self.account is not None:
-                os.chown(password_file.name, self.account.pw_uid, self.account.pw_gid)
+                os.fchown(password_file.fileno(), self.account.pw_uid, self.account.pw_gid)
             done = subprocess.run(
                 [
                     str(self._bin / "initdb"),

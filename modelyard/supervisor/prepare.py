@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from sqlalchemy.exc import ArgumentError
 
 from modelyard.core.adapters.object_stores import open_store
-from modelyard.core.db.unit_of_work import open_database
+from modelyard.core.db.engine import create_engine
 from modelyard.core.errors import InvalidRequest, InvalidSetting, PlatformError
 from modelyard.core.ports.object_store import ObjectStore, StoreUnavailable, check_store
 from modelyard.core.settings import Tunables
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 def _migrate(environment: Mapping[str, str], deadline: StartDeadline, *, replace_token: bool) -> None:
     url = environment[DATABASE_URL]
     deadline.wait_for(f"the database at {server_address(url)}", lambda: connect_or_create(url))
-    engine = open_database(url)
+    engine = create_engine(url)
     upgrade_schema(engine, url)
     if token := environment.get(ADMIN_TOKEN):
         store_admin_token(engine, token, replace=replace_token)
@@ -90,7 +90,7 @@ def _migrate(environment: Mapping[str, str], deadline: StartDeadline, *, replace
 def _wait_for_schema(environment: Mapping[str, str], deadline: StartDeadline) -> None:
     url = environment[DATABASE_URL]
     deadline.wait_for(f"the database at {server_address(url)}", lambda: connect(url))
-    engine = open_database(url)
+    engine = create_engine(url)
     deadline.wait_for(f"the schema of the database at {server_address(url)}", lambda: check_schema(engine))
 
 

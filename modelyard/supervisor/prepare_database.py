@@ -2,19 +2,21 @@
 
 from alembic.util.exc import CommandError
 from psycopg import errors as postgres_errors
-from sqlalchemy import Engine, create_engine, delete, select, text
+from sqlalchemy import Engine, delete, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from migrations.run import is_current, lock_migrations, migrate
 from modelyard.core.adapters.secret_box import digest_token, token_matches
+from modelyard.core.db.engine import create_engine
 from modelyard.core.db.rows import AdminTokenRow
 from modelyard.supervisor.environment_settings import server_address
 from modelyard.supervisor.options import StartRefused
 from modelyard.supervisor.start_deadline import NotReady
 
-_ANSWER_SECONDS = 3
+_ANSWER_SECONDS = 3.0
+_SCRAM_REFUSED = "authentication method requirement"
 _REJECTIONS = ("authentication failed", "no pg_hba.conf entry", "no password supplied")
 
 
@@ -85,7 +87,7 @@ def store_admin_token(engine: Engine, token: str, *, replace: bool) -> None:
 
 
 def _connect(url: str) -> None:
-    engine = create_engine(url, connect_args={"connect_timeout": _ANSWER_SECONDS})
+    engine = create_engine(url, statement_seconds=_ANSWER_SECONDS)
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT 1"))
@@ -95,7 +97,9 @@ def _connect(url: str) -> None:
 
 def _create(url: str) -> None:
     database_url = make_url(url)
-    server = create_engine(database_url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    server = create_engine(
+        database_url.set(database="postgres").render_as_string(hide_password=False), isolation_level="AUTOCOMMIT"
+    )
     try:
         with server.connect() as connection:
             name = connection.dialect.identifier_preparer.quote(database_url.database or "")
@@ -115,6 +119,11 @@ def _create(url: str) -> None:
 
 def _explained(url: str, error: OperationalError) -> Exception:
     reason = _first_line(error)
+    if _SCRAM_REFUSED in reason:
+        return StartRefused(
+            f"the database at {server_address(url)} does not prove by SCRAM that it knows the password ({reason}): "
+            "set up SCRAM there, or allow its method with ?require_auth=… in MODELYARD_DATABASE_URL"
+        )
     if any(rejection in reason for rejection in _REJECTIONS) or ("role" in reason and "does not exist" in reason):
         return StartRefused(
             f"the database at {server_address(url)} rejected the connection ({reason}): correct user and password in "

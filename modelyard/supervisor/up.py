@@ -178,7 +178,7 @@ class _Supervisor:
         self._wait_or_kill(host, self._limits.stop_seconds)
         _terminate(self._servers)
         self._wait_or_kill(self._servers, self._limits.server_stop_seconds)
-        self._postgres.clean_up()
+        self._data.remove_short_folder()
         run_info_file(self._data).unlink(missing_ok=True)
         settings_file(self._data).unlink(missing_ok=True)
         os.close(self._lifeline_end)

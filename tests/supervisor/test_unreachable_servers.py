@@ -104,7 +104,6 @@ class TestDatabase:
                 assert migrated(passable_folder, MODELYARD_DATABASE_URL=url).returncode == 0
                 start.becomes_healthy()
                 assert start.stop() == 0
-        late.clean_up()
 
     def test_stop_signal_during_the_wait_stops_the_start(self, passable_folder, servers):
         with closed_port() as address:

@@ -6,15 +6,17 @@ A crash between commit and send loses the message: the sweep over unfinished row
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from modelyard.core.settings import LeaseSettings
+from modelyard.core.db.engine import create_engine
+from modelyard.core.settings import DatabaseSettings, LeaseSettings
 
 Sessions = sessionmaker[Session]
 
 _LEASE = "modelyard_lease"
 _DEFAULT_LEASE = LeaseSettings()
+_DEFAULT_WAITS = DatabaseSettings()
 
 
 class UnitOfWork:
@@ -40,16 +42,26 @@ def transaction(sessions: Sessions) -> Iterator[UnitOfWork]:
     work.send_messages()
 
 
-def open_database(url: str, *, pool_size: int = 5, lease: LeaseSettings = _DEFAULT_LEASE) -> Engine:
+def open_database(
+    url: str,
+    *,
+    pool_size: int = 5,
+    lease: LeaseSettings = _DEFAULT_LEASE,
+    waits: DatabaseSettings = _DEFAULT_WAITS,
+    pool_seconds: float = 30.0,
+) -> Engine:
     """Return an engine that tests connections before use, so that a restart of Postgres fails no request.
 
-    Work that is claimed through the engine has leases of these settings.
+    Work that is claimed through the engine has leases of these settings. A wait for a free connection of the pool
+    takes at most `pool_seconds`.
     """
     return create_engine(
         url,
+        connect_seconds=waits.connect_seconds,
+        statement_seconds=waits.statement_seconds,
         pool_pre_ping=True,
         pool_size=pool_size,
-        connect_args={"connect_timeout": 5},
+        pool_timeout=pool_seconds,
         execution_options={_LEASE: lease},
     )
 

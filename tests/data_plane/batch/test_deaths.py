@@ -120,7 +120,6 @@ class Servers:
     def end(self) -> None:
         for running in self._running.values():
             running.close()
-        self.postgres.clean_up()
 
 
 @pytest.fixture
