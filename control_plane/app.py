@@ -18,6 +18,7 @@ from control_plane.features.models.routes import router as models
 from control_plane.features.online_deployments.routes import router as online_deployments
 from control_plane.features.online_endpoints.routes import router as online_endpoints
 from control_plane.features.operations.routes import router as operations
+from control_plane.features.tokens.routes import router as tokens
 from control_plane.features.uploads.routes import router as uploads
 from control_plane.features.workspaces.routes import router as workspaces
 from control_plane.services import Services
@@ -50,6 +51,7 @@ ROUTERS = (
     stored_files,
     operations,
     events,
+    tokens,
 )
 
 

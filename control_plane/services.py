@@ -15,6 +15,7 @@ from control_plane.features.models.service import Models
 from control_plane.features.online_deployments.service import OnlineDeployments
 from control_plane.features.online_endpoints.service import OnlineEndpoints
 from control_plane.features.operations.service import Operations
+from control_plane.features.tokens.service import AccessTokens
 from control_plane.features.uploads.service import Uploads
 from control_plane.features.workspaces.service import Workspaces
 from control_plane.signed_urls import UrlSigner
@@ -51,6 +52,7 @@ class Services:
     jobs: Jobs
     operations: Operations
     events: Events
+    access_tokens: AccessTokens
 
 
 def wire(settings: PlatformSettings, sessions: Sessions, store: ObjectStore, dispatcher: Dispatcher) -> Services:
@@ -63,8 +65,9 @@ def wire(settings: PlatformSettings, sessions: Sessions, store: ObjectStore, dis
         max_bytes=limits.access_log_bytes,
         files=limits.access_log_files,
     )
+    verifier = TokenVerifier(sessions, failures_per_minute=limits.failed_authentications_per_minute)
     return Services(
-        verifier=TokenVerifier(sessions),
+        verifier=verifier,
         telemetry=RequestTelemetry(Registry(), access_log),
         max_json_bytes=limits.max_json_bytes,
         base_urls=BaseUrls(settings.public_url, settings.scoring_public_url, settings.scoring_port),
@@ -83,4 +86,5 @@ def wire(settings: PlatformSettings, sessions: Sessions, store: ObjectStore, dis
         jobs=Jobs(sessions, store, dispatcher, signer),
         operations=Operations(sessions),
         events=Events(sessions),
+        access_tokens=AccessTokens(sessions, verifier.credentials_changed),
     )

@@ -9,7 +9,7 @@ fi
 umask 077
 made=$(mktemp "$target.XXXXXX")
 trap 'rm -f "$made"' EXIT
-word() { head -c 24 /dev/urandom | base64 | tr '+/' '-_'; }
+word() { head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '='; }
 key() { head -c "$1" /dev/urandom | base64 | tr -d '\n'; }
 fernet() { key 32 | tr '+/' '-_'; }
 azurite=$(key 64)

@@ -13,6 +13,7 @@ from control_plane.resources.paging import ListBody, list_body
 from control_plane.resources.resource import Resource
 from control_plane.resources.uploads.port import UploadedFiles
 from control_plane.resources.uploads.schemas import PendingUploadBody, PendingUploadRequest
+from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS, Responses
 from control_plane.web.paging import NextLink, RequestedPage
@@ -81,7 +82,7 @@ def asset_router(
     `read_spec` is a FastAPI dependency that reads the body of a version's PUT. `to_body` makes a `version_body` of
     the noun's value.
     """
-    router = APIRouter(tags=[names.collection], responses=COMMON_ERRORS)
+    router = authorized_router(names.collection, COMMON_ERRORS)
     containers_path = f"{WORKSPACE}/{names.collection}"
     container_path = containers_path + "/{name}"
     versions_path = container_path + "/versions"

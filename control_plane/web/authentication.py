@@ -1,94 +1,81 @@
 """Authentication: from the credential of a request to the Caller that services, rows and audit events name.
 
-The admin token opens every path. The keys of a batch endpoint open the endpoint's scoring URI. Public paths need no
-credential, and the URLs of signed paths carry a signature, which the service checks.
+The admin token has the role of an owner in every workspace; an access token has the roles that were assigned at its
+creation. The keys of a batch endpoint open the endpoint's scoring URI. Public paths need no credential, and the URLs of
+signed paths carry a signature, which the service checks. `required_roles` names the role that each route needs.
 """
 
-import hashlib
 import time
-from collections import OrderedDict
+from datetime import UTC, datetime
 
-from sqlalchemy import or_, select
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from control_plane.web.error_response import platform_error_response
-from modelyard.core.adapters.secret_box import token_matches
-from modelyard.core.db.rows import AdminTokenRow, BatchEndpointRow, WorkspaceRow
-from modelyard.core.db.unit_of_work import Sessions, transaction
-from modelyard.core.domain.caller import Caller, CallerKind, owner_of_everything
-from modelyard.core.domain.resource_ids import workspace_id
-from modelyard.core.domain.roles import Role, RoleAssignment
-from modelyard.core.errors import Unauthorized
+from control_plane.web.failure_limits import FailureLimits
+from control_plane.web.known_credentials import ADMIN_IDENTITY, CredentialTable, Identity
+from control_plane.web.password_verifier import PasswordVerifier
+from control_plane.web.token_uses import TokenUses
+from modelyard.core.db.unit_of_work import Sessions
+from modelyard.core.domain.access_tokens import is_access_token, token_digest
+from modelyard.core.domain.caller import Caller, CallerKind
+from modelyard.core.errors import TooManyFailures, Unauthorized
 
 _PUBLIC_PATHS = frozenset({"/health", "/ready", "/openapi.json", "/metadata/endpoints"})
 _SIGNED_PATHS = ("/uploads/", "/blobs/", "/datastores/")
 _BATCH_PATHS = "/batch/"
-_REREAD_SECONDS = 5.0
-_CACHED_VERDICTS = 256
-
-_ADMIN = "admin"
 
 
 class TokenVerifier:
-    """Compares tokens with the stored digests. A replaced admin token stops working within seconds.
+    """Finds the holder of a token. A replaced or revoked token stops working within seconds.
 
-    A verdict on an admin token is cached, because the digest is slow by design.
+    A wrong token costs a SHA-256 digest, and shares a read of the database with all wrong tokens of a quarter second.
     """
 
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
-        self._digests: frozenset[str] = frozenset()
-        self._read_at = float("-inf")
-        self._verdicts: OrderedDict[bytes, bool] = OrderedDict()
+    def __init__(self, sessions: Sessions, *, failures_per_minute: int) -> None:
+        self._table = CredentialTable(sessions)
+        self._passwords = PasswordVerifier()
+        self._limits = FailureLimits(failures_per_minute)
+        self._uses = TokenUses(sessions)
 
-    def cached_verdict(self, token: str) -> bool | None:
-        """Whether the token is the admin token, without I/O. None: `is_admin_token` has to look."""
-        if time.monotonic() - self._read_at > _REREAD_SECONDS:
-            return None
-        return self._verdicts.get(_fingerprint(token))
+    def credentials_changed(self) -> None:
+        """A token was made or revoked: the next request waits for the change."""
+        self._table.outdate()
 
-    def is_admin_token(self, token: str) -> bool:
-        self._reread_digests()
-        verdict = self._verdicts.get(_fingerprint(token))
-        if verdict is None:
-            verdict = any(token_matches(token, digest) for digest in self._digests)
-            self._cache(token, verdict)
-        return verdict
+    async def identify(self, token: str, batch_endpoint: str | None, address: str) -> Identity:
+        """Return the holder of the token. `batch_endpoint` is the endpoint whose keys are accepted, too.
 
-    def workspace_of_key(self, endpoint: str, key: str) -> str | None:
-        """ARM id of the batch endpoint's workspace. None: the endpoint has no such key."""
-        digest = _fingerprint(key).hex()
-        is_key = or_(BatchEndpointRow.primary_key_digest == digest, BatchEndpointRow.secondary_key_digest == digest)
-        with transaction(self._sessions) as work:
-            workspace = work.session.scalar(
-                select(WorkspaceRow)
-                .join(BatchEndpointRow, BatchEndpointRow.workspace_id == WorkspaceRow.id)
-                .where(BatchEndpointRow.name == endpoint, is_key)
+        Raises Unauthorized, and TooManyFailures where the limits of failures are reached.
+        """
+        asked_at = time.monotonic()
+        digest = token_digest(token)
+        known = await self._table.current()
+        identity = known.find(digest, batch_endpoint)
+        limited = [f"address {address}"] if batch_endpoint is None else [f"address {address}", f"key {batch_endpoint}"]
+        if identity is None:
+            self._check_limits(limited)
+            if known.password_digests and not is_access_token(token):
+                is_admin = await self._passwords.matches(token, known.password_digests, address)
+                identity = ADMIN_IDENTITY if is_admin else None
+        if identity is None:
+            identity = (await self._table.as_of(asked_at)).find(digest, batch_endpoint)
+        if identity is None:
+            self._limits.note_failure(*limited)
+            raise Unauthorized("the token is not valid on this platform: check MODELYARD_TOKEN")
+        if identity.has_expired(time.time()):
+            self._limits.note_failure(*limited)
+            raise Unauthorized(
+                f"the token of {identity.subject!r} expired at {_utc(identity.expires_at)}: "
+                "ask an owner for a new token"
             )
-        if workspace is None:
-            return None
-        return workspace_id(workspace.subscription, workspace.resource_group, workspace.name)
+        if identity.token_id is not None:
+            self._uses.note(identity.token_id)
+        return identity
 
-    def _reread_digests(self) -> None:
-        if time.monotonic() - self._read_at <= _REREAD_SECONDS:
-            return
-        with transaction(self._sessions) as work:
-            digests = frozenset(work.session.scalars(select(AdminTokenRow.digest)))
-        if digests != self._digests:
-            self._digests = digests
-            self._verdicts.clear()
-        self._read_at = time.monotonic()
-
-    def _cache(self, token: str, verdict: bool) -> None:
-        self._verdicts[_fingerprint(token)] = verdict
-        while len(self._verdicts) > _CACHED_VERDICTS:
-            self._verdicts.popitem(last=False)
-
-
-def _fingerprint(token: str) -> bytes:
-    return hashlib.sha256(token.encode(errors="surrogateescape")).digest()
+    def _check_limits(self, names: list[str]) -> None:
+        retry_after = self._limits.retry_after_seconds(*names)
+        if retry_after is not None:
+            raise TooManyFailures(retry_after)
 
 
 class AuthenticationMiddleware:
@@ -104,7 +91,7 @@ class AuthenticationMiddleware:
             return
         try:
             caller = await self._authenticate(scope)
-        except Unauthorized as error:
+        except (Unauthorized, TooManyFailures) as error:
             await platform_error_response(error)(scope, receive, send)
             return
         scope["state"]["caller"] = caller
@@ -118,22 +105,21 @@ class AuthenticationMiddleware:
             return Caller(path.strip("/"), CallerKind.SIGNED_URL, request_id=request_id)
         token = _bearer_token(Headers(scope=scope))
         if token is None:
-            raise Unauthorized("no token was sent: send the header 'Authorization: Bearer <admin token>'")
-        if await self._is_admin_token(token):
-            return owner_of_everything(_ADMIN, CallerKind.USER, request_id)
-        if path.startswith(_BATCH_PATHS):
-            endpoint = path.split("/")[2].lower()
-            workspace = await run_in_threadpool(self._verifier.workspace_of_key, endpoint, token)
-            if workspace is not None:
-                roles = frozenset({RoleAssignment(Role.SCORER, workspace)})
-                return Caller(endpoint, CallerKind.ENDPOINT_KEY, roles, request_id)
-        raise Unauthorized("the token is not this platform's admin token: check MODELYARD_TOKEN")
-
-    async def _is_admin_token(self, token: str) -> bool:
-        verdict = self._verifier.cached_verdict(token)
-        return await run_in_threadpool(self._verifier.is_admin_token, token) if verdict is None else verdict
+            raise Unauthorized("no token was sent: send the header 'Authorization: Bearer <token>'")
+        batch_endpoint = path.split("/")[2].lower() if path.startswith(_BATCH_PATHS) else None
+        identity = await self._verifier.identify(token, batch_endpoint, _address(scope))
+        return Caller(identity.subject, identity.kind, identity.roles, request_id)
 
 
 def _bearer_token(headers: Headers) -> str | None:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return "unknown" if client is None else str(client[0])
+
+
+def _utc(moment: float | None) -> str:
+    return "" if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from modelyard.core.errors import PlatformError
+from modelyard.core.errors import PlatformError, TooManyFailures
 
 
 def error_response(
@@ -30,5 +30,9 @@ def error_response(
 
 
 def platform_error_response(error: PlatformError) -> Response:
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else None
+    headers: dict[str, str] = {}
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, TooManyFailures):
+        headers["Retry-After"] = str(error.retry_after_seconds)
     return error_response(error.status, error.code, error.message, target=error.target, headers=headers)

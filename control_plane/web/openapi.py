@@ -5,8 +5,13 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-_BEARER = "adminToken"
-_PUBLIC_TAGS = {"health"}
+from modelyard.core.domain.required_roles import OpenAccess, role_of_operation
+
+_BEARER = "bearerToken"
+_BEARER_DESCRIPTION = (
+    "The admin token, an access token, or a token of the OpenID Connect issuer. `x-required-role` names the role that "
+    "an operation needs in the workspace of the path."
+)
 _SIGNED_PATHS = ("/uploads/", "/blobs/", "/datastores/")
 _API_VERSION: dict[str, Any] = {
     "name": "api-version",
@@ -33,19 +38,17 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
 
 def _correct(document: dict[str, Any]) -> None:
     components = document.setdefault("components", {})
-    components["securitySchemes"] = {_BEARER: {"type": "http", "scheme": "bearer", "description": "The admin token."}}
+    components["securitySchemes"] = {_BEARER: {"type": "http", "scheme": "bearer", "description": _BEARER_DESCRIPTION}}
     # FastAPI's shape for invalid bodies. This platform answers 400 with the canonical body, as for every error.
     for name in ("HTTPValidationError", "ValidationError"):
         components.get("schemas", {}).pop(name, None)
     for path, item in document["paths"].items():
         for operation in item.values():
             operation["responses"].pop("422", None)
-            operation["security"] = [] if _is_public(path, operation) else [{_BEARER: []}]
+            required = role_of_operation(operation["operationId"])
+            operation["x-required-role"] = required
+            operation["security"] = [] if isinstance(required, OpenAccess) else [{_BEARER: []}]
             operation.setdefault("parameters", []).extend(_more_parameters(path))
-
-
-def _is_public(path: str, operation: dict[str, Any]) -> bool:
-    return path.startswith(_SIGNED_PATHS) or bool(_PUBLIC_TAGS & set(operation.get("tags", ())))
 
 
 def _more_parameters(path: str) -> list[dict[str, Any]]:

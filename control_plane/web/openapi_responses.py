@@ -9,11 +9,12 @@ Responses = dict[int | str, dict[str, Any]]
 
 _REASONS = {
     HTTPStatus.BAD_REQUEST: "The request is not valid, or asks for something unsupported.",
-    HTTPStatus.UNAUTHORIZED: "The admin token is missing or wrong.",
-    HTTPStatus.FORBIDDEN: "The signature of the URL is not valid, or has expired.",
+    HTTPStatus.UNAUTHORIZED: "The token is missing, wrong, expired or revoked.",
+    HTTPStatus.FORBIDDEN: "The caller lacks the role (x-required-role), or the signature of the URL is not valid.",
     HTTPStatus.NOT_FOUND: "There is nothing at this path.",
     HTTPStatus.CONFLICT: "The resource is changing, or does not allow this change.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is over the size limit.",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too many requests with a wrong token came from the same address.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of the platform; the log of the control plane has the details.",
     HTTPStatus.SERVICE_UNAVAILABLE: "A server that the platform depends on does not answer.",
 }
@@ -26,8 +27,10 @@ def error_responses(*statuses: HTTPStatus) -> Responses:
 COMMON_ERRORS = error_responses(
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.INTERNAL_SERVER_ERROR,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )

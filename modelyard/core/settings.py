@@ -88,6 +88,10 @@ class ControlPlaneSettings(SettingsGroup):
     max_json_bytes: Bytes = Field(default=_MEGABYTE, description="Largest JSON body of a request")
     keep_alive_seconds: Count = Field(default=75, description="Time that an idle connection stays open")
     shutdown_seconds: Count = Field(default=3, description="Time that requests under way get after a stop signal")
+    failed_authentications_per_minute: Count = Field(
+        default=60,
+        description="Requests with a wrong token that an address may send; more are answered 429. A valid token works",
+    )
     access_log_bytes: Bytes = Field(default=10 * _MEGABYTE, description="Size at which the access log is rotated")
     access_log_files: int = Field(default=5, ge=2, description="Files of the access log, the current one included")
 

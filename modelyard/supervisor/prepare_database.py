@@ -1,5 +1,7 @@
 """The database at a start: connected to, created if missing, its schema upgraded, the admin token stored."""
 
+import hmac
+
 from alembic.util.exc import CommandError
 from psycopg import errors as postgres_errors
 from sqlalchemy import Engine, delete, select, text
@@ -11,6 +13,7 @@ from migrations.run import is_current, lock_migrations, migrate
 from modelyard.core.adapters.secret_box import digest_token, token_matches
 from modelyard.core.db.engine import create_engine
 from modelyard.core.db.rows import AdminTokenRow
+from modelyard.core.domain.access_tokens import is_long_as_a_made_token, token_digest
 from modelyard.supervisor.environment_settings import server_address
 from modelyard.supervisor.options import StartRefused
 from modelyard.supervisor.start_deadline import NotReady
@@ -75,7 +78,9 @@ def store_admin_token(engine: Engine, token: str, *, replace: bool) -> None:
     with Session(engine) as session, session.begin():
         lock_migrations(session.connection())
         known = session.scalars(select(AdminTokenRow)).all()
-        if any(token_matches(token, row.digest) for row in known) and len(known) == 1:
+        sha256 = token_digest(token) if is_long_as_a_made_token(token) else None
+        if len(known) == 1 and _is_token_of(known[0], token):
+            known[0].sha256 = sha256
             return
         if known and not replace:
             raise StartRefused(
@@ -83,7 +88,13 @@ def store_admin_token(engine: Engine, token: str, *, replace: bool) -> None:
                 "token (a new token there replaces it)"
             )
         session.execute(delete(AdminTokenRow))
-        session.add(AdminTokenRow(digest=digest_token(token)))
+        session.add(AdminTokenRow(digest=digest_token(token), sha256=sha256))
+
+
+def _is_token_of(row: AdminTokenRow, token: str) -> bool:
+    if row.sha256 is not None:
+        return hmac.compare_digest(row.sha256, token_digest(token))
+    return token_matches(token, row.digest)
 
 
 def _connect(url: str) -> None:

@@ -20,6 +20,7 @@ from modelyard.core.data_dir import DataDir
 from modelyard.core.db import lifecycle
 from modelyard.core.db.rows import AdminTokenRow, GenerationRow, OnlineDeploymentRow, OnlineEndpointRow, RoutingRow
 from modelyard.core.db.unit_of_work import sessions_of
+from modelyard.core.domain.access_tokens import token_digest
 from modelyard.core.domain.caller import SYSTEM_BUILDER, SYSTEM_HOST
 from modelyard.core.domain.lifecycle import GenerationState
 from modelyard.core.settings import PlatformSettings
@@ -82,7 +83,7 @@ class Control:
             }
         )
         with self.sessions.begin() as session:
-            session.add(AdminTokenRow(digest=DIGEST))
+            session.add(AdminTokenRow(digest=DIGEST, sha256=token_digest(TOKEN)))
         self.settings.data_dir.logs.mkdir(exist_ok=True)
         self.services = wire(self.settings, self.sessions, self.store, self.outbox)
         server.use(self.services)

@@ -37,7 +37,7 @@ class TestAuthentication:
         with control.sessions.begin() as session:
             session.execute(delete(AdminTokenRow))
             session.add(AdminTokenRow(digest=digest_token("another")))
-        control.app.state.services.verifier._read_at = float("-inf")
+        control.services.verifier.credentials_changed()
         assert control.ask("GET", "").status_code == 401
         assert anonymous.get(control.url + WORKSPACE, headers={"Authorization": "Bearer another"}).status_code == 200
 

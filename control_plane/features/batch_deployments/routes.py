@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 
 from control_plane.features.batch_deployments.deployment import BatchDeployment
 from control_plane.features.batch_deployments.schemas import (
@@ -16,6 +16,7 @@ from control_plane.features.batch_deployments.service import BatchDeployments
 from control_plane.features.batch_endpoints.routes import ENDPOINT
 from control_plane.resources.paging import ListBody, list_body
 from control_plane.resources.urls import ResourceUrls
+from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_HEADERS, announce
@@ -28,7 +29,7 @@ DEPLOYMENT = _DEPLOYMENTS + "/{deployment}"
 
 # Twins of the routes of online_deployments, on purpose: status codes, headers and bodies differ, and the signature of a
 # route documents the parameters.
-router = APIRouter(tags=["batchDeployments"], responses=COMMON_ERRORS)
+router = authorized_router("batchDeployments", COMMON_ERRORS)
 
 
 def _service(request: Request) -> BatchDeployments:

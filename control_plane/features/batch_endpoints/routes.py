@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 
 from control_plane.features.batch_endpoints.schemas import (
     BatchEndpointBody,
@@ -12,6 +12,7 @@ from control_plane.features.batch_endpoints.schemas import (
 from control_plane.features.batch_endpoints.service import BatchEndpoints
 from control_plane.resources.endpoints.schemas import EndpointKeysBody
 from control_plane.resources.paging import ListBody, list_body
+from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
@@ -23,7 +24,7 @@ ENDPOINT = _ENDPOINTS + "/{endpoint}"
 
 # Twins of the routes of online_endpoints, on purpose: status codes, headers and bodies differ, and the signature of a
 # route documents the parameters.
-router = APIRouter(tags=["batchEndpoints"], responses=COMMON_ERRORS)
+router = authorized_router("batchEndpoints", COMMON_ERRORS)
 
 
 def _service(request: Request) -> BatchEndpoints:

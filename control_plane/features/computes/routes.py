@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 
 from control_plane.features.computes.schemas import ComputeBody, ComputeRequest
 from control_plane.features.computes.service import Computes
 from control_plane.resources.paging import ListBody, list_body
+from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
@@ -15,7 +16,7 @@ from control_plane.web.workspace_path import WORKSPACE, RequestedWorkspace
 _COMPUTES = WORKSPACE + "/computes"
 _COMPUTE = _COMPUTES + "/{name}"
 
-router = APIRouter(tags=["computes"], responses=COMMON_ERRORS)
+router = authorized_router("computes", COMMON_ERRORS)
 
 
 def _service(request: Request) -> Computes:

@@ -3,19 +3,20 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 
 from control_plane.features.events.event_query import EventQuery
 from control_plane.features.events.schemas import EventBody
 from control_plane.features.events.service import Events
 from control_plane.resources.paging import ListBody, list_body
+from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.workspace_path import WORKSPACE, RequestedWorkspace
 from modelyard.core.domain.audit import AuditAction
 
-router = APIRouter(tags=["events"], responses=COMMON_ERRORS)
+router = authorized_router("events", COMMON_ERRORS)
 
 
 def _service(request: Request) -> Events:

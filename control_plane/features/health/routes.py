@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 
 from control_plane.features.health.schemas import CloudBody, HealthBody
 from control_plane.features.health.service import Health
+from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import PUBLIC_ERRORS
 from control_plane.web.urls import RequestUrls
 
-router = APIRouter(tags=["health"], responses=PUBLIC_ERRORS)
+router = authorized_router("health", PUBLIC_ERRORS)
 
 
 def _service(request: Request) -> Health:

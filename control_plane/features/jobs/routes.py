@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from control_plane.features.batch_deployments.routes import DEPLOYMENT
@@ -15,6 +15,7 @@ from control_plane.resources.assets.asset import ListView
 from control_plane.resources.paging import ListBody, PageResult, list_body
 from control_plane.resources.urls import ResourceUrls
 from control_plane.web.asset_routes import RequestedView
+from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS, SIGNED_URL_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
@@ -29,8 +30,8 @@ _SCORING = "/batch/{endpoint}/jobs"
 _JOBS = WORKSPACE + "/jobs"
 _JOB = _JOBS + "/{job}"
 
-router = APIRouter(tags=["jobs"], responses=COMMON_ERRORS)
-stored_files = APIRouter(tags=["jobs"], responses=SIGNED_URL_ERRORS)
+router = authorized_router("jobs", COMMON_ERRORS)
+stored_files = authorized_router("jobs", SIGNED_URL_ERRORS)
 
 
 def _service(request: Request) -> Jobs:

@@ -21,6 +21,7 @@ from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.job_files import default_output_key
 from modelyard.core.domain.names import check_asset_name
+from modelyard.core.domain.roles import Role
 from modelyard.core.errors import Conflict, InvalidRequest, ResourceNotFound
 from modelyard.core.ports.object_store import ObjectStore
 
@@ -58,6 +59,7 @@ class Submissions:
         """The job, and whether the job is new. A repeated request id on an endpoint returns the earlier job."""
         with transaction(self._sessions) as work:
             owner = endpoint_named(work.session, endpoint)
+            caller.check_role(Role.SCORER, owner.workspace.arm_id)
             known = repository.find_by_request(work.session, owner.workspace, owner.name, request_id)
             if known is not None:
                 return known, False
@@ -78,6 +80,7 @@ class Submissions:
     def get(self, caller: Caller, endpoint: str, name: str) -> Job:
         with transaction(self._sessions) as work:
             owner = endpoint_named(work.session, endpoint)
+            caller.check_role(Role.SCORER, owner.workspace.arm_id)
             job = repository.get_job(work.session, owner.workspace, name)
         if job.endpoint != owner.name:
             raise ResourceNotFound(f"endpoint {owner.name!r} has no job {name!r}")

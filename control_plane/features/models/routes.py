@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from fastapi.responses import StreamingResponse
 
 from control_plane.features.models.model_version import ModelVersionSpec
@@ -10,6 +10,7 @@ from control_plane.features.models.schemas import ModelFileBody, ModelVersionBod
 from control_plane.features.models.service import Models
 from control_plane.resources.paging import ListBody
 from control_plane.web.asset_routes import AssetNames, asset_router
+from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import CONFLICT_ERRORS, SIGNED_URL_ERRORS
 from control_plane.web.urls import RequestUrls
@@ -36,7 +37,7 @@ router = asset_router(
     to_body=ModelVersionBody.of,
     delete_errors=CONFLICT_ERRORS,
 )
-downloads = APIRouter(tags=["models"], responses=SIGNED_URL_ERRORS)
+downloads = authorized_router("models", SIGNED_URL_ERRORS)
 
 
 @router.get(WORKSPACE + "/models/{name}/versions/{version}/files", response_model_exclude_none=True)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 
 from control_plane.features.online_deployments.deployment import OnlineDeployment
 from control_plane.features.online_deployments.schemas import (
@@ -22,6 +22,7 @@ from control_plane.features.online_deployments.service import OnlineDeployments
 from control_plane.features.online_endpoints.routes import ENDPOINT
 from control_plane.resources.paging import ListBody, list_body
 from control_plane.resources.urls import ResourceUrls
+from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_ACCEPTED, OPERATION_HEADERS, accepted, announce
@@ -34,7 +35,7 @@ from modelyard.core.domain.resource_ids import PROVIDER
 _DEPLOYMENTS = ENDPOINT + "/deployments"
 _DEPLOYMENT = _DEPLOYMENTS + "/{deployment}"
 
-router = APIRouter(tags=["onlineDeployments"], responses=COMMON_ERRORS)
+router = authorized_router("onlineDeployments", COMMON_ERRORS)
 
 
 def _service(request: Request) -> OnlineDeployments:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 
 from control_plane.features.online_endpoints.endpoint import OnlineEndpoint
 from control_plane.features.online_endpoints.schemas import (
@@ -16,6 +16,7 @@ from control_plane.features.online_endpoints.service import OnlineEndpoints
 from control_plane.resources.endpoints.schemas import EndpointKeysBody
 from control_plane.resources.paging import ListBody, list_body
 from control_plane.resources.urls import ResourceUrls
+from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_ACCEPTED, OPERATION_HEADERS, accepted, announce
@@ -26,7 +27,7 @@ from control_plane.web.workspace_path import WORKSPACE, RequestedWorkspace
 _ENDPOINTS = WORKSPACE + "/onlineEndpoints"
 ENDPOINT = _ENDPOINTS + "/{endpoint}"
 
-router = APIRouter(tags=["onlineEndpoints"], responses=COMMON_ERRORS)
+router = authorized_router("onlineEndpoints", COMMON_ERRORS)
 
 
 def _service(request: Request) -> OnlineEndpoints:

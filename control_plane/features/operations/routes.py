@@ -3,10 +3,11 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 
 from control_plane.features.operations.schemas import OperationBody
 from control_plane.features.operations.service import Operations
+from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.operation_headers import OPERATION_ACCEPTED, accepted
@@ -17,7 +18,7 @@ from modelyard.core.errors import Conflict
 
 _LOCATION = f"/subscriptions/{{subscription}}/providers/{PROVIDER}/locations/{{location}}"
 
-router = APIRouter(tags=["operations"], responses=COMMON_ERRORS)
+router = authorized_router("operations", COMMON_ERRORS)
 
 
 def _service(request: Request) -> Operations:

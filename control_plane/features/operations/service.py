@@ -6,6 +6,8 @@ from control_plane.resources.operations import repository
 from control_plane.resources.operations.operation import Operation
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.caller import Caller
+from modelyard.core.domain.resource_ids import workspace_in
+from modelyard.core.domain.roles import Role
 
 
 class Operations:
@@ -14,4 +16,6 @@ class Operations:
 
     def get(self, caller: Caller, subscription: str, location: str, operation_id: UUID) -> Operation:
         with transaction(self._sessions) as work:
-            return repository.get_operation(work.session, subscription, location, operation_id)
+            operation = repository.get_operation(work.session, subscription, location, operation_id)
+        caller.check_role(Role.READER, workspace_in(operation.resource_id))
+        return operation

@@ -5,13 +5,14 @@ from typing import Annotated
 from uuid import UUID
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 
 from control_plane.features.uploads.body_stream import body_pieces
 from control_plane.features.uploads.service import Uploads
 from control_plane.resources.uploads.upload import SentPart
+from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import SIGNED_URL_ERRORS
 from modelyard.core.errors import InvalidRequest, ResourceNotFound
@@ -23,7 +24,7 @@ _RECEIVED_HEADER = {
     "headers": {RECEIVED: {"description": "Bytes of the file that have arrived.", "schema": {"type": "integer"}}}
 }
 
-router = APIRouter(tags=["uploads"], responses=SIGNED_URL_ERRORS)
+router = authorized_router("uploads", SIGNED_URL_ERRORS)
 # Separate threads, so that a few slow senders do not delay the rest.
 _senders = CapacityLimiter(32)
 

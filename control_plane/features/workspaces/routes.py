@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 
 from control_plane.features.workspaces.schemas import WorkspaceBody, WorkspaceRequest
 from control_plane.features.workspaces.service import Workspaces
 from control_plane.resources.paging import ListBody, list_body
 from control_plane.resources.workspaces.workspace import WorkspacePath
+from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
@@ -15,7 +16,7 @@ from control_plane.web.workspace_path import WORKSPACE, WORKSPACES, RequestedWor
 
 _DEFAULT_LOCATION = "local"
 
-router = APIRouter(tags=["workspaces"], responses=COMMON_ERRORS)
+router = authorized_router("workspaces", COMMON_ERRORS)
 
 
 def _service(request: Request) -> Workspaces:

@@ -6,6 +6,7 @@ from control_plane.resources.workspaces.workspace import Workspace, WorkspacePat
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.names import check_asset_name
+from modelyard.core.domain.roles import Role
 
 
 class Workspaces:
@@ -17,8 +18,10 @@ class Workspaces:
             return repository.get_workspace(work.session, path)
 
     def list(self, caller: Caller, path: WorkspacePath, page: Page) -> PageResult[Workspace]:
+        """The workspaces that the caller may read."""
         with transaction(self._sessions) as work:
-            return PageResult.of(repository.list_workspaces(work.session, path, page), page)
+            visible = caller.workspaces_with(Role.READER)
+            return PageResult.of(repository.list_workspaces(work.session, path, page, visible), page)
 
     def put(self, caller: Caller, path: WorkspacePath, location: str) -> tuple[Workspace, bool]:
         """The workspace, and whether it is new. The location of an existing workspace stays unchanged."""

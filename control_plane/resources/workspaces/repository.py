@@ -30,15 +30,15 @@ def workspace_of(session: Session, key: int) -> Workspace:
     return _workspace(session.get_one(WorkspaceRow, key))
 
 
-def list_workspaces(session: Session, path: WorkspacePath, page: Page) -> Sequence[Workspace]:
-    rows = session.scalars(
-        select(WorkspaceRow)
-        .where(*_is_in(path))
-        .order_by(func.lower(WorkspaceRow.name))
-        .offset(page.skip)
-        .limit(page.top + 1)
-    )
-    return [_workspace(row) for row in rows]
+def list_workspaces(
+    session: Session, path: WorkspacePath, page: Page, visible: frozenset[str] | None
+) -> Sequence[Workspace]:
+    """List the workspaces of the path's resource group. `visible` are lower-case ARM ids; None: every workspace."""
+    query = select(WorkspaceRow).where(*_is_in(path)).order_by(func.lower(WorkspaceRow.name))
+    if visible is not None:
+        names = [arm_id.rpartition("/")[2] for arm_id in visible if arm_id.startswith(path.text.lower())]
+        query = query.where(func.lower(WorkspaceRow.name).in_(names))
+    return [_workspace(row) for row in session.scalars(page.of(query))]
 
 
 def ensure_workspace(session: Session, caller: Caller, path: WorkspacePath, location: str) -> bool:

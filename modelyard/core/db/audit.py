@@ -9,6 +9,7 @@ from sqlalchemy import delete, func
 from sqlalchemy.orm import Session, object_mapper
 
 from modelyard.core.db.rows import (
+    AccessTokenRow,
     AssetContainer,
     AssetVersion,
     AuditEventRow,
@@ -29,7 +30,15 @@ from modelyard.core.domain.resource_ids import workspace_id
 EndpointRow = OnlineEndpointRow | BatchEndpointRow
 DeploymentRow = OnlineDeploymentRow | BatchDeploymentRow
 AuditedRow = (
-    WorkspaceRow | AssetContainer | AssetVersion | ComputeRow | EndpointRow | DeploymentRow | GenerationRow | JobRow
+    WorkspaceRow
+    | AssetContainer
+    | AssetVersion
+    | ComputeRow
+    | EndpointRow
+    | DeploymentRow
+    | GenerationRow
+    | JobRow
+    | AccessTokenRow
 )
 
 _SHOWN = frozenset(
@@ -130,9 +139,13 @@ def _place(session: Session, row: AuditedRow) -> tuple[WorkspaceRow, str]:
             return _below(session, row.owner, f"generations/{row.number}")
         case JobRow():
             return _workspace(session, row), f"/jobs/{row.name}"
+        case AccessTokenRow():
+            return _workspace(session, row), f"/tokens/{row.name}"
 
 
-def _workspace(session: Session, row: AssetContainer | ComputeRow | EndpointRow | JobRow) -> WorkspaceRow:
+def _workspace(
+    session: Session, row: AssetContainer | ComputeRow | EndpointRow | JobRow | AccessTokenRow
+) -> WorkspaceRow:
     return session.get_one(WorkspaceRow, row.workspace_id)
 
 

@@ -28,6 +28,8 @@ class AuditAction(StrEnum):
     REGENERATE_KEY = "regenerate_key"
     READ_KEYS = "read_keys"
     READ_TOKEN = "read_token"
+    REVOKE = "revoke"
+    """An access token ends."""
     SUBMIT = "submit"
     CANCEL = "cancel"
     PRUNE = "prune"

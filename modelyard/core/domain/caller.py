@@ -44,6 +44,12 @@ class Caller:
     def has_role_somewhere(self, role: Role) -> bool:
         return any(held.role.includes(role) for held in self.roles)
 
+    def workspaces_with(self, role: Role) -> frozenset[str] | None:
+        """Lower-case ARM ids of the workspaces in which the caller has the role. None: every workspace."""
+        if self.has_role(role, EVERY_WORKSPACE):
+            return None
+        return frozenset(held.scope.lower() for held in self.roles if held.role.includes(role))
+
     def check_role(self, role: Role, workspace: str) -> None:
         """Raise AuthorizationFailed for a caller without the role in the workspace with this ARM id."""
         if not self.has_role(role, workspace):
