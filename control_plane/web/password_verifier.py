@@ -24,11 +24,13 @@ class PasswordVerifier:
         self._checks: dict[bytes, asyncio.Task[str | None]] = {}
         self._addresses: set[str] = set()
 
+    def remembers(self, token: str, digests: Set[str]) -> bool:
+        """Whether the token was verified before, without a check."""
+        return self._verified.get(_fingerprint(token)) in digests
+
     async def matches(self, token: str, digests: Set[str], address: str) -> bool:
         """Raises TooManyFailures while other checks of the address, or of many addresses, are under way."""
-        fingerprint = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
-        if self._verified.get(fingerprint) in digests:
-            return True
+        fingerprint = _fingerprint(token)
         check = self._checks.get(fingerprint)
         if check is None:
             if address in self._addresses or len(self._addresses) >= _MOST_CHECKS:
@@ -48,6 +50,10 @@ class PasswordVerifier:
             if len(self._verified) > _MOST_REMEMBERED:
                 self._verified.popitem(last=False)
         return matched
+
+
+def _fingerprint(token: str) -> bytes:
+    return hashlib.sha256(token.encode(errors="surrogateescape")).digest()
 
 
 def _first_match(token: str, digests: Set[str]) -> str | None:
