@@ -29,9 +29,9 @@ _LOGS_PREFIX = "logs/"
 def expire_uploads(sessions: Sessions) -> None:
     """Remove the rows of uploads at the end of the lifetime."""
     with transaction(sessions) as work:
-        expired = select(UploadRow.id).where(UploadRow.expires_at < func.now()).with_for_update(skip_locked=True)
-        for upload_id in work.session.scalars(expired).all():
-            remove_upload(work.session, upload_id)
+        expired = select(UploadRow).where(UploadRow.expires_at < func.now()).with_for_update(skip_locked=True)
+        for row in work.session.scalars(expired).all():
+            remove_upload(work.session, row.workspace_id, row.id)
 
 
 def remove_orphaned_chunks(sessions: Sessions, store: ObjectStore) -> None:

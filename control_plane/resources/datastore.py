@@ -3,51 +3,62 @@
 import re
 from dataclasses import dataclass
 
-from modelyard.core.domain.job_files import DATASTORES, DEFAULT_DATASTORE
-from modelyard.core.errors import InvalidRequest
+from control_plane.resources.workspaces.workspace import WorkspacePath
+from modelyard.core.domain.job_files import DATASTORES, DEFAULT_DATASTORE, datastores_folder
+from modelyard.core.errors import InvalidRequest, ReferencedResourceMissing
 from modelyard.core.ports.object_store import check_key
 
 _URI = re.compile(
-    r"azureml://(?:subscriptions/[^/]+/resourcegroups/[^/]+(?:/providers/[^/]+)?/workspaces/[^/]+/)?"
+    r"azureml://(?:subscriptions/(?P<subscription>[^/]+)/resourcegroups/(?P<group>[^/]+)(?:/providers/[^/]+)?"
+    r"/workspaces/(?P<workspace>[^/]+)/)?"
     rf"{DATASTORES}/(?P<store>[^/]+)/paths/(?P<path>.*)",
     re.I,
 )
+_LONGEST_FOLDER = datastores_folder(2**31 - 1)
 _STORE = re.compile(r"[A-Za-z0-9][-_A-Za-z0-9]{0,254}")
 
 
 @dataclass(frozen=True, slots=True)
 class DatastorePath:
-    """A file or folder in a datastore."""
+    """A file or folder in a datastore of a workspace."""
 
     store: str
     path: str
     is_folder: bool = False
 
     def __post_init__(self) -> None:
-        if not _STORE.fullmatch(self.store) or not _is_key(self.key):
+        if not _STORE.fullmatch(self.store) or not _is_key(self.key_in(_LONGEST_FOLDER)):
             raise InvalidRequest(
                 f"{self.uri!r} is not a path in a datastore: '..' and control characters are not allowed, and the "
                 "length is limited to some 900 characters"
             )
 
     @classmethod
-    def in_uri(cls, uri: str) -> "DatastorePath | None":
-        """None: the URI names no path in a datastore."""
+    def in_uri(cls, workspace: WorkspacePath, uri: str, *, target: str) -> "DatastorePath | None":
+        """None: the URI names no path in a datastore. Raises ReferencedResourceMissing for another workspace's."""
         found = _URI.fullmatch(uri.strip())
         if found is None:
             return None
+        named = WorkspacePath(found["subscription"], found["group"], found["workspace"])
+        if found["workspace"] is not None and named.text.lower() != workspace.text.lower():
+            raise ReferencedResourceMissing(
+                f"{uri!r} belongs to another workspace: name a datastore of {workspace.name!r}", target=target
+            )
         # Azure's SDK sends "paths//folder/file".
         path = "/".join(part for part in found["path"].split("/") if part)
         return cls(found["store"], path, is_folder=found["path"].endswith("/") or not path)
 
     @classmethod
-    def of_key(cls, key: str) -> "DatastorePath":
-        _, store, path = key.split("/", 2)
+    def of_key(cls, folder: str, key: str) -> "DatastorePath":
+        """`folder` is that of the workspace's data stores."""
+        # The jobs of before workspaces had folders wrote directly below `datastores/`.
+        within = key.removeprefix(f"{folder}/" if key.startswith(f"{folder}/") else f"{DATASTORES}/")
+        store, _, path = within.partition("/")
         return cls(store, path)
 
-    @property
-    def key(self) -> str:
-        return f"{DATASTORES}/{self.store}/{self.path}".rstrip("/")
+    def key_in(self, folder: str) -> str:
+        """Key in the object store. `folder` is that of the workspace's data stores."""
+        return f"{folder}/{self.store}/{self.path}".rstrip("/")
 
     @property
     def uri(self) -> str:
@@ -65,9 +76,9 @@ def _is_key(text: str) -> bool:
     return True
 
 
-def read_datastore_path(uri: str, *, target: str) -> DatastorePath:
+def read_datastore_path(workspace: WorkspacePath, uri: str, *, target: str) -> DatastorePath:
     """The path in a datastore that a URI names. Raises InvalidRequest, with the supported kinds of URI."""
-    path = DatastorePath.in_uri(uri)
+    path = DatastorePath.in_uri(workspace, uri, target=target)
     if path is None:
         raise InvalidRequest(
             f"{uri!r} cannot be read: files come from an upload (POST …/data/<name>/versions/<version>/"

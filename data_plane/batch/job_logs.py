@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from data_plane.batch.failures import FileFailure
 from data_plane.batch.repository import Progress
-from modelyard.core.domain.job_files import logs_prefix
 from modelyard.core.logs import utc_stamp
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore, StoreRefused, StoreUnavailable
 
@@ -20,9 +19,10 @@ _MAX_REASONS = 1000
 class JobLogs:
     """The logs of one batch worker. A log that cannot be written does not delay the job."""
 
-    def __init__(self, store: ObjectStore, job_name: str, worker: str) -> None:
+    def __init__(self, store: ObjectStore, folder: str, worker: str) -> None:
+        """`folder` is a prefix of keys that ends in "/"."""
         self._store = store
-        self._folder = logs_prefix(job_name)
+        self._folder = folder
         self._output_key = f"{self._folder}user/stdout/{worker}.txt"
         self._output: bytes | None = None
         self._pending: list[bytes] = []

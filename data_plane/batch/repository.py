@@ -37,6 +37,7 @@ class BatchJob:
     input_kind: InputKind
     input_key: str | None
     output_key: str
+    logs_prefix: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +211,7 @@ def _job(job: JobRow) -> BatchJob:
         input_kind=InputKind(job.input_kind),
         input_key=job.input_key,
         output_key=job.output_key,
+        logs_prefix=job.logs_prefix,
     )
 
 

@@ -92,7 +92,7 @@ class _JobRun:
         if step is None:
             self._clean_up()
         elif self._logs is None:
-            self._logs = JobLogs(self._context.store, step.job.name, self._context.worker)
+            self._logs = JobLogs(self._context.store, step.job.logs_prefix, self._context.worker)
         return step
 
     def _claim(self, session: Session) -> Step | None:

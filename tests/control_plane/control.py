@@ -5,6 +5,7 @@ Where a test needs builders and a host, the test plays both roles, with the func
 
 import threading
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from modelyard.core.db.rows import AdminTokenRow, GenerationRow, OnlineDeploymen
 from modelyard.core.db.unit_of_work import sessions_of
 from modelyard.core.domain.access_tokens import token_digest
 from modelyard.core.domain.caller import SYSTEM_BUILDER, SYSTEM_HOST
+from modelyard.core.domain.job_files import DATASTORES, datastores_folder
 from modelyard.core.domain.lifecycle import GenerationState
 from modelyard.core.settings import PlatformSettings
 from modelyard.supervisor.generated_secrets import new_master_key
@@ -67,6 +69,8 @@ class Outbox:
 
 class Control:
     def __init__(self, server: AppServer, engine: Engine, folder: Path, **settings: Any) -> None:
+        self.workspace = WORKSPACE
+        self.datastores = DATASTORES
         self.engine = engine
         self.sessions = sessions_of(engine)
         self.store = FolderStore(folder / "objects")
@@ -94,11 +98,19 @@ class Control:
         self.http.close()
         self.services.telemetry.close()
 
+    def in_workspace(self, name: str) -> "Control":
+        """The same control plane, with requests to a new workspace."""
+        other = copy(self)
+        other.workspace = self.workspace.rpartition("/")[0] + f"/{name}"
+        created = other.put("", {"location": "local"})
+        other.datastores = datastores_folder(int(created["properties"]["workspaceId"]))
+        return other
+
     # Requests.
 
     def ask(self, method: str, path: str, body: Any = None, **more: Any) -> httpx2.Response:
-        """`path` below the default workspace, or absolute when it begins with '//'."""
-        target = path[1:] if path.startswith("//") else f"{WORKSPACE}{path}"
+        """`path` below the workspace, or absolute when it begins with '//'."""
+        target = path[1:] if path.startswith("//") else f"{self.workspace}{path}"
         return self.http.request(method, target, json=body, **more)
 
     def get(self, path: str, **params: str) -> Any:
@@ -178,7 +190,7 @@ class Control:
 
     def place(self) -> dict[str, str]:
         """A folder with a file, as the input of a job."""
-        self.store.put("datastores/workspaceblobstore/rows/a.csv", [b"x\n1\n"])
+        self.store.put(f"{self.datastores}/workspaceblobstore/rows/a.csv", [b"x\n1\n"])
         return {"jobInputType": "UriFolder", "uri": "azureml://datastores/workspaceblobstore/paths/rows/"}
 
     # Playing the builder and the host.

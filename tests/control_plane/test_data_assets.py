@@ -57,7 +57,7 @@ class TestRegistration:
     def test_datastore_path_is_registered_without_a_manifest(self, control):
         found = control.put("/data/d/versions/1", body(f"{PLACE}/"))
         assert found["properties"]["dataUri"] == PLACE
-        long = PLACE.replace("azureml://", "azureml://subscriptions/s/resourcegroups/r/workspaces/w/")
+        long = PLACE.replace("azureml://", f"azureml:/{WORKSPACE}/")
         control.put("/data/d/versions/1", body(long), 200)
 
     @pytest.mark.parametrize("uri", ["https://host/rows.csv", "file:///etc/passwd", "./rows", "", None])

@@ -13,7 +13,7 @@ from modelyard.client.submitting import BatchInvocation, invoke_batch
 from modelyard.core.db.leases import claim
 from modelyard.core.db.rows import JobRow, MiniBatchRow
 from modelyard.core.domain.batch import BatchSettings
-from modelyard.core.domain.job_files import default_output_key, logs_prefix
+from modelyard.core.domain.job_files import DATASTORES, default_output_key, logs_prefix
 from modelyard.core.domain.lifecycle import JobState, MiniBatchState
 from tests.control_plane.control import TOKEN, WORKSPACE, Control, anonymous, concurrently, error_of
 
@@ -58,7 +58,7 @@ class TestSubmission:
         assert (row.bundle_hash, row.lock_hash) == ("b" * 64, "c" * 64)
         assert (row.endpoint, row.deployment, row.input_kind) == ("be-one", "bd-one", "UriFolder")
         assert (row.input_files, row.input_key) == (None, "datastores/workspaceblobstore/rows")
-        assert row.output_key == default_output_key(job["name"], "predictions.csv")
+        assert row.output_key == default_output_key(DATASTORES, job["name"], "predictions.csv")
         assert BatchSettings.from_dict(row.settings) == BatchSettings()
         assert control.get(f"/jobs/{job['name']}")["id"] == job["id"]
         assert control.get(f"//batch/be-one/jobs/{job['name']}")["properties"]["status"] == "Queued"
@@ -310,7 +310,7 @@ class TestFiles:
         written = {
             output: b"0,1,a b.csv\n",
             f"{output.rpartition('/')[0]}/errors.csv": b"file\n",
-            f"{logs_prefix(name)}user/stdout/w 1.txt": b"hello\n",
+            f"{logs_prefix(DATASTORES, name)}user/stdout/w 1.txt": b"hello\n",
         }
         for key, content in written.items():
             control.store.put(key, [content])

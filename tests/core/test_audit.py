@@ -246,7 +246,7 @@ class TestLifecycle:
             job = JobRow(
                 workspace_id=session.scalars(select(WorkspaceRow.id)).one(), name="j", endpoint="be", deployment="bd",
                 bundle_hash="", lock_hash="", settings=BatchSettings().to_dict(), input_kind="UriFolder", input_uri="",
-                output_key="", state=JobState.QUEUED,
+                output_key="", logs_prefix="", state=JobState.QUEUED,
             )  # fmt: skip
             session.add(job)
             session.flush()

@@ -31,7 +31,7 @@ class Data(VersionedAssets[DataRow, DataVersionRow, DataVersionSpec, DataContent
         uri = stored_uri(workspace.path, spec.data_uri or "")
         if existing is not None and (spec.data_uri is None or existing.content.uri == uri):
             return None
-        return self._reader.read(workspace.path, spec.data_uri or "", spec.data_type or DataType.URI_FOLDER)
+        return self._reader.read(workspace, spec.data_uri or "", spec.data_type or DataType.URI_FOLDER)
 
     def columns(self, spec: DataVersionSpec, content: DataContent) -> dict[str, Any]:
         return {"data_type": content.data_type, "data_uri": content.uri, "manifest": to_manifest(content.files)}
@@ -49,7 +49,7 @@ class Data(VersionedAssets[DataRow, DataVersionRow, DataVersionSpec, DataContent
                 target="properties.dataType",
             )
 
-    def content_registered(self, work: UnitOfWork, spec: DataVersionSpec) -> None:
+    def content_registered(self, work: UnitOfWork, workspace: Workspace, spec: DataVersionSpec) -> None:
         reference = UploadReference.in_uri(spec.data_uri or "")
         if reference is not None:
-            self._uploads.end(work, reference.upload_id)
+            self._uploads.end(work, workspace, reference.upload_id)

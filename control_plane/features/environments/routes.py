@@ -46,7 +46,10 @@ router = asset_router(
 def list_built_environments(
     caller: RequestCaller, path: RequestedWorkspace, environments: Service
 ) -> ListBody[BuiltEnvironmentBody]:
-    """The environments on the platform's disk, of every workspace. An extension of Modelyard."""
+    """The environments on the platform's disk that the workspace's deployments and jobs use or have used.
+
+    The admin sees the environments of every workspace. An extension of Modelyard.
+    """
     return ListBody(value=[BuiltEnvironmentBody.of(built) for built in environments.built(caller, path)])
 
 
@@ -56,5 +59,5 @@ def list_built_environments(
 def prune_environments(
     caller: RequestCaller, path: RequestedWorkspace, urls: RequestUrls, environments: Service
 ) -> Response:
-    """Remove the built environments that no deployment uses. An extension of Modelyard."""
+    """Remove the built environments that no deployment of any workspace uses. An extension of Modelyard."""
     return accepted(environments.prune(caller, path), urls)

@@ -81,8 +81,8 @@ class Environments(
 
     def built(self, caller: Caller, path: WorkspacePath) -> Sequence[BuiltEnvironment]:
         with transaction(self._sessions) as work:
-            get_workspace(work.session, path)
-            return repository.list_built(work.session)
+            workspace = get_workspace(work.session, path)
+            return repository.list_built(work.session, None if caller.workspace is None else workspace)
 
     def prune(self, caller: Caller, path: WorkspacePath) -> Operation:
         """Begin to remove the built environments that no deployment uses."""

@@ -15,6 +15,7 @@ from modelyard.core.errors import InvalidRequest, ReferencedResourceMissing
 from modelyard.core.ports.object_store import ObjectStore
 
 TARGET = "properties.inputData"
+_OUTPUT = "properties.outputData"
 _INPUT_KINDS = {"uri_file": InputKind.URI_FILE, "uri_folder": InputKind.URI_FOLDER}
 """By the type of the data asset."""
 # An ARM id or an azureml:// URI of a data asset, by version or by label.
@@ -29,11 +30,13 @@ def resolve_input(session: Session, workspace: Workspace, spec: JobSpec) -> JobI
     """Raises ReferencedResourceMissing, and InvalidRequest for an unreadable URI."""
     reference = _asset_reference(workspace, spec.input_uri)
     if reference is None:
-        path = read_datastore_path(spec.input_uri, target=TARGET)
-        return JobInput(spec.input_kind, path.uri, None, path.key)
+        path = read_datastore_path(workspace.path, spec.input_uri, target=TARGET)
+        return JobInput(spec.input_kind, path.uri, None, path.key_in(workspace.datastores))
     row = DATA.resolve(session, workspace, reference, target=TARGET)
     files = from_manifest(row.manifest)
-    key = None if files is not None else read_datastore_path(row.data_uri, target=TARGET).key
+    key = None
+    if files is None:
+        key = read_datastore_path(workspace.path, row.data_uri, target=TARGET).key_in(workspace.datastores)
     return JobInput(_INPUT_KINDS[row.data_type], DATA.head_of(workspace, reference.name, row).arm_id, files, key)
 
 
@@ -71,15 +74,15 @@ def check_input_exists(store: ObjectStore, job_input: JobInput) -> None:
     )
 
 
-def requested_output(spec: JobSpec, file_name: str) -> DatastorePath | None:
+def requested_output(workspace: Workspace, spec: JobSpec, file_name: str) -> DatastorePath | None:
     """The path that the client asks for. None: the default path of the job."""
     if spec.output_uri is None:
         return None
-    path = DatastorePath.in_uri(spec.output_uri)
+    path = DatastorePath.in_uri(workspace.path, spec.output_uri, target=_OUTPUT)
     if path is None:
         raise InvalidRequest(
             f"predictions cannot be written to {spec.output_uri!r}: name a file in a datastore, "
             "azureml://datastores/workspaceblobstore/paths/<path>/<file>, or leave outputData out",
-            target="properties.outputData",
+            target=_OUTPUT,
         )
     return path.below(file_name) if spec.output_is_folder or path.is_folder else path

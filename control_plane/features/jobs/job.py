@@ -51,6 +51,7 @@ class NewJob:
     settings: BatchSettings
     input: JobInput
     output_key: str
+    logs_prefix: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Job:
     input_kind: InputKind
     input_uri: str
     output_key: str
+    logs_prefix: str
     tags: Mapping[str, str]
     properties: Mapping[str, str]
     state: JobState

@@ -117,9 +117,10 @@ def lock_submissions(session: Session) -> None:
     session.execute(select(func.pg_advisory_xact_lock(func.hashtext("modelyard jobs"))))
 
 
-def name_is_taken(session: Session, name: str) -> bool:
-    """Names are unique on the whole platform, because the files of a job are stored under the name."""
-    return session.scalar(select(JobRow.id).where(JobRow.name == name).limit(1)) is not None
+def name_is_taken(session: Session, workspace: Workspace, name: str) -> bool:
+    """Names are unique in a workspace, because the files of a job are stored under the name."""
+    taken = select(JobRow.id).where(JobRow.workspace_id == workspace.key, JobRow.name == name)
+    return session.scalar(taken.limit(1)) is not None
 
 
 def writer_of(session: Session, output_key: str) -> str | None:
@@ -146,6 +147,7 @@ def add_job(session: Session, caller: Caller, workspace: Workspace, new: NewJob)
         input_files=to_manifest(new.input.files),
         input_key=new.input.key,
         output_key=new.output_key,
+        logs_prefix=new.logs_prefix,
         tags=dict(new.spec.tags),
         properties=dict(new.spec.properties),
         state=JobState.QUEUED,
@@ -206,6 +208,7 @@ def _job(workspace: Workspace, row: JobRow) -> Job:
         input_kind=InputKind(row.input_kind),
         input_uri=row.input_uri,
         output_key=row.output_key,
+        logs_prefix=row.logs_prefix,
         tags=row.tags,
         properties=row.properties,
         state=JobState(row.state),

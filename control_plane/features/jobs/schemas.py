@@ -209,7 +209,7 @@ class JobBody(Resource):
                 endpoint=job.endpoint,
                 deployment=job.deployment,
                 input=job.input_uri,
-                output=DatastorePath.of_key(job.output_key).uri,
+                output=DatastorePath.of_key(job.workspace.datastores, job.output_key).uri,
                 started_at=job.started_at,
                 ended_at=job.ended_at,
                 error=Error.model_validate(_error(job.error)) if job.error else None,

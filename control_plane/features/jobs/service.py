@@ -15,7 +15,7 @@ from control_plane.signed_urls import Grant, Permission, UrlSigner
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.caller import Caller
-from modelyard.core.domain.job_files import errors_key, logs_prefix
+from modelyard.core.domain.job_files import errors_key
 from modelyard.core.domain.lifecycle import JobState
 from modelyard.core.errors import Conflict, ResourceNotFound
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
@@ -77,7 +77,7 @@ class Jobs:
         return [(file, self._signer.query(_grant(file.key), now=now)) for file in self._written(job)]
 
     def _written(self, job: Job) -> Iterator[JobFile]:
-        logs = logs_prefix(job.name)
+        logs = job.logs_prefix
         keys = [(f"score/{PurePosixPath(key).name}", key) for key in (job.output_key, errors_key(job.output_key))]
         keys += [(f"logs/{key.removeprefix(logs)}", key) for key in self._store.list(logs)]
         for path, key in keys:

@@ -14,12 +14,14 @@ from control_plane.features.batch_endpoints.repository import ENDPOINTS
 from control_plane.features.jobs import repository
 from control_plane.features.jobs.inputs import check_input_exists, requested_output, resolve_input
 from control_plane.features.jobs.job import Job, JobSpec, NewJob
+from control_plane.resources.datastore import DatastorePath
 from control_plane.resources.workspaces.repository import workspace_of
+from control_plane.resources.workspaces.workspace import Workspace
 from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.db.rows import BatchEndpointRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.caller import Caller
-from modelyard.core.domain.job_files import default_output_key
+from modelyard.core.domain.job_files import default_output_key, logs_prefix
 from modelyard.core.domain.names import check_asset_name
 from modelyard.core.domain.roles import Role
 from modelyard.core.errors import Conflict, InvalidRequest, ResourceNotFound
@@ -72,7 +74,7 @@ class Submissions:
             known = repository.find_by_request(work.session, owner.workspace, owner.name, request_id)
             if known is not None:
                 return known, False
-            _check_free(work.session, new, output_exists=output_exists)
+            _check_free(work.session, owner.workspace, new, output_exists=output_exists)
             job = repository.add_job(work.session, caller, owner.workspace, new)
             work.after_commit(partial(self._dispatcher.run_job, job.key))
             return job, True
@@ -104,7 +106,8 @@ def _prepared(
         raise DeploymentNotReady(f"deployment {chosen.name!r} of endpoint {owner.name!r} cannot score yet: {reason}")
     settings = chosen.settings.with_overrides(spec.overrides)
     name = check_asset_name(spec.name, noun="job") if spec.name else f"batchjob-{uuid4()}"
-    path = requested_output(spec, settings.output_file_name)
+    path = requested_output(owner.workspace, spec, settings.output_file_name)
+    datastores = owner.workspace.datastores
     return NewJob(
         name=name,
         spec=spec,
@@ -115,7 +118,8 @@ def _prepared(
         lock_hash=chosen.build.lock_hash,
         settings=settings,
         input=resolve_input(session, owner.workspace, spec),
-        output_key=path.key if path else default_output_key(name, settings.output_file_name),
+        output_key=path.key_in(datastores) if path else default_output_key(datastores, name, settings.output_file_name),
+        logs_prefix=logs_prefix(datastores, name),
     )
 
 
@@ -134,17 +138,19 @@ def _deployment(session: Session, owner: BatchEndpoint, name: str | None) -> Bat
     return found
 
 
-def _check_free(session: Session, new: NewJob, *, output_exists: bool) -> None:
-    if repository.name_is_taken(session, new.name):
+def _check_free(session: Session, workspace: Workspace, new: NewJob, *, output_exists: bool) -> None:
+    if repository.name_is_taken(session, workspace, new.name):
         raise JobNameTaken(f"a job named {new.name!r} exists already: choose another name, or leave the name out")
     if output_exists:
         raise OutputExists(
-            f"{_output_path(new)} exists already: name another file in outputData, or leave outputData out"
+            f"{_output_uri(workspace, new)} exists already: name another file in outputData, or leave outputData out"
         )
     writer = repository.writer_of(session, new.output_key)
     if writer is not None:
-        raise OutputExists(f"job {writer!r} is going to write {_output_path(new)}: name another file in outputData")
+        raise OutputExists(
+            f"job {writer!r} is going to write {_output_uri(workspace, new)}: name another file in outputData"
+        )
 
 
-def _output_path(new: NewJob) -> str:
-    return new.output_key.partition("/")[2]
+def _output_uri(workspace: Workspace, new: NewJob) -> str:
+    return DatastorePath.of_key(workspace.datastores, new.output_key).uri

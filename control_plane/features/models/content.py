@@ -8,6 +8,7 @@ from control_plane.features.models.model_version import ModelContent
 from control_plane.resources.assets.model_type import ModelType
 from control_plane.resources.uploads.port import UploadedFiles
 from control_plane.resources.uploads.upload import UploadedFile, UploadReference
+from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.domain.mlmodel import MLMODEL_FILE, parse_mlmodel
 from modelyard.core.domain.model_manifest import ModelManifest, check_relative_path
 from modelyard.core.errors import InvalidModel
@@ -19,9 +20,9 @@ class ModelContentReader:
     def __init__(self, uploads: UploadedFiles) -> None:
         self._uploads = uploads
 
-    def read(self, reference: UploadReference, uri: str, model_type: ModelType) -> ModelContent:
+    def read(self, workspace: Workspace, reference: UploadReference, uri: str, model_type: ModelType) -> ModelContent:
         """Store the files under their hashes. Raises UploadIncomplete or InvalidModel before any file is stored."""
-        files = self._uploads.files_of(reference)
+        files = self._uploads.files_of(workspace, reference)
         for file in files:
             check_relative_path(file.path)
         flavors = self._flavors(reference, files) if model_type == ModelType.MLFLOW else {}

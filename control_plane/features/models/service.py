@@ -50,7 +50,7 @@ class Models(VersionedAssets[ModelRow, ModelVersionRow, ModelVersionSpec, ModelC
                 "POST …/startPendingUpload first",
                 target="properties.modelUri",
             )
-        return self._reader.read(reference, uri, spec.model_type or ModelType.CUSTOM)
+        return self._reader.read(workspace, reference, uri, spec.model_type or ModelType.CUSTOM)
 
     def columns(self, spec: ModelVersionSpec, content: ModelContent) -> dict[str, Any]:
         return {
@@ -85,10 +85,10 @@ class Models(VersionedAssets[ModelRow, ModelVersionRow, ModelVersionSpec, ModelC
         # Retired generations refer to the model, and are of no use without the model.
         session.execute(delete(GenerationRow).where(uses_model))
 
-    def content_registered(self, work: UnitOfWork, spec: ModelVersionSpec) -> None:
+    def content_registered(self, work: UnitOfWork, workspace: Workspace, spec: ModelVersionSpec) -> None:
         reference = UploadReference.in_uri(spec.model_uri or "")
         if reference is not None:
-            self._uploads.end(work, reference.upload_id)
+            self._uploads.end(work, workspace, reference.upload_id)
 
     # Files.
 

@@ -35,8 +35,9 @@ def find_file(session: Session, upload_id: UUID, path: str) -> UploadedFile | No
     return next(iter(_files(session, UploadChunkRow.upload_id == upload_id, UploadChunkRow.path == path)), None)
 
 
-def list_files(session: Session, upload_id: UUID) -> Sequence[UploadedFile]:
-    return _files(session, UploadChunkRow.upload_id == upload_id)
+def list_files(session: Session, workspace_key: int, upload_id: UUID) -> Sequence[UploadedFile]:
+    own = select(UploadRow.id).where(UploadRow.id == upload_id, UploadRow.workspace_id == workspace_key)
+    return _files(session, UploadChunkRow.upload_id.in_(own))
 
 
 def size_of_other_files(session: Session, upload_id: UUID, path: str) -> int:
@@ -70,10 +71,11 @@ def remove_chunks(session: Session, upload_id: UUID, path: str, *, start: int) -
     return list(session.scalars(delete(UploadChunkRow).where(*chunks).returning(UploadChunkRow.key)))
 
 
-def remove_upload(session: Session, upload_id: UUID) -> Sequence[str]:
-    """Remove the upload. Returns the keys of the upload's chunks in the object store."""
-    keys = session.scalars(select(UploadChunkRow.key).where(UploadChunkRow.upload_id == upload_id)).all()
-    session.execute(delete(UploadRow).where(UploadRow.id == upload_id))
+def remove_upload(session: Session, workspace_key: int, upload_id: UUID) -> Sequence[str]:
+    """Remove an upload of the workspace. Returns the keys of the upload's chunks in the object store."""
+    own = (UploadRow.id == upload_id, UploadRow.workspace_id == workspace_key)
+    keys = session.scalars(select(UploadChunkRow.key).join(UploadRow).where(*own)).all()
+    session.execute(delete(UploadRow).where(*own))
     return keys
 
 

@@ -13,7 +13,7 @@ from control_plane.features.uploads import repository
 from control_plane.features.uploads.received_body import ReceivedBody, check_room
 from control_plane.resources.uploads.upload import Chunk, SentPart, UploadedFile, UploadReference
 from control_plane.resources.workspaces.repository import get_workspace
-from control_plane.resources.workspaces.workspace import WorkspacePath
+from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from control_plane.signed_urls import Grant, Permission, UrlSigner
 from modelyard.core.db.unit_of_work import Sessions, UnitOfWork, transaction
 from modelyard.core.domain.caller import Caller
@@ -150,13 +150,13 @@ class Uploads:
 
     # Registration.
 
-    def files_of(self, reference: UploadReference) -> Sequence[UploadedFile]:
+    def files_of(self, workspace: Workspace, reference: UploadReference) -> Sequence[UploadedFile]:
         """The complete files of a folder, or a single file. Paths begin with the name of the folder or file.
 
-        Raises UploadIncomplete, naming the incomplete files.
+        Raises UploadIncomplete, naming the incomplete files. An upload of another workspace has no files.
         """
         with transaction(self._sessions) as work:
-            files = repository.list_files(work.session, reference.upload_id)
+            files = repository.list_files(work.session, workspace.key, reference.upload_id)
         inside = [f for f in files if f.path == reference.path or f.path.startswith(f"{reference.path}/")]
         if not inside:
             raise UploadIncomplete(
@@ -199,9 +199,9 @@ class Uploads:
             self._store.put(stored.key, _content(self._store, file))
         return stored
 
-    def end(self, work: UnitOfWork, upload_id: UUID) -> None:
-        """Remove the upload once the transaction commits."""
-        keys = repository.remove_upload(work.session, upload_id)
+    def end(self, work: UnitOfWork, workspace: Workspace, upload_id: UUID) -> None:
+        """Remove an upload of the workspace once the transaction commits."""
+        keys = repository.remove_upload(work.session, workspace.key, upload_id)
         work.after_commit(lambda: _remove(self._store, keys))
 
 

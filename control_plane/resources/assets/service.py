@@ -105,7 +105,7 @@ class VersionedAssets(ABC, Generic[C, V, Spec, Content, Version]):
                 self.check_unchanged(self._to_value(workspace, name, row), spec, content)
                 self._tables.describe_version(work.session, caller, row, spec.description)
             if content is not None:
-                self.content_registered(work, spec)
+                self.content_registered(work, workspace, spec)
             return self._to_value(workspace, name, row), existing is None
 
     def delete_version(self, caller: Caller, path: WorkspacePath, name: str, version: str) -> bool:
@@ -153,5 +153,5 @@ class VersionedAssets(ABC, Generic[C, V, Spec, Content, Version]):
     def check_unused(self, session: Session, rows: Sequence[V]) -> None:
         """Raise Conflict where a version is in use; remove rows that refer to the versions."""
 
-    def content_registered(self, work: UnitOfWork, spec: Spec) -> None:
+    def content_registered(self, work: UnitOfWork, workspace: Workspace, spec: Spec) -> None:
         """End the upload of the content."""

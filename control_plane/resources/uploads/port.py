@@ -5,7 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from control_plane.resources.uploads.upload import UploadedFile, UploadReference
-from control_plane.resources.workspaces.workspace import WorkspacePath
+from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from modelyard.core.db.unit_of_work import UnitOfWork
 from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.model_manifest import ModelFile
@@ -15,8 +15,11 @@ class UploadedFiles(Protocol):
     def start(self, caller: Caller, workspace: WorkspacePath) -> tuple[UUID, str]:
         """Id of a new upload, and the query string that allows writing to it for an hour."""
 
-    def files_of(self, reference: UploadReference) -> Sequence[UploadedFile]:
-        """The complete files of a folder, or a single file. Raises UploadIncomplete, naming the missing files."""
+    def files_of(self, workspace: Workspace, reference: UploadReference) -> Sequence[UploadedFile]:
+        """The complete files of a folder, or a single file. Raises UploadIncomplete, naming the missing files.
+
+        An upload of another workspace has no files.
+        """
 
     def content_of(self, file: UploadedFile) -> bytes:
         """The content of a small file. Raises UploadIncomplete."""
@@ -24,5 +27,5 @@ class UploadedFiles(Protocol):
     def store_by_hash(self, file: UploadedFile) -> ModelFile:
         """Store a file's content under its hash. Repeatable. Raises UploadIncomplete."""
 
-    def end(self, work: UnitOfWork, upload_id: UUID) -> None:
-        """Remove the upload once the transaction commits."""
+    def end(self, work: UnitOfWork, workspace: Workspace, upload_id: UUID) -> None:
+        """Remove an upload of the workspace once the transaction commits."""

@@ -63,4 +63,4 @@ def _is_in(path: WorkspacePath) -> tuple[ColumnElement[bool], ...]:
 
 def _workspace(row: WorkspaceRow) -> Workspace:
     path = WorkspacePath(row.subscription, row.resource_group, row.name)
-    return Workspace(row.id, path, row.location, Authorship.of(row))
+    return Workspace(row.id, path, row.location, row.datastores, Authorship.of(row))

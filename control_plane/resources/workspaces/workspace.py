@@ -40,6 +40,8 @@ class Workspace:
     path: WorkspacePath
     """In the spelling of the creation."""
     location: str
+    datastores: str
+    """Folder of the workspace's data stores in the object store."""
     authorship: Authorship
 
     @property

@@ -1,7 +1,8 @@
 """Object store keys of a batch job's files.
 
-A data store's path `azureml://datastores/<store>/paths/<path>` is the key `datastores/<store>/<path>`. The
-output of a job lies, by default, where Azure's SDK looks: below the folder of the job's one child run.
+A data store's path `azureml://datastores/<store>/paths/<path>` is the key `<folder>/<store>/<path>`, where the folder
+is that of the workspace's data stores. The output of a job lies, by default, where Azure's SDK looks: below the folder
+of the job's one child run.
 """
 
 from pathlib import PurePosixPath
@@ -12,12 +13,17 @@ PARTS = "batch/"
 _ERRORS, _OTHER_ERRORS = "errors.csv", "failures.csv"
 
 
+def datastores_folder(workspace_key: int) -> str:
+    """Folder of a workspace's data stores. Names of stores have no dot, so that no path in a store leads here."""
+    return f"{DATASTORES}/workspace.{workspace_key}"
+
+
 def child_run(job: str) -> str:
     return f"{job}-run"
 
 
-def default_output_key(job: str, file_name: str) -> str:
-    return f"{_folder(job)}/score/{file_name}"
+def default_output_key(datastores: str, job: str, file_name: str) -> str:
+    return f"{_folder(datastores, job)}/score/{file_name}"
 
 
 def errors_key(output_key: str) -> str:
@@ -26,9 +32,9 @@ def errors_key(output_key: str) -> str:
     return str(output.with_name(_OTHER_ERRORS if output.name == _ERRORS else _ERRORS))
 
 
-def logs_prefix(job: str) -> str:
+def logs_prefix(datastores: str, job: str) -> str:
     """Ends in "/"."""
-    return f"{_folder(job)}/logs/"
+    return f"{_folder(datastores, job)}/logs/"
 
 
 def parts_prefix(job_key: int) -> str:
@@ -36,5 +42,5 @@ def parts_prefix(job_key: int) -> str:
     return f"{PARTS}{job_key}/"
 
 
-def _folder(job: str) -> str:
-    return f"{DATASTORES}/{DEFAULT_DATASTORE}/azureml/{child_run(job)}"
+def _folder(datastores: str, job: str) -> str:
+    return f"{datastores}/{DEFAULT_DATASTORE}/azureml/{child_run(job)}"

@@ -32,7 +32,7 @@ from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.batch import BatchSettings, InputKind
 from modelyard.core.domain.bundle import BUNDLE_FILE, SCORING_SCRIPT, Bundle, BundledEnvironment, BundledModel
 from modelyard.core.domain.environment_spec import EnvironmentLock
-from modelyard.core.domain.job_files import default_output_key, errors_key, logs_prefix, parts_prefix
+from modelyard.core.domain.job_files import DATASTORES, default_output_key, errors_key, logs_prefix, parts_prefix
 from modelyard.core.domain.lifecycle import JobState
 from modelyard.core.domain.mlmodel import RawSignature
 from modelyard.core.domain.model_manifest import ModelFile, ModelManifest
@@ -177,7 +177,7 @@ class BatchHarness:
             self.store.put(f"{folder}/{path}", [content])
         # Long enough for a slow start on two busy cores.
         chosen = BatchSettings(**{"timeout_seconds": 60.0, "mini_batch_size": 1, **settings})
-        output_key = default_output_key(name, chosen.output_file_name)
+        output_key = default_output_key(DATASTORES, name, chosen.output_file_name)
         row = JobRow(
             workspace_id=1,
             name=name,
@@ -190,6 +190,7 @@ class BatchHarness:
             input_uri="",
             input_key=folder,
             output_key=output_key,
+            logs_prefix=logs_prefix(DATASTORES, name),
             state=JobState.QUEUED,
         )
         with transaction(self.sessions) as work:
@@ -287,7 +288,7 @@ class BatchHarness:
 
     def logged(self, job: Submitted, name: str) -> str:
         """The job's logs below `name`, concatenated."""
-        keys = self.store.list(logs_prefix(job.name) + name)
+        keys = self.store.list(logs_prefix(DATASTORES, job.name) + name)
         return b"".join(chunk for key in keys for chunk in self.store.get(key)).decode()
 
     def parts(self, job: Submitted) -> list[str]:

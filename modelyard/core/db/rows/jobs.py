@@ -17,7 +17,10 @@ class JobRow(Leased, Authored, Base):
     """
 
     __tablename__ = "jobs"
-    __table_args__ = (UniqueConstraint("workspace_id", "name"), UniqueConstraint("endpoint", "request_id"))
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "name"),
+        UniqueConstraint("workspace_id", "endpoint", "request_id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"), index=True)
@@ -41,7 +44,9 @@ class JobRow(Leased, Authored, Base):
     """
     input_key: Mapped[str | None]
     output_key: Mapped[str]
-    """Key of the predictions in the object store, beside the errors file and the logs."""
+    """Key of the predictions in the object store, beside the errors file."""
+    logs_prefix: Mapped[str]
+    """Prefix of the logs in the object store. Ends in "/"."""
     tags: Mapped[dict[str, str]] = mapped_column(default=dict)
     properties: Mapped[dict[str, str]] = mapped_column(default=dict)
     state: Mapped[str] = mapped_column(index=True)

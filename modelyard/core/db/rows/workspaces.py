@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from modelyard.core.db.rows.base import Authored, Base
+from modelyard.core.domain.job_files import DATASTORES, datastores_folder
 
 
 class WorkspaceRow(Authored, Base):
@@ -25,6 +26,13 @@ class WorkspaceRow(Authored, Base):
     resource_group: Mapped[str]
     name: Mapped[str]
     location: Mapped[str] = mapped_column(default="local")
+    has_first_datastores: Mapped[bool] = mapped_column(server_default=false(), default=False)
+    """The files of the platform's first workspace lie directly below `datastores/`."""
+
+    @property
+    def datastores(self) -> str:
+        """Folder of the data stores in the object store."""
+        return DATASTORES if self.has_first_datastores else datastores_folder(self.id)
 
 
 class ComputeRow(Authored, Base):
