@@ -1,10 +1,14 @@
 """Workspaces as boundaries: content, names and files of one workspace are out of reach of another."""
 
+from uuid import uuid4
+
 import pytest
 
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.db.rows import BuiltEnvironmentRow, JobRow
 from modelyard.core.domain.caller import Caller, CallerKind
+from modelyard.core.domain.roles import Role, RoleAssignment
+from tests.control_plane.colleagues import ask_as, make_token
 from tests.control_plane.control import MLMODEL, SUBSCRIPTION, WORKSPACE, Control, anonymous, error_of
 
 STORE = "azureml://datastores/workspaceblobstore/paths"
@@ -123,8 +127,46 @@ class TestBuiltEnvironments:
             for lock in ("c" * 64, "d" * 64):
                 session.add(BuiltEnvironmentRow(lock_hash=lock, folder=lock, python_version="3.11", size_bytes=1))
         path = WorkspacePath(SUBSCRIPTION, "local", "other")
-        of_other = Caller("eve", CallerKind.USER, workspace=other.workspace)
+        of_other = Caller("eve", CallerKind.TOKEN, frozenset({RoleAssignment(Role.READER, other.workspace)}))
         assert service.built(of_other, path) == []
         other.batch_deployment(second, other.register())
         (seen,) = service.built(of_other, path)
         assert seen.used_by == (("be-two", "bd-one"),)
+
+
+class TestStrangers:
+    """Routes without a workspace in the path answer a stranger as if the resource were absent."""
+
+    @pytest.fixture
+    def stranger(self, control: Control, other: Control) -> str:
+        return make_token(control, "eve", {"role": "owner", "scope": other.workspace})
+
+    def test_operation_of_another_workspace_is_404_like_an_absent_operation(self, control, stranger):
+        control.endpoint("ep-one")
+        properties = control.get("/onlineEndpoints/ep-one")["properties"]["properties"]
+        path = properties["AzureAsyncOperationUri"].removeprefix(control.url).partition("?")[0]
+        absent = f"{path.rpartition('/')[0]}/{uuid4()}"
+        for spelled in (path, path.replace("mfeOperationsStatus", "mfeOperationResults")):
+            answers = [ask_as(stranger, control, "GET", f"/{found}") for found in (spelled, absent)]
+            assert error_of(answers[0], 404) == error_of(answers[1], 404)
+
+    def test_batch_endpoint_of_another_workspace_is_404_like_an_absent_endpoint(self, control, stranger):
+        endpoint = control.batch_endpoint("be-one")
+        control.batch_deployment(endpoint, control.register())
+        job = control.submit(endpoint)["name"]
+        body = {"properties": {"inputData": {"in": control.place()}}}
+        for method, path in (("POST", "//batch/{}/jobs"), ("GET", f"//batch/{{}}/jobs/{job}")):
+            answers = [ask_as(stranger, control, method, path.format(name), body) for name in ("be-one", "be-two")]
+            messages = [error_of(answer, 404)["message"] for answer in answers]
+            assert messages[0].replace("be-one", "be-two") == messages[1]
+
+    def test_member_without_the_role_is_told_which_role_is_missing(self, control):
+        control.batch_endpoint("be-one")
+        reader = make_token(control, "ada", "reader")
+        body = {"properties": {"inputData": {"in": control.place()}}}
+        assert "'scorer'" in error_of(ask_as(reader, control, "POST", "//batch/be-one/jobs", body), 403)["message"]
+
+    def test_list_of_workspaces_has_the_own_workspaces_only(self, control, stranger):
+        path = control.workspace.rpartition("/")[0]
+        found = ask_as(stranger, control, "GET", f"/{path}").json()["value"]
+        assert [workspace["name"] for workspace in found] == ["other"]

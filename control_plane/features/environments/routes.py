@@ -48,7 +48,7 @@ def list_built_environments(
 ) -> ListBody[BuiltEnvironmentBody]:
     """The environments on the platform's disk that the workspace's deployments and jobs use or have used.
 
-    The admin sees the environments of every workspace. An extension of Modelyard.
+    A caller with a role in every workspace sees all environments. An extension of Modelyard.
     """
     return ListBody(value=[BuiltEnvironmentBody.of(built) for built in environments.built(caller, path)])
 

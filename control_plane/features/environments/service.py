@@ -28,6 +28,7 @@ from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.audit import AuditAction
 from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.names import check_asset_name
+from modelyard.core.domain.roles import EVERY_WORKSPACE, Role
 from modelyard.core.errors import Conflict, VersionImmutable
 
 CondaFile = str
@@ -82,7 +83,8 @@ class Environments(
     def built(self, caller: Caller, path: WorkspacePath) -> Sequence[BuiltEnvironment]:
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
-            return repository.list_built(work.session, None if caller.workspace is None else workspace)
+            sees_all = caller.has_role(Role.READER, EVERY_WORKSPACE)
+            return repository.list_built(work.session, None if sees_all else workspace)
 
     def prune(self, caller: Caller, path: WorkspacePath) -> Operation:
         """Begin to remove the built environments that no deployment uses."""

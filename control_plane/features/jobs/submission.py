@@ -60,8 +60,7 @@ class Submissions:
     ) -> tuple[Job, bool]:
         """The job, and whether the job is new. A repeated request id on an endpoint returns the earlier job."""
         with transaction(self._sessions) as work:
-            owner = endpoint_named(work.session, endpoint)
-            caller.check_role(Role.SCORER, owner.workspace.arm_id)
+            owner = _endpoint_for(caller, work.session, endpoint)
             known = repository.find_by_request(work.session, owner.workspace, owner.name, request_id)
             if known is not None:
                 return known, False
@@ -81,20 +80,24 @@ class Submissions:
 
     def get(self, caller: Caller, endpoint: str, name: str) -> Job:
         with transaction(self._sessions) as work:
-            owner = endpoint_named(work.session, endpoint)
-            caller.check_role(Role.SCORER, owner.workspace.arm_id)
+            owner = _endpoint_for(caller, work.session, endpoint)
             job = repository.get_job(work.session, owner.workspace, name)
         if job.endpoint != owner.name:
             raise ResourceNotFound(f"endpoint {owner.name!r} has no job {name!r}")
         return job
 
 
-def endpoint_named(session: Session, name: str) -> BatchEndpoint:
-    """Names of batch endpoints are unique on the whole platform."""
+def _endpoint_for(caller: Caller, session: Session, name: str) -> BatchEndpoint:
+    """The endpoint, for a scorer. Names of batch endpoints are unique on the whole platform.
+
+    Raises ResourceNotFound for an absent endpoint, and alike for an endpoint of a workspace that is not the caller's.
+    """
     row = session.scalar(select(BatchEndpointRow).where(BatchEndpointRow.name == name.lower()))
-    if row is None:
+    workspace = None if row is None else workspace_of(session, row.workspace_id)
+    if row is None or workspace is None or not caller.is_member(workspace.arm_id):
         raise ResourceNotFound(f"there is no batch endpoint {name!r}; PUT it to create it")
-    return ENDPOINTS.value(session, workspace_of(session, row.workspace_id), row)
+    caller.check_role(Role.SCORER, workspace.arm_id)
+    return ENDPOINTS.value(session, workspace, row)
 
 
 def _prepared(

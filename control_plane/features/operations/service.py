@@ -15,7 +15,11 @@ class Operations:
         self._sessions = sessions
 
     def get(self, caller: Caller, subscription: str, location: str, operation_id: UUID) -> Operation:
+        """Raises ResourceNotFound for an absent operation, and for one of a workspace that is not the caller's."""
         with transaction(self._sessions) as work:
             operation = repository.get_operation(work.session, subscription, location, operation_id)
-        caller.check_role(Role.READER, workspace_in(operation.resource_id))
+        workspace = workspace_in(operation.resource_id)
+        if not caller.is_member(workspace):
+            raise repository.no_operation()
+        caller.check_role(Role.READER, workspace)
         return operation

@@ -27,8 +27,12 @@ def get_operation(session: Session, subscription: str, location: str, operation_
         )
     )
     if row is None:
-        raise ResourceNotFound("there is no such operation; operations are kept for 7 days after their end")
+        raise no_operation()
     return _operation(row, location, _step(session, row))
+
+
+def no_operation() -> ResourceNotFound:
+    return ResourceNotFound("there is no such operation; operations are kept for 7 days after their end")
 
 
 def find_operation(session: Session, operation_id: UUID | None, location: str) -> Operation | None:

@@ -41,6 +41,10 @@ class Caller:
         """
         return any(held.role.includes(role) and held.covers(workspace) for held in self.roles)
 
+    def is_member(self, workspace: str) -> bool:
+        """Whether the caller has any role in the workspace with this ARM id, and so may learn of its resources."""
+        return any(held.covers(workspace) for held in self.roles)
+
     def has_role_somewhere(self, role: Role) -> bool:
         return any(held.role.includes(role) for held in self.roles)
 
