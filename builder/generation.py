@@ -30,6 +30,7 @@ from modelyard.core.domain.caller import SYSTEM_BUILDER
 from modelyard.core.domain.input_example import InputExample
 from modelyard.core.domain.mlmodel import MLMODEL_FILE, MLModel, parse_mlmodel
 from modelyard.core.domain.operation_step import OperationStep
+from modelyard.core.domain.storable_text import storable_text
 from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.errors import InvalidModel, PlatformError, Unavailable
 from modelyard.core.logs import STORAGE_INITIALIZER, LogWriter
@@ -146,13 +147,16 @@ class _GenerationBuild:
 
     def _fail_if_disk_is_full(self, error: OSError) -> None:
         if error.errno in _DISK_FULL:
-            place = error.filename or self._context.models.parent
-            self._fail("InsufficientStorage", f"no space left on device: free space in {place}, then deploy again")
+            place = storable_text(error.filename or self._context.models.parent)
+            self._fail(
+                "InsufficientStorage",
+                f"no space left on device: free space in {place}, then deploy again",
+            )
         else:
             self._retry_later(error)
 
     def _retry_later(self, error: Exception) -> None:
-        reason = error.message if isinstance(error, PlatformError) else repr(error)
+        reason = error.message if isinstance(error, PlatformError) else storable_text(repr(error))
         if self._held.attempt >= self._context.max_attempts:
             self._fail("InternalServerError", f"the build failed {self._held.attempt} times, last with: {reason}")
             return

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.db.unit_of_work import Sessions, is_connection_lost, transaction
 
 _log = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ _Value = TypeVar("_Value")
 
 
 def retry_on_db_loss(sessions: Sessions, act: Callable[[Session], _Value]) -> _Value:
-    """Return `act`'s value from a new transaction, retried until the database answers.
+    """Return `act`'s value from a new transaction, retried until the database answers. A refused value raises.
 
     A commit with a lost answer is repeated: `act` must be repeatable, as all work with a lease is.
     """
@@ -26,7 +26,9 @@ def retry_on_db_loss(sessions: Sessions, act: Callable[[Session], _Value]) -> _V
         try:
             with transaction(sessions) as work:
                 value = act(work.session)
-        except (OperationalError, InterfaceError) as error:
+        except DBAPIError as error:
+            if not is_connection_lost(error):
+                raise
             if attempt == 0:
                 _log.warning("the database does not answer: waiting. %s", error.orig)
             time.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])

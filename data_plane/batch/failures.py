@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from modelyard.core.domain.storable_text import storable_text
 from modelyard.core.errors import InvalidRequest
 
 
@@ -15,6 +16,10 @@ class FileFailure:
     first_row: int | None
     rows: int | None
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "file", storable_text(self.file))
+        object.__setattr__(self, "reason", storable_text(self.reason))
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

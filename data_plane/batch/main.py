@@ -58,7 +58,11 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def _work(settings: PlatformSettings, index: int, workers: int) -> None:
     accounts = worker_accounts(settings.worker_numbers, settings.data_dir)
-    launcher = LocalLauncher(LaunchSettings(settings.data_dir, accounts), owner=f"batch-{index}")
+    launcher = LocalLauncher(
+        LaunchSettings(settings.data_dir, accounts),
+        owner=f"batch-{index}",
+        max_answer_bytes=settings.batch.max_answer_bytes,
+    )
     launcher.end_predecessors()
     pool = WorkerPool(
         launcher,

@@ -40,6 +40,7 @@ from modelyard.core.db.leases import LeaseLost, heartbeat
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.batch import OutputAction
 from modelyard.core.domain.job_files import parts_prefix
+from modelyard.core.domain.storable_text import storable_text
 from modelyard.core.errors import PlatformError, Unavailable
 from modelyard.core.logs import utc_stamp
 from modelyard.core.ports.object_store import ObjectStore
@@ -301,7 +302,7 @@ class _JobRun:
         if step.held.attempt < self._context.max_attempts:
             self._with_retry(lambda session: repository.release(session, step.held))
             return False
-        reason = error.message if isinstance(error, PlatformError) else repr(error)
+        reason = error.message if isinstance(error, PlatformError) else storable_text(repr(error))
         self._give_up(step, f"the batch worker failed {step.held.attempt} times, last with: {reason}")
         return True
 

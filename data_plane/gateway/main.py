@@ -12,6 +12,7 @@ import os
 import socket
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -24,10 +25,12 @@ from data_plane.gateway.snapshot_watcher import SnapshotWatcher
 from data_plane.gateway.upstream import Local
 from data_plane.replicas.local.batching import Batching
 from data_plane.replicas.local.local_replica import LocalReplica
+from data_plane.replicas.local.worker_connection import AnswerLimits
+from data_plane.replicas.local.worker_process import note_protocol_fault
 from data_plane.scoring.loaded_bundle import LoadedBundle, answers_row_by_row
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.routing import DeploymentRoute
-from modelyard.core.settings import GatewaySettings, Tunables
+from modelyard.core.settings import Tunables
 from modelyard.core.settings_variables import read_settings
 from modelyard.process.http_server import SupervisedServer
 from modelyard.process.logging import configure_logging
@@ -42,7 +45,7 @@ def main(arguments: list[str]) -> int:
     configure_logging(f"gateway-{options.index}", settings.log_level)
     # uvicorn logs a line for every malformed request from the network.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    uvloop.run(_serve(options, settings.gateway))
+    uvloop.run(_serve(options, settings))
     return 0
 
 
@@ -56,9 +59,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _serve(options: argparse.Namespace, limits: GatewaySettings) -> None:
+async def _serve(options: argparse.Namespace, settings: Tunables) -> None:
+    limits = settings.gateway
     data_dir = DataDir(options.data_dir)
-    table = RoutingTable(_local_upstreams(PendingRequests(data_dir.run, options.index, options.gateways)))
+    pending = PendingRequests(data_dir.run, options.index, options.gateways)
+    answers = AnswerLimits(
+        settings.worker.max_answer_bytes,
+        settings.worker.frame_seconds,
+        partial(note_protocol_fault, data_dir),
+    )
+    table = RoutingTable(_local_upstreams(pending, answers))
     watcher = SnapshotWatcher(data_dir.routing_file, data_dir.run / f"gateway-{options.index}.applied", table.apply)
     # Before the first request: a restarted gateway must not answer 404 for an endpoint of the snapshot.
     watcher.look()
@@ -85,11 +95,12 @@ def _collect_garbage_seldom() -> None:
     gc.set_threshold(_OBJECTS_PER_COLLECTION, 10, 10)
 
 
-def _local_upstreams(pending: PendingRequests) -> MakeUpstream:
+def _local_upstreams(pending: PendingRequests, limits: AnswerLimits) -> MakeUpstream:
     def local_upstream(route: DeploymentRoute, loaded: LoadedBundle) -> Local:
         slot = pending.slot(route.bundle_dir, route.name, route.generation)
         batching = Batching(auto_enabled=answers_row_by_row(loaded.bundle, loaded.signature))
-        return Local(LocalReplica(route, batching, slot), loaded)
+        replica = LocalReplica(route, batching, slot, limits)
+        return Local(replica, loaded, max_answer_bytes=limits.max_bytes)
 
     return local_upstream
 

@@ -5,6 +5,7 @@ for pods will send the request on over HTTP.
 """
 
 import asyncio
+import math
 from typing import Any, NamedTuple, Protocol
 
 from data_plane.gateway.errors import DeploymentBroken
@@ -61,9 +62,11 @@ class Upstream(Protocol):
 class Local:
     """Model workers that take decoded payloads."""
 
-    def __init__(self, replica: Replica, bundle: LoadedBundle) -> None:
+    def __init__(self, replica: Replica, bundle: LoadedBundle, *, max_answer_bytes: int) -> None:
+        """`max_answer_bytes` bounds the body of a response."""
         self._replica = replica
         self._bundle = bundle
+        self._max_answer_bytes = max_answer_bytes
 
     @property
     def is_ready(self) -> bool:
@@ -83,9 +86,9 @@ class Local:
             payload, params, context = prepare(request.codec, content, self._bundle)
         scored = await self._replica.score(ScoreRequest(content.request_id, payload, params), deadline)
         if _is_large(scored.result):
-            body, headers = await asyncio.to_thread(finish, scored.result, context)
+            body, headers = await asyncio.to_thread(finish, scored.result, context, self._max_answer_bytes)
         else:
-            body, headers = finish(scored.result, context)
+            body, headers = finish(scored.result, context, self._max_answer_bytes)
         headers.append((b"x-ms-run-fn-exec-ms", b"%.3f" % (scored.model_seconds * 1000)))
         return Response(200, body, headers)
 
@@ -98,9 +101,11 @@ def _is_parquet(content: RequestContent) -> bool:
 def _is_large(result: Result) -> bool:
     match result:
         case ArrayResult(array=array):
-            return array.size > _MOST_CELLS_ON_THE_LOOP
+            # An array without data has entries to write, too.
+            cells = array.size or math.prod(length or 1 for length in array.shape)
+            return cells > _MOST_CELLS_ON_THE_LOOP
         case FrameResult(columns=columns, rows=rows):
-            return rows * max(1, len(columns)) > _MOST_CELLS_ON_THE_LOOP
+            return max(rows, 1) * max(1, len(columns)) > _MOST_CELLS_ON_THE_LOOP
         case JsonResult(text=text):
             return len(text) > _LARGEST_JSON_ON_THE_LOOP
 

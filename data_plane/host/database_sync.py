@@ -7,18 +7,26 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from data_plane.host.reports import Report
-from data_plane.host.repository import apply_report, fingerprint, read_wanted, write_workers
+from data_plane.host.repository import (
+    apply_report,
+    fingerprint,
+    read_wanted,
+    remove_other_workers,
+    write_workers,
+)
 from data_plane.host.role import HostRole
 from data_plane.host.wanted import Wanted
 from data_plane.host.worker_statuses import WorkerStatus
 from modelyard.core.db.leases import LeaseLost, lock_if_held
-from modelyard.core.db.unit_of_work import lease_settings, sessions_of, transaction
+from modelyard.core.db.unit_of_work import is_connection_lost, lease_settings, sessions_of, transaction
+from modelyard.core.domain.storable_text import storable_text
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +51,8 @@ class DatabaseSync:
         self._read_at = self._renewed_at = float("-inf")
         self._is_away = False
         self._is_standing_by = False
-        self._refused: Report | None = None
+        self._refused: set[Report | WorkerStatus] = set()
+        """Reports and statuses that the database refused: logged once each."""
         self.has_failed = threading.Event()
         """Set when the lease is lost or the thread broke: the host must take no further decision."""
         self._wake = threading.Event()
@@ -80,7 +89,7 @@ class DatabaseSync:
                 self.has_failed.set()
                 self._changed()
             except DBAPIError as error:
-                self._note_absence(error)
+                self._note_trouble(error)
             except Exception:
                 # Without this thread the host would act on an old wanted state for ever; another host can take over.
                 self.has_failed.set()
@@ -95,9 +104,11 @@ class DatabaseSync:
         if not self._has_lease():
             self._stand_by()
             return
-        for report in self._reports:
-            self._write(report)
-        self._write_statuses()
+        reports, statuses = self._reports, self._statuses
+        self._refused &= {*reports, *(statuses or ())}
+        for report in reports:
+            self._write(report, partial(apply_report, report=report))
+        self._write_statuses(statuses)
         self._read()
         if self._is_away:
             self._is_away = False
@@ -120,29 +131,44 @@ class DatabaseSync:
             raise LeaseLost
         return held
 
-    def _write(self, report: Report) -> None:
+    def _write(self, fact: Report | WorkerStatus, write: Callable[[Session], None]) -> None:
         try:
             with transaction(self._sessions) as work:
                 self._check_lease(work.session)
-                apply_report(work.session, report)
-        except (DBAPIError, LeaseLost):
+                write(work.session)
+        except LeaseLost:
             raise
-        except Exception:  # noqa: BLE001 - the report stays due; the other reports must not wait for it
-            if report != self._refused:
-                _log.exception("report %s was not accepted", report)
-            self._refused = report
+        except Exception as error:
+            if is_connection_lost(error):
+                raise
+            # The fact stays due; the other reports and statuses must not wait for it.
+            if fact not in self._refused:
+                _log.exception("the database refused %s", storable_text(repr(fact)))
+            self._refused.add(fact)
 
     def _check_lease(self, session: Session) -> None:
         if self._role.claim is None or not lock_if_held(session, self._role.claim):
             raise LeaseLost
 
-    def _write_statuses(self) -> None:
-        statuses = self._statuses
+    def _write_statuses(self, statuses: frozenset[WorkerStatus] | None) -> None:
         if statuses is None or statuses == self._written:
             return
-        with transaction(self._sessions) as work:
-            write_workers(work.session, statuses)
+        try:
+            with transaction(self._sessions) as work:
+                remove_other_workers(work.session, statuses)
+                write_workers(work.session, statuses)
+        except Exception as error:
+            if is_connection_lost(error):
+                raise
+            self._write_singly(statuses)
         self._written = statuses
+
+    def _write_singly(self, statuses: frozenset[WorkerStatus]) -> None:
+        """Write all statuses but the refused."""
+        with transaction(self._sessions) as work:
+            remove_other_workers(work.session, statuses)
+        for status in statuses:
+            self._write(status, partial(write_workers, statuses={status}))
 
     def _read(self) -> None:
         with transaction(self._snapshots) as work:
@@ -156,10 +182,11 @@ class DatabaseSync:
             self._wanted = wanted
             self._changed()
 
-    def _note_absence(self, error: DBAPIError) -> None:
+    def _note_trouble(self, error: DBAPIError) -> None:
         if not self._is_away:
             self._is_away = True
-            _log.warning("the database does not answer: the host continues with the last wanted state. %s", error.orig)
+            trouble = "does not answer" if is_connection_lost(error) else "refuses to read or to renew the lease"
+            _log.warning("the database %s: the host continues with the last wanted state. %s", trouble, error.orig)
         self._stopped.wait(_AWAY_SECONDS)
 
     def _give_up_lease(self) -> None:
@@ -167,7 +194,7 @@ class DatabaseSync:
             return
         try:
             with transaction(self._sessions) as work:
-                write_workers(work.session, frozenset())
+                remove_other_workers(work.session, frozenset())
                 self._role.give_up(work.session)
         except DBAPIError:
             _log.warning("the database does not answer: the lease will expire")

@@ -169,6 +169,7 @@ def _observed(replica: ObservedReplica, member: Member) -> ObservedWorker:
         started_at=replica.started_at,
         drain_seconds=member.labels.drain_seconds,
         missed_probes=replica.missed_probes,
+        protocol_fault=replica.protocol_fault,
         ends_by=member.ends_by,
         overdue_for=replica.overdue_for,
         memory=replica.memory,

@@ -29,6 +29,8 @@ class ObservedWorker:
     """Longest remaining time of the worker's requests."""
     missed_probes: int = 0
     """Liveness probes without an answer, in a row."""
+    protocol_fault: str | None = None
+    """Why a gateway cannot read the worker's messages."""
     ends_by: float | None = None
     """Deadline of a draining worker."""
     overdue_for: float | None = None

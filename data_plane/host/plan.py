@@ -85,7 +85,9 @@ def _ends(wanted: Wanted, observed: Observed, now: float) -> Iterator[Action]:
     for worker in observed.workers:
         goal = goals.get(worker.slot)
         is_wanted = goal is not None and goal.generation.bundle_hash == worker.bundle_hash
-        if worker.phase == Phase.DRAINING:
+        if worker.protocol_fault is not None:
+            yield Kill(worker.worker_id, worker.protocol_fault)
+        elif worker.phase == Phase.DRAINING:
             yield from _kill_if_drain_is_over(worker, now)
         elif goal is not None and is_wanted and (in_slot[worker.slot] is worker or observed.is_spare(worker)):
             yield from _check_probes(worker, goal, now)

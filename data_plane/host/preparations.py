@@ -16,6 +16,7 @@ from data_plane.host.wanted import Goal, WantedGeneration
 from data_plane.replicas.artifacts.environments import EnvironmentNotRestored
 from data_plane.replicas.artifacts.node_artifacts import ArtifactUnusable, NodeArtifacts
 from modelyard.core.domain.bundle import Bundle
+from modelyard.core.domain.storable_text import storable_text
 from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.logs import STORAGE_INITIALIZER, LogWriter
 from modelyard.core.ports.object_store import ObjectStore
@@ -140,5 +141,5 @@ class Preparations:
 
 def _message(error: BaseException) -> str:
     if isinstance(error, (ArtifactUnusable, EnvironmentNotRestored)):
-        return str(error)
-    return f"the artifacts could not be fetched to this machine: {error}"
+        return storable_text(error)
+    return f"the artifacts could not be fetched to this machine: {storable_text(error)}"

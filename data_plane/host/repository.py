@@ -146,9 +146,13 @@ def apply_report(session: Session, report: Report) -> None:
             lifecycle.endpoint_deleted(session, SYSTEM_HOST, endpoint_id)
 
 
-def write_workers(session: Session, statuses: Set[WorkerStatus]) -> None:
-    """Replace the workers on record. The rows are for display: no decision reads them."""
+def remove_other_workers(session: Session, statuses: Set[WorkerStatus]) -> None:
+    """Remove the workers that are not in `statuses` from the record."""
     session.execute(delete(WorkerRow).where(WorkerRow.worker_id.not_in([status.worker_id for status in statuses])))
+
+
+def write_workers(session: Session, statuses: Set[WorkerStatus]) -> None:
+    """Write workers on record. The rows are for display: no decision reads them."""
     existing = set(session.scalars(select(OnlineDeploymentRow.id)))
     for status in statuses:
         if status.slot.deployment_id in existing:

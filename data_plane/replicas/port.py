@@ -134,6 +134,9 @@ class ObservedReplica:
     missed_probes: int = 0
     """Liveness probes without an answer, in a row."""
 
+    protocol_fault: str | None = None
+    """Why the replica's messages cannot be read."""
+
     overdue_for: float | None = None
     """Seconds since the deadline of the request at work; None before that deadline, and for an idle replica."""
 

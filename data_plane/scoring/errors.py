@@ -15,6 +15,7 @@ ScoringError                        the platform failed
 │   └── NoReadyWorker               no worker of the deployment is loaded and connected
 ├── ModelFault                      the user's code failed
 │   ├── ModelFailed                 the model raised an exception
+│   ├── ResultTooLarge              the model's result makes a larger response than allowed
 │   └── WorkerDied                  the worker died during the request, and again at the retry
 └── WorkerProtocolError             a message of the model worker cannot be read
 
@@ -104,6 +105,16 @@ class ModelFailed(ModelFault):
         where = f" (reference {reference} in the deployment's inference-server log)" if reference else ""
         super().__init__(f"the model raised {type_name}: {message}{where}")
         self.details = [{"code": "LogReference", "message": reference, "target": "log"}] if reference else []
+
+
+class ResultTooLarge(ModelFault):
+    code = "ResultTooLarge"
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(
+            f"the model's result makes a response of more than {max_bytes} bytes: send fewer rows in a request, or "
+            "score the rows with a batch endpoint"
+        )
 
 
 class WorkerDied(ModelFault):

@@ -3,6 +3,7 @@
 Callers put their own `await` in between: the gateway a queue and a model worker, for live requests and mirrored copies.
 """
 
+import sys
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -33,9 +34,9 @@ def prepare(codec: RequestCodec[Any], content: RequestContent, bundle: LoadedBun
     return payload, params, ScoringContext(codec, reply_context, extra_columns)
 
 
-def finish(result: Result, context: ScoringContext) -> Encoded:
+def finish(result: Result, context: ScoringContext, max_bytes: int = sys.maxsize) -> Encoded:
     """Encode the result, and name the columns that the model did not get in a header. Raises ScoringError."""
-    encoded = context.codec.encode(result, context.reply_context)
+    encoded = context.codec.encode(result, context.reply_context, max_bytes)
     if context.extra_columns:
         encoded.headers.append((_EXTRA_COLUMNS, _listing(context.extra_columns)))
     return encoded

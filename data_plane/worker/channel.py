@@ -171,6 +171,8 @@ class Channel:
         if role not in (HOST, GATEWAY):
             raise ProtocolError("a HELLO has the role 'host' or 'gateway', not {}".format(repr(role)[:_MAX_QUOTED]))
         peer.role = role
+        limit = meta.get("max_answer_bytes")
+        peer.max_answer_bytes = limit if isinstance(limit, int) else None
         peer.send(frames.pack_json(frames.STATUS, frame.request_id, self._state.status()))
 
     def _drain(self, meta: Dict[str, Any]) -> None:

@@ -49,8 +49,14 @@ class Frame(NamedTuple):
 class FrameReader:
     """Assembles frames from pieces of a byte stream, and allocates only for bytes that have arrived."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_meta_bytes: int = MAX_META_BYTES, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+        self._limits = (max_meta_bytes, max_body_bytes)
         self._start_frame()
+
+    @property
+    def is_within_frame(self) -> bool:
+        """Whether a part of a frame has arrived, and the rest has not."""
+        return bool(self._head)
 
     def _start_frame(self) -> None:
         self._header: Optional[Tuple[int, int, int, int]] = None
@@ -73,7 +79,7 @@ class FrameReader:
             rest = _move(rest, self._head, HEADER.size)
             if len(self._head) < HEADER.size:
                 return rest
-            self._header = unpack_header(self._head)
+            self._header = unpack_header(self._head, *self._limits)
         _, _, meta_length, body_length = self._header
         rest = _move(rest, self._head, HEADER.size + meta_length)
         return _move(rest, self._body, body_length)
@@ -125,7 +131,9 @@ def pack_json(kind: int, request_id: int, meta: Dict[str, Any]) -> List[Buffer]:
     return pack(kind, request_id, json.dumps(meta).encode())
 
 
-def unpack_header(head: Buffer) -> Tuple[int, int, int, int]:
+def unpack_header(
+    head: Buffer, max_meta_bytes: int = MAX_META_BYTES, max_body_bytes: int = MAX_BODY_BYTES
+) -> Tuple[int, int, int, int]:
     """Check a header; return (kind, request id, length of the meta, length of the body). Raises ProtocolError."""
     magic, version, kind, request_id, meta_length, body_length = HEADER.unpack(head)
     if magic != _MAGIC:
@@ -134,10 +142,10 @@ def unpack_header(head: Buffer) -> Tuple[int, int, int, int]:
         raise ProtocolError(
             "the frame has protocol version {}, and this end speaks version {}".format(version, VERSION)
         )
-    if meta_length > MAX_META_BYTES:
-        raise ProtocolError("a meta of {} bytes is over the limit of {}".format(meta_length, MAX_META_BYTES))
-    if body_length > MAX_BODY_BYTES:
-        raise ProtocolError("a body of {} bytes is over the limit of {}".format(body_length, MAX_BODY_BYTES))
+    if meta_length > max_meta_bytes:
+        raise ProtocolError("a meta of {} bytes is over the limit of {}".format(meta_length, max_meta_bytes))
+    if body_length > max_body_bytes:
+        raise ProtocolError("a body of {} bytes is over the limit of {}".format(body_length, max_body_bytes))
     return kind, request_id, meta_length, body_length
 
 

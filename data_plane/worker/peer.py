@@ -27,6 +27,8 @@ class Peer:
         connection.setblocking(False)
         self.connection = connection
         self.role: Optional[str] = None
+        self.max_answer_bytes: Optional[int] = None
+        """Largest body of a RESULT frame that the other end takes; None for an end of an earlier version."""
         self.closed = False
         self._reader = FrameReader()
         self._outgoing: Deque[memoryview] = collections.deque()

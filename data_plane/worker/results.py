@@ -22,6 +22,11 @@ _LOGICAL_TYPES: Dict[Tuple[str, int], Tuple[str, str]] = {
 }
 
 
+# The meta, where names and columns are described, is parsed on the event loop of the gateway.
+_MAX_COLUMNS = 10000
+_MAX_NAME = 256
+
+
 def describe_result(result: Any) -> Tuple[Dict[str, Any], Body]:
     """Return `result` for the meta, and the body. Raises NotJsonSerializable."""
     for describe in (_array, _frame, _json):
@@ -52,12 +57,15 @@ def _frame(result: Any, body: Body) -> Optional[Dict[str, Any]]:
     pandas = sys.modules.get("pandas")
     if pandas is None or not isinstance(result, pandas.DataFrame):
         return None
+    names = [column_name(name) for name in result.columns]
+    if len(names) > _MAX_COLUMNS or any(len(name) > _MAX_NAME for name in names):
+        return None
     columns = []
-    for position, name in enumerate(result.columns):
+    for position, name in enumerate(names):
         described = _column(result.iloc[:, position], body)
         if described is None:
             return None
-        described["name"] = column_name(name)
+        described["name"] = name
         columns.append(described)
     return {"kind": "frame", "rows": len(result), "columns": columns}
 

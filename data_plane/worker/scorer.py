@@ -16,6 +16,10 @@ from .state import WorkerState
 _MAX_MESSAGE = 2048
 
 
+class ResultTooLarge(ValueError):
+    """The other end of the connection takes no result of this size."""
+
+
 class Scorer:
     def __init__(self, script: Script, channel: Channel, state: WorkerState) -> None:
         self._script = script
@@ -61,6 +65,13 @@ class Scorer:
         output_data = self._script.run(input_data, params)
         seconds = time.perf_counter() - started
         result, body = describe_result(output_data)
+        limit = job.peer.max_answer_bytes
+        if limit is not None and body.length > limit:
+            raise ResultTooLarge(
+                "the model's result has {} bytes, over the limit of {}: return less, or send fewer rows".format(
+                    body.length, limit
+                )
+            )
         meta = json.dumps({"result": result, "seconds": seconds}).encode()
         return frames.pack(frames.RESULT, job.request_id, meta, body)
 

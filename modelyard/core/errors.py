@@ -31,6 +31,10 @@ Failures of the user's code during scoring are errors of the data plane (Scoring
 
 from http import HTTPStatus
 
+from modelyard.core.domain.storable_text import storable_text
+
+_MAX_MESSAGE_CHARACTERS = 16_384
+
 
 class PlatformError(Exception):
     """An error with a sentence that tells the reader what to do."""
@@ -39,8 +43,9 @@ class PlatformError(Exception):
     code: str = "InternalServerError"
 
     def __init__(self, message: str, *, target: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        # A message may quote a file, an installer or a model.
+        self.message = storable_text(message, max_characters=_MAX_MESSAGE_CHARACTERS)
+        super().__init__(self.message)
         self.target = target
 
 

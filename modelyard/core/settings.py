@@ -139,6 +139,7 @@ class BatchSettings(SettingsGroup):
     )
     worker_idle_seconds: Seconds = Field(default=600.0, description="Time that an idle model worker stays loaded")
     worker_load_seconds: Seconds = Field(default=1800.0, description="Time that a model may take to load")
+    max_answer_bytes: Bytes = Field(default=1024 * _MEGABYTE, description="Largest result of one predict call")
 
 
 class WorkerSettings(SettingsGroup):
@@ -154,6 +155,13 @@ class WorkerSettings(SettingsGroup):
     )
     drain_seconds: Seconds = Field(
         default=2.5, description="Time that model workers get to end when the platform stops"
+    )
+    max_answer_bytes: Bytes = Field(
+        default=256 * _MEGABYTE,
+        description="Largest result of a predict call, and largest body of a scoring response",
+    )
+    frame_seconds: Seconds = Field(
+        default=30.0, description="Time from the first to the last byte of a model worker's message"
     )
     log_bytes: Bytes = Field(default=10 * _MEGABYTE, description="Size at which a model worker's output is rotated")
     log_files: int = Field(default=5, ge=2, description="Files of a model worker's output, the current one included")

@@ -5,61 +5,58 @@ the latest.
 """
 
 import itertools
-import json
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from data_plane.replicas.local.worker_messages import (
+    MAX_META_BYTES,
+    Pong,
+    WorkerStatus,
+    read_error,
+    read_meta,
+    read_pong,
+    read_status,
+)
 from data_plane.replicas.port import ReplicaGone, ReplicaSilent, ScoringFailed
 from data_plane.scoring.payload.values import Payload, Result
 from data_plane.scoring.wire.decode import decode_result
-from data_plane.scoring.wire.encode import encode_score
+from data_plane.scoring.wire.encode import encode_score, row_count
 from data_plane.worker import frames
 from data_plane.worker.frames import Buffer, Frame, FrameReader, ProtocolError
 
 Role = Literal["host", "gateway"]
 
 _READ_SIZE = 1 << 18
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerStatus:
-    worker_id: str
-    generation: int
-    pid: int
-    state: Literal["loading", "ready", "failed"]
-    error: str | None
-    python: str
-    started_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Pong:
-    state: str
-    busy_for: float | None
-    """Seconds that the model has been at work on the current batch."""
-
-    overdue_for: float | None
-    """Seconds since the deadline of the current batch; None before that deadline, and for an idle worker."""
-
-    answered: int
+# Frames that answer no question: statuses, and late answers to abandoned requests.
+_MAX_UNASKED_FRAMES = 1000
 
 
 class BlockingWorkerConnection:
-    def __init__(self, path: Path, *, role: Role = "host", timeout: float = 5.0) -> None:
-        """Connect and send HELLO. Raises ReplicaGone or ReplicaSilent."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        role: Role = "host",
+        timeout: float = 5.0,
+        max_answer_bytes: int = frames.MAX_BODY_BYTES,
+    ) -> None:
+        """Connect and send HELLO. Raises ReplicaGone, ReplicaSilent, or ProtocolError, as every method does.
+
+        `max_answer_bytes` is the largest body of a result; 0 for a connection without `score`.
+        """
         self._ids = itertools.count(1)
-        self._reader = FrameReader()
+        self._max_answer_bytes = max_answer_bytes
+        self._reader = FrameReader(MAX_META_BYTES, max_answer_bytes)
         self._arrived: list[Frame] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._connect(path, timeout)
-            answer = self._ask(frames.HELLO, {"protocol": [frames.VERSION], "role": role}, timeout)
-            self.status = _status(answer)
+            hello = {"protocol": [frames.VERSION], "role": role, "max_answer_bytes": max_answer_bytes}
+            self.status = read_status(self._ask(frames.HELLO, hello, timeout))
         except BaseException:
             self._socket.close()
             raise
@@ -74,9 +71,7 @@ class BlockingWorkerConnection:
             raise ReplicaGone(f"no worker listens at {path}: {error}") from error
 
     def ping(self, timeout: float = 2.0) -> Pong:
-        answer = _meta(self._ask(frames.PING, {}, timeout))
-        # A worker of an earlier platform version sends no `overdue_for`.
-        return Pong(answer["state"], answer["busy_for"], answer.get("overdue_for"), answer["answered"])
+        return read_pong(self._ask(frames.PING, {}, timeout))
 
     def drain(self, seconds: float) -> None:
         """Have the worker answer the received requests, and end with the last gateway connection."""
@@ -104,16 +99,17 @@ class BlockingWorkerConnection:
         )
         self._send(request, timeout)
         answer = self._answer(request_id, timeout)
-        return decode_result(answer.meta, answer.body)
+        return decode_result(read_meta(answer), answer.body, rows=row_count(payload))
 
     def poll(self) -> WorkerStatus:
         """Return the latest status from the frames that have arrived, without waiting."""
         self._socket.setblocking(False)
         try:
-            while True:
+            for _ in range(_MAX_UNASKED_FRAMES):
                 self._note_status(self._arrived.pop(0) if self._arrived else self._receive())
         except BlockingIOError:
             return self.status
+        raise _flood()
 
     def _ask(self, kind: int, meta: dict[str, Any], timeout: float) -> Frame:
         request_id = next(self._ids)
@@ -132,12 +128,13 @@ class BlockingWorkerConnection:
 
     def _answer(self, request_id: int, timeout: float) -> Frame:
         deadline = time.monotonic() + timeout
-        while True:
+        for _ in range(_MAX_UNASKED_FRAMES):
             frame = self._next_frame(deadline)
             if frame.request_id == request_id:
                 return _unless_error(frame)
             # A pushed status has no request id; a late answer to an abandoned request is dropped.
             self._note_status(frame)
+        raise _flood()
 
     def _next_frame(self, deadline: float) -> Frame:
         while not self._arrived:
@@ -169,7 +166,7 @@ class BlockingWorkerConnection:
 
     def _note_status(self, frame: Frame) -> None:
         if frame.kind == frames.STATUS:
-            self.status = _status(frame)
+            self.status = read_status(frame)
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -186,20 +183,12 @@ class BlockingWorkerConnection:
         self.close()
 
 
-def _meta(frame: Frame) -> dict[str, Any]:
-    return frames.unpack_meta(frame.meta)
+def _flood() -> ProtocolError:
+    return ProtocolError(f"the worker sent {_MAX_UNASKED_FRAMES} frames in a row that answer no request")
 
 
 def _unless_error(frame: Frame) -> Frame:
     if frame.kind != frames.ERROR:
         return frame
-    meta = _meta(frame)
-    raise ScoringFailed(meta["error"], meta["type"], meta["message"], meta["reference"])
-
-
-def _status(frame: Frame) -> WorkerStatus:
-    meta = _meta(frame)
-    if frame.kind != frames.STATUS or meta.get("protocol") != frames.VERSION:
-        raise ProtocolError(f"the worker answered HELLO with {json.dumps(meta)[:200]}")
-    names = ("worker_id", "generation", "pid", "state", "error", "python", "started_at")
-    return WorkerStatus(**{name: meta[name] for name in names})
+    error = read_error(frame)
+    raise ScoringFailed(error.kind, error.type_name, error.message, error.reference)

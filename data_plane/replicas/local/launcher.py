@@ -1,7 +1,8 @@
 """Exclusive model workers of a batch worker, ended with the batch worker's process."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -17,28 +18,46 @@ from data_plane.replicas.local.worker_process import (
     remove,
     wait_for_end,
 )
-from data_plane.replicas.port import ModelNotLoaded, ReplicaSpec
+from data_plane.replicas.port import ModelNotLoaded, ReplicaGone, ReplicaSpec
 from data_plane.scoring.payload.values import Payload, Result
+from data_plane.worker import frames
+from data_plane.worker.frames import ProtocolError
+from modelyard.core.domain.storable_text import storable_text
 
 _CONNECT_SECONDS = 30.0
 _END_SECONDS = 10.0
 
 
 class ExclusiveWorker:
-    def __init__(self, process: WorkerProcess) -> None:
+    def __init__(self, process: WorkerProcess, *, max_answer_bytes: int = frames.MAX_BODY_BYTES) -> None:
         self._process = process
+        self._max_answer_bytes = max_answer_bytes
         self._connection: BlockingWorkerConnection | None = None
         self._log_offset = 0
 
     def load(self, timeout: float) -> None:
-        self._connection = BlockingWorkerConnection(self._process.socket, timeout=_CONNECT_SECONDS)
-        status = self._connection.wait_until_loaded(timeout)
+        with self._ending_after_protocol_error():
+            self._connection = BlockingWorkerConnection(
+                self._process.socket, timeout=_CONNECT_SECONDS, max_answer_bytes=self._max_answer_bytes
+            )
+            status = self._connection.wait_until_loaded(timeout)
         if status.state == "failed":
             raise ModelNotLoaded(str(status.error))
 
     def score(self, payload: Payload, *, timeout: float, params: Mapping[str, Any] | None = None) -> Result:
         assert self._connection is not None, "load() comes before score()"
-        return self._connection.score(payload, params=params, timeout=timeout)
+        with self._ending_after_protocol_error():
+            return self._connection.score(payload, params=params, timeout=timeout)
+
+    @contextmanager
+    def _ending_after_protocol_error(self) -> Iterator[None]:
+        """End a worker with an unreadable message: nothing later on the connection can be trusted."""
+        try:
+            yield
+        except ProtocolError as error:
+            reason = f"the worker sent a message that cannot be read: {storable_text(error)}"
+            kill(self._process, reason)
+            raise ReplicaGone(reason) from error
 
     def read_log(self) -> bytes:
         try:
@@ -75,15 +94,17 @@ class ExclusiveWorker:
 class LocalLauncher:
     """Holds the write end of the workers' lifeline: when the caller's process ends, the shims end the workers."""
 
-    def __init__(self, settings: LaunchSettings, owner: str) -> None:
+    def __init__(self, settings: LaunchSettings, owner: str, *, max_answer_bytes: int = frames.MAX_BODY_BYTES) -> None:
         """`owner` names the caller, and the caller's successor after a restart."""
         self._owner = owner
+        self._max_answer_bytes = max_answer_bytes
         self._lifeline, self._lifeline_end = os.pipe()
         self._settings = replace(settings, lifeline_fd=self._lifeline)
 
     def launch(self, spec: ReplicaSpec) -> ExclusiveWorker:
         labels = {**spec.labels, BATCH_WORKER_LABEL: self._owner}
-        return ExclusiveWorker(spawn(replace(spec, labels=labels), self._settings))
+        worker = spawn(replace(spec, labels=labels), self._settings)
+        return ExclusiveWorker(worker, max_answer_bytes=self._max_answer_bytes)
 
     def end_predecessors(self) -> None:
         for process in find_all(self._settings.data_dir.worker_run_files):

@@ -15,6 +15,7 @@ from data_plane.replicas.local.batching import Batching
 from data_plane.replicas.local.deadlines import Deadlines
 from data_plane.replicas.local.pending_request import Batch, Outcome, PendingRequest
 from data_plane.replicas.local.worker_channel import WorkerChannel
+from data_plane.replicas.local.worker_connection import AnswerLimits
 from data_plane.replicas.port import AdmissionSlot, ReplicaRetired, ScoreRequest, ScoreResponse
 from data_plane.scoring.errors import (
     DeadlinePassed,
@@ -36,7 +37,8 @@ _FRAME_NUMBERS = 0xFFFFFFFF
 
 
 class LocalReplica:
-    def __init__(self, route: DeploymentRoute, batching: Batching, slot: AdmissionSlot) -> None:
+    def __init__(self, route: DeploymentRoute, batching: Batching, slot: AdmissionSlot, limits: AnswerLimits) -> None:
+        self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._batching = batching
         self._slot = slot
@@ -61,7 +63,7 @@ class LocalReplica:
         for worker_id in self._channels.keys() - wanted.keys():
             self._channels.pop(worker_id).retire()
         for worker_id in wanted.keys() - self._channels.keys():
-            self._channels[worker_id] = WorkerChannel(wanted[worker_id], route.generation, self)
+            self._channels[worker_id] = WorkerChannel(wanted[worker_id], route.generation, self, self._limits)
         self._dispatch()
 
     def retire(self) -> None:

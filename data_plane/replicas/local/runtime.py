@@ -21,6 +21,7 @@ from data_plane.replicas.local.worker_process import (
 from data_plane.replicas.port import ObservedReplica, Phase, ReplicaNotStarted, ReplicaSpec
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.deployment import Probe
+from modelyard.core.domain.storable_text import storable_text
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class _Managed:
             ready_at=self.monitor.ready_at,
             error=self.monitor.error,
             missed_probes=self.monitor.missed_probes,
+            protocol_fault=self.monitor.protocol_fault,
             overdue_for=overdue_for,
             memory=0 if overdue_for is None else machine.resident_memory(self.process.pid),
             exit_reason=(exit_reason(self.process) or "ended") if self.monitor.has_ended else None,
@@ -75,7 +77,7 @@ class LocalRuntime:
             worker = spawn(replace(spec, labels=labels), self._settings)
         except OSError as error:
             _log.exception("a worker of %s/%s cannot be started", spec.endpoint, spec.deployment)
-            raise ReplicaNotStarted(f"the worker could not be started: {error}") from error
+            raise ReplicaNotStarted(f"the worker could not be started: {storable_text(error)}") from error
         return self._manage(worker, spec.liveness_probe, Phase.STARTING)
 
     def observe(self) -> Sequence[ObservedReplica]:

@@ -5,22 +5,32 @@ The worker scores batches singly and in order: the first unanswered batch is the
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import Any, Protocol, cast
-
-import orjson
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, cast
 
 from data_plane.replicas.local.pending_request import Batch, Outcome
+from data_plane.replicas.local.worker_messages import (
+    MAX_META_BYTES,
+    MAX_STATUSES,
+    WorkerError,
+    WorkerStatus,
+    read_error,
+    read_meta,
+    read_model_seconds,
+    read_status,
+)
 from data_plane.replicas.port import ScoreResponse
 from data_plane.scoring.errors import DeadlinePassed, ModelFailed, ScoringError, WorkerProtocolError
 from data_plane.scoring.wire.decode import decode_result
 from data_plane.worker import frames
 from data_plane.worker.frames import Buffer, Frame, FrameReader, ProtocolError
+from modelyard.core.domain.storable_text import storable_text
 
 _log = logging.getLogger(__name__)
 
 # For smaller frames, a copy is cheaper than a system call with many buffers.
 _SMALL_FRAME = 1 << 16
+_MAX_FAULT_CHARACTERS = 300
 
 
 class ConnectionListener(Protocol):
@@ -34,15 +44,32 @@ class ConnectionListener(Protocol):
         """The connection is closed; `unanswered` is in the order of sending."""
 
 
+class AnswerLimits(NamedTuple):
+    """Bounds of a worker's messages, and the way to report a worker outside the bounds."""
+
+    max_bytes: int
+    """Largest body of a result."""
+    frame_seconds: float
+    """Time from the first to the last byte of a frame."""
+    report_fault: Callable[[str, str], None]
+    """Called with the worker's id and a reason, to have the worker replaced."""
+
+
 class WorkerConnection(asyncio.Protocol):
-    def __init__(self, worker_id: str, generation: int, listener: ConnectionListener) -> None:
+    def __init__(self, worker_id: str, generation: int, listener: ConnectionListener, limits: AnswerLimits) -> None:
         self._worker_id = worker_id
         self._generation = generation
         self._listener = listener
-        self._reader = FrameReader()
+        self._limits = limits
+        self._reader = FrameReader(MAX_META_BYTES, limits.max_bytes)
+        self._unfinished: asyncio.TimerHandle | None = None
+        """Deadline of a frame of which a part has arrived."""
+        self._statuses = 0
         self._transport: asyncio.WriteTransport | None = None
         self._unanswered: dict[int, Batch] = {}
         self.is_ready = False
+        self.has_fault = False
+        """Whether the connection was closed because of the worker's bytes."""
         self.ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         """Done when the connection has closed; the value tells whether the worker had been ready."""
 
@@ -77,19 +104,45 @@ class WorkerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.WriteTransport, transport)
-        hello = frames.pack_json(frames.HELLO, 0, {"protocol": [frames.VERSION], "role": "gateway"})
-        self._transport.write(b"".join(hello))
+        hello = {"protocol": [frames.VERSION], "role": "gateway", "max_answer_bytes": self._limits.max_bytes}
+        self._transport.write(b"".join(frames.pack_json(frames.HELLO, 0, hello)))
 
     def data_received(self, data: bytes) -> None:
+        if self.has_fault:
+            return
         try:
-            for frame in self._reader.feed(data):
+            arrived = self._reader.feed(data)
+            for frame in arrived:
                 self._handle(frame)
-        except (ProtocolError, ValueError, KeyError) as error:
-            _log.error("Worker %s broke the protocol and is disconnected: %s", self._worker_id, error)
-            self.close()
+        except ProtocolError as error:
+            self._close_with_fault(storable_text(error, max_characters=_MAX_FAULT_CHARACTERS))
+        else:
+            self._time_unfinished(has_completed=bool(arrived))
+
+    def _time_unfinished(self, *, has_completed: bool) -> None:
+        """Have the worker replaced if a frame's rest does not arrive."""
+        if self._unfinished is not None and (has_completed or not self._reader.is_within_frame):
+            self._unfinished.cancel()
+            self._unfinished = None
+        if self._unfinished is None and self._reader.is_within_frame:
+            seconds = self._limits.frame_seconds
+            fault = f"a message was not finished within {seconds:g} s"
+            self._unfinished = asyncio.get_running_loop().call_later(seconds, self._close_with_fault, fault)
+
+    def _close_with_fault(self, fault: str) -> None:
+        self.has_fault = True
+        # The worker is closed for good, but a part of a frame could be large.
+        self._reader = FrameReader()
+        _log.error("Worker %s broke the protocol and is disconnected: %s", self._worker_id, fault)
+        if self.is_ready:
+            self._limits.report_fault(self._worker_id, f"the worker broke the protocol: {fault}")
+        if self._transport is not None:
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         was_ready, self.is_ready = self.is_ready, False
+        if self._unfinished is not None:
+            self._unfinished.cancel()
         unanswered = list(self._unanswered.values())
         self._unanswered.clear()
         if not self.ended.done():
@@ -100,42 +153,46 @@ class WorkerConnection(asyncio.Protocol):
 
     def _handle(self, frame: Frame) -> None:
         if frame.kind == frames.RESULT:
-            self._settle(frame, _response(frame))
+            batch = self._answered(frame)
+            self._listener.on_answer(batch, _response(frame, sum(batch.row_counts)))
         elif frame.kind == frames.STATUS:
-            self._note_status(orjson.loads(frame.meta))
+            self._note_status(read_status(frame))
         elif frame.kind == frames.ERROR:
-            self._settle(frame, _scoring_error(orjson.loads(frame.meta)))
+            self._listener.on_answer(self._answered(frame), _scoring_error(read_error(frame)))
         else:
             raise ProtocolError(f"a worker does not send frames of kind {frame.kind} to a gateway")
 
-    def _settle(self, frame: Frame, outcome: Outcome) -> None:
+    def _answered(self, frame: Frame) -> Batch:
         batch = self._unanswered.pop(frame.request_id, None)
         if batch is None:
             raise ProtocolError(f"the worker answered request {frame.request_id}, which is not under way")
-        self._listener.on_answer(batch, outcome)
+        return batch
 
-    def _note_status(self, status: dict[str, Any]) -> None:
-        if (status["worker_id"], status["generation"]) != (self._worker_id, self._generation):
-            raise ProtocolError(f"the worker is {status['worker_id']}, of generation {status['generation']}")
-        if status["state"] == "ready" and not self.is_ready:
+    def _note_status(self, status: WorkerStatus) -> None:
+        self._statuses += 1
+        if self._statuses > MAX_STATUSES:
+            raise ProtocolError(f"the worker sent more than {MAX_STATUSES} statuses on one connection")
+        if (status.worker_id, status.generation) != (self._worker_id, self._generation):
+            raise ProtocolError(f"the worker is {status.worker_id}, of generation {status.generation}")
+        if status.state == "ready" and not self.is_ready:
             self.is_ready = True
             self._listener.on_ready()
 
 
-def _response(frame: Frame) -> Outcome:
+def _response(frame: Frame, rows: int) -> Outcome:
     try:
-        meta = orjson.loads(frame.meta)
-        return ScoreResponse(decode_result(meta, frame.body), meta["seconds"])
-    except (ProtocolError, ValueError, KeyError) as error:
-        _log.error("A worker's answer cannot be read: %s", error)
+        meta = read_meta(frame)
+        return ScoreResponse(decode_result(meta, frame.body, rows=rows), read_model_seconds(meta))
+    except ProtocolError as error:
+        _log.error("A worker's answer cannot be read: %s", storable_text(error, max_characters=_MAX_FAULT_CHARACTERS))
         return WorkerProtocolError("the worker's answer cannot be read; the gateway's log has the reason")
 
 
-def _scoring_error(error: dict[str, Any]) -> ScoringError:
-    match error["error"]:
+def _scoring_error(error: WorkerError) -> ScoringError:
+    match error.kind:
         case "model":
-            return ModelFailed(error["type"], error["message"], error["reference"])
+            return ModelFailed(error.type_name, error.message, error.reference)
         case "deadline":
             return DeadlinePassed()
         case _:
-            return WorkerProtocolError(f"the worker could not read the request: {error['message']}")
+            return WorkerProtocolError(f"the worker could not read the request: {error.message}")

@@ -11,10 +11,12 @@ import threading
 import time
 from collections.abc import Callable
 
-from data_plane.replicas.local.blocking_connection import BlockingWorkerConnection, WorkerStatus
+from data_plane.replicas.local.blocking_connection import BlockingWorkerConnection
+from data_plane.replicas.local.worker_messages import WorkerStatus
 from data_plane.replicas.local.worker_process import WorkerProcess, wait_for_end
 from data_plane.replicas.port import Phase, ReplicaGone, ReplicaSilent
 from modelyard.core.domain.deployment import Probe
+from modelyard.core.domain.storable_text import storable_text
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +25,7 @@ _RECONNECT_SECONDS = 0.5
 _OVERDUE_CHECK_SECONDS = 1.0
 # On a busy machine a worker may be silent for a while: a short silence is no sign of an overdue request.
 _SHORTEST_SILENCE_SECONDS = 5.0
+_MAX_LOGGED = 300
 
 
 class WorkerMonitor:
@@ -44,6 +47,8 @@ class WorkerMonitor:
         """The model's own error, when the model failed to load."""
         self.ready_at: float | None = None
         self.missed_probes = 0
+        self.protocol_fault: str | None = None
+        """The fault that a gateway found in the worker's messages."""
         self.has_ended = False
         self._worker = worker
         self._changed = changed
@@ -84,13 +89,14 @@ class WorkerMonitor:
     def _run(self) -> None:
         while self._worker.is_running():
             try:
-                with BlockingWorkerConnection(self._worker.socket, timeout=_HELLO_SECONDS) as connection:
+                with _connect(self._worker) as connection:
                     self._follow(connection)
             except ReplicaSilent:
                 self._note_silence()
             except Exception as error:  # noqa: BLE001 - user code shares the worker's process and may send anything
                 if not isinstance(error, ReplicaGone):
-                    _log.warning("worker %s broke the protocol: %r", self._worker.worker_id, error)
+                    reason = storable_text(repr(error), max_characters=_MAX_LOGGED)
+                    _log.warning("worker %s broke the protocol: %s", self._worker.worker_id, reason)
                 self._note_loss()
                 wait_for_end(self._worker, _RECONNECT_SECONDS)
         self.has_ended = True
@@ -109,6 +115,7 @@ class WorkerMonitor:
             asked_at = time.monotonic()
             if asked_at < min(probe_at, check_at):
                 continue
+            self.protocol_fault = self._worker.protocol_fault()
             self._ping(connection, is_probe=asked_at >= probe_at)
             check_at = time.monotonic() + _OVERDUE_CHECK_SECONDS
             if asked_at >= probe_at:
@@ -154,3 +161,8 @@ class WorkerMonitor:
         if self.phase == Phase.READY:
             self.phase = Phase.LOST
             self._changed()
+
+
+def _connect(worker: WorkerProcess) -> BlockingWorkerConnection:
+    """Connect for statuses and pings alone: the host takes no result from a worker."""
+    return BlockingWorkerConnection(worker.socket, timeout=_HELLO_SECONDS, max_answer_bytes=0)

@@ -31,6 +31,7 @@ BATCH_WORKER_LABEL = "batch_worker"
 _RUN_FILE = ".json"
 _EXIT_FILE = ".exit"
 _KILL_NOTE = ".killed"
+_FAULT_NOTE = ".fault"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,17 @@ class WorkerProcess:
     @property
     def kill_note(self) -> Path:
         return self.run_file.with_suffix(_KILL_NOTE)
+
+    @property
+    def fault_note(self) -> Path:
+        return self.run_file.with_suffix(_FAULT_NOTE)
+
+    def protocol_fault(self) -> str | None:
+        """Return the fault that a gateway found in the worker's messages."""
+        try:
+            return self.fault_note.read_text()
+        except FileNotFoundError:
+            return None
 
     def is_running(self) -> bool:
         """Return whether the worker runs, or the shim has yet to record the worker's end."""
@@ -171,6 +183,13 @@ def kill(worker: WorkerProcess, reason: str) -> None:
         _signal(os.kill, worker.pid)
 
 
+def note_protocol_fault(data_dir: DataDir, worker_id: str, reason: str) -> None:
+    """Have the host replace a worker whose messages a gateway cannot read."""
+    run_file = WorkerPaths(data_dir, worker_id).run_file
+    if run_file.exists():
+        replace_file(run_file.with_suffix(_FAULT_NOTE), reason, mode=0o600)
+
+
 def _signal(send: Callable[[int, int], None], pid: int) -> None:
     try:
         send(pid, signal.SIGKILL)
@@ -191,7 +210,7 @@ def wait_for_end(worker: WorkerProcess, timeout: float) -> bool:
 def remove(worker: WorkerProcess, *, keep_log: bool = True) -> None:
     """Remove the files of an ended worker. The host keeps the log until the log is shipped."""
     shutil.rmtree(worker.folder, ignore_errors=True)
-    leftovers = [worker.socket, worker.exit_file, worker.kill_note]
+    leftovers = [worker.socket, worker.exit_file, worker.kill_note, worker.fault_note]
     if not keep_log:
         leftovers.append(worker.log)
     for path in [*leftovers, worker.run_file]:

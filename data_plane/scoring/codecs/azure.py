@@ -1,5 +1,6 @@
 """`POST /{endpoint}/score`: Azure's JSON object in, the bare result out."""
 
+import sys
 from typing import Any
 
 import orjson
@@ -24,8 +25,8 @@ class AzureCodec:
         enforced = bundle.signature.enforce(document["input_data"], document.get("params"))
         return Decoded(enforced.payload, enforced.params, enforced.extra_columns, None)
 
-    def encode(self, result: Result, reply_context: None) -> Encoded:
-        encoded = encoded_json(result_to_json(result))
+    def encode(self, result: Result, reply_context: None, max_bytes: int = sys.maxsize) -> Encoded:
+        encoded = encoded_json(result_to_json(result, max_bytes))
         encoded.headers.append(_SUCCEEDED)
         return encoded
 

@@ -3,6 +3,7 @@
 A codec knows no HTTP status, no connection and no process, so that a gateway, a pod and a gRPC server can share it.
 """
 
+import sys
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from data_plane.scoring.errors import ScoringError
@@ -46,8 +47,12 @@ class RequestCodec(Protocol[ReplyContext]):
     def decode(self, content: RequestContent, bundle: LoadedBundle) -> Decoded[ReplyContext]:
         """Read the body and enforce the model's signature. Raises ScoringError."""
 
-    def encode(self, result: Result, reply_context: ReplyContext) -> Encoded:
-        """Write the result as callers of this protocol expect it. Raises ScoringError for an output that is unknown."""
+    def encode(self, result: Result, reply_context: ReplyContext, max_bytes: int = sys.maxsize) -> Encoded:
+        """Write the result as callers of this protocol expect it.
+
+        Raises ScoringError for an unknown output, for a body of about `max_bytes` or more, and for JSON of the worker
+        that is not valid.
+        """
 
     def encode_error(self, error: ScoringError) -> Encoded:
         """Write the error as callers of this protocol expect it. The status is the transport's business."""

@@ -1,6 +1,7 @@
 """Write a result as the JSON of a response."""
 
 import base64
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,19 +9,28 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from data_plane.scoring.payload.json_pieces import array_to_json, write_list
+from data_plane.scoring.errors import ResultTooLarge
+from data_plane.scoring.payload.json_check import check_json
+from data_plane.scoring.payload.json_pieces import array_to_json, check_size, write_list
 from data_plane.scoring.payload.values import ArrayResult, Column, FrameResult, JsonResult, Result
 
 
-def result_to_json(result: Result) -> bytes:
-    """Write Azure's response: bare nested lists, or a list of records. NaN and infinities become null."""
+def result_to_json(result: Result, max_bytes: int = sys.maxsize) -> bytes:
+    """Write Azure's response: bare nested lists, or a list of records. NaN and infinities become null.
+
+    Raises ResultTooLarge for a response over `max_bytes`, and WorkerProtocolError for JSON that is not valid.
+    """
     match result:
         case JsonResult(text=text):
-            return text
+            check_json(text)
+            return check_size(text, max_bytes)
         case ArrayResult(array=array):
-            return array_to_json(_as_doubles(array))
+            return array_to_json(_as_doubles(array), max_bytes)
         case FrameResult(columns=columns, rows=rows):
-            return write_list(rows, len(columns), lambda part: _records(columns, rows, part))
+            if rows * sum(len(str(column.name)) for column in columns) > max_bytes:
+                # Every record repeats the names, so that a single piece could be huge.
+                raise ResultTooLarge(max_bytes)
+            return write_list(rows, len(columns), lambda part: _records(columns, rows, part), max_bytes)
 
 
 def _as_doubles(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -88,7 +88,7 @@ class FrameResult:
 @dataclass(frozen=True, slots=True)
 class JsonResult:
     text: bytes
-    """Valid JSON, guaranteed by the worker."""
+    """JSON from the worker. The worker writes valid JSON, but user code in its process can forge a frame."""
 
 
 Result = ArrayResult | FrameResult | JsonResult

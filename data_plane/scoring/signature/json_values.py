@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from data_plane.scoring.signature.large_json import parse_large
+from data_plane.scoring.payload.large_json import parse_large
 from data_plane.scoring.signature.texts import is_unicode
 from data_plane.scoring.signature.violations import ViolationCollector
 

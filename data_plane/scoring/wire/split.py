@@ -10,6 +10,8 @@ import orjson
 
 from data_plane.scoring.payload.values import ArrayResult, Column, FrameResult, JsonResult, Result
 
+# Parsed in one call, on the event loop of the gateway.
+_MAX_JSON_BYTES = 8 << 20
 # The order of summation depends on the number of rows, and rounding depends on the order: the last digits may differ.
 _RELATIVE = {2: 1e-2, 4: 1e-4, 8: 1e-5}
 
@@ -22,7 +24,7 @@ def split_result(result: Result, row_counts: Sequence[int]) -> list[Result] | No
             return [ArrayResult(array[part]) for part in _parts(row_counts)]
         case FrameResult(columns=columns) if result.rows == rows:
             return [FrameResult(tuple(c.cut(p) for c in columns), p.stop - p.start) for p in _parts(row_counts)]
-        case JsonResult(text=text) if text.startswith(b"["):
+        case JsonResult(text=text) if text.startswith(b"[") and len(text) <= _MAX_JSON_BYTES:
             entries = _entries(text)
             if entries is not None and len(entries) == rows:
                 return [JsonResult(orjson.dumps(entries[part])) for part in _parts(row_counts)]

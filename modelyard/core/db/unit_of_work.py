@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from modelyard.core.db.engine import create_engine
@@ -40,6 +41,13 @@ def transaction(sessions: Sessions) -> Iterator[UnitOfWork]:
         work = UnitOfWork(session)
         yield work
     work.send_messages()
+
+
+def is_connection_lost(error: BaseException) -> bool:
+    """Whether the database is away, so that a repetition may succeed. A refused value is refused again."""
+    if isinstance(error, OperationalError | InterfaceError):
+        return True
+    return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def open_database(

@@ -1,5 +1,6 @@
 """`POST /{endpoint}/invocations`: MLflow's formats in, `{"predictions": …}` out."""
 
+import sys
 from enum import Enum
 from typing import NamedTuple
 
@@ -45,8 +46,8 @@ class MlflowCodec:
                 enforced = signature.enforce_table(table, None)
         return Decoded(enforced.payload, enforced.params, enforced.extra_columns, MlflowReply(is_unwrapped))
 
-    def encode(self, result: Result, reply_context: MlflowReply) -> Encoded:
-        written = result_to_json(result)
+    def encode(self, result: Result, reply_context: MlflowReply, max_bytes: int = sys.maxsize) -> Encoded:
+        written = result_to_json(result, max_bytes)
         return encoded_json(written if reply_context.is_unwrapped else b'{"predictions": %b}' % written)
 
     def encode_error(self, error: ScoringError) -> Encoded:

@@ -1,5 +1,6 @@
 """`POST /{endpoint}/v2/models/{name}/infer`: tensors in, tensors out."""
 
+import sys
 from typing import Any, NamedTuple
 
 import orjson
@@ -39,7 +40,7 @@ class OpenInferenceCodec:
         )
         return Decoded(enforced.payload, enforced.params, enforced.extra_columns, reply)
 
-    def encode(self, result: Result, reply_context: OpenInferenceReply) -> Encoded:
+    def encode(self, result: Result, reply_context: OpenInferenceReply, max_bytes: int = sys.maxsize) -> Encoded:
         outputs = selected(outputs_of(result, reply_context.sole_output), reply_context.outputs)
         header: dict[str, Any] = {
             "model_name": reply_context.model_name,
@@ -48,7 +49,7 @@ class OpenInferenceCodec:
         }
         if isinstance(result, FrameResult):
             header["parameters"] = {"content_type": FRAME}
-        return infer_response(header, outputs, reply_context.outputs)
+        return infer_response(header, outputs, reply_context.outputs, max_bytes)
 
     def encode_error(self, error: ScoringError) -> Encoded:
         """Write one text under `error`, with every violation: the protocol has no list of details."""

@@ -1,6 +1,7 @@
 """The body of an infer response: a JSON header with the data of the outputs, or the size of binary data behind it."""
 
 import base64
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from data_plane.scoring.codecs.open_inference.byte_strings import write_elements
 from data_plane.scoring.codecs.open_inference.infer_request import RequestedOutputs
 from data_plane.scoring.codecs.open_inference.outputs import Output
 from data_plane.scoring.codecs.port import Encoded, encoded_json
-from data_plane.scoring.errors import InvalidBody
+from data_plane.scoring.errors import InvalidBody, ResultTooLarge
 from data_plane.scoring.payload.json_pieces import array_to_json, values_to_json
 from data_plane.worker.frames import Buffer
 
@@ -29,16 +30,25 @@ def selected(outputs: Sequence[Output], requested: RequestedOutputs) -> list[Out
     return [by_name[name] for name in requested.names]
 
 
-def infer_response(header: dict[str, Any], outputs: Sequence[Output], requested: RequestedOutputs) -> Encoded:
+def infer_response(
+    header: dict[str, Any], outputs: Sequence[Output], requested: RequestedOutputs, max_bytes: int = sys.maxsize
+) -> Encoded:
+    """Raises ResultTooLarge once the data of the outputs exceeds `max_bytes`."""
     described: list[dict[str, Any]] = []
     binary: list[Buffer] = []
+    left = max_bytes
     for output in outputs:
         if requested.is_output_binary(output.name) and output.has_binary_form:
             content = _binary(output)
             binary.append(content)
+            left -= len(content)
             described.append(_described(output, binary_data_size=len(content)))
         else:
-            described.append(_described(output, content_type=output.content_type) | {"data": _data(output)})
+            data = _data(output, left)
+            left -= len(data)
+            described.append(_described(output, content_type=output.content_type) | {"data": orjson.Fragment(data)})
+        if left < 0:
+            raise ResultTooLarge(max_bytes)
     text = orjson.dumps(header | {"outputs": described})
     if not binary:
         return encoded_json(text)
@@ -50,12 +60,12 @@ def _described(output: Output, **parameters: Any) -> dict[str, Any]:
     return {"name": output.name, "datatype": output.datatype, "shape": output.shape, "parameters": parameters}
 
 
-def _data(output: Output) -> orjson.Fragment:
+def _data(output: Output, max_bytes: int) -> bytes:
     values = output.values
     if isinstance(values, np.ndarray):
-        return orjson.Fragment(array_to_json(values))
+        return array_to_json(values, max_bytes)
     texts = [base64.b64encode(value).decode() if isinstance(value, bytes) else value for value in values]
-    return orjson.Fragment(values_to_json(texts))
+    return values_to_json(texts, max_bytes)
 
 
 def _binary(output: Output) -> Buffer:

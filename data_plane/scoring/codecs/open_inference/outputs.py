@@ -15,6 +15,7 @@ import numpy.typing as npt
 import orjson
 
 from data_plane.scoring.codecs.open_inference.datatypes import BYTES, datatype_name
+from data_plane.scoring.payload.json_check import check_json
 from data_plane.scoring.payload.values import ArrayResult, Column, FrameResult, JsonResult, Result
 from data_plane.scoring.signature import parse_large
 from data_plane.scoring.types import TYPES
@@ -86,7 +87,8 @@ def _of_json(text: bytes, name: str) -> tuple[Output, ...]:
     try:
         value = parse_large(text)
     except orjson.JSONDecodeError:
-        # The value is nested deeper than orjson reads.
+        # The value is nested deeper than orjson reads, or is no JSON at all.
+        check_json(text)
         return (_whole_text(text, name),)
     if isinstance(value, list):
         records = _columns_of_records(value)

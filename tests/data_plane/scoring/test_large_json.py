@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
+from data_plane.scoring.payload.large_json import LARGE
 from data_plane.scoring.signature import parse_json, parse_large
-from data_plane.scoring.signature.large_json import LARGE
 
 NAMES = ["a", "b", "c"]
 # Texts with the characters of an entry's end.
