@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from builder.environment_files.requirements import RequirementPolicy
 from builder.installers.pip_configuration import read_pip_configuration
 from builder.installers.uv import UvInstaller
 from builder.installers.uv_program import UvFolders, UvProgram
@@ -15,9 +16,15 @@ from modelyard.core.environments.folder import Environments
 
 
 def open_toolchain(
-    data_dir: DataDir, *, environ: Mapping[str, str], home: Path, worker_user: int | None
+    data_dir: DataDir,
+    *,
+    environ: Mapping[str, str],
+    home: Path,
+    worker_user: int | None,
+    requirements: RequirementPolicy | None = None,
 ) -> BuildToolchain:
     """`environ` and `home` are the platform account's: pip configuration, interpreters and proxies are read there."""
+    policy = requirements or RequirementPolicy()
     pip = read_pip_configuration(environ, home=home, prefix=Path(sys.prefix))
     cache, fetched = data_dir.package_cache, data_dir.runtime / "python"
     work, local_files = cache / "work", cache / "local-files"
@@ -25,7 +32,7 @@ def open_toolchain(
     interpreters = Interpreters(places, user=worker_user, copies=fetched)
     folders = UvFolders(cache / "uv", work=work, local_files=local_files, interpreters=fetched)
     installer = UvInstaller(
-        uv=UvProgram(folders, environ=environ, pip=pip),
+        uv=UvProgram(folders, environ=environ, pip=pip, variables=policy.variables),
         interpreters=interpreters,
         virtualenv_data=cache / "virtualenv",
         environ=environ,
@@ -41,4 +48,5 @@ def open_toolchain(
         wheels=cache / "wheels",
         platform=installer.platform,
         worker_user=worker_user,
+        requirements=policy,
     )

@@ -17,6 +17,7 @@ BuildFailed (modelyard.core.errors)            the files are valid, and the buil
 └── OtherPlatform                     the environment was built on another kind of machine
 """
 
+from modelyard.core.domain.declared_text import shown
 from modelyard.core.errors import BuildFailed, InvalidEnvironment
 
 
@@ -37,9 +38,9 @@ class PathLeavesModelFolder(InvalidEnvironment):
 
     def __init__(self, path: str, where: str) -> None:
         super().__init__(
-            f"{where} asks for {path!r}, which leaves the model folder; put the file into the folder and write its "
-            "relative path",
-            target=path,
+            f"{where} asks for {shown(path)}, which leaves the model folder; put the file into the folder and write "
+            "its relative path",
+            target=shown(path),
         )
 
 

@@ -26,6 +26,7 @@ from builder.toolchain import BuildToolchain
 from modelyard.core.db.leases import Claim, LeaseLost, finish, heartbeat
 from modelyard.core.db.lifecycle import generation_built, generation_failed
 from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.domain.bounded_yaml import LARGEST_BYTES
 from modelyard.core.domain.caller import SYSTEM_BUILDER
 from modelyard.core.domain.input_example import InputExample
 from modelyard.core.domain.mlmodel import MLMODEL_FILE, MLModel, parse_mlmodel
@@ -117,10 +118,10 @@ class _GenerationBuild:
         self._finish(mlmodel, input_example_of(folder, mlmodel), spec_hash, environment)
 
     def _plan(self, folder: Path, mlmodel: MLModel) -> EnvironmentPlan:
-        pythons = self._context.toolchain.pythons()
+        rules = self._context.toolchain.plan_rules()
         if self._order.conda_file is not None:
-            return plan_from_conda_file(self._order.conda_file, folder, mlmodel, pythons)
-        return plan_environment(folder, mlmodel, pythons)
+            return plan_from_conda_file(self._order.conda_file, folder, mlmodel, rules)
+        return plan_environment(folder, mlmodel, rules)
 
     def _finish(
         self, mlmodel: MLModel, example: InputExample | None, spec_hash: str, environment: BuiltEnvironment
@@ -170,8 +171,9 @@ class _GenerationBuild:
 
 def _read_mlmodel(folder: Path) -> MLModel:
     try:
-        return parse_mlmodel((folder / MLMODEL_FILE).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
+        with (folder / MLMODEL_FILE).open("rb") as file:
+            return parse_mlmodel(file.read(LARGEST_BYTES + 1))
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise InvalidModel(
             f"the model folder {folder.name!r} has no MLmodel file; register the folder that MLflow logged",
             target=MLMODEL_FILE,

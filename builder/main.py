@@ -11,6 +11,7 @@ from pathlib import Path
 from celery.signals import worker_ready
 
 from builder.composition import open_toolchain
+from builder.environment_files.requirements import RequirementPolicy
 from builder.generation import BuildContext
 from builder.tasks import QUEUE, create_app, register_tasks
 from modelyard.core.adapters.object_stores import open_store
@@ -41,7 +42,13 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def _work(settings: PlatformSettings) -> None:
     data_dir = settings.data_dir
-    toolchain = open_toolchain(data_dir, environ=os.environ, home=Path.home(), worker_user=settings.worker_user)
+    toolchain = open_toolchain(
+        data_dir,
+        environ=os.environ,
+        home=Path.home(),
+        worker_user=settings.worker_user,
+        requirements=RequirementPolicy(settings.builder.allowed_variables, settings.outgoing.policy),
+    )
     toolchain.remove_abandoned()
     database_url = settings.database_url.get_secret_value()
     sessions = sessions_of(open_database(database_url, pool_size=4, lease=settings.lease, waits=settings.database))

@@ -5,7 +5,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.environment_files.plan import AvailablePythons
+from builder.environment_files.plan import AvailablePythons, PlanRules
+from builder.environment_files.requirements import RequirementPolicy
 from builder.installers.port import Installer
 from builder.interpreters.find import Interpreters
 from builder.work_folder import remove_abandoned
@@ -28,6 +29,7 @@ class BuildToolchain:
     platform: str
     worker_user: int | None
     """The user id of model workers. None: the platform's own account."""
+    requirements: RequirementPolicy
 
     def spec_hash(self, spec: EnvironmentSpec) -> str:
         return spec.digest(platform=self.platform, machine_sources=self.machine_sources)
@@ -37,9 +39,9 @@ class BuildToolchain:
         remove_abandoned(self.work)
         self.environments.remove_abandoned()
 
-    def pythons(self) -> AvailablePythons:
-        """The Pythons for a model without a Python version."""
-        return AvailablePythons(f"{sys.version_info[0]}.{sys.version_info[1]}", self.interpreters.minors())
+    def plan_rules(self) -> PlanRules:
+        own = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        return PlanRules(AvailablePythons(own, self.interpreters.minors()), self.requirements)
 
 
 def this_platform() -> str:

@@ -9,8 +9,10 @@ from builder.environment_files.pip_lines import PipLine
 from builder.environment_files.python_version import PythonRequest, conda_version
 from builder.environment_files.yaml_nodes import compose, described, entries, entry, line, text_of
 from builder.errors import CondaPackagesNotSupported, InvalidCondaFile
+from modelyard.core.domain.declared_text import unprintable_in
 
 _CONDA_PACKAGE = re.compile(r"^(?:[\w./-]+::)?([A-Za-z0-9_][\w.-]*)\s*(.*)$", re.DOTALL)
+_LONGEST_PACKAGE = 200
 # conda.yaml must list pip to have a pip section. The platform installs without pip, setuptools and wheel.
 _INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
 
@@ -56,7 +58,8 @@ def _dependencies(document: MappingNode, name: str) -> list[Node]:
 
 def _package(node: Node, name: str) -> _CondaPackage:
     written = text_of(node)
-    found = _CONDA_PACKAGE.match(written) if written else None
+    is_a_line = written is not None and len(written) <= _LONGEST_PACKAGE and unprintable_in(written) is None
+    found = _CONDA_PACKAGE.match(written) if written and is_a_line else None
     if written is None or found is None:
         raise InvalidCondaFile(
             f"{name}, line {line(node)}: a dependency must be text like 'python=3.10', not {described(node)}"

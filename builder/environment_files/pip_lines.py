@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from builder.errors import InvalidRequirement
+from modelyard.core.domain.declared_text import shown, unprintable_in
 
 _SHORT = {"-r": "requirement", "-c": "constraint", "-i": "index-url", "-f": "find-links", "-e": "editable"}
 _WITH_VALUE = frozenset(
@@ -26,27 +27,51 @@ _FLAGS = frozenset({"no-index", "pre", "prefer-binary", "require-hashes"})
 _ALIASES = {"pypi-url": "index-url"}
 
 
+# The line of a package with a hundred hashes has 8,000 characters.
+_LONGEST_LINE = 1 << 16
+# A blank starts a comment only at the first blank of several: linear in the length of the line.
+_COMMENT = re.compile(r"(^|(?<!\s)\s+)#.*$")
+
+
 @dataclass(frozen=True, slots=True)
 class PipLine:
+    """A line without control characters. Raises InvalidRequirement."""
+
     text: str
     where: str
     """The place for messages: "conda.yaml, line 7"."""
 
+    def __post_init__(self) -> None:
+        character = unprintable_in(self.text)
+        if character is not None:
+            raise InvalidRequirement(
+                f"{self.where}: {shown(self.text)} has the control character {character}; write one requirement "
+                "on each line, in plain text"
+            )
+        if len(self.text) > _LONGEST_LINE:
+            raise InvalidRequirement(f"{self.where}: {shown(self.text)} is longer than {_LONGEST_LINE} characters")
+
+    def without_comment(self) -> str:
+        return _COMMENT.sub("", self.text).strip()
+
 
 def lines_of(text: str, *, name: str) -> Iterator[PipLine]:
     """The lines of a requirements file, without comments and with continuations joined."""
-    joined, started = "", 0
+    parts: list[str] = []
+    started = 0
     for number, raw in enumerate(text.splitlines(), 1):
         started = started or number
-        stripped = re.sub(r"(^|\s+)#.*$", "", raw).rstrip()
+        stripped = _COMMENT.sub("", raw).rstrip()
         if stripped.endswith("\\"):
-            joined += stripped[:-1]
+            parts.append(stripped[:-1])
             continue
-        if (joined + stripped).strip():
-            yield PipLine((joined + stripped).strip(), f"{name}, line {started}")
-        joined, started = "", 0
-    if joined.strip():
-        yield PipLine(joined.strip(), f"{name}, line {started}")
+        text = "".join((*parts, stripped)).strip()
+        if text:
+            yield PipLine(text, f"{name}, line {started}")
+        parts, started = [], 0
+    text = "".join(parts).strip()
+    if text:
+        yield PipLine(text, f"{name}, line {started}")
 
 
 def split_options(line: PipLine) -> Iterator[tuple[str, str]]:
@@ -61,14 +86,14 @@ def split_options(line: PipLine) -> Iterator[tuple[str, str]]:
         elif words:
             yield option, words.pop(0)
         else:
-            raise InvalidRequirement(f"{line.where}: {line.text!r} gives no value for --{option}")
+            raise InvalidRequirement(f"{line.where}: {shown(line.text)} gives no value for --{option}")
 
 
 def _words(line: PipLine) -> list[str]:
     try:
         return shlex.split(line.text, comments=True)
     except ValueError as error:
-        raise InvalidRequirement(f"{line.where}: {line.text!r} cannot be read: {error}") from None
+        raise InvalidRequirement(f"{line.where}: {shown(line.text)} cannot be read: {error}") from None
 
 
 def _option(word: str, line: PipLine) -> tuple[str, str | None]:
@@ -80,6 +105,6 @@ def _option(word: str, line: PipLine) -> tuple[str, str | None]:
     if word[:2] in _SHORT:
         return _SHORT[word[:2]], word[2:].removeprefix("=") or None
     raise InvalidRequirement(
-        f"{line.where}: unknown option {word!r}; use -r, -c, -f, --index-url, --extra-index-url, --no-index, "
+        f"{line.where}: unknown option {shown(word)}; use -r, -c, -f, --index-url, --extra-index-url, --no-index, "
         "--pre, --no-binary, --only-binary or --trusted-host"
     )

@@ -5,7 +5,7 @@ A note for the build log tells each ignored line, addition and choice.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.environment_files.conda_file import parse_conda_file
@@ -20,7 +20,7 @@ from builder.environment_files.python_version import (
     choose_python,
     exact_version,
 )
-from builder.environment_files.requirements import collect_requirements
+from builder.environment_files.requirements import RequirementPolicy, collect_requirements
 from builder.errors import NoEnvironmentFile
 from modelyard.core.domain.environment_spec import EnvironmentSpec
 from modelyard.core.domain.mlmodel import MLModel
@@ -40,6 +40,14 @@ class AvailablePythons:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanRules:
+    """What this machine offers and the operator allows."""
+
+    pythons: AvailablePythons = field(default_factory=AvailablePythons)
+    requirements: RequirementPolicy = field(default_factory=RequirementPolicy)
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentPlan:
     spec: EnvironmentSpec
     notes: tuple[str, ...]
@@ -56,20 +64,20 @@ class _EnvironmentFile:
     notes: tuple[str, ...] = ()
 
 
-def plan_environment(model_folder: Path, mlmodel: MLModel, pythons: AvailablePythons) -> EnvironmentPlan:
+def plan_environment(model_folder: Path, mlmodel: MLModel, rules: PlanRules) -> EnvironmentPlan:
     """Plan the environment of the model's own files. Raises InvalidEnvironment."""
     file = _read_environment_file(model_folder, mlmodel)
-    return _plan(file, model_folder, mlmodel, pythons)
+    return _plan(file, model_folder, mlmodel, rules)
 
 
-def plan_from_conda_file(text: str, model_folder: Path, mlmodel: MLModel, pythons: AvailablePythons) -> EnvironmentPlan:
+def plan_from_conda_file(text: str, model_folder: Path, mlmodel: MLModel, rules: PlanRules) -> EnvironmentPlan:
     """Plan the environment of a registered Environment with the conda file `text`. Raises InvalidEnvironment."""
-    return _plan(_conda(text, model_folder, _CONDA_FILE), model_folder, mlmodel, pythons)
+    return _plan(_conda(text, model_folder, _CONDA_FILE), model_folder, mlmodel, rules)
 
 
-def _plan(file: _EnvironmentFile, folder: Path, mlmodel: MLModel, pythons: AvailablePythons) -> EnvironmentPlan:
-    python = _python(file, mlmodel, pythons)
-    asked = collect_requirements(folder, file.folder, file.lines)
+def _plan(file: _EnvironmentFile, folder: Path, mlmodel: MLModel, rules: PlanRules) -> EnvironmentPlan:
+    python = _python(file, mlmodel, rules.pythons)
+    asked = collect_requirements(folder, file.folder, file.lines, rules.requirements)
     implied = implied_requirements(asked.lines, mlflow_version=mlmodel.mlflow_version)
     spec = EnvironmentSpec(
         python=python.minor,
@@ -103,8 +111,12 @@ def _read_environment_file(folder: Path, mlmodel: MLModel) -> _EnvironmentFile:
 
 def _present(folder: Path, name: str) -> bool:
     """Whether the folder has the file. Raises PathLeavesModelFolder."""
-    if not (folder / name).exists() and not Path(name).is_absolute() and ".." not in Path(name).parts:
-        return False
+    if not Path(name).is_absolute() and ".." not in Path(name).parts:
+        try:
+            if not (folder / name).exists():
+                return False
+        except OSError:
+            return False
     return path_in_model(folder, folder, name, where=_MLMODEL).is_file()
 
 

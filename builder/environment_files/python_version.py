@@ -8,13 +8,15 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from builder.errors import UnsupportedPython
+from modelyard.core.domain.declared_text import shown
 
 # Model workers are written in the grammar of 3.8.
 OLDEST = (3, 8)
 KNOWN_MINORS = ("3.13", "3.12", "3.11", "3.10", "3.9", "3.8")
 """The minor versions, newest first, for a range without a Python on the machine."""
 
-_EXACT = re.compile(r"^(\d+)\.(\d+)(?:\.(\d+)\S*)?$")
+_EXACT = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.([0-9]{1,4})\S*)?")
+_LONGEST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,9 @@ class ChosenPython:
 
 def exact_version(text: str, *, where: str) -> PythonRequest:
     """Parse a version of MLmodel or python_env.yaml: "3.10.11" or "3.10"."""
-    found = _EXACT.match(text.strip())
+    found = _EXACT.fullmatch(text.strip()) if len(text) <= _LONGEST else None
     if found is None:
-        raise UnsupportedPython(f"{where} asks for Python {text!r}; write a version like 3.10 or 3.10.11")
+        raise UnsupportedPython(f"{where} asks for Python {shown(text)}; write a version like 3.10 or 3.10.11")
     return _exact(found)
 
 
@@ -51,14 +53,14 @@ def conda_version(text: str, *, where: str) -> PythonRequest:
     wanted = _without_build_string(text.strip())
     if wanted.lstrip("=").strip() in {"", "*"}:
         return PythonRequest()
-    found = _EXACT.match(re.sub(r"^={1,2}\s*", "", wanted).removesuffix(".*"))
+    found = _EXACT.fullmatch(re.sub(r"^={1,2}\s*", "", wanted).removesuffix(".*"))
     if found is not None:
         return _exact(found)
     try:
         return PythonRequest(within=SpecifierSet(_pep440(wanted)))
     except InvalidSpecifier:
         raise UnsupportedPython(
-            f"{where}: python{text!s} is not a Python version; write python=3.10, python=3.10.11 or python>=3.9,<3.12"
+            f"{where}: python{text} is not a Python version; write python=3.10, python=3.10.11 or python>=3.9,<3.12"
         ) from None
 
 

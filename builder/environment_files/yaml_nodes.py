@@ -2,20 +2,19 @@
 
 from collections.abc import Iterator
 
-import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from modelyard.core.domain.bounded_yaml import RefusedYaml, compose_yaml
+from modelyard.core.domain.declared_text import shown
 from modelyard.core.errors import InvalidEnvironment
 
 
 def compose(text: str, refuse: type[InvalidEnvironment], *, name: str) -> MappingNode:
     """Parse the document and return the top mapping; raise `refuse` for any other text."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise refuse(f"{name} is not valid YAML: {_where(error)}", target=name) from None
-    except ValueError as error:
-        raise refuse(f"{name} is not valid YAML: {error}", target=name) from None
+        node = compose_yaml(text)
+    except RefusedYaml as refusal:
+        raise refuse(f"{name} is refused: {refusal}", target=name) from None
     if not isinstance(node, MappingNode):
         raise refuse(f"{name} must be a mapping with 'dependencies'; it is {described(node)}", target=name)
     return node
@@ -52,10 +51,4 @@ def described(node: Node | None) -> str:
         return "a list"
     if text_of(node) is None:
         return "empty"
-    return f"the text {text_of(node)!r}"
-
-
-def _where(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or " ".join(str(error).split())
-    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else str(problem)
+    return f"the text {shown(text_of(node))}"

@@ -13,6 +13,7 @@ from builder.installers.pip_configuration import PipConfiguration
 from builder.installers.uv_errors import failure_sentence
 from builder.supervised_process import FinishedProcess, installer_environ, run_supervised
 from builder.work_folder import work_folder
+from modelyard.core.domain.declared_text import shown, unprintable_in
 from modelyard.core.domain.environment_spec import LOCAL_FILES_VARIABLE, EnvironmentSpec, PackageSources
 
 # pip takes the best version of all indexes. uv's default takes the first index with the package.
@@ -32,14 +33,26 @@ class UvFolders:
 
 
 class UvProgram:
-    def __init__(self, folders: UvFolders, *, environ: Mapping[str, str], pip: PipConfiguration) -> None:
-        """`environ` is the platform account's; UV_CACHE_DIR and UV_INDEX_STRATEGY win over the defaults here."""
+    def __init__(
+        self,
+        folders: UvFolders,
+        *,
+        environ: Mapping[str, str],
+        pip: PipConfiguration,
+        variables: frozenset[str] = frozenset(),
+    ) -> None:
+        """`environ` is the platform account's; UV_CACHE_DIR and UV_INDEX_STRATEGY win over the defaults here.
+
+        `variables` are the names that requirements may write as `${NAME}`.
+        """
         self._folders = folders
+        self._expanded = {name: environ.get(name, "") for name in variables}
         self._pip = pip
         self._environ = installer_environ(
             environ,
             **uv_variables(pip),
             **({} if "UV_CACHE_DIR" in environ else {"UV_CACHE_DIR": str(folders.cache)}),
+            **self._expanded,
             **{LOCAL_FILES_VARIABLE: str(folders.local_files)},
             UV_NO_PROGRESS="1",
             NO_COLOR="1",
@@ -60,8 +73,9 @@ class UvProgram:
                 *(("--prerelease", "allow") if spec.sources.over(self._pip.sources).pre else ()),
                 *self._sources(spec.sources, run.log),
             ]
+            indexes = self._indexes(spec.sources)
             # Standard output repeats the lock, thousands of hashes long.
-            finished = self._run(command, cwd=folder, run=run, drop_output=True)
+            finished = self._run(command, cwd=folder, run=run, drop_output=True, variables=indexes)
             if not finished.succeeded:
                 raise ResolutionFailed(failure_sentence(finished.output))
             return (folder / "lock.txt").read_text()
@@ -74,7 +88,7 @@ class UvProgram:
                 *("pip", "sync", "lock.txt", "--python", environment / "bin" / "python"),
                 *self._sources(sources, run.log),
             ]
-            finished = self._run(command, cwd=folder, run=run)
+            finished = self._run(command, cwd=folder, run=run, variables=self._indexes(sources))
         if not finished.succeeded:
             raise InstallFailed(failure_sentence(finished.output))
 
@@ -99,18 +113,38 @@ class UvProgram:
         return None if finished.succeeded else failure_sentence(finished.output)
 
     def _run(
-        self, command: Sequence[str | Path], *, cwd: Path, run: BuildRun, drop_output: bool = False
+        self,
+        command: Sequence[str | Path],
+        *,
+        cwd: Path,
+        run: BuildRun,
+        drop_output: bool = False,
+        variables: Mapping[str, str] | None = None,
     ) -> FinishedProcess:
-        return run_supervised(
-            [find_uv_bin(), *command], environ=self._environ, cwd=cwd, run=run, drop_output=drop_output
-        )
+        environ = {**self._environ, **(variables or {})}
+        return run_supervised([find_uv_bin(), *command], environ=environ, cwd=cwd, run=run, drop_output=drop_output)
+
+    def _indexes(self, asked: PackageSources) -> dict[str, str]:
+        """The indexes as variables: every account can read the arguments of a process, and a URL may have a password.
+
+        Raises ResolutionFailed for a URL that no process can be given.
+        """
+        sources = asked.over(self._pip.sources)
+        variables = {
+            "UV_DEFAULT_INDEX": sources.index_url or "",
+            "UV_INDEX": " ".join(sources.extra_index_urls),
+        }
+        if any("\0" in value for value in variables.values()):
+            raise ResolutionFailed("the URL of a package index has a NUL character; correct pip's configuration")
+        return {name: self._expand(value) for name, value in variables.items() if value}
+
+    def _expand(self, text: str) -> str:
+        for name, value in self._expanded.items():
+            text = text.replace(f"${{{name}}}", value)
+        return text
 
     def _sources(self, asked: PackageSources, log: BuildLog) -> Iterator[str]:
         sources = asked.over(self._pip.sources)
-        if sources.index_url:
-            yield from ("--default-index", sources.index_url)
-        for index in sources.extra_index_urls:
-            yield from ("--index", index)
         for place in self._existing(sources.find_links, log):
             yield from ("--find-links", place)
         for host in sources.trusted_hosts:
@@ -125,7 +159,7 @@ class UvProgram:
     def _existing(self, places: Sequence[str], log: BuildLog) -> Iterator[str]:
         """The existing find-links places. pip warns about a missing folder; uv would fail."""
         for written in places:
-            place = written.replace(f"${{{LOCAL_FILES_VARIABLE}}}", str(self._folders.local_files))
+            place = self._expand(written.replace(f"${{{LOCAL_FILES_VARIABLE}}}", str(self._folders.local_files)))
             if re.match(r"^[a-z]+://", place) or Path(place).exists():
                 yield place
             else:
@@ -156,4 +190,8 @@ def _constraints(folder: Path, spec: EnvironmentSpec, pip: PipConfiguration) -> 
 
 
 def _write_lines(file: Path, lines: Sequence[str]) -> None:
+    """Raises ResolutionFailed for a text of several lines, which would become requirements of their own."""
+    broken = next((line for line in lines if unprintable_in(line) is not None), None)
+    if broken is not None:
+        raise ResolutionFailed(f"the requirement {shown(broken)} is not one line of text")
     file.write_text("".join(f"{line}\n" for line in lines))

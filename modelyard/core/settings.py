@@ -5,18 +5,22 @@ A gateway gets `Tunables` alone, in which there is no secret. `docs/settings.md`
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from modelyard.core.data_dir import DataDir
+from modelyard.core.domain.outgoing_urls import UrlPolicy
 from modelyard.core.settings_variables import SettingsGroup
 
 _MEGABYTE = 1 << 20
 # Numbers without an account: no other program on the machine runs as these users.
 _WORKER_UID = 64042
 _WORKER_UIDS = "64100-65099"
+_VARIABLE_NAME = re.compile("[A-Z0-9_]+")
+_SECRET_PREFIXES = ("MODELYARD_", "AWS_", "AZURE_", "PG")
 
 
 def _http_url(text: str) -> str:
@@ -24,6 +28,24 @@ def _http_url(text: str) -> str:
     if scheme not in {"http", "https"} or not rest.strip("/"):
         raise ValueError("must be a URL that begins with http:// or https://")
     return text.rstrip("/")
+
+
+def _host_list(text: str) -> str:
+    UrlPolicy.parse(text)
+    return text
+
+
+def _variable_list(text: str) -> str:
+    for name in _words(text):
+        if not _VARIABLE_NAME.fullmatch(name):
+            raise ValueError("must list names of capital letters, digits and underscores, with commas between")
+        if name.startswith(_SECRET_PREFIXES):
+            raise ValueError(f"must not list variables of the platform and its stores ({', '.join(_SECRET_PREFIXES)})")
+    return text
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
@@ -130,6 +152,29 @@ class ObjectStoreSettings(SettingsGroup):
 
 class BuilderSettings(SettingsGroup):
     max_attempts: Count = Field(default=5, description="Attempts at a build that fails for reasons outside the build")
+    requirement_variables: Annotated[str, AfterValidator(_variable_list)] = Field(
+        default="",
+        description="Variables of the platform's account that models may write as ${NAME} in requirement and index "
+        "URLs, with commas between; every model can read the values",
+    )
+
+    @property
+    def allowed_variables(self) -> frozenset[str]:
+        return frozenset(_words(self.requirement_variables))
+
+
+class OutgoingSettings(SettingsGroup):
+    """URLs that users and models name, and that the platform opens."""
+
+    allowed_hosts: Annotated[str, AfterValidator(_host_list)] = Field(
+        default="",
+        description="Hosts, addresses and networks that such a URL may name although they are loopback, link-local or "
+        "a cloud's metadata service, with commas between",
+    )
+
+    @property
+    def policy(self) -> UrlPolicy:
+        return UrlPolicy.parse(self.allowed_hosts)
 
 
 class BatchSettings(SettingsGroup):
@@ -206,6 +251,7 @@ class Tunables(SettingsGroup):
     lease: LeaseSettings = LeaseSettings()
     object_store: ObjectStoreSettings = ObjectStoreSettings()
     builder: BuilderSettings = BuilderSettings()
+    outgoing: OutgoingSettings = OutgoingSettings()
     batch: BatchSettings = BatchSettings()
     worker: WorkerSettings = WorkerSettings()
     supervisor: SupervisorSettings = SupervisorSettings()

@@ -11,11 +11,13 @@ import pytest
 from builder.build_run import BuildLog, BuildRun, cancellation_token
 from builder.composition import open_toolchain
 from builder.environment_build import BuildOrder, build_environment
+from builder.environment_files.requirements import RequirementPolicy
 from builder.installers.port import index_versions
 from builder.installers.uv import UvInstaller
 from builder.toolchain import BuildToolchain
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.environment_spec import EnvironmentLock, EnvironmentSpec, PackageSources
+from modelyard.core.domain.outgoing_urls import UrlPolicy
 from modelyard.core.environments.folder import BuiltEnvironment
 from tests.builder.packages import PackageIndex, served
 
@@ -89,7 +91,8 @@ def isolated_toolchain(
     own.prepare()
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
     environ["PIP_CONFIG_FILE"] = os.devnull
-    isolated = open_toolchain(own, environ=environ, home=Path.home(), worker_user=WORKER_USER)
+    policy = RequirementPolicy(urls=UrlPolicy.parse("127.0.0.1"))
+    isolated = open_toolchain(own, environ=environ, home=Path.home(), worker_user=WORKER_USER, requirements=policy)
     assert isinstance(isolated.installer, UvInstaller)
     installer = replace(isolated.installer, interpreters=toolchain.interpreters)
     return replace(isolated, installer=installer, interpreters=toolchain.interpreters)

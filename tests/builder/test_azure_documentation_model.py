@@ -82,7 +82,7 @@ def built(toolchain, folder: Path, files: dict[str, str]) -> tuple[BuiltEnvironm
     for name, text in files.items():
         (folder / name).write_text(text)
     mlmodel, progress = parse_mlmodel((folder / "MLmodel").read_bytes()), Recorder()
-    plan = plan_environment(folder, mlmodel, toolchain.pythons())
+    plan = plan_environment(folder, mlmodel, toolchain.plan_rules())
     progress.lines += plan.notes
     modules = modules_to_import(mlmodel)
     return build(toolchain, plan.spec, progress, modules=modules, model_created_at=mlmodel.created_at), progress

@@ -15,9 +15,10 @@ from packaging.version import Version
 from builder.build_run import BuildCancelled, BuildLog, BuildRun, cancellation_token
 from builder.environment_build import BuildOrder, build_environment
 from builder.environment_files.pip_lines import PipLine
-from builder.environment_files.requirements import collect_requirements
+from builder.environment_files.requirements import RequirementPolicy, collect_requirements
 from builder.errors import ImportCheckFailed, InstallFailed, ResolutionFailed
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
+from modelyard.core.domain.outgoing_urls import UrlPolicy
 from tests.builder.conftest import WORKER_USER, DiskRegistry, build, spec_from, versions
 from tests.builder.packages import make_wheel
 
@@ -141,7 +142,7 @@ class TestLocalWheels:
             PipLine("hidden", "x"),
             PipLine(f"--index-url {index.url}", "x"),
         ]
-        asked = collect_requirements(folder, folder, lines)
+        asked = collect_requirements(folder, folder, lines, RequirementPolicy(urls=UrlPolicy.parse("127.0.0.1")))
         spec = EnvironmentSpec("3.11", asked.lines, sources=asked.sources, local_files=asked.local_files)
         built = build(isolated_toolchain, spec, progress, modules=("mine", "beta", "hidden"), folder=folder)
         assert "${MODELYARD_WHEELS}/" in built.lock.text

@@ -18,7 +18,7 @@ import pytest
 
 from builder.build_run import BuildLog
 from builder.environment_files.pip_lines import PipLine
-from builder.environment_files.requirements import collect_requirements
+from builder.environment_files.requirements import RequirementPolicy, collect_requirements
 from builder.toolchain import this_platform
 from builder.wheels.installed import _for_any_interpreter
 from builder.wheels.wheel_store import WheelStore
@@ -112,7 +112,9 @@ def spec_of_every_kind(index: PackageIndex, model: Path) -> EnvironmentSpec:
     index.add("two", modules={"space/two.py": ""}, unrecorded={"space/deep/three.py": "", "four.py": ""})
     make_wheel(model, "ours", code="WORD = 'ours'")
     make_source_archive(model / "source")
-    asked = collect_requirements(model, model, (PipLine("ours-1.0-py3-none-any.whl", "conda.yaml"),))
+    asked = collect_requirements(
+        model, model, (PipLine("ours-1.0-py3-none-any.whl", "conda.yaml"),), RequirementPolicy()
+    )
     return EnvironmentSpec(
         "3.11",
         ("alpha", "equipped", "one", "two", "fromsource", *asked.lines),

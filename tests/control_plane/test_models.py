@@ -62,7 +62,7 @@ class TestRegistration:
         uri = control.upload({"MLmodel": text})
         flavor = control.put("/models/m/versions/1", version_body(uri))["properties"]["flavors"]["python_function"]
         assert flavor["data"]["d"] == "2020-01-01"
-        assert flavor["data"]["n"] == "NaN"
+        assert flavor["data"]["n"] == ".nan"
 
     def test_concurrent_puts_of_a_version_register_it_once(self, control):
         uri = control.upload({"MLmodel": MLMODEL})

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-import yaml
-
 from control_plane.resources.assets.asset import VersionHead, VersionSpec
+from modelyard.core.domain.bounded_yaml import RefusedYaml, load_yaml
 from modelyard.core.errors import InvalidEnvironment
 
 
@@ -42,10 +41,9 @@ def check_conda_file(text: str | None) -> str:
             target="properties.condaFile",
         )
     try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise InvalidEnvironment(f"condaFile is not valid YAML: {reason}", target="properties.condaFile") from None
+        document = load_yaml(text)
+    except RefusedYaml as refusal:
+        raise InvalidEnvironment(f"condaFile is refused: {refusal}", target="properties.condaFile") from None
     if not isinstance(document, dict) or not isinstance(document.get("dependencies"), list):
         raise InvalidEnvironment(
             "condaFile must be a mapping with a list of 'dependencies', as in the conda.yaml that conda exports",

@@ -1,7 +1,6 @@
 """The content of a model, read from an upload and checked before any file is stored."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from control_plane.features.models.model_version import ModelContent
@@ -9,11 +8,10 @@ from control_plane.resources.assets.model_type import ModelType
 from control_plane.resources.uploads.port import UploadedFiles
 from control_plane.resources.uploads.upload import UploadedFile, UploadReference
 from control_plane.resources.workspaces.workspace import Workspace
+from modelyard.core.domain.bounded_yaml import LARGEST_BYTES
 from modelyard.core.domain.mlmodel import MLMODEL_FILE, parse_mlmodel
 from modelyard.core.domain.model_manifest import ModelManifest, check_relative_path
 from modelyard.core.errors import InvalidModel
-
-_LARGEST_MLMODEL_BYTES = 16 << 20
 
 
 class ModelContentReader:
@@ -34,12 +32,13 @@ class ModelContentReader:
         file = next((file for file in files if file.path == wanted), None)
         if file is None:
             raise InvalidModel(_no_mlmodel(reference.name, files), target="modelUri")
-        if file.received > _LARGEST_MLMODEL_BYTES:
+        if file.received > LARGEST_BYTES:
             raise InvalidModel(
-                f"{wanted} is {file.received} bytes long; an MLmodel file has at most {_LARGEST_MLMODEL_BYTES}",
+                f"{wanted} is {file.received} bytes long; an MLmodel file has at most {LARGEST_BYTES}",
                 target="modelUri",
             )
-        return plain_json(parse_mlmodel(self._uploads.content_of(file)).flavors)
+        flavors = parse_mlmodel(self._uploads.content_of(file)).flavors
+        return {name: _storable(entries) for name, entries in flavors.items()}
 
 
 def _no_mlmodel(folder: str, files: Sequence[UploadedFile]) -> str:
@@ -49,16 +48,10 @@ def _no_mlmodel(folder: str, files: Sequence[UploadedFile]) -> str:
     return f"{folder!r} has no MLmodel file: register the folder that MLflow's save_model or log_model wrote"
 
 
-def plain_json(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert the YAML values that JSON lacks, such as dates, bytes, NaN and keys of any type, to text."""
-    text = json.dumps(_with_text_keys(value), default=str)
-    plain: dict[str, Any] = json.loads(text.replace("\\u0000", ""), parse_constant=str)
-    return plain
-
-
-def _with_text_keys(value: Any) -> Any:
-    if isinstance(value, dict) or hasattr(value, "items"):
-        return {str(key): _with_text_keys(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [_with_text_keys(entry) for entry in value]
-    return value
+def _storable(value: Any) -> Any:
+    """Remove NUL, which Postgres refuses, from names and texts."""
+    if isinstance(value, dict):
+        return {name.replace("\0", ""): _storable(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_storable(entry) for entry in value]
+    return value.replace("\0", "") if isinstance(value, str) else value

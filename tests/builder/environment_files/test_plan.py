@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from builder.environment_files.plan import AvailablePythons, EnvironmentPlan, plan_environment, plan_from_conda_file
+from builder.environment_files.plan import EnvironmentPlan, PlanRules, plan_environment, plan_from_conda_file
 from builder.errors import InvalidPythonEnvFile, NoEnvironmentFile, PathLeavesModelFolder
 from modelyard.core.domain.environment_spec import EnvironmentLock, EnvironmentSpec, LocalFile, PackageSources
 from modelyard.core.domain.mlmodel import parse_mlmodel
@@ -15,7 +15,7 @@ PYTHON_ENV = "python: 3.9.1\nbuild_dependencies:\n- pip==23.0\ndependencies:\n- 
 
 
 def plan(folder) -> EnvironmentPlan:
-    return plan_environment(folder, parse_mlmodel((folder / "MLmodel").read_bytes()), AvailablePythons())
+    return plan_environment(folder, parse_mlmodel((folder / "MLmodel").read_bytes()), PlanRules())
 
 
 class TestEnvironmentFile:
@@ -49,7 +49,7 @@ class TestEnvironmentFile:
     def test_registered_environment_replaces_the_files_of_the_model(self, model_folder):
         folder = model_folder({"conda.yaml": CONDA})
         mlmodel = parse_mlmodel((folder / "MLmodel").read_bytes())
-        made = plan_from_conda_file("dependencies:\n- python=3.12\n", folder, mlmodel, AvailablePythons())
+        made = plan_from_conda_file("dependencies:\n- python=3.12\n", folder, mlmodel, PlanRules())
         assert made.spec.python == "3.12"
         assert made.spec.requirements[0] == "mlflow-skinny==2.7.1"
 

@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from builder.environment_files.pip_lines import PipLine, lines_of
-from builder.environment_files.requirements import DeclaredRequirements, collect_requirements, distribution_name
+from builder.environment_files.requirements import (
+    DeclaredRequirements,
+    RequirementPolicy,
+    collect_requirements,
+    distribution_name,
+)
 from builder.errors import InvalidRequirement, PathLeavesModelFolder
 from tests.builder.packages import make_wheel
 
@@ -26,28 +31,34 @@ def read(folder: Path) -> Read:
         for name, text in files.items():
             (folder / f"{name}.txt").write_text(text)
         declared = [PipLine(line, f"conda.yaml, line {number}") for number, line in enumerate(lines, 5)]
-        return collect_requirements(folder, folder, declared)
+        return collect_requirements(folder, folder, declared, RequirementPolicy())
 
     return collected
 
 
 class TestRequirements:
     @pytest.mark.parametrize(
-        "line",
+        ("line", "written"),
         [
-            "numpy",
-            "numpy==1.23.5",
-            "pandas>=1,<3 ; python_version >= '3.8'",
-            'mlflow[extras]==2.7.1; platform_system == "Linux"',
-            "torch==2.1.0+cpu",
-            "mypkg @ https://example.com/mypkg-1.0-py3-none-any.whl",
-            "git+https://example.com/team/repo@v1#egg=mypkg",
-            "https://example.com/mypkg-1.0-py3-none-any.whl",
-            "numpy==1.23.5 --hash=sha256:00",
+            ("numpy", "numpy"),
+            ("numpy == 1.23.5", "numpy==1.23.5"),
+            ("pandas>=1,<3 ; python_version >= '3.8'", 'pandas<3,>=1; python_version >= "3.8"'),
+            ('mlflow[extras]==2.7.1; platform_system == "Linux"', 'mlflow[extras]==2.7.1; platform_system == "Linux"'),
+            ("torch==2.1.0+cpu", "torch==2.1.0+cpu"),
+            (
+                "mypkg@https://a.example/mypkg-1.0-py3-none-any.whl",
+                "mypkg @ https://a.example/mypkg-1.0-py3-none-any.whl",
+            ),
+            ("git+https://a.example/team/repo@v1#egg=mypkg", "git+https://a.example/team/repo@v1#egg=mypkg"),
+            (
+                "https://a.example/mypkg-1.0-py3-none-any.whl;  python_version < '3'",
+                'https://a.example/mypkg-1.0-py3-none-any.whl ; python_version < "3"',
+            ),
+            ("numpy==1.23.5   --hash=sha256:00  --hash sha512:ff", "numpy==1.23.5 --hash=sha256:00 --hash=sha512:ff"),
         ],
     )
-    def test_requirement_is_kept_as_written(self, read, line):
-        assert read(line).lines == (line,)
+    def test_requirement_is_written_from_its_parsed_parts(self, read, line, written):
+        assert read(line).lines == (written,)
 
     def test_comments_are_removed(self, read):
         assert read("numpy==1.23.5  # as in training", "# nothing").lines == ("numpy==1.23.5",)
@@ -80,13 +91,15 @@ class TestRequirements:
 class TestFilesNamedByOptions:
     def test_requirements_file_is_read_in_place(self, read):
         found = read("scipy", "-r requirements.txt", requirements="numpy==1.23.5\n\n# a comment\npandas \\\n  >=1\n")
-        assert found.lines == ("scipy", "numpy==1.23.5", "pandas   >=1")
+        assert found.lines == ("scipy", "numpy==1.23.5", "pandas>=1")
 
     def test_nested_file_is_found_beside_its_parent(self, folder):
         (folder / "sub").mkdir()
         (folder / "sub" / "a.txt").write_text("-r b.txt\n")
         (folder / "sub" / "b.txt").write_text("numpy\n")
-        assert collect_requirements(folder, folder, [PipLine("--requirement=sub/a.txt", "x")]).lines == ("numpy",)
+        assert collect_requirements(
+            folder, folder, [PipLine("--requirement=sub/a.txt", "x")], RequirementPolicy()
+        ).lines == ("numpy",)
 
     def test_constraints_file_adds_constraints_only(self, read):
         found = read("-c constraints.txt", "numpy", constraints="scipy<2\n")
@@ -107,12 +120,12 @@ class TestFilesNamedByOptions:
         (folder / "r.txt").write_bytes("﻿numpy\n".encode())
         (folder / "s.txt").write_bytes("pandas\n".encode("utf-16"))
         lines = [PipLine("-r r.txt", "x"), PipLine("-r s.txt", "x")]
-        assert collect_requirements(folder, folder, lines).lines == ("numpy", "pandas")
+        assert collect_requirements(folder, folder, lines, RequirementPolicy()).lines == ("numpy", "pandas")
 
     def test_binary_requirements_file_is_refused(self, folder):
         (folder / "r.txt").write_bytes(b"\x80\x81")
         with pytest.raises(InvalidRequirement, match="not UTF-8 text"):
-            collect_requirements(folder, folder, [PipLine("-r r.txt", "x")])
+            collect_requirements(folder, folder, [PipLine("-r r.txt", "x")], RequirementPolicy())
 
     def test_requirements_file_from_the_network_is_refused(self, read):
         with pytest.raises(InvalidRequirement, match="put the file into the model folder"):
@@ -158,7 +171,7 @@ class TestLocalWheels:
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         found = read(f"./wheels/{wheel.name} ; python_version > '3.0'", f"code/../wheels/{wheel.name}[extra]")
         place = f"${{MODELYARD_WHEELS}}/{digest}/{wheel.name}"
-        assert found.lines == (f"{place} ; python_version > '3.0'", f"{place}[extra]")
+        assert found.lines == (f'{place} ; python_version > "3.0"', f"{place}[extra]")
         assert [(file.path, file.sha256) for file in found.local_files] == [(f"wheels/{wheel.name}", digest)]
 
     def test_local_wheel_is_found_without_leading_dot(self, read, folder):
