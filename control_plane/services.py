@@ -23,6 +23,7 @@ from control_plane.web.authentication import TokenVerifier
 from control_plane.web.telemetry import RequestTelemetry
 from control_plane.web.urls import BaseUrls
 from control_plane.workflows.dispatcher import Dispatcher
+from modelyard.core.adapters.openid import OpenIdVerifier
 from modelyard.core.adapters.secret_box import SecretBox
 from modelyard.core.db.unit_of_work import Sessions
 from modelyard.core.ports.object_store import ObjectStore
@@ -65,7 +66,8 @@ def wire(settings: PlatformSettings, sessions: Sessions, store: ObjectStore, dis
         max_bytes=limits.access_log_bytes,
         files=limits.access_log_files,
     )
-    verifier = TokenVerifier(sessions, failures_per_minute=limits.failed_authentications_per_minute)
+    openid = OpenIdVerifier(settings.openid)
+    verifier = TokenVerifier(sessions, openid, failures_per_minute=limits.failed_authentications_per_minute)
     return Services(
         verifier=verifier,
         telemetry=RequestTelemetry(Registry(), access_log),

@@ -35,6 +35,7 @@ _SECTIONS = {
     "batch": "Batch workers",
     "worker": "Model workers",
     "supervisor": "Supervisor",
+    "openid": "OpenID Connect",
 }
 
 

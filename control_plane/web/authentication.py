@@ -1,8 +1,9 @@
 """Authentication: from the credential of a request to the Caller that services, rows and audit events name.
 
 The admin token has the role of an owner in every workspace; an access token has the roles that were assigned at its
-creation. The keys of a batch endpoint open the endpoint's scoring URI. Public paths need no credential, and the URLs of
-signed paths carry a signature, which the service checks. `required_roles` names the role that each route needs.
+creation, and a token of the OpenID Connect issuer has the roles that the settings give to its claims. The keys of a
+batch endpoint open the endpoint's scoring URI. Public paths need no credential, and the URLs of signed paths carry a
+signature, which the service checks. `required_roles` names the role that each route needs.
 """
 
 import time
@@ -16,6 +17,7 @@ from control_plane.web.failure_limits import FailureLimits
 from control_plane.web.known_credentials import ADMIN_IDENTITY, CredentialTable, Identity
 from control_plane.web.password_verifier import PasswordVerifier
 from control_plane.web.token_uses import TokenUses
+from modelyard.core.adapters.openid import OpenIdVerifier
 from modelyard.core.db.unit_of_work import Sessions
 from modelyard.core.domain.access_tokens import is_access_token, token_digest
 from modelyard.core.domain.caller import Caller, CallerKind
@@ -32,8 +34,9 @@ class TokenVerifier:
     A wrong token costs a SHA-256 digest, and shares a read of the database with all wrong tokens of a quarter second.
     """
 
-    def __init__(self, sessions: Sessions, *, failures_per_minute: int) -> None:
+    def __init__(self, sessions: Sessions, openid: OpenIdVerifier, *, failures_per_minute: int) -> None:
         self._table = CredentialTable(sessions)
+        self._openid = openid
         self._passwords = PasswordVerifier()
         self._limits = FailureLimits(failures_per_minute)
         self._uses = TokenUses(sessions)
@@ -47,6 +50,9 @@ class TokenVerifier:
 
         Raises Unauthorized, and TooManyFailures where the limits of failures are reached.
         """
+        holder = await self._openid.identify(token)
+        if holder is not None:
+            return Identity(holder.subject, CallerKind.OPENID, holder.roles, holder.expires_at)
         asked_at = time.monotonic()
         digest = token_digest(token)
         known = await self._table.current()

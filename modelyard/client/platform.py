@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelyard.client.errors import NoPlatform
-from modelyard.core.domain.resource_ids import workspace_id
+from modelyard.core.domain.resource_ids import DEFAULT_RESOURCE_GROUP, DEFAULT_SUBSCRIPTION, workspace_id
 from modelyard.supervisor.pointer import pointer_file
 
 
@@ -17,8 +17,8 @@ from modelyard.supervisor.pointer import pointer_file
 class Platform:
     url: str
     token: str = field(repr=False)
-    subscription: str = "00000000-0000-0000-0000-000000000000"
-    resource_group: str = "local"
+    subscription: str = DEFAULT_SUBSCRIPTION
+    resource_group: str = DEFAULT_RESOURCE_GROUP
     workspace: str = "default"
 
     def __post_init__(self) -> None:

@@ -8,16 +8,23 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from modelyard.core.data_dir import DataDir
+from modelyard.core.domain.openid_roles import read_rules
 from modelyard.core.domain.outgoing_urls import UrlPolicy
 from modelyard.core.settings_variables import SettingsGroup
 
 _MEGABYTE = 1 << 20
 # Numbers without an account: no other program on the machine runs as these users.
 _WORKER_UID = 64042
+_LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+# No "none", and no HS*: a public key must never be taken for a shared secret.
+_SIGNATURE_ALGORITHMS = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+)
 _WORKER_UIDS = "64100-65099"
 _VARIABLE_NAME = re.compile("[A-Z0-9_]+")
 _SECRET_PREFIXES = ("MODELYARD_", "AWS_", "AZURE_", "PG")
@@ -46,6 +53,14 @@ def _variable_list(text: str) -> str:
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def is_safe_issuer_url(url: str) -> bool:
+    """Whether what the URL answers can be trusted: https, or http within this machine."""
+    parts = urlsplit(url)
+    if parts.username is not None or not parts.hostname:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK_HOSTS)
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
@@ -212,6 +227,66 @@ class WorkerSettings(SettingsGroup):
     log_files: int = Field(default=5, ge=2, description="Files of a model worker's output, the current one included")
 
 
+class OpenIdSettings(SettingsGroup):
+    """Sign-in by bearer tokens of an OpenID Connect issuer, at the control plane and at `aad_token` endpoints."""
+
+    issuer: str | None = Field(
+        default=None, description="URL of the issuer, as in the claim `iss` (default: no sign-in)"
+    )
+    audience: str | None = Field(
+        default=None, validate_default=True, description="Audience that tokens must name in the claim `aud`"
+    )
+    subject_claim: str = Field(default="sub", description="Claim that names the caller in audit events")
+    roles_claim: str = Field(
+        default="roles", description="Claim with roles or groups; a nested claim is written with dots: `realm.roles`"
+    )
+    roles: str = Field(
+        default="",
+        description="Roles by values of the claim: `ml=contributor@default,ops=owner@*`; the value `*` is every token",
+    )
+    algorithms: str = Field(default="RS256,PS256,ES256,EdDSA", description="Signature algorithms that are accepted")
+    clock_skew_seconds: float = Field(
+        default=30.0, ge=0, le=600, description="Difference of clocks that the times of a token allow for"
+    )
+    key_refresh_seconds: Seconds = Field(default=3600.0, description="Age at which the issuer's keys are fetched again")
+    key_refresh_min_seconds: Seconds = Field(
+        default=10.0, description="Least time between two fetches, which tokens with unknown keys cause"
+    )
+
+    @property
+    def algorithm_names(self) -> tuple[str, ...]:
+        return tuple(name.strip() for name in self.algorithms.split(",") if name.strip())
+
+    @field_validator("issuer")
+    @classmethod
+    def _issuer_is_safe(cls, issuer: str | None) -> str | None:
+        if issuer is not None and not is_safe_issuer_url(issuer):
+            raise ValueError("must be an https:// URL; http:// is allowed for 127.0.0.1, ::1 and localhost")
+        return issuer
+
+    @field_validator("audience")
+    @classmethod
+    def _audience_goes_with_the_issuer(cls, audience: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("issuer") is not None and not audience:
+            raise ValueError("must be set beside MODELYARD_OPENID_ISSUER: tokens for other programs must not work here")
+        return audience
+
+    @field_validator("roles")
+    @classmethod
+    def _rules_are_readable(cls, roles: str) -> str:
+        read_rules(roles)
+        return roles
+
+    @field_validator("algorithms")
+    @classmethod
+    def _algorithms_are_asymmetric(cls, algorithms: str) -> str:
+        unknown = {name.strip() for name in algorithms.split(",")} - _SIGNATURE_ALGORITHMS
+        if unknown:
+            known = ", ".join(sorted(_SIGNATURE_ALGORITHMS))
+            raise ValueError(f"names {', '.join(sorted(unknown))!r}: use {known}, with commas between them")
+        return algorithms
+
+
 class SupervisorSettings(SettingsGroup):
     leftover_seconds: Seconds = Field(default=15.0, description="Time that processes of a killed supervisor get to end")
     answer_seconds: Seconds = Field(
@@ -255,6 +330,7 @@ class Tunables(SettingsGroup):
     batch: BatchSettings = BatchSettings()
     worker: WorkerSettings = WorkerSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
+    openid: OpenIdSettings = OpenIdSettings()
 
     @property
     def worker_user(self) -> int | None:

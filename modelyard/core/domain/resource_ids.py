@@ -3,6 +3,9 @@
 PROVIDER = "Microsoft.MachineLearningServices"
 """The resource provider, in ids, paths and resource types."""
 
+DEFAULT_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+DEFAULT_RESOURCE_GROUP = "local"
+
 # Of "/subscriptions/s/resourceGroups/g/providers/P/workspaces/w", the empty one before the first slash included.
 _SEGMENTS_OF_WORKSPACE = 9
 
