@@ -19,6 +19,17 @@ def migrate(engine: Engine) -> None:
         command.upgrade(_config(connection), "head")
 
 
+def migrate_to(connection: Connection, revision: str) -> None:
+    """Apply the migrations up to `revision` in the caller's transaction. Raises CommandError if it is unknown."""
+    lock_migrations(connection)
+    command.upgrade(_config(connection), revision)
+
+
+def current_revision(connection: Connection) -> str | None:
+    """Return the revision of the schema. None: the database has no schema."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
 def lock_migrations(connection: Connection) -> None:
     """Exclude concurrent starts until the end of the transaction."""
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
@@ -28,7 +39,7 @@ def is_current(engine: Engine) -> bool:
     """Whether the schema is this version's."""
     with engine.connect() as connection:
         newest = ScriptDirectory.from_config(_config(connection)).get_current_head()
-        return MigrationContext.configure(connection).get_current_revision() == newest
+        return current_revision(connection) == newest
 
 
 def check(engine: Engine) -> None:

@@ -20,6 +20,7 @@ from modelyard.cli import (
     online_deployment,
     online_endpoint,
 )
+from modelyard.cli.backup import backup, restore
 from modelyard.cli.deploy import deploy
 from modelyard.cli.session import Interrupted, Session
 from modelyard.cli.status import status
@@ -41,6 +42,8 @@ app.command()(deploy)
 app.command()(status)
 app.command()(up)
 app.command()(migrate)
+app.command()(backup)
+app.command()(restore)
 app.add_typer(model.app, name="model")
 app.add_typer(online_endpoint.app, name="online-endpoint")
 app.add_typer(online_deployment.app, name="online-deployment")

@@ -42,6 +42,11 @@ class DataDir:
         return self.secrets / "admin.token"
 
     @property
+    def unfinished_restore(self) -> Path:
+        """A file that is there from the beginning to the end of `modelyard restore`."""
+        return self.root / "restore.unfinished"
+
+    @property
     def postgres(self) -> Path:
         return self.root / "postgres"
 

@@ -38,6 +38,15 @@ def check_passable(root: Path, worker_uid: int) -> None:
         )
 
 
+def check_restored(data: DataDir) -> None:
+    """Raise StartRefused for the data dir of a restore that was interrupted."""
+    if data.unfinished_restore.exists():
+        raise StartRefused(
+            f"a restore into {data.root} has not ended: run modelyard restore with this --data-dir again, or remove "
+            "the folder"
+        )
+
+
 def lock_data_dir(data: DataDir, announce: Announce, *, leftover_seconds: float) -> int:
     """Return the locked descriptor. Children inherit the descriptor and hold the lock.
 

@@ -24,7 +24,7 @@ from modelyard.process.logging import configure_logging
 from modelyard.process.signals import SignalPipe, reap_orphans
 from modelyard.supervisor.children import Child, Service
 from modelyard.supervisor.config_report import report_settings, settings_file, write_report
-from modelyard.supervisor.data_dir_lock import check_passable, lock_data_dir, run_info_file
+from modelyard.supervisor.data_dir_lock import check_passable, check_restored, lock_data_dir, run_info_file
 from modelyard.supervisor.environment_settings import ADMIN_TOKEN, DATABASE_URL, EnvironmentSettings, read_environment
 from modelyard.supervisor.generated_secrets import load_or_generate, new_master_key, store_secret
 from modelyard.supervisor.health import HealthFile
@@ -114,6 +114,7 @@ class _Supervisor:
         self._signals = SignalPipe(signal.SIGCHLD)
         # Every check comes before the first file.
         check_passable(self._data.root, self._settings.tunables.worker.uid)
+        check_restored(self._data)
         self._bind()
         self._data.prepare()
         self._lock = lock_data_dir(self._data, self._announce, leftover_seconds=self._limits.leftover_seconds)

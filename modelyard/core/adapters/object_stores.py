@@ -25,9 +25,27 @@ _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 
 
 def open_store(
-    url: str, environment: Mapping[str, str] | None = None, *, settings: ObjectStoreSettings = _DEFAULT_SETTINGS
+    url: str,
+    environment: Mapping[str, str] | None = None,
+    *,
+    settings: ObjectStoreSettings = _DEFAULT_SETTINGS,
+    subject: str = "MODELYARD_STORAGE_URL",
 ) -> ObjectStore:
-    """Return the store at `url` without a request. Raises InvalidRequest for a malformed URL, in one line."""
+    """Return the store at `url` without a request. Raises InvalidRequest for a malformed URL, in one line.
+
+    `subject` is the source of the URL, for the message.
+    """
+    try:
+        return _store(url, os.environ if environment is None else environment, settings)
+    except _NotAStore as malformed:
+        raise InvalidRequest(f"{subject} {malformed}") from None
+
+
+class _NotAStore(ValueError):
+    """The text follows the subject of the sentence."""
+
+
+def _store(url: str, variables: Mapping[str, str], settings: ObjectStoreSettings) -> ObjectStore:
     try:
         parts = urlsplit(url)
         user_info = parts.username is not None
@@ -35,11 +53,10 @@ def open_store(
     except ValueError:
         raise _not_a_store(url, "its host or port is malformed") from None
     if user_info or parts.query or parts.fragment:
-        raise InvalidRequest(
-            "MODELYARD_STORAGE_URL must not have credentials, a signature or other options (no '@', '?' or '#'): "
+        raise _NotAStore(
+            "must not have credentials, a signature or other options (no '@', '?' or '#'): "
             "credentials come from the environment, such as AWS_SECRET_ACCESS_KEY or AZURE_STORAGE_CONNECTION_STRING"
         )
-    variables = os.environ if environment is None else environment
     match parts.scheme:
         case "file":
             return _folder(url, parts)
@@ -88,5 +105,5 @@ def _prefix(url: str, path: str) -> str:
     return prefix
 
 
-def _not_a_store(url: str, why: str) -> InvalidRequest:
-    return InvalidRequest(f"MODELYARD_STORAGE_URL {url!r} is not supported: {why}; use {_FORMS}")
+def _not_a_store(url: str, why: str) -> _NotAStore:
+    return _NotAStore(f"{url!r} is not supported: {why}; use {_FORMS}")
