@@ -26,7 +26,7 @@ from modelyard.backup.sealed_secrets import seal
 from modelyard.backup.tables import Tables
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.data_dir import DataDir
-from modelyard.core.db.unit_of_work import open_database
+from modelyard.core.db.engine import create_engine
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore, StoreUnavailable
 from modelyard.supervisor.environment_settings import EnvironmentSettings, read_environment, server_address
 from modelyard.supervisor.options import Announce
@@ -164,7 +164,7 @@ def _database_url(data: DataDir, settings: EnvironmentSettings) -> str:
 @contextmanager
 def _snapshot(url: str) -> Iterator[tuple[Connection[TupleRow], str]]:
     """Yield a connection in a read-only transaction with one snapshot, and the revision of the schema."""
-    engine = open_database(url)
+    engine = create_engine(url)
     try:
         with engine.connect().execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True

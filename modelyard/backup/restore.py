@@ -25,7 +25,7 @@ from modelyard.backup.sealed_secrets import unseal
 from modelyard.backup.tables import Tables
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.data_dir import DataDir
-from modelyard.core.db.unit_of_work import open_database
+from modelyard.core.db.engine import create_engine
 from modelyard.core.ports.object_store import ObjectStore, check_key
 from modelyard.process.atomic_files import replace_file
 from modelyard.supervisor.children import Child
@@ -192,7 +192,7 @@ class _Target:
             patience = self._settings.tunables.start_patience
             server = f"the database at {server_address(url)}"
             StartDeadline(patience, self._announce).wait_for(server, lambda: connect_or_create(url))
-            engine = open_database(url)
+            engine = create_engine(url)
             try:
                 with engine.begin() as connection:
                     driver_connection = connection.connection.driver_connection
@@ -242,7 +242,6 @@ class _Target:
             if not child.wait(_STOP_SECONDS):
                 child.kill_group()
                 child.wait(_STOP_SECONDS)
-            postgres.clean_up()
 
 
 def _check_store_empty(store: ObjectStore, url: str) -> None:

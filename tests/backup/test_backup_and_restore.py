@@ -63,9 +63,8 @@ class TestEqualAfterRestore:
         original.command("backup", tmp_path / "small.tar", "--without-wheels", "--without-secrets")
         content = (tmp_path / "small.tar").read_bytes()
         assert b"datastores/workspaceblobstore/empty" in content
-        assert not [
-            key for key in OBJECTS if key.startswith(("wheels/", "environments/", "logs/")) and key.encode() in content
-        ]
+        optional = [key for key in OBJECTS if key.startswith(("wheels/", "environments/", "logs/"))]
+        assert not [key for key in optional if key.encode() in content]
 
     def test_schema_of_an_older_version_is_restored_and_then_migrates_forward(self, another, tmp_path):
         old, restored = another(), another()

@@ -3,7 +3,7 @@
 import gzip
 import io
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +11,25 @@ import pytest
 from modelyard.backup import archive as archive_module
 from modelyard.backup.archive import ArchiveWriter, EntryKind, Manifest
 from modelyard.core.adapters.folder_store import FolderStore
+from modelyard.supervisor.postgres import EmbeddedPostgres
 from tests.backup.platform_state import PASSPHRASE, PlatformState
+from tests.conftest import own_database, temporary_folder
+
+
+@pytest.fixture(scope="module")
+def backup(postgres: EmbeddedPostgres) -> Iterator[bytes]:
+    """The archive of a platform that is gone."""
+    with own_database(postgres) as url, temporary_folder() as folder:
+        original = PlatformState(folder, url)
+        original.fill()
+        assert original.command("backup", folder / "b.tar") == 0
+        original.engine.dispose()
+        yield (folder / "b.tar").read_bytes()
 
 
 @pytest.fixture
-def archive(original: PlatformState, tmp_path: Path) -> Path:
-    assert original.command("backup", tmp_path / "b.tar") == 0
+def archive(backup: bytes, tmp_path: Path) -> Path:
+    (tmp_path / "b.tar").write_bytes(backup)
     return tmp_path / "b.tar"
 
 
