@@ -52,6 +52,8 @@ def test_restored_platform_scores_shows_keys_and_has_outputs_as_before(
     rows_of(20, seed=1).to_csv(tmp_path / "rows.csv", index=False)
     job = invoke(platform, endpoint, "--input", tmp_path / "rows.csv")
     platform.cli("job", "stream", "-n", job)
+    tokens = {name: make_token(platform, name) for name in ("valid", "revoked")}
+    assert platform.rest("DELETE", "/tokens/revoked").status_code == 200
     archive = tmp_path / "backup.tar"
     (tmp_path / "passphrase").write_text(PASSPHRASE)
     option = ("--passphrase-file", tmp_path / "passphrase")
@@ -72,6 +74,8 @@ def test_restored_platform_scores_shows_keys_and_has_outputs_as_before(
         assert restored.score(tour, BODY, key=key).content == platform.score(tour, BODY, key=key).content
         assert restored.score(tour, BODY, key="x" * 32).status_code == 401
         assert restored.token == platform.token
+        answers = {name: restored.rest("GET", "", token=token).status_code for name, token in tokens.items()}
+        assert answers == {"valid": 200, "revoked": 401}
         outputs = [downloaded(each, job, tmp_path / name, "--all") for each, name in ((platform, "a"), (restored, "b"))]
         assert outputs[0].keys() == outputs[1].keys()
         assert all(outputs[1][path].read_bytes() == file.read_bytes() for path, file in outputs[0].items())
@@ -81,6 +85,11 @@ def test_restored_platform_scores_shows_keys_and_has_outputs_as_before(
 
 def keys(platform: Platform, endpoint: str) -> dict[str, str]:
     return platform.rest("POST", f"/onlineEndpoints/{endpoint}/listKeys").json()
+
+
+def make_token(platform: Platform, name: str) -> str:
+    body = {"properties": {"subject": f"{name}@example.org", "roles": [{"role": "reader"}]}}
+    return platform.rest("PUT", f"/tokens/{name}", body).json()["properties"]["token"]
 
 
 def kill_during_restore(restored: Platform, archive: Path, *options: str | Path) -> None:
