@@ -63,7 +63,11 @@ class GatewayApp:
         if request.method == "OPTIONS":
             return _options(route.allowed)
         endpoint = self._table.endpoint(request.endpoint)
-        if not endpoint.credentials.accept(request.header(b"authorization"), time.time()):
+        authorization, credentials = request.header(b"authorization"), endpoint.credentials
+        if not (
+            credentials.accept(authorization, route.required_role, time.time())
+            or (credentials.takes_openid and await credentials.accept_openid(authorization, route.required_role))
+        ):
             raise BadCredentials
         handler = route.handler(request.method)
         if handler is None:

@@ -1,5 +1,8 @@
 """Keys and tokens of one endpoint, checked in constant time. The snapshot holds digests, never keys.
 
+A key, and a token that the control plane issued for the endpoint, let the caller score. An endpoint with auth_mode
+AADToken also takes access tokens and the tokens of the OpenID Connect issuer, whose roles count in its workspace.
+
 A caller sends `Bearer <key>`, or the key as the password of basic authentication with any user name, so that a client
 that takes a URL only can be given `http://any:<key>@host`.
 """
@@ -9,6 +12,9 @@ import binascii
 import hashlib
 import hmac
 
+from data_plane.gateway.errors import RoleMissing
+from modelyard.core.adapters.openid import OpenIdVerifier
+from modelyard.core.domain.roles import Role, has_role
 from modelyard.core.domain.routing import EndpointRoute
 from modelyard.core.domain.tokens import token_expiry
 
@@ -16,19 +22,40 @@ _MOST_REMEMBERED = 1024
 
 
 class Credentials:
-    def __init__(self, route: EndpointRoute) -> None:
+    def __init__(self, route: EndpointRoute, openid: OpenIdVerifier) -> None:
         self._endpoint = route.name
         self._key_digests = route.key_digests if route.auth_mode != "AMLToken" else ()
         self._token_key = route.token_public_key if route.auth_mode != "Key" else None
+        self._access_tokens = route.tokens
+        self._workspace = route.workspace
+        self._openid = openid
+        self.takes_openid = route.workspace is not None and openid.is_enabled
         self._expiry_by_digest: dict[str, int] = {}
         """Verified tokens. To verify a signature costs more than the rest of a request."""
 
-    def accept(self, authorization: bytes | None, now: float) -> bool:
+    def accept(self, authorization: bytes | None, required: Role, now: float) -> bool:
+        """Whether a credential is valid, as far as is known without I/O. Raises RoleMissing for a token without it."""
         secret = _secret(authorization or b"")
         if secret is None:
             return False
         digest = hashlib.sha256(secret).hexdigest()
-        return self._is_key(digest) or self._is_token(secret, digest, now)
+        if self._is_key(digest) or self._is_token(secret, digest, now):
+            return _allowed(Role.SCORER.includes(required), required)
+        token = self._access_tokens.get(digest)
+        if token is not None and (token.expires_at is None or now < token.expires_at):
+            return _allowed(token.may_score and Role.SCORER.includes(required), required)
+        return False
+
+    async def accept_openid(self, authorization: bytes | None, required: Role) -> bool:
+        """Whether the issuer signed a valid token. A token seen before needs no I/O and no signature check.
+
+        Raises RoleMissing for a token whose claims do not give the role in the endpoint's workspace.
+        """
+        secret = _secret(authorization or b"")
+        holder = None if secret is None else await self._openid.identify(secret.decode("latin-1"))
+        if holder is None or self._workspace is None:
+            return False
+        return _allowed(has_role(holder.roles, required, self._workspace), required)
 
     def _is_key(self, digest: str) -> bool:
         # Every digest is compared, so the time taken does not tell the matching digest.
@@ -50,6 +77,12 @@ class Credentials:
         if len(self._expiry_by_digest) >= _MOST_REMEMBERED:
             self._expiry_by_digest.clear()
         self._expiry_by_digest[digest] = expiry
+
+
+def _allowed(is_allowed: bool, required: Role) -> bool:
+    if not is_allowed:
+        raise RoleMissing(required)
+    return True
 
 
 def _secret(authorization: bytes) -> bytes | None:

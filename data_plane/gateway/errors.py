@@ -17,6 +17,7 @@ from data_plane.scoring.errors import (
     ScoringError,
     TooManyRequests,
     Unauthenticated,
+    Unauthorized,
     Unavailable,
     UnsupportedMediaType,
 )
@@ -80,6 +81,14 @@ class BadCredentials(Unauthenticated):
         super().__init__("send a valid key or token of this endpoint as 'Authorization: Bearer <key or token>'")
 
 
+class RoleMissing(Unauthorized):
+    def __init__(self, role: str) -> None:
+        super().__init__(
+            f"the token is valid, but does not have the role {role!r} in the endpoint's workspace: ask an owner of the "
+            "workspace for a token with the role"
+        )
+
+
 class MethodNotAllowed(InvalidRequest):
     code = "MethodNotAllowed"
 
@@ -138,6 +147,7 @@ _STATUSES: Mapping[type[ScoringError], tuple[int, Headers]] = {
     MethodNotAllowed: (HTTPStatus.METHOD_NOT_ALLOWED, []),
     BodyTooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, []),
     NotFound: (HTTPStatus.NOT_FOUND, []),
+    Unauthorized: (HTTPStatus.FORBIDDEN, []),
     Unauthenticated: (HTTPStatus.UNAUTHORIZED, [(b"www-authenticate", b"Bearer")]),
     TooManyRequests: (HTTPStatus.TOO_MANY_REQUESTS, [_RETRY_SOON]),
     DeadlineExceeded: (HTTPStatus.REQUEST_TIMEOUT, []),

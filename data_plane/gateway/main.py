@@ -11,7 +11,6 @@ import logging
 import os
 import socket
 import sys
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from data_plane.replicas.local.local_replica import LocalReplica
 from data_plane.replicas.local.worker_connection import AnswerLimits
 from data_plane.replicas.local.worker_process import note_protocol_fault
 from data_plane.scoring.loaded_bundle import LoadedBundle, answers_row_by_row
+from modelyard.core.adapters.openid import OpenIdVerifier
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.routing import DeploymentRoute
 from modelyard.core.settings import Tunables
@@ -68,12 +68,13 @@ async def _serve(options: argparse.Namespace, settings: Tunables) -> None:
         settings.worker.frame_seconds,
         partial(note_protocol_fault, data_dir),
     )
-    table = RoutingTable(_local_upstreams(pending, answers))
+    openid = OpenIdVerifier(settings.openid)
+    table = RoutingTable(_local_upstreams(pending, answers), openid)
     watcher = SnapshotWatcher(data_dir.routing_file, data_dir.run / f"gateway-{options.index}.applied", table.apply)
     # Before the first request: a restarted gateway must not answer 404 for an endpoint of the snapshot.
     watcher.look()
     _collect_garbage_seldom()
-    following = asyncio.create_task(watcher.follow())
+    background = [asyncio.create_task(watcher.follow()), asyncio.create_task(openid.keep_keys_fresh())]
     server = SupervisedServer(
         GatewayApp(table, limits),
         http=scoring_protocol(limits),
@@ -83,9 +84,9 @@ async def _serve(options: argparse.Namespace, settings: Tunables) -> None:
     try:
         await server.serve_until_stopped(socket.socket(fileno=options.fd), options.lifeline_fd)
     finally:
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
         table.close()
 
 

@@ -17,9 +17,11 @@ from data_plane.scoring.codecs.mlflow.codec import MlflowCodec
 from data_plane.scoring.codecs.open_inference import paths
 from data_plane.scoring.codecs.open_inference.codec import OpenInferenceCodec
 from data_plane.scoring.codecs.port import RequestCodec
+from modelyard.core.domain.required_roles import open_scoring_paths, role_below_endpoint
+from modelyard.core.domain.roles import Role
 from modelyard.core.settings import GatewaySettings
 
-GATEWAY_HEALTH_PATHS = frozenset({"/", "/health"})
+GATEWAY_HEALTH_PATHS = open_scoring_paths()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Route:
     """By method. A GET answers HEAD too."""
     codec: RequestCodec[Any]
     """The protocol of the route, also for errors."""
+    required_role: Role
+    """The role of the caller in the endpoint's workspace, by the table in `required_roles`."""
 
     @property
     def allowed(self) -> str:
@@ -38,30 +42,36 @@ class Route:
         return self.handlers.get("GET" if method == "HEAD" else method)
 
 
+_Entry = tuple[Mapping[str, Handler], RequestCodec[Any]]
+
+
 class Routes:
     def __init__(self, limits: GatewaySettings) -> None:
         mirror = Mirror()
         azure, mlflow, v2 = AzureCodec(), MlflowCodec(ParquetProcess()), OpenInferenceCodec()
 
-        def scored(codec: RequestCodec[Any], choose: Choose = choose_by_header) -> Route:
-            return Route({"POST": scoring_handler(codec, limits, mirror, choose)}, codec)
+        def scored(codec: RequestCodec[Any], choose: Choose = choose_by_header) -> _Entry:
+            return {"POST": scoring_handler(codec, limits, mirror, choose)}, codec
 
-        self._by_path: Mapping[str, Route] = {
-            "": Route({"GET": health}, azure),
+        entries: Mapping[str, _Entry] = {
+            "": ({"GET": health}, azure),
             "score": scored(azure),
-            "swagger.json": Route({"GET": Swagger().answer}, azure),
+            "swagger.json": ({"GET": Swagger().answer}, azure),
             "invocations": scored(mlflow),
-            "ping": Route({"GET": ping}, mlflow),
-            "health": Route({"GET": ping}, mlflow),
-            "version": Route({"GET": version}, mlflow),
-            "v2": Route({"GET": open_inference.server_metadata}, v2),
-            "v2/health/live": Route({"GET": open_inference.server_live}, v2),
-            "v2/health/ready": Route({"GET": open_inference.server_ready}, v2),
-            "v2/models/{name}": Route({"GET": open_inference.model_metadata}, v2),
-            "v2/models/{name}/ready": Route({"GET": open_inference.model_ready}, v2),
+            "ping": ({"GET": ping}, mlflow),
+            "health": ({"GET": ping}, mlflow),
+            "version": ({"GET": version}, mlflow),
+            "v2": ({"GET": open_inference.server_metadata}, v2),
+            "v2/health/live": ({"GET": open_inference.server_live}, v2),
+            "v2/health/ready": ({"GET": open_inference.server_ready}, v2),
+            "v2/models/{name}": ({"GET": open_inference.model_metadata}, v2),
+            "v2/models/{name}/ready": ({"GET": open_inference.model_ready}, v2),
             "v2/models/{name}/infer": scored(v2, model_choice.choose),
-            "v2/repository/index": Route({"POST": open_inference.repository_index}, v2),
-            paths.UNKNOWN: Route(dict.fromkeys(["GET", "POST"], open_inference.unknown_path), v2),
+            "v2/repository/index": ({"POST": open_inference.repository_index}, v2),
+            paths.UNKNOWN: (dict.fromkeys(["GET", "POST"], open_inference.unknown_path), v2),
+        }
+        self._by_path = {
+            path: Route(handlers, codec, role_below_endpoint(path)) for path, (handlers, codec) in entries.items()
         }
 
     def find(self, path_below: str) -> Route | None:

@@ -14,6 +14,7 @@ from data_plane.gateway.credentials import Credentials
 from data_plane.gateway.errors import DeploymentBroken, NoTraffic, UnknownDeployment, UnknownEndpoint
 from data_plane.gateway.upstream import Broken, Upstream
 from data_plane.scoring.loaded_bundle import LoadedBundle, UnusableBundle, load_bundle
+from modelyard.core.adapters.openid import OpenIdVerifier
 from modelyard.core.domain.bundle import Bundle
 from modelyard.core.domain.routing import DeploymentRoute, EndpointRoute, RoutingSnapshot
 
@@ -59,8 +60,8 @@ class LiveEndpoint:
         self._weighted: tuple[tuple[str, ...], tuple[int, ...]] = (), ()
         """The deployments with a positive weight, and their weights."""
 
-    def update(self, route: EndpointRoute, deployments: Mapping[str, LiveDeployment]) -> None:
-        self.credentials = Credentials(route)
+    def update(self, route: EndpointRoute, deployments: Mapping[str, LiveDeployment], openid: OpenIdVerifier) -> None:
+        self.credentials = Credentials(route, openid)
         self.deployments = deployments
         weights = {name: weight for name, weight in route.traffic.items() if weight > 0 and name in deployments}
         self._weighted = tuple(weights), tuple(weights.values())
@@ -105,8 +106,9 @@ class LiveEndpoint:
 
 
 class RoutingTable:
-    def __init__(self, make_upstream: MakeUpstream) -> None:
+    def __init__(self, make_upstream: MakeUpstream, openid: OpenIdVerifier) -> None:
         self._make_upstream = make_upstream
+        self._openid = openid
         self._endpoints: dict[str, LiveEndpoint] = {}
 
     def endpoint(self, name: str) -> LiveEndpoint:
@@ -137,7 +139,7 @@ class RoutingTable:
         endpoint = self._endpoints.setdefault(route.name, LiveEndpoint(route.name))
         serving = endpoint.deployments
         deployments = {name: self._deployment(each, serving.get(name)) for name, each in route.deployments.items()}
-        endpoint.update(route, deployments)
+        endpoint.update(route, deployments, self._openid)
 
     def _deployment(self, route: DeploymentRoute, serving: LiveDeployment | None) -> LiveDeployment:
         if serving is None or not serving.serves(route) or not serving.is_usable:

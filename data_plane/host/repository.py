@@ -1,6 +1,6 @@
 """The host's reads and writes of the database. Each function is part of the caller's transaction."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 
 from sqlalchemy import delete, select, text
@@ -20,15 +20,20 @@ from data_plane.host.wanted import Wanted, WantedDeployment, WantedEndpoint, Wan
 from data_plane.host.worker_statuses import WorkerStatus
 from modelyard.core.db import lifecycle
 from modelyard.core.db.rows import (
+    AccessTokenRow,
     GenerationRow,
     OnlineDeploymentRow,
     OnlineEndpointRow,
     RoutingRow,
     WorkerRow,
+    WorkspaceRow,
 )
 from modelyard.core.domain.caller import SYSTEM_HOST
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.lifecycle import GenerationState, ProvisioningState
+from modelyard.core.domain.resource_ids import workspace_id
+from modelyard.core.domain.roles import Role
+from modelyard.core.domain.routing import TokenRoute
 from modelyard.core.errors import WorkerFailed
 
 _HOSTED = (GenerationState.BUILT, GenerationState.SERVING)
@@ -41,7 +46,9 @@ _FINGERPRINT = text(
         (SELECT string_agg(concat(id, ',', xmin), ';' ORDER BY id) FROM online_endpoints),
         (SELECT string_agg(concat(id, ',', xmin), ';' ORDER BY id) FROM online_deployments),
         (SELECT string_agg(concat(id, ',', xmin), ';' ORDER BY id) FROM deployment_generations
-            WHERE state IN ('Built', 'Serving'))))
+            WHERE state IN ('Built', 'Serving')),
+        (SELECT string_agg(concat(id, ',', revoked_at), ';' ORDER BY id) FROM access_tokens),
+        (SELECT count(*) FROM role_assignments)))
     """
 )
 
@@ -56,11 +63,13 @@ def read_wanted(session: Session) -> Wanted:
     routing = session.scalars(select(RoutingRow)).one()
     endpoints = select(OnlineEndpointRow).options(selectinload(OnlineEndpointRow.deployments))
     generations = _generations(session)
-    rows = session.scalars(endpoints.order_by(OnlineEndpointRow.name))
+    rows = session.scalars(endpoints.order_by(OnlineEndpointRow.name)).all()
+    workspaces = {row.id: row for row in session.scalars(select(WorkspaceRow))}
+    living_tokens = session.scalars(select(AccessTokenRow).where(AccessTokenRow.revoked_at.is_(None))).all()
     return Wanted(
         revision=routing.desired,
         applied=routing.applied,
-        endpoints=tuple(_endpoint(row, generations) for row in rows),
+        endpoints=tuple(_endpoint(row, generations, workspaces[row.workspace_id], living_tokens) for row in rows),
     )
 
 
@@ -86,7 +95,10 @@ def _generation(row: GenerationRow) -> tuple[GenerationState, WantedGeneration]:
 
 
 def _endpoint(
-    row: OnlineEndpointRow, generations: Mapping[GenerationKey, tuple[GenerationState, WantedGeneration]]
+    row: OnlineEndpointRow,
+    generations: Mapping[GenerationKey, tuple[GenerationState, WantedGeneration]],
+    workspace: WorkspaceRow,
+    living_tokens: Sequence[AccessTokenRow],
 ) -> WantedEndpoint:
     state = ProvisioningState(row.provisioning_state)
     deployments = sorted(row.deployments, key=lambda deployment: deployment.name)
@@ -101,7 +113,16 @@ def _endpoint(
         mirror_traffic=row.mirror_traffic,
         deployments=tuple(_deployment(deployment, row.name, state, generations) for deployment in deployments),
         awaits_revision=row.awaits_revision,
+        workspace=workspace_id(workspace.subscription, workspace.resource_group, workspace.name),
+        tokens={token.digest: _token_route(token, workspace) for token in living_tokens},
     )
+
+
+def _token_route(token: AccessTokenRow, workspace: WorkspaceRow) -> TokenRoute:
+    may_score = any(
+        held.workspace_id in (None, workspace.id) and Role(held.role).includes(Role.SCORER) for held in token.roles
+    )
+    return TokenRoute(may_score, None if token.expires_at is None else token.expires_at.timestamp())
 
 
 def _deployment(

@@ -14,7 +14,7 @@ def build_routes(wanted: Wanted, observed: Observed, bundles: Mapping[str, Path]
 
 
 def _endpoint(endpoint: WantedEndpoint, observed: Observed, bundles: Mapping[str, Path]) -> EndpointRoute:
-    by_key = endpoint.auth_mode == "Key"
+    by_key, by_role = endpoint.auth_mode == "Key", endpoint.auth_mode == "AADToken"
     routes = [_deployment(deployment, observed, bundles) for deployment in endpoint.deployments]
     return EndpointRoute(
         name=endpoint.name,
@@ -24,6 +24,8 @@ def _endpoint(endpoint: WantedEndpoint, observed: Observed, bundles: Mapping[str
         traffic=endpoint.traffic,
         mirror_traffic=endpoint.mirror_traffic,
         deployments={route.name: route for route in routes if route is not None},
+        workspace=endpoint.workspace if by_role else None,
+        tokens=endpoint.tokens if by_role else {},
     )
 
 

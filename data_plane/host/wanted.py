@@ -1,11 +1,12 @@
 """The wanted state at a moment in the database: frozen, to serve while the database is away."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.lifecycle import ProvisioningState
+from modelyard.core.domain.routing import TokenRoute
 
 _UNDER_WAY = (ProvisioningState.CREATING, ProvisioningState.UPDATING, ProvisioningState.SCALING)
 
@@ -59,6 +60,10 @@ class WantedEndpoint:
     deployments: tuple[WantedDeployment, ...] = ()
     """Deployments of an endpoint that is being deleted are being deleted too."""
     awaits_revision: int | None = None
+    workspace: str = ""
+    """ARM id."""
+    tokens: Mapping[str, TokenRoute] = field(default_factory=dict)
+    """Access tokens by SHA-256 digest."""
 
     @property
     def is_being_deleted(self) -> bool:

@@ -6,7 +6,8 @@ ScoringError                        the platform failed
 │   ├── UnsupportedMediaType        the protocol does not define the Content-Type
 │   └── SignatureViolations         the input does not fit the model's signature (`signature/violations.py`)
 ├── NotFound
-├── Unauthenticated
+├── Unauthenticated                 the credential is missing or not valid
+├── Unauthorized                    the caller lacks the role that the request needs
 ├── TooManyRequests                 the deployment's queue is full, or its workers stayed busy
 ├── DeadlineExceeded
 │   ├── DeadlinePassed              the model did not answer in time
@@ -57,6 +58,10 @@ class NotFound(ScoringError):
 
 class Unauthenticated(ScoringError):
     code = "Unauthorized"
+
+
+class Unauthorized(ScoringError):
+    code = "AuthorizationFailed"
 
 
 class TooManyRequests(ScoringError):

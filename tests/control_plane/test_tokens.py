@@ -7,8 +7,12 @@ import pytest
 from sqlalchemy import select
 
 from control_plane.web.token_uses import TokenUses
+from data_plane.host.observed import Observed
+from data_plane.host.repository import fingerprint, read_wanted
+from data_plane.host.snapshot import build_routes
 from modelyard.core.db.rows import AccessTokenRow
 from modelyard.core.domain.access_tokens import token_digest
+from modelyard.core.domain.routing import RoutingSnapshot
 from tests.control_plane.colleagues import OTHER_WORKSPACE, ask_as, expire, make_token
 from tests.control_plane.control import TOKEN, WORKSPACE, Control, error_of
 
@@ -147,3 +151,51 @@ class TestUse:
             for token in (TOKEN, everywhere, somewhere)
         }
         assert names == {TOKEN: ["default", "other"], everywhere: ["default", "other"], somewhere: ["other"]}
+
+
+class TestRouting:
+    """What the host publishes for the gateways, which have no database."""
+
+    def test_endpoint_with_aad_tokens_knows_the_living_tokens_and_whether_they_may_score(self, control: Control):
+        control.put("/" + OTHER_WORKSPACE, {"location": "local"})
+        control.endpoint("ep-aad", authMode="aadToken")
+        control.endpoint("ep-key")
+        scorer = make_token(control, "sam", "scorer", expiresAt="2999-01-01T00:00:00Z")
+        reader = make_token(control, "rick", "reader")
+        stranger = make_token(control, "eve", {"role": "owner", "scope": OTHER_WORKSPACE})
+        everywhere = make_token(control, "all", {"role": "contributor", "scope": "*"})
+        make_token(control, "gone", "scorer")
+        control.ask("DELETE", "/tokens/gone")
+        with control.sessions() as session:
+            routes = build_routes(read_wanted(session), Observed(), {})
+        assert routes["ep-aad"].workspace == WORKSPACE
+        assert {digest: token.may_score for digest, token in routes["ep-aad"].tokens.items()} == {
+            token_digest(scorer): True,
+            token_digest(reader): False,
+            token_digest(stranger): False,
+            token_digest(everywhere): True,
+        }
+        assert routes["ep-aad"].tokens[token_digest(scorer)].expires_at == 32472144000
+        assert (routes["ep-key"].workspace, routes["ep-key"].tokens) == (None, {})
+        snapshot = RoutingSnapshot(1, 1, routes)
+        assert RoutingSnapshot.from_json(snapshot.to_json()) == snapshot
+
+    def test_host_reads_again_after_a_token_was_made_or_revoked_and_not_after_a_use(
+        self, control: Control, monkeypatch
+    ):
+        monkeypatch.setattr(control.services.verifier, "_uses", TokenUses(control.sessions, write_seconds=0.01))
+
+        def seen() -> str:
+            with control.sessions() as session:
+                return fingerprint(session)
+
+        before = seen()
+        token = make_token(control, "ada", "reader")
+        made = seen()
+        assert ask_as(token, control, "GET", "").status_code == 200
+        deadline = time.monotonic() + 10
+        while "lastUsedAt" not in control.get("/tokens/ada")["properties"]:
+            assert time.monotonic() < deadline
+        used = seen()
+        control.ask("DELETE", "/tokens/ada")
+        assert before != made == used != seen()

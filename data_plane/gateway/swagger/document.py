@@ -18,12 +18,14 @@ from data_plane.gateway.swagger.dialect import Dialect
 from data_plane.gateway.swagger.schemas import Schema
 from data_plane.scoring.signature import CompiledSignature
 from modelyard.core.domain.bundle import Bundle
+from modelyard.core.domain.required_roles import role_below_endpoint
 
 _JSON = "application/json"
 _TEXT: Schema = {"type": "string"}
 _BINARY: Schema = {"type": "string", "format": "binary"}
 _KEY = "Bearer"
 _DEPLOYMENT_HEADER = "azureml-model-deployment"
+_REQUIRED_ROLE = "x-required-role"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class _Scoring:
 _REFUSALS = {
     400: "The body cannot be read, or the input does not fit the model's signature",
     401: "No valid key or token",
+    403: "The token does not have the role scorer in the endpoint's workspace",
     404: "No such deployment, or none with traffic",
     413: "The body is too large",
     429: "Too many requests",
@@ -77,7 +80,7 @@ def document(endpoint: str, bundle: Bundle, signature: CompiledSignature, dialec
         f"{bundle.model.version}. The Open Inference Protocol is spoken below /v2.",
     }
     writer = _Writer(dialect)
-    paths: dict[str, Any] = {path: {"post": writer.scoring(operation)} for path, operation in _SCORING.items()}
+    paths: dict[str, Any] = {path: {"post": writer.scoring(path, operation)} for path, operation in _SCORING.items()}
     paths["/"] = {"get": writer.health()}
     common = {"info": info, "security": [{_KEY: []}], "paths": paths}
     if dialect.is_swagger_2:
@@ -94,11 +97,16 @@ def document(endpoint: str, bundle: Bundle, signature: CompiledSignature, dialec
 class _Writer:
     dialect: Dialect
 
-    def scoring(self, operation: _Scoring) -> dict[str, Any]:
+    def scoring(self, path: str, operation: _Scoring) -> dict[str, Any]:
         header = self._header()
         answers = {"200": self._answer("The predictions", operation.answers)}
         answers |= {str(status): self._answer(why, operation.refuses) for status, why in operation.errors.items()}
-        described = {"operationId": operation.id, "summary": operation.summary, "responses": answers}
+        described = {
+            "operationId": operation.id,
+            "summary": operation.summary,
+            _REQUIRED_ROLE: role_below_endpoint(path.lstrip("/")),
+            "responses": answers,
+        }
         taken = self.dialect.reference(operation.takes)
         if self.dialect.is_swagger_2:
             body = {"name": "serviceInputPayload", "in": "body", "required": True, "schema": taken}
@@ -116,7 +124,12 @@ class _Writer:
         }
         produces = {"produces": ["text/plain", _JSON]} if self.dialect.is_swagger_2 else {}
         summary = "Whether a worker is ready for a request"
-        described = {"operationId": "ServiceHealthCheck", "summary": summary, **produces}
+        described = {
+            "operationId": "ServiceHealthCheck",
+            "summary": summary,
+            _REQUIRED_ROLE: role_below_endpoint(""),
+            **produces,
+        }
         return {**described, "parameters": [self._header()], "responses": answers}
 
     def _header(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from modelyard.core.domain.roles import EVERY_WORKSPACE, Role, RoleAssignment
+from modelyard.core.domain.roles import EVERY_WORKSPACE, Role, RoleAssignment, has_role
 from modelyard.core.errors import AuthorizationFailed
 
 
@@ -39,7 +39,7 @@ class Caller:
 
         EVERY_WORKSPACE asks for a role that is not bound to one workspace.
         """
-        return any(held.role.includes(role) and held.covers(workspace) for held in self.roles)
+        return has_role(self.roles, role, workspace)
 
     def is_member(self, workspace: str) -> bool:
         """Whether the caller has any role in the workspace with this ARM id, and so may learn of its resources."""

@@ -54,7 +54,7 @@ _OPERATIONS: Mapping[RequiredRole, str] = {
 
 _CONTROL_PLANE = {operation: role for role, operations in _OPERATIONS.items() for operation in operations.split()}
 
-_SCORING_PORT: Mapping[str, RequiredRole] = {
+SCORING_PORT: Mapping[str, RequiredRole] = {
     "/": OpenAccess.NONE,
     "/health": OpenAccess.NONE,
     "/{endpoint}": Role.SCORER,
@@ -88,9 +88,14 @@ def role_of_operation(operation_id: str) -> RequiredRole:
         raise RouteWithoutRole(operation_id) from None
 
 
-def role_of_scoring_path(path: str) -> RequiredRole:
-    """The role for a path template of the scoring port. Raises RouteWithoutRole."""
-    try:
-        return _SCORING_PORT[path]
-    except KeyError:
-        raise RouteWithoutRole(path) from None
+def open_scoring_paths() -> frozenset[str]:
+    """The paths of the scoring port that need no credential."""
+    return frozenset(path for path, role in SCORING_PORT.items() if role == OpenAccess.NONE)
+
+
+def role_below_endpoint(path: str) -> Role:
+    """The role for a path template below an endpoint of the scoring port. Raises RouteWithoutRole."""
+    role = SCORING_PORT.get(f"/{{endpoint}}/{path}".removesuffix("/"))
+    if not isinstance(role, Role):
+        raise RouteWithoutRole(path)
+    return role

@@ -1,5 +1,6 @@
 """Roles, and their assignment to the holder of a credential in one workspace or in every workspace."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,3 +41,8 @@ class RoleAssignment:
     def covers(self, workspace: str) -> bool:
         """Whether the assignment holds in the workspace with this ARM id."""
         return self.scope == EVERY_WORKSPACE or self.scope.lower() == workspace.lower()
+
+
+def has_role(held: Iterable[RoleAssignment], role: Role, workspace: str) -> bool:
+    """Whether the assignments give the role, or a role that includes it, in the workspace with this ARM id."""
+    return any(each.role.includes(role) and each.covers(workspace) for each in held)

@@ -14,6 +14,8 @@ from modelyard.core.domain.documents import VERSION, check_format, known_fields
 _FORMAT = 1
 _FORMER_WORKER_ID = "guest_id"
 """Name of `worker_id` in the file. Gateways of the release before refuse every unknown field."""
+_LATER_FIELDS = ("workspace", "tokens")
+"""Written for the endpoints that need them, because of the same gateways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,16 @@ class DeploymentRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenRoute:
+    """An access token that the endpoint knows. Every process knows the token by its SHA-256 digest alone."""
+
+    may_score: bool
+    """Whether the token's roles include the role scorer in the endpoint's workspace."""
+    expires_at: float | None
+    """Unix seconds. None: never."""
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointRoute:
     name: str
     auth_mode: str
@@ -55,6 +67,10 @@ class EndpointRoute:
     traffic: Mapping[str, int]
     mirror_traffic: Mapping[str, int]
     deployments: Mapping[str, DeploymentRoute]
+    workspace: str | None = None
+    """ARM id of the workspace, in which the roles of OpenID Connect tokens count. None: the endpoint takes none."""
+    tokens: Mapping[str, TokenRoute] = field(default_factory=dict)
+    """Access tokens by SHA-256 digest in hex, for an endpoint with auth_mode AADToken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +88,9 @@ class RoutingSnapshot:
     def to_json(self) -> bytes:
         document = {VERSION: _FORMAT, **asdict(self)}
         for endpoint in document["endpoints"].values():
+            for name in _LATER_FIELDS:
+                if not endpoint[name]:
+                    del endpoint[name]
             for deployment in endpoint["deployments"].values():
                 for worker in deployment["workers"]:
                     worker[_FORMER_WORKER_ID] = worker.pop("worker_id")
@@ -88,8 +107,12 @@ class RoutingSnapshot:
 
 def _endpoint(entry: Mapping[str, Any]) -> EndpointRoute:
     deployments = {name: _deployment(route) for name, route in entry["deployments"].items()}
+    tokens = {
+        digest: TokenRoute(**known_fields(TokenRoute, token)) for digest, token in entry.get("tokens", {}).items()
+    }
     known = known_fields(EndpointRoute, entry)
-    return EndpointRoute(**{**known, "key_digests": tuple(entry["key_digests"]), "deployments": deployments})
+    converted = {"key_digests": tuple(entry["key_digests"]), "deployments": deployments, "tokens": tokens}
+    return EndpointRoute(**{**known, **converted})
 
 
 def _deployment(entry: Mapping[str, Any]) -> DeploymentRoute:

@@ -14,6 +14,7 @@ from data_plane.scoring.errors import (
     ScoringError,
     TooManyRequests,
     Unauthenticated,
+    Unauthorized,
     Unavailable,
     UnsupportedMediaType,
 )
@@ -34,6 +35,7 @@ _ERRORS: Mapping[type[ScoringError], _MlflowError] = {
     InvalidRequest: _MlflowError("BAD_REQUEST"),
     SignatureViolations: _MlflowError("INVALID_PARAMETER_VALUE", "KAM01", "SCHEMA_ENFORCEMENT_FAILED"),
     Unauthenticated: _MlflowError("UNAUTHENTICATED", error_class="PERMISSION_DENIED"),
+    Unauthorized: _MlflowError("PERMISSION_DENIED", error_class="PERMISSION_DENIED"),
     NotFound: _MlflowError("RESOURCE_DOES_NOT_EXIST", error_class="RESOURCE_NOT_FOUND"),
     DeadlineExceeded: _MlflowError("DEADLINE_EXCEEDED", "XXM00", "CLIENT_INTERNAL_ERROR"),
     # MLflow takes an exception of the model for the caller's fault.
