@@ -29,6 +29,11 @@ def error_response(
     return Response(content, status, headers=headers, media_type="application/json")
 
 
+def error_document(code: str, message: str) -> bytes:
+    """The canonical body of an error without a request."""
+    return json.dumps({"error": {"code": code, "message": message}}).encode()
+
+
 def platform_error_response(error: PlatformError) -> Response:
     headers: dict[str, str] = {}
     if error.status == HTTPStatus.UNAUTHORIZED:

@@ -1,5 +1,6 @@
 """The gateway's own reasons to refuse a request, and the one table of HTTP statuses and headers."""
 
+import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -170,6 +171,11 @@ _MLFLOW_STATUSES: Mapping[type[ScoringError], int] = {
     DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
     ModelFault: HTTPStatus.BAD_REQUEST,
 }
+
+
+def error_document(code: str, message: str) -> bytes:
+    """The body of an error that ends a connection: no route, and so no protocol, is known."""
+    return json.dumps({"error": {"code": code, "message": message, "details": []}, "message": message}).encode()
 
 
 def error_response(error: ScoringError, codec: RequestCodec[Any]) -> Response:

@@ -18,7 +18,8 @@ import uvloop
 
 from data_plane.gateway.admission import PendingRequests
 from data_plane.gateway.app import GatewayApp
-from data_plane.gateway.http_protocol import scoring_protocol
+from data_plane.gateway.errors import error_document
+from data_plane.gateway.routes import GATEWAY_HEALTH_PATHS
 from data_plane.gateway.routing_table import MakeUpstream, RoutingTable
 from data_plane.gateway.snapshot_watcher import SnapshotWatcher
 from data_plane.gateway.upstream import Local
@@ -43,7 +44,6 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     settings = read_settings(Tunables, os.environ)
     configure_logging(f"gateway-{options.index}", settings.log_level)
-    # uvicorn logs a line for every malformed request from the network.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     uvloop.run(_serve(options, settings))
     return 0
@@ -77,9 +77,10 @@ async def _serve(options: argparse.Namespace, settings: Tunables) -> None:
     background = [asyncio.create_task(watcher.follow()), asyncio.create_task(openid.keep_keys_fresh())]
     server = SupervisedServer(
         GatewayApp(table, limits),
-        http=scoring_protocol(limits),
-        keep_alive_seconds=int(limits.keep_alive_seconds),
-        grace_seconds=limits.shutdown_seconds,
+        limits,
+        error=error_document,
+        health=GATEWAY_HEALTH_PATHS,
+        cancel_abandoned=True,
     )
     try:
         await server.serve_until_stopped(socket.socket(fileno=options.fd), options.lifeline_fd)

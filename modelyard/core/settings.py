@@ -81,20 +81,24 @@ def _uid_range(text: str) -> str:
 UidRange = Annotated[str, AfterValidator(_uid_range)]
 
 
-class GatewaySettings(SettingsGroup):
-    """Limits of a gateway for each scoring client."""
+class HttpSettings(SettingsGroup):
+    """Limits of a port for each connection."""
 
-    max_body_bytes: Bytes = Field(default=100 * _MEGABYTE, description="Largest request body, compressed or not")
+    max_connections: Count = Field(
+        default=16_384,
+        description="Open connections; at most 80 % of the process's file descriptors. Beyond, idle ones are closed",
+    )
     max_header_bytes: Bytes = Field(default=64 << 10, description="Largest request line and headers")
+    max_headers: Count = Field(default=128, description="Most headers of a request")
     header_seconds: Seconds = Field(
         default=10.0,
         description="Time from the first byte of a request, or from the connection, to the end of the headers",
     )
     body_seconds: Seconds = Field(
-        default=30.0, description="Time for a body to arrive, before the minimum rate applies"
+        default=30.0, description="Interval in which a body must end, or keep the minimum rate"
     )
     min_body_bytes_per_second: Bytes = Field(
-        default=10_000, description="Rate that a sender must keep after MODELYARD_GATEWAY_BODY_SECONDS"
+        default=10_000, description="Rate that a sender of a body, and a reader of a response, must keep"
     )
     keep_alive_seconds: Seconds = Field(
         default=75.0,
@@ -102,7 +106,7 @@ class GatewaySettings(SettingsGroup):
     )
     linger_seconds: Seconds = Field(
         default=10.0,
-        description="Time to read and drop the rest of a refused body, so that the sender sees the response",
+        description="Time to read and drop the rest of a refused request, so that the sender sees the response",
     )
     idle_close_seconds: Seconds = Field(
         default=1.0,
@@ -120,11 +124,20 @@ class DatabaseSettings(SettingsGroup):
     )
 
 
-class ControlPlaneSettings(SettingsGroup):
+class GatewaySettings(HttpSettings):
+    """Limits of a gateway for each scoring client."""
+
+    max_body_bytes: Bytes = Field(default=100 * _MEGABYTE, description="Largest request body, compressed or not")
+
+
+class ControlPlaneSettings(HttpSettings):
+    idle_close_seconds: Seconds = Field(
+        default=0.1,
+        description="Time that an idle connection stays open after a stop signal: a request may be on the way",
+    )
+    shutdown_seconds: Count = Field(default=3, description="Time that requests under way get after a stop signal")
     database_connections: Count = Field(default=10, description="Connections to the database that stay open")
     max_json_bytes: Bytes = Field(default=_MEGABYTE, description="Largest JSON body of a request")
-    keep_alive_seconds: Count = Field(default=75, description="Time that an idle connection stays open")
-    shutdown_seconds: Count = Field(default=3, description="Time that requests under way get after a stop signal")
     failed_authentications_per_minute: Count = Field(
         default=60,
         description="Requests with a wrong token that an address may send; more are answered 429. A valid token works",

@@ -1,14 +1,20 @@
-"""A uvicorn server under the supervisor: serves an inherited socket until a stop signal or the supervisor's death."""
+"""A uvicorn server under the supervisor: serves an inherited socket until a stop signal or the supervisor's death.
+
+uvicorn accepts connections and counts down to the shutdown; `http_connection.py` speaks HTTP.
+"""
 
 import asyncio
+import resource
 import signal
 import socket
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 
+from modelyard.process.http_connection import HttpConnection, HttpLimits
 from modelyard.process.lifeline import when_cut
 
 _EVENT_LOOP_TURNS = 3
@@ -16,21 +22,49 @@ _EVENT_LOOP_TURNS = 3
 _ORPHAN_GRACE_SECONDS = 8
 
 
+# The rest is for files, the database, model workers, and connections that are accepted before a refusal closes them.
+_SHARE_FOR_CONNECTIONS = 0.8
+
+
+class ServerLimits(HttpLimits, Protocol):
+    max_connections: int
+    shutdown_seconds: int
+
+
 class SupervisedServer(uvicorn.Server):
-    def __init__(self, app: Any, *, http: Any, keep_alive_seconds: int, grace_seconds: int) -> None:
-        """`http` is a protocol class or its name in uvicorn; requests under way get `grace_seconds` at a stop."""
+    def __init__(
+        self,
+        app: Any,
+        wanted: ServerLimits,
+        *,
+        error: Callable[[str, str], bytes],
+        health: frozenset[str],
+        cancel_abandoned: bool,
+    ) -> None:
+        """`error` makes the body of an error that the connection itself answers, and `health` are paths that are
+        answered when all connections are taken. `cancel_abandoned`: cancel the task of a caller that hung up.
+        """
+
+        class LimitedConnection(HttpConnection):
+            limits = wanted
+            max_connections = min(wanted.max_connections, _connections_of_descriptors())
+            health_paths = health
+            cancels_abandoned = cancel_abandoned
+
+            def error_body(self, code: str, message: str) -> bytes:
+                return error(code, message)
+
         super().__init__(
             uvicorn.Config(
                 app,
-                http=http,
+                http=LimitedConnection,
                 ws="none",
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                timeout_keep_alive=keep_alive_seconds,
-                timeout_graceful_shutdown=grace_seconds,
+                timeout_graceful_shutdown=wanted.shutdown_seconds,
             )
         )
 
@@ -63,3 +97,12 @@ class SupervisedServer(uvicorn.Server):
 
     def stop(self) -> None:
         self.should_exit = True
+
+
+def _connections_of_descriptors() -> int:
+    """The connections that the descriptors of the process suffice for. Raises the soft limit to the hard limit."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        return sys.maxsize
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return int(most * _SHARE_FOR_CONNECTIONS)

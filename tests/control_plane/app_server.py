@@ -31,6 +31,13 @@ class AppServer:
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
+    @classmethod
+    def without_services(cls) -> "AppServer":
+        """For the public paths, and for the connection itself."""
+        server = cls()
+        server._telemetry.current = SimpleNamespace(record=lambda record: None)
+        return server
+
     def use(self, services: Services) -> None:
         self.app.state.services = services
         self._verifier.current = services.verifier

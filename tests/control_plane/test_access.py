@@ -57,7 +57,7 @@ class TestPaths:
     def test_any_api_version_is_accepted(self, control):
         assert control.get("", **{"api-version": "1999-01-01"})["name"] == "default"
 
-    @pytest.mark.parametrize("path", ["/models/%00", "/models/%ff", "/models/a%2Fb", "/nothing/here"])
+    @pytest.mark.parametrize("path", ["/models/%00", "/models/%ff", "/nothing/here"])
     def test_path_with_an_impossible_name_is_404(self, control, path):
         assert error_of(control.ask("GET", path), 404)["code"] == "ResourceNotFound"
 
