@@ -14,7 +14,7 @@ _DURATIONS = _TESTS / "durations.txt"
 _SHARED_PLATFORM = "tests/e2e"
 """The files of this folder share a platform, so a single process runs all files."""
 _OWN_PLATFORMS = ("test_machines.py", "test_upgrade.py")
-_RESTARTING = ("test_deaths.py", "test_gateways.py")
+_RESTARTING = ("test_deaths.py",)
 """Restart the shared platform: first, while few deployments have to start again."""
 
 

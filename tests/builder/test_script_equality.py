@@ -6,9 +6,10 @@ MLflow 1, 2 and 3 are compared, and MLflow does not enforce the signature a seco
 import base64
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from data_plane.scoring.wire.encode import encode_score
 from modelyard.core.domain.mlmodel import MLModel, parse_mlmodel
 from tests.data_plane.scoring.signature.differential.mlflows import environment
 
-VERSIONS = ("1.30.1", "2.9.2", "2.22.5", "3.17.2")
+OLDEST, *BETWEEN, NEWEST = VERSIONS = ("1.30.1", "2.9.2", "2.22.5", "3.17.2")
 PROGRAM = Path(__file__).parent / "mlflow_models" / "program.py"
 REPOSITORY = Path(__file__).parents[2]
 
@@ -138,20 +139,26 @@ def subjects(python: Path, folder: Path) -> Iterator[Subjects]:
 
 
 @pytest.fixture(scope="module")
-def mlflows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Subjects]]:
-    """The models of each MLflow; all processes start at the same time."""
+def subjects_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Subjects]]:
+    """Returns the models of an MLflow version, whose process starts at the first call."""
     with ExitStack() as stack:
-        yield {
-            version: stack.enter_context(subjects(environment(version), tmp_path_factory.mktemp("models")))
-            for version in VERSIONS
-        }
+
+        @cache
+        def start(version: str) -> Subjects:
+            return stack.enter_context(subjects(environment(version), tmp_path_factory.mktemp("models")))
+
+        yield start
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_script_predicts_as_pyfunc_does_without_enforcing_twice(version: str, mlflows: dict[str, Subjects]) -> None:
+@pytest.mark.parametrize(
+    "version", [OLDEST, *(pytest.param(version, marks=pytest.mark.long) for version in BETWEEN), NEWEST]
+)
+def test_script_predicts_as_pyfunc_does_without_enforcing_twice(
+    version: str, subjects_of: Callable[[str], Subjects]
+) -> None:
     unequal, enforced_here, not_enforced_there = [], set(), set()
-    for name in mlflows[version].saved:
-        for answer in mlflows[version].answers(name):
+    for name in subjects_of(version).saved:
+        for answer in subjects_of(version).answers(name):
             if answer["ours"] != answer["theirs"] or answer["theirs"][0] == "raised":
                 unequal.append(f"{name}: {answer['ours']}, and by itself {answer['theirs']}")
             if answer["enforced_here"]:
@@ -164,8 +171,8 @@ def test_script_predicts_as_pyfunc_does_without_enforcing_twice(version: str, ml
     assert not_enforced_there <= VALIDATE_THEMSELVES | {"unsigned"}
 
 
-def test_every_model_is_scored_in_some_mlflow_version(mlflows: dict[str, Subjects]) -> None:
-    assert {name for each in mlflows.values() for name in each.saved} == set(REQUESTS)
-    assert {"houses", "matrix", "witness", "unsigned"} <= set.intersection(
-        *(set(each.saved) for each in mlflows.values())
-    )
+@pytest.mark.long
+def test_every_model_is_scored_in_some_mlflow_version(subjects_of: Callable[[str], Subjects]) -> None:
+    saved = [set(subjects_of(version).saved) for version in VERSIONS]
+    assert set.union(*saved) == set(REQUESTS)
+    assert {"houses", "matrix", "witness", "unsigned"} <= set.intersection(*saved)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import temporary_folder
 from tests.e2e.models import save_sklearn
-from tests.e2e.platform import Platform, wait_until
+from tests.e2e.platform import SHARED_PLATFORM, Platform, wait_until
 from tests.scheduling import unit_of
 
 _shared_platform = ExitStack()
@@ -25,7 +25,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
     platform = Platform(_shared_platform.enter_context(temporary_folder()))
-    platform.start()
+    platform.start(*SHARED_PLATFORM)
     _shared_platform.callback(_stop, platform)
     yield platform
     _shared_platform.close()

@@ -18,6 +18,8 @@ from tests.e2e.models import save_loader
 from tests.e2e.platform import Platform, wait_until
 from tests.e2e.test_operation import settled
 
+pytestmark = pytest.mark.long
+
 EARLIER_COMMIT = "b5529db6e86b9aa23f781a50af2e14496983e8ed"
 ROOT = Path(__file__).parents[2]
 ENDPOINT, BATCH_ENDPOINT = "online", "rows"
