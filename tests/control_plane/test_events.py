@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from control_plane.app import ROUTERS
 from control_plane.web.workspace_path import WORKSPACE as WORKSPACE_PATH
@@ -35,7 +35,7 @@ def events(control: Control) -> list[AuditAction]:
         for name, action in changes:
             endpoint = session.scalars(select(OnlineEndpointRow).where(OnlineEndpointRow.name == name)).one()
             record(session, ADA, action, endpoint)
-            session.flush()
+    with control.sessions.begin() as session:
         for minute, key in enumerate(session.scalars(select(AuditEventRow.id).order_by(AuditEventRow.id)).all()):
             at = NOON + timedelta(minutes=minute)
             session.execute(update(AuditEventRow).where(AuditEventRow.id == key).values(at=at))
@@ -225,3 +225,22 @@ def changing_routes() -> set[str]:
         if isinstance(route, APIRoute)
         for method in route.methods - {"GET", "HEAD"}
     }
+
+
+class TestVerification:
+    def test_chain_of_a_used_platform_is_intact(self, control):
+        control.deployment(control.endpoint(), control.register())
+        found = control.get("//audit/verification")
+        assert (found["faults"], found["firstEvent"], found["expiredUpTo"]) == ([], 1, 0)
+        assert found["head"].partition(":")[0] == str(found["events"])
+        assert control.get("//audit/verification", checkpoint=found["head"])["faults"] == []
+
+    def test_event_that_was_removed_by_sql_is_a_fault(self, control):
+        control.deployment(control.endpoint(), control.register())
+        with control.sessions.begin() as session:
+            session.execute(delete(AuditEventRow).where(AuditEventRow.id == 2))
+        assert "events between 1 and 3 are missing" in control.get("//audit/verification")["faults"][0]
+
+    def test_text_that_is_no_checkpoint_is_refused(self, control):
+        error = error_of(control.ask("GET", "//audit/verification", params={"checkpoint": "12:zz"}), 400)
+        assert (error["target"], "'12:zz'" in error["message"]) == ("checkpoint", True)

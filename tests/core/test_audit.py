@@ -1,12 +1,10 @@
 """Audit events: written in the transaction of the change, with the caller, the states and the changed fields."""
 
-from datetime import timedelta
-
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from modelyard.core.db import lifecycle
-from modelyard.core.db.audit import audited, record, remove_events
+from modelyard.core.db.audit import audited, record
 from modelyard.core.db.leases import claim
 from modelyard.core.db.rows import (
     AuditEventRow,
@@ -259,15 +257,3 @@ class TestLifecycle:
             ("advance", "Running", "Finalizing"),
             ("fail", "Finalizing", "Failed"),
         ]
-
-
-def test_events_older_than_their_retention_are_removed(sessions, deployment):
-    with sessions.begin() as session:
-        row = session.get_one(OnlineDeploymentRow, deployment)
-        record(session, ADA, AuditAction.CREATE, row)
-        session.flush()
-        session.execute(update(AuditEventRow).values(at=func.now() - timedelta(days=91)))
-        record(session, ADA, AuditAction.UPDATE, row)
-    with sessions.begin() as session:
-        remove_events(session, older_than=timedelta(days=90))
-    assert [action for _, action, *_ in events(sessions)] == ["update"]

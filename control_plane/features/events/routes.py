@@ -1,4 +1,4 @@
-"""The list of audit events."""
+"""The list of audit events, and the verification of their chain."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 
 from control_plane.features.events.event_query import EventQuery
-from control_plane.features.events.schemas import EventBody
+from control_plane.features.events.schemas import ChainBody, EventBody
 from control_plane.features.events.service import Events
 from control_plane.resources.paging import ListBody, list_body
 from control_plane.web.authorization import authorized_router
@@ -53,3 +53,18 @@ def list_events(
     """List events, the newest first. A resource includes the resources below it."""
     workspace, found = events.list(caller, path, query, page)
     return list_body(found, lambda event: EventBody.of(workspace, event), next_link)
+
+
+@router.get("/audit/verification", response_model_exclude_none=True)
+def verify_audit_events(
+    caller: RequestCaller,
+    events: Service,
+    checkpoint: Annotated[
+        str | None, Query(description="<event>:<hash> of an earlier verification, kept outside the platform.")
+    ] = None,
+) -> ChainBody:
+    """Verify the chain of the audit events of all workspaces: `faults` is empty for an intact chain.
+
+    An extension of Modelyard.
+    """
+    return ChainBody.of(events.verify(caller, checkpoint))

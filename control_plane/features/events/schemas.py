@@ -2,7 +2,7 @@
 
 from control_plane.resources.arm_body import ArmBody, Document, Timestamp
 from control_plane.resources.workspaces.workspace import Workspace
-from modelyard.core.domain.audit import AuditAction, AuditEvent
+from modelyard.core.domain.audit import AuditAction, AuditEvent, ChainReport
 from modelyard.core.domain.caller import CallerKind
 from modelyard.core.domain.resource_ids import PROVIDER
 
@@ -45,4 +45,25 @@ class EventBody(ArmBody):
                 to_state=event.to_state,
                 changes=dict(event.changes),
             ),
+        )
+
+
+class ChainBody(ArmBody):
+    events: int
+    """Verified events."""
+    first_event: int | None = None
+    head: str
+    """The newest event as <event>:<hash>, the checkpoint to keep."""
+    expired_up_to: int
+    """The last event that was removed at the end of the retention; 0 before the first removal."""
+    faults: list[str]
+
+    @classmethod
+    def of(cls, report: ChainReport) -> "ChainBody":
+        return cls(
+            events=report.events,
+            first_event=report.first,
+            head=str(report.head),
+            expired_up_to=report.expired,
+            faults=list(report.faults),
         )

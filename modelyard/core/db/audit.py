@@ -1,12 +1,17 @@
-"""Audit events in the database, written in the transaction of the change."""
+"""Audit events in the database, written in the transaction of the change.
 
+The events of a transaction join the chain at its commit, behind the events of every earlier commit.
+"""
+
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, func
-from sqlalchemy.orm import Session, object_mapper
+from sqlalchemy import delete, event, func, select, text
+from sqlalchemy.orm import Session, object_mapper, sessionmaker
 
 from modelyard.core.db.rows import (
     AccessTokenRow,
@@ -23,8 +28,8 @@ from modelyard.core.db.rows import (
     OnlineEndpointRow,
     WorkspaceRow,
 )
-from modelyard.core.domain.audit import AuditAction, changed_fields
-from modelyard.core.domain.caller import Caller, CallerKind
+from modelyard.core.domain.audit import PLATFORM, AuditAction, ChainedContent, Checkpoint, changed_fields
+from modelyard.core.domain.caller import SYSTEM_CONTROL_PLANE, Caller, CallerKind
 from modelyard.core.domain.resource_ids import workspace_id
 
 EndpointRow = OnlineEndpointRow | BatchEndpointRow
@@ -65,18 +70,30 @@ def record(
     """Write an event about a row that exists: after the flush of a new one, before a deletion."""
     _stamp(caller, action, row)
     workspace, path = _place(session, row)
-    session.add(
-        AuditEventRow(
-            workspace_id=workspace.id,
-            caller=caller.subject,
-            caller_kind=caller.kind,
-            action=action,
-            resource_id=workspace_id(workspace.subscription, workspace.resource_group, workspace.name) + path,
-            request_id=caller.request_id,
-            from_state=from_state,
-            to_state=to_state,
-            changes=dict(changes or {}),
-        )
+    resource_id = workspace_id(workspace.subscription, workspace.resource_group, workspace.name) + path
+    _note(
+        session,
+        caller,
+        action,
+        workspace_id=workspace.id,
+        resource_id=resource_id,
+        from_state=from_state,
+        to_state=to_state,
+        changes=dict(changes or {}),
+    )
+
+
+def record_for_platform(session: Session, caller: Caller, action: AuditAction, changes: Mapping[str, Any]) -> None:
+    """Write an event that belongs to no workspace."""
+    _note(
+        session,
+        caller,
+        action,
+        workspace_id=None,
+        resource_id=PLATFORM,
+        from_state=None,
+        to_state=None,
+        changes=dict(changes),
     )
 
 
@@ -97,7 +114,76 @@ def audited(
 
 
 def remove_events(session: Session, *, older_than: timedelta) -> None:
-    session.execute(delete(AuditEventRow).where(AuditEventRow.at < func.now() - older_than))
+    """Remove old events from the beginning of the chain. An event at the end tells the chain's new beginning."""
+    newer = select(func.min(AuditEventRow.id)).where(AuditEventRow.at >= func.now() - older_than).scalar_subquery()
+    old = select(AuditEventRow.id, AuditEventRow.hash).where(AuditEventRow.id < newer)
+    last = session.execute(old.order_by(AuditEventRow.id.desc()).limit(1)).one_or_none()
+    if last is None:
+        return
+    session.execute(delete(AuditEventRow).where(AuditEventRow.id <= last.id))
+    checkpoint = {"from": None, "to": str(Checkpoint(last.id, last.hash))}
+    record_for_platform(session, SYSTEM_CONTROL_PLANE, AuditAction.EXPIRE, {EXPIRED: checkpoint})
+
+
+# The chain.
+
+EXPIRED = "expired"
+"""Field of an EXPIRE event: the checkpoint of the last event that was removed."""
+_PENDING = "audit_events"
+_TICK = timedelta(microseconds=1)
+"""Between the times of two events of a transaction, so that the times have the order of the events."""
+_HEAD = text(
+    # The lock of a process that hangs before its commit ends with the process's transaction, after 10 s.
+    "SELECT event, hash, clock_timestamp() AS at, set_config('idle_in_transaction_session_timeout', '10s', true) "
+    "FROM audit_chain FOR UPDATE"
+)
+_ADD = text(
+    "WITH head AS (UPDATE audit_chain SET event = :event, hash = :hash) "
+    "INSERT INTO audit_events SELECT * FROM jsonb_populate_recordset(NULL::audit_events, CAST(:rows AS jsonb))"
+)
+
+
+def chain_events(sessions: sessionmaker[Session]) -> None:
+    """Let the transactions of these sessions write their events."""
+    event.listen(sessions, "before_commit", _append)
+    event.listen(sessions, "after_rollback", _forget)
+
+
+def _note(session: Session, caller: Caller, action: AuditAction, **columns: Any) -> None:
+    noted = {
+        "caller": caller.subject,
+        "caller_kind": caller.kind,
+        "action": action,
+        "request_id": caller.request_id,
+        **columns,
+    }
+    session.info.setdefault(_PENDING, []).append(noted)
+
+
+def _append(session: Session) -> None:
+    """Write the events of the transaction at the end of the chain.
+
+    The chain's lock comes after all other locks of the transaction, so that it can be part of no deadlock, and is held
+    for the time of the insertion and the commit.
+    """
+    pending = session.info.pop(_PENDING, [])
+    if not pending:
+        return
+    session.flush()
+    number, previous, at, _ = session.execute(_HEAD).one()
+    rows = []
+    for columns in pending:
+        number += 1
+        content = ChainedContent(id=number, at=at, **columns)
+        at += _TICK
+        previous = content.hash_after(previous)
+        rows.append({**asdict(content), "at": content.at.isoformat(), "hash": previous})
+    # One statement, because the other writers wait meanwhile.
+    session.execute(_ADD, {"event": number, "hash": previous, "rows": json.dumps(rows)})
+
+
+def _forget(session: Session) -> None:
+    session.info.pop(_PENDING, None)
 
 
 def _stamp(caller: Caller, action: AuditAction, row: AuditedRow) -> None:

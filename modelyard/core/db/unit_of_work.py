@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
+from modelyard.core.db.audit import chain_events
 from modelyard.core.db.engine import create_engine
 from modelyard.core.settings import DatabaseSettings, LeaseSettings
 
@@ -80,4 +81,6 @@ def lease_settings(bind: Engine | Connection) -> LeaseSettings:
 
 
 def sessions_of(engine: Engine) -> Sessions:
-    return sessionmaker(engine, expire_on_commit=False)
+    sessions = sessionmaker(engine, expire_on_commit=False)
+    chain_events(sessions)
+    return sessions

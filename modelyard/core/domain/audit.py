@@ -1,9 +1,15 @@
-"""Audit events: the change of a resource, with the author."""
+"""Audit events: the change of a resource, with the author, and the chain of hashes over all events.
 
+The hash of an event covers the event's content and the hash of the event before. An edited, missing, added or moved
+event breaks the chain, and a hash that was noted elsewhere fixes all events up to that one.
+"""
+
+import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -49,6 +55,15 @@ class AuditAction(StrEnum):
     FAIL = "fail"
     REMOVE = "remove"
     """A deleted resource is gone."""
+    EXPIRE = "expire"
+    """Events at the end of their retention were removed from the beginning of the chain."""
+
+
+GENESIS = "0" * 64
+"""In place of the hash before the first event."""
+PLATFORM = "/"
+"""The resource id of events that belong to no workspace."""
+_CHECKPOINT = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +81,105 @@ class AuditEvent:
     to_state: str | None
     changes: Mapping[str, Any]
     """Field name -> {"from", "to"}. Secrets are hidden, long values are cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """An event and its hash, to be kept outside the platform. Written `<event>:<hash>`."""
+
+    event: int
+    """0 before the first event."""
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.event}:{self.hash}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Checkpoint | None":
+        """None: the text is not a checkpoint."""
+        found = _CHECKPOINT.fullmatch(text.strip())
+        return cls(int(found[1]), found[2]) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class ChainedContent:
+    """The content of an event that the event's hash covers."""
+
+    id: int
+    at: datetime
+    workspace_id: int | None
+    caller: str
+    caller_kind: str
+    action: str
+    resource_id: str
+    request_id: str | None
+    from_state: str | None
+    to_state: str | None
+    changes: Mapping[str, Any]
+
+    def hash_after(self, previous: str) -> str:
+        """SHA-256 in hex, over the hash of the event before and the content as JSON."""
+        content = [
+            previous,
+            self.id,
+            self.at.astimezone(UTC).isoformat(timespec="microseconds"),
+            self.workspace_id,
+            self.caller,
+            self.caller_kind,
+            self.action,
+            self.resource_id,
+            self.request_id,
+            self.from_state,
+            self.to_state,
+            _normal(self.changes),
+        ]
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+_MOST_FAULTS = 20
+
+
+class ChainFaults:
+    """Sentences about the faults of a chain, the first few."""
+
+    def __init__(self) -> None:
+        self._sentences: list[str] = []
+        self._more = 0
+
+    def add(self, sentence: str) -> None:
+        if len(self._sentences) < _MOST_FAULTS:
+            self._sentences.append(sentence)
+        else:
+            self._more += 1
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        return (*self._sentences, *([f"and {self._more} more"] if self._more else []))
+
+
+@dataclass(frozen=True, slots=True)
+class ChainReport:
+    """The result of a verification."""
+
+    events: int
+    first: int | None
+    """The oldest event. None: there is no event."""
+    head: Checkpoint
+    expired: int
+    """The last event that was removed at the end of the retention; 0 before the first removal."""
+    faults: tuple[str, ...]
+
+
+def _normal(value: Any) -> Any:
+    """The value as JSONB returns it: a whole number is an integer, and keys are strings."""
+    match value:
+        case Mapping():
+            return {str(key): _normal(entry) for key, entry in value.items()}
+        case list() | tuple():
+            return [_normal(entry) for entry in value]
+        case float() if value.is_integer():
+            return int(value)
+    return value
 
 
 def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -64,6 +64,7 @@ def owner_of_everything(subject: str, kind: CallerKind, request_id: str | None =
     return Caller(subject, kind, frozenset({RoleAssignment(Role.OWNER, EVERY_WORKSPACE)}), request_id)
 
 
+SYSTEM_CONTROL_PLANE = Caller("system:control-plane", CallerKind.SYSTEM)
 SYSTEM_HOST = Caller("system:host", CallerKind.SYSTEM)
 SYSTEM_BUILDER = Caller("system:builder", CallerKind.SYSTEM)
 SYSTEM_BATCH = Caller("system:batch", CallerKind.SYSTEM)

@@ -48,7 +48,9 @@ _OPERATIONS: Mapping[RequiredRole, str] = {
         "put_batch_deployment patch_batch_deployment delete_batch_deployment "
         "patch_job cancel_job"
     ),
-    Role.OWNER: ("put_workspace list_access_tokens get_access_token put_access_token delete_access_token"),
+    Role.OWNER: (
+        "put_workspace verify_audit_events list_access_tokens get_access_token put_access_token delete_access_token"
+    ),
 }
 """Operation ids of the control plane."""
 

@@ -15,7 +15,7 @@ from modelyard.core.db.rows.assets import (
     ModelRow,
     ModelVersionRow,
 )
-from modelyard.core.db.rows.audit import AuditEventRow
+from modelyard.core.db.rows.audit import AuditChainRow, AuditEventRow
 from modelyard.core.db.rows.base import Authored, Base, Leased, Stamped
 from modelyard.core.db.rows.deployments import (
     BatchDeploymentRow,
@@ -39,6 +39,7 @@ __all__ = [
     "Asset",
     "AssetContainer",
     "AssetVersion",
+    "AuditChainRow",
     "AuditEventRow",
     "Authored",
     "Base",

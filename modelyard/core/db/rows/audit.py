@@ -1,16 +1,16 @@
-"""Audit events."""
+"""Audit events, and the head of their chain."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, func
+from sqlalchemy import BigInteger, Index, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from modelyard.core.db.rows.base import Base
 
 
 class AuditEventRow(Base):
-    """A change of a resource. The row outlives the resource."""
+    """A change of a resource. The row outlives the resource and the workspace."""
 
     __tablename__ = "audit_events"
     __table_args__ = (
@@ -20,8 +20,10 @@ class AuditEventRow(Base):
         Index("ix_audit_events_caller", "workspace_id", "caller", "id"),
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"))
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """The place in the chain, without gaps since the chain began."""
+    workspace_id: Mapped[int | None]
+    """Without a foreign key, because the event stays when the workspace goes. None: an event of the platform."""
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     caller: Mapped[str]
     """Subject of the Caller."""
@@ -34,6 +36,19 @@ class AuditEventRow(Base):
     to_state: Mapped[str | None]
     changes: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Field name -> {"from", "to"}, without secrets."""
+    hash: Mapped[str]
+    """ChainedContent.hash_after the event before."""
+
+
+class AuditChainRow(Base):
+    """The only row of the table. The row's lock puts all events into one order, from the commit of each on."""
+
+    __tablename__ = "audit_chain"
+
+    id: Mapped[int] = mapped_column(primary_key=True, default=1)
+    event: Mapped[int] = mapped_column(BigInteger)
+    """The newest event. 0: there is no event yet."""
+    hash: Mapped[str]
 
 
 _RESOURCE = "resource_lower"
