@@ -23,7 +23,7 @@ from data_plane.replicas.artifacts.node_artifacts import NodeArtifacts
 from data_plane.replicas.artifacts.pruning import prune_environments
 from data_plane.replicas.local.launcher import LocalLauncher
 from data_plane.replicas.local.machine import usable_cores
-from data_plane.replicas.local.spawn import LaunchSettings, worker_accounts
+from data_plane.replicas.local.spawn import LaunchSettings, log_limits, worker_accounts
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
@@ -59,7 +59,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 def _work(settings: PlatformSettings, index: int, workers: int) -> None:
     accounts = worker_accounts(settings.worker_numbers, settings.data_dir)
     launcher = LocalLauncher(
-        LaunchSettings(settings.data_dir, accounts),
+        LaunchSettings(settings.data_dir, accounts, log=log_limits(settings.worker)),
         owner=f"batch-{index}",
         max_answer_bytes=settings.batch.max_answer_bytes,
     )

@@ -136,7 +136,6 @@ class Fleet:
     def _reap(self, replica: ObservedReplica, member: Member, now: float) -> None:
         reason = _reason(replica, member)
         _log.info("worker %s of %s/%s ended: %s", replica.id, replica.endpoint, replica.deployment, reason)
-        # Before the end is reported, so that the log holds the reason once a user reads of the end.
         self._logs.finish(replica.id)
         if member.ends_by is None:
             self._histories[member.labels.slot] = self._history_after(replica, member, reason, now)

@@ -22,7 +22,7 @@ from data_plane.replicas.artifacts.node_artifacts import NodeArtifacts
 from data_plane.replicas.artifacts.pruning import EnvironmentPruner
 from data_plane.replicas.local.machine import usable_cores
 from data_plane.replicas.local.runtime import LocalRuntime
-from data_plane.replicas.local.spawn import LaunchSettings, worker_accounts
+from data_plane.replicas.local.spawn import LaunchSettings, log_limits, worker_accounts
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
@@ -66,9 +66,12 @@ def _host(settings: PlatformSettings, role: HostRole, wake: SignalPipe, gateways
     data_dir = settings.data_dir
     store = open_store(settings.storage_url, settings=settings.object_store)
     engine = open_database(settings.database_url.get_secret_value(), lease=settings.lease, waits=settings.database)
-    logs = LogShipper(store, data_dir.workers, data_dir.run / "shipped-logs.json", settings.worker)
+    logs = LogShipper(store, data_dir.workers, data_dir.run / "shipped-logs.json")
     launch = LaunchSettings(
-        data_dir, accounts=worker_accounts(settings.worker_numbers, data_dir), lifeline_fd=lifeline_fd
+        data_dir,
+        accounts=worker_accounts(settings.worker_numbers, data_dir),
+        log=log_limits(settings.worker),
+        lifeline_fd=lifeline_fd,
     )
     artifacts = NodeArtifacts(store, data_dir, NodeEnvironments(data_dir, os.environ))
     return Host(

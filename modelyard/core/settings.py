@@ -238,6 +238,10 @@ class WorkerSettings(SettingsGroup):
     )
     log_bytes: Bytes = Field(default=10 * _MEGABYTE, description="Size at which a model worker's output is rotated")
     log_files: int = Field(default=5, ge=2, description="Files of a model worker's output, the current one included")
+    log_bytes_per_second: Bytes = Field(
+        default=100_000,
+        description="Output that a model worker's log takes for long; a burst may have MODELYARD_WORKER_LOG_BYTES",
+    )
 
 
 class OpenIdSettings(SettingsGroup):

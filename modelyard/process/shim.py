@@ -9,6 +9,8 @@ A program without a watch on the lifeline pipe (Postgres, Valkey, uv, a model wo
   `--stop-signal`, and after `--grace` seconds the shim kills the whole group.
 - After the end of the command, the shim kills the rest of the group.
 - `--exit-file` then has {"pid", "exit_code", "signal", "ended_at"} for a later host.
+- With `--log-bytes`, the command has the write end of a pipe alone, and the shim writes the log: bounded, rotated, and
+  with a line in place of the output beyond `--log-rate`. The command can neither grow nor truncate the file.
 - When the shim itself is killed, the kernel sends the command `--death-signal` (Linux).
 
 The shim keeps the privileges of the parent; the command runs as `--uid`/`--gid` if given. Standard library only, in the
@@ -32,15 +34,16 @@ _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def main(argv):
     options = _parse(argv)
     wakeup, _ = open_wakeup_pipe()
+    output = _Output(options) if options.log and options.log_bytes else None
     for number in _SIGNALS:
         signal.signal(number, lambda *_: None)
     # The child ignores a stop signal until it has the default handlers: block signals until then.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     pid = os.fork()
     if pid == 0:
-        _become(options)
+        _become(options, output)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    return _Watch(options, pid, wakeup).run()
+    return _Watch(options, pid, wakeup, output).run()
 
 
 def _parse(argv):
@@ -53,6 +56,9 @@ def _parse(argv):
     parser.add_argument("--umask", type=lambda text: int(text, 8), default=0o077)
     parser.add_argument("--pass-fd", type=int, action="append", default=[])
     parser.add_argument("--log", help="append standard output and error to this file")
+    parser.add_argument("--log-bytes", type=int, help="size at which the log is rotated (default: no rotation)")
+    parser.add_argument("--log-files", type=int, default=5, help="files of the log, the current one included")
+    parser.add_argument("--log-rate", type=float, default=1e5, help="bytes a second that the log takes for long")
     parser.add_argument("--cwd", default="/")
     parser.add_argument("--nice", type=int, default=0)
     parser.add_argument("--grace", type=float, default=3.0, help="seconds between the stop signal and the kill")
@@ -75,12 +81,12 @@ def open_wakeup_pipe() -> "tuple[int, int]":
     return reader, writer
 
 
-def _become(options):
+def _become(options, output):
     """In the forked child: drop signals, descriptors and privileges of the platform, then execute the command."""
     try:
         _reset_signals()
         os.setsid()
-        _redirect(options.log)
+        _redirect(options.log, output)
         os.umask(options.umask)
         if options.nice:
             os.nice(options.nice)
@@ -107,13 +113,17 @@ def _reset_signals():
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
-def _redirect(log):
+def _redirect(log, output):
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     if log:
-        output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
+        written = _open_log(log) if output is None else output.writer
+        os.dup2(written, 1)
+        os.dup2(written, 2)
+
+
+def _open_log(log):
+    return os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def _die_with_parent(death_signal):
@@ -134,18 +144,139 @@ def _keep_only(descriptors):
     os.closerange(low, os.sysconf("SC_OPEN_MAX"))
 
 
-class _Watch:
-    """Waits for the end of the command, of the lifeline, or for a stop signal."""
+_PIECE_BYTES = 1 << 16
+_TURN_BYTES = 1 << 20
+_TURN_SECONDS = 0.05
+_TAIL_BYTES = 1 << 16
 
-    def __init__(self, options, pid, wakeup):
+
+class _Output:
+    """The command's output on the way from a pipe to a log of bounded size.
+
+    The log takes a burst of `--log-bytes`, and `--log-rate` bytes a second for long. Output beyond that is read and
+    left out, at most 1 MB each 50 ms: a fast writer is slowed down, and never blocked for long. The last 64 KB before a
+    pause or the end are kept.
+    """
+
+    def __init__(self, options):
+        self.path = options.log
+        self.max_bytes = options.log_bytes
+        self.files = options.log_files
+        self.rate = options.log_rate
+        self.reader, self.writer = os.pipe()
+        os.set_blocking(self.reader, False)
+        self.file = _open_log(self.path)
+        self.size = os.fstat(self.file).st_size
+        self.allowance = float(self.max_bytes)
+        self.refilled_at = time.monotonic()
+        self.tail = bytearray()
+        self.left_out = 0
+        self.resume_at = None
+
+    def attend(self, events, ready):
+        """Take the output that has arrived. After a full turn, leave the pipe alone until the next turn."""
+        if self.resume_at is not None and time.monotonic() >= self.resume_at:
+            self.resume_at = None
+            events.register(self.reader, select.POLLIN)
+        elif self.reader in ready:
+            taken = self._take_turn()
+            if taken is None or taken >= _TURN_BYTES:
+                events.unregister(self.reader)
+            if taken is not None and taken >= _TURN_BYTES:
+                self.resume_at = time.monotonic() + _TURN_SECONDS
+
+    def finish(self):
+        """Take the rest, of bounded size: a process that left the command's group may write for ever."""
+        for _ in range(4):
+            taken = self._take_turn()
+            if taken is None or taken < _TURN_BYTES:
+                break
+        self._write_tail()
+        for descriptor in (self.reader, self.file):
+            os.close(descriptor)
+
+    def _take_turn(self):
+        """Return the number of bytes; None at the end of the pipe."""
+        taken = 0
+        while taken < _TURN_BYTES:
+            try:
+                piece = os.read(self.reader, _PIECE_BYTES)
+            except BlockingIOError:
+                return taken
+            if not piece:
+                return None
+            taken += len(piece)
+            self._take(piece)
+        return taken
+
+    def _take(self, piece):
+        now = time.monotonic()
+        self.allowance = min(self.max_bytes, self.allowance + (now - self.refilled_at) * self.rate)
+        self.refilled_at = now
+        self.tail += piece
+        if self.allowance > 0:
+            self._write_tail()
+        elif len(self.tail) > _TAIL_BYTES:
+            excess = len(self.tail) - _TAIL_BYTES
+            end = self.tail.find(b"\n", excess) + 1
+            excess = end if end else excess
+            self.left_out += excess
+            del self.tail[:excess]
+
+    def _write_tail(self):
+        if self.left_out:
+            self._write(b"%d bytes left out: the model wrote faster than its log takes\n" % self.left_out)
+            self.left_out = 0
+        self.allowance -= len(self.tail)
+        self._write(bytes(self.tail))
+        self.tail.clear()
+
+    def _write(self, data):
+        try:
+            while len(data) > self.max_bytes - self.size:
+                room = max(0, self.max_bytes - self.size)
+                # Between two lines, unless a line is longer than a file.
+                end = data.rfind(b"\n", 0, room) + 1 or (0 if self.size else room)
+                self._append(data[:end])
+                data = data[end:]
+                self._rotate()
+            self._append(data)
+        except OSError:
+            # A full disk loses output, and must not end the command.
+            self.left_out += len(data)
+
+    def _append(self, data):
+        while data:
+            written = os.write(self.file, data)
+            self.size += written
+            data = data[written:]
+
+    def _rotate(self):
+        os.close(self.file)
+        for number in range(self.files - 1, 0, -1):
+            newer = "{}.{}".format(self.path, number - 1) if number > 1 else self.path
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(newer, "{}.{}".format(self.path, number))
+        self.file = _open_log(self.path)
+        self.size = os.fstat(self.file).st_size
+
+
+class _Watch:
+    """Waits for the end of the command, of the lifeline, or for a stop signal, and writes the log meanwhile."""
+
+    def __init__(self, options, pid, wakeup, output):
         self.options = options
         self.pid = pid
         self.wakeup = wakeup
+        self.output = output
         self.kill_at = None
         # Not select(): a parent with many open files passes descriptors over the limit of 1024.
         self.events = select.poll()
         for descriptor in (wakeup, options.lifeline):
             self.events.register(descriptor, select.POLLIN)
+        if output is not None:
+            os.close(output.writer)
+            self.events.register(output.reader, select.POLLIN)
         for descriptor in options.pass_fd:
             os.close(descriptor)
 
@@ -155,6 +286,8 @@ class _Watch:
             if status is not None:
                 return self._ended(status)
             ready = [descriptor for descriptor, _ in self.events.poll(self._milliseconds_left())]
+            if self.output is not None:
+                self.output.attend(self.events, ready)
             if self.kill_at is not None and time.monotonic() >= self.kill_at:
                 self._signal_group(signal.SIGKILL)
                 self.kill_at = time.monotonic() + 1.0
@@ -165,7 +298,9 @@ class _Watch:
                 self._stop()
 
     def _milliseconds_left(self):
-        return None if self.kill_at is None else max(0.0, self.kill_at - time.monotonic()) * 1000
+        resume_at = None if self.output is None else self.output.resume_at
+        due = [moment for moment in (self.kill_at, resume_at) if moment is not None]
+        return max(0.0, min(due) - time.monotonic()) * 1000 if due else None
 
     def _reap(self):
         pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -188,6 +323,9 @@ class _Watch:
     def _ended(self, status):
         self._signal_group(signal.SIGKILL)
         exit_code = os.waitstatus_to_exitcode(status)
+        if self.output is not None:
+            # Before the record: a reader of the record finds the last output in the log.
+            self.output.finish()
         if self.options.exit_file:
             self._record(exit_code)
         return exit_code if exit_code >= 0 else 128 - exit_code

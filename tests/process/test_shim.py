@@ -173,3 +173,83 @@ def test_shim_is_written_in_the_grammar_of_python_3_8_and_imports_only_the_stand
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     assert imported <= set(sys.stdlib_module_names)
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+
+
+class TestBoundedLog:
+    """The command's output through a pipe: `--log-bytes`."""
+
+    def test_output_is_in_the_log_before_the_exit_is_on_record(self, shimmed):
+        command = shimmed("import os; os.write(1, b'one\\n'); os.write(2, b'two'); os._exit(3)", "--log-bytes", "1000")
+        assert command.process.wait(10) == 3
+        assert command.exit_record["exit_code"] == 3
+        assert command.log.read_text() == "one\ntwo"
+
+    def test_log_is_rotated_at_line_ends_and_the_newest_files_are_kept(self, shimmed, tmp_path):
+        script = "for n in range(1000): print('line', n, flush=True)"
+        command = shimmed(script, "--log-bytes", "1000", "--log-files", "3", "--log-rate", "1e9")
+        assert command.process.wait(10) == 0
+        files = [tmp_path / name for name in ("log.2", "log.1", "log")]
+        assert sorted(tmp_path.glob("log*")) == sorted(files)
+        assert all(file.stat().st_size <= 1000 for file in files)
+        kept = "".join(file.read_text() for file in files).splitlines()
+        assert kept == [f"line {n}" for n in range(1000 - len(kept), 1000)]
+
+    def test_flood_is_left_out_with_a_note_and_the_last_lines_are_kept(self, shimmed, tmp_path):
+        script = "for n in range(300_000): print('line', n, 'x' * 90)\nprint('last words')"
+        command = shimmed(script, "--log-bytes", "1000000", "--log-rate", "10000")
+        assert command.process.wait(60) == 0
+        log = command.log.read_text()
+        assert "bytes left out: the model wrote faster than its log takes" in log
+        assert log.endswith("last words\n")
+        assert sum(file.stat().st_size for file in tmp_path.glob("log*")) < 3_000_000
+
+    def test_endless_flood_does_not_hold_up_the_stop(self, shimmed):
+        command = shimmed(
+            "import os\nwhile True: os.write(1, b'x' * 65536)", "--log-bytes", "100000", "--log-rate", "1000"
+        )
+        wait_until(lambda: command.log.exists() and command.log.stat().st_size > 0)
+        command.process.terminate()
+        command.process.wait(10)
+        assert command.exit_record["signal"] == signal.SIGTERM
+
+    @pytest.mark.parametrize(
+        "attack",
+        ["os.ftruncate(1, 40 << 30)", "os.lseek(1, 1 << 40, 0)", "os.pwrite(1, b'x', 1 << 40)"],
+    )
+    def test_command_cannot_make_the_log_sparse(self, shimmed, attack):
+        script = f"import os\ntry:\n    {attack}\nexcept OSError:\n    print('refused', flush=True)"
+        command = shimmed(script, "--log-bytes", "100000")
+        assert command.process.wait(10) == 0
+        assert command.log.read_text() == "refused\n"
+        assert command.log.stat().st_size < 100
+
+    def test_command_cannot_truncate_the_log_through_its_descriptor(self, shimmed):
+        script = (
+            "import os\nprint('evidence', flush=True)\n"
+            "try:\n    open('/proc/self/fd/1', 'w').close()\n    os.truncate('/proc/self/fd/1', 0)\n"
+            "except OSError:\n    pass"
+        )
+        command = shimmed(script, "--log-bytes", "100000")
+        command.process.wait(10)
+        assert "evidence" in command.log.read_text()
+
+    def test_link_in_place_of_the_log_is_refused(self, tmp_path):
+        (tmp_path / "log").symlink_to(tmp_path / "victim")
+        reader, writer = os.pipe()
+        arguments = [
+            *shim_command(reader, "--log", str(tmp_path / "log"), "--log-bytes", "1000"),
+            "--",
+            "/bin/echo",
+            "x",
+        ]
+        done = subprocess.run(arguments, pass_fds=[reader], check=False, capture_output=True)
+        os.close(reader)
+        os.close(writer)
+        assert done.returncode != 0
+        assert not (tmp_path / "victim").exists()
+
+    def test_daemon_that_keeps_the_pipe_open_does_not_hold_up_the_end(self, shimmed):
+        script = "import os, time\nif os.fork() == 0:\n    os.setsid(); time.sleep(3); os._exit(0)\nprint('gone')"
+        command = shimmed(script, "--log-bytes", "1000")
+        assert command.process.wait(10) == 0
+        assert command.log.read_text() == "gone\n"

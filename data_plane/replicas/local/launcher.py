@@ -1,6 +1,7 @@
 """Exclusive model workers of a batch worker, ended with the batch worker's process."""
 
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,9 +24,12 @@ from data_plane.scoring.payload.values import Payload, Result
 from data_plane.worker import frames
 from data_plane.worker.frames import ProtocolError
 from modelyard.core.domain.storable_text import storable_text
+from modelyard.process.rotated_log import RotatedLog
 
 _CONNECT_SECONDS = 30.0
 _END_SECONDS = 10.0
+_LOG_PIECE_BYTES = 1 << 20
+_LOG_PIECES = 4
 
 
 class ExclusiveWorker:
@@ -33,7 +37,7 @@ class ExclusiveWorker:
         self._process = process
         self._max_answer_bytes = max_answer_bytes
         self._connection: BlockingWorkerConnection | None = None
-        self._log_offset = 0
+        self._log = RotatedLog(process.log)
 
     def load(self, timeout: float) -> None:
         with self._ending_after_protocol_error():
@@ -60,14 +64,16 @@ class ExclusiveWorker:
             raise ReplicaGone(reason) from error
 
     def read_log(self) -> bytes:
-        try:
-            with self._process.log.open("rb") as log:
-                log.seek(self._log_offset)
-                text = log.read()
-        except FileNotFoundError:
-            return b""
-        self._log_offset += len(text)
-        return text
+        """Return at most the last 4 MB: a model may print without end."""
+        pieces: deque[bytes] = deque(maxlen=_LOG_PIECES)
+        left_out = 0
+        while content := self._log.peek(_LOG_PIECE_BYTES).content:
+            if len(pieces) == _LOG_PIECES:
+                left_out += len(pieces[0])
+            pieces.append(content)
+            self._log.advance(len(content))
+        note = b"%d bytes left out\n" % left_out if left_out else b""
+        return b"".join([note, *pieces])
 
     @property
     def is_alive(self) -> bool:

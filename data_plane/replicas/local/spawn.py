@@ -20,6 +20,7 @@ from data_plane.replicas.local.processes import Process, children, identify
 from data_plane.replicas.local.worker_process import WorkerPaths, WorkerProcess, remove, write_run_file
 from data_plane.replicas.port import ReplicaSpec
 from modelyard.core.data_dir import DataDir
+from modelyard.core.settings import WorkerSettings
 from modelyard.process.accounts import AccountPool, hand_to_group
 from modelyard.process.shim_command import shim_command
 
@@ -32,12 +33,28 @@ _ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
+class LogLimits:
+    """Bounds of a worker's log on disk."""
+
+    file_bytes: int = 10 << 20
+    files: int = 5
+    bytes_per_second: float = 100_000.0
+    """Rate that a log takes for long; a burst may have `file_bytes`."""
+
+
+def log_limits(settings: WorkerSettings) -> LogLimits:
+    return LogLimits(settings.log_bytes, settings.log_files, settings.log_bytes_per_second)
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchSettings:
     """Settings of the starting process, the same for all of its workers."""
 
     data_dir: DataDir
     accounts: AccountPool | None = None
     """Users and groups for the workers. None: the workers run as the platform's own account."""
+
+    log: LogLimits = LogLimits()
 
     lifeline_fd: int | None = None
     """Read end of a lifeline pipe: the worker ends with the pipe's writers. None: only `host_timeout` ends a worker."""
@@ -91,7 +108,7 @@ def _start(spec: ReplicaSpec, settings: LaunchSettings, paths: WorkerPaths) -> "
     account = _claim_account(spec, settings.accounts)
     configuration = _fill_folder(spec, settings, paths, account)
     with _listener(paths.socket) as listening, _lifeline(settings) as lifeline:
-        command = _shim(account, paths, listening, lifeline[0])
+        command = _shim(account, paths, settings.log, listening, lifeline[0])
         command += ["--", str(spec.python), "-I", "-S", str(archive)]
         command += ["--config", str(configuration), "--listen-fd", str(listening)]
         return subprocess.Popen(
@@ -185,9 +202,12 @@ def _lifeline(settings: LaunchSettings) -> Iterator[tuple[int, ...]]:
             os.close(end)
 
 
-def _shim(account: WorkerAccount | None, paths: WorkerPaths, listening: int, lifeline: int) -> list[str]:
+def _shim(
+    account: WorkerAccount | None, paths: WorkerPaths, log: LogLimits, listening: int, lifeline: int
+) -> list[str]:
     command = shim_command(lifeline, "--exit-file", str(paths.exit_file), "--pass-fd", str(listening))
-    command += ["--log", str(paths.log), "--cwd", str(paths.folder)]
+    command += ["--log", str(paths.log), "--log-bytes", str(log.file_bytes), "--log-files", str(log.files)]
+    command += ["--log-rate", str(log.bytes_per_second), "--cwd", str(paths.folder)]
     if account is not None:
         command += ["--uid", str(account.uid), "--gid", str(account.uid)]
         for group in account.groups:

@@ -19,6 +19,7 @@ from data_plane.replicas.local.processes import Process
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.documents import VERSION, check_format, known_fields
 from modelyard.process.atomic_files import replace_file
+from modelyard.process.rotated_log import RotatedLog
 
 _log = logging.getLogger(__name__)
 
@@ -116,8 +117,8 @@ class WorkerPaths:
     def remove(self) -> None:
         """Remove the files of a worker without a run file."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        for path in (self.log, self.socket):
-            path.unlink(missing_ok=True)
+        RotatedLog(self.log).remove()
+        self.socket.unlink(missing_ok=True)
 
 
 def write_run_file(worker: WorkerProcess) -> None:
@@ -212,6 +213,6 @@ def remove(worker: WorkerProcess, *, keep_log: bool = True) -> None:
     shutil.rmtree(worker.folder, ignore_errors=True)
     leftovers = [worker.socket, worker.exit_file, worker.kill_note, worker.fault_note]
     if not keep_log:
-        leftovers.append(worker.log)
+        RotatedLog(worker.log).remove()
     for path in [*leftovers, worker.run_file]:
         path.unlink(missing_ok=True)

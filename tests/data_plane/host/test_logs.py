@@ -3,7 +3,10 @@
 import os
 import re
 import signal
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,9 +14,9 @@ from data_plane.host.log_shipping import LogShipper, stamped, whole_lines
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.domain.lifecycle import ProvisioningState
 from modelyard.core.logs import INFERENCE_SERVER, read_log
-from modelyard.core.settings import WorkerSettings
+from modelyard.core.ports.object_store import ObjectStore
 from tests.data_plane.host.host_harness import answering
-from tests.data_plane.replicas.worker_harness import eventually
+from tests.data_plane.replicas.worker_harness import PATIENCE, eventually
 
 NOW = "2026-01-02 03:04:05,678"
 
@@ -45,9 +48,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def open_shipper(folder: Path, **settings: int) -> LogShipper:
-    store, offsets = FolderStore(folder / "objects"), folder / "shipped.json"
-    return LogShipper(store, folder / "workers", offsets, WorkerSettings.model_validate(settings))
+def open_shipper(folder: Path, store: ObjectStore | None = None) -> LogShipper:
+    return LogShipper(store or FolderStore(folder / "objects"), folder / "workers", folder / "shipped.json")
 
 
 def written(folder: Path, text: str) -> None:
@@ -58,6 +60,19 @@ def written(folder: Path, text: str) -> None:
 def shipped(folder: Path) -> list[str]:
     text = read_log(FolderStore(folder / "objects"), 5, INFERENCE_SERVER, None)
     return [line.partition(" I ")[2] for line in text.splitlines()]
+
+
+class HangingStore(FolderStore):
+    """A store that answers late."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.is_called, self.answers = threading.Event(), threading.Event()
+
+    def put(self, *arguments: Any, **keywords: Any) -> Any:
+        self.is_called.set()
+        assert self.answers.wait(PATIENCE)
+        return super().put(*arguments, **keywords)
 
 
 class TestShipping:
@@ -86,6 +101,7 @@ class TestShipping:
         shipper.follow("g1", 5)
         written(folder, "one\nlast words")
         shipper.finish("g1")
+        shipper.ship_new()
         assert shipped(folder) == ["one", "last words"]
         assert list((folder / "workers").iterdir()) == []
 
@@ -95,25 +111,92 @@ class TestShipping:
         written(folder, "one\n")
         first.ship_new()
         written(folder, "two\n")
-        open_shipper(folder).finish_all_but(set())
+        next_host = open_shipper(folder)
+        next_host.finish_all_but(set())
+        next_host.ship_new()
         assert shipped(folder) == ["one", "two"]
 
-    def test_log_is_rotated_and_five_files_are_kept(self, folder):
-        shipper = open_shipper(folder, log_bytes=100)
+    def test_rotated_files_are_shipped_in_order_and_once(self, folder):
+        shipper = open_shipper(folder)
         shipper.follow("g1", 5)
-        for number in range(8):
-            written(folder, f"{number}" * 120 + "\n")
+        log = folder / "workers" / "g1.log"
+        written(folder, "one\n")
+        shipper.ship_new()
+        written(folder, "two\n")
+        log.rename(folder / "workers" / "g1.log.2")
+        written(folder, "three\n")
+        log.rename(folder / "workers" / "g1.log.1")
+        written(folder, "four\n")
+        for _ in range(3):
             shipper.ship_new()
-        assert shipped(folder) == [f"{number}" * 120 for number in range(8)]
-        kept = sorted(path.name for path in (folder / "workers").iterdir())
-        assert kept == ["g1.log", "g1.log.1", "g1.log.2", "g1.log.3", "g1.log.4"]
-        assert (folder / "workers" / "g1.log").stat().st_size == 0
-        assert (folder / "workers" / "g1.log.1").read_text().startswith("7")
+        assert shipped(folder) == ["one", "two", "three", "four"]
+        shipper.finish("g1")
+        shipper.ship_new()
+        assert list((folder / "workers").iterdir()) == []
+
+    def test_chunk_shipped_twice_after_a_killed_host_is_read_once(self, folder):
+        first = open_shipper(folder)
+        first.follow("g1", 5)
+        written(folder, "one\n")
+        first.ship_new()
+        positions = (folder / "shipped.json").read_text()
+        written(folder, "two\n")
+        first.ship_new()
+        (folder / "shipped.json").write_text(positions)
+        written(folder, "three\n")
+        open_shipper(folder).ship_new()
+        assert shipped(folder) == ["one", "two", "three"]
+
+    def test_round_ships_at_most_a_megabyte_for_a_worker(self, folder):
+        shipper = open_shipper(folder)
+        shipper.follow("g1", 5)
+        written(folder, ("x" * 99 + "\n") * 50_000)
+        shipper.ship_new()
+        assert 900_000 < sum(map(len, shipped(folder))) < 1_100_000
+        for _ in range(5):
+            shipper.ship_new()
+        assert len(shipped(folder)) == 50_000
+
+    def test_sparse_log_costs_a_megabyte_a_round(self, folder):
+        shipper = open_shipper(folder)
+        shipper.follow("g1", 5)
+        written(folder, "one\n")
+        os.truncate(folder / "workers" / "g1.log", 40 << 30)
+        shipper.ship_new()
+        objects = [path.stat().st_size for path in (folder / "objects").rglob("*") if path.is_file()]
+        assert sum(objects) < 2_000_000
+
+    def test_link_in_place_of_the_log_is_not_followed(self, folder):
+        secret = folder / "secret"
+        secret.write_text("the master key\n")
+        (folder / "workers" / "g1.log").symlink_to(secret)
+        shipper = open_shipper(folder)
+        shipper.follow("g1", 5)
+        shipper.finish("g1")
+        shipper.ship_new()
+        assert shipped(folder) == []
+        assert secret.exists()
+
+    def test_follow_and_finish_do_not_wait_for_a_store_that_hangs(self, folder):
+        store = HangingStore(folder / "objects")
+        shipper = open_shipper(folder, store)
+        shipper.follow("g1", 5)
+        written(folder, "one\n")
+        shipper.start()
+        assert store.is_called.wait(PATIENCE)
+        started = time.monotonic()
+        shipper.follow("g2", 6)
+        shipper.finish("g1")
+        assert time.monotonic() - started < 1.0
+        store.answers.set()
+        eventually(lambda: not (folder / "workers" / "g1.log").exists())
+        shipper.close()
 
     def test_empty_log_ships_nothing(self, folder):
         shipper = open_shipper(folder)
         shipper.follow("g1", 5)
         shipper.finish("g1")
+        shipper.ship_new()
         assert shipped(folder) == []
 
 

@@ -54,4 +54,4 @@ class TestWorkerConnection:
         with pytest.raises(ScoringFailed) as failure:
             connection.score(ArrayPayload(np.zeros(1)), timeout=PATIENCE)
         assert (failure.value.kind, failure.value.type_name) == ("model", "ModuleNotFoundError")
-        assert str(failure.value.reference) in worker.log.read_text()
+        eventually(lambda: str(failure.value.reference) in worker.log.read_text())

@@ -150,6 +150,7 @@ class TestModelFailures:
         with pytest.raises(ScoringFailed, match="ValueError: no such wine") as failure:
             connection.score(JsonPayload("raise"), request_ids=("r-17",), timeout=PATIENCE)
         assert failure.value.kind == "model"
+        eventually(lambda: 'raise ValueError("no such wine")' in model_worker.log.read_text())
         log = model_worker.log.read_text()
         assert str(failure.value.reference) in log
         assert "r-17" in log
@@ -209,6 +210,9 @@ class TestPrints:
         model_worker, connection = harness.ready(PRINTING)
         for number in range(3):
             assert connection.score(JsonPayload(number), timeout=PATIENCE) == JsonResult(b"%d" % number)
+        connection.drain(PATIENCE)
+        connection.close()
+        assert wait_for_end(model_worker, PATIENCE)
         lines = model_worker.log.read_text(errors="replace").splitlines()
         stamped = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} I \[" + str(model_worker.pid) + r"\] "
 
