@@ -85,8 +85,8 @@ class BadCredentials(Unauthenticated):
 class RoleMissing(Unauthorized):
     def __init__(self, role: str) -> None:
         super().__init__(
-            f"the token is valid, but does not have the role {role!r} in the endpoint's workspace: ask an owner of the "
-            "workspace for a token with the role"
+            f"the token is valid, but does not have the role {str(role)!r} in the endpoint's workspace: ask an owner "
+            "of the workspace for a token with the role"
         )
 
 

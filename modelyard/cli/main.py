@@ -19,6 +19,7 @@ from modelyard.cli import (
     model,
     online_deployment,
     online_endpoint,
+    token,
 )
 from modelyard.cli.backup import backup, restore
 from modelyard.cli.deploy import deploy
@@ -53,6 +54,7 @@ app.add_typer(job.app, name="job")
 app.add_typer(data.app, name="data")
 app.add_typer(environment.app, name="environment")
 app.add_typer(event.app, name="event")
+app.add_typer(token.app, name="token")
 app.add_typer(config.app, name="config")
 
 

@@ -16,7 +16,7 @@ from modelyard.client.operations import Change
 from modelyard.client.platform import find_platform
 from modelyard.client.watching import Watcher
 
-_SECRET_VALUE = re.compile(r'("(?:primaryKey|secondaryKey|accessToken|keyValue)"\s*:\s*")[^"]*')
+_SECRET_VALUE = re.compile(r'("(?:primaryKey|secondaryKey|accessToken|keyValue|token)"\s*:\s*")[^"]*')
 _SIGNATURE = re.compile(r"([?&]sig=)[^&\"'\s]*")
 
 

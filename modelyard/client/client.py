@@ -33,6 +33,7 @@ from modelyard.client.online_endpoints import OnlineEndpoints
 from modelyard.client.operations import Change
 from modelyard.client.platform import Platform
 from modelyard.client.scoring import score
+from modelyard.client.tokens import Tokens
 from modelyard.client.watching import SILENT_WATCHER, Watcher
 
 _TRAFFIC = ("traffic", "mirror_traffic")
@@ -51,6 +52,7 @@ class Client:
         self.data = Data(self._connection)
         self.jobs = Jobs(self._connection)
         self.events = Events(self._connection)
+        self.tokens = Tokens(self._connection)
 
     def __enter__(self) -> Self:
         return self

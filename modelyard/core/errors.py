@@ -90,7 +90,8 @@ class AuthorizationFailed(PlatformError):
     def __init__(self, subject: str, role: str, workspace: str) -> None:
         where = "in every workspace" if workspace == "*" else f"in {workspace}"
         super().__init__(
-            f"the client {subject!r} does not have the role {role!r} {where}: ask an owner for a token with the role"
+            f"the client {subject!r} does not have the role {str(role)!r} {where}: "
+            "ask an owner for a token with the role"
         )
 
 

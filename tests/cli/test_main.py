@@ -55,9 +55,7 @@ class TestFailures:
 
     def test_wrong_token_prints_the_platforms_message(self, modelyard, environment):
         environment["MODELYARD_TOKEN"] = "wrong"
-        assert modelyard("status").err == (
-            "error: the token is not this platform's admin token: check MODELYARD_TOKEN\n"
-        )
+        assert modelyard("status").err == ("error: the token is not valid on this platform: check MODELYARD_TOKEN\n")
 
 
 class TestDebug:
