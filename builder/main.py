@@ -1,6 +1,7 @@
-"""A builder process: `python -m builder.main [--data-dir DIR] [--lifeline-fd N]`. The supervisor runs several.
+"""A builder process: `python -m builder.main [--data-dir DIR] [--lifeline-fd N] [--heartbeat FILE]`.
 
-The builder ends when its lifeline is closed; the process shims then end the programs of the build.
+The supervisor runs several. A builder ends when its lifeline is closed; the process shims then end the programs of the
+build.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
 from modelyard.core.settings_variables import read_settings
+from modelyard.messaging.worker_heartbeat import beat_with
+from modelyard.process.heartbeat import Heartbeat
 from modelyard.process.lifeline import when_cut
 from modelyard.process.logging import configure_logging
 from modelyard.process.signals import exit_on_stop_signals
@@ -30,17 +33,20 @@ def main(arguments: list[str]) -> None:
     data_dir = {} if options.data_dir is None else {"MODELYARD_DATA_DIR": str(options.data_dir)}
     settings = read_settings(PlatformSettings, {**os.environ, **data_dir})
     configure_logging("builder", settings.log_level)
-    _work(settings)
+    _work(settings, Heartbeat(options.heartbeat, idle_seconds=settings.supervisor.step_seconds))
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m builder.main", description=__doc__)
     parser.add_argument("--data-dir", type=Path, help="default: MODELYARD_DATA_DIR")
     parser.add_argument("--lifeline-fd", type=int, help="read end of the pipe that the supervisor holds open")
+    parser.add_argument("--heartbeat", type=Path, help="file to touch while the main loop turns")
     return parser.parse_args(arguments)
 
 
-def _work(settings: PlatformSettings) -> None:
+def _work(settings: PlatformSettings, heartbeat: Heartbeat) -> None:
+    # Until Celery's loop turns.
+    heartbeat.begin_work()
     data_dir = settings.data_dir
     toolchain = open_toolchain(
         data_dir,
@@ -56,6 +62,7 @@ def _work(settings: PlatformSettings) -> None:
     store = open_store(settings.storage_url, settings=settings.object_store)
     context = BuildContext(sessions, store, data_dir.models, toolchain, settings.builder.max_attempts)
     register_tasks(app, context, data_dir)
+    beat_with(app, heartbeat)
     # The next builder resumes an interrupted build.
     worker_ready.connect(exit_on_stop_signals)
     # One task at a time, in the main thread: one build keeps two cores busy.

@@ -1,17 +1,21 @@
-"""python -m control_plane.main --fd N [--lifeline-fd M]
+"""python -m control_plane.main --fd N [--lifeline-fd M] [--heartbeat FILE]
 
 Serve the REST interface on a listening socket that the supervisor bound, and run the sweep. Reads MODELYARD_* settings.
 """
 
 import argparse
+import asyncio
 import logging
 import os
 import socket
 import sys
+from pathlib import Path
 
 import uvloop
+from anyio import CapacityLimiter, to_thread
 
 from control_plane.app import create_app
+from control_plane.dependencies import watch_dependencies
 from control_plane.reconcile.sweep import Sweep, periodic_tasks
 from control_plane.server import ControlPlaneServer
 from control_plane.services import wire
@@ -20,6 +24,7 @@ from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
 from modelyard.core.settings_variables import read_settings
+from modelyard.process.heartbeat import Heartbeat
 from modelyard.process.logging import configure_logging
 
 
@@ -28,23 +33,46 @@ def main(arguments: list[str]) -> int:
     settings = read_settings(PlatformSettings, os.environ)
     configure_logging("control-plane", settings.log_level)
     database_url, connections = settings.database_url.get_secret_value(), settings.control_plane.database_connections
-    sessions = sessions_of(
-        open_database(database_url, pool_size=connections, lease=settings.lease, waits=settings.database)
+    limits = settings.control_plane
+    requests = sessions_of(
+        open_database(
+            database_url,
+            pool_size=connections,
+            lease=settings.lease,
+            waits=settings.database.model_copy(update={"statement_seconds": limits.statement_seconds}),
+            pool_seconds=limits.database_seconds,
+        )
     )
+    # The sweep deletes many rows at once.
+    sweeps = sessions_of(open_database(database_url, pool_size=1, lease=settings.lease, waits=settings.database))
     store = open_store(settings.storage_url, settings=settings.object_store)
     dispatcher = CeleryDispatcher(settings.broker_url.get_secret_value())
-    services = wire(settings, sessions, store, dispatcher)
+    services = wire(settings, requests, store, dispatcher, watch_dependencies(settings))
     server = ControlPlaneServer(create_app(services), settings.control_plane)
-    Sweep(periodic_tasks(sessions, store, dispatcher, settings.retention)).start()
-    uvloop.run(server.serve_until_stopped(socket.socket(fileno=options.fd), options.lifeline_fd))
+    Sweep(periodic_tasks(sweeps, store, dispatcher, settings.retention)).start()
+    uvloop.run(_serve(server, options))
     services.telemetry.close()
     return 0
+
+
+async def _serve(server: ControlPlaneServer, options: argparse.Namespace) -> None:
+    heartbeat = Heartbeat(options.heartbeat)
+    # A thread of its own: many slow requests may hold all other threads.
+    limiter = CapacityLimiter(1)
+    beating = asyncio.create_task(
+        heartbeat.follow_event_loop(lambda: to_thread.run_sync(lambda: None, limiter=limiter))
+    )
+    try:
+        await server.serve_until_stopped(socket.socket(fileno=options.fd), options.lifeline_fd)
+    finally:
+        beating.cancel()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m control_plane.main")
     parser.add_argument("--fd", type=int, required=True, help="the listening socket")
     parser.add_argument("--lifeline-fd", type=int, help="read end of the supervisor's lifeline pipe")
+    parser.add_argument("--heartbeat", type=Path, help="file to touch while event loop and threads turn")
     return parser
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from control_plane.dependencies import Dependencies
 from control_plane.features.batch_deployments.service import BatchDeployments
 from control_plane.features.batch_endpoints.service import BatchEndpoints
 from control_plane.features.computes.service import Computes
@@ -37,6 +38,8 @@ class Services:
     verifier: TokenVerifier
     telemetry: RequestTelemetry
     max_json_bytes: int
+    dependencies: Dependencies
+    request_seconds: float
     base_urls: BaseUrls
     health: Health
     workspaces: Workspaces
@@ -56,7 +59,15 @@ class Services:
     access_tokens: AccessTokens
 
 
-def wire(settings: PlatformSettings, sessions: Sessions, store: ObjectStore, dispatcher: Dispatcher) -> Services:
+def wire(
+    settings: PlatformSettings,
+    sessions: Sessions,
+    store: ObjectStore,
+    dispatcher: Dispatcher,
+    dependencies: Dependencies | None = None,
+) -> Services:
+    """Without `dependencies`, every server is taken to answer."""
+    dependencies = dependencies or Dependencies()
     master_key = settings.master_key.get_secret_value()
     signer = UrlSigner(master_key)
     uploads = Uploads(sessions, store, signer, settings.max_upload_bytes)
@@ -72,8 +83,10 @@ def wire(settings: PlatformSettings, sessions: Sessions, store: ObjectStore, dis
         verifier=verifier,
         telemetry=RequestTelemetry(Registry(), access_log),
         max_json_bytes=limits.max_json_bytes,
+        dependencies=dependencies,
+        request_seconds=limits.request_seconds,
         base_urls=BaseUrls(settings.public_url, settings.scoring_public_url, settings.scoring_port),
-        health=Health(sessions),
+        health=Health(sessions, dependencies),
         workspaces=Workspaces(sessions),
         uploads=uploads,
         models=Models(sessions, store, uploads, signer),

@@ -9,6 +9,11 @@ from starlette.responses import Response
 
 from modelyard.core.errors import PlatformError, TooManyFailures
 
+_HEADERS = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "2"},
+}
+
 
 def error_response(
     status: int,
@@ -35,9 +40,7 @@ def error_document(code: str, message: str) -> bytes:
 
 
 def platform_error_response(error: PlatformError) -> Response:
-    headers: dict[str, str] = {}
-    if error.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
+    headers = dict(_HEADERS.get(error.status, {}))
     if isinstance(error, TooManyFailures):
         headers["Retry-After"] = str(error.retry_after_seconds)
     return error_response(error.status, error.code, error.message, target=error.target, headers=headers)

@@ -28,6 +28,8 @@ from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
 from modelyard.core.settings_variables import read_settings
+from modelyard.messaging.worker_heartbeat import beat_with
+from modelyard.process.heartbeat import Heartbeat
 from modelyard.process.lifeline import when_cut
 from modelyard.process.logging import configure_logging
 from modelyard.process.signals import exit_on_stop_signals
@@ -42,7 +44,8 @@ def main(arguments: list[str]) -> None:
     # Online requests go first.
     os.nice(settings.batch.nice)
     configure_logging(f"batch-{options.index}", settings.log_level)
-    _work(settings, options.index, options.workers)
+    heartbeat = Heartbeat(options.heartbeat, idle_seconds=settings.supervisor.step_seconds)
+    _work(settings, options.index, options.workers, heartbeat)
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -53,10 +56,13 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--data-dir", type=Path, help="default: MODELYARD_DATA_DIR")
     parser.add_argument("--lifeline-fd", type=int, help="read end of the pipe that the supervisor holds open")
+    parser.add_argument("--heartbeat", type=Path, help="file to touch while the main loop turns")
     return parser.parse_args(arguments)
 
 
-def _work(settings: PlatformSettings, index: int, workers: int) -> None:
+def _work(settings: PlatformSettings, index: int, workers: int, heartbeat: Heartbeat) -> None:
+    # Until Celery's loop turns.
+    heartbeat.begin_work()
     accounts = worker_accounts(settings.worker_numbers, settings.data_dir)
     launcher = LocalLauncher(
         LaunchSettings(settings.data_dir, accounts, log=log_limits(settings.worker)),
@@ -88,6 +94,7 @@ def _work(settings: PlatformSettings, index: int, workers: int) -> None:
         max_attempts=settings.batch.max_attempts,
     )
     register_tasks(app, context)
+    beat_with(app, heartbeat)
     # A batch worker that is told to stop releases its mini-batch.
     worker_ready.connect(exit_on_stop_signals)
     # One mini-batch at a time, in the main thread; the supervisor runs as many processes as there are cores.

@@ -33,6 +33,7 @@ from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.routing import DeploymentRoute
 from modelyard.core.settings import Tunables
 from modelyard.core.settings_variables import read_settings
+from modelyard.process.heartbeat import Heartbeat
 from modelyard.process.http_server import SupervisedServer
 from modelyard.process.logging import configure_logging
 
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--index", type=int, required=True, help="which of the gateway processes this one is")
     parser.add_argument("--gateways", type=int, default=1, help="how many gateway processes share the socket")
     parser.add_argument("--lifeline-fd", type=int, help="read end of the supervisor's lifeline pipe")
+    parser.add_argument("--heartbeat", type=Path, help="file to touch while the event loop turns")
     return parser
 
 
@@ -74,7 +76,11 @@ async def _serve(options: argparse.Namespace, settings: Tunables) -> None:
     # Before the first request: a restarted gateway must not answer 404 for an endpoint of the snapshot.
     watcher.look()
     _collect_garbage_seldom()
-    background = [asyncio.create_task(watcher.follow()), asyncio.create_task(openid.keep_keys_fresh())]
+    background = [
+        asyncio.create_task(watcher.follow()),
+        asyncio.create_task(openid.keep_keys_fresh()),
+        asyncio.create_task(Heartbeat(options.heartbeat).follow_event_loop()),
+    ]
     server = SupervisedServer(
         GatewayApp(table, limits),
         limits,

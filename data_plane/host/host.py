@@ -17,6 +17,7 @@ from data_plane.host.wanted import Wanted
 from data_plane.host.worker_statuses import worker_statuses
 from data_plane.replicas.artifacts.pruning import EnvironmentPruner
 from data_plane.replicas.port import Phase
+from modelyard.process.heartbeat import Heartbeat
 from modelyard.process.signals import SignalPipe
 
 _log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Host:
         logs: LogShipper,
         pruner: EnvironmentPruner,
         wake: SignalPipe,
+        heartbeat: Heartbeat,
         drain_seconds: float,
     ) -> None:
         self._database = database
@@ -48,6 +50,7 @@ class Host:
         self._logs = logs
         self._pruner = pruner
         self._wake = wake
+        self._heartbeat = heartbeat
         self._drain_seconds = drain_seconds
 
     def run(self) -> int:
@@ -61,6 +64,7 @@ class Host:
         while not self._wake.told_to_stop:
             if self._database.has_failed.is_set():
                 return 1
+            self._heartbeat.beat()
             self._wake.wait(self._turn(time.time()))
         self._stop()
         return 0
@@ -145,5 +149,6 @@ class Host:
     def _await_empty_fleet(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while len(self._fleet) and time.monotonic() < deadline:
+            self._heartbeat.beat()
             self._fleet.reap(time.time())
             self._wake.wait(_WAITING_SECONDS)

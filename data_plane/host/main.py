@@ -1,6 +1,6 @@
 """The host process of one machine.
 
-    python -m data_plane.host.main [--gateways N] [--lifeline-fd FD]
+    python -m data_plane.host.main [--gateways N] [--lifeline-fd FD] [--heartbeat FILE]
 
 Reads MODELYARD_* settings. A second host on the same data dir, or on the same database, waits until the first has
 ended. A stopped host (SIGTERM) ends every worker; a killed host leaves the workers to the next host.
@@ -9,6 +9,7 @@ ended. A stopped host (SIGTERM) ends every worker; a killed host leaves the work
 import argparse
 import logging
 import os
+from pathlib import Path
 
 from data_plane.host.database_sync import DatabaseSync
 from data_plane.host.fleet import Fleet
@@ -27,6 +28,7 @@ from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
 from modelyard.core.settings_variables import read_settings
+from modelyard.process.heartbeat import Heartbeat
 from modelyard.process.lifeline import when_cut
 from modelyard.process.logging import configure_logging
 from modelyard.process.signals import SignalPipe
@@ -40,6 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="data_plane.host")
     parser.add_argument("--gateways", type=int, default=1, help="how many gateway processes act on the snapshot")
     parser.add_argument("--lifeline-fd", type=int, help="read end of the pipe whose write end the supervisor holds")
+    parser.add_argument("--heartbeat", type=Path, help="file to touch while the main loop turns")
     options = parser.parse_args(argv)
     if options.lifeline_fd is not None:
         # At once: the workers' shims hold the same lifeline and end the workers.
@@ -48,21 +51,29 @@ def main(argv: list[str] | None = None) -> int:
     configure_logging("host", settings.log_level)
     wake = SignalPipe()
     role = HostRole(settings.data_dir.run / "host.lease")
-    if not _take_machine(role, wake):
+    heartbeat = Heartbeat(options.heartbeat)
+    if not _take_machine(role, wake, heartbeat):
         return 0
-    return _host(settings, role, wake, options.gateways, options.lifeline_fd).run()
+    return _host(settings, role, wake, options, heartbeat).run()
 
 
-def _take_machine(role: HostRole, wake: SignalPipe) -> bool:
+def _take_machine(role: HostRole, wake: SignalPipe, heartbeat: Heartbeat) -> bool:
     """Return False if told to stop while another host held the machine."""
     if not role.take_machine():
         _log.info("another host runs on this data dir; waiting for its end")
         while not (role.take_machine() or wake.told_to_stop):
+            heartbeat.beat()
             wake.wait(_STANDBY_SECONDS)
     return not wake.told_to_stop
 
 
-def _host(settings: PlatformSettings, role: HostRole, wake: SignalPipe, gateways: int, lifeline_fd: int | None) -> Host:
+def _host(
+    settings: PlatformSettings,
+    role: HostRole,
+    wake: SignalPipe,
+    options: argparse.Namespace,
+    heartbeat: Heartbeat,
+) -> Host:
     data_dir = settings.data_dir
     store = open_store(settings.storage_url, settings=settings.object_store)
     engine = open_database(settings.database_url.get_secret_value(), lease=settings.lease, waits=settings.database)
@@ -71,17 +82,18 @@ def _host(settings: PlatformSettings, role: HostRole, wake: SignalPipe, gateways
         data_dir,
         accounts=worker_accounts(settings.worker_numbers, data_dir),
         log=log_limits(settings.worker),
-        lifeline_fd=lifeline_fd,
+        lifeline_fd=options.lifeline_fd,
     )
     artifacts = NodeArtifacts(store, data_dir, NodeEnvironments(data_dir, os.environ))
     return Host(
         database=DatabaseSync(engine, role, wake.poke),
         fleet=Fleet(LocalRuntime(launch, wake.poke), logs, cores=usable_cores()),
         preparations=Preparations(store, artifacts, wake.poke),
-        publisher=Publisher(data_dir.routing_file, gateways),
+        publisher=Publisher(data_dir.routing_file, options.gateways),
         logs=logs,
         pruner=EnvironmentPruner(sessions_of(engine), data_dir),
         wake=wake,
+        heartbeat=heartbeat,
         drain_seconds=settings.worker.drain_seconds,
     )
 

@@ -78,6 +78,11 @@ class DataDir:
         return self.run / "workers"
 
     @property
+    def heartbeats(self) -> Path:
+        """A file for each process, touched while its main loop turns, and for each server, touched while it answers."""
+        return self.run / "heartbeats"
+
+    @property
     def environments(self) -> Path:
         return self.root / "environments"
 
@@ -128,7 +133,8 @@ class DataDir:
         self.root.chmod(_PASSABLE)
         for folder in (self.secrets, self.valkey, self.logs, self.objects, self.run):
             _ensure(folder, _PRIVATE)
-        _ensure(self.worker_run_files, _PRIVATE)
+        for folder in (self.worker_run_files, self.heartbeats):
+            _ensure(folder, _PRIVATE)
         for folder in (self.environments, self.runtime):
             _ensure(folder, _READABLE)
         for folder in (self.models, self.bundles):

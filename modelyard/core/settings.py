@@ -137,6 +137,13 @@ class ControlPlaneSettings(HttpSettings):
     )
     shutdown_seconds: Count = Field(default=3, description="Time that requests under way get after a stop signal")
     database_connections: Count = Field(default=10, description="Connections to the database that stay open")
+    database_seconds: float = Field(
+        default=3.0, ge=1.5, description="Time without an answer of the database after which requests get 503"
+    )
+    statement_seconds: Seconds = Field(default=10.0, description="Time that a statement of a request may take")
+    request_seconds: Seconds = Field(
+        default=120.0, description="Time after which a request gets 503, uploads and downloads of files excepted"
+    )
     max_json_bytes: Bytes = Field(default=_MEGABYTE, description="Largest JSON body of a request")
     failed_authentications_per_minute: Count = Field(
         default=60,
@@ -307,13 +314,24 @@ class OpenIdSettings(SettingsGroup):
 class SupervisorSettings(SettingsGroup):
     leftover_seconds: Seconds = Field(default=15.0, description="Time that processes of a killed supervisor get to end")
     answer_seconds: Seconds = Field(
-        default=60.0, description="Time until the platform's ports must answer after a start"
+        default=60.0,
+        description="Time after a start until the ports must answer, and each process first beats",
     )
     stop_seconds: Seconds = Field(
         default=6.5, description="Time that a process gets after a stop signal; gateways have more"
     )
     server_stop_seconds: Seconds = Field(
         default=2.5, description="Time that the embedded Postgres and Valkey get to stop"
+    )
+    silence_seconds: float = Field(
+        default=10.0, ge=2, description="Silence of a process, or of the embedded Valkey, after which it is replaced"
+    )
+    database_silence_seconds: float = Field(
+        default=30.0, ge=5, description="Silence of the embedded Postgres after which it is killed and recovers"
+    )
+    step_seconds: Seconds = Field(
+        default=7200.0,
+        description="Time that a builder or batch worker may wait within a task without any CPU time of its own",
     )
     log_bytes: Bytes = Field(
         default=10 * _MEGABYTE, description="Size from which a process's log is rotated at its start"

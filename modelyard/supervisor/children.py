@@ -1,4 +1,7 @@
-"""Child processes of the supervisor: started with only the needed descriptors and variables, restarted on exit."""
+"""Child processes of the supervisor: started with only the needed descriptors and variables.
+
+A child that ends, or whose heartbeat is silent, is started again.
+"""
 
 import os
 import signal
@@ -9,9 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelyard.process.shim_command import shim_command
+from modelyard.supervisor.process_tree import kill_tree
+from modelyard.supervisor.silence import Silence
 
 _BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 _STEADY_SECONDS = 10.0
+_FRESH_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,12 @@ class Service:
     """Inherited listening sockets."""
     shim_options: tuple[str, ...] | None = None
     """Options of the process shim, for a foreign program. None: our program watches the lifeline itself."""
+    heartbeat: Path | None = None
+    """File that our program touches, or for a foreign program the process that uses it. None: silence is no sign."""
+    silence_seconds: float = 10.0
+    """Silence after which the process is killed."""
+    start_seconds: float = 60.0
+    """Time until the first beat."""
 
 
 class Child:
@@ -41,6 +53,7 @@ class Child:
         self._started_at = 0.0
         self._failures = 0
         self._start_at: float | None = 0.0
+        self.silence = None if service.heartbeat is None else Silence(service.heartbeat)
 
     @property
     def name(self) -> str:
@@ -55,10 +68,25 @@ class Child:
         """Whether the process runs, and after a failure has run for ten seconds."""
         if self._process is None or self._process.poll() is not None:
             return False
+        if self.silence is not None and self.silence.seconds > self._silence_limit / 2:
+            return False
         return self._failures == 0 or time.monotonic() - self._started_at > _STEADY_SECONDS
+
+    @property
+    def is_beating(self) -> bool:
+        """Whether the process has a heartbeat, has beaten since its start, and was not silent for long."""
+        silence = self.silence
+        return silence is not None and silence.has_beaten and silence.seconds < _FRESH_SECONDS
+
+    @property
+    def _silence_limit(self) -> float:
+        has_beaten = self.silence is not None and self.silence.has_beaten
+        return self.service.silence_seconds if has_beaten else self.service.start_seconds
 
     def start(self) -> None:
         _rotate(self.service.log, self._max_log_bytes)
+        if self.silence is not None:
+            self.silence.begin()
         with self.service.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command(),
@@ -75,7 +103,8 @@ class Child:
 
     def _command(self) -> list[str]:
         if self.service.shim_options is None:
-            return [*self.service.command, "--lifeline-fd", str(self._lifeline)]
+            heartbeat = () if self.service.heartbeat is None else ("--heartbeat", str(self.service.heartbeat))
+            return [*self.service.command, "--lifeline-fd", str(self._lifeline), *heartbeat]
         return [*shim_command(self._lifeline, *self.service.shim_options), "--", *self.service.command]
 
     def take_exit(self) -> str | None:
@@ -90,6 +119,26 @@ class Child:
         self._start_at = time.monotonic() + delay
         self._process = None
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+    def take_silence(self, *, counts: bool = True) -> float | None:
+        """Kill a process whose heartbeat is silent for too long; return its silence in seconds, once.
+
+        Without `counts` the time since the last call is no silence: the process that beats for it does not run.
+        """
+        if self._process is None or self.silence is None:
+            return None
+        self.silence.look(counts=counts)
+        seconds = self.silence.seconds
+        if seconds < self._silence_limit:
+            return None
+        self.silence.begin()
+        if self.service.shim_options is None:
+            # Alone: model workers outlive their host, and the process shims end the programs of a build.
+            self._process.kill()
+        else:
+            # The processes of Postgres have sessions of their own, and a stopped process heeds no other signal.
+            kill_tree(self._process.pid)
+        return seconds
 
     def start_if_due(self) -> None:
         if self._process is None and self._start_at is not None and time.monotonic() >= self._start_at:

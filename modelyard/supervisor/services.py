@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from modelyard.core.data_dir import DataDir
-from modelyard.core.settings import Tunables
+from modelyard.core.settings import SupervisorSettings, Tunables
 from modelyard.core.settings_variables import variables_of
 from modelyard.supervisor.children import Service
 from modelyard.supervisor.options import UpOptions
@@ -23,6 +23,7 @@ _GATEWAY_PREFIXES = ("LC_", "PYTHON")
 class Services:
     options: UpOptions
     data: DataDir
+    limits: SupervisorSettings
     environment: Mapping[str, str]
     """Environment of processes with access to database, broker and object store."""
     control_fd: int | None
@@ -71,7 +72,17 @@ class Services:
         fds: tuple[int, ...] = (),
     ) -> Service:
         command = (sys.executable, "-m", module, *arguments)
-        return Service(name, command, self.data.logs / f"{name}.log", environment, fds)
+        limits = self.limits
+        return Service(
+            name,
+            command,
+            self.data.logs / f"{name}.log",
+            environment,
+            fds,
+            heartbeat=self.data.heartbeats / name,
+            silence_seconds=limits.silence_seconds,
+            start_seconds=limits.answer_seconds,
+        )
 
 
 def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from modelyard.core.data_dir import DataDir
 from modelyard.core.errors import InvalidSetting, NoSpaceLeft
@@ -35,6 +36,7 @@ from modelyard.supervisor.postgres import EmbeddedPostgres
 from modelyard.supervisor.prepare_process import PrepareProcess
 from modelyard.supervisor.roles import ALL_ROLES, Role
 from modelyard.supervisor.services import Services
+from modelyard.supervisor.silence import Silence
 from modelyard.supervisor.valkey import EmbeddedValkey
 
 _log = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ _log = logging.getLogger(__name__)
 # A gateway ends itself after `MODELYARD_GATEWAY_SHUTDOWN_SECONDS`; the rest is for closing.
 _GATEWAY_MARGIN_SECONDS = 2.0
 _KILL_SECONDS = 1.0
+_DEPENDENCY_SECONDS = 5.0
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -102,6 +105,7 @@ class _Supervisor:
         self._postgres = EmbeddedPostgres(self._data)
         self._valkey = EmbeddedValkey(self._data)
         self._health = HealthFile(self._data)
+        self._dependencies = Silence(self._data.heartbeats / "dependencies")
         self._control: socket.socket | None = None
         self._scoring: socket.socket | None = None
         self._servers: list[Child] = []
@@ -123,6 +127,7 @@ class _Supervisor:
             withdraw_all((self._data.bundles, self._data.models, self._data.workers))
         self._lifeline, self._lifeline_end = os.pipe()
         self._health.remove()
+        self._dependencies.begin()
         try:
             self._start()
             self._announce_addresses()
@@ -142,6 +147,7 @@ class _Supervisor:
         services = Services(
             self._options,
             self._data,
+            self._limits,
             environment,
             control_fd=self._control.fileno() if self._control else None,
             scoring_fd=self._scoring.fileno() if self._scoring else None,
@@ -157,8 +163,14 @@ class _Supervisor:
         while not self._signals.told_to_stop:
             self._signals.wait(0.2)
             self._restart_ended()
-            if all(child.is_steady for child in self._children()):
+            if self._is_healthy():
                 self._health.touch()
+
+    def _is_healthy(self) -> bool:
+        self._dependencies.look()
+        # The control plane touches the file while the database and the broker serve its requests.
+        are_well = self._dependencies.seconds < _DEPENDENCY_SECONDS or not self._has(Role.CONTROL_PLANE)
+        return are_well and all(child.is_steady for child in self._children())
 
     def _stop(self) -> None:
         """End gateways before models and servers: requests under way are answered."""
@@ -201,10 +213,18 @@ class _Supervisor:
     def _server_services(self) -> Iterable[Service]:
         if self._settings.database_url is None:
             self._postgres.prepare()
-            yield self._postgres.service()
+            yield replace(
+                self._postgres.service(),
+                heartbeat=self._data.heartbeats / "database",
+                silence_seconds=self._limits.database_silence_seconds,
+            )
         if self._settings.broker_url is None:
             self._valkey.prepare()
-            yield self._valkey.service()
+            yield replace(
+                self._valkey.service(),
+                heartbeat=self._data.heartbeats / "broker",
+                silence_seconds=self._limits.silence_seconds,
+            )
 
     def _child_environment(self) -> dict[str, str]:
         """Return all foreign variables, and the MODELYARD_ variables of the processes."""
@@ -271,10 +291,17 @@ class _Supervisor:
             reason = child.take_exit()
             if self._signals.told_to_stop:
                 continue
+            # The control plane asks the servers, and beats for them.
+            silence = child.take_silence(counts=child not in self._servers or self._control_plane_beats())
+            if silence is not None:
+                _log.error("%s is silent for %.0f s; killing it. Its log: %s", child.name, silence, child.service.log)
             if reason is not None:
                 _log.warning("%s ended (%s); starting it again. Its log: %s", child.name, reason, child.service.log)
             child.start_if_due()
         reap_orphans({child.pid for child in self._children() if child.pid is not None})
+
+    def _control_plane_beats(self) -> bool:
+        return any(child.is_beating for child in self._others if child.name == "control-plane")
 
     def _wait_or_kill(self, children: Iterable[Child], seconds: float) -> None:
         """Wait for the exit of the children; after `seconds` or a second stop signal, kill the rest."""

@@ -19,10 +19,14 @@ class AppServer:
     """One application on one port; each test brings its own services."""
 
     def __init__(self) -> None:
-        self._verifier, self._telemetry = _Current(), _Current()
+        self._verifier, self._telemetry, self._dependencies = _Current(), _Current(), _Current()
         settings = ControlPlaneSettings()
         services = SimpleNamespace(
-            verifier=self._verifier, telemetry=self._telemetry, max_json_bytes=settings.max_json_bytes
+            verifier=self._verifier,
+            telemetry=self._telemetry,
+            dependencies=self._dependencies,
+            max_json_bytes=settings.max_json_bytes,
+            request_seconds=settings.request_seconds,
         )
         self.app = create_app(cast(Services, services))
         self._server = ControlPlaneServer(self.app, settings)
@@ -42,6 +46,7 @@ class AppServer:
         self.app.state.services = services
         self._verifier.current = services.verifier
         self._telemetry.current = services.telemetry
+        self._dependencies.current = services.dependencies
 
     def close(self) -> None:
         self._server.stop()

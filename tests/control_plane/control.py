@@ -15,6 +15,7 @@ import httpx2
 from pydantic import SecretStr
 from sqlalchemy import Engine, select
 
+from control_plane.dependencies import Dependencies
 from control_plane.services import wire
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.adapters.secret_box import digest_token
@@ -71,7 +72,14 @@ class Outbox:
 
 
 class Control:
-    def __init__(self, server: AppServer, engine: Engine, folder: Path, **settings: Any) -> None:
+    def __init__(
+        self,
+        server: AppServer,
+        engine: Engine,
+        folder: Path,
+        dependencies: Dependencies | None = None,
+        **settings: Any,
+    ) -> None:
         self.workspace = WORKSPACE
         self.datastores = DATASTORES
         self.engine = engine
@@ -92,7 +100,7 @@ class Control:
         with self.sessions.begin() as session:
             session.add(AdminTokenRow(digest=DIGEST, sha256=token_digest(TOKEN)))
         self.settings.data_dir.logs.mkdir(exist_ok=True)
-        self.services = wire(self.settings, self.sessions, self.store, self.outbox)
+        self.services = wire(self.settings, self.sessions, self.store, self.outbox, dependencies)
         server.use(self.services)
         self.app, self.url = server.app, server.url
         authorized = {"Authorization": f"Bearer {TOKEN}"}

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from control_plane.features.health.schemas import CloudBody, HealthBody
+from control_plane.features.health.schemas import CloudBody, DependencyBody, HealthBody
 from control_plane.features.health.service import Health
 from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
@@ -20,9 +20,13 @@ def _service(request: Request) -> Health:
 
 
 @router.get("/health")
-async def get_health() -> HealthBody:
-    """200 while this process lives, even while the database is away."""
-    return HealthBody(status="healthy")
+async def get_health(health: Annotated[Health, Depends(_service)]) -> HealthBody:
+    """200 while this process lives, also `degraded`: `unavailable` names the servers that do not answer."""
+    unavailable = tuple(
+        DependencyBody(name=each.name, message=f"no answer for {each.silent_seconds:.0f} s")
+        for each in health.unavailable()
+    )
+    return HealthBody(status="degraded" if unavailable else "healthy", unavailable=unavailable)
 
 
 @router.get("/ready")

@@ -3,8 +3,16 @@
 from control_plane.resources.arm_body import ArmBody
 
 
+class DependencyBody(ArmBody):
+    name: str
+    """`database` or `broker`."""
+    message: str
+
+
 class HealthBody(ArmBody):
     status: str
+    """`healthy`, or `degraded` while a server that the platform depends on cannot be used; `ready` at /ready."""
+    unavailable: tuple[DependencyBody, ...] = ()
 
 
 class CloudAuthentication(ArmBody):
