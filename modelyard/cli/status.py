@@ -63,6 +63,8 @@ def status(context: typer.Context, output: OutputFormat = None) -> None:
     """Show endpoints, deployments, workers (state, restarts, last exit reason) and running jobs."""
     with session_of(context).client() as client:
         overview = read_overview(client)
+    for server in overview.unavailable:
+        note(f"the platform is degraded: {server['name']}: {server['message']}")
     if output in {Output.JSON, Output.YAML}:
         show(status_document(overview), output)
     elif overview.endpoints or overview.batch_endpoints:
@@ -73,6 +75,10 @@ def status(context: typer.Context, output: OutputFormat = None) -> None:
 
 def status_document(overview: Overview) -> dict[str, Any]:
     return {
+        "health": {
+            "status": "degraded" if overview.unavailable else "healthy",
+            "unavailable": list(overview.unavailable),
+        },
         "endpoints": [
             {
                 **endpoint_document(endpoint.resource),

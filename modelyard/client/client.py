@@ -62,6 +62,10 @@ class Client:
     ) -> None:
         self._connection.close()
 
+    def health(self) -> Mapping[str, Any]:
+        """Return {"status": "healthy" or "degraded", "unavailable": [{"name", "message"}, …]}."""
+        return self._connection.request("GET", f"{self._connection.platform.url}/health").body
+
     @cached_property
     def location(self) -> str:
         """The location of the workspace and of its resources."""

@@ -32,6 +32,8 @@ class Overview:
     batch_endpoints: tuple[Mapping[str, Any], ...]
     jobs: tuple[Mapping[str, Any], ...]
     """Return the jobs that have not ended, with progress."""
+    unavailable: tuple[Mapping[str, str], ...] = ()
+    """Servers of the platform that do not answer: {"name", "message"}."""
 
 
 def read_overview(client: Client) -> Overview:
@@ -39,6 +41,7 @@ def read_overview(client: Client) -> Overview:
         tuple(_online_endpoints(client)),
         tuple(client.batch_endpoints.list()),
         tuple(client.jobs.get(str(job["name"])) for job in client.jobs.newest() if not JobProgress.of(job).has_ended),
+        tuple(client.health().get("unavailable", ())),
     )
 
 
