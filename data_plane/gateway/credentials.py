@@ -35,7 +35,7 @@ class Credentials:
 
     def accept(self, authorization: bytes | None, required: Role, now: float) -> bool:
         """Whether a credential is valid, as far as is known without I/O. Raises RoleMissing for a token without it."""
-        secret = _secret(authorization or b"")
+        secret = secret_of(authorization or b"")
         if secret is None:
             return False
         digest = hashlib.sha256(secret).hexdigest()
@@ -51,7 +51,7 @@ class Credentials:
 
         Raises RoleMissing for a token whose claims do not give the role in the endpoint's workspace.
         """
-        secret = _secret(authorization or b"")
+        secret = secret_of(authorization or b"")
         holder = None if secret is None else await self._openid.identify(secret.decode("latin-1"))
         if holder is None or self._workspace is None:
             return False
@@ -85,7 +85,8 @@ def _allowed(is_allowed: bool, required: Role) -> bool:
     return True
 
 
-def _secret(authorization: bytes) -> bytes | None:
+def secret_of(authorization: bytes) -> bytes | None:
+    """The key or token in an Authorization header."""
     scheme, _, rest = authorization.partition(b" ")
     match scheme.lower():
         case b"bearer":

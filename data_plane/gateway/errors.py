@@ -126,6 +126,16 @@ class GatewayStops(Unavailable):
         super().__init__("the gateway was told to stop before the model had answered; try again shortly")
 
 
+class RateLimitExceeded(TooManyRequests):
+    code = "RateLimitExceeded"
+
+    def __init__(self, limit: int, window: str, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"the key has used its limit of {limit} requests per {window}; try again in {retry_after_seconds} s"
+        )
+        self.retry_after_seconds = retry_after_seconds
+
+
 class DeploymentBroken(Unavailable):
     code = "DeploymentBroken"
 
@@ -151,6 +161,7 @@ _STATUSES: Mapping[type[ScoringError], tuple[int, Headers]] = {
     Unauthorized: (HTTPStatus.FORBIDDEN, []),
     Unauthenticated: (HTTPStatus.UNAUTHORIZED, [(b"www-authenticate", b"Bearer")]),
     TooManyRequests: (HTTPStatus.TOO_MANY_REQUESTS, [_RETRY_SOON]),
+    RateLimitExceeded: (HTTPStatus.TOO_MANY_REQUESTS, []),
     DeadlineExceeded: (HTTPStatus.REQUEST_TIMEOUT, []),
     NoWorkerInTime: (HTTPStatus.REQUEST_TIMEOUT, [_RETRY_SOON]),
     Unavailable: (HTTPStatus.SERVICE_UNAVAILABLE, []),
@@ -183,6 +194,15 @@ def error_response(error: ScoringError, codec: RequestCodec[Any]) -> Response:
     status, headers = next(_STATUSES[base] for base in bases if base in _STATUSES)
     if isinstance(codec, MlflowCodec):
         status = next((_MLFLOW_STATUSES[base] for base in bases if base in _MLFLOW_STATUSES), status)
-    allow = [(b"allow", error.allowed.encode())] if isinstance(error, MethodNotAllowed) else []
     encoded = codec.encode_error(error)
-    return Response(status, encoded.body, [*encoded.headers, *headers, *allow])
+    return Response(status, encoded.body, [*encoded.headers, *headers, *_own_headers(error)])
+
+
+def _own_headers(error: ScoringError) -> Headers:
+    match error:
+        case MethodNotAllowed():
+            return [(b"allow", error.allowed.encode())]
+        case RateLimitExceeded():
+            return [(b"retry-after", b"%d" % error.retry_after_seconds)]
+        case _:
+            return []

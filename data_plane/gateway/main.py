@@ -19,6 +19,7 @@ import uvloop
 from data_plane.gateway.admission import PendingRequests
 from data_plane.gateway.app import GatewayApp
 from data_plane.gateway.errors import error_document
+from data_plane.gateway.rate_limits import RateCounters, limiters
 from data_plane.gateway.routes import GATEWAY_HEALTH_PATHS
 from data_plane.gateway.routing_table import MakeUpstream, RoutingTable
 from data_plane.gateway.snapshot_watcher import SnapshotWatcher
@@ -71,7 +72,8 @@ async def _serve(options: argparse.Namespace, settings: Tunables) -> None:
         partial(note_protocol_fault, data_dir),
     )
     openid = OpenIdVerifier(settings.openid)
-    table = RoutingTable(_local_upstreams(pending, answers), openid)
+    counters = RateCounters(data_dir.run, options.index, options.gateways)
+    table = RoutingTable(_local_upstreams(pending, answers), openid, limiters(counters))
     watcher = SnapshotWatcher(data_dir.routing_file, data_dir.run / f"gateway-{options.index}.applied", table.apply)
     # Before the first request: a restarted gateway must not answer 404 for an endpoint of the snapshot.
     watcher.look()

@@ -43,6 +43,8 @@ class Request:
         """The deployment in the path, in Open Inference."""
         self.deployment: str | None = None
         """The chosen deployment."""
+        self.limit_headers: Headers = []
+        """What is left of the key's limits, for an endpoint with limits."""
         self._header_lines: list[tuple[bytes, bytes]] = scope["headers"]
         self._headers: Mapping[bytes, bytes] = dict(self._header_lines)
         self._receive = receive
@@ -62,7 +64,7 @@ class Request:
         return named.decode("latin-1") if named else self.deployment_in_path
 
     def tracing_headers(self) -> Headers:
-        headers = [(b"x-request-id", self.id.encode())]
+        headers = [(b"x-request-id", self.id.encode()), *self.limit_headers]
         client_id = self.header(b"x-ms-client-request-id")
         if client_id and _CLIENT_REQUEST_ID.fullmatch(client_id):
             headers.append((b"x-ms-client-request-id", client_id[:_LONGEST_CLIENT_REQUEST_ID]))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from data_plane.gateway.credentials import Credentials
 from data_plane.gateway.errors import DeploymentBroken, NoTraffic, UnknownDeployment, UnknownEndpoint
+from data_plane.gateway.rate_limits import EndpointLimiter, MakeLimiter
 from data_plane.gateway.upstream import Broken, Upstream
 from data_plane.scoring.loaded_bundle import LoadedBundle, UnusableBundle, load_bundle
 from modelyard.core.adapters.openid import OpenIdVerifier
@@ -60,8 +61,15 @@ class LiveEndpoint:
         self._weighted: tuple[tuple[str, ...], tuple[int, ...]] = (), ()
         """The deployments with a positive weight, and their weights."""
 
-    def update(self, route: EndpointRoute, deployments: Mapping[str, LiveDeployment], openid: OpenIdVerifier) -> None:
+    def update(
+        self,
+        route: EndpointRoute,
+        deployments: Mapping[str, LiveDeployment],
+        openid: OpenIdVerifier,
+        limiter: EndpointLimiter | None,
+    ) -> None:
         self.credentials = Credentials(route, openid)
+        self.limiter = limiter
         self.deployments = deployments
         weights = {name: weight for name, weight in route.traffic.items() if weight > 0 and name in deployments}
         self._weighted = tuple(weights), tuple(weights.values())
@@ -106,9 +114,10 @@ class LiveEndpoint:
 
 
 class RoutingTable:
-    def __init__(self, make_upstream: MakeUpstream, openid: OpenIdVerifier) -> None:
+    def __init__(self, make_upstream: MakeUpstream, openid: OpenIdVerifier, make_limiter: MakeLimiter) -> None:
         self._make_upstream = make_upstream
         self._openid = openid
+        self._make_limiter = make_limiter
         self._endpoints: dict[str, LiveEndpoint] = {}
 
     def endpoint(self, name: str) -> LiveEndpoint:
@@ -139,7 +148,7 @@ class RoutingTable:
         endpoint = self._endpoints.setdefault(route.name, LiveEndpoint(route.name))
         serving = endpoint.deployments
         deployments = {name: self._deployment(each, serving.get(name)) for name, each in route.deployments.items()}
-        endpoint.update(route, deployments, self._openid)
+        endpoint.update(route, deployments, self._openid, self._make_limiter(route))
 
     def _deployment(self, route: DeploymentRoute, serving: LiveDeployment | None) -> LiveDeployment:
         if serving is None or not serving.serves(route) or not serving.is_usable:

@@ -1,6 +1,7 @@
 """A scoring request of any protocol: read the body, choose a deployment, forward, mirror."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -26,6 +27,8 @@ def scoring_handler(
     codec: RequestCodec[Any], limits: GatewaySettings, mirror: Mirror, choose: Choose = choose_by_header
 ) -> Handler:
     async def score(request: Request, endpoint: LiveEndpoint) -> Response:
+        if endpoint.limiter is not None:
+            endpoint.limiter.admit(request, time.time())
         codings = codings_of(request)
         body = await decompressed(await request.body(limits.max_body_bytes), codings, limits.max_body_bytes)
         arrived = asyncio.get_running_loop().time()

@@ -31,6 +31,7 @@ from modelyard.core.db.rows import (
 from modelyard.core.domain.caller import SYSTEM_HOST
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.lifecycle import GenerationState, ProvisioningState
+from modelyard.core.domain.rate_limit import RateLimit
 from modelyard.core.domain.resource_ids import workspace_id
 from modelyard.core.domain.roles import Role
 from modelyard.core.domain.routing import TokenRoute
@@ -115,6 +116,7 @@ def _endpoint(
         awaits_revision=row.awaits_revision,
         workspace=workspace_id(workspace.subscription, workspace.resource_group, workspace.name),
         tokens={token.digest: _token_route(token, workspace) for token in living_tokens},
+        rate_limit=RateLimit.from_dict(row.rate_limit),
     )
 
 

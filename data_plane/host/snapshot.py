@@ -26,6 +26,8 @@ def _endpoint(endpoint: WantedEndpoint, observed: Observed, bundles: Mapping[str
         deployments={route.name: route for route in routes if route is not None},
         workspace=endpoint.workspace if by_role else None,
         tokens=endpoint.tokens if by_role else {},
+        requests_per_second=endpoint.rate_limit.requests_per_second,
+        requests_per_day=endpoint.rate_limit.requests_per_day,
     )
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.lifecycle import ProvisioningState
+from modelyard.core.domain.rate_limit import NO_LIMIT, RateLimit
 from modelyard.core.domain.routing import TokenRoute
 
 _UNDER_WAY = (ProvisioningState.CREATING, ProvisioningState.UPDATING, ProvisioningState.SCALING)
@@ -64,6 +65,8 @@ class WantedEndpoint:
     """ARM id."""
     tokens: Mapping[str, TokenRoute] = field(default_factory=dict)
     """Access tokens by SHA-256 digest."""
+    rate_limit: RateLimit = NO_LIMIT
+    """Of each key."""
 
     @property
     def is_being_deleted(self) -> bool:

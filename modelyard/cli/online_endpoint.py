@@ -63,13 +63,23 @@ def update(
         str | None,
         typer.Option(metavar='"GREEN=10"', help="Percent of the requests to copy to a deployment.", show_default=False),
     ] = None,
+    rate_limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar='"second=10 day=5000"',
+            help="Requests that each key may send; none removes the limits.",
+            show_default=False,
+        ),
+    ] = None,
     settings: Settings = None,
     no_wait: NoWait = False,
     output: OutputFormat = None,
 ) -> None:
-    """Update the traffic, tags or description of an endpoint."""
+    """Update the traffic, limits, tags or description of an endpoint."""
     session = session_of(context)
-    flags = {"name": name, "traffic": pairs(traffic), "mirror_traffic": pairs(mirror_traffic)}
+    flags: dict[str, object] = {"name": name, "traffic": pairs(traffic), "mirror_traffic": pairs(mirror_traffic)}
+    if rate_limit is not None:
+        flags["rate_limit"] = _rate_limit(rate_limit)
     changes = document_from(file, flags, None, ONLINE_ENDPOINT)
     if not changes.get("name"):
         raise InvalidDocument("missing name: write name into the file, or pass -n")
@@ -146,6 +156,18 @@ def regenerate_keys(
         change = client.online_endpoints.regenerate_key(name, key_type)
         if not no_wait:
             session.wait(change, goes_on=f"the change of the key of endpoint {name} continues")
+
+
+def _rate_limit(text: str) -> dict[str, int]:
+    """ "second=10 day=5000" as the field rate_limit of a file."""
+    if text.strip().lower() == "none":
+        return {}
+    limits = pairs(text) or {}
+    if not limits or not all(name in {"second", "day"} and limit.isdecimal() for name, limit in limits.items()):
+        raise typer.BadParameter(
+            f"--rate-limit is {text!r}: write whole numbers, such as 'second=10 day=5000', or none"
+        )
+    return {f"requests_per_{name}": int(limit) for name, limit in limits.items()}
 
 
 def _finish(

@@ -52,6 +52,24 @@ class TestOnlineEndpoint:
         done = modelyard("online-endpoint", "update", "-n", "my-endpoint", "--traffic", "blue=90 green=10")
         assert json.loads(done.out)["traffic"] == {"blue": 90, "green": 10}
 
+    def test_update_sets_and_removes_the_rate_limit(self, modelyard, endpoint):
+        def updated(*arguments):
+            done = modelyard("online-endpoint", "update", "-n", "my-endpoint", *arguments)
+            return json.loads(done.out).get("rate_limit")
+
+        assert updated("--rate-limit", "second=10 day=5000") == {"requests_per_second": 10, "requests_per_day": 5000}
+        assert updated("--rate-limit", "day=7") == {"requests_per_day": 7}
+        assert updated("--set", "tags.team=fraud") == {"requests_per_day": 7}
+        assert updated("--rate-limit", "none") is None
+
+    @pytest.mark.parametrize(
+        "text", ["", "10", "second", "second=", "second=-1", "second=1.5", "minute=3", "second=1 x=2"]
+    )
+    def test_rate_limit_that_cannot_be_read_is_a_wrong_argument(self, modelyard, endpoint, text):
+        done = modelyard("online-endpoint", "update", "-n", "my-endpoint", "--rate-limit", text)
+        assert done.code == 2
+        assert f"--rate-limit is {text!r}" in done.err
+
     def test_update_keeps_the_other_fields(self, modelyard, platform, deployed):
         modelyard("online-endpoint", "update", "-n", "my-endpoint", "--set", "tags.team=fraud")
         resource = platform.at("/onlineEndpoints/my-endpoint")

@@ -100,6 +100,12 @@ class TestOnlineEndpointDocument:
         assert endpoint_document(body)["auth_mode"] == word
 
     def test_traffic_has_numbers_by_lower_case_names(self):
+        limit = {"requests_per_second": 3, "requests_per_day": 9}
+        body = ONLINE_ENDPOINT.body({"rate_limit": limit})
+        assert body["properties"]["rateLimit"] == {"requestsPerSecond": 3, "requestsPerDay": 9}
+        assert ONLINE_ENDPOINT.document(body)["rate_limit"] == limit
+        with pytest.raises(InvalidDocument, match="rate_limit has the invalid value"):
+            ONLINE_ENDPOINT.body({"rate_limit": {"per_minute": 3}})
         body = ONLINE_ENDPOINT.body({"traffic": {"Blue": "90", "green": 10}, "mirror_traffic": {"x": 5}})
         assert body["properties"] == {"traffic": {"blue": 90, "green": 10}, "mirrorTraffic": {"x": 5}}
 

@@ -325,3 +325,40 @@ def test_operation_needs_the_token_and_its_own_subscription(control):
     assert anonymous.get(url).status_code == 401
     error_of(control.http.get(url.replace(SUBSCRIPTION, "1" + SUBSCRIPTION[1:])), 404)
     error_of(control.http.get(url.rpartition("/")[0] + "/oe:no-uuid"), 400)
+
+
+class TestRateLimit:
+    def test_limit_is_returned_kept_by_a_put_without_the_field_and_removed_by_null(self, control):
+        limit = {"requestsPerSecond": 10, "requestsPerDay": 5000}
+        assert "rateLimit" not in control.put("/onlineEndpoints/ep-one", CREATE)["properties"]
+        control.gateways_apply()
+
+        def put(**properties):
+            body = {"properties": {"authMode": "Key", **properties}}
+            found = control.put("/onlineEndpoints/ep-one", body, expected=200)
+            control.gateways_apply()
+            return found["properties"].get("rateLimit")
+
+        assert put(RATELIMIT=limit) == limit
+        assert put(description="of a client that does not know the field") == limit
+        assert put(rateLimit={"requestsPerDay": "7"}) == {"requestsPerDay": 7}
+        assert put(rateLimit=None) is None
+        changes = [event["properties"]["changes"] for event in control.get("/events")["value"]]
+        assert len([change for change in changes if "rate_limit" in change]) == 3
+
+    @pytest.mark.parametrize(
+        "limit",
+        [{"requestsPerSecond": 0}, {"requestsPerDay": -1}, {"requestsPerSecond": 10**9}, {"requestsPerDay": 1e12}],
+    )
+    def test_limit_out_of_range_is_400_and_names_the_field(self, control, limit):
+        (name,) = limit
+        body = {"properties": {"authMode": "Key", "rateLimit": limit}}
+        error = error_of(control.ask("PUT", "/onlineEndpoints/ep-one", body), 400)
+        assert f"rateLimit.{name} is" in error["message"]
+
+    @pytest.mark.parametrize(
+        "limit", ["10", [1], {"requestsPerSecond": 1.5}, {"requestsPerDay": "many"}, {"requestsPerDay": {}}]
+    )
+    def test_limit_of_another_form_is_refused(self, control, limit):
+        body = {"properties": {"authMode": "Key", "rateLimit": limit}}
+        assert control.ask("PUT", "/onlineEndpoints/ep-one", body).status_code in (400, 422)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from control_plane.resources.arm_body import ArmEnum
 from control_plane.resources.endpoints.endpoint import Endpoint, EndpointSpec
+from modelyard.core.domain.rate_limit import RateLimit
 from modelyard.core.domain.traffic import TrafficSplit
 
 
@@ -17,6 +18,8 @@ class NetworkAccess(ArmEnum):
 class OnlineEndpointSpec(EndpointSpec):
     public_network_access: NetworkAccess
     split: TrafficSplit
+    rate_limit: RateLimit | None
+    """None: the limit stays as it is, so that a client that does not know the field does not remove a limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,7 @@ class OnlineEndpoint(Endpoint):
     public_network_access: str
     traffic: Mapping[str, int]
     mirror_traffic: Mapping[str, int]
+    rate_limit: RateLimit
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from modelyard.core.db.rows import OnlineDeploymentRow, OnlineEndpointRow, Opera
 from modelyard.core.domain.audit import AuditAction
 from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.lifecycle import ProvisioningState
+from modelyard.core.domain.rate_limit import RateLimit
 from modelyard.core.domain.tokens import TokenKeys
 from modelyard.core.errors import EndpointBeingDeleted, OperationInProgress
 
@@ -30,6 +31,7 @@ def _to_endpoint(shared: dict[str, Any], row: OnlineEndpointRow) -> OnlineEndpoi
         public_network_access=row.public_network_access,
         traffic=row.traffic,
         mirror_traffic=row.mirror_traffic,
+        rate_limit=RateLimit.from_dict(row.rate_limit),
     )
 
 
@@ -154,6 +156,8 @@ def _apply(row: OnlineEndpointRow, spec: OnlineEndpointSpec) -> None:
     row.public_network_access = spec.public_network_access
     row.traffic = _without_zeros(spec.split.percent_by_deployment)
     row.mirror_traffic = _without_zeros(spec.split.mirror)
+    if spec.rate_limit is not None:
+        row.rate_limit = spec.rate_limit.to_dict()
 
 
 def _begin_update(session: Session, endpoint: OnlineEndpoint, row: OnlineEndpointRow, kind: OperationKind) -> None:

@@ -23,6 +23,7 @@ from control_plane.resources.endpoints.schemas import (
     spec_fields,
 )
 from control_plane.resources.urls import ResourceUrls
+from modelyard.core.domain.rate_limit import RateLimit
 from modelyard.core.domain.traffic import TrafficSplit
 
 Percents = Annotated[dict[str, int], BeforeValidator(lambda value: {} if value is None else value)]
@@ -33,11 +34,25 @@ def _lower_case_names(percents: dict[str, int]) -> dict[str, int]:
     return {name.lower(): percent for name, percent in percents.items() if percent}
 
 
+class RateLimitBody(ArmBody):
+    """Limits of the scoring requests of each key. An extension of Modelyard."""
+
+    requests_per_second: int | None = None
+    requests_per_day: int | None = None
+
+
 class EndpointRequestProperties(CommonEndpointRequestProperties):
     auth_mode: AuthMode
     traffic: Percents = Field(default_factory=dict)
     mirror_traffic: Percents = Field(default_factory=dict)
     public_network_access: NetworkAccess | None = None
+    rate_limit: RateLimitBody | None = None
+    """Missing: the limit stays. `null` or an empty object: no limit."""
+
+    def wanted_rate_limit(self) -> RateLimit | None:
+        if "rate_limit" not in self.model_fields_set:
+            return None
+        return RateLimit() if self.rate_limit is None else RateLimit(**self.rate_limit.model_dump())
 
 
 class EndpointRequest(EndpointRequestFields):
@@ -51,6 +66,7 @@ class EndpointRequest(EndpointRequestFields):
             auth_mode=requested.auth_mode,
             public_network_access=requested.public_network_access or NetworkAccess.ENABLED,
             split=split,
+            rate_limit=requested.wanted_rate_limit(),
         )
 
 
@@ -69,6 +85,7 @@ class EndpointProperties(ArmBody):
     traffic: dict[str, int]
     mirror_traffic: dict[str, int]
     public_network_access: str
+    rate_limit: RateLimitBody | None = None
     provisioning_state: str
 
 
@@ -86,6 +103,7 @@ class EndpointBody(EndpointResource):
                 traffic=dict(endpoint.traffic),
                 mirror_traffic=dict(endpoint.mirror_traffic),
                 public_network_access=endpoint.public_network_access,
+                rate_limit=RateLimitBody(**limit) if (limit := endpoint.rate_limit.to_dict()) else None,
             ),
         )
 

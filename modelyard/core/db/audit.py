@@ -50,8 +50,8 @@ _SHOWN = frozenset(
     {
         "auth_mode", "body", "default_deployment", "description", "display_name", "error", "experiment_name",
         "failure_code", "failure_message", "identity", "instance_count", "is_archived", "kind", "location",
-        "mirror_traffic", "properties", "public_network_access", "serving_generation", "settings", "tags", "traffic",
-        "wanted_generation",
+        "mirror_traffic", "properties", "public_network_access", "rate_limit", "serving_generation", "settings",
+        "tags", "traffic", "wanted_generation",
     }
 )  # fmt: skip
 """Columns whose changes an event shows. A column is added here once it is known to hold no secret."""

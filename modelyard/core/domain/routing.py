@@ -14,7 +14,7 @@ from modelyard.core.domain.documents import VERSION, check_format, known_fields
 _FORMAT = 1
 _FORMER_WORKER_ID = "guest_id"
 """Name of `worker_id` in the file. Gateways of the release before refuse every unknown field."""
-_LATER_FIELDS = ("workspace", "tokens")
+_LATER_FIELDS = ("workspace", "tokens", "requests_per_second", "requests_per_day")
 """Written for the endpoints that need them, because of the same gateways."""
 
 
@@ -71,6 +71,9 @@ class EndpointRoute:
     """ARM id of the workspace, in which the roles of OpenID Connect tokens count. None: the endpoint takes none."""
     tokens: Mapping[str, TokenRoute] = field(default_factory=dict)
     """Access tokens by SHA-256 digest in hex, for an endpoint with auth_mode AADToken."""
+    requests_per_second: int | None = None
+    """Limit of each key. None: no limit."""
+    requests_per_day: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,8 @@ class OnlineEndpointRow(Endpoint, Base):
     public_network_access: Mapped[str] = mapped_column(default="Enabled")
     traffic: Mapped[dict[str, int]] = mapped_column(default=dict)
     mirror_traffic: Mapped[dict[str, int]] = mapped_column(default=dict)
+    rate_limit: Mapped[dict[str, int]] = mapped_column(default=dict, server_default="{}")
+    """A RateLimit."""
     awaits_revision: Mapped[int | None] = mapped_column(BigInteger)
     """The change has taken effect when every gateway has applied this routing revision."""
     token_key_encrypted: Mapped[str]
