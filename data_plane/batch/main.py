@@ -24,6 +24,7 @@ from data_plane.replicas.artifacts.pruning import prune_environments
 from data_plane.replicas.local.launcher import LocalLauncher
 from data_plane.replicas.local.machine import usable_cores
 from data_plane.replicas.local.spawn import LaunchSettings, log_limits, worker_accounts
+from data_plane.replicas.local.worker_sandbox import open_worker_sandbox
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
@@ -64,8 +65,9 @@ def _work(settings: PlatformSettings, index: int, workers: int, heartbeat: Heart
     # Until Celery's loop turns.
     heartbeat.begin_work()
     accounts = worker_accounts(settings.worker_numbers, settings.data_dir)
+    sandbox = open_worker_sandbox(settings, settings.data_dir)
     launcher = LocalLauncher(
-        LaunchSettings(settings.data_dir, accounts, log=log_limits(settings.worker)),
+        LaunchSettings(settings.data_dir, accounts, sandbox, log=log_limits(settings.worker)),
         owner=f"batch-{index}",
         max_answer_bytes=settings.batch.max_answer_bytes,
     )

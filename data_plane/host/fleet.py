@@ -80,6 +80,8 @@ class Fleet:
             model_dir=prepared.model_dir,
             account=f"online deployment {goal.deployment.id}",
             environment_variables=prepared.bundle.environment_variables,
+            has_network=spec.has_network,
+            workers=goal.worker_count,
             threads=max(1, self._cores // goal.worker_count),
             request_seconds=request_seconds,
             liveness_probe=spec.liveness_probe,

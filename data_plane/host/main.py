@@ -24,6 +24,7 @@ from data_plane.replicas.artifacts.pruning import EnvironmentPruner
 from data_plane.replicas.local.machine import usable_cores
 from data_plane.replicas.local.runtime import LocalRuntime
 from data_plane.replicas.local.spawn import LaunchSettings, log_limits, worker_accounts
+from data_plane.replicas.local.worker_sandbox import open_worker_sandbox
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
@@ -81,6 +82,7 @@ def _host(
     launch = LaunchSettings(
         data_dir,
         accounts=worker_accounts(settings.worker_numbers, data_dir),
+        sandbox=open_worker_sandbox(settings, data_dir),
         log=log_limits(settings.worker),
         lifeline_fd=options.lifeline_fd,
     )

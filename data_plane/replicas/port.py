@@ -87,6 +87,12 @@ class ReplicaSpec:
     """Replicas of one account run as one user, where the platform can give users (default: the deployment's)."""
 
     environment_variables: Mapping[str, str] = field(default_factory=dict)
+    has_network: bool = False
+    """Whether the deployment asks for a network."""
+
+    workers: int = 1
+    """Number of workers that the account runs at once."""
+
     threads: int = 1
     """Threads for numerical libraries (OMP, OpenBLAS, MKL)."""
 

@@ -233,6 +233,17 @@ class WorkerSettings(SettingsGroup):
         description="Users and groups of model workers when the platform runs as root, three for each deployment: its "
         "workers, its bundle, its model; 'none' runs workers as root",
     )
+    network: Literal["deployment", "none", "all"] = Field(
+        default="deployment",
+        description="Network of model workers: as the deployment's egressPublicNetworkAccess says (default: none), "
+        "'none' or 'all'",
+    )
+    memory_bytes: int = Field(
+        default=0, ge=0, description="Memory that a process of a model worker may allocate; 0 is the machine's memory"
+    )
+    processes: Count = Field(default=512, description="Processes and threads of a model worker")
+    open_files: Count = Field(default=4096, description="Open files of each process of a model worker")
+    file_bytes: Bytes = Field(default=2 << 30, description="Largest file that a model worker may write")
     drain_seconds: Seconds = Field(
         default=2.5, description="Time that model workers get to end when the platform stops"
     )
@@ -349,6 +360,11 @@ class Tunables(SettingsGroup):
     )
     scoring_public_url: HttpUrl | None = Field(
         default=None, description="Base of scoring URLs in responses (default: the request's host and the scoring port)"
+    )
+    sandbox: Literal["require", "best-effort", "off"] = Field(
+        default="best-effort",
+        description="Sandbox of model workers: 'require' refuses to start where the kernel offers too little, "
+        "'best-effort' uses what there is, 'off' uses nothing",
     )
     start_patience: float = Field(
         default=60.0, ge=0, description="Seconds that a start waits for database, broker and object store together"

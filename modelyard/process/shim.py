@@ -7,19 +7,22 @@ A program without a watch on the lifeline pipe (Postgres, Valkey, uv, a model wo
 - The command gets a new session and process group, and only the descriptors of `--pass-fd`.
 - At the end of the lifeline pipe (every writer has died), or on a stop signal to the shim, the command receives
   `--stop-signal`, and after `--grace` seconds the shim kills the whole group.
-- After the end of the command, the shim kills the rest of the group.
+- After the end of the command, the shim kills every process that the command has left, daemons included: on Linux the
+  shim is the new parent of orphans.
 - `--exit-file` then has {"pid", "exit_code", "signal", "ended_at"} for a later host.
 - With `--log-bytes`, the command has the write end of a pipe alone, and the shim writes the log: bounded, rotated, and
   with a line in place of the output beyond `--log-rate`. The command can neither grow nor truncate the file.
 - When the shim itself is killed, the kernel sends the command `--death-signal` (Linux).
 
-The shim keeps the privileges of the parent; the command runs as `--uid`/`--gid` if given. Standard library only, in the
-grammar of Python 3.8, and quick to start: every model worker has a shim. So no module of the platform is imported here.
+The shim keeps the privileges of the parent; the command runs as `--uid`/`--gid` if given, and within the sandbox whose
+plan the descriptor `--confine` holds. Standard library only, in the grammar of Python 3.8, and quick to start: every
+model worker has a shim. So no module of the platform is imported here but `confine`, and that by path.
 """
 
 import argparse
 import contextlib
 import ctypes
+import importlib
 import json
 import os
 import select
@@ -28,11 +31,15 @@ import sys
 import time
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+_KILL_SECONDS = 10.0
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def main(argv):
     options = _parse(argv)
+    confinement = _Confinement(options.confine)
+    _adopt_orphans()
     wakeup, _ = open_wakeup_pipe()
     output = _Output(options) if options.log and options.log_bytes else None
     for number in _SIGNALS:
@@ -41,7 +48,8 @@ def main(argv):
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     pid = os.fork()
     if pid == 0:
-        _become(options, output)
+        _become(options, output, confinement)
+    confinement.close()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     return _Watch(options, pid, wakeup, output).run()
 
@@ -55,6 +63,7 @@ def _parse(argv):
     parser.add_argument("--group", type=int, action="append", default=[], help="supplementary group; repeatable")
     parser.add_argument("--umask", type=lambda text: int(text, 8), default=0o077)
     parser.add_argument("--pass-fd", type=int, action="append", default=[])
+    parser.add_argument("--confine", type=int, help="descriptor of the sandbox's plan; see confine.py")
     parser.add_argument("--log", help="append standard output and error to this file")
     parser.add_argument("--log-bytes", type=int, help="size at which the log is rotated (default: no rotation)")
     parser.add_argument("--log-files", type=int, default=5, help="files of the log, the current one included")
@@ -81,7 +90,44 @@ def open_wakeup_pipe() -> "tuple[int, int]":
     return reader, writer
 
 
-def _become(options, output):
+class _Confinement:
+    """The sandbox of the command; without a plan every step does nothing."""
+
+    def __init__(self, descriptor):
+        self.plan = {}
+        if descriptor is None:
+            return
+        with open(descriptor) as file:
+            self.plan = json.load(file)
+        # At the end of the path: a module of the platform's has the name of one of the standard library.
+        sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+        self.steps = importlib.import_module("confine")
+
+    @property
+    def descriptors(self):
+        return [self.plan["landlock"]] if "landlock" in self.plan else []
+
+    def enter_namespaces(self):
+        if self.plan:
+            self.steps.join_cgroups(self.plan)
+            self.steps.enter_namespaces(self.plan)
+
+    def enter(self):
+        if self.plan:
+            self.steps.enter(self.plan)
+
+    def close(self):
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+
+
+def _adopt_orphans():
+    """Become the parent of every descendant whose own parent has ended."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _become(options, output, confinement):
     """In the forked child: drop signals, descriptors and privileges of the platform, then execute the command."""
     try:
         _reset_signals()
@@ -92,13 +138,15 @@ def _become(options, output):
             os.nice(options.nice)
         # Enter the folder before dropping privileges: the command's user may own a folder whose parents are closed.
         os.chdir(options.cwd)
+        confinement.enter_namespaces()
         if options.uid is not None:
             os.setgroups(options.group)
             os.setgid(options.gid if options.gid is not None else options.uid)
             os.setuid(options.uid)
         # After setuid, which clears the death signal.
         _die_with_parent(options.death_signal)
-        _keep_only(options.pass_fd)
+        _keep_only(options.pass_fd + confinement.descriptors)
+        confinement.enter()
         os.execvpe(options.command[0], options.command, os.environ)
     except BaseException as error:
         os.write(2, f"shim: cannot start {options.command[0]}: {error}\n".encode())
@@ -289,7 +337,7 @@ class _Watch:
             if self.output is not None:
                 self.output.attend(self.events, ready)
             if self.kill_at is not None and time.monotonic() >= self.kill_at:
-                self._signal_group(signal.SIGKILL)
+                self._kill_all()
                 self.kill_at = time.monotonic() + 1.0
             if self.wakeup in ready and self._stop_requested():
                 self._stop()
@@ -303,8 +351,14 @@ class _Watch:
         return max(0.0, min(due) - time.monotonic()) * 1000 if due else None
 
     def _reap(self):
-        pid, status = os.waitpid(self.pid, os.WNOHANG)
-        return status if pid else None
+        """Reap ended children, orphans of the command included. Return the command's status at the command's end."""
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == self.pid:
+                    return status
+                if not pid:
+                    return None
 
     def _stop_requested(self):
         received = os.read(self.wakeup, 4096)
@@ -320,8 +374,24 @@ class _Watch:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
+    def _kill_all(self):
+        self._signal_group(signal.SIGKILL)
+        for pid in _descendants(os.getpid()):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _kill_remaining(self):
+        """Kill and reap until no child is left: a killed process hands its children over to the shim."""
+        deadline = time.monotonic() + _KILL_SECONDS
+        with contextlib.suppress(ChildProcessError):
+            while time.monotonic() < deadline:
+                if not os.waitpid(-1, os.WNOHANG)[0]:
+                    self._kill_all()
+                    time.sleep(0.002)
+
     def _ended(self, status):
         self._signal_group(signal.SIGKILL)
+        self._kill_remaining()
         exit_code = os.waitstatus_to_exitcode(status)
         if self.output is not None:
             # Before the record: a reader of the record finds the last output in the log.
@@ -341,6 +411,23 @@ class _Watch:
         with open(unfinished, "w") as file:
             json.dump(ending, file)
         os.replace(unfinished, self.options.exit_file)
+
+
+def _descendants(ancestor):
+    """Return the processes below `ancestor`; systems without /proc give none."""
+    children = {}  # type: ignore[var-annotated]
+    with contextlib.suppress(FileNotFoundError):
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                with open("/proc/{}/stat".format(name), "rb") as file:
+                    parent = int(file.read().rpartition(b")")[2].split()[1])
+                children.setdefault(parent, []).append(int(name))
+    found, unvisited = [], [ancestor]
+    while unvisited:
+        below = children.get(unvisited.pop(), [])
+        found += below
+        unvisited += below
+    return found
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def _seconds(given: timedelta | None, default: float) -> float:
 
 
 class PassthroughProperties(ArmBody):
-    """Fields without an effect on the platform, returned as sent."""
+    """Fields that are returned as sent. All but `egress_public_network_access` have no effect on the platform."""
 
     description: str | None = None
     instance_type: str | None = None
@@ -151,6 +151,7 @@ class DeploymentRequest(ArmBody):
             model_id=requested.model or "",
             environment_id=requested.environment_id,
             environment_variables=requested.environment_variables,
+            has_network=_has_network(requested.egress_public_network_access),
             request_settings=(requested.request_settings or RequestSettingsBody()).value(),
             liveness_probe=(requested.liveness_probe or ProbeBody()).value(),
             readiness_probe=(requested.readiness_probe or ProbeBody()).value(),
@@ -168,6 +169,15 @@ class DeploymentRequest(ArmBody):
             properties=user_properties(requested.properties),
             body={**passthrough, "sku": sku.model_dump(include={"name", "tier"}, exclude_none=True)},
         )
+
+
+def _has_network(access: str | None) -> bool:
+    if access is not None and access.lower() not in ("enabled", "disabled"):
+        raise InvalidRequest(
+            f"egressPublicNetworkAccess is {access[:40]!r}: send Enabled or Disabled, or leave it out",
+            target="properties.egressPublicNetworkAccess",
+        )
+    return access is not None and access.lower() == "enabled"
 
 
 def _check_supported(requested: DeploymentRequestProperties) -> None:

@@ -11,13 +11,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from data_plane.replicas.local import worker_archive
 from data_plane.replicas.local.processes import Process, children, identify
 from data_plane.replicas.local.worker_process import WorkerPaths, WorkerProcess, remove, write_run_file
+from data_plane.replicas.local.worker_sandbox import WorkerSandbox
 from data_plane.replicas.port import ReplicaSpec
 from modelyard.core.data_dir import DataDir
 from modelyard.core.settings import WorkerSettings
@@ -53,6 +54,9 @@ class LaunchSettings:
     data_dir: DataDir
     accounts: AccountPool | None = None
     """Users and groups for the workers. None: the workers run as the platform's own account."""
+
+    sandbox: WorkerSandbox | None = None
+    """None: the workers run without a sandbox."""
 
     log: LogLimits = LogLimits()
 
@@ -107,8 +111,17 @@ def _start(spec: ReplicaSpec, settings: LaunchSettings, paths: WorkerPaths) -> "
     archive = worker_archive.build(settings.data_dir.runtime)
     account = _claim_account(spec, settings.accounts)
     configuration = _fill_folder(spec, settings, paths, account)
-    with _listener(paths.socket) as listening, _lifeline(settings) as lifeline:
+    sandbox = None
+    if settings.sandbox is not None:
+        sandbox = settings.sandbox.of(spec, paths.folder, archive, owns_account=account is not None)
+    with (
+        _listener(paths.socket) as listening,
+        _lifeline(settings) as lifeline,
+        nullcontext(()) if sandbox is None else sandbox.plan() as confining,
+    ):
         command = _shim(account, paths, settings.log, listening, lifeline[0])
+        if confining:
+            command += ["--confine", str(confining[0])]
         command += ["--", str(spec.python), "-I", "-S", str(archive)]
         command += ["--config", str(configuration), "--listen-fd", str(listening)]
         return subprocess.Popen(
@@ -118,7 +131,7 @@ def _start(spec: ReplicaSpec, settings: LaunchSettings, paths: WorkerPaths) -> "
             stderr=subprocess.DEVNULL,
             env={},
             cwd="/",
-            pass_fds=(listening, *lifeline),
+            pass_fds=(listening, *lifeline, *confining),
             # The worker outlives its host: a signal to the host's process group must not reach the worker.
             start_new_session=True,
         )

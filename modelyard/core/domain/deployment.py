@@ -127,6 +127,8 @@ class DeploymentSpec:
     environment_id: str | None = None
     """ARM id of a registered environment version. None: the environment in the model's own files."""
     environment_variables: Mapping[str, str] = field(default_factory=dict)
+    has_network: bool = False
+    """Azure's egressPublicNetworkAccess. Azure's default is Enabled; a model without code has no use for a network."""
     request_settings: RequestSettings = field(default_factory=RequestSettings)
     liveness_probe: Probe = field(default_factory=Probe)
     readiness_probe: Probe = field(default_factory=Probe)
@@ -146,6 +148,7 @@ class DeploymentSpec:
             model_id=document["model_id"],
             environment_id=document["environment_id"],
             environment_variables=document["environment_variables"],
+            has_network=document.get("has_network", False),
             request_settings=RequestSettings(**known_fields(RequestSettings, document["request_settings"])),
             liveness_probe=Probe(**known_fields(Probe, document["liveness_probe"])),
             readiness_probe=Probe(**known_fields(Probe, document["readiness_probe"])),

@@ -1,0 +1,93 @@
+"""The sandbox of a model worker: its own folder, its model and environment, and nothing else of the machine."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from data_plane.replicas.port import ReplicaSpec
+from modelyard.core.data_dir import DataDir
+from modelyard.core.settings import Tunables
+from modelyard.process.landlock import OWN, READ, PathRule
+from modelyard.process.sandbox import SHARED_MEMORY, Kernel, Sandbox, check_kernel, mark, probe
+
+_INTERPRETER_FOLDERS = ("bin", "include", "lib", "lib64", "ssl")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSandbox:
+    """Makes the sandbox of each worker of one data dir."""
+
+    data_dir: DataDir
+    kernel: Kernel
+    memory_bytes: int
+    processes: int
+    open_files: int
+    file_bytes: int
+    network: Literal["deployment", "none", "all"]
+
+    def of(self, spec: ReplicaSpec, folder: Path, archive: Path, *, owns_account: bool) -> Sandbox:
+        """`folder` is the worker's own, `archive` the worker's program."""
+        rules = (
+            PathRule(folder, OWN),
+            *(PathRule(path, READ) for path in (archive, spec.bundle_dir, spec.model_dir)),
+            *(PathRule(path, READ) for path in _python_folders(spec.python)),
+        )
+        has_private_memory = not self.data_dir.root.is_relative_to(SHARED_MEMORY)
+        return Sandbox(
+            kernel=self.kernel,
+            rules=rules,
+            has_network=self.network == "all" or (self.network == "deployment" and spec.has_network),
+            owns_account=owns_account,
+            limits={
+                "RLIMIT_CORE": 0,
+                "RLIMIT_DATA": self.memory_bytes,
+                "RLIMIT_FSIZE": self.file_bytes,
+                "RLIMIT_NOFILE": self.open_files,
+                "RLIMIT_NPROC": self._most_tasks(spec, owns_account=owns_account),
+                **mark(str(self.data_dir.root)),
+            },
+            shared_memory_bytes=self.memory_bytes // 2 if has_private_memory else 0,
+        )
+
+    def _most_tasks(self, spec: ReplicaSpec, *, owns_account: bool) -> int:
+        """The kernel counts the threads of all processes of the user, and refuses the worker one more."""
+        if owns_account:
+            return self.processes * spec.workers
+        return self.processes + _tasks_of_machine()
+
+
+def open_worker_sandbox(settings: Tunables, data_dir: DataDir) -> WorkerSandbox | None:
+    """Return None where the setting turns the sandbox off. Raises SandboxUnavailable where 'require' is not met."""
+    if settings.sandbox == "off":
+        return None
+    kernel = probe()
+    if settings.sandbox == "require":
+        check_kernel(kernel, owns_account=settings.worker_numbers is not None)
+    worker = settings.worker
+    return WorkerSandbox(
+        data_dir,
+        kernel,
+        memory_bytes=worker.memory_bytes or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        processes=worker.processes,
+        open_files=worker.open_files,
+        file_bytes=worker.file_bytes,
+        network=worker.network,
+    )
+
+
+def _python_folders(python: Path) -> Iterator[Path]:
+    """The environment, and of the interpreter's own prefix the folders that a Python has."""
+    yield python.parent.parent
+    prefix = python.resolve().parent.parent
+    for name in _INTERPRETER_FOLDERS:
+        yield prefix / name
+
+
+def _tasks_of_machine() -> int:
+    """An upper bound for the tasks of the platform's account, at the cost of one small read."""
+    try:
+        return int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
+    except (OSError, ValueError, IndexError):
+        return 4096
