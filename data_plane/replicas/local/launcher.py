@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -33,8 +33,16 @@ _LOG_PIECES = 4
 
 
 class ExclusiveWorker:
-    def __init__(self, process: WorkerProcess, *, max_answer_bytes: int = frames.MAX_BODY_BYTES) -> None:
+    def __init__(
+        self,
+        process: WorkerProcess,
+        end_orphans: Callable[[], None],
+        *,
+        max_answer_bytes: int = frames.MAX_BODY_BYTES,
+    ) -> None:
+        """`end_orphans` ends the processes of a worker whose shim was killed."""
         self._process = process
+        self._end_orphans = end_orphans
         self._max_answer_bytes = max_answer_bytes
         self._connection: BlockingWorkerConnection | None = None
         self._log = RotatedLog(process.log)
@@ -94,6 +102,8 @@ class ExclusiveWorker:
             self._connection.close()
         kill(self._process, reason)
         wait_for_end(self._process, _END_SECONDS)
+        if not self._process.exit_file.exists():
+            self._end_orphans()
         remove(self._process, keep_log=False)
 
 
@@ -110,12 +120,12 @@ class LocalLauncher:
     def launch(self, spec: ReplicaSpec) -> ExclusiveWorker:
         labels = {**spec.labels, BATCH_WORKER_LABEL: self._owner}
         worker = spawn(replace(spec, labels=labels), self._settings)
-        return ExclusiveWorker(worker, max_answer_bytes=self._max_answer_bytes)
+        return ExclusiveWorker(worker, self._settings.end_orphans, max_answer_bytes=self._max_answer_bytes)
 
     def end_predecessors(self) -> None:
         for process in find_all(self._settings.data_dir.worker_run_files):
             if process.labels.get(BATCH_WORKER_LABEL) == self._owner:
-                ExclusiveWorker(process).close("the batch worker has ended")
+                ExclusiveWorker(process, self._settings.end_orphans).close("the batch worker has ended")
 
     def available_memory(self) -> int | None:
         return machine.available_memory()

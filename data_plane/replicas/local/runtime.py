@@ -65,6 +65,7 @@ class LocalRuntime:
 
     def adopt(self, serving: Collection[str]) -> None:
         data_dir = self._settings.data_dir
+        self._settings.end_orphans()
         found = [worker for worker in find_all(data_dir.worker_run_files) if BATCH_WORKER_LABEL not in worker.labels]
         for worker in sorted(found, key=lambda worker: worker.started_at):
             is_serving = worker.worker_id in serving and worker.is_running()
@@ -95,6 +96,9 @@ class LocalRuntime:
     def remove(self, replica_id: str) -> None:
         managed = self._managed.pop(replica_id)
         managed.monitor.close()
+        if not managed.process.exit_file.exists():
+            # The shim was killed and could end no process of the worker's.
+            self._settings.end_orphans()
         remove(managed.process)
 
     def available_memory(self) -> int | None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_plane.replicas.local import worker_archive
+from data_plane.replicas.local.orphans import end_orphans
 from data_plane.replicas.local.processes import Process, children, identify
 from data_plane.replicas.local.worker_process import WorkerPaths, WorkerProcess, remove, write_run_file
 from data_plane.replicas.local.worker_sandbox import WorkerSandbox
@@ -65,6 +66,11 @@ class LaunchSettings:
 
     host_timeout: float = 60.0
     """Seconds without a host before a worker exits."""
+
+    def end_orphans(self) -> None:
+        """End the processes of workers whose shim was killed."""
+        numbers = self.accounts.held() if self.accounts is not None else ()
+        end_orphans(str(self.data_dir.root), numbers)
 
 
 @dataclass(frozen=True, slots=True)
