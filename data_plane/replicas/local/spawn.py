@@ -24,6 +24,7 @@ from data_plane.replicas.port import ReplicaSpec
 from modelyard.core.data_dir import DataDir
 from modelyard.core.settings import WorkerSettings
 from modelyard.process.accounts import AccountPool, hand_to_group
+from modelyard.process.sandbox import Protection, Sandbox
 from modelyard.process.shim_command import shim_command
 
 _BACKLOG = 128
@@ -97,11 +98,11 @@ def spawn(spec: ReplicaSpec, settings: LaunchSettings, *, worker_id: str | None 
     paths = WorkerPaths(settings.data_dir, worker_id or secrets.token_hex(6))
     paths.folder.mkdir(mode=0o700)
     try:
-        popen = _start(spec, settings, paths)
+        popen, protections = _start(spec, settings, paths)
     except BaseException:
         paths.remove()
         raise
-    worker = _started(spec, paths, popen)
+    worker = _started(spec, paths, popen, protections)
     try:
         write_run_file(worker)
     except BaseException:
@@ -113,7 +114,9 @@ def spawn(spec: ReplicaSpec, settings: LaunchSettings, *, worker_id: str | None 
     return worker
 
 
-def _start(spec: ReplicaSpec, settings: LaunchSettings, paths: WorkerPaths) -> "subprocess.Popen[bytes]":
+def _start(
+    spec: ReplicaSpec, settings: LaunchSettings, paths: WorkerPaths
+) -> "tuple[subprocess.Popen[bytes], tuple[Protection, ...]]":
     archive = worker_archive.build(settings.data_dir.runtime)
     account = _claim_account(spec, settings.accounts)
     configuration = _fill_folder(spec, settings, paths, account)
@@ -130,7 +133,7 @@ def _start(spec: ReplicaSpec, settings: LaunchSettings, paths: WorkerPaths) -> "
             command += ["--confine", str(confining[0])]
         command += ["--", str(spec.python), "-I", "-S", str(archive)]
         command += ["--config", str(configuration), "--listen-fd", str(listening)]
-        return subprocess.Popen(
+        popen = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -141,6 +144,13 @@ def _start(spec: ReplicaSpec, settings: LaunchSettings, paths: WorkerPaths) -> "
             # The worker outlives its host: a signal to the host's process group must not reach the worker.
             start_new_session=True,
         )
+    return popen, _protections(sandbox, account)
+
+
+def _protections(sandbox: Sandbox | None, account: WorkerAccount | None) -> tuple[Protection, ...]:
+    if sandbox is not None:
+        return sandbox.protections
+    return () if account is None else (Protection.ACCOUNT,)
 
 
 def _claim_account(spec: ReplicaSpec, accounts: AccountPool | None) -> WorkerAccount | None:
@@ -234,7 +244,9 @@ def _shim(
     return command
 
 
-def _started(spec: ReplicaSpec, paths: WorkerPaths, popen: "subprocess.Popen[bytes]") -> WorkerProcess:
+def _started(
+    spec: ReplicaSpec, paths: WorkerPaths, popen: "subprocess.Popen[bytes]", protections: tuple[Protection, ...]
+) -> WorkerProcess:
     return WorkerProcess(
         worker_id=paths.worker_id,
         endpoint=spec.endpoint,
@@ -247,6 +259,7 @@ def _started(spec: ReplicaSpec, paths: WorkerPaths, popen: "subprocess.Popen[byt
         folder=paths.folder,
         run_file=paths.run_file,
         started_at=time.time(),
+        protections=protections,
         labels=spec.labels,
         popen=popen,
     )

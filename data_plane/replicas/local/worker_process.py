@@ -52,6 +52,9 @@ class WorkerProcess:
 
     run_file: Path
     started_at: float
+    protections: tuple[str, ...] = ()
+    """Names of the sandbox's protections in force."""
+
     labels: Mapping[str, str] = field(default_factory=dict, compare=False)
     popen: "Popen[bytes] | None" = field(default=None, compare=False, repr=False)
     """The shim as a child process, for the parent only: the parent has to wait for the shim."""
@@ -134,6 +137,7 @@ def write_run_file(worker: WorkerProcess) -> None:
         "log": str(worker.log),
         "folder": str(worker.folder),
         "started_at": worker.started_at,
+        "protections": list(worker.protections),
         "labels": dict(worker.labels),
     }
     replace_file(worker.run_file, json.dumps(document, indent=1), mode=0o600)
@@ -155,6 +159,7 @@ def read_run_file(path: Path) -> WorkerProcess:
         folder=Path(document["folder"]),
         run_file=path,
         started_at=document["started_at"],
+        protections=tuple(document.get("protections", ())),
         labels=document["labels"],
     )
 
