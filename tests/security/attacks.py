@@ -197,10 +197,9 @@ def change_times(path):
     return "other times"
 
 
-def replace_log():
-    log = os.readlink("/proc/self/fd/1")
-    os.symlink("/etc/passwd", log + ".link")
-    os.replace(log + ".link", log)
+def replace_log(log):
+    os.symlink("/etc/passwd", "link")
+    os.replace("link", log)
     return log
 
 
@@ -244,7 +243,7 @@ ATTACKS = {
     "remove a secret": lambda facts: os.unlink(facts["secrets"] + "/master.key"),
     "read a secret through a link": lambda facts: read_through_link(facts["secrets"] + "/master.key"),
     "make a hard link to a secret": lambda facts: own_through_hard_link(facts["secrets"] + "/master.key"),
-    "put a link in place of the log": lambda facts: replace_log(),
+    "put a link in place of the log": lambda facts: replace_log(facts["own_log"]),
     "make a device": lambda facts: os.mknod("disk", 0o600 | 0o060000, os.makedev(8, 0)),
     "write a kernel setting": lambda facts: write("/proc/sys/kernel/core_pattern"),
     "press a kernel key": lambda facts: write("/proc/sysrq-trigger"),

@@ -170,6 +170,7 @@ class HostileYard:
             "sibling_socket": str(sibling.socket),
             "own_model": str(self.data_dir.models / "attacker"),
             "own_bundle": str(self.data_dir.bundles / "attacker"),
+            "own_log": str(attacker.log) if attacker else "",
             "own_socket": str(attacker.socket) if attacker else "",
             **self._victims.facts,
         }
