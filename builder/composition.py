@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from builder.accounts import BuilderAccounts, hand_over
 from builder.environment_files.requirements import RequirementPolicy
 from builder.installers.pip_configuration import read_pip_configuration
 from builder.installers.uv import UvInstaller
@@ -22,21 +23,27 @@ def open_toolchain(
     home: Path,
     worker_user: int | None,
     requirements: RequirementPolicy | None = None,
+    accounts: BuilderAccounts | None = None,
 ) -> BuildToolchain:
     """`environ` and `home` are the platform account's: pip configuration, interpreters and proxies are read there."""
     policy = requirements or RequirementPolicy()
+    accounts = accounts or BuilderAccounts()
     pip = read_pip_configuration(environ, home=home, prefix=Path(sys.prefix))
     cache, fetched = data_dir.package_cache, data_dir.runtime / "python"
     work, local_files = cache / "work", cache / "local-files"
     places = SearchPlaces.of(environ, home=home, fetched=fetched)
     interpreters = Interpreters(places, user=worker_user, copies=fetched)
-    folders = UvFolders(cache / "uv", work=work, local_files=local_files, interpreters=fetched)
+    folders = UvFolders(
+        cache / "uv", work=work, local_files=local_files, interpreters=fetched, programs=data_dir.runtime / "programs"
+    )
+    _prepare(cache, folders, accounts)
     installer = UvInstaller(
-        uv=UvProgram(folders, environ=environ, pip=pip, variables=policy.variables),
+        uv=UvProgram(folders, environ=environ, pip=pip, variables=policy.variables, accounts=accounts),
         interpreters=interpreters,
         virtualenv_data=cache / "virtualenv",
         environ=environ,
         platform=this_platform(),
+        installer_account=accounts.installer,
     )
     return BuildToolchain(
         environments=Environments(data_dir.environments),
@@ -49,4 +56,18 @@ def open_toolchain(
         platform=installer.platform,
         worker_user=worker_user,
         requirements=policy,
+        accounts=accounts,
     )
+
+
+def _prepare(cache: Path, folders: UvFolders, accounts: BuilderAccounts) -> None:
+    """Let the accounts of builds pass to their own folders; a cache of an earlier release changes hands once."""
+    if accounts.installer is None:
+        return
+    for folder in (cache, folders.work, folders.local_files, cache / "wheels"):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o711)
+    folders.cache.mkdir(exist_ok=True)
+    if folders.cache.stat().st_uid != accounts.installer:
+        hand_over(folders.cache, accounts.installer)
+    folders.cache.chmod(0o700)

@@ -21,6 +21,7 @@ from builder.import_check import check_imports
 from builder.installers.port import format_pins, index_versions
 from builder.populate_environment import populate_environment
 from builder.toolchain import BuildToolchain
+from builder.wheels.wheel_check import check_wheel
 from modelyard.core.domain.environment_spec import EnvironmentLock, EnvironmentSpec, normalised
 from modelyard.core.domain.operation_step import OperationStep
 from modelyard.core.environments.folder import BuiltEnvironment
@@ -113,7 +114,7 @@ class _Build:
             self._install(lock, spec, attempt.folder)
             with self.registry.packing(BuiltEnvironment(attempt.folder, lock)):
                 self.run.log.begin(OperationStep.CHECKING)
-                check_imports(attempt.folder, self.order.modules, user=self.toolchain.worker_user, run=self.run)
+                self._check_imports(attempt.folder)
             built = attempt.complete(lock)
             self.registry.publish(built)
             attempt.keep()
@@ -125,9 +126,14 @@ class _Build:
         populate_environment(
             folder,
             lambda: self.toolchain.installer.install(lock, spec.sources, folder, self.run),
-            worker_user=self.toolchain.worker_user,
+            interpreter=self.toolchain.base_of(lock, self.run),
+            account=self.toolchain.accounts.installer,
             run=self.run,
         )
+
+    def _check_imports(self, folder: Path) -> None:
+        with self.toolchain.accounts.code_account() as account:
+            check_imports(folder, self.order.modules, user=account, run=self.run)
 
     def _as_of_model_creation(self, lock: EnvironmentLock, failure: ImportCheckFailed) -> BuiltEnvironment:
         """Build with the packages of the model's creation day, if the spec leaves a version open."""
@@ -175,6 +181,10 @@ def _place_local_files(local_files: Path, order: BuildOrder) -> None:
         if target.exists():
             continue
         source = path_in_model(order.model_folder, order.model_folder, file.path, where="the environment")
+        if target.name.endswith(".whl"):
+            check_wheel(source)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with source.open("rb") as content, atomic_file(target) as copy:
+        # The accounts of builds read the file, and find it by its hash alone.
+        target.parent.chmod(0o711)
+        with source.open("rb") as content, atomic_file(target, mode=0o644) as copy:
             shutil.copyfileobj(content, copy)

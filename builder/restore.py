@@ -16,6 +16,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.accounts import builder_accounts
 from builder.build_run import BuildLog, BuildRun, cancellation_token
 from builder.composition import open_toolchain
 from builder.errors import NotInTheStore, OtherPlatform
@@ -64,7 +65,11 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def _restore(settings: MachineSettings, lock_hash: str) -> str:
     toolchain = open_toolchain(
-        settings.data_dir, environ=os.environ, home=Path.home(), worker_user=settings.worker_user
+        settings.data_dir,
+        environ=os.environ,
+        home=Path.home(),
+        worker_user=settings.worker_user,
+        accounts=builder_accounts(settings),
     )
     store = open_store(settings.storage_url, settings=settings.object_store)
     wheels = WheelStore(store, work=toolchain.work, fetched=toolchain.wheels)
@@ -124,7 +129,8 @@ class EnvironmentRestorer:
             populate_environment(
                 attempt.folder,
                 lambda: toolchain.installer.install_files(lock, files, attempt.folder, self.run),
-                worker_user=toolchain.worker_user,
+                interpreter=toolchain.base_of(lock, self.run),
+                account=toolchain.accounts.installer,
                 run=self.run,
             )
             built = attempt.complete(lock)

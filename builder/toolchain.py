@@ -5,12 +5,15 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.accounts import BuilderAccounts
+from builder.build_run import BuildRun
 from builder.environment_files.plan import AvailablePythons, PlanRules
 from builder.environment_files.requirements import RequirementPolicy
 from builder.installers.port import Installer
 from builder.interpreters.find import Interpreters
+from builder.interpreters.probe import Interpreter
 from builder.work_folder import remove_abandoned
-from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
+from modelyard.core.domain.environment_spec import EnvironmentLock, EnvironmentSpec, PackageSources
 from modelyard.core.environments.folder import Environments
 
 
@@ -28,8 +31,9 @@ class BuildToolchain:
     """Wheels from the object store, for environments of other machines."""
     platform: str
     worker_user: int | None
-    """The user id of model workers. None: the platform's own account."""
+    """A user who must be able to run the interpreters. None: the platform's own account."""
     requirements: RequirementPolicy
+    accounts: BuilderAccounts
 
     def spec_hash(self, spec: EnvironmentSpec) -> str:
         return spec.digest(platform=self.platform, machine_sources=self.machine_sources)
@@ -38,6 +42,11 @@ class BuildToolchain:
         """Remove the unfinished results of dead builders."""
         remove_abandoned(self.work)
         self.environments.remove_abandoned()
+
+    def base_of(self, lock: EnvironmentLock, run: BuildRun) -> Interpreter:
+        """The interpreter that an environment of the lock stands on. Raises NoInterpreter."""
+        minor = lock.python.rpartition(".")[0]
+        return self.interpreters.get(minor, lock.python, log=run.log, fetch=lambda minor: None)
 
     def plan_rules(self) -> PlanRules:
         own = f"{sys.version_info[0]}.{sys.version_info[1]}"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.accounts import hand_over
 from builder.build_run import BuildRun
 from builder.errors import InstallFailed
 from builder.installers.port import LockedPackage
@@ -31,6 +32,7 @@ class UvInstaller:
     environ: Mapping[str, str]
     """The platform account's variables."""
     platform: str
+    installer_account: int | None = None
 
     def resolve(self, spec: EnvironmentSpec, run: BuildRun) -> EnvironmentLock:
         interpreter = self._interpreter_of(spec, run)
@@ -76,6 +78,7 @@ class UvInstaller:
             cwd=folder.parent,
             run=run,
         )
+        hand_over(folder, self.installer_account)
         if not finished.succeeded:
             output = " ".join(finished.output.split())[-500:]
             raise InstallFailed(f"virtualenv cannot use {interpreter.executable}: {output}")

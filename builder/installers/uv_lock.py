@@ -6,7 +6,9 @@ from urllib.parse import unquote
 
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
+from builder.errors import ResolutionFailed
 from builder.installers.port import LockedPackage
+from modelyard.core.domain.declared_text import shown, unprintable_in
 from modelyard.core.domain.environment_spec import normalised
 
 _CONTINUATION = re.compile(r"\\\n\s*")
@@ -16,11 +18,23 @@ _PINNED = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>\S+)$")
 _NAMED_SOURCE = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s+@\s+(?P<source>\S+)$")
 
 
+def check_lock(text: str) -> None:
+    """Raise ResolutionFailed for a lock with a line that is no package: the code of a package may have written it."""
+    for line in _logical_lines(text):
+        source = _package(line).source or ""
+        if line.startswith("-") or unprintable_in(line) is not None or "file:" in source:
+            raise ResolutionFailed(f"the lock has the line {shown(line)}, which names no package")
+
+
 def locked_packages(text: str) -> tuple[LockedPackage, ...]:
     """The packages of a lock, by name."""
-    lines = (line.strip() for line in _CONTINUATION.sub(" ", text).splitlines())
-    packages = (_package(line) for line in lines if line and not line.startswith(("#", "-")))
+    packages = (_package(line) for line in _logical_lines(text) if not line.startswith("-"))
     return tuple(sorted(packages, key=lambda package: package.name))
+
+
+def _logical_lines(text: str) -> Iterator[str]:
+    lines = (line.strip() for line in _CONTINUATION.sub(" ", text).split("\n"))
+    return (line for line in lines if line and not line.startswith("#"))
 
 
 def _package(line: str) -> LockedPackage:

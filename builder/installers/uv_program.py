@@ -1,21 +1,34 @@
 """The uv program: flags, environment variables, and the errors of each command."""
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from uv import find_uv_bin
 
+from builder.accounts import BuilderAccounts, hand_over, read_output
 from builder.build_run import BuildLog, BuildRun
 from builder.errors import InstallFailed, ResolutionFailed
 from builder.installers.pip_configuration import PipConfiguration
 from builder.installers.uv_errors import failure_sentence
+from builder.installers.uv_lock import check_lock
 from builder.supervised_process import FinishedProcess, installer_environ, run_supervised
 from builder.work_folder import work_folder
+from modelyard.core.adapters.file_access import reachable
 from modelyard.core.domain.declared_text import shown, unprintable_in
 from modelyard.core.domain.environment_spec import LOCAL_FILES_VARIABLE, EnvironmentSpec, PackageSources
+from modelyard.process.atomic_files import atomic_file
 
+_LARGEST_LOCK = 16 << 20
+_NEEDS_BUILD = re.compile(r"no usable wheels|`--no-build`|[Bb]uilding (?:from source|source distributions) is disabled")
+# Variables that name a file of the operator's, which the accounts of builds perhaps cannot read.
+_CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
+_CREDENTIALS = ("NETRC", "SSL_CLIENT_CERT", "UV_CONFIG_FILE")
+# Where uv looks without a variable, below the home.
+_USUAL_FILES = {"NETRC": ".netrc", "UV_CONFIG_FILE": ".config/uv/uv.toml"}
 # pip takes the best version of all indexes. uv's default takes the first index with the package.
 _INDEX_STRATEGY = "unsafe-best-match"
 
@@ -30,6 +43,8 @@ class UvFolders:
     """Wheels of models, each in a folder named by the wheel's hash."""
     interpreters: Path
     """Fetched interpreters."""
+    programs: Path
+    """Copies of uv, for accounts that cannot reach the platform's."""
 
 
 class UvProgram:
@@ -40,29 +55,38 @@ class UvProgram:
         environ: Mapping[str, str],
         pip: PipConfiguration,
         variables: frozenset[str] = frozenset(),
+        accounts: BuilderAccounts | None = None,
     ) -> None:
         """`environ` is the platform account's; UV_CACHE_DIR and UV_INDEX_STRATEGY win over the defaults here.
 
         `variables` are the names that requirements may write as `${NAME}`.
         """
         self._folders = folders
+        self._accounts = accounts or BuilderAccounts()
         self._expanded = {name: environ.get(name, "") for name in variables}
         self._pip = pip
         self._environ = installer_environ(
             environ,
             **uv_variables(pip),
-            **({} if "UV_CACHE_DIR" in environ else {"UV_CACHE_DIR": str(folders.cache)}),
+            **self._cache(environ),
             **self._expanded,
             **{LOCAL_FILES_VARIABLE: str(folders.local_files)},
             UV_NO_PROGRESS="1",
             NO_COLOR="1",
         )
 
+    def _cache(self, environ: Mapping[str, str]) -> dict[str, str]:
+        named = environ.get("UV_CACHE_DIR")
+        account = self._accounts.installer
+        if named and (account is None or (Path(named).is_dir() and Path(named).stat().st_uid == account)):
+            return {}
+        return {"UV_CACHE_DIR": str(self._folders.cache)}
+
     def compile(self, spec: EnvironmentSpec, python: Path, run: BuildRun) -> str:
         """Return the text of the lock. Raises ResolutionFailed with the resolver's sentence."""
         for note in self._pip.notes:
             run.log.note(note)
-        with work_folder(self._folders.work) as folder:
+        with self._work_folder() as folder:
             _write_lines(folder / "requirements.in", spec.requirements)
             command: list[str | Path] = [
                 *("pip", "compile", "requirements.in", "--output-file", "lock.txt"),
@@ -73,34 +97,45 @@ class UvProgram:
                 *(("--prerelease", "allow") if spec.sources.over(self._pip.sources).pre else ()),
                 *self._sources(spec.sources, run.log),
             ]
-            indexes = self._indexes(spec.sources)
             # Standard output repeats the lock, thousands of hashes long.
-            finished = self._run(command, cwd=folder, run=run, drop_output=True, variables=indexes)
+            finished = self._run(
+                command,
+                spec.sources,
+                cwd=folder,
+                run=run,
+                fetches_repository=any("git+" in line for line in spec.requirements),
+                drop_output=True,
+            )
             if not finished.succeeded:
                 raise ResolutionFailed(failure_sentence(finished.output))
-            return (folder / "lock.txt").read_text()
+            lock = read_output(folder / "lock.txt", most=_LARGEST_LOCK)
+        check_lock(lock)
+        return lock
 
     def sync(self, lock: str, environment: Path, sources: PackageSources, run: BuildRun) -> None:
         """Install exactly the lock. Raises InstallFailed with uv's sentence."""
-        with work_folder(self._folders.work) as folder:
+        check_lock(lock)
+        with self._work_folder() as folder:
             (folder / "lock.txt").write_text(lock)
             command: list[str | Path] = [
                 *("pip", "sync", "lock.txt", "--python", environment / "bin" / "python"),
                 *self._sources(sources, run.log),
             ]
-            finished = self._run(command, cwd=folder, run=run, variables=self._indexes(sources))
+            finished = self._run(
+                command, sources, cwd=folder, run=run, environment=environment, fetches_repository="git+" in lock
+            )
         if not finished.succeeded:
             raise InstallFailed(failure_sentence(finished.output))
 
     def install_wheels(self, wheels: Sequence[Path], environment: Path, run: BuildRun) -> None:
         """Install exactly the wheels, offline. Raises InstallFailed with uv's sentence."""
-        with work_folder(self._folders.work) as folder:
+        with self._work_folder() as folder:
             _write_lines(folder / "wheels.txt", [wheel.as_uri() for wheel in wheels])
             command: list[str | Path] = [
                 *("pip", "install", "--requirements", "wheels.txt", "--python", environment / "bin" / "python"),
-                *("--no-deps", "--no-index", "--offline", "--no-config", "--quiet"),
+                *("--no-deps", "--no-index", "--offline", "--no-config", "--quiet", "--no-build"),
             ]
-            finished = self._run(command, cwd=folder, run=run)
+            finished = self._run_as_installer(command, cwd=folder, run=run)
         if not finished.succeeded:
             raise InstallFailed(failure_sentence(finished.output))
 
@@ -109,10 +144,38 @@ class UvProgram:
         target = self._folders.interpreters
         target.mkdir(parents=True, exist_ok=True)
         command: list[str | Path] = ["python", "install", minor, "--install-dir", target, "--no-bin"]
-        finished = self._run(command, cwd=target, run=run)
+        environ = {**self._environ, "UV_CACHE_DIR": str(target / ".cache")}
+        finished = run_supervised([find_uv_bin(), *command], environ=environ, cwd=target, run=run)
         return None if finished.succeeded else failure_sentence(finished.output)
 
     def _run(
+        self,
+        command: Sequence[str | Path],
+        sources: PackageSources,
+        *,
+        cwd: Path,
+        run: BuildRun,
+        environment: Path | None = None,
+        fetches_repository: bool = False,
+        drop_output: bool = False,
+    ) -> FinishedProcess:
+        """Run uv on wheels alone; only if a package has no wheel, run uv apart from other builds, with builds.
+
+        A repository's git is a program that reads an author's files: `fetches_repository` runs it apart at once.
+        """
+        variables = self._indexes(sources)
+        if not (fetches_repository or sources.over(self._pip.sources).no_binary):
+            finished = self._run_as_installer(
+                [*command, "--no-build"], cwd=cwd, run=run, drop_output=drop_output, variables=variables
+            )
+            if finished.succeeded or not _NEEDS_BUILD.search(finished.output):
+                return finished
+            run.log.line("a package has no wheel: building packages from source, apart from other builds")
+        return self._run_with_builds(
+            command, cwd=cwd, run=run, environment=environment, drop_output=drop_output, variables=variables
+        )
+
+    def _run_as_installer(
         self,
         command: Sequence[str | Path],
         *,
@@ -121,8 +184,85 @@ class UvProgram:
         drop_output: bool = False,
         variables: Mapping[str, str] | None = None,
     ) -> FinishedProcess:
-        environ = {**self._environ, **(variables or {})}
-        return run_supervised([find_uv_bin(), *command], environ=environ, cwd=cwd, run=run, drop_output=drop_output)
+        with self._work_folder() as home:
+            files = self._readable_files(home, (*_CERTIFICATES, *_CREDENTIALS))
+            for folder in (home, cwd):
+                hand_over(folder, self._accounts.installer)
+            return run_supervised(
+                [self._uv(), *command],
+                environ={**self._environ, **files, **(variables or {})},
+                cwd=cwd,
+                run=run,
+                user=self._accounts.installer,
+                drop_output=drop_output,
+            )
+
+    def _run_with_builds(
+        self,
+        command: Sequence[str | Path],
+        *,
+        cwd: Path,
+        run: BuildRun,
+        environment: Path | None,
+        drop_output: bool,
+        variables: Mapping[str, str],
+    ) -> FinishedProcess:
+        """Run uv with the code of packages: with a cache of its own, without the operator's credential files."""
+        own = [cwd] if environment is None else [cwd, environment]
+        environ = {name: value for name, value in self._environ.items() if name not in _CREDENTIALS}
+        environ |= self._readable_files(cwd, _CERTIFICATES)
+        with self._work_folder() as cache:
+            try:
+                with self._accounts.code_account() as account:
+                    for folder in (*own, cache):
+                        hand_over(folder, account)
+                    return run_supervised(
+                        [self._uv(), *command],
+                        environ={**environ, "UV_CACHE_DIR": str(cache), **variables},
+                        cwd=cwd,
+                        run=run,
+                        user=account,
+                        drop_output=drop_output,
+                    )
+            finally:
+                for folder in own:
+                    hand_over(folder, self._accounts.installer)
+
+    @contextmanager
+    def _work_folder(self) -> Iterator[Path]:
+        with work_folder(self._folders.work) as folder:
+            hand_over(folder, self._accounts.installer)
+            yield folder
+
+    def _readable_files(self, home: Path, names: Sequence[str]) -> dict[str, str]:
+        """The variables for a home of another account, with copies of files that the account cannot read."""
+        account = self._accounts.installer
+        if account is None:
+            return {}
+        variables = {"HOME": str(home), "TMPDIR": str(home)}
+        for name in names:
+            usual = Path(self._environ.get("HOME", "/nonexistent")) / _USUAL_FILES.get(name, "nonexistent")
+            file = Path(self._environ.get(name, usual))
+            if file.is_file() and not reachable(file, account):
+                variables[name] = str(shutil.copyfile(file, home / name.lower()))
+                Path(variables[name]).chmod(0o600)
+            elif file.is_file() and name not in self._environ:
+                variables[name] = str(file)
+        return variables
+
+    def _uv(self) -> str | Path:
+        """The program, or a copy that the accounts of builds can run."""
+        program = Path(find_uv_bin())
+        account = self._accounts.installer
+        if account is None or reachable(program, account):
+            return program
+        found = program.stat()
+        copy = self._folders.programs / f"uv-{found.st_size}-{found.st_mtime_ns}" / "uv"
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            with program.open("rb") as content, atomic_file(copy, mode=0o755) as written:
+                shutil.copyfileobj(content, written)
+        return copy
 
     def _indexes(self, asked: PackageSources) -> dict[str, str]:
         """The indexes as variables: every account can read the arguments of a process, and a URL may have a password.
@@ -160,10 +300,21 @@ class UvProgram:
         """The existing find-links places. pip warns about a missing folder; uv would fail."""
         for written in places:
             place = self._expand(written.replace(f"${{{LOCAL_FILES_VARIABLE}}}", str(self._folders.local_files)))
-            if re.match(r"^[a-z]+://", place) or Path(place).exists():
+            if re.match(r"^[a-z]+://", place):
+                yield place
+            elif Path(place).exists():
+                self._check_reachable(Path(place))
                 yield place
             else:
                 log.note(f"find-links {place} does not exist; ignored")
+
+    def _check_reachable(self, place: Path) -> None:
+        account = self._accounts.installer
+        if account is not None and not reachable(place, account):
+            raise ResolutionFailed(
+                f"the find-links place {place} is closed to user {account}, who installs packages: let other accounts "
+                "read the folder and pass through the folders above"
+            )
 
 
 def uv_variables(pip: PipConfiguration) -> dict[str, str]:
@@ -181,12 +332,20 @@ def uv_variables(pip: PipConfiguration) -> dict[str, str]:
 
 
 def _constraints(folder: Path, spec: EnvironmentSpec, pip: PipConfiguration) -> Iterator[str]:
-    files = list(pip.constraint_files)
+    files = [
+        _copied(Path(file), folder / f"machine-constraints-{number}.txt")
+        for number, file in enumerate(pip.constraint_files)
+    ]
     if spec.constraints:
         _write_lines(folder / "constraints.txt", spec.constraints)
         files.append("constraints.txt")
     for file in files:
         yield from ("--constraints", file)
+
+
+def _copied(file: Path, target: Path) -> str:
+    """A file of the machine in the folder of the run; a URL or a missing file stays for uv to judge."""
+    return shutil.copyfile(file, target).name if file.is_file() else str(file)
 
 
 def _write_lines(file: Path, lines: Sequence[str]) -> None:

@@ -101,7 +101,7 @@ class _Reader:
 
     def _content(self, place: PurePosixPath, digest: str, size: str) -> Iterator[Content]:
         file = self._environment / place
-        if not file.is_file():
+        if not file.is_file() or file.is_symlink():
             return  # removed after the installation; the restored environment lacks the file too
         if place.parts[0] == "bin":
             text = _for_any_interpreter(file, self._environment)

@@ -1,20 +1,29 @@
 """The document of a packed environment, `environments/<lock hash>.json`: the lock and the keys of the wheels."""
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
+from modelyard.core.domain.declared_text import shown
 from modelyard.core.domain.documents import VERSION, check_format
 from modelyard.core.domain.environment_spec import EnvironmentLock
 
 _FORMAT = 1
+_KEY = re.compile(r"wheels/[A-Za-z0-9][A-Za-z0-9._+-]*/[0-9a-f]{64}/[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl")
 
 
 @dataclass(frozen=True, slots=True)
 class PackedWheel:
+    """Raises ValueError for a key of another form: parts of the key become a path of this machine."""
+
     key: str
     """`wheels/<content hash>/<sha256>/<file name>`: found by content, and checked by hash."""
     size: int
+
+    def __post_init__(self) -> None:
+        if not _KEY.fullmatch(self.key):
+            raise ValueError(f"{shown(self.key)} is not the key of a wheel")
 
     @property
     def file_name(self) -> str:

@@ -17,6 +17,7 @@ from builder.build_run import BuildLog
 from builder.wheels.archive import content_hash, write_wheel
 from builder.wheels.installed import Distribution, installed_distributions
 from builder.wheels.packed_environment import PackedEnvironment, PackedWheel, document_key, wheels_prefix
+from builder.wheels.wheel_check import check_wheel
 from builder.work_folder import work_folder
 from modelyard.core.environments.folder import BuiltEnvironment
 from modelyard.core.model_files import ContentMismatch
@@ -77,6 +78,8 @@ class WheelStore:
         if target.exists():
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
+        # The installer's account reads the package.
+        target.parent.chmod(0o711)
         with work_folder(self._work) as folder:
             unfinished = folder / wheel.file_name
             if self._download(wheel, unfinished) != wheel.sha256:
@@ -84,6 +87,8 @@ class WheelStore:
                     f"the package {wheel.key} in the object store is damaged: delete the object and update the "
                     "deployment, which packs its environment again"
                 )
+            check_wheel(unfinished)
+            unfinished.chmod(0o644)
             os.replace(unfinished, target)
         return target
 

@@ -25,6 +25,7 @@ _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 _SIGNATURE_ALGORITHMS = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
+_BUILDER_UID = 64043
 _WORKER_UIDS = "64100-65099"
 _VARIABLE_NAME = re.compile("[A-Z0-9_]+")
 _SECRET_PREFIXES = ("MODELYARD_", "AWS_", "AZURE_", "PG")
@@ -187,6 +188,12 @@ class ObjectStoreSettings(SettingsGroup):
 
 class BuilderSettings(SettingsGroup):
     max_attempts: Count = Field(default=5, description="Attempts at a build that fails for reasons outside the build")
+    uid: int = Field(
+        default=_BUILDER_UID,
+        ge=0,
+        description="User that installs packages when the platform runs as root; owns the package cache and the "
+        "environments. Code of packages and models runs as a user of MODELYARD_WORKER_UIDS",
+    )
     requirement_variables: Annotated[str, AfterValidator(_variable_list)] = Field(
         default="",
         description="Variables of the platform's account that models may write as ${NAME} in requirement and index "
@@ -387,6 +394,11 @@ class Tunables(SettingsGroup):
     def worker_user(self) -> int | None:
         """User id of import checks. None without root: these run as the platform's account."""
         return self.worker.uid if os.getuid() == 0 else None
+
+    @property
+    def builder_user(self) -> int | None:
+        """User that installs packages. None without root: the platform's account installs packages."""
+        return self.builder.uid if os.getuid() == 0 else None
 
     @property
     def worker_numbers(self) -> range | None:

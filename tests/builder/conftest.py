@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.accounts import BuilderAccounts, builder_accounts
 from builder.build_run import BuildLog, BuildRun, cancellation_token
 from builder.composition import open_toolchain
 from builder.environment_build import BuildOrder, build_environment
@@ -19,9 +20,16 @@ from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.environment_spec import EnvironmentLock, EnvironmentSpec, PackageSources
 from modelyard.core.domain.outgoing_urls import UrlPolicy
 from modelyard.core.environments.folder import BuiltEnvironment
+from modelyard.core.settings import MachineSettings
 from tests.builder.packages import PackageIndex, served
 
 WORKER_USER = 64042 if os.getuid() == 0 else None
+
+
+def builder_accounts_of(data_dir: DataDir) -> BuilderAccounts:
+    settings = MachineSettings(data_dir=data_dir.root, storage_url="file:///nonexistent")
+    return builder_accounts(settings)
+
 
 MLMODEL = """\
 artifact_path: model
@@ -79,7 +87,13 @@ class DiskRegistry:
 
 @pytest.fixture(scope="session")
 def toolchain(session_data_dir: DataDir) -> BuildToolchain:
-    return open_toolchain(session_data_dir, environ=os.environ, home=Path.home(), worker_user=WORKER_USER)
+    return open_toolchain(
+        session_data_dir,
+        environ=os.environ,
+        home=Path.home(),
+        worker_user=WORKER_USER,
+        accounts=builder_accounts_of(session_data_dir),
+    )
 
 
 @pytest.fixture
@@ -92,7 +106,14 @@ def isolated_toolchain(
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
     environ["PIP_CONFIG_FILE"] = os.devnull
     policy = RequirementPolicy(urls=UrlPolicy.parse("127.0.0.1"))
-    isolated = open_toolchain(own, environ=environ, home=Path.home(), worker_user=WORKER_USER, requirements=policy)
+    isolated = open_toolchain(
+        own,
+        environ=environ,
+        home=Path.home(),
+        worker_user=WORKER_USER,
+        requirements=policy,
+        accounts=builder_accounts_of(own),
+    )
     assert isinstance(isolated.installer, UvInstaller)
     installer = replace(isolated.installer, interpreters=toolchain.interpreters)
     return replace(isolated, installer=installer, interpreters=toolchain.interpreters)

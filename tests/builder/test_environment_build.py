@@ -284,7 +284,7 @@ from pathlib import Path
 from builder.build_run import BuildLog
 from builder.composition import open_toolchain
 from modelyard.core.data_dir import DataDir
-from tests.builder.conftest import WORKER_USER, Recorder, build
+from tests.builder.conftest import WORKER_USER, Recorder, build, builder_accounts_of
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
 
 class Printed(Recorder):
@@ -292,7 +292,13 @@ class Printed(Recorder):
         return BuildLog(lambda line: print(line, flush=True))
 
 del os.environ["UV_CACHE_DIR"]
-toolchain = open_toolchain(DataDir(Path(sys.argv[1])), environ=os.environ, home=Path.home(), worker_user=WORKER_USER)
+toolchain = open_toolchain(
+    DataDir(Path(sys.argv[1])),
+    environ=os.environ,
+    home=Path.home(),
+    worker_user=WORKER_USER,
+    accounts=builder_accounts_of(DataDir(Path(sys.argv[1]))),
+)
 spec = EnvironmentSpec("3.11", ("endless",), sources=PackageSources(index_url=sys.argv[2]))
 build(toolchain, spec, Printed(), modules=("endless",))
 """

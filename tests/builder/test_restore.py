@@ -99,26 +99,26 @@ def pair(session_data_dir, toolchain, tmp_path_factory) -> Pair:
     wheels = WheelStore(FolderStore(folder / "objects"), work=toolchain.work, fetched=toolchain.wheels)
     with served(PackageIndex(tmp_path_factory.mktemp("index"))) as index:
         model = tmp_path_factory.mktemp("model")
-        spec = spec_of_every_kind(index, model)
+        make_source_archive(folder / "source")
+        spec = spec_of_every_kind(index, model, folder / "source")
         built = build(toolchain, spec, Recorder(), packing=wheels.packing, folder=model)
     return Pair(built, other_machine(folder, session_data_dir).restore(built.lock.digest))
 
 
-def spec_of_every_kind(index: PackageIndex, model: Path) -> EnvironmentSpec:
+def spec_of_every_kind(index: PackageIndex, model: Path, source: Path) -> EnvironmentSpec:
     entry_points = "[console_scripts]\nalpha-says = alpha:main\n"
     index.add("alpha", modules={"alpha.py": ALPHA, "alpha-1.0.dist-info/entry_points.txt": entry_points})
     index.add("equipped", modules=EQUIPPED)
     index.add("one", modules={"space/one.py": "", "one.pth": "import sys; sys.from_a_path_file = True\n"})
     index.add("two", modules={"space/two.py": ""}, unrecorded={"space/deep/three.py": "", "four.py": ""})
     make_wheel(model, "ours", code="WORD = 'ours'")
-    make_source_archive(model / "source")
     asked = collect_requirements(
         model, model, (PipLine("ours-1.0-py3-none-any.whl", "conda.yaml"),), RequirementPolicy()
     )
     return EnvironmentSpec(
         "3.11",
         ("alpha", "equipped", "one", "two", "fromsource", *asked.lines),
-        sources=PackageSources(index_url=index.url, find_links=(str(model / "source"),)),
+        sources=PackageSources(index_url=index.url, find_links=(str(source),)),
         local_files=asked.local_files,
     )
 

@@ -41,14 +41,16 @@ class InstallerUnderTest:
 
 
 @pytest.fixture(params=["uv", "wheel folder"])
-def subject(request, tmp_path) -> InstallerUnderTest:
+def subject(request, session_data_dir, tmp_path_factory) -> InstallerUnderTest:
     installer = (
         request.getfixturevalue("isolated_toolchain").installer
         if request.param == "uv"
         else WheelFolderInstaller(this_platform())
     )
-    (tmp_path / "packages").mkdir()
-    return InstallerUnderTest(installer, tmp_path / "packages", make_wheel)
+    # Below parents open to other users: as root, another user installs the packages.
+    packages = session_data_dir.root / tmp_path_factory.mktemp("packages").name
+    packages.mkdir(mode=0o755)
+    return InstallerUnderTest(installer, packages, make_wheel)
 
 
 @pytest.fixture
@@ -138,11 +140,12 @@ class TestInstall:
         with pytest.raises(InstallFailed, match="alpha"):
             subject.installer.install(other, spec.sources, folder, run)
 
-    def test_package_files_install_without_any_package_source(self, subject, run, folder, tmp_path):
+    def test_package_files_install_without_any_package_source(self, subject, run, folder):
         subject.add("alpha", requires=["beta"])
         subject.add("beta")
         lock = subject.installer.resolve(subject.spec("alpha"), run)
-        files = [Path(shutil.copy(package, tmp_path)) for package in sorted(subject.packages.iterdir())]
+        elsewhere = Path(shutil.copytree(subject.packages, subject.packages.with_suffix(".elsewhere")))
+        files = sorted(elsewhere.iterdir())
         shutil.rmtree(subject.packages)
         subject.installer.install_files(lock, files, folder, run)
         assert imported(folder, "alpha", "beta")
