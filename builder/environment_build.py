@@ -185,6 +185,6 @@ def _place_local_files(local_files: Path, order: BuildOrder) -> None:
             check_wheel(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         # The accounts of builds read the file, and find it by its hash alone.
-        target.parent.chmod(0o711)
+        target.parent.chmod(0o755)
         with source.open("rb") as content, atomic_file(target, mode=0o644) as copy:
             shutil.copyfileobj(content, copy)
