@@ -116,7 +116,8 @@ class OpenIdVerifier:
             check_subject(subject)
             expires_at = float(claims["exp"]) + settings.clock_skew_seconds
         except (jwt.PyJWTError, InvalidName, ValueError, TypeError, OverflowError) as refusal:
-            _log.info("an OpenID Connect token was refused: %s", refusal)
+            # Not above DEBUG: every client can send wrong tokens, and would fill the log.
+            _log.debug("an OpenID Connect token was refused: %s", refusal)
             return None
         roles = assigned_roles(self._rules, _texts(_claim(claims, settings.roles_claim)))
         return OpenIdIdentity(subject, roles, expires_at, key_id)
