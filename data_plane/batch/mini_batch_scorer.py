@@ -57,6 +57,9 @@ class ScoredMiniBatch:
     """Whether any span was scored completely."""
 
 
+_FAULTS_OF_CONTENT = (ArithmeticError, IndexError, MemoryError, RecursionError, TypeError, ValueError)
+
+
 class MiniBatchScorer:
     def __init__(
         self,
@@ -148,6 +151,10 @@ class MiniBatchScorer:
                 yield FileError(index, _sentence(violations))
             except UnreadableFile as unreadable:
                 yield FileError(index, str(unreadable))
+            except _FAULTS_OF_CONTENT as fault:
+                # Another attempt would read the same content. The store's errors are of other types.
+                _log.exception("reading %s", spans[index].path)
+                yield FileError(index, f"the file cannot be read: {fault!r}")
             else:
                 yield FileEnd(index)
 

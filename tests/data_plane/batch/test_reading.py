@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
@@ -327,3 +328,44 @@ class TestImages:
             read_file(store, "a.jpg", self.image("RGB", "jpeg")[:300], tensor("uint8", -1, 4, 5, 3))
         with pytest.raises(UnreadableFile, match="damaged, or is not an image"):
             read_file(store, "a.jpeg", json.dumps("no image").encode(), tensor("uint8", -1, 4, 5, 3))
+
+
+def parquet_of_one_repeated_text(rows: int, length: int) -> bytes:
+    """A file of about 1 kB whose texts have rows * length characters."""
+    texts = pyarrow.DictionaryArray.from_arrays(
+        pyarrow.array([0] * rows, pyarrow.int32()), pyarrow.array(["x" * length])
+    )
+    table = pyarrow.table({"t": texts})
+    file = io.BytesIO()
+    options = {"compression": "zstd", "dictionary_pagesize_limit": 16 << 20, "store_schema": False}
+    pyarrow.parquet.write_table(table, file, **options)
+    return file.getvalue()
+
+
+class TestBombs:
+    def test_repeated_texts_of_a_small_parquet_file_come_in_chunks_that_fit(self, store):
+        content = parquet_of_one_repeated_text(2_000, 1_000_000)
+        assert len(content) < 10_000
+        file = put(store, "bomb.parquet", content)
+        chunks = read_chunks(store, Span(file.path, file.key), columns(t="string"))
+        first = next(iter(chunks))
+        assert first.first_row == 0
+        assert 1 <= first.rows <= 67
+
+    def test_chunks_of_repeated_texts_have_every_row_once(self, store):
+        content = parquet_of_one_repeated_text(1_000, 200_000)
+        chunks = read_file(store, "many.parquet", content, columns(t="string"))
+        assert [chunk.first_row for chunk in chunks] == [sum(c.rows for c in chunks[:n]) for n in range(len(chunks))]
+        assert sum(chunk.rows for chunk in chunks) == 1_000
+
+    def test_whole_file_that_unpacks_to_40_gb_is_unreadable_at_once(self, store):
+        content = parquet_of_one_repeated_text(40_000, 1_000_000)
+        with pytest.raises(UnreadableFile, match="unpacks to 40000000000 bytes"):
+            read_file(store, "bomb.parquet", content, columns(t="string"), is_whole=True)
+
+    def test_whole_file_of_a_billion_constant_numbers_is_unreadable_at_once(self, store, monkeypatch):
+        monkeypatch.setattr("data_plane.batch.input.parquet_reader._LARGEST_WHOLE", 1_000_000)
+        file = io.BytesIO()
+        pyarrow.parquet.write_table(pyarrow.table({"a": np.zeros(2_000_000), "b": np.zeros(2_000_000, int)}), file)
+        with pytest.raises(UnreadableFile, match="unpacks to"):
+            read_file(store, "zeros.parquet", file.getvalue(), is_whole=True)
