@@ -30,7 +30,7 @@ _UPLOAD = re.compile(r"/uploads/[^/]+/.+")
 _OPERATION = re.compile(r"/mfeOperations(Status|Results)/")
 _PER_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
 # The rows that the migrations and the control plane's start have written.
-_LASTING_TABLES = {"workspaces", "admin_tokens", "named_leases", "routing"}
+_LASTING_TABLES = {"workspaces", "admin_tokens", "named_leases", "audit_chain", "routing"}
 
 
 class PlatformProxy:
