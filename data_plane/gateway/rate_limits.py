@@ -12,7 +12,7 @@ import mmap
 import os
 import time
 from array import array
-from collections.abc import Callable, Iterator, MutableSequence, Sequence
+from collections.abc import Callable, Iterator, MutableSequence, Sequence, Set
 from pathlib import Path
 
 from data_plane.gateway.credentials import secret_of
@@ -47,43 +47,64 @@ class RateCounters:
         others = {*folder.glob("gateway-*.limits"), *(folder / f"gateway-{each}.limits" for each in range(gateways))}
         self._own = _mapped(own)
         self._others = tuple(_mapped(file) for file in sorted(others - {own}))
+        self._by_key: dict[int, KeyCounter] = {}
 
     def counter(self, *name: object) -> "KeyCounter":
         """The counter of `name`. All gateways use the same name for a key."""
         key = _key(name)
-        slot = _take_slot(self._own, key, time.time())
-        if slot is None:
-            _log.warning("The table of rate limits is full: each gateway counts a further key for itself")
-            return KeyCounter(array("Q", [key, 0, 0]), 0, ())
-        return KeyCounter(self._own, slot, self._others)
+        counter = self._by_key.get(key)
+        if counter is None:
+            counter = self._by_key[key] = self._new_counter(key)
+        return counter
+
+    def _new_counter(self, key: int) -> "KeyCounter":
+        used = {counter.slot for counter in self._by_key.values()}
+        slot = _take_slot(self._own, key, used, time.time())
+        if slot is not None:
+            return KeyCounter(self._own, slot, self._others)
+        _log.warning("The table of rate limits is full: each gateway counts a further key for itself")
+        return KeyCounter(array("Q", [key, 0, 0]), 0, ())
 
 
 class KeyCounter:
+    """The counts of one key, in the second and in the day."""
+
     def __init__(self, own: _Words, slot: int, others: Sequence[_Words]) -> None:
+        self.slot = slot
+        self.second = _WindowCounter(own, slot, _SECOND, others)
+        self.day = _WindowCounter(own, slot, _DAY, others)
+
+
+class _WindowCounter:
+    __slots__ = ("_count", "_key", "_others", "_own", "_unit", "_window", "_word")
+
+    def __init__(self, own: _Words, slot: int, unit: int, others: Sequence[_Words]) -> None:
         self._own = own
-        self._slot = slot
+        self._word = slot + unit
+        self._unit = unit
         self._key = own[slot]
+        self._window, self._count = divmod(own[self._word], 1 << _COUNT_BITS)
         self._others = [(table, 0) for table in others]
         """The table of another gateway, and the slot in which the key was last."""
 
-    def take(self, unit: int, window: int, limit: int) -> int:
+    def take(self, window: int, limit: int) -> int:
         """Count a request in the window. Return the requests that are left; below 0, the request is not counted."""
-        own, word = self._own, self._slot + unit
-        present = own[word]
-        mine = (present & _COUNT) + 1 if present >> _COUNT_BITS == window else 1
-        own[word] = window << _COUNT_BITS | mine
-        left = limit - mine
+        count = self._count + 1 if window == self._window else 1
+        self._own[self._word] = window << _COUNT_BITS | count
+        left = limit - count
         if self._others:
-            left -= self._others_count(unit, window)
+            left -= self._others_count(window)
+        self._window, self._count = window, count
         if left < 0:
-            own[word] = window << _COUNT_BITS | mine - 1
+            self.give_back()
         return left
 
-    def give_back(self, unit: int) -> None:
-        """Undo a `take` that has just succeeded."""
-        self._own[self._slot + unit] -= 1
+    def give_back(self) -> None:
+        """Undo the last `take`."""
+        self._count -= 1
+        self._own[self._word] = self._window << _COUNT_BITS | self._count
 
-    def _others_count(self, unit: int, window: int) -> int:
+    def _others_count(self, window: int) -> int:
         count = 0
         for index, (table, slot) in enumerate(self._others):
             if table[slot] != self._key:
@@ -92,7 +113,7 @@ class KeyCounter:
                     continue
                 slot = found
                 self._others[index] = table, slot
-            word = table[slot + unit]
+            word = table[slot + self._unit]
             if word >> _COUNT_BITS == window:
                 count += word & _COUNT
         return count
@@ -107,47 +128,46 @@ class EndpointLimiter:
         self._counters = counters
         self._per_second = limit.requests_per_second
         self._per_day = limit.requests_per_day
-        self._policy = b", ".join(_policies(limit))
+        self._policy = (b"ratelimit-policy", b", ".join(_policies(limit)))
         self._by_authorization: dict[bytes, KeyCounter] = {}
         """Counters by the header of the request: to hash the key again costs more than to count."""
 
     def admit(self, request: Request, now: float) -> None:
         """Count an authenticated request, and tell the caller what is left. Raises RateLimitExceeded."""
-        counter = self._counter(request.header(b"authorization") or b"")
+        authorization = request.header(b"authorization") or b""
+        counter = self._by_authorization.get(authorization) or self._counter(authorization)
         second = int(now)
-        day, second_of_day = divmod(second, _SECONDS_PER_DAY)
-        until_tomorrow = _SECONDS_PER_DAY - second_of_day
-        left = []
-        exceeded: tuple[int, str, int] | None = None
+        told = ""
         if self._per_second is not None:
-            left_in_second = counter.take(_SECOND, second, self._per_second)
-            left.append(b'"second";r=%d;t=1' % max(0, left_in_second))
-            if left_in_second < 0:
-                exceeded = self._per_second, "second", 1
-        if self._per_day is not None and exceeded is None:
-            left_in_day = counter.take(_DAY, day, self._per_day)
-            left.append(b'"day";r=%d;t=%d' % (max(0, left_in_day), until_tomorrow))
-            if left_in_day < 0:
-                exceeded = self._per_day, "day", until_tomorrow
+            left = counter.second.take(second, self._per_second)
+            told = f'"second";r={left if left > 0 else 0};t=1'
+            if left < 0:
+                self._tell(request, told)
+                raise RateLimitExceeded(self._per_second, "second", 1)
+        if self._per_day is not None:
+            left = counter.day.take(second // _SECONDS_PER_DAY, self._per_day)
+            until_tomorrow = _SECONDS_PER_DAY - second % _SECONDS_PER_DAY
+            told = f'{told}{", " if told else ""}"day";r={left if left > 0 else 0};t={until_tomorrow}'
+            if left < 0:
                 if self._per_second is not None:
-                    counter.give_back(_SECOND)
-        request.limit_headers = [(b"ratelimit-policy", self._policy), (b"ratelimit", b", ".join(left))]
-        if exceeded is not None:
-            raise RateLimitExceeded(*exceeded)
+                    counter.second.give_back()
+                self._tell(request, told)
+                raise RateLimitExceeded(self._per_day, "day", until_tomorrow)
+        self._tell(request, told)
+
+    def _tell(self, request: Request, left: str) -> None:
+        request.limit_headers = [self._policy, (b"ratelimit", left.encode())]
 
     def _counter(self, authorization: bytes) -> KeyCounter:
-        counter = self._by_authorization.get(authorization)
-        if counter is None:
-            counter = self._counters.counter(self._endpoint, self._credential(authorization))
-            if len(self._by_authorization) >= _MOST_CREDENTIALS:
-                self._by_authorization.clear()
-            self._by_authorization[authorization] = counter
+        if len(self._by_authorization) >= _MOST_CREDENTIALS:
+            self._by_authorization.clear()
+        counter = self._counters.counter(self._endpoint, self._credential(authorization))
+        self._by_authorization[authorization] = counter
         return counter
 
     def _credential(self, authorization: bytes) -> str:
         """The digest of a key. Tokens change every hour, so that an endpoint's tokens are counted together."""
-        secret = secret_of(authorization)
-        digest = hashlib.sha256(secret or b"").hexdigest()
+        digest = hashlib.sha256(secret_of(authorization) or b"").hexdigest()
         return digest if digest in self._keys else "tokens"
 
 
@@ -184,13 +204,13 @@ def _mapped(file: Path) -> _Words:
         os.close(descriptor)
 
 
-def _take_slot(table: _Words, key: int, now: float) -> int | None:
+def _take_slot(table: _Words, key: int, used: Set[int], now: float) -> int | None:
     found = _find(table, key)
     if found is not None:
         return found
     today = int(now) // _SECONDS_PER_DAY
     for slot in _probe(key):
-        if table[slot] == _FREE or _last_day(table, slot) < today:
+        if table[slot] == _FREE or (slot not in used and _last_day(table, slot) < today):
             table[slot + _SECOND] = table[slot + _DAY] = 0
             table[slot] = key
             return slot

@@ -15,7 +15,6 @@ from tests.data_plane.gateway.conftest import StartGateway
 from tests.data_plane.gateway.gateway_process import KEY, GatewayProcess
 from tests.data_plane.replicas.worker_harness import eventually
 
-SECOND, DAY = 1, 2
 OTHER_KEY = "another key"
 ANSWERING = """
     def init():
@@ -36,40 +35,44 @@ class TestRateCounters:
         passed = Counter[int]()
         for number in range(3000):
             window = number // 1000
-            passed[window] += next(counters).take(SECOND, window, 100) >= 0
+            passed[window] += next(counters).second.take(window, 100) >= 0
         assert passed == {0: 100, 1: 100, 2: 100}
 
     def test_uneven_load_passes_as_much_as_even_load(self, two):
         here, there = (each.counter("wines", "key") for each in two)
-        assert sum(here.take(DAY, 1, 100) >= 0 for _ in range(90)) == 90
-        assert sum(there.take(DAY, 1, 100) >= 0 for _ in range(90)) == 10
+        assert sum(here.day.take(1, 100) >= 0 for _ in range(90)) == 90
+        assert sum(there.day.take(1, 100) >= 0 for _ in range(90)) == 10
 
     def test_keys_are_counted_apart(self, two):
         here, there = two
-        assert here.counter("wines", "primary").take(DAY, 1, 1) == 0
-        assert there.counter("wines", "secondary").take(DAY, 1, 1) == 0
-        assert there.counter("wines", "primary").take(DAY, 1, 1) < 0
+        assert here.counter("wines", "primary").day.take(1, 1) == 0
+        assert there.counter("wines", "secondary").day.take(1, 1) == 0
+        assert there.counter("wines", "primary").day.take(1, 1) < 0
 
     def test_count_of_the_day_goes_on_after_a_restart_and_with_fewer_gateways(self, tmp_path, two):
         today = int(time.time()) // 86_400
         for each in two:
-            each.counter("wines", "key").take(DAY, today, 10)
+            each.counter("wines", "key").day.take(today, 10)
         restarted = RateCounters(tmp_path, 0, 1)
-        assert restarted.counter("wines", "key").take(DAY, today, 10) == 7
-        assert restarted.counter("wines", "key").take(DAY, today + 1, 10) == 9
+        assert restarted.counter("wines", "key").day.take(today, 10) == 7
+        assert restarted.counter("wines", "key").day.take(today + 1, 10) == 9
 
-    def test_full_table_takes_the_slots_of_earlier_days_and_else_counts_in_each_gateway(self, two, monkeypatch):
+    def test_full_table_takes_the_slots_of_earlier_days_after_a_restart(self, tmp_path, two, monkeypatch):
         monkeypatch.setattr(rate_limits, "_SLOTS", 64)
-        here, there = two
         today = int(time.time()) // 86_400
         for number in range(64):
-            here.counter("old", number).take(DAY, today - 1, 10)
-        assert here.counter("wines", "key").take(DAY, today, 1) == 0
-        assert there.counter("wines", "key").take(DAY, today, 1) < 0
+            two[0].counter("old", number).day.take(today - 1, 10)
+        restarted, there = RateCounters(tmp_path, 0, 2), two[1].counter("wines", "key")
+        assert restarted.counter("wines", "key").day.take(today, 1) == 0
+        assert there.day.take(today, 1) < 0
+
+    def test_full_table_leaves_each_gateway_with_its_own_count(self, two, monkeypatch):
+        monkeypatch.setattr(rate_limits, "_SLOTS", 64)
         for number in range(64):
-            here.counter("new", number).take(DAY, today, 10)
-        late = here.counter("wines", "another key")
-        assert [late.take(DAY, today, 1), late.take(DAY, today, 1)] == [0, -1]
+            two[0].counter("key", number)
+        late = two[0].counter("wines", "key")
+        assert [late.day.take(1, 1), late.day.take(1, 1)] == [0, -1]
+        assert two[0].counter("wines", "key").day.take(1, 1) < 0
 
 
 @pytest.fixture
@@ -85,6 +88,8 @@ def serve(gateways: tuple[GatewayProcess, GatewayProcess], **limits: int) -> Non
     first.publish()
     report = first.applied_file.with_name("gateway-1.applied")
     eventually(lambda: report.exists() and json.loads(report.read_text())["revision"] == first.revision)
+    for gateway in gateways:
+        eventually(lambda gateway=gateway: gateway.request("GET", "/wines/").status == 200)
 
 
 def statuses(gateways: tuple[GatewayProcess, GatewayProcess], count: int, key: str = KEY) -> Counter[int]:
