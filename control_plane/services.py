@@ -87,7 +87,7 @@ def wire(
         request_seconds=limits.request_seconds,
         base_urls=BaseUrls(settings.public_url, settings.scoring_public_url, settings.scoring_port),
         health=Health(sessions, dependencies),
-        workspaces=Workspaces(sessions),
+        workspaces=Workspaces(sessions, verifier.credentials_changed),
         uploads=uploads,
         models=Models(sessions, store, uploads, signer),
         environments=Environments(sessions, dispatcher),

@@ -14,9 +14,16 @@ from sqlalchemy import Select, delete, func, select
 from control_plane.features.uploads.repository import remove_upload
 from control_plane.features.uploads.service import TEMPORARY
 from modelyard.core.db.audit import remove_events
-from modelyard.core.db.rows import BatchDeploymentRow, JobRow, OnlineDeploymentRow, OperationRow, UploadRow
+from modelyard.core.db.rows import (
+    BatchDeploymentRow,
+    DatastoreRemovalRow,
+    JobRow,
+    OnlineDeploymentRow,
+    OperationRow,
+    UploadRow,
+)
 from modelyard.core.db.unit_of_work import Sessions, transaction
-from modelyard.core.domain.job_files import PARTS
+from modelyard.core.domain.job_files import DATASTORES, PARTS, WORKSPACE_FOLDERS
 from modelyard.core.domain.lifecycle import ENDED_JOBS, OperationStatus
 from modelyard.core.logs import batch_log
 from modelyard.core.ports.object_store import ObjectStore
@@ -66,6 +73,19 @@ def expire_jobs(sessions: Sessions, retention: RetentionSettings) -> None:
 def remove_orphaned_parts(sessions: Sessions, store: ObjectStore) -> None:
     """Remove the parts of outputs of ended or removed jobs."""
     _remove_orphans(sessions, store, PARTS, owners=select(JobRow.id).where(JobRow.state.not_in(ENDED_JOBS)))
+
+
+def remove_datastores(sessions: Sessions, store: ObjectStore) -> None:
+    """Remove the files of deleted workspaces."""
+    with transaction(sessions) as work:
+        folders = work.session.scalars(select(DatastoreRemovalRow.folder)).all()
+    for folder in folders:
+        for key in store.list(f"{folder}/"):
+            # The first workspace's folder holds the folders of the later workspaces.
+            if folder != DATASTORES or not key.startswith(WORKSPACE_FOLDERS):
+                store.delete(key)
+        with transaction(sessions) as work:
+            work.session.execute(delete(DatastoreRemovalRow).where(DatastoreRemovalRow.folder == folder))
 
 
 def expire_logs(

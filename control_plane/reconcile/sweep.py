@@ -16,6 +16,7 @@ from control_plane.reconcile.expire import (
     expire_logs,
     expire_operations,
     expire_uploads,
+    remove_datastores,
     remove_orphaned_chunks,
     remove_orphaned_parts,
 )
@@ -60,6 +61,7 @@ def periodic_tasks(
         hourly("expiring jobs", partial(expire_jobs, sessions, retention)),
         hourly("removing orphaned chunks of uploads", partial(remove_orphaned_chunks, sessions, store)),
         hourly("removing orphaned parts of outputs", partial(remove_orphaned_parts, sessions, store)),
+        hourly("removing files of deleted workspaces", partial(remove_datastores, sessions, store)),
         hourly("expiring logs", partial(expire_logs, sessions, store, retention)),
     )
 

@@ -24,6 +24,11 @@ def upgrade() -> None:
     op.create_unique_constraint(
         "uq_jobs_workspace_id_endpoint_request_id", "jobs", ["workspace_id", "endpoint", "request_id"]
     )
+    op.create_table(
+        "datastore_removals",
+        sa.Column("folder", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("folder", name="pk_datastore_removals"),
+    )
     _chain_events()
 
 
@@ -73,6 +78,7 @@ def downgrade() -> None:
     op.create_foreign_key(
         "fk_audit_events_workspace_id", "audit_events", "workspaces", ["workspace_id"], ["id"], ondelete="CASCADE"
     )
+    op.drop_table("datastore_removals")
     op.drop_constraint("uq_jobs_workspace_id_endpoint_request_id", "jobs")
     op.create_unique_constraint("uq_jobs_endpoint_request_id", "jobs", ["endpoint", "request_id"])
     op.drop_column("jobs", "logs_prefix")

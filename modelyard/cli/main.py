@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from modelyard.cli import (
+    audit,
     batch_deployment,
     batch_endpoint,
     config,
@@ -20,6 +21,7 @@ from modelyard.cli import (
     online_deployment,
     online_endpoint,
     token,
+    workspace,
 )
 from modelyard.cli.backup import backup, restore
 from modelyard.cli.deploy import deploy
@@ -55,6 +57,8 @@ app.add_typer(data.app, name="data")
 app.add_typer(environment.app, name="environment")
 app.add_typer(event.app, name="event")
 app.add_typer(token.app, name="token")
+app.add_typer(audit.app, name="audit")
+app.add_typer(workspace.app, name="workspace")
 app.add_typer(config.app, name="config")
 
 

@@ -35,6 +35,7 @@ from modelyard.client.platform import Platform
 from modelyard.client.scoring import score
 from modelyard.client.tokens import Tokens
 from modelyard.client.watching import SILENT_WATCHER, Watcher
+from modelyard.client.workspaces import Workspaces
 
 _TRAFFIC = ("traffic", "mirror_traffic")
 _COMPUTE = "local"
@@ -53,6 +54,7 @@ class Client:
         self.jobs = Jobs(self._connection)
         self.events = Events(self._connection)
         self.tokens = Tokens(self._connection)
+        self.workspaces = Workspaces(self._connection)
 
     def __enter__(self) -> Self:
         return self

@@ -91,7 +91,11 @@ class Connection:
 
     def list(self, path: str, **params: str) -> Iterator[dict[str, Any]]:
         """Yield the entries of a list, page by page."""
-        page = self.get(path, **params)
+        return self.list_at(self.workspace_url(path), **params)
+
+    def list_at(self, url: str, **params: str) -> Iterator[dict[str, Any]]:
+        """Like `list`, for an absolute URL."""
+        page = self.request("GET", url, params=params).body
         while True:
             yield from page["value"]
             if not page.get("nextLink"):

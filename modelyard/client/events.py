@@ -1,4 +1,4 @@
-"""Audit events: the changes of a workspace's resources, with the authors."""
+"""Audit events: the changes of a workspace's resources, with the authors, and the verification of all events."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,3 +26,8 @@ class Events:
         """
         filters = {"resource": resource, "action": action, "caller": caller, "since": since, "until": until}
         return self._connection.list("/events", **{name: value for name, value in filters.items() if value})
+
+    def verify(self, *, checkpoint: str | None = None) -> dict[str, Any]:
+        """Verify the chain of the events of all workspaces. `checkpoint` is the `head` of an earlier verification."""
+        url = f"{self._connection.platform.url}/audit/verification"
+        return self._connection.request("GET", url, params={"checkpoint": checkpoint} if checkpoint else {}).body

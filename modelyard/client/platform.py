@@ -1,6 +1,7 @@
 """The URL and the token of the platform.
 
 `MODELYARD_URL` and `MODELYARD_TOKEN` take precedence over the pointer file of the platform that the user started last.
+`MODELYARD_WORKSPACE` names the workspace of all calls.
 """
 
 import json
@@ -12,6 +13,8 @@ from modelyard.client.errors import NoPlatform
 from modelyard.core.domain.resource_ids import DEFAULT_RESOURCE_GROUP, DEFAULT_SUBSCRIPTION, workspace_id
 from modelyard.supervisor.pointer import pointer_file
 
+DEFAULT_WORKSPACE = "default"
+
 
 @dataclass(frozen=True, slots=True)
 class Platform:
@@ -19,7 +22,7 @@ class Platform:
     token: str = field(repr=False)
     subscription: str = DEFAULT_SUBSCRIPTION
     resource_group: str = DEFAULT_RESOURCE_GROUP
-    workspace: str = "default"
+    workspace: str = DEFAULT_WORKSPACE
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
@@ -45,7 +48,8 @@ def find_platform(environment: Mapping[str, str]) -> Platform:
         raise NoPlatform(
             "no platform is known: start one with `modelyard up`, or set MODELYARD_URL and MODELYARD_TOKEN"
         )
-    return Platform(url, environment.get("MODELYARD_TOKEN") or _own_token(url, pointer))
+    token = environment.get("MODELYARD_TOKEN") or _own_token(url, pointer)
+    return Platform(url, token, workspace=environment.get("MODELYARD_WORKSPACE") or DEFAULT_WORKSPACE)
 
 
 def _read_pointer(environment: Mapping[str, str]) -> _Pointer | None:

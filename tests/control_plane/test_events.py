@@ -172,6 +172,8 @@ class TestEveryChangingRoute:
             call(f"DELETE /{noun}/{{name}}", **version)
         call("DELETE /computes/{name}", **version)
         call("POST /pruneEnvironments")
+        call("PUT /tokens/{name}", {"properties": {"subject": "s", "roles": [{"role": "reader"}]}}, **version)
+        call("DELETE /tokens/{name}", **version)
 
         names = {"endpoint": "ep-one", "deployment": "blue"}
         call("PUT /onlineEndpoints/{endpoint}", {"properties": {"authMode": "key"}}, **names)
@@ -210,6 +212,7 @@ class TestEveryChangingRoute:
 
         call("DELETE /models/{name}/versions/{version}", **version)
         call("DELETE /models/{name}", **version)
+        call("DELETE ")
         return seen
 
 

@@ -1,4 +1,4 @@
-"""GET and PUT of workspaces."""
+"""GET, PUT and DELETE of workspaces."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from control_plane.resources.paging import ListBody, list_body
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
-from control_plane.web.openapi_responses import COMMON_ERRORS
+from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.workspace_path import WORKSPACE, WORKSPACES, RequestedWorkspace
 
@@ -55,3 +55,11 @@ def put_workspace(
     workspace, is_new = workspaces.put(caller, path, body.location or _DEFAULT_LOCATION)
     response.status_code = 201 if is_new else 200
     return WorkspaceBody.of(workspace)
+
+
+@router.delete(
+    WORKSPACE, response_class=Response, responses={**CONFLICT_ERRORS, 204: {"description": "It was not there."}}
+)
+def delete_workspace(caller: RequestCaller, path: RequestedWorkspace, workspaces: Service) -> Response:
+    """Delete a workspace without endpoints, registered assets and unfinished jobs. Other contents go with it."""
+    return Response(status_code=200 if workspaces.delete(caller, path) else 204)

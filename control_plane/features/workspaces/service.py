@@ -1,5 +1,8 @@
-"""Reading and creating workspaces."""
+"""Reading, creating and deleting workspaces."""
 
+from collections.abc import Callable
+
+from control_plane.features.workspaces.deletion import remove_workspace
 from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.workspaces import repository
 from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
@@ -7,11 +10,14 @@ from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.names import check_asset_name
 from modelyard.core.domain.roles import Role
+from modelyard.core.errors import ResourceNotFound
 
 
 class Workspaces:
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, credentials_changed: Callable[[], None]) -> None:
+        """`credentials_changed` is called after a workspace, and with it roles in the workspace, are gone."""
         self._sessions = sessions
+        self._credentials_changed = credentials_changed
 
     def get(self, caller: Caller, path: WorkspacePath) -> Workspace:
         with transaction(self._sessions) as work:
@@ -31,3 +37,13 @@ class Workspaces:
         with transaction(self._sessions) as work:
             made = repository.ensure_workspace(work.session, caller, path, location)
             return repository.get_workspace(work.session, path), made
+
+    def delete(self, caller: Caller, path: WorkspacePath) -> bool:
+        """Raises WorkspaceNotEmpty. False: the workspace does not exist."""
+        with transaction(self._sessions) as work:
+            try:
+                workspace = repository.get_workspace(work.session, path)
+            except ResourceNotFound:
+                return False
+            work.after_commit(self._credentials_changed)
+            return remove_workspace(work.session, caller, workspace)

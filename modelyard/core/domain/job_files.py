@@ -10,12 +10,14 @@ from pathlib import PurePosixPath
 DATASTORES = "datastores"
 DEFAULT_DATASTORE = "workspaceblobstore"
 PARTS = "batch/"
+WORKSPACE_FOLDERS = f"{DATASTORES}/workspace."
+"""What the folders of the data stores begin with, but for those of the first workspace."""
 _ERRORS, _OTHER_ERRORS = "errors.csv", "failures.csv"
 
 
 def datastores_folder(workspace_key: int) -> str:
     """Folder of a workspace's data stores. Names of stores have no dot, so that no path in a store leads here."""
-    return f"{DATASTORES}/workspace.{workspace_key}"
+    return f"{WORKSPACE_FOLDERS}{workspace_key}"
 
 
 def child_run(job: str) -> str:

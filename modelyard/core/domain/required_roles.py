@@ -49,7 +49,8 @@ _OPERATIONS: Mapping[RequiredRole, str] = {
         "patch_job cancel_job"
     ),
     Role.OWNER: (
-        "put_workspace verify_audit_events list_access_tokens get_access_token put_access_token delete_access_token"
+        "put_workspace delete_workspace verify_audit_events "
+        "list_access_tokens get_access_token put_access_token delete_access_token"
     ),
 }
 """Operation ids of the control plane."""

@@ -31,7 +31,7 @@ from modelyard.core.db.rows.environment_builds import BuiltEnvironmentRow, Envir
 from modelyard.core.db.rows.jobs import JobRow, MiniBatchRow
 from modelyard.core.db.rows.platform import AdminTokenRow, NamedLeaseRow, OperationRow, RoutingRow
 from modelyard.core.db.rows.uploads import UploadChunkRow, UploadRow
-from modelyard.core.db.rows.workspaces import ComputeRow, WorkspaceRow
+from modelyard.core.db.rows.workspaces import ComputeRow, DatastoreRemovalRow, WorkspaceRow
 
 __all__ = [
     "AccessTokenRow",
@@ -49,6 +49,7 @@ __all__ = [
     "ComputeRow",
     "DataRow",
     "DataVersionRow",
+    "DatastoreRemovalRow",
     "Deployment",
     "Endpoint",
     "EnvironmentBuildRow",

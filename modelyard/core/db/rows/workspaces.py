@@ -35,6 +35,14 @@ class WorkspaceRow(Authored, Base):
         return DATASTORES if self.has_first_datastores else datastores_folder(self.id)
 
 
+class DatastoreRemovalRow(Base):
+    """The folder of a deleted workspace's data stores, until the sweep has removed the files."""
+
+    __tablename__ = "datastore_removals"
+
+    folder: Mapped[str] = mapped_column(primary_key=True)
+
+
 class ComputeRow(Authored, Base):
     """A recorded compute. The workers of this platform do the work, whatever the compute's type."""
 
