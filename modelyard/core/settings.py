@@ -342,7 +342,7 @@ class SupervisorSettings(SettingsGroup):
         default=2.5, description="Time that the embedded Postgres and Valkey get to stop"
     )
     silence_seconds: float = Field(
-        default=10.0, ge=2, description="Silence of a process, or of the embedded Valkey, after which it is replaced"
+        default=8.0, ge=2, description="Silence of a process, or of the embedded Valkey, after which it is replaced"
     )
     database_silence_seconds: float = Field(
         default=30.0, ge=5, description="Silence of the embedded Postgres after which it is killed and recovers"

@@ -1,33 +1,21 @@
 """A process that hangs is as bad as a dead one: each is noticed by its silence, and replaced or answered for."""
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from pathlib import Path
 
 import httpx2
 import psutil
 import pytest
 
-from modelyard.supervisor.process_tree import descendants
 from tests.conftest import temporary_folder
+from tests.e2e.hung_processes import SERVICES, answers, health, is_healthy, postgres, stopped
 from tests.e2e.platform import Platform, wait_until
 
 SILENCE_SECONDS = 3
 DATABASE_SILENCE_SECONDS = 10
-# The default limit of silence is 10 s, with which a process heals within 15 s.
-HEALS_SECONDS = SILENCE_SECONDS + 5 + 7
-
-SERVICES = {
-    "gateway": ("-m data_plane.gateway.main",),
-    "control plane": ("-m control_plane.main",),
-    "host": ("-m data_plane.host.main",),
-    "builder": ("-m builder.main",),
-    "batch worker": ("-m data_plane.batch.main",),
-    "Valkey": ("valkey-server",),
-}
+HEALS_SECONDS = 15
 
 
 @pytest.fixture(scope="module")
@@ -46,37 +34,6 @@ def platform() -> Iterator[Platform]:
             platform.stop()
 
 
-def is_healthy(platform: Platform) -> bool:
-    try:
-        return time.time() - (platform.data_dir / "run" / "healthy").stat().st_mtime < 3
-    except FileNotFoundError:
-        return False
-
-
-def health(platform: Platform) -> dict:
-    return httpx2.get(f"{platform.url}/health", timeout=5).json()
-
-
-def answers(platform: Platform) -> bool:
-    try:
-        scores = httpx2.get(f"{platform.scoring_url}/", timeout=1).status_code == 200
-        return scores and platform.rest("GET", "/onlineEndpoints").status_code == 200
-    except httpx2.TransportError:
-        return False
-
-
-@contextmanager
-def stopped(*pids: int) -> Iterator[None]:
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            if psutil.pid_exists(pid):
-                os.kill(pid, signal.SIGCONT)
-
-
 @pytest.mark.parametrize("service", SERVICES)
 def test_stopped_process_is_replaced_and_the_platform_answers(platform: Platform, service: str):
     victim = platform.process(*SERVICES[service])
@@ -85,12 +42,6 @@ def test_stopped_process_is_replaced_and_the_platform_answers(platform: Platform
         wait_until(lambda: platform.services(*SERVICES[service]), HEALS_SECONDS, f"{service} is back")
     wait_until(lambda: answers(platform), 30, "the platform answers")
     wait_until(lambda: is_healthy(platform), 60, "the platform is healthy")
-
-
-def postgres(platform: Platform) -> list[int]:
-    """The server and its backends."""
-    server = platform.process("bin/postgres -D")
-    return [server.pid, *descendants(server.pid)]
 
 
 def test_hung_postgres_gives_503_in_time_and_is_killed_and_recovers(platform: Platform):
@@ -133,3 +84,14 @@ def test_supervisor_that_was_stopped_kills_no_process(platform: Platform):
     time.sleep(1.5)
     assert {process.pid for process in platform.processes()} == before
     assert is_healthy(platform)
+
+
+@pytest.mark.long
+def test_builder_at_work_for_longer_than_the_limit_of_silence_is_left_alone(platform: Platform, sklearn_folder: Path):
+    builder = platform.process(*SERVICES["builder"])
+    before = platform.log.read_text()
+    started = time.monotonic()
+    platform.cli("deploy", sklearn_folder, "--endpoint-name", "tour")
+    assert time.monotonic() - started > SILENCE_SECONDS
+    assert platform.log.read_text() == before
+    assert builder.is_running()
