@@ -15,11 +15,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, text, update
 
 from modelyard.client.platform import Platform
-from modelyard.core.db.rows import Base
+from modelyard.core.db.rows import AuditChainRow, Base
 from modelyard.core.db.unit_of_work import open_database
+from modelyard.core.domain.audit import GENESIS
 from modelyard.core.domain.model_manifest import ModelManifest
 from modelyard.supervisor.postgres import EmbeddedPostgres
 from tests.conftest import own_database
@@ -69,6 +70,7 @@ class PlatformProxy:
         tables = [table.name for table in reversed(Base.metadata.sorted_tables) if table.name not in _LASTING_TABLES]
         with self.control.engine.begin() as connection:
             connection.execute(text(";".join(f"DELETE FROM {name}" for name in tables)))
+            connection.execute(update(AuditChainRow).values(event=0, hash=GENESIS))
 
     def close(self) -> None:
         self._http.shutdown()
