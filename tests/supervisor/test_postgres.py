@@ -1,8 +1,10 @@
 """The embedded Postgres: asks for its password, and keeps its folders closed."""
 
+import hashlib
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +76,31 @@ def test_link_at_the_socket_folder_is_refused_and_its_target_stays_unchanged(pas
     assert victim.stat().st_uid == os.getuid()
 
 
+def pretend_initdb(data_dir: DataDir) -> None:
+    """Save the time of creating a cluster."""
+    data_dir.postgres.mkdir()
+    (data_dir.postgres / "cluster.complete").touch()
+
+
+def test_link_at_the_predictable_path_of_earlier_versions_is_never_followed(passable_folder: Path):
+    data_dir, victim = DataDir(passable_folder / "data"), passable_folder / "victim"
+    victim.mkdir(mode=0o755)
+    digest = hashlib.sha256(os.fsencode(data_dir.root)).hexdigest()[:12]
+    planted = [Path(tempfile.gettempdir()) / f"modelyard-{os.getuid()}-{digest}-{purpose}" for purpose in ("pg", "s")]
+    for link in planted:
+        link.symlink_to(victim)
+    try:
+        data_dir.prepare()
+        pretend_initdb(data_dir)
+        EmbeddedPostgres(data_dir).prepare()
+        assert stat.S_IMODE(victim.stat().st_mode) == 0o755
+        assert victim.stat().st_uid == os.getuid()
+        assert list(victim.iterdir()) == []
+    finally:
+        for link in planted:
+            link.unlink()
+
+
 class TestDataDirWithALongPath:
     @pytest.fixture
     def data_dir(self, passable_folder: Path) -> Iterator[DataDir]:
@@ -83,6 +110,7 @@ class TestDataDirWithALongPath:
         data_dir.remove_short_folder()
 
     def test_sockets_are_in_a_folder_with_a_random_name_that_stays_over_starts(self, data_dir: DataDir):
+        pretend_initdb(data_dir)
         EmbeddedPostgres(data_dir).prepare()
         before = data_dir.socket_dir
         assert not before.is_relative_to(data_dir.root)
