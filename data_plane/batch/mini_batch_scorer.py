@@ -168,7 +168,7 @@ class MiniBatchScorer:
             with self._watch.interruptible(replica):
                 return replica.score(call.payload, params=call.params, timeout=left)
         except ScoringFailed as failed:
-            self._logs.add_output(replica.read_log())
+            self._logs.add_output(replica.read_log(until=failed.reference))
             if failed.kind == "deadline":
                 raise _TryFailed(call.indexes, self._timeout_message) from None
             raise _TryFailed(call.indexes, f"the model raised {failed}", is_models_fault=True) from None
@@ -212,9 +212,8 @@ class MiniBatchScorer:
         return self._worker
 
     def _drop(self, worker: PooledWorker, reason: str) -> None:
-        self._logs.add_output(worker.replica.read_log())
         self._worker = None
-        self._pool.end(worker, reason)
+        self._logs.add_output(self._pool.end(worker, reason))
 
     def _release_worker(self) -> None:
         if self._worker is not None:

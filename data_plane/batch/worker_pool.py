@@ -117,9 +117,10 @@ class WorkerPool:
         with self._lock:
             self._idle[worker.key] = worker
 
-    def end(self, worker: PooledWorker, reason: str) -> None:
+    def end(self, worker: PooledWorker, reason: str) -> bytes:
+        """End a worker and return the rest of its output."""
         self._busy = None
-        worker.replica.close(reason)
+        return worker.replica.close(reason)
 
     def close(self) -> None:
         """End every model worker, before the batch worker ends."""
@@ -152,14 +153,12 @@ class WorkerPool:
             except (ReplicaGone, ReplicaSilent) as error:
                 # After a moment, so that the process shim has recorded an exit.
                 reason = replica.exit_reason(wait=_EXIT_SECONDS) or str(error)
-                on_output(replica.read_log())
-                self.end(worker, reason)
+                on_output(self.end(worker, reason))
                 _log.warning("a model worker for bundle %s did not start: %s", plan.key.bundle_hash[:16], reason)
                 if attempt == _MAX_STARTS:
                     raise WorkerFailed(f"the model does not start: its process {reason}") from None
             except BaseException as error:
-                on_output(replica.read_log())
-                self.end(worker, "the start was given up")
+                on_output(self.end(worker, "the start was given up"))
                 if isinstance(error, ModelNotLoaded):
                     raise WorkerFailed(f"the model does not start: {error}") from None
                 raise

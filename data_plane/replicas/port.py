@@ -222,8 +222,8 @@ class ExclusiveReplica(Protocol):
     def score(self, payload: Payload, *, timeout: float, params: Mapping[str, Any] | None = None) -> Result:
         """Return the model's result. Raises ScoringFailed, ReplicaGone, ReplicaSilent."""
 
-    def read_log(self) -> bytes:
-        """Return the output since the last call."""
+    def read_log(self, *, until: str | None = None) -> bytes:
+        """Return the output since the last call, or its end. Wait for the text `until`, for a second at most."""
 
     @property
     def is_alive(self) -> bool: ...
@@ -237,8 +237,8 @@ class ExclusiveReplica(Protocol):
     def kill(self, reason: str) -> None:
         """End the replica; callable from any thread, during `load` and `score` too."""
 
-    def close(self, reason: str) -> None:
-        """End the replica, wait for the end and remove the files."""
+    def close(self, reason: str) -> bytes:
+        """End the replica, wait for the end and remove the files. Return the rest of the output."""
 
 
 class Launcher(Protocol):

@@ -1,6 +1,7 @@
 """Exclusive model workers of a batch worker, ended with the batch worker's process."""
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ _CONNECT_SECONDS = 30.0
 _END_SECONDS = 10.0
 _LOG_PIECE_BYTES = 1 << 20
 _LOG_PIECES = 4
+_LOG_SECONDS = 1.0
 
 
 class ExclusiveWorker:
@@ -71,8 +73,19 @@ class ExclusiveWorker:
             kill(self._process, reason)
             raise ReplicaGone(reason) from error
 
-    def read_log(self) -> bytes:
-        """Return at most the last 4 MB: a model may print without end."""
+    def read_log(self, *, until: str | None = None) -> bytes:
+        """Return at most the last 4 MB: a model may print without end.
+
+        The process shim writes the log a moment after the worker's message arrives here.
+        """
+        output = self._read_rest()
+        deadline = time.monotonic() + _LOG_SECONDS
+        while until is not None and until.encode() not in output and time.monotonic() < deadline:
+            time.sleep(0.01)
+            output = (output + self._read_rest())[-_LOG_PIECES * _LOG_PIECE_BYTES :]
+        return output
+
+    def _read_rest(self) -> bytes:
         pieces: deque[bytes] = deque(maxlen=_LOG_PIECES)
         left_out = 0
         while content := self._log.peek(_LOG_PIECE_BYTES).content:
@@ -97,14 +110,16 @@ class ExclusiveWorker:
     def kill(self, reason: str) -> None:
         kill(self._process, reason)
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str) -> bytes:
         if self._connection is not None:
             self._connection.close()
         kill(self._process, reason)
         wait_for_end(self._process, _END_SECONDS)
         if not self._process.exit_file.exists():
             self._end_orphans()
+        output = self._read_rest()
         remove(self._process, keep_log=False)
+        return output
 
 
 class LocalLauncher:
