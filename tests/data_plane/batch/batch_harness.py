@@ -142,6 +142,8 @@ class BatchHarness:
             "MODELYARD_BROKER_URL": self._broker_url,
             "MODELYARD_STORAGE_URL": self.data_dir.objects.as_uri(),
             "MODELYARD_MASTER_KEY": new_master_key(),
+            # The environment links to the packages of the tests, outside the folders that a sandbox opens.
+            "MODELYARD_SANDBOX": "off",
             # The tests' interpreter may lie in a folder closed to other users.
             "MODELYARD_WORKER_UIDS": "none",
         }

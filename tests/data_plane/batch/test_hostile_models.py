@@ -55,4 +55,4 @@ def test_job_of_a_hostile_model_fails_and_the_next_job_completes(standing, scrip
     assert row.state == JobState.FAILED
     assert shown in row.error["message"]
     other = standing.submit({"a.csv": csv(0, 4)}, DOUBLING)
-    assert standing.completed(other) == predicted("a.csv", 0, 4)
+    assert standing.completed(other) == predicted("a.csv", 0, 4), standing.errors(other)
