@@ -12,6 +12,7 @@ from modelyard.cli.main import run
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.data_dir import DataDir
 from modelyard.core.db.rows import (
+    AccessTokenRow,
     AdminTokenRow,
     GenerationRow,
     JobRow,
@@ -131,6 +132,12 @@ class PlatformState:
                 )
             )
             session.add(AdminTokenRow(digest="salt$digest"))
+            for name, revoked_at in (("valid", None), ("revoked", "2026-01-01")):
+                session.add(
+                    AccessTokenRow(
+                        workspace_id=workspace.id, name=name, subject=name, digest=name, revoked_at=revoked_at
+                    )
+                )
             session.add(UploadRow(workspace_id=workspace.id, expires_at="2030-01-01"))
             for name, state in (("done", JobState.COMPLETED), ("under-way", JobState.RUNNING)):
                 session.add(_job(workspace.id, name, state))
@@ -174,6 +181,7 @@ def _job(workspace_id: int, name: str, state: JobState) -> JobRow:
         settings={},
         input_kind="uri_folder",
         input_uri="azureml://i",
+        logs_prefix=f"datastores/workspaceblobstore/{name}/logs/",
         output_key=f"datastores/workspaceblobstore/{name}",
         state=state,
         files=1,

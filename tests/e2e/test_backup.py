@@ -74,6 +74,7 @@ def test_restored_platform_scores_shows_keys_and_has_outputs_as_before(
         assert restored.score(tour, BODY, key=key).content == platform.score(tour, BODY, key=key).content
         assert restored.score(tour, BODY, key="x" * 32).status_code == 401
         assert restored.token == platform.token
+        assert restored.rest("GET", "//audit/verification").json()["faults"] == []
         answers = {name: restored.rest("GET", "", token=token).status_code for name, token in tokens.items()}
         assert answers == {"valid": 200, "revoked": 401}
         outputs = [downloaded(each, job, tmp_path / name, "--all") for each, name in ((platform, "a"), (restored, "b"))]
