@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import IO
 
 from psycopg import Connection
+from psycopg import Error as PostgresError
 from psycopg.rows import TupleRow
 from sqlalchemy.exc import OperationalError
 
@@ -50,9 +51,12 @@ def backup(options: BackupOptions, environment: Mapping[str, str], announce: Ann
     store = open_store(settings.storage_url or data.objects.as_uri(), environment, settings=limits)
     secrets = _secrets(data, settings) if options.passphrase is not None else {}
     run = _Backup(options, store, secrets)
-    with _snapshot(_database_url(data, settings)) as (connection, revision):
-        chunks = run.archive(connection, revision)
-        size = place.write(compressed(chunks) if place.is_compressed else chunks)
+    try:
+        with _snapshot(_database_url(data, settings)) as (connection, revision):
+            chunks = run.archive(connection, revision)
+            size = place.write(compressed(chunks) if place.is_compressed else chunks)
+    except OSError as error:
+        raise BackupFailed(_file_error(error)) from None
     tally = run.writer.tally
     announce(f"backup    {place.name}, {_megabytes(size)}")
     announce(f"content   {tally.tables} tables, {tally.objects} objects, {_megabytes(tally.size)}")
@@ -136,9 +140,12 @@ def _secrets(data: DataDir, settings: EnvironmentSettings) -> dict[str, str]:
     Raises BackupFailed without a master key: the passphrase would protect nothing.
     """
     found: dict[str, str] = {}
-    if data.secrets.is_dir():
-        files = (file for file in sorted(data.secrets.iterdir()) if file.is_file() and not file.name.startswith("."))
-        found = {file.name: file.read_text().strip() for file in files if file.name not in _SERVER_PASSWORDS}
+    try:
+        if data.secrets.is_dir():
+            files = (each for each in sorted(data.secrets.iterdir()) if each.is_file() and each.name[0] != ".")
+            found = {file.name: file.read_text().strip() for file in files if file.name not in _SERVER_PASSWORDS}
+    except OSError as error:
+        raise BackupFailed(f"{_file_error(error)}: run the command as the platform's account") from None
     preset = {data.master_key.name: settings.master_key, data.admin_token.name: settings.admin_token}
     found |= {name: secret for name, secret in preset.items() if secret is not None}
     if data.master_key.name not in found:
@@ -177,13 +184,17 @@ def _snapshot(url: str) -> Iterator[tuple[Connection[TupleRow], str]]:
             driver_connection = connection.connection.driver_connection
             assert isinstance(driver_connection, Connection)
             yield driver_connection, revision
-    except OperationalError as error:
-        reason = str(error.orig).strip().splitlines()[0]
+    except (OperationalError, PostgresError) as error:
+        reason = str(error.orig if isinstance(error, OperationalError) else error).strip().partition("\n")[0]
         raise BackupFailed(
             f"the database at {server_address(url)} does not answer ({reason}): a backup needs the running platform"
         ) from None
     finally:
         engine.dispose()
+
+
+def _file_error(error: OSError) -> str:
+    return f"{error.filename or 'a temporary file'}: {error.strerror or error}"
 
 
 def _megabytes(size: int) -> str:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from alembic.util.exc import CommandError
 from psycopg import Connection
+from psycopg import Error as PostgresError
+from sqlalchemy.exc import DBAPIError
 
 from migrations.run import migrate_to
 from modelyard.backup.archive import ArchiveEntry, ArchiveReader, EntryKind, EntryVoided, Manifest
@@ -58,12 +60,15 @@ def restore(options: RestoreOptions, environment: Mapping[str, str], announce: A
     manifest = _checked(place)
     secrets = _unsealed(manifest, options)
     target = _Target(data, settings, environment, announce)
-    with target.claimed():
-        announce(f"restoring {manifest.objects} objects, {manifest.size / 1e6:,.1f} MB")
-        target.restore_objects(place, manifest)
-        target.restore_secrets(secrets)
-        announce(f"restoring {manifest.tables} tables")
-        target.restore_tables(place, manifest)
+    try:
+        with target.claimed():
+            announce(f"restoring {manifest.objects} objects, {manifest.size / 1e6:,.1f} MB")
+            target.restore_objects(place, manifest)
+            target.restore_secrets(secrets)
+            announce(f"restoring {manifest.tables} tables")
+            target.restore_tables(place, manifest)
+    except OSError as error:
+        raise RestoreRefused(f"{error.filename or data.root}: {error.strerror or error}") from None
     for note in _notes(manifest, secrets, settings):
         announce(f"note      {note}")
     announce(f"restored  the backup of {manifest.created_at}; start it: modelyard up --data-dir {data.root}")
@@ -207,6 +212,9 @@ class _Target:
                             "that version or a later one"
                         ) from None
                     self._load(Tables(driver_connection), place, manifest)
+            except (DBAPIError, PostgresError) as error:
+                reason = str(error.orig if isinstance(error, DBAPIError) else error).strip().partition("\n")[0]
+                raise RestoreRefused(f"{server} refused the restore: {reason}") from None
             finally:
                 engine.dispose()
 

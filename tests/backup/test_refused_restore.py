@@ -279,6 +279,15 @@ class TestPlaces:
         assert restored.command("backup", tmp_path / "b.tar") == 1
         assert "has no master key" in capfd.readouterr().err
 
+    def test_folder_that_does_not_exist_is_named(self, original, tmp_path, capfd):
+        assert original.command("backup", tmp_path / "none" / "b.tar") == 1
+        assert f"cannot write {tmp_path}/none/b.tar: No such file" in capfd.readouterr().err
+
+    def test_database_that_refuses_the_user_is_one_line(self, archive, restored, capfd):
+        restored.database_url = restored.database_url.replace("//modelyard:", "//stranger:")
+        assert restored.command("restore", archive) == 1
+        assert "rejected the connection" in capfd.readouterr().err
+
     def test_url_without_an_object_is_a_wrong_argument(self, original, capfd):
         for place in ("s3://", "s3://bucket/", "ftp://host/b.tar", "s3://user:secret@bucket/b.tar"):
             assert original.command("backup", place) in (1, 2)
