@@ -107,6 +107,15 @@ def check_tree(folder: Path, *, beside: Collection[Path]) -> None:
             raise InstallFailed(f"a package installs {path.relative_to(folder)}, which is neither a file nor a folder")
 
 
+def make_programs_executable(folder: Path) -> None:
+    """Set the mode of programs: in the sandbox of an ordinary user's build, a change of mode has no effect."""
+    for path in folder.iterdir():
+        if stat.S_ISREG(path.lstat().st_mode):
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            os.fchmod(descriptor, 0o755)
+            os.close(descriptor)
+
+
 def read_output(file: Path, *, most: int) -> str:
     """Read a text file that a program of another account has written. Raises InstallFailed for anything else."""
     descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

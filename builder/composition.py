@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from builder.accounts import BuilderAccounts, hand_over
+from builder.build_sandbox import BuildSandbox
 from builder.environment_files.requirements import RequirementPolicy
 from builder.installers.pip_configuration import read_pip_configuration
 from builder.installers.uv import UvInstaller
@@ -24,6 +25,7 @@ def open_toolchain(
     worker_user: int | None,
     requirements: RequirementPolicy | None = None,
     accounts: BuilderAccounts | None = None,
+    sandbox: BuildSandbox | None = None,
 ) -> BuildToolchain:
     """`environ` and `home` are the platform account's: pip configuration, interpreters and proxies are read there."""
     policy = requirements or RequirementPolicy()
@@ -38,7 +40,7 @@ def open_toolchain(
     )
     _prepare(cache, folders, accounts)
     installer = UvInstaller(
-        uv=UvProgram(folders, environ=environ, pip=pip, variables=policy.variables, accounts=accounts),
+        uv=UvProgram(folders, environ=environ, pip=pip, variables=policy.variables, accounts=accounts, sandbox=sandbox),
         interpreters=interpreters,
         virtualenv_data=cache / "virtualenv",
         environ=environ,
@@ -57,6 +59,7 @@ def open_toolchain(
         worker_user=worker_user,
         requirements=policy,
         accounts=accounts,
+        sandbox=sandbox,
     )
 
 

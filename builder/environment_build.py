@@ -114,7 +114,7 @@ class _Build:
             self._install(lock, spec, attempt.folder)
             with self.registry.packing(BuiltEnvironment(attempt.folder, lock)):
                 self.run.log.begin(OperationStep.CHECKING)
-                self._check_imports(attempt.folder)
+                self._check_imports(attempt.folder, lock)
             built = attempt.complete(lock)
             self.registry.publish(built)
             attempt.keep()
@@ -128,12 +128,22 @@ class _Build:
             lambda: self.toolchain.installer.install(lock, spec.sources, folder, self.run),
             interpreter=self.toolchain.base_of(lock, self.run),
             account=self.toolchain.accounts.installer,
+            sandbox=self.toolchain.sandbox,
             run=self.run,
         )
 
-    def _check_imports(self, folder: Path) -> None:
-        with self.toolchain.accounts.code_account() as account:
-            check_imports(folder, self.order.modules, user=account, run=self.run)
+    def _check_imports(self, folder: Path, lock: EnvironmentLock) -> None:
+        toolchain = self.toolchain
+        interpreter = toolchain.base_of(lock, self.run)
+        with toolchain.accounts.code_account() as account:
+            check_imports(
+                folder,
+                self.order.modules,
+                interpreter=interpreter,
+                user=account,
+                sandbox=toolchain.sandbox,
+                run=self.run,
+            )
 
     def _as_of_model_creation(self, lock: EnvironmentLock, failure: ImportCheckFailed) -> BuiltEnvironment:
         """Build with the packages of the model's creation day, if the spec leaves a version open."""

@@ -1,4 +1,4 @@
-"""Check the imports of the model's loader in an environment, as the user of model workers."""
+"""Check the imports of the model's loader in an environment, as the account for code of packages."""
 
 import os
 import re
@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from builder.build_run import BuildRun
+from builder.build_sandbox import BuildSandbox
 from builder.errors import ImportCheckFailed
 from builder.import_error_hints import explain_import_error
+from builder.interpreters.probe import Interpreter
 from builder.supervised_process import run_supervised
 from modelyard.core.domain.mlmodel import MLModel
 
@@ -58,9 +60,27 @@ def modules_to_import(model: MLModel) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*_ALWAYS, *loader, *library)))
 
 
-def check_imports(environment: Path, modules: tuple[str, ...], *, user: int | None, run: BuildRun) -> None:
-    """Import the modules in the environment, as the user id of model workers. Raises ImportCheckFailed."""
+def check_imports(
+    environment: Path,
+    modules: tuple[str, ...],
+    *,
+    interpreter: Interpreter,
+    user: int | None,
+    sandbox: BuildSandbox | None,
+    run: BuildRun,
+) -> None:
+    """Import the modules in the environment, as the user id `user`, without a network. Raises ImportCheckFailed.
+
+    `interpreter` is the environment's base.
+    """
     with _empty_home(user) as home:
+        confined = (
+            None
+            if sandbox is None
+            else sandbox.of(
+                own=(home,), read=(environment, interpreter.prefix), has_network=False, owns_account=user is not None
+            )
+        )
         finished = run_supervised(
             [environment / "bin" / "python", "-I", "-W", "ignore", "-c", _SCRIPT, *modules],
             environ={
@@ -72,6 +92,7 @@ def check_imports(environment: Path, modules: tuple[str, ...], *, user: int | No
             cwd=home,
             run=run,
             user=user,
+            sandbox=confined,
             timeout=_TIMEOUT_SECONDS,
         )
     if not finished.succeeded:

@@ -12,6 +12,7 @@ from pathlib import Path
 from celery.signals import worker_ready
 
 from builder.accounts import builder_accounts
+from builder.build_sandbox import open_build_sandbox
 from builder.composition import open_toolchain
 from builder.environment_files.requirements import RequirementPolicy
 from builder.generation import BuildContext
@@ -56,6 +57,7 @@ def _work(settings: PlatformSettings, heartbeat: Heartbeat) -> None:
         worker_user=settings.worker_user,
         requirements=RequirementPolicy(settings.builder.allowed_variables, settings.outgoing.policy),
         accounts=builder_accounts(settings),
+        sandbox=open_build_sandbox(settings),
     )
     toolchain.remove_abandoned()
     database_url = settings.database_url.get_secret_value()

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from builder.accounts import builder_accounts
 from builder.build_run import BuildLog, BuildRun, cancellation_token
+from builder.build_sandbox import open_build_sandbox
 from builder.composition import open_toolchain
 from builder.errors import NotInTheStore, OtherPlatform
 from builder.populate_environment import populate_environment
@@ -70,6 +71,7 @@ def _restore(settings: MachineSettings, lock_hash: str) -> str:
         home=Path.home(),
         worker_user=settings.worker_user,
         accounts=builder_accounts(settings),
+        sandbox=open_build_sandbox(settings),
     )
     store = open_store(settings.storage_url, settings=settings.object_store)
     wheels = WheelStore(store, work=toolchain.work, fetched=toolchain.wheels)
@@ -131,6 +133,7 @@ class EnvironmentRestorer:
                 lambda: toolchain.installer.install_files(lock, files, attempt.folder, self.run),
                 interpreter=toolchain.base_of(lock, self.run),
                 account=toolchain.accounts.installer,
+                sandbox=toolchain.sandbox,
                 run=self.run,
             )
             built = attempt.complete(lock)

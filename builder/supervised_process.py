@@ -8,10 +8,12 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder.build_run import BuildLog, BuildRun
+from modelyard.process.sandbox import Sandbox
 from modelyard.process.shim_command import shim_command
 
 _NICENESS = 10
@@ -47,25 +49,29 @@ def run_supervised(
     cwd: Path,
     run: BuildRun,
     user: int | None = None,
+    sandbox: Sandbox | None = None,
     drop_output: bool = False,
     timeout: float = _TIMEOUT_SECONDS,
 ) -> FinishedProcess:
     """Run a program to the end. Raises BuildCancelled when the build was cancelled before or meanwhile.
 
-    `user` is the user id of the program (default: the builder's own). With `drop_output` the log gets
-    standard error alone. After `timeout` seconds the program is ended.
+    `user` is the user id of the program (default: the builder's own), and `sandbox` its sandbox (default: none). With
+    `drop_output` the log gets standard error alone. After `timeout` seconds the program is ended.
     """
     run.cancellation.raise_if_cancelled()
-    with subprocess.Popen(
-        [*_shim_command(run.cancellation.read_end, cwd, user), "--", *map(str, command)],
-        env=dict(environ),
-        pass_fds=(run.cancellation.read_end,),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL if drop_output else subprocess.PIPE,
-        stderr=subprocess.PIPE if drop_output else subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-    ) as process:
+    with (
+        nullcontext(()) if sandbox is None else sandbox.plan() as confining,
+        subprocess.Popen(
+            [*_shim_command(run.cancellation.read_end, cwd, user, confining), "--", *map(str, command)],
+            env=dict(environ),
+            pass_fds=(run.cancellation.read_end, *confining),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if drop_output else subprocess.PIPE,
+            stderr=subprocess.PIPE if drop_output else subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        ) as process,
+    ):
         # No statement before `try`: SIGTERM raises SystemExit at any line, and the exit of Popen's block then waits
         # for the program, however long the program runs.
         try:
@@ -83,9 +89,11 @@ def installer_environ(environ: Mapping[str, str], **extra: str) -> dict[str, str
     return {**allowed, **extra}
 
 
-def _shim_command(read_end: int, cwd: Path, user: int | None) -> list[str]:
+def _shim_command(read_end: int, cwd: Path, user: int | None, confining: Sequence[int]) -> list[str]:
     identity = [] if user is None else ["--uid", str(user), "--gid", str(user)]
-    return shim_command(read_end, "--umask", "022", "--nice", str(_NICENESS), "--cwd", str(cwd), *identity)
+    confined = ["--confine", str(confining[0])] if confining else []
+    options = ("--umask", "022", "--nice", str(_NICENESS), "--cwd", str(cwd))
+    return shim_command(read_end, *options, *identity, *confined)
 
 
 def _read_within(timeout: float, process: subprocess.Popen[str], log: BuildLog) -> deque[str]:

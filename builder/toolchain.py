@@ -7,6 +7,7 @@ from pathlib import Path
 
 from builder.accounts import BuilderAccounts
 from builder.build_run import BuildRun
+from builder.build_sandbox import BuildSandbox
 from builder.environment_files.plan import AvailablePythons, PlanRules
 from builder.environment_files.requirements import RequirementPolicy
 from builder.installers.port import Installer
@@ -34,6 +35,7 @@ class BuildToolchain:
     """A user who must be able to run the interpreters. None: the platform's own account."""
     requirements: RequirementPolicy
     accounts: BuilderAccounts
+    sandbox: BuildSandbox | None
 
     def spec_hash(self, spec: EnvironmentSpec) -> str:
         return spec.digest(platform=self.platform, machine_sources=self.machine_sources)

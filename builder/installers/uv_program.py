@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from uv import find_uv_bin
 
-from builder.accounts import BuilderAccounts, hand_over, read_output
+from builder.accounts import BuilderAccounts, hand_over, make_programs_executable, read_output
 from builder.build_run import BuildLog, BuildRun
+from builder.build_sandbox import BuildSandbox
 from builder.errors import InstallFailed, ResolutionFailed
 from builder.installers.pip_configuration import PipConfiguration
 from builder.installers.uv_errors import failure_sentence
@@ -24,6 +26,7 @@ from modelyard.process.atomic_files import atomic_file
 
 _LARGEST_LOCK = 16 << 20
 _NEEDS_BUILD = re.compile(r"no usable wheels|`--no-build`|[Bb]uilding (?:from source|source distributions) is disabled")
+_LOCAL_FILE = re.compile(re.escape(f"${{{LOCAL_FILES_VARIABLE}}}/") + "([0-9a-f]{64})")
 # Variables that name a file of the operator's, which the accounts of builds perhaps cannot read.
 _CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
 _CREDENTIALS = ("NETRC", "SSL_CLIENT_CERT", "UV_CONFIG_FILE")
@@ -56,6 +59,7 @@ class UvProgram:
         pip: PipConfiguration,
         variables: frozenset[str] = frozenset(),
         accounts: BuilderAccounts | None = None,
+        sandbox: BuildSandbox | None = None,
     ) -> None:
         """`environ` is the platform account's; UV_CACHE_DIR and UV_INDEX_STRATEGY win over the defaults here.
 
@@ -63,6 +67,7 @@ class UvProgram:
         """
         self._folders = folders
         self._accounts = accounts or BuilderAccounts()
+        self._sandbox = sandbox
         self._expanded = {name: environ.get(name, "") for name in variables}
         self._pip = pip
         self._environ = installer_environ(
@@ -210,23 +215,52 @@ class UvProgram:
         """Run uv with the code of packages: with a cache of its own, without the operator's credential files."""
         own = [cwd] if environment is None else [cwd, environment]
         environ = {name: value for name, value in self._environ.items() if name not in _CREDENTIALS}
-        environ |= self._readable_files(cwd, _CERTIFICATES)
+        environ |= {"HOME": str(cwd), "TMPDIR": str(cwd), **self._readable_files(cwd, _CERTIFICATES), **variables}
         with self._work_folder() as cache:
             try:
                 with self._accounts.code_account() as account:
                     for folder in (*own, cache):
                         hand_over(folder, account)
+                    confined = (
+                        None
+                        if self._sandbox is None
+                        else self._sandbox.of(
+                            own=(*own, cache),
+                            read=(Path(self._uv()), *self._places_to_read(command, cwd, environ)),
+                            has_network=True,
+                            owns_account=account is not None,
+                        )
+                    )
                     return run_supervised(
                         [self._uv(), *command],
-                        environ={**environ, "UV_CACHE_DIR": str(cache), **variables},
+                        environ={**environ, "UV_CACHE_DIR": str(cache)},
                         cwd=cwd,
                         run=run,
                         user=account,
+                        sandbox=confined,
                         drop_output=drop_output,
                     )
             finally:
                 for folder in own:
                     hand_over(folder, self._accounts.installer)
+                if environment is not None:
+                    make_programs_executable(environment / "bin")
+
+    def _places_to_read(self, command: Sequence[str | Path], cwd: Path, environ: Mapping[str, str]) -> Iterator[Path]:
+        """The interpreter, the wheels of this model, and the operator's folders of packages and certificates."""
+        for word in command:
+            if isinstance(word, Path) or word.startswith("/"):
+                python = Path(word).resolve()
+                yield python.parent.parent if python.parent.name == "bin" else python
+        for file in cwd.glob("*.[it][nx][t]*"):
+            for digest in _LOCAL_FILE.findall(file.read_text(errors="replace")):
+                yield self._folders.local_files / digest
+        for name in _CERTIFICATES:
+            if name in environ:
+                yield Path(environ[name])
+        for url in (environ.get("UV_DEFAULT_INDEX", ""), *environ.get("UV_INDEX", "").split()):
+            if url.startswith("file://"):
+                yield Path(unquote(urlsplit(url).path))
 
     @contextmanager
     def _work_folder(self) -> Iterator[Path]:

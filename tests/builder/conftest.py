@@ -10,6 +10,7 @@ import pytest
 
 from builder.accounts import BuilderAccounts, builder_accounts
 from builder.build_run import BuildLog, BuildRun, cancellation_token
+from builder.build_sandbox import open_build_sandbox
 from builder.composition import open_toolchain
 from builder.environment_build import BuildOrder, build_environment
 from builder.environment_files.requirements import RequirementPolicy
@@ -27,8 +28,11 @@ WORKER_USER = 64042 if os.getuid() == 0 else None
 
 
 def builder_accounts_of(data_dir: DataDir) -> BuilderAccounts:
-    settings = MachineSettings(data_dir=data_dir.root, storage_url="file:///nonexistent")
-    return builder_accounts(settings)
+    return builder_accounts(settings_of(data_dir))
+
+
+def settings_of(data_dir: DataDir) -> MachineSettings:
+    return MachineSettings(data_dir=data_dir.root, storage_url="file:///nonexistent")
 
 
 MLMODEL = """\
@@ -93,26 +97,34 @@ def toolchain(session_data_dir: DataDir) -> BuildToolchain:
         home=Path.home(),
         worker_user=WORKER_USER,
         accounts=builder_accounts_of(session_data_dir),
+        sandbox=open_build_sandbox(settings_of(session_data_dir)),
     )
 
 
 @pytest.fixture
-def isolated_toolchain(
-    tmp_path_factory: pytest.TempPathFactory, session_data_dir: DataDir, toolchain: BuildToolchain
-) -> BuildToolchain:
-    """A toolchain with environments and caches of its own, without the machine's package indexes."""
+def isolated_toolchain(own_data_dir: DataDir, toolchain: BuildToolchain) -> BuildToolchain:
+    return open_isolated(own_data_dir, toolchain, builder_accounts_of(own_data_dir))
+
+
+@pytest.fixture
+def own_data_dir(tmp_path_factory: pytest.TempPathFactory, session_data_dir: DataDir) -> DataDir:
     own = DataDir(session_data_dir.root / tmp_path_factory.mktemp("own").name)
     own.prepare()
+    return own
+
+
+def open_isolated(own: DataDir, toolchain: BuildToolchain, accounts: BuilderAccounts) -> BuildToolchain:
+    """A toolchain with environments and caches of its own, without the machine's package indexes."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
     environ["PIP_CONFIG_FILE"] = os.devnull
-    policy = RequirementPolicy(urls=UrlPolicy.parse("127.0.0.1"))
     isolated = open_toolchain(
         own,
         environ=environ,
         home=Path.home(),
         worker_user=WORKER_USER,
-        requirements=policy,
-        accounts=builder_accounts_of(own),
+        requirements=RequirementPolicy(urls=UrlPolicy.parse("127.0.0.1")),
+        accounts=accounts,
+        sandbox=open_build_sandbox(settings_of(own)),
     )
     assert isinstance(isolated.installer, UvInstaller)
     installer = replace(isolated.installer, interpreters=toolchain.interpreters)
