@@ -111,9 +111,9 @@ def make_programs_executable(folder: Path) -> None:
     """Set the mode of programs: in the sandbox of an ordinary user's build, a change of mode has no effect."""
     for path in folder.iterdir():
         if stat.S_ISREG(path.lstat().st_mode):
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-            os.fchmod(descriptor, 0o755)
-            os.close(descriptor)
+            with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+                if file.read(4).startswith((b"#!", b"\x7fELF")):
+                    os.fchmod(file.fileno(), 0o755)
 
 
 def read_output(file: Path, *, most: int) -> str:

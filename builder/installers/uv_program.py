@@ -243,7 +243,7 @@ class UvProgram:
             finally:
                 for folder in own:
                     hand_over(folder, self._accounts.installer)
-                if environment is not None:
+                if environment is not None and self._accounts.installer is None:
                     make_programs_executable(environment / "bin")
 
     def _places_to_read(self, command: Sequence[str | Path], cwd: Path, environ: Mapping[str, str]) -> Iterator[Path]:
@@ -252,8 +252,8 @@ class UvProgram:
             if isinstance(word, Path) or word.startswith("/"):
                 python = Path(word).resolve()
                 yield python.parent.parent if python.parent.name == "bin" else python
-        for file in cwd.glob("*.[it][nx][t]*"):
-            for digest in _LOCAL_FILE.findall(file.read_text(errors="replace")):
+        for file in (cwd / name for name in ("requirements.in", "constraints.txt", "lock.txt")):
+            for digest in _LOCAL_FILE.findall(file.read_text() if file.is_file() else ""):
                 yield self._folders.local_files / digest
         for name in _CERTIFICATES:
             if name in environ:
