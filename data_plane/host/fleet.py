@@ -174,6 +174,7 @@ def _observed(replica: ObservedReplica, member: Member) -> ObservedWorker:
         ends_by=member.ends_by,
         overdue_for=replica.overdue_for,
         memory=replica.memory,
+        protections=replica.protections,
     )
 
 

@@ -37,6 +37,8 @@ class ObservedWorker:
     """Seconds since the deadline of the request at work."""
     memory: int = 0
     """Resident bytes; measured only for an overdue worker."""
+    protections: tuple[str, ...] = ()
+    """Names of the sandbox's protections in force."""
 
     @property
     def is_overdue(self) -> bool:

@@ -188,6 +188,7 @@ def _worker_row(status: WorkerStatus) -> WorkerRow:
         deployment_id=status.slot.deployment_id,
         generation=status.slot.generation,
         slot=status.slot.number,
+        protections=list(status.protections),
         state=status.state,
         pid=status.pid,
         restarts=status.restarts,

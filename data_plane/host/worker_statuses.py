@@ -17,6 +17,7 @@ class WorkerStatus:
     restarts: int
     last_exit_reason: str | None
     started_at: float | None
+    protections: tuple[str, ...] = ()
 
 
 def worker_statuses(wanted: Wanted, observed: Observed) -> frozenset[WorkerStatus]:
@@ -40,6 +41,7 @@ def _of_worker(worker: ObservedWorker, history: RestartHistory) -> WorkerStatus:
         restarts=history.restarts,
         last_exit_reason=history.last_exit_reason,
         started_at=worker.started_at,
+        protections=worker.protections,
     )
 
 

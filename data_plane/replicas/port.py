@@ -152,6 +152,9 @@ class ObservedReplica:
     exit_reason: str | None = None
     """Why the replica ended; None for a running replica."""
 
+    protections: tuple[str, ...] = ()
+    """Names of the protections around the model."""
+
 
 class ReplicaNotStarted(Exception):
     """The runtime could not start a replica, and has removed all traces of the start."""

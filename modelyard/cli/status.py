@@ -42,6 +42,7 @@ _WORKERS = (
     Column("Pid", "pid"),
     Column("Restarts", "restarts"),
     Column("Last exit", "last_exit_reason"),
+    Column("Protected by", "protected_by"),
 )
 _BATCH_ENDPOINTS = (
     Column("Batch endpoint", "name"),
@@ -135,6 +136,7 @@ def _worker_lines(deployment: DeploymentOverview, now: datetime) -> Iterator[dic
             **_worker_document(worker),
             "worker": f"{document.get('endpoint_name')}/{document['name']}#{worker['slot']}",
             "up": _age(worker.get("startedAt"), now),
+            "protected_by": ", ".join(worker.get("protections") or ()) or "no sandbox",
         }
 
 
@@ -151,6 +153,7 @@ def _worker_document(worker: Mapping[str, Any]) -> dict[str, Any]:
         "pid": worker.get("pid"),
         "restarts": worker.get("restarts"),
         "last_exit_reason": worker.get("lastExitReason"),
+        "protections": worker.get("protections"),
         "started_at": worker.get("startedAt"),
     }
 

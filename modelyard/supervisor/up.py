@@ -22,6 +22,7 @@ from modelyard.core.errors import InvalidSetting, NoSpaceLeft
 from modelyard.process.accounts import withdraw_all
 from modelyard.process.atomic_files import replace_file
 from modelyard.process.logging import configure_logging
+from modelyard.process.sandbox import SandboxUnavailable, check_kernel, missing, probe
 from modelyard.process.signals import SignalPipe, reap_orphans
 from modelyard.supervisor.children import Child, Service
 from modelyard.supervisor.config_report import report_settings, settings_file, write_report
@@ -119,6 +120,7 @@ class _Supervisor:
         # Every check comes before the first file.
         check_passable(self._data.root, self._settings.tunables.worker.uid)
         check_restored(self._data)
+        self._check_sandbox()
         self._bind()
         self._data.prepare()
         self._lock = lock_data_dir(self._data, self._announce, leftover_seconds=self._limits.leftover_seconds)
@@ -135,6 +137,21 @@ class _Supervisor:
         finally:
             self._stop()
         return 0
+
+    def _check_sandbox(self) -> None:
+        """Raise StartRefused where the kernel offers less than the setting requires."""
+        self._sandbox = "off: model workers run without a sandbox"
+        tunables = self._settings.tunables
+        if not self._has(Role.DATA_PLANE) or tunables.sandbox == "off":
+            return
+        kernel, owns_account = probe(), tunables.worker_numbers is not None
+        if tunables.sandbox == "require":
+            try:
+                check_kernel(kernel, owns_account=owns_account)
+            except SandboxUnavailable as unavailable:
+                raise StartRefused(str(unavailable)) from None
+        absent = missing(kernel, owns_account=owns_account)
+        self._sandbox = f"this machine offers no {', no '.join(absent)}" if absent else "full"
 
     def _bind(self) -> None:
         if self._has(Role.CONTROL_PLANE):
@@ -283,6 +300,7 @@ class _Supervisor:
             self._announce(f"control plane  {self._settings.tunables.public_url or url}")
         if scoring:
             self._announce(f"scoring        {self._settings.tunables.scoring_public_url or scoring}")
+            self._announce(f"sandbox        {self._sandbox}")
         self._announce(f"data dir       {self._data.root}")
         self._announce(f"stop with Ctrl-C or: kill {os.getpid()}")
 

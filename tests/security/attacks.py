@@ -198,8 +198,8 @@ def change_times(path):
 
 
 def replace_log(log):
-    os.symlink("/etc/passwd", "link")
-    os.replace("link", log)
+    os.symlink("/etc/passwd", "other_link")
+    os.replace("other_link", log)
     return log
 
 

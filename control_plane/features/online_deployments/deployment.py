@@ -18,6 +18,8 @@ class OnlineDeploymentSpec(CommonDeploymentSpec):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnlineDeployment(Deployment):
     instance_count: int
+    protections: tuple[str, ...] | None
+    """In force for every running worker; None without a running worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,5 +71,6 @@ class Worker:
     pid: int | None
     restarts: int
     last_exit_reason: str | None
+    protections: tuple[str, ...]
     started_at: datetime | None
     seen_at: datetime

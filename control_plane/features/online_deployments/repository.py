@@ -21,7 +21,14 @@ from modelyard.core.domain.lifecycle import ProvisioningState
 
 
 def _to_deployment(_: Session, shared: dict[str, Any], row: OnlineDeploymentRow) -> OnlineDeployment:
-    return OnlineDeployment(**shared, instance_count=row.instance_count)
+    protections = _common([worker.protections for worker in row.workers if worker.pid is not None])
+    return OnlineDeployment(**shared, instance_count=row.instance_count, protections=protections)
+
+
+def _common(protections: Sequence[list[str]]) -> tuple[str, ...] | None:
+    if not protections:
+        return None
+    return tuple(name for name in protections[0] if all(name in of_worker for of_worker in protections))
 
 
 DEPLOYMENTS = DeploymentTable("endpoint", OnlineDeploymentRow, GenerationRow.deployment_id, _to_deployment)
@@ -45,6 +52,7 @@ def list_workers(session: Session, deployment: OnlineDeployment) -> Sequence[Wor
             pid=row.pid,
             restarts=row.restarts,
             last_exit_reason=row.last_exit_reason,
+            protections=tuple(row.protections),
             started_at=row.started_at,
             seen_at=row.seen_at,
         )

@@ -228,6 +228,8 @@ class DeploymentProperties(PassthroughProperties):
     provisioning_state: str
     provisioning_error: ErrorDetail | None = None
     """Why the state is Failed. An extension of Modelyard."""
+    protections: list[str] | None = None
+    """Read-only: protections of the sandbox that are in force for every running worker. An extension of Modelyard."""
 
 
 class DeploymentBody(Resource):
@@ -247,6 +249,7 @@ class DeploymentBody(Resource):
                 **sent,
                 **deployment_properties(deployment, urls),
                 model=spec.model_id,
+                protections=None if deployment.protections is None else list(deployment.protections),
                 request_settings=RequestSettingsBody.of(spec.request_settings),
                 liveness_probe=ProbeBody.of(spec.liveness_probe),
                 readiness_probe=ProbeBody.of(spec.readiness_probe),
@@ -291,6 +294,7 @@ class WorkerBody(ArmBody):
     pid: int | None = None
     restarts: int
     last_exit_reason: str | None = None
+    protections: list[str]
     started_at: Timestamp | None = None
     seen_at: Timestamp
 
@@ -304,6 +308,7 @@ class WorkerBody(ArmBody):
             pid=worker.pid,
             restarts=worker.restarts,
             last_exit_reason=worker.last_exit_reason,
+            protections=list(worker.protections),
             started_at=worker.started_at,
             seen_at=worker.seen_at,
         )

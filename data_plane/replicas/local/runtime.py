@@ -51,6 +51,7 @@ class _Managed:
             protocol_fault=self.monitor.protocol_fault,
             overdue_for=overdue_for,
             memory=0 if overdue_for is None else machine.resident_memory(self.process.pid),
+            protections=self.process.protections,
             exit_reason=(exit_reason(self.process) or "ended") if self.monitor.has_ended else None,
         )
 

@@ -1,5 +1,6 @@
 """The sandbox of a model worker: its own folder, its model and environment, and nothing else of the machine."""
 
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ from data_plane.replicas.port import ReplicaSpec
 from modelyard.core.data_dir import DataDir
 from modelyard.core.settings import Tunables
 from modelyard.process.landlock import OWN, READ, PathRule
-from modelyard.process.sandbox import SHARED_MEMORY, Kernel, Sandbox, check_kernel, mark, probe
+from modelyard.process.sandbox import SHARED_MEMORY, Kernel, Sandbox, check_kernel, mark, missing, probe
+
+_log = logging.getLogger(__name__)
 
 _INTERPRETER_FOLDERS = ("bin", "include", "lib", "lib64", "ssl")
 
@@ -65,6 +68,8 @@ def open_worker_sandbox(settings: Tunables, data_dir: DataDir) -> WorkerSandbox 
     kernel = probe()
     if settings.sandbox == "require":
         check_kernel(kernel, owns_account=settings.worker_numbers is not None)
+    elif absent := missing(kernel, owns_account=settings.worker_numbers is not None):
+        _log.warning("The sandbox of model workers is incomplete: this machine offers no %s", ", no ".join(absent))
     worker = settings.worker
     return WorkerSandbox(
         data_dir,

@@ -33,6 +33,7 @@ ONLINE_DEPLOYMENT = FieldTable(
         Field("endpoint_name", "endpoint_name", read_only=True),
         Field("description", "properties.description"),
         Field("provisioning_state", "properties.provisioningState", read_only=True),
+        Field("protections", "properties.protections", read_only=True),
         Field("provisioning_error", "properties.provisioningError", read_only=True),
         Field("model", "properties.model", to_yaml=short_reference),
         Field("environment", "properties.environmentId", to_yaml=short_reference),

@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, UniqueConstraint, func
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from modelyard.core.db.rows.assets import ModelVersionRow
@@ -129,6 +130,8 @@ class WorkerRow(Base):
     pid: Mapped[int | None]
     restarts: Mapped[int] = mapped_column(default=0)
     last_exit_reason: Mapped[str | None]
+    protections: Mapped[list[str]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
+    """Names of the sandbox's protections in force."""
     started_at: Mapped[datetime | None]
     seen_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
     deployment: Mapped[OnlineDeploymentRow] = relationship(back_populates="workers")
