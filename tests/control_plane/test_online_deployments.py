@@ -388,6 +388,7 @@ class TestReading:
                     pid=77,
                     restarts=2,
                     last_exit_reason="killed by SIGKILL",
+                    protections=["limits", "files"],
                     started_at=datetime(2026, 1, 1, tzinfo=UTC),
                 )
             )
@@ -398,11 +399,13 @@ class TestReading:
             "generation": 1,
             "slot": 0,
             "state": "ready",
+            "protections": ["limits", "files"],
             "pid": 77,
             "restarts": 2,
             "lastExitReason": "killed by SIGKILL",
             "startedAt": "2026-01-01T00:00:00Z",
         }
+        assert control.get(blue)["properties"]["protections"] == ["limits", "files"]
 
     def test_skus_are_listed(self, control, blue):
         (sku,) = control.get(f"{blue}/skus")["value"]
