@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from control_plane.web.error_response import platform_error_response
 from control_plane.web.failure_limits import FailureLimits
-from control_plane.web.known_credentials import ADMIN_IDENTITY, CredentialTable, Identity
+from control_plane.web.known_credentials import ADMIN, CredentialTable, Identity
 from control_plane.web.password_verifier import PasswordVerifier
 from control_plane.web.token_uses import TokenUses
 from modelyard.core.adapters.openid import OpenIdVerifier
@@ -59,12 +59,12 @@ class TokenVerifier:
         identity = known.find(digest, batch_endpoint)
         limited = [f"address {address}"] if batch_endpoint is None else [f"address {address}", f"key {batch_endpoint}"]
         if identity is None and self._passwords.remembers(token, known.password_digests):
-            identity = ADMIN_IDENTITY
+            identity = ADMIN
         if identity is None:
             self._check_limits(limited)
             if known.password_digests and not is_access_token(token):
                 is_admin = await self._passwords.matches(token, known.password_digests, address)
-                identity = ADMIN_IDENTITY if is_admin else None
+                identity = ADMIN if is_admin else None
         if identity is None:
             identity = (await self._table.as_of(asked_at)).find(digest, batch_endpoint)
         if identity is None:

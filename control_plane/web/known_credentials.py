@@ -18,8 +18,6 @@ from modelyard.core.domain.roles import EVERY_WORKSPACE, Role, RoleAssignment
 _REREAD_SECONDS = 5.0
 _SECONDS_BETWEEN_READS = 0.25
 
-ADMIN = "admin"
-
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -37,8 +35,7 @@ class Identity:
         return self.expires_at is not None and self.expires_at <= now
 
 
-OWNER_OF_EVERYTHING = frozenset({RoleAssignment(Role.OWNER, EVERY_WORKSPACE)})
-ADMIN_IDENTITY = Identity(ADMIN, CallerKind.USER, OWNER_OF_EVERYTHING)
+ADMIN = Identity("admin", CallerKind.USER, frozenset({RoleAssignment(Role.OWNER, EVERY_WORKSPACE)}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +99,7 @@ class CredentialTable:
             admins = work.session.scalars(select(AdminTokenRow)).all()
             return KnownCredentials(
                 tokens={
-                    **{row.sha256: ADMIN_IDENTITY for row in admins if row.sha256 is not None},
+                    **{row.sha256: ADMIN for row in admins if row.sha256 is not None},
                     **_access_tokens(work.session, workspaces),
                 },
                 batch_keys=_batch_keys(work.session, workspaces),

@@ -60,10 +60,6 @@ class Caller:
             raise AuthorizationFailed(self.subject, role, workspace)
 
 
-def owner_of_everything(subject: str, kind: CallerKind, request_id: str | None = None) -> Caller:
-    return Caller(subject, kind, frozenset({RoleAssignment(Role.OWNER, EVERY_WORKSPACE)}), request_id)
-
-
 SYSTEM_CONTROL_PLANE = Caller("system:control-plane", CallerKind.SYSTEM)
 SYSTEM_HOST = Caller("system:host", CallerKind.SYSTEM)
 SYSTEM_BUILDER = Caller("system:builder", CallerKind.SYSTEM)
