@@ -1,16 +1,17 @@
 """Compressed bodies, both ways: gzip and deflate, with zlib's header or without.
 
-A body is decompressed piece by piece and never beyond the limit, so that a bomb costs no more than the largest body. An
-answer is compressed for a caller that accepts compression, where compression pays. Long work runs in a thread.
+A body has one coding, and is decompressed piece by piece, never beyond the limit of a body and the gateway's budget for
+all bodies. An answer is compressed for a caller that accepts compression, where compression pays. Long work runs in a
+thread.
 """
 
 import asyncio
 import re
 import zlib
-from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from data_plane.gateway.body_budget import BodyShare
 from data_plane.gateway.errors import BodyTooLarge, UnsupportedCoding
 from data_plane.gateway.request import Request
 from data_plane.gateway.response import Response
@@ -20,11 +21,12 @@ from data_plane.scoring.errors import InvalidBody
 _GZIP, _ZLIB, _RAW = 31, 15, -15
 _WBITS = {b"gzip": _GZIP, b"deflate": _ZLIB}
 _SAME = {b"x-gzip": b"gzip"}
-# More codings or gzip members only serve to keep the gateway busy.
-_MOST_CODINGS = 3
+# More gzip members only serve to keep the gateway busy.
 _MOST_MEMBERS = 10_000
 # zlib copies the input behind the end of a stream; a piece bounds that copy.
 _PIECE = 64 << 10
+# Decompressed bytes are counted before the next piece is decompressed.
+_DECOMPRESSED_PIECE = 1 << 20
 
 # Sizes that take a millisecond or two. A compressed body can grow a thousandfold.
 _LARGEST_COMPRESSED_ON_THE_LOOP = 4 << 10
@@ -42,67 +44,76 @@ _VARY = (b"vary", b"accept-encoding")
 # Requests.
 
 
-def codings_of(request: Request) -> Sequence[bytes]:
-    """Return the codings of the body in the sender's order. Raises UnsupportedCoding."""
+def coding_of(request: Request) -> bytes | None:
+    """Return the coding of the body. None: uncompressed. Raises UnsupportedCoding, also for several codings."""
     header = request.list_header(b"content-encoding")
     if header is None:
-        return ()
+        return None
     named = [name.strip() for name in header.lower().split(b",")]
     codings = [_SAME.get(name, name) for name in named if name not in {b"", b"identity"}]
-    for coding in codings:
-        if coding not in _WBITS:
-            raise UnsupportedCoding(coding.decode("latin-1"))
-    if len(codings) > _MOST_CODINGS:
-        raise UnsupportedCoding(", ".join(coding.decode() for coding in codings))
-    return codings
+    if len(codings) > 1 or any(coding not in _WBITS for coding in codings):
+        raise UnsupportedCoding(b", ".join(codings).decode("latin-1"))
+    return codings[0] if codings else None
 
 
-async def decompressed(body: bytes, codings: Sequence[bytes], largest: int) -> bytes:
-    """Return the decompressed body. Raises BodyTooLarge beyond `largest` bytes, and InvalidBody."""
-    if not codings or not body:
+async def decompressed(body: bytes, coding: bytes, largest: int, share: BodyShare) -> bytes:
+    """Return the decompressed body. Raises BodyTooLarge beyond `largest` bytes, BodiesFull and InvalidBody."""
+    if not body:
         return body
-    if len(codings) > 1 or len(body) > _LARGEST_COMPRESSED_ON_THE_LOOP:
-        return await asyncio.to_thread(_decompress, body, codings, largest)
-    return _decompress(body, codings, largest)
+    if len(body) > _LARGEST_COMPRESSED_ON_THE_LOOP:
+        return await asyncio.to_thread(_decompress, body, coding, largest, share)
+    return _decompress(body, coding, largest, share)
 
 
-def _decompress(body: bytes, codings: Sequence[bytes], largest: int) -> bytes:
-    for coding in reversed(codings):
-        try:
-            body = _DECOMPRESS[coding](body, largest)
-        except (zlib.error, EOFError) as error:
-            raise InvalidBody(
-                f"the body is not {coding.decode()}, although its Content-Encoding says so: {error}"
-            ) from None
-    return body
+def _decompress(body: bytes, coding: bytes, largest: int, share: BodyShare) -> bytes:
+    output = _Output(largest, share)
+    try:
+        if coding == b"gzip":
+            _gunzip(body, output)
+        else:
+            _inflate(body, output)
+    except (zlib.error, EOFError) as error:
+        raise InvalidBody(
+            f"the body is not {coding.decode()}, although its Content-Encoding says so: {error}"
+        ) from None
+    return b"".join(output.pieces)
 
 
-def _of_gzip(compressed: bytes, largest: int) -> bytes:
+class _Output:
+    """Decompressed pieces, bounded."""
+
+    def __init__(self, largest: int, share: BodyShare) -> None:
+        self.pieces: list[bytes] = []
+        self._largest = largest
+        self._left = largest
+        self._share = share
+
+    def append(self, piece: bytes) -> None:
+        self._left -= len(piece)
+        if self._left < 0:
+            raise BodyTooLarge(self._largest)
+        self._share.take(len(piece))
+        self.pieces.append(piece)
+
+
+def _gunzip(compressed: bytes, output: _Output) -> None:
     """Join all members of a gzip file. Zeros may pad the last member."""
-    parts: list[bytes] = []
-    room, rest = largest, memoryview(compressed)
+    members, rest = 0, memoryview(compressed)
     while _has_more(rest):
-        if len(parts) == _MOST_MEMBERS:
+        if members == _MOST_MEMBERS:
             raise EOFError(f"more than {_MOST_MEMBERS} members")
-        part, rest = _one(rest, _GZIP, room, largest)
-        parts.append(part)
-        room -= len(part)
-    return b"".join(parts)
+        rest = _one(rest, _GZIP, output)
+        members += 1
 
 
 def _has_more(rest: memoryview) -> bool:
     return bool(rest) and (rest[0] != 0 or any(rest))
 
 
-def _of_deflate(compressed: bytes, largest: int) -> bytes:
+def _inflate(compressed: bytes, output: _Output) -> None:
     """Read zlib's format, HTTP's meaning of deflate, or the raw deflate of some senders."""
-    part, rest = _one(memoryview(compressed), _ZLIB if _has_zlib_header(compressed) else _RAW, largest, largest)
-    if rest:
+    if _one(memoryview(compressed), _ZLIB if _has_zlib_header(compressed) else _RAW, output):
         raise EOFError("bytes follow the end of the stream")
-    return part
-
-
-_DECOMPRESS: dict[bytes, Callable[[bytes, int], bytes]] = {b"gzip": _of_gzip, b"deflate": _of_deflate}
 
 
 def _has_zlib_header(compressed: bytes) -> bool:
@@ -113,21 +124,24 @@ def _has_zlib_header(compressed: bytes) -> bool:
     )
 
 
-def _one(compressed: memoryview, wbits: int, room: int, largest: int) -> tuple[bytes, memoryview]:
-    """Return the content of a stream, and the bytes behind the end."""
+def _one(compressed: memoryview, wbits: int, output: _Output) -> memoryview:
+    """Decompress a stream. Returns the bytes behind its end."""
     stream = zlib.decompressobj(wbits)
-    parts: list[bytes] = []
     at = 0
-    while at < len(compressed) and not stream.eof:
-        # One byte more than the room, because zlib takes 0 for no limit.
-        parts.append(stream.decompress(compressed[at : at + _PIECE], room + 1))
-        room -= len(parts[-1])
-        if room < 0:
-            raise BodyTooLarge(largest)
-        at += _PIECE
-    if not stream.eof:
-        raise EOFError("the stream is cut off")
-    return b"".join(parts), compressed[min(at, len(compressed)) - len(stream.unused_data) :]
+    pending: memoryview | bytes = b""
+    is_more_inside = False
+    while not stream.eof:
+        if not pending and not is_more_inside:
+            if at == len(compressed):
+                raise EOFError("the stream is cut off")
+            pending = compressed[at : at + _PIECE]
+            at += len(pending)
+        piece = stream.decompress(pending, _DECOMPRESSED_PIECE)
+        pending = stream.unconsumed_tail
+        # zlib may have taken all input and still hold output.
+        is_more_inside = len(piece) == _DECOMPRESSED_PIECE
+        output.append(piece)
+    return compressed[at - len(stream.unused_data) :]
 
 
 # Answers.

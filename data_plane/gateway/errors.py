@@ -119,6 +119,16 @@ class InvalidQuery(InvalidRequest):
     pass
 
 
+class BodiesFull(Unavailable):
+    code = "BodiesFull"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"the bodies of the requests under way fill the gateway's limit of {limit} bytes: try again shortly, or "
+            "raise MODELYARD_GATEWAY_MAX_PENDING_BODY_BYTES"
+        )
+
+
 class GatewayStops(Unavailable):
     code = "GatewayStops"
 
@@ -166,6 +176,7 @@ _STATUSES: Mapping[type[ScoringError], tuple[int, Headers]] = {
     NoWorkerInTime: (HTTPStatus.REQUEST_TIMEOUT, [_RETRY_SOON]),
     Unavailable: (HTTPStatus.SERVICE_UNAVAILABLE, []),
     NoReadyWorker: (HTTPStatus.SERVICE_UNAVAILABLE, [_RETRY_SOON]),
+    BodiesFull: (HTTPStatus.SERVICE_UNAVAILABLE, [_RETRY_SOON]),
     GatewayStops: (HTTPStatus.SERVICE_UNAVAILABLE, [_RETRY_SOON]),
     # As Azure's front end answers for a container that failed.
     ModelFault: (

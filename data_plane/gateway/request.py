@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, Protocol
 
+from data_plane.gateway.body_budget import BodyShare
 from data_plane.gateway.errors import BodyTooLarge
 from data_plane.scoring.codecs.port import Headers
 
@@ -13,6 +14,9 @@ Message = MutableMapping[str, Any]
 
 _CLIENT_REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]+")
 _LONGEST_CLIENT_REQUEST_ID = 40
+
+# Such a body has arrived with its head.
+_SMALL_BODY = 64 << 10
 
 # Random bytes are read for so many ids at a time, because each read is a system call.
 _IDS_AT_ONCE = 256
@@ -72,8 +76,17 @@ class Request:
             headers.append((b"azureml-model-deployment", self.deployment.encode()))
         return headers
 
-    async def body(self, largest: int) -> bytes:
-        """Return the whole body. Raises BodyTooLarge beyond `largest` bytes, as early as the size is known."""
+    @property
+    def may_have_large_body(self) -> bool:
+        """Whether a body is worth a look at the deployment's queue before it is read."""
+        length = self.header(b"content-length")
+        return length is None or int(length) > _SMALL_BODY or b"expect" in self._headers
+
+    async def body(self, largest: int, share: BodyShare) -> bytes:
+        """Return the whole body, and take its bytes from the budget.
+
+        Raises BodyTooLarge beyond `largest` bytes, as early as the size is known, and BodiesFull.
+        """
         announced = self.header(b"content-length")
         if announced is not None and int(announced) > largest:
             raise BodyTooLarge(largest)
@@ -85,6 +98,7 @@ class Request:
             if message["type"] == "http.disconnect":
                 raise ClientGone
             chunks.append(message["body"])
+            share.take(len(message["body"]))
             size += len(message["body"])
             if size > largest:
                 raise BodyTooLarge(largest)

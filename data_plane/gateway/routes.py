@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_plane.gateway import model_choice
+from data_plane.gateway.body_budget import BodyBudget
 from data_plane.gateway.health import health
 from data_plane.gateway.metadata import open_inference
 from data_plane.gateway.metadata.mlflow import ping, version
@@ -47,11 +48,12 @@ _Entry = tuple[Mapping[str, Handler], RequestCodec[Any]]
 
 class Routes:
     def __init__(self, limits: GatewaySettings) -> None:
-        mirror = Mirror()
+        budget = BodyBudget(max(limits.max_pending_body_bytes, 2 * limits.max_body_bytes))
+        mirror = Mirror(budget)
         azure, mlflow, v2 = AzureCodec(), MlflowCodec(ParquetProcess()), OpenInferenceCodec()
 
         def scored(codec: RequestCodec[Any], choose: Choose = choose_by_header) -> _Entry:
-            return {"POST": scoring_handler(codec, limits, mirror, choose)}, codec
+            return {"POST": scoring_handler(codec, limits, budget, mirror, choose)}, codec
 
         entries: Mapping[str, _Entry] = {
             "": ({"GET": health}, azure),

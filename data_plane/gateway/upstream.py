@@ -6,6 +6,7 @@ for pods will send the request on over HTTP.
 
 import asyncio
 import math
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 from data_plane.gateway.errors import DeploymentBroken
@@ -46,6 +47,12 @@ class Upstream(Protocol):
     def is_ready(self) -> bool:
         """Whether a new request would be scored without waiting for a worker to start."""
 
+    def check_room(self) -> None:
+        """Raises TooManyRequests while the queue is full. Takes no place."""
+
+    def place(self) -> AbstractContextManager[None]:
+        """A place among the pending requests, for a `forward`. Raises ScoringError or ReplicaRetired without one."""
+
     async def forward(self, request: ScoringRequest, deadline: float) -> Response:
         """Answer the request before `deadline` (on the event loop's clock, in seconds).
 
@@ -77,6 +84,13 @@ class Local:
 
     def retire(self) -> None:
         self._replica.retire()
+
+    def check_room(self) -> None:
+        with self._replica.place():
+            pass
+
+    def place(self) -> AbstractContextManager[None]:
+        return self._replica.place()
 
     async def forward(self, request: ScoringRequest, deadline: float) -> Response:
         content = request.content
@@ -124,6 +138,12 @@ class Broken:
 
     def retire(self) -> None:
         pass
+
+    def check_room(self) -> None:
+        raise DeploymentBroken(self._deployment, self._reason)
+
+    def place(self) -> AbstractContextManager[None]:
+        raise DeploymentBroken(self._deployment, self._reason)
 
     async def forward(self, request: ScoringRequest, deadline: float) -> Response:
         raise DeploymentBroken(self._deployment, self._reason)

@@ -6,6 +6,7 @@ exclusive model workers from a `Launcher`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -38,8 +39,14 @@ class Replica(Protocol):
     def is_ready(self) -> bool:
         """Whether a worker is loaded and connected: a new request waits for other requests only, not for a start."""
 
+    def place(self) -> AbstractContextManager[None]:
+        """A place among the pending requests, before the work for a request begins.
+
+        Raises TooManyRequests, and ReplicaRetired.
+        """
+
     async def score(self, request: ScoreRequest, deadline: float) -> ScoreResponse:
-        """Score one decoded request. `deadline` is on the event loop's clock, in seconds.
+        """Score one decoded request that has a place. `deadline` is on the event loop's clock, in seconds.
 
         Raises ScoringError, at the deadline at the latest. Raises ReplicaRetired when the replica was retired before a
         worker received the request, or when that worker died and the replica has no other. Cancelling the call takes

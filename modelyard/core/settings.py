@@ -129,6 +129,10 @@ class GatewaySettings(HttpSettings):
     """Limits of a gateway for each scoring client."""
 
     max_body_bytes: Bytes = Field(default=100 * _MEGABYTE, description="Largest request body, compressed or not")
+    max_pending_body_bytes: Bytes = Field(
+        default=512 * _MEGABYTE,
+        description="Bodies of all requests under way, compressed and decompressed; at least two of the largest",
+    )
 
 
 class ControlPlaneSettings(HttpSettings):

@@ -10,6 +10,7 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Sequence
+from types import TracebackType
 
 from data_plane.replicas.local.batching import Batching
 from data_plane.replicas.local.deadlines import Deadlines
@@ -34,6 +35,23 @@ _DEFAULT_CONCURRENCY = 250
 _PENDING_FACTOR = 2
 _MAX_DEATHS = 2
 _FRAME_NUMBERS = 0xFFFFFFFF
+
+
+class _Place:
+    """A place among the pending requests. A class, because a generator costs several times as much."""
+
+    __slots__ = ("_replica",)
+
+    def __init__(self, replica: "LocalReplica") -> None:
+        self._replica = replica
+
+    def __enter__(self) -> None:
+        self._replica.enter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._replica.leave()
 
 
 class LocalReplica:
@@ -71,7 +89,10 @@ class LocalReplica:
         self._reject_queued()
         self._release_if_empty()
 
-    async def score(self, request: ScoreRequest, deadline: float) -> ScoreResponse:
+    def place(self) -> "_Place":
+        return _Place(self)
+
+    def enter(self) -> None:
         if self._is_retired:
             raise ReplicaRetired
         if not self._slot.enter(self._max_pending):
@@ -79,6 +100,13 @@ class LocalReplica:
                 f"{self._max_pending} requests are pending, the limit of deployment {self._route.name!r}: send fewer "
                 "at once, or raise instance_count or max_concurrent_requests_per_instance"
             )
+
+    def leave(self) -> None:
+        self._slot.leave()
+
+    async def score(self, request: ScoreRequest, deadline: float) -> ScoreResponse:
+        if self._is_retired:
+            raise ReplicaRetired
         pending = PendingRequest(request, self._loop.time(), deadline, self._route.max_queue_wait_seconds)
         self._pending.add(pending)
         try:
@@ -101,7 +129,6 @@ class LocalReplica:
     def _forget(self, pending: PendingRequest) -> None:
         """Remove an answered, failed or abandoned request."""
         self._pending.remove(pending)
-        self._slot.leave()
         if pending.is_queued:
             pending.is_queued = False
             self._queue.remove(pending)

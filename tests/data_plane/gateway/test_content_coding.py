@@ -46,7 +46,6 @@ PACKED: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "gzip in two members": ("gzip", lambda data: gzip.compress(data[:9]) + gzip.compress(data[9:])),
     "padded gzip": ("gzip", lambda data: gzip.compress(data) + bytes(512)),
     "stored, not compressed": ("gzip", lambda data: gzip.compress(data, 0)),
-    "gzip, then deflate": ("GZip , deflate", lambda data: zlib.compress(gzip.compress(data))),
     "gzip and nothing": ("identity, gzip", gzip.compress),
     "nothing": ("identity", lambda data: data),
 }
@@ -75,13 +74,13 @@ class TestCompressedRequests:
         coding, pack = PACKED[packed]
         assert send(gateway, coding, pack(BODY)).json == [0, 1, 2]
 
-    def test_content_encoding_may_come_in_several_lines(self, gateway: GatewayProcess) -> None:
+    def test_codings_in_several_lines_are_refused_as_a_list(self, gateway: GatewayProcess) -> None:
         body = zlib.compress(gzip.compress(BODY))
         head = f"POST /wines/score HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nContent-Encoding: gzip\r\n"
         head += "Content-Encoding: deflate\r\nContent-Type: application/json\r\nConnection: close\r\n"
         with gateway.raw() as connection:
             connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-            assert connection.recv(1 << 16).endswith(b"\r\n\r\n[0,1,2]")
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 415")
 
     def test_compressed_request_works_in_every_protocol(self, gateway: GatewayProcess) -> None:
         assert send(gateway, "gzip", gzip.compress(b'{"inputs": [1.5, 2.5]}'), "invocations").json == {
@@ -115,11 +114,6 @@ class TestRefusedRequests:
     def test_body_that_decompresses_to_the_limit_is_accepted(self, gateway: GatewayProcess) -> None:
         assert send(gateway, "gzip", gzip.compress(BODY.ljust(LARGEST))).json == [0, 1, 2]
 
-    def test_nested_compression_bomb_is_refused(self, gateway: GatewayProcess) -> None:
-        bomb = gzip.compress(gzip.compress(b" " * (50 * LARGEST), 9), 9)
-        assert len(bomb) < 4096
-        assert send(gateway, "gzip, gzip", bomb).status == 413
-
     def test_gzip_members_that_add_up_beyond_the_limit_are_refused(self, gateway: GatewayProcess) -> None:
         assert send(gateway, "gzip", gzip.compress(b" " * 1000) * 2000).status == 413
 
@@ -152,7 +146,9 @@ class TestRefusedRequests:
     def test_body_of_thousands_of_empty_members_is_refused(self, gateway: GatewayProcess) -> None:
         assert send(gateway, "gzip", gzip.compress(b"") * 20_000).status == 400
 
-    @pytest.mark.parametrize("coding", ["br", "zstd", "gzip, br", "compress", "gzip, gzip, gzip, gzip", "g\xfczip"])
+    @pytest.mark.parametrize(
+        "coding", ["br", "zstd", "gzip, br", "compress", "gzip, gzip", "gzip, deflate", "x-gzip,gzip", "g\xfczip"]
+    )
     def test_unknown_content_encoding_is_refused(self, gateway: GatewayProcess, coding: str) -> None:
         reply = send(gateway, coding, BODY)
         assert (reply.status, reply.error["code"]) == (415, "UnsupportedContentEncoding")
