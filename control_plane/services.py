@@ -17,6 +17,7 @@ from control_plane.features.online_deployments.service import OnlineDeployments
 from control_plane.features.online_endpoints.service import OnlineEndpoints
 from control_plane.features.operations.service import Operations
 from control_plane.features.tokens.service import AccessTokens
+from control_plane.features.uploads.receipt import UploadSlots
 from control_plane.features.uploads.service import Uploads
 from control_plane.features.workspaces.service import Workspaces
 from control_plane.signed_urls import UrlSigner
@@ -70,7 +71,15 @@ def wire(
     dependencies = dependencies or Dependencies()
     master_key = settings.master_key.get_secret_value()
     signer = UrlSigner(master_key)
-    uploads = Uploads(sessions, store, signer, settings.max_upload_bytes)
+    settings.data_dir.upload_spool.mkdir(mode=0o700, exist_ok=True)
+    uploads = Uploads(
+        sessions,
+        store,
+        signer,
+        largest=settings.max_upload_bytes,
+        spool=settings.data_dir.upload_spool,
+        slots=UploadSlots(settings.control_plane.uploads_per_url),
+    )
     limits = settings.control_plane
     access_log = AccessLog(
         settings.data_dir.logs / "control-plane-access.log",

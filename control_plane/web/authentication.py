@@ -7,6 +7,7 @@ signature, which the service checks. `required_roles` names the role that each r
 """
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from starlette.datastructures import Headers
@@ -109,9 +110,13 @@ class AuthenticationMiddleware:
         path, request_id = scope["path"], scope["state"]["request_id"]
         if path in _PUBLIC_PATHS:
             return Caller("anonymous", CallerKind.ANONYMOUS, request_id=request_id)
-        if path.startswith(_SIGNED_PATHS):
-            return Caller(path.strip("/"), CallerKind.SIGNED_URL, request_id=request_id)
         token = _bearer_token(Headers(scope=scope))
+        if path.startswith(_SIGNED_PATHS):
+            # The URL is the credential. A token beside it lets the caller learn of content that a reader may read.
+            url = Caller(path.strip("/"), CallerKind.SIGNED_URL, request_id=request_id)
+            if token is None or scope["method"] != "HEAD":
+                return url
+            return replace(url, roles=(await self._verifier.identify(token, None, _address(scope))).roles)
         if token is None:
             raise Unauthorized("no token was sent: send the header 'Authorization: Bearer <token>'")
         batch_endpoint = path.split("/")[2].lower() if path.startswith(_BATCH_PATHS) else None

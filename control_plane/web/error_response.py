@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from modelyard.core.errors import PlatformError, TooManyFailures
+from modelyard.core.errors import PlatformError, TooManyFailures, TooManyUploads
 
 _HEADERS = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
@@ -41,6 +41,6 @@ def error_document(code: str, message: str) -> bytes:
 
 def platform_error_response(error: PlatformError) -> Response:
     headers = dict(_HEADERS.get(error.status, {}))
-    if isinstance(error, TooManyFailures):
+    if isinstance(error, TooManyFailures | TooManyUploads):
         headers["Retry-After"] = str(error.retry_after_seconds)
     return error_response(error.status, error.code, error.message, target=error.target, headers=headers)

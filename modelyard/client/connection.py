@@ -134,6 +134,11 @@ class Connection:
 
     # Plain HTTP.
 
+    def authorization_for(self, url: str) -> Mapping[str, str]:
+        """The header with the token, for a URL of the platform itself; else empty: a token goes to no other server."""
+        is_own = urlsplit(url)[:2] == urlsplit(self._platform.url)[:2]
+        return {"Authorization": f"Bearer {self._platform.token}"} if is_own else {}
+
     def send(
         self,
         method: str,

@@ -23,7 +23,7 @@ _SHA256 = "x-modelyard-sha256"
 _SMALL_BYTES = 64 << 10
 _AT_ONCE = 8
 _RETRY_SECONDS = 60.0
-_TRANSIENT = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT})
+_TRANSIENT = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,10 @@ class _Sender:
         return int(response.headers.get(_RECEIVED, 0))
 
     def _head(self, file: ModelFile) -> Response:
-        return self._connection.send("HEAD", self._pending.url(file.path), headers={_SHA256: file.sha256})
+        url = self._pending.url(file.path)
+        # By the token, the platform may tell that the workspace has the content already.
+        headers = {_SHA256: file.sha256, **self._connection.authorization_for(url)}
+        return self._connection.send("HEAD", url, headers=headers)
 
     def _is_sent(self, file: ModelFile, location: Path, start: int) -> bool:
         """Send the rest of a file. Returns False for a retry: broken connection, expired signature, wrong offset."""

@@ -70,6 +70,11 @@ class DataDir:
         return self.root / "run"
 
     @property
+    def upload_spool(self) -> Path:
+        """Bodies of uploads while they arrive, in files without a name. Removed with the control plane's process."""
+        return self.root / "spool"
+
+    @property
     def routing_file(self) -> Path:
         return self.run / "routing.json"
 
@@ -131,7 +136,7 @@ class DataDir:
         """Create the folders and set the permissions. Changes no permission outside the data dir."""
         self.root.mkdir(parents=True, exist_ok=True)
         self.root.chmod(_PASSABLE)
-        for folder in (self.secrets, self.valkey, self.logs, self.objects, self.run):
+        for folder in (self.secrets, self.valkey, self.logs, self.objects, self.run, self.upload_spool):
             _ensure(folder, _PRIVATE)
         for folder in (self.worker_run_files, self.heartbeats):
             _ensure(folder, _PRIVATE)

@@ -11,6 +11,7 @@
     ├── Unauthorized                   401  a missing or wrong token
     ├── AuthorizationFailed            403  a caller without the role that the request needs
     ├── TooManyFailures                429  an address or a subject with many failed authentications
+    ├── TooManyUploads                 429  an upload URL by which many files are sent at a time
     ├── UploadUrlExpired               403  an expired or forged signed URL
     ├── ResourceNotFound               404  no resource has the path
     ├── Conflict                       409
@@ -104,6 +105,18 @@ class TooManyFailures(PlatformError):
             f"too many requests with a wrong token: correct the token, and try again in {retry_after_seconds} s"
         )
         self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyUploads(PlatformError):
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "TooManyUploads"
+    retry_after_seconds = 1
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} files are being sent by this upload URL, which is its limit: wait until one has arrived, or "
+            "raise MODELYARD_CONTROL_PLANE_UPLOADS_PER_URL"
+        )
 
 
 class UploadUrlExpired(PlatformError):

@@ -149,6 +149,9 @@ class ControlPlaneSettings(HttpSettings):
     request_seconds: Seconds = Field(
         default=120.0, description="Time after which a request gets 503, uploads and downloads of files excepted"
     )
+    uploads_per_url: Count = Field(
+        default=16, description="Files that one upload URL may send at a time; more are answered 429"
+    )
     max_json_bytes: Bytes = Field(default=_MEGABYTE, description="Largest JSON body of a request")
     failed_authentications_per_minute: Count = Field(
         default=60,

@@ -156,8 +156,9 @@ class HttpExchange:
                 await self._waiter
             finally:
                 self._waiter = None
-        if self.is_disconnected or self.is_complete:
+        if self.is_complete or not self._has_news:
             return {"type": "http.disconnect"}
+        # Bytes that arrived before the caller left are delivered first: an upload is continued behind them.
         pieces = self._pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._pieces, self._buffered, self._has_news = [], 0, False

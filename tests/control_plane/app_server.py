@@ -18,9 +18,9 @@ from modelyard.core.settings import ControlPlaneSettings
 class AppServer:
     """One application on one port; each test brings its own services."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings_of_http: Any) -> None:
         self._verifier, self._telemetry, self._dependencies = _Current(), _Current(), _Current()
-        settings = ControlPlaneSettings()
+        settings = ControlPlaneSettings(**settings_of_http)
         services = SimpleNamespace(
             verifier=self._verifier,
             telemetry=self._telemetry,

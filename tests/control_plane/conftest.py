@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from tests.control_plane.app_server import AppServers
+from tests.control_plane.app_server import AppServer, AppServers
 from tests.control_plane.control import Control
 
 
@@ -24,6 +24,21 @@ def make_control(engine: Engine, tmp_path: Path, app_servers: AppServers) -> Ite
 
         def make(**settings: Any) -> Control:
             control = Control(closing.enter_context(app_servers.lend()), engine, tmp_path, **settings)
+            closing.callback(control.close)
+            return control
+
+        yield make
+
+
+@pytest.fixture
+def make_server(engine: Engine, tmp_path: Path) -> Iterator[Callable[..., Control]]:
+    """Creates a control plane on a server of its own, with the given settings of HTTP."""
+    with ExitStack() as closing:
+
+        def make(**settings: Any) -> Control:
+            server = AppServer(**settings)
+            closing.callback(server.close)
+            control = Control(server, engine, tmp_path)
             closing.callback(control.close)
             return control
 

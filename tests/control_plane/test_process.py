@@ -6,8 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -89,12 +88,11 @@ class TestShutdown:
         url = httpx2.URL(process.start_upload().url("model/f"))
         with socket.create_connection((url.host, url.port)) as sender:
             sender.sendall(
-                f"PUT {url.raw_path.decode()} HTTP/1.1\r\nHost: x\r\nContent-Length: {4 * _MIB}\r\n\r\n".encode()
-                # More than the store buffers before the first write.
-                + bytes(2 * _MIB)
+                f"PUT {url.raw_path.decode()} HTTP/1.1\r\nHost: x\r\nContent-Length: {4 * _MIB}\r\n"
+                "Expect: 100-continue\r\n\r\n".encode()
             )
-            unfinished = process.folder / "objects" / ".unfinished"
-            until(lambda: any(file.stat().st_size for file in unfinished.iterdir()))
+            assert sender.recv(1 << 16).startswith(b"HTTP/1.1 100")
+            sender.sendall(bytes(2 * _MIB))
             process.process.send_signal(signal.SIGTERM)
             assert process.process.wait(10) == 0
 
@@ -126,8 +124,3 @@ def test_large_file_is_streamed_with_bounded_memory(process):
             seen.append(process.memory)
     assert received.hexdigest() == digest.hexdigest()
     assert max(seen) - before < 96 * _MIB
-
-
-def until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        time.sleep(0.005)

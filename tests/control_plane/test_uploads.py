@@ -2,8 +2,10 @@
 
 import hashlib
 import http.client
+import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -15,7 +17,7 @@ from cryptography.fernet import Fernet
 from control_plane.signed_urls import Grant, Permission, UrlSigner
 from modelyard.core.domain.model_manifest import ModelFile
 from modelyard.core.errors import UploadUrlExpired
-from tests.control_plane.control import MLMODEL, Control, Upload, anonymous, error_of
+from tests.control_plane.control import MLMODEL, TOKEN, WORKSPACE, Control, Upload, anonymous, error_of
 
 # Half of the content is more than a store buffers before the first write.
 CONTENT = bytes(range(256)) * 16384
@@ -34,7 +36,6 @@ def interrupt(control: Control, upload: Upload, path: str, content: bytes, **hea
         connection.putheader(name.replace("_", "-"), value)
     connection.endheaders()
     connection.send(content)
-    until(lambda: any(file.stat().st_size for file in (control.store._unfinished).iterdir()))
     connection.close()
     # The server detects the closed connection.
     return until(lambda: (received(upload, path) or 0) > before and received(upload, path))
@@ -46,8 +47,11 @@ def until(condition: Callable[[], Any]) -> Any:
     return found
 
 
-def received(upload: Upload, path: str, sha256: str = "") -> int | None:
-    answer = anonymous.head(upload.url(path), headers={"x-modelyard-sha256": sha256} if sha256 else {})
+def received(upload: Upload, path: str, sha256: str = "", token: str = "") -> int | None:
+    headers = {"x-modelyard-sha256": sha256} if sha256 else {}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    answer = anonymous.head(upload.url(path), headers=headers)
     if answer.status_code == 404:
         return None
     assert answer.status_code == 200
@@ -192,10 +196,32 @@ class TestInterruption:
 
 
 class TestKnownContent:
-    def test_stored_content_need_not_be_sent(self, control):
+    def test_holder_of_an_upload_url_learns_nothing_by_a_hash(self, control):
         control.register(files={"MLmodel": MLMODEL, "f": CONTENT})
         upload = control.start_upload()
-        assert received(upload, "model/g", SHA256) == len(CONTENT)
+        assert received(upload, "model/g", SHA256) is None
+        error_of(anonymous.get(upload.url("model/g")), 404)
+
+    def test_content_of_another_workspace_is_unknown(self, control):
+        control.register(files={"MLmodel": MLMODEL, "f": CONTENT})
+        other = f"/{WORKSPACE.replace('/workspaces/default', '/workspaces/other')}"
+        control.put(other, {"location": "local"})
+        foreign = control.post(f"{other}/models/m/versions/1/startPendingUpload")
+        assert received(Upload(foreign["blobReferenceForConsumption"]), "model/g", SHA256, TOKEN) is None
+
+    def test_content_of_an_upload_that_is_not_registered_is_unknown(self, control):
+        first, second = control.start_upload(), control.start_upload()
+        put(first.url("model/f"), CONTENT, x_modelyard_sha256=SHA256)
+        assert received(second, "model/f", SHA256, TOKEN) is None
+
+    def test_wrong_token_beside_a_signature_is_401(self, control):
+        upload = control.start_upload()
+        assert anonymous.head(upload.url("m/f"), headers={"Authorization": "Bearer wrong"}).status_code == 401
+
+    def test_content_that_a_reader_may_read_need_not_be_sent(self, control):
+        control.register(files={"MLmodel": MLMODEL, "f": CONTENT})
+        upload = control.start_upload()
+        assert received(upload, "model/g", SHA256, TOKEN) == len(CONTENT)
         put(upload.url("model/MLmodel"), MLMODEL, x_modelyard_sha256=hashlib.sha256(MLMODEL).hexdigest())
         body = {"properties": {"modelType": "mlflow_model", "modelUri": f"{upload.uri}/model"}}
         control.put("/models/m/versions/2", body)
@@ -210,6 +236,52 @@ class TestKnownContent:
 
     def test_malformed_hash_is_400(self, control):
         error_of(put(control.start_upload().url("m/g"), b"x", x_modelyard_sha256="../../secrets"), 400)
+
+
+class TestSlowUploads:
+    def begin(self, url: str) -> socket.socket:
+        """Send the head and a byte of a body."""
+        parts = urlsplit(url)
+        connection = socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30)
+        head = f"PUT {parts.path}?{parts.query} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+        connection.sendall(head.encode() + b"x")
+        return connection
+
+    def test_many_slow_uploads_delay_no_other_upload(self, control):
+        with ExitStack() as held:
+            for _ in range(10):
+                upload = control.start_upload()
+                for number in range(10):
+                    held.enter_context(self.begin(upload.url(f"m/{number}")))
+            began = time.monotonic()
+            assert put(control.start_upload().url("m/f"), CONTENT).status_code == 201
+            # With a thread for each sender, another upload waited for as long as 34 slow ones were there.
+            assert time.monotonic() - began < 15
+
+    def test_slow_uploads_by_one_url_are_limited_and_other_urls_go_on(self, control):
+        upload = control.start_upload()
+
+        def another() -> httpx2.Response:
+            return put(upload.url("m/f"), b"x")
+
+        with ExitStack() as held:
+            for number in range(16):
+                held.enter_context(self.begin(upload.url(f"m/{number}")))
+            until(lambda: another().status_code == 429)
+            refused = another()
+            assert error_of(refused, 429)["code"] == "TooManyUploads"
+            assert refused.headers["retry-after"] == "1"
+            assert put(control.start_upload().url("m/f"), b"x").status_code == 201
+        until(lambda: another().status_code == 201)
+
+    def test_rest_of_an_upload_below_the_least_rate_can_be_sent_later(self, make_server):
+        server: Control = make_server(body_seconds=0.5, min_body_bytes_per_second=1_000_000)
+        upload = server.start_upload()
+        with self.begin(upload.url("m/f")) as connection:
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 408")
+        assert until(lambda: received(upload, "m/f")) == 1
+        assert put(upload.url("m/f"), b"y" * 999, Content_Range="bytes 1-999/1000").status_code == 201
+        assert anonymous.get(upload.url("m/f")).content == b"x" + b"y" * 999
 
 
 class TestSizeLimit:

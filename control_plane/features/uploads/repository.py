@@ -5,11 +5,19 @@ from datetime import timedelta
 from itertools import groupby
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from control_plane.resources.uploads.upload import Chunk, SentPart, UploadedFile
-from modelyard.core.db.rows import UploadChunkRow, UploadRow
+from modelyard.core.db.rows import (
+    DataRow,
+    DataVersionRow,
+    ModelRow,
+    ModelVersionRow,
+    UploadChunkRow,
+    UploadRow,
+    WorkspaceRow,
+)
 from modelyard.core.errors import ResourceNotFound
 
 LIFETIME = timedelta(hours=24)
@@ -29,6 +37,28 @@ def lock_upload(session: Session, upload_id: UUID) -> None:
         raise ResourceNotFound(
             "this upload has ended: the version is registered, or a day has passed; start a new upload"
         )
+
+
+def workspace_of(session: Session, upload_id: UUID) -> WorkspaceRow:
+    return session.scalars(
+        select(WorkspaceRow).join(UploadRow, UploadRow.workspace_id == WorkspaceRow.id).where(UploadRow.id == upload_id)
+    ).one()
+
+
+def is_registered(session: Session, workspace_key: int, sha256: str) -> bool:
+    """Whether a model or data version of the workspace has a file with the content."""
+    content = [{"sha256": sha256}]
+    of_models = (
+        select(ModelVersionRow.id)
+        .join(ModelRow)
+        .where(ModelRow.workspace_id == workspace_key, ModelVersionRow.manifest.contains(content))
+    )
+    of_data = (
+        select(DataVersionRow.id)
+        .join(DataRow)
+        .where(DataRow.workspace_id == workspace_key, DataVersionRow.manifest.contains(content))
+    )
+    return bool(session.scalar(select(exists(of_models) | exists(of_data))))
 
 
 def find_file(session: Session, upload_id: UUID, path: str) -> UploadedFile | None:

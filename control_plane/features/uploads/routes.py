@@ -9,8 +9,9 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 
-from control_plane.features.uploads.body_stream import body_pieces
+from control_plane.features.uploads.receipt import receive_body
 from control_plane.features.uploads.service import Uploads
+from control_plane.features.uploads.spool import SpooledBody
 from control_plane.resources.uploads.upload import SentPart
 from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
@@ -25,8 +26,8 @@ _RECEIVED_HEADER = {
 }
 
 router = authorized_router("uploads", SIGNED_URL_ERRORS)
-# Separate threads, so that a few slow senders do not delay the rest.
-_senders = CapacityLimiter(32)
+# Threads that store files which have arrived.
+_storers = CapacityLimiter(16)
 
 
 def _verified(caller: RequestCaller, upload_id: UUID, request: Request) -> Uploads:
@@ -65,8 +66,14 @@ async def put_file(
 ) -> Response:
     """Send a file, or with Content-Range the rest of a file whose first part has arrived."""
     part = SentPart.of_headers(content_range, request.headers.get("content-length"), sha256)
-    receive = partial(uploads.receive, caller, upload_id, path, part, body_pieces(request))
-    receipt = await to_thread.run_sync(receive, limiter=_senders)
+    with uploads.slots.take(upload_id):
+        room = await to_thread.run_sync(uploads.room, upload_id, path, part)
+        body = await receive_body(request.stream(), partial(SpooledBody, uploads.spool, room), ClientDisconnect)
+        try:
+            store = partial(uploads.store_part, caller, upload_id, path, part, body)
+            receipt = await to_thread.run_sync(store, limiter=_storers)
+        finally:
+            body.close()
     if receipt.is_interrupted:
         raise ClientDisconnect
     return Response(status_code=201, headers={RECEIVED: str(receipt.received)})
@@ -80,7 +87,10 @@ async def put_file(
 def head_file(
     caller: RequestCaller, upload_id: UUID, path: str, uploads: VerifiedUploads, sha256: Sha256 = None
 ) -> Response:
-    """The number of received bytes of a file. Content with a known hash need not be sent."""
+    """The number of received bytes of a file.
+
+    With a bearer token of a reader of the workspace, content that the workspace has registered need not be sent again.
+    """
     received = uploads.received(caller, upload_id, path, sha256)
     if received is None:
         return Response(status_code=404)

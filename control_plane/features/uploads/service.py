@@ -3,14 +3,19 @@
 Bytes that arrived before a connection broke are kept, and the next PUT continues after the last byte.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID, uuid4
 
+from sqlalchemy.orm import Session
+
 from control_plane.features.uploads import repository
-from control_plane.features.uploads.received_body import ReceivedBody, check_room
+from control_plane.features.uploads.receipt import UploadSlots
+from control_plane.features.uploads.spool import SpooledBody, check_room
 from control_plane.resources.uploads.upload import Chunk, SentPart, UploadedFile, UploadReference
 from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
@@ -18,6 +23,8 @@ from control_plane.signed_urls import Grant, Permission, UrlSigner
 from modelyard.core.db.unit_of_work import Sessions, UnitOfWork, transaction
 from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.model_manifest import ModelFile, check_relative_path
+from modelyard.core.domain.resource_ids import workspace_id
+from modelyard.core.domain.roles import Role
 from modelyard.core.errors import Conflict, InvalidRequest, UploadIncomplete
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
 
@@ -42,11 +49,22 @@ class Receipt:
 
 
 class Uploads:
-    def __init__(self, sessions: Sessions, store: ObjectStore, signer: UrlSigner, largest: int) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        store: ObjectStore,
+        signer: UrlSigner,
+        *,
+        largest: int,
+        spool: Path,
+        slots: UploadSlots,
+    ) -> None:
         self._sessions = sessions
         self._store = store
         self._signer = signer
         self._largest = largest
+        self.spool = spool
+        self.slots = slots
 
     def start(self, caller: Caller, workspace: WorkspacePath) -> tuple[UUID, str]:
         """Id of a new upload, and the query string that allows writing to it for an hour."""
@@ -58,14 +76,17 @@ class Uploads:
         self._signer.check(_grant(upload_id), query, now=datetime.now(UTC))
 
     def received(self, caller: Caller, upload_id: UUID, path: str, sha256: str | None) -> int | None:
-        """Received bytes of a file; the full size for content with a known hash. None: no byte."""
+        """Received bytes of a file; the full size of content that the caller may read in the workspace. None: no byte.
+
+        The URL of an upload lets its holder write. Only a reader's token lets the caller learn of registered content.
+        """
         check_relative_path(path)
         with transaction(self._sessions) as work:
             repository.lock_upload(work.session, upload_id)
             file = repository.find_file(work.session, upload_id, path)
             if file is not None and not _differs(file, sha256):
                 return file.received
-            known = self._known(sha256)
+            known = self._readable(work.session, caller, upload_id, sha256)
             if known is None or sha256 is None:
                 return None
             part = SentPart(0, known.size, sha256)
@@ -78,32 +99,30 @@ class Uploads:
             file = repository.find_file(work.session, upload_id, check_relative_path(path))
         return None if file is None else _content(self._store, file)
 
-    def receive(self, caller: Caller, upload_id: UUID, path: str, part: SentPart, pieces: Iterator[bytes]) -> Receipt:
+    def store_part(self, caller: Caller, upload_id: UUID, path: str, part: SentPart, body: SpooledBody) -> Receipt:
         """Store the body of a PUT. Raises RangeMismatch for a part that does not begin where an earlier part ended."""
-        check_relative_path(path)
-        body = ReceivedBody(pieces, self._room(upload_id, path, part))
-        known = self._known(part.sha256) if part.start == 0 else None
-        if known is not None:
-            for _ in body:
-                pass  # The content is stored already; only the hash is needed.
-            chunk = Chunk(0, body.size, body.sha256, known.key)
-        else:
-            key = f"{TEMPORARY}{upload_id}/{uuid4().hex}"
-            self._store.put(key, body)
-            chunk = Chunk(part.start, body.size, body.sha256, key)
+        self._check_content(part, body)
         if part.total is None and not body.is_interrupted:
             part = replace(part, total=body.size)
+        # The sender has sent all of the content, and so has proved to know it.
+        known = self._known(body.sha256) if part.start == 0 and not body.is_interrupted else None
+        key = f"{TEMPORARY}{upload_id}/{uuid4().hex}" if known is None else known.key
+        if known is None:
+            self._store.put(key, body.pieces())
         try:
-            self._check_content(part, body)
-            if not (known and body.is_interrupted):
-                self._record(upload_id, path, part, chunk, body.is_interrupted)
+            chunk = Chunk(part.start, body.size, body.sha256, key)
+            self._record(upload_id, path, part, chunk, body.is_interrupted)
         except BaseException:
-            _remove(self._store, [chunk.key])
+            _remove(self._store, [key])
             raise
         return Receipt(part.start + body.size, body.is_interrupted)
 
-    def _room(self, upload_id: UUID, path: str, part: SentPart) -> int:
-        """The number of bytes that the body may have. Checks the size in the headers first."""
+    def room(self, upload_id: UUID, path: str, part: SentPart) -> int:
+        """The number of bytes that the body may have. Checks the size in the headers first.
+
+        Raises RangeMismatch for a part that does not begin where an earlier part ended.
+        """
+        check_relative_path(path)
         with transaction(self._sessions) as work:
             repository.lock_upload(work.session, upload_id)
             file = repository.find_file(work.session, upload_id, path)
@@ -113,17 +132,25 @@ class Uploads:
         check_room(part.total or 0, room)
         return room - part.start
 
-    def _known(self, sha256: str | None) -> ModelFile | None:
-        """The stored blob with the given hash. None: the blob does not exist."""
-        if sha256 is None:
+    def _readable(self, session: Session, caller: Caller, upload_id: UUID, sha256: str | None) -> ModelFile | None:
+        """The blob with the given hash, if a version of the upload's workspace has it and the caller is a reader."""
+        if sha256 is None or not caller.roles:
             return None
+        workspace = repository.workspace_of(session, upload_id)
+        arm_id = workspace_id(workspace.subscription, workspace.resource_group, workspace.name)
+        if not caller.has_role(Role.READER, arm_id) or not repository.is_registered(session, workspace.id, sha256):
+            return None
+        return self._known(sha256)
+
+    def _known(self, sha256: str) -> ModelFile | None:
+        """The stored blob with the given hash. None: the blob does not exist."""
         blob = ModelFile("-", sha256, 0)
         try:
             return ModelFile("-", sha256, self._store.size(blob.key))
         except ObjectMissing:
             return None
 
-    def _check_content(self, part: SentPart, body: ReceivedBody) -> None:
+    def _check_content(self, part: SentPart, body: SpooledBody) -> None:
         is_all = part.start == 0 and not body.is_interrupted
         if is_all and part.sha256 is not None and body.sha256 != part.sha256:
             raise InvalidRequest(
@@ -189,12 +216,13 @@ class Uploads:
         return stored
 
     def _store_joined(self, file: UploadedFile) -> ModelFile:
-        read = ReceivedBody(_content(self._store, file), file.received)
-        for _ in read:
-            pass
-        if file.sha256 not in (None, read.sha256):
+        digest = hashlib.sha256()
+        for piece in _content(self._store, file):
+            digest.update(piece)
+        sha256 = digest.hexdigest()
+        if file.sha256 not in (None, sha256):
             raise UploadIncomplete(f"{file.path} changed while its parts were sent: send the file again from the start")
-        stored = ModelFile(file.path, read.sha256, read.size)
+        stored = ModelFile(file.path, sha256, file.received)
         if not self._store.exists(stored.key):
             self._store.put(stored.key, _content(self._store, file))
         return stored

@@ -1,0 +1,65 @@
+"""Receive the body of a PUT into the spool, without a thread while the sender is slow.
+
+The connection cuts a sender below the least rate (`modelyard/process/http_connection.py`).
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from anyio import CapacityLimiter, to_thread
+
+from control_plane.features.uploads.spool import SpooledBody
+from modelyard.core.errors import TooManyUploads
+
+# A piece costs a hand-over to a thread.
+_PIECE_BYTES = 256 << 10
+# Writes to the spool are short.
+_writers = CapacityLimiter(8)
+
+
+class UploadSlots:
+    """The requests that send a file by the URL of an upload at a time. Used on the event loop only."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._taken: Counter[UUID] = Counter()
+
+    @contextmanager
+    def take(self, upload_id: UUID) -> Iterator[None]:
+        """Raises TooManyUploads."""
+        if self._taken[upload_id] >= self._limit:
+            raise TooManyUploads(self._limit)
+        self._taken[upload_id] += 1
+        try:
+            yield
+        finally:
+            self._taken[upload_id] -= 1
+            if not self._taken[upload_id]:
+                del self._taken[upload_id]
+
+
+async def receive_body(
+    stream: AsyncIterator[bytes], make_body: Callable[[], SpooledBody], disconnect: type[Exception]
+) -> SpooledBody:
+    """Receive a whole body, or what arrives before `disconnect`. The caller closes the body. Raises PayloadTooLarge."""
+    body = await to_thread.run_sync(make_body, limiter=_writers)
+    try:
+        waiting: list[bytes] = []
+        size = 0
+        try:
+            async for piece in stream:
+                waiting.append(piece)
+                size += len(piece)
+                if size >= _PIECE_BYTES:
+                    await to_thread.run_sync(body.write, b"".join(waiting), limiter=_writers)
+                    waiting, size = [], 0
+        except disconnect:
+            body.is_interrupted = True
+        if size:
+            await to_thread.run_sync(body.write, b"".join(waiting), limiter=_writers)
+    except BaseException:
+        body.close()
+        raise
+    return body

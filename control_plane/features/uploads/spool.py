@@ -1,0 +1,65 @@
+"""The body of a PUT in a file of the spool folder, until the whole body has arrived.
+
+A slow sender takes no thread: threads write and hash pieces that have arrived. The file has no name, so that the end of
+the process removes it.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from modelyard.core.errors import PayloadTooLarge
+from modelyard.core.ports.object_store import StoreFull
+
+_READ_BYTES = 1 << 20
+
+
+class SpooledBody:
+    """Counted, hashed and bounded. Blocks: every method but `close` is for threads."""
+
+    def __init__(self, folder: Path, room: int) -> None:
+        self._room = room
+        self._digest = hashlib.sha256()
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - `close` closes the file
+        self.size = 0
+        self.is_interrupted = False
+        """Whether the sender went away before the end."""
+
+    def write(self, piece: bytes) -> None:
+        """Raises PayloadTooLarge beyond the room."""
+        self.size += len(piece)
+        check_room(self.size, self._room)
+        self._digest.update(piece)
+        try:
+            self._file.write(piece)
+        except OSError as error:
+            raise _spool_is_full(error) from None
+
+    def pieces(self) -> Iterator[bytes]:
+        """Raises StoreFull where the last bytes find no room."""
+        try:
+            self._file.seek(0)
+        except OSError as error:
+            raise _spool_is_full(error) from None
+        while piece := self._file.read(_READ_BYTES):
+            yield piece
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _spool_is_full(error: OSError) -> StoreFull:
+    return StoreFull(f"the upload finds no room in the data dir ({error.strerror}): free some space, then continue")
+
+
+def check_room(wanted: int, room: int) -> None:
+    if wanted > room:
+        raise PayloadTooLarge(
+            f"the upload is over the limit of this platform ({room} more bytes were allowed); "
+            "MODELYARD_MAX_UPLOAD_BYTES sets the limit"
+        )
