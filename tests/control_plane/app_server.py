@@ -36,10 +36,11 @@ class AppServer:
         self._thread.start()
 
     @classmethod
-    def without_services(cls) -> "AppServer":
+    def without_services(cls, **settings_of_http: Any) -> "AppServer":
         """For the public paths, and for the connection itself."""
-        server = cls()
+        server = cls(**settings_of_http)
         server._telemetry.current = SimpleNamespace(record=lambda record: None)
+        server.app.state.services = SimpleNamespace(health=SimpleNamespace(unavailable=lambda: ()))
         return server
 
     def use(self, services: Services) -> None:

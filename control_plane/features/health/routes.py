@@ -14,7 +14,8 @@ from control_plane.web.urls import RequestUrls
 router = authorized_router("health", PUBLIC_ERRORS)
 
 
-def _service(request: Request) -> Health:
+async def _service(request: Request) -> Health:
+    # Asynchronous: liveness must not wait for a free thread.
     service: Health = request.app.state.services.health
     return service
 
