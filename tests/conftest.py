@@ -94,7 +94,11 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     with temporary_folder(_MEMORY if _has_room(_MEMORY) else None) as folder:
         data_dir = DataDir(folder)
         data_dir.prepare()
-        with _postgres_in(data_dir) as server:
+        with embedded_postgres(data_dir) as server:
+            wait_for_database(server.url(_TEMPLATE))
+            template = create_engine(server.url(_TEMPLATE))
+            migrate(template)
+            template.dispose()
             yield server
 
 
@@ -108,16 +112,13 @@ def _has_room(file_system: Path) -> bool:
 
 
 @contextmanager
-def _postgres_in(data_dir: DataDir) -> Iterator[EmbeddedPostgres]:
+def embedded_postgres(data_dir: DataDir) -> Iterator[EmbeddedPostgres]:
+    """Run the embedded Postgres of a data dir for the length of the block."""
     server = EmbeddedPostgres(data_dir)
     server.prepare()
     account = server.account
     user = ["--uid", str(account.pw_uid), "--gid", str(account.pw_gid)] if account else []
     with kept(server.command(), server.log, "--cwd", str(server.cluster), "--stop-signal", "INT", *user):
-        wait_for_database(server.url(_TEMPLATE))
-        template = create_engine(server.url(_TEMPLATE))
-        migrate(template)
-        template.dispose()
         yield server
 
 

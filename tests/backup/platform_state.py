@@ -68,7 +68,10 @@ class PlatformState:
         }
 
     def command(self, name: str, *arguments: str | Path) -> int:
-        return run([name, *map(str, arguments), "--data-dir", str(self.data_dir.root)], self.environment)
+        return self.command_with(self.environment, name, *arguments)
+
+    def command_with(self, environment: Mapping[str, str], name: str, *arguments: str | Path) -> int:
+        return run([name, *map(str, arguments), "--data-dir", str(self.data_dir.root)], environment)
 
     def fill(self) -> None:
         self.data_dir.prepare()

@@ -16,6 +16,7 @@ from modelyard.backup.contents import LEFT_OUT, RESTORABLE
 from modelyard.backup.tables import Tables
 from modelyard.core.adapters.folder_store import FolderStore
 from tests.backup.platform_state import LEFT_OUT_TABLES, MODEL_FILES, OBJECTS, PlatformState, blob_key
+from tests.conftest import embedded_postgres, wait_for_database
 from tests.object_stores.servers import s3_server
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -44,6 +45,18 @@ class TestEqualAfterRestore:
         assert restored.secrets() == secrets
         assert restored.data_dir.master_key.stat().st_mode & 0o777 == 0o600
         assert not restored.data_dir.unfinished_restore.exists()
+
+    def test_restore_without_a_database_makes_and_fills_the_embedded_postgres(self, original, another, tmp_path):
+        assert original.command("backup", tmp_path / "b.tar", "--without-secrets") == 0
+        restored = another()
+        environment = {name: value for name, value in restored.environment.items() if "DATABASE" not in name}
+        assert restored.command_with(environment, "restore", tmp_path / "b.tar", "--without-secrets") == 0
+        with embedded_postgres(restored.data_dir) as server:
+            wait_for_database(server.url())
+            restored.engine = create_engine(server.url())
+            assert restored.tables()["models"] == original.tables()["models"]
+            assert [row[3] for row in restored.tables()["access_tokens"] if row[6] is not None] == ["revoked"]
+            restored.engine.dispose()
 
     def test_unfinished_job_begins_again_and_a_finished_job_stays(self, restored_pair):
         with restored_pair[1].engine.connect() as connection:
@@ -165,12 +178,9 @@ class TestArchiveFile:
             assert secret.encode() not in content
 
     @pytest.mark.long
-    def test_memory_does_not_grow_with_an_object_of_a_gigabyte(self, original, tmp_path):
+    def test_memory_does_not_grow_with_an_object_of_a_gigabyte(self, original, restored, tmp_path):
         original.store.put("datastores/workspaceblobstore/large", (bytes(1 << 20) for _ in range(1024)))
-        program = "import sys; from modelyard.cli.main import main; main()"
-        for arguments in (["backup", tmp_path / "b.tar"],):
-            subprocess.run(
-                [sys.executable, "-c", program, *arguments, "--data-dir", original.data_dir.root],
-                env=original.environment, check=True,
-            )  # fmt: skip
+        for command, state in (("backup", original), ("restore", restored)):
+            arguments = [command, tmp_path / "b.tar", "--data-dir", state.data_dir.root]
+            subprocess.run([sys.executable, "-m", "modelyard.cli.main", *arguments], env=state.environment, check=True)
         assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 300 << 10

@@ -46,6 +46,7 @@ def endpoint(platform: Platform, sklearn_folder: Path, tmp_path: Path) -> str:
     return "drill"
 
 
+@pytest.mark.long
 def test_restored_platform_scores_shows_keys_and_has_outputs_as_before(
     platform, tour, endpoint, tmp_path, module_folder
 ):

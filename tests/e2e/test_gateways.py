@@ -62,3 +62,25 @@ def test_two_gateways_answer_and_a_killed_gateway_comes_back(platform: Platform,
 def _has_connection(pid: int) -> bool:
     """Whether the process has an established connection."""
     return any(each.status == psutil.CONN_ESTABLISHED for each in psutil.Process(pid).net_connections("tcp"))
+
+
+def test_rate_limit_of_the_command_line_holds_over_both_gateways_and_none_removes_it(
+    platform: Platform, tour: str
+) -> None:
+    key = platform.key(tour)
+    platform.cli("online-endpoint", "update", "-n", tour, "--rate-limit", "second=1000 day=40")
+    try:
+        # A connection each, so that both gateways get requests.
+        replies = [platform.score(tour, ROW, key=key) for _ in range(60)]
+        passed = [reply.status_code for reply in replies].count(200)
+        assert 39 <= passed <= 40
+        assert {reply.status_code for reply in replies} == {200, 429}
+        assert replies[-1].headers["ratelimit-policy"] == '"second";q=1000;w=1, "day";q=40;w=86400'
+        assert platform.score(tour, ROW, key=keys_of(platform, tour)["secondaryKey"]).status_code == 200
+    finally:
+        platform.cli("online-endpoint", "update", "-n", tour, "--rate-limit", "none")
+    assert "ratelimit" not in platform.score(tour, ROW, key=key).headers
+
+
+def keys_of(platform: Platform, endpoint: str) -> dict[str, str]:
+    return platform.rest("POST", f"/onlineEndpoints/{endpoint}/listKeys").json()
