@@ -40,7 +40,15 @@ def open_toolchain(
     )
     _prepare(cache, folders, accounts)
     installer = UvInstaller(
-        uv=UvProgram(folders, environ=environ, pip=pip, variables=policy.variables, accounts=accounts, sandbox=sandbox),
+        uv=UvProgram(
+            folders,
+            environ=environ,
+            pip=pip,
+            variables=policy.variables,
+            accounts=accounts,
+            sandbox=sandbox,
+            urls=policy.urls,
+        ),
         interpreters=interpreters,
         virtualenv_data=cache / "virtualenv",
         environ=environ,

@@ -20,8 +20,10 @@ from builder.installers.uv_lock import check_lock
 from builder.supervised_process import FinishedProcess, installer_environ, run_supervised
 from builder.work_folder import work_folder
 from modelyard.core.adapters.file_access import reachable
+from modelyard.core.adapters.outgoing import Place, checking_proxy
 from modelyard.core.domain.declared_text import shown, unprintable_in
 from modelyard.core.domain.environment_spec import LOCAL_FILES_VARIABLE, EnvironmentSpec, PackageSources
+from modelyard.core.domain.outgoing_urls import UrlPolicy
 from modelyard.process.atomic_files import atomic_file
 
 _LARGEST_LOCK = 16 << 20
@@ -30,6 +32,7 @@ _LOCAL_FILE = re.compile(re.escape(f"${{{LOCAL_FILES_VARIABLE}}}/") + "([0-9a-f]
 # Variables that name a file of the operator's, which the accounts of builds perhaps cannot read.
 _CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
 _CREDENTIALS = ("NETRC", "SSL_CLIENT_CERT", "UV_CONFIG_FILE")
+_PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 # Where uv looks without a variable, below the home.
 _USUAL_FILES = {"NETRC": ".netrc", "UV_CONFIG_FILE": ".config/uv/uv.toml"}
 # pip takes the best version of all indexes. uv's default takes the first index with the package.
@@ -60,6 +63,7 @@ class UvProgram:
         variables: frozenset[str] = frozenset(),
         accounts: BuilderAccounts | None = None,
         sandbox: BuildSandbox | None = None,
+        urls: UrlPolicy | None = None,
     ) -> None:
         """`environ` is the platform account's; UV_CACHE_DIR and UV_INDEX_STRATEGY win over the defaults here.
 
@@ -68,6 +72,8 @@ class UvProgram:
         self._folders = folders
         self._accounts = accounts or BuilderAccounts()
         self._sandbox = sandbox
+        self._urls = urls or UrlPolicy()
+        self._has_proxy = bool(pip.proxy) or any(environ.get(name) for name in _PROXY_VARIABLES)
         self._expanded = {name: environ.get(name, "") for name in variables}
         self._pip = pip
         self._environ = installer_environ(
@@ -168,8 +174,29 @@ class UvProgram:
 
         A repository's git is a program that reads an author's files: `fetches_repository` runs it apart at once.
         """
-        variables = self._indexes(sources)
-        if not (fetches_repository or sources.over(self._pip.sources).no_binary):
+        with self._proxied(sources, cwd, run.log) as proxied:
+            return self._run_by_stages(
+                command,
+                cwd=cwd,
+                run=run,
+                environment=environment,
+                wheels_first=not (fetches_repository or sources.over(self._pip.sources).no_binary),
+                drop_output=drop_output,
+                variables={**self._indexes(sources), **proxied},
+            )
+
+    def _run_by_stages(
+        self,
+        command: Sequence[str | Path],
+        *,
+        cwd: Path,
+        run: BuildRun,
+        environment: Path | None,
+        wheels_first: bool,
+        drop_output: bool,
+        variables: Mapping[str, str],
+    ) -> FinishedProcess:
+        if wheels_first:
             finished = self._run_as_installer(
                 [*command, "--no-build"], cwd=cwd, run=run, drop_output=drop_output, variables=variables
             )
@@ -179,6 +206,24 @@ class UvProgram:
         return self._run_with_builds(
             command, cwd=cwd, run=run, environment=environment, drop_output=drop_output, variables=variables
         )
+
+    @contextmanager
+    def _proxied(self, sources: PackageSources, cwd: Path, log: BuildLog) -> Iterator[dict[str, str]]:
+        """Where a model names a URL, every request of uv passes the rule at connect time, redirects included.
+
+        With a proxy of the operator's, that proxy alone knows the addresses.
+        """
+        named = [sources.index_url or "", *sources.extra_index_urls, *sources.find_links, *_texts(cwd)]
+        if self._has_proxy or not any("://" in text for text in named):
+            yield {}
+            return
+        operator = self._pip.sources
+        exempt = _places((operator.index_url or "", *operator.extra_index_urls, *operator.find_links))
+        with checking_proxy(
+            self._urls, exempt=exempt, on_refusal=lambda sentence: log.line(f"refused: {sentence}")
+        ) as url:
+            names = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+            yield {**dict.fromkeys(names, url), "NO_PROXY": "", "no_proxy": ""}
 
     def _run_as_installer(
         self,
@@ -252,8 +297,8 @@ class UvProgram:
             if isinstance(word, Path) or word.startswith("/"):
                 python = Path(word).resolve()
                 yield python.parent.parent if python.parent.name == "bin" else python
-        for file in (cwd / name for name in ("requirements.in", "constraints.txt", "lock.txt")):
-            for digest in _LOCAL_FILE.findall(file.read_text() if file.is_file() else ""):
+        for text in _texts(cwd):
+            for digest in _LOCAL_FILE.findall(text):
                 yield self._folders.local_files / digest
         for name in _CERTIFICATES:
             if name in environ:
@@ -349,6 +394,18 @@ class UvProgram:
                 f"the find-links place {place} is closed to user {account}, who installs packages: let other accounts "
                 "read the folder and pass through the folders above"
             )
+
+
+def _texts(cwd: Path) -> list[str]:
+    """The requirements of a run."""
+    files = (cwd / name for name in ("requirements.in", "constraints.txt", "lock.txt"))
+    return [file.read_text() for file in files if file.is_file()]
+
+
+def _places(urls: Sequence[str]) -> frozenset[Place]:
+    """Hosts and ports of the operator's URLs."""
+    parts = [urlsplit(url) for url in urls if url.startswith(("http://", "https://"))]
+    return frozenset((each.hostname or "", each.port or {"http": 80}.get(each.scheme, 443)) for each in parts)
 
 
 def uv_variables(pip: PipConfiguration) -> dict[str, str]:

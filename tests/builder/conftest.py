@@ -25,6 +25,7 @@ from modelyard.core.settings import MachineSettings
 from tests.builder.packages import PackageIndex, served
 
 WORKER_USER = 64042 if os.getuid() == 0 else None
+LOOPBACK_INDEXES = RequirementPolicy(urls=UrlPolicy.parse("127.0.0.1"))
 
 
 def builder_accounts_of(data_dir: DataDir) -> BuilderAccounts:
@@ -96,6 +97,7 @@ def toolchain(session_data_dir: DataDir) -> BuildToolchain:
         environ=os.environ,
         home=Path.home(),
         worker_user=WORKER_USER,
+        requirements=LOOPBACK_INDEXES,
         accounts=builder_accounts_of(session_data_dir),
         sandbox=open_build_sandbox(settings_of(session_data_dir)),
     )
@@ -122,7 +124,7 @@ def open_isolated(own: DataDir, toolchain: BuildToolchain, accounts: BuilderAcco
         environ=environ,
         home=Path.home(),
         worker_user=WORKER_USER,
-        requirements=RequirementPolicy(urls=UrlPolicy.parse("127.0.0.1")),
+        requirements=LOOPBACK_INDEXES,
         accounts=accounts,
         sandbox=open_build_sandbox(settings_of(own)),
     )

@@ -284,7 +284,7 @@ from pathlib import Path
 from builder.build_run import BuildLog
 from builder.composition import open_toolchain
 from modelyard.core.data_dir import DataDir
-from tests.builder.conftest import WORKER_USER, Recorder, build, builder_accounts_of
+from tests.builder.conftest import LOOPBACK_INDEXES, WORKER_USER, Recorder, build, builder_accounts_of
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
 
 class Printed(Recorder):
@@ -297,6 +297,7 @@ toolchain = open_toolchain(
     environ=os.environ,
     home=Path.home(),
     worker_user=WORKER_USER,
+    requirements=LOOPBACK_INDEXES,
     accounts=builder_accounts_of(DataDir(Path(sys.argv[1]))),
 )
 spec = EnvironmentSpec("3.11", ("endless",), sources=PackageSources(index_url=sys.argv[2]))
