@@ -1,5 +1,6 @@
 """Workspaces as boundaries: content, names and files of one workspace are out of reach of another."""
 
+import hashlib
 from uuid import uuid4
 
 import pytest
@@ -58,6 +59,13 @@ class TestUploads:
         data = {"properties": {"dataType": "uri_folder", "dataUri": uri}}
         assert error_of(other.ask("PUT", "/data/d/versions/1", data), 400)["code"] == "UploadIncomplete"
         control.put("/models/m/versions/1", body)
+
+    def test_hash_of_content_in_another_workspace_is_unknown(self, control, other):
+        control.register()
+        headers = {"x-modelyard-sha256": hashlib.sha256(MLMODEL).hexdigest()}
+        own, others = control.start_upload(), other.start_upload()
+        known = [control.http.head(upload.url("MLmodel"), headers=headers).status_code for upload in (own, others)]
+        assert known == [200, 404]
 
 
 class TestDatastores:
