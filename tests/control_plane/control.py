@@ -5,6 +5,7 @@ Where a test needs builders and a host, the test plays both roles, with the func
 
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from copy import copy
 from pathlib import Path
@@ -37,6 +38,7 @@ SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 WORKSPACE = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/local/providers/Microsoft.MachineLearningServices/workspaces/default"
 )
+_WRITE_SECONDS = 5.0
 _NOT_BUILT = (GenerationState.QUEUED, GenerationState.BUILDING)
 MLMODEL = b"""
 flavors:
@@ -108,6 +110,10 @@ class Control:
 
     def close(self) -> None:
         self.http.close()
+        # The last use of a token is written beside the request. The engine must not be disposed of meanwhile.
+        deadline = time.monotonic() + _WRITE_SECONDS
+        while self.engine.pool.checkedout() and time.monotonic() < deadline:
+            time.sleep(0.01)
         self.services.telemetry.close()
 
     def in_workspace(self, name: str) -> "Control":
