@@ -153,11 +153,6 @@ class Wines:
         self.gateway.endpoint(self._deployment(model, instances=instances, **options))
         self.gateway.publish()
 
-    def serve_both(self, model: str) -> None:
-        """Serve the model twice: with batches, and without batches as the deployment "alone"."""
-        self.gateway.endpoint(self._deployment(model), self._deployment(model, name="alone", batching="off"))
-        self.gateway.publish()
-
     def serve_logged(self, model: Any) -> None:
         """Serve a logged model with the generated script."""
         known = pandas.DataFrame(numpy.random.default_rng(3).uniform(0, 100, (300, 2)), columns=["alcohol", "acidity"])
@@ -219,30 +214,26 @@ def values(replies: Sequence[Reply]) -> list[Any]:
 
 
 HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
-ALONE = {"azureml-model-deployment": "alone"}
 ROWS = [(at * 1.37, 100 - at * 0.71) for at in range(60)]
 
 
 class TestEqualAnswers:
     @pytest.mark.parametrize("model", TREES.values(), ids=TREES.keys())
     def test_trees_answer_bit_for_bit_as_without_batches(self, wines: Wines, model: str) -> None:
-        batched, alone = _both_answers(wines, model)
+        wines.serve(TRAINED.format(model=model))
+        batched, alone = _both_answers(wines)
         assert batched == alone
 
     @pytest.mark.parametrize("model", LINEAR.values(), ids=LINEAR.keys())
     def test_models_on_blas_differ_in_the_last_digits_at_most(self, wines: Wines, model: str) -> None:
-        batched, alone = _both_answers(wines, model)
+        wines.serve(TRAINED.format(model=model))
+        batched, alone = _both_answers(wines)
         numpy.testing.assert_allclose(batched, alone, rtol=1e-12, atol=0)
 
     @pytest.mark.parametrize("model", [RandomForestRegressor(40, random_state=7), ElasticNet(alpha=0.01)])
     def test_models_that_mlflow_logged_answer_as_without_batches(self, wines: Wines, model: Any) -> None:
         wines.serve_logged(model)
-        wines.finish_trials()
-        batched = values(wines.rows_at_once(*ROWS))
-        assert wines.calls[-1] > 1
-        before = len(wines.calls)
-        alone = values([wines.ask(row).result() for row in ROWS])
-        assert wines.calls[before:] == [1] * len(ROWS)
+        batched, alone = _both_answers(wines)
         numpy.testing.assert_allclose(batched, alone, rtol=1e-12 if isinstance(model, ElasticNet) else 0, atol=0)
 
     def test_requests_of_several_rows_get_their_own_rows(self, wines: Wines) -> None:
@@ -363,9 +354,12 @@ class TestBatches:
         assert wines.calls[-1] == 2
 
 
-def _both_answers(wines: Wines, model: str) -> tuple[list[Any], list[Any]]:
-    wines.serve_both(TRAINED.format(model=model))
+def _both_answers(wines: Wines) -> tuple[list[Any], list[Any]]:
+    """Answers to the rows in batches, and to each row in a call of its own."""
     wines.finish_trials()
     batched = values(wines.rows_at_once(*ROWS))
     assert wines.calls[-1] > 1
-    return batched, values([wines.ask(row, headers=ALONE).result() for row in ROWS])
+    before = len(wines.calls)
+    alone = values([wines.ask(row).result() for row in ROWS])
+    assert wines.calls[before:] == [1] * len(ROWS)
+    return batched, alone
