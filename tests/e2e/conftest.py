@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import temporary_folder
-from tests.e2e.models import save_sklearn
+from tests.e2e.models import answering, save_loader, save_sklearn
 from tests.e2e.platform import SHARED_PLATFORM, Platform, wait_until
 from tests.scheduling import unit_of
 
@@ -46,6 +46,13 @@ def module_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def sklearn_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_sklearn(tmp_path_factory.mktemp("models") / "linear")
+
+
+@pytest.fixture(scope="session")
+def light_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose worker starts with a third of the CPU time of scikit-learn's, for tests of many workers."""
+    # Unsigned: a matrix arrives as an array.
+    return save_loader(tmp_path_factory.mktemp("models") / "light", answering("[float(row[0]) for row in model_input]"))
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ _MANY = (pytest.mark.long, pytest.mark.timeout(1500))
 
 
 class Busy:
-    """An endpoint with a real model, changed through the REST API."""
+    """An endpoint that the tests change through the REST API."""
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
@@ -54,8 +54,8 @@ class Busy:
 
 
 @pytest.fixture(scope="module")
-def busy(platform: Platform, tour, sklearn_folder) -> Busy:
-    platform.cli("deploy", sklearn_folder, "--endpoint-name", _ENDPOINT)
+def busy(platform: Platform, light_folder) -> Busy:
+    platform.cli("deploy", light_folder, "--endpoint-name", _ENDPOINT)
     return Busy(platform)
 
 

@@ -39,11 +39,11 @@ class TestScaling:
 
 
 class TestTokens:
-    def test_endpoint_with_token_authentication_accepts_its_token_and_no_altered_token(self, platform, sklearn_folder):
+    def test_endpoint_with_token_authentication_accepts_its_token_and_no_altered_token(self, platform, light_folder):
         body = {"location": "local", "properties": {"authMode": "AMLToken"}}
         platform.rest("PUT", "/onlineEndpoints/by-token", body)
         settled(platform, "/onlineEndpoints/by-token")
-        platform.cli("deploy", sklearn_folder, "--endpoint-name", "by-token")
+        platform.cli("deploy", light_folder, "--endpoint-name", "by-token")
         token = platform.rest("POST", "/onlineEndpoints/by-token/token").json()["accessToken"]
         assert platform.score("by-token", ROW, key=token).status_code == 200
         assert platform.score("by-token", ROW, key=token[:-4] + "AAAA").status_code == 401
@@ -59,8 +59,8 @@ class TestConcurrentChanges:
         assert set(statuses) <= {200, 409}
         settled(platform, f"/onlineEndpoints/{tour}")
 
-    def test_deployment_on_an_endpoint_under_deletion_is_refused(self, platform, sklearn_folder):
-        platform.cli("deploy", sklearn_folder, "--endpoint-name", "leaving")
+    def test_deployment_on_an_endpoint_under_deletion_is_refused(self, platform, light_folder):
+        platform.cli("deploy", light_folder, "--endpoint-name", "leaving")
         model = deployments_of(platform, "leaving")[0]["properties"]["model"]
         assert platform.rest("DELETE", "/onlineEndpoints/leaving").status_code == 202
         body = {"location": "local", "properties": {"model": model}, "sku": {"name": "Default", "capacity": 1}}
@@ -124,7 +124,7 @@ class TestSecrets:
     def test_model_cannot_read_files_of_a_platform_that_root_runs(self, platform, spy):
         secret = [str(path) for path in (platform.data_dir / "secrets").iterdir()]
         others = [str(platform.data_dir / "run" / "routing.json"), str(platform.data_dir / "logs" / "host.log")]
-        assert platform.score(spy, {"input_data": ["/etc/hostname"]}).json() == ["/etc/hostname"]
+        assert platform.score(spy, {"input_data": ["/etc/hosts"]}).json() == ["/etc/hosts"]
         assert platform.score(spy, {"input_data": [*secret, *others]}).json() == []
 
 
