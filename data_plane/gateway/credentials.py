@@ -40,7 +40,7 @@ class Credentials:
             return False
         digest = hashlib.sha256(secret).hexdigest()
         if self._is_key(digest) or self._is_token(secret, digest, now):
-            return _allowed(Role.SCORER.includes(required), required)
+            return required is Role.SCORER or _allowed(Role.SCORER.includes(required), required)
         token = self._access_tokens.get(digest)
         if token is not None and (token.expires_at is None or now < token.expires_at):
             return _allowed(token.may_score and Role.SCORER.includes(required), required)

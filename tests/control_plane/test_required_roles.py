@@ -6,7 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from modelyard.core.domain.required_roles import OpenAccess, role_of_operation
+from control_plane.app import ROUTERS
+from control_plane.web.authorization import AuthorizedRoute, authorized_router
+from modelyard.core.domain.required_roles import OpenAccess, RouteWithoutRole, role_of_operation
 from modelyard.core.domain.roles import Role
 from modelyard.core.settings import ControlPlaneSettings
 from tests.control_plane.colleagues import OTHER_WORKSPACE, ask_as, expire, make_token
@@ -48,6 +50,17 @@ def _with_role(operations) -> Iterator[tuple[str, str, str, Role]]:
     for name, method, path, role in operations:
         if role not in set(OpenAccess):
             yield name, method, path, Role(role)
+
+
+def test_every_route_checks_the_role():
+    routes = [route for router in ROUTERS for route in router.routes]
+    assert routes
+    assert all(isinstance(route, AuthorizedRoute) for route in routes)
+
+
+def test_route_without_a_role_cannot_be_made():
+    with pytest.raises(RouteWithoutRole, match="required_roles"):
+        authorized_router("tag", {}).add_api_route("/path", lambda: None, name="unlisted")
 
 
 def test_document_publishes_the_table(operations):
