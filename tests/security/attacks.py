@@ -439,6 +439,11 @@ def uses_own_files():
         return sorted(os.listdir(folder))
 
 
+def own_groups():
+    with open("/proc/self/cgroup") as file:
+        return file.read()
+
+
 def uses_own_loopback():
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname(), timeout=2):
         return "connected"
@@ -450,6 +455,7 @@ USES = {
     "its own files": lambda facts: uses_own_files(),
     "a loopback of its own": lambda facts: uses_own_loopback(),
     "programs of the system": lambda facts: quietly(["/bin/sh", "-c", "echo hello"]),
+    "its own control group": lambda facts: own_groups(),
     "the processor's description": lambda facts: bool(read("/proc/cpuinfo") and os.cpu_count()),
     "limits of its own": lambda facts: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)) or "set",
 }

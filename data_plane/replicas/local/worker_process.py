@@ -19,6 +19,7 @@ from data_plane.replicas.local.processes import Process
 from modelyard.core.data_dir import DataDir
 from modelyard.core.domain.documents import VERSION, check_format, known_fields
 from modelyard.process.atomic_files import replace_file
+from modelyard.process.cgroups import remove_group
 from modelyard.process.rotated_log import RotatedLog
 
 _log = logging.getLogger(__name__)
@@ -120,6 +121,7 @@ class WorkerPaths:
     def remove(self) -> None:
         """Remove the files of a worker without a run file."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        remove_group(self.worker_id)
         RotatedLog(self.log).remove()
         self.socket.unlink(missing_ok=True)
 
@@ -216,6 +218,7 @@ def wait_for_end(worker: WorkerProcess, timeout: float) -> bool:
 def remove(worker: WorkerProcess, *, keep_log: bool = True) -> None:
     """Remove the files of an ended worker. The host keeps the log until the log is shipped."""
     shutil.rmtree(worker.folder, ignore_errors=True)
+    remove_group(worker.worker_id)
     leftovers = [worker.socket, worker.exit_file, worker.kill_note, worker.fault_note]
     if not keep_log:
         RotatedLog(worker.log).remove()

@@ -10,11 +10,14 @@ from typing import Literal
 from data_plane.replicas.port import ReplicaSpec
 from modelyard.core.data_dir import DataDir
 from modelyard.core.settings import Tunables
+from modelyard.process.cgroups import make_group
 from modelyard.process.landlock import OWN, READ, PathRule
 from modelyard.process.sandbox import SHARED_MEMORY, Kernel, Sandbox, check_kernel, mark, missing, probe
 
 _log = logging.getLogger(__name__)
 
+# Of the machine's memory, for one worker's process tree, without a setting.
+_MEMORY_SHARE = 0.9
 _INTERPRETER_FOLDERS = ("bin", "include", "lib", "lib64", "ssl")
 
 
@@ -25,18 +28,20 @@ class WorkerSandbox:
     data_dir: DataDir
     kernel: Kernel
     memory_bytes: int
+    """0: as much as the machine has."""
     processes: int
     open_files: int
     file_bytes: int
     network: Literal["deployment", "none", "all"]
 
     def of(self, spec: ReplicaSpec, folder: Path, archive: Path, *, owns_account: bool) -> Sandbox:
-        """`folder` is the worker's own, `archive` the worker's program."""
+        """`folder` is the worker's own, and names the worker's control group; `archive` is the worker's program."""
         rules = (
             PathRule(folder, OWN),
             *(PathRule(path, READ) for path in (archive, spec.bundle_dir, spec.model_dir)),
             *(PathRule(path, READ) for path in _python_folders(spec.python)),
         )
+        memory = self.memory_bytes or _machine_memory()
         has_private_memory = not self.data_dir.root.is_relative_to(SHARED_MEMORY)
         return Sandbox(
             kernel=self.kernel,
@@ -45,13 +50,16 @@ class WorkerSandbox:
             owns_account=owns_account,
             limits={
                 "RLIMIT_CORE": 0,
-                "RLIMIT_DATA": self.memory_bytes,
+                "RLIMIT_DATA": memory,
                 "RLIMIT_FSIZE": self.file_bytes,
                 "RLIMIT_NOFILE": self.open_files,
                 "RLIMIT_NPROC": self._most_tasks(spec, owns_account=owns_account),
                 **mark(str(self.data_dir.root)),
             },
-            shared_memory_bytes=self.memory_bytes // 2 if has_private_memory else 0,
+            shared_memory_bytes=memory // 2 if has_private_memory else 0,
+            cgroup_files=make_group(
+                folder.name, memory_bytes=self.memory_bytes or int(memory * _MEMORY_SHARE), tasks=self.processes
+            ),
         )
 
     def _most_tasks(self, spec: ReplicaSpec, *, owns_account: bool) -> int:
@@ -74,7 +82,7 @@ def open_worker_sandbox(settings: Tunables, data_dir: DataDir) -> WorkerSandbox 
     return WorkerSandbox(
         data_dir,
         kernel,
-        memory_bytes=worker.memory_bytes or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        memory_bytes=worker.memory_bytes,
         processes=worker.processes,
         open_files=worker.open_files,
         file_bytes=worker.file_bytes,
@@ -88,6 +96,10 @@ def _python_folders(python: Path) -> Iterator[Path]:
     prefix = python.resolve().parent.parent
     for name in _INTERPRETER_FOLDERS:
         yield prefix / name
+
+
+def _machine_memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _tasks_of_machine() -> int:
