@@ -92,14 +92,12 @@ def test_all_protections_of_the_kernel_are_in_force(hostile: Hostile) -> None:
     assert expected | ({"account"} if hostile.mode == "root" else set()) <= set(hostile.protections)
 
 
-def test_storm_of_forks_is_bounded(hostile: Hostile) -> None:
-    bound = 300
-    if "account" not in hostile.protections and "cgroup" not in hostile.protections:
-        # The kernel counts all tasks of the user, and the limit has room for those of the machine at the worker's start.
-        bound += 200 + int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
-    outcome = hostile.run("fork storm", most=bound + 200)
+def test_storm_of_500_forks_is_bounded(hostile: Hostile) -> None:
+    # The kernel counts all tasks of the user. The limit has room for those at the worker's start.
+    bound = 300 if "account" in hostile.protections else 400
+    outcome = hostile.run("fork storm", most=500)
     assert outcome["harm"] == []
-    assert outcome["evidence"] <= bound
+    assert 200 < outcome["evidence"] <= bound
 
 
 def test_whole_process_tree_is_in_a_group_with_limits_where_one_can_be_made(hostile: Hostile) -> None:

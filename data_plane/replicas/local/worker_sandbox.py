@@ -16,6 +16,8 @@ from modelyard.process.sandbox import SHARED_MEMORY, Kernel, Sandbox, check_kern
 
 _log = logging.getLogger(__name__)
 
+# In /proc/<pid>/stat, after the name.
+_THREADS_FIELD = 17
 # Of the machine's memory, for one worker's process tree, without a setting.
 _MEMORY_SHARE = 0.9
 _INTERPRETER_FOLDERS = ("bin", "include", "lib", "lib64", "ssl")
@@ -66,7 +68,7 @@ class WorkerSandbox:
         """The kernel counts the threads of all processes of the user, and refuses the worker one more."""
         if owns_account:
             return self.processes * spec.workers
-        return self.processes + _tasks_of_machine()
+        return self.processes + _tasks_of_this_user()
 
 
 def open_worker_sandbox(settings: Tunables, data_dir: DataDir) -> WorkerSandbox | None:
@@ -102,9 +104,14 @@ def _machine_memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def _tasks_of_machine() -> int:
-    """An upper bound for the tasks of the platform's account, at the cost of one small read."""
-    try:
-        return int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
-    except (OSError, ValueError, IndexError):
-        return 4096
+def _tasks_of_this_user() -> int:
+    """Count the threads of this user's processes."""
+    tasks = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if folder.stat().st_uid == os.getuid():
+                fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
+                tasks += int(fields[_THREADS_FIELD])
+        except OSError:
+            continue
+    return tasks
