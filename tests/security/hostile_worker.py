@@ -27,7 +27,7 @@ from modelyard.core.data_dir import DataDir
 from modelyard.core.settings import Tunables, WorkerSettings
 
 ATTACKS = Path(__file__).with_name("attacks.py")
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 _SYSTEM_V_KEY = 0x6D790001
 _SCRIPT = """
 from attack_code import attack
