@@ -375,6 +375,14 @@ class TestReading:
         control.build_and_start()
         assert control.get(f"{path}/scoringScript") == {"content": "def init(): ...\n"}
 
+    def test_egress_of_a_deployment_is_a_part_of_its_generation(self, control, endpoint, model):
+        path = f"{endpoint}/deployments/blue"
+        control.put(path, {"properties": {"model": model, "egressPublicNetworkAccess": "Enabled"}})
+        assert control.get(path)["properties"]["egressPublicNetworkAccess"] == "Enabled"
+        wrong = {"properties": {"model": model, "egressPublicNetworkAccess": "some"}}
+        message = error_of(control.ask("PUT", f"{endpoint}/deployments/green", wrong), 400)["message"]
+        assert message == "egressPublicNetworkAccess is 'some': send Enabled or Disabled, or leave it out"
+
     def test_workers_are_listed_as_last_observed(self, control, blue):
         model_worker = uuid4().hex[:12]
         with control.sessions.begin() as session:
