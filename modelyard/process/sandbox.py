@@ -36,9 +36,9 @@ _KERNEL_CALLS = (
     *("acct", "add_key", "adjtimex", "bpf", "chroot", "clock_adjtime", "clock_settime", "delete_module"),
     *("fanotify_init", "finit_module", "fsconfig", "fsmount", "fsopen", "fspick", "init_module", "ioperm", "iopl"),
     *("kexec_file_load", "kexec_load", "keyctl", "modify_ldt", "mount", "mount_setattr", "move_mount"),
-    *("name_to_handle_at", "open_by_handle_at", "open_tree", "perf_event_open", "pivot_root", "quotactl", "reboot"),
-    *("request_key", "setdomainname", "sethostname", "setns", "settimeofday", "swapoff", "swapon", "syslog"),
-    *("umount2", "unshare", "userfaultfd", "vhangup"),
+    *("name_to_handle_at", "open_by_handle_at", "open_tree", "open_tree_attr", "perf_event_open", "pivot_root"),
+    *("quotactl", "reboot", "request_key", "setdomainname", "sethostname", "setns", "settimeofday", "swapoff"),
+    *("swapon", "syslog", "umount2", "unshare", "userfaultfd", "vhangup"),
 )
 _OTHER_PROCESSES = (
     *("kcmp", "migrate_pages", "move_pages", "pidfd_getfd", "process_madvise", "process_vm_readv"),
@@ -52,8 +52,8 @@ _SHARED_BETWEEN_PROCESSES_OF_A_USER = (
 )
 # By path, on any file of the user: Landlock does not control these.
 _FILE_ATTRIBUTES = (
-    *("chmod", "fchmodat", "fchmodat2", "fchownat", "lremovexattr", "lsetxattr", "removexattr", "setxattr"),
-    *("utime", "utimes"),
+    *("chmod", "chown", "fchmodat", "fchmodat2", "fchownat", "file_setattr", "futimesat", "lchown", "lremovexattr"),
+    *("lsetxattr", "removexattr", "removexattrat", "setxattr", "setxattrat", "utime", "utimes"),
 )
 
 SYSTEM_RULES = (
@@ -179,6 +179,8 @@ class Sandbox:
             # Copies of files set these; success without an effect keeps such programs at work.
             yield from (Rule(call, 0) for call in _FILE_ATTRIBUTES)
             yield Rule("utimensat", 0, unless=(Comparison(1, 0),))
+            # Names of files in any folder of the user.
+            yield Rule("inotify_add_watch", errno.EACCES)
 
     def _socket_rules(self) -> Iterator[Rule]:
         families = []

@@ -24,7 +24,7 @@ def _load_pyfunc(path):
     return Model()
 """
 # A user of the deployment's own may do these, to itself alone.
-ALLOWED_WITH_AN_ACCOUNT = {"open a System V segment", "make all processes of the user wait"}
+ALLOWED_WITH_AN_ACCOUNT = {"open a System V segment", "open a message queue", "make all processes of the user wait"}
 
 
 @pytest.fixture(scope="module")

@@ -207,8 +207,108 @@ def keep_ring(_):
     return call(248, 217, b"user", b"name", b"x", 1, -3)
 
 
-def quietly(command):
-    return subprocess.run(command, capture_output=True, check=True, timeout=5).stdout[:40].decode()
+def watch(path):
+    """Names of files that others create, by inotify."""
+    return checked(libc.inotify_add_watch(checked(libc.inotify_init()), path.encode(), 0xFFF))
+
+
+def watch_all_files(path):
+    """Events of a whole mount, by fanotify."""
+    return call(301, 263, call(300, 262, 0, 0), 0x10, ctypes.c_ulong(0x20), -100, path.encode())
+
+
+def change_attribute(path):
+    """By the call of Linux 6.13, which a filter of older calls would let through."""
+    arguments = struct.pack("QII", ctypes.addressof(ATTRIBUTE), 1, 0)
+    return unchanged_is_refusal(path, lambda: call(463, 463, -100, path.encode(), 0, b"user.x", arguments, 16))
+
+
+def remove_attribute(path):
+    return unchanged_is_refusal(path, lambda: call(466, 466, -100, path.encode(), 0, b"user.planted"))
+
+
+def change_inode_flags(path):
+    """By the call of Linux 6.17: a project number and flags of the file system."""
+    return unchanged_is_refusal(
+        path, lambda: call(469, 469, -100, path.encode(), ctypes.create_string_buffer(24), 24, 0)
+    )
+
+
+def change_times_by_an_old_call(path):
+    if not IS_X86:
+        raise PermissionError("no such call here")
+    times = struct.pack("qqqq", 1, 0, 1, 0)
+    return unchanged_is_refusal(path, lambda: call(261, 0, -100, path.encode(), times))
+
+
+def change_owner_by_an_old_call(path, user):
+    if not IS_X86:
+        raise PermissionError("no such call here")
+    return unchanged_is_refusal(path, lambda: call(92, 0, path.encode(), user, user))
+
+
+ATTRIBUTE = ctypes.create_string_buffer(b"x")
+
+
+def unchanged_is_refusal(path, act):
+    """The sandbox of an ordinary user reports success without an effect."""
+    before = os.stat(path)
+    act()
+    if os.stat(path) == before:
+        raise PermissionError("the file stays as it was")
+    return "another state"
+
+
+def signal_by_input(pid):
+    """The kernel sends the signal when input arrives."""
+    left, right = socket.socketpair()
+    with left, right:
+        fcntl.fcntl(left, fcntl.F_SETOWN, pid)
+        fcntl.fcntl(left, 10, signal.SIGKILL)
+        fcntl.fcntl(left, fcntl.F_SETFL, os.O_ASYNC)
+        right.send(b"x")
+        time.sleep(0.05)
+    # The harm to the sibling is the evidence.
+    raise PermissionError("the kernel tells nothing")
+
+
+def signal_a_thread(pid):
+    return call(234, 131, pid, pid, signal.SIGKILL)
+
+
+def queue_a_signal(pid):
+    return call(129, 138, pid, signal.SIGKILL, ctypes.create_string_buffer(128))
+
+
+def in_memory_program(path):
+    """A program without a file, which reads the path: the sandbox holds it as well."""
+    descriptor = os.memfd_create("program")
+    with open("/bin/cat", "rb") as program:
+        os.write(descriptor, program.read())
+    return quietly([f"/proc/self/fd/{descriptor}", path], pass_fds=[descriptor])
+
+
+def by_the_dynamic_linker(path):
+    linker = first_of("/lib*/ld-linux*.so.*", str)
+    return quietly([linker, first_of("/bin/cat", str), path])
+
+
+def preloaded_library():
+    """A library that the platform's programs would load."""
+    return write("/etc/ld.so.preload")
+
+
+def setuid_program():
+    """A program that would give its caller the model's user; only for others is it of use."""
+    with open("own", "w"):
+        pass
+    os.chmod("own", 0o4755)
+    os.stat("/proc/self/cwd/own")
+    raise PermissionError("other users reach no program in the working folder")
+
+
+def quietly(command, pass_fds=()):
+    return subprocess.run(command, capture_output=True, check=True, timeout=5, pass_fds=pass_fds).stdout[:40].decode()
 
 
 ATTACKS = {
@@ -235,12 +335,31 @@ ATTACKS = {
     "write the model": lambda facts: create(facts["own_model"]),
     "write the bundle": lambda facts: create(facts["own_bundle"]),
     "plant sitecustomize": lambda facts: create(first_of(sys.prefix + "/lib/python3.*/site-packages", str)),
+    "plant usercustomize": lambda facts: create_file(os.path.join(site_packages(), "usercustomize.py")),
+    "plant a .pth file": lambda facts: create_file(os.path.join(site_packages(), "planted.pth")),
+    "plant an entry point": lambda facts: create_file(os.path.join(sys.prefix, "bin", "modelyard")),
+    "plant a user site": lambda facts: create_file(os.path.join(facts["home"], ".local")),
+    "plant a preloaded library": lambda facts: preloaded_library(),
     "write beside the bundles": lambda facts: create(facts["data_dir"] + "/bundles"),
     "write into the runtime": lambda facts: create(facts["data_dir"] + "/runtime"),
     "truncate a secret": lambda facts: os.truncate(facts["secrets"] + "/master.key", 0),
     "change a secret's mode": lambda facts: change_mode(facts["secrets"] + "/master.key"),
     "change a secret's times": lambda facts: change_times(facts["secrets"] + "/master.key"),
     "remove a secret": lambda facts: os.unlink(facts["secrets"] + "/master.key"),
+    "change a secret's times by an old call": lambda facts: change_times_by_an_old_call(secret(facts)),
+    "change a secret's owner by an old call": lambda facts: change_owner_by_an_old_call(secret(facts), facts["user"]),
+    "change a secret's attributes by a new call": lambda facts: change_attribute(secret(facts)),
+    "remove a secret's attributes by a new call": lambda facts: remove_attribute(secret(facts)),
+    "change a secret's flags by a new call": lambda facts: change_inode_flags(secret(facts)),
+    "rename a secret": lambda facts: os.rename(secret(facts), "own") or "renamed",
+    "exchange a secret": lambda facts: call(316, 276, -100, secret(facts).encode(), -100, b".", 2),
+    "watch the secrets": lambda facts: watch(facts["secrets"]),
+    "watch the data dir": lambda facts: watch(facts["data_dir"]),
+    "watch the machine's files": lambda facts: watch_all_files("/"),
+    "read a secret by the dynamic linker": lambda facts: by_the_dynamic_linker(secret(facts)),
+    "read a secret by a program without a file": lambda facts: in_memory_program(secret(facts)),
+    "read a secret in a process of its own": lambda facts: quietly(["/bin/cat", secret(facts)]),
+    "make a setuid program": lambda facts: setuid_program(),
     "read a secret through a link": lambda facts: read_through_link(facts["secrets"] + "/master.key"),
     "make a hard link to a secret": lambda facts: own_through_hard_link(facts["secrets"] + "/master.key"),
     "put a link in place of the log": lambda facts: replace_log(facts["own_log"]),
@@ -254,6 +373,13 @@ ATTACKS = {
     "read a sibling's memory": lambda facts: memory_of(facts["sibling"]),
     "read the shim's memory": lambda facts: memory_of(os.getppid()),
     "read the platform's environment": lambda facts: read("/proc/{host}/environ".format(**facts)),
+    "read the platform's memory": lambda facts: memory_of(facts["host"]),
+    "read the platform's auxiliary vector": lambda facts: read("/proc/{host}/auxv".format(**facts)),
+    "see the platform's system call": lambda facts: read("/proc/{host}/syscall".format(**facts)),
+    "list the platform's descriptors": lambda facts: descriptors_of(facts["host"]),
+    "write the platform's memory": lambda facts: write("/proc/{host}/mem".format(**facts)),
+    "offer the platform to the OOM killer": lambda facts: write("/proc/{host}/oom_score_adj".format(**facts)),
+    "hide from the OOM killer": lambda facts: write("/proc/self/oom_score_adj"),
     "list a sibling's descriptors": lambda facts: descriptors_of(facts["sibling"]),
     "enter a sibling's root": lambda facts: os.listdir("/proc/{sibling}/root".format(**facts)),
     "enter the platform's folder": lambda facts: os.listdir("/proc/{host}/cwd".format(**facts)),
@@ -268,6 +394,12 @@ ATTACKS = {
     "kill everything": lambda facts: os.kill(-1, signal.SIGKILL) or "killed",
     "signal the shim's group": lambda facts: os.killpg(os.getpgid(os.getppid()), signal.SIGTERM) or "killed",
     "signal a sibling by descriptor": lambda facts: call(424, 424, call(434, 434, facts["sibling"], 0), 9, None, 0),
+    "signal a sibling's thread": lambda facts: signal_a_thread(facts["sibling"]),
+    "queue a signal for a sibling": lambda facts: queue_a_signal(facts["sibling"]),
+    "signal a sibling by input": lambda facts: signal_by_input(facts["sibling"]),
+    "write a sibling's memory": lambda facts: call(311, 271, facts["sibling"], b"", 0, b"", 0, 0),
+    "move a sibling's memory": lambda facts: call(256, 238, facts["sibling"], 8, b"\1" + b"\0" * 7, b"\1" + b"\0" * 7),
+    "lower a sibling's disk priority": lambda facts: call(251, 30, 1, facts["sibling"], 3 << 13),
     "limit a sibling's processor time": lambda facts: limit_of(facts["sibling"]),
     "make a sibling wait": lambda facts: os.setpriority(os.PRIO_PROCESS, facts["sibling"], 19) or "waits",
     "make all processes of the user wait": lambda facts: os.setpriority(os.PRIO_USER, facts["user"], 19) or "wait",
@@ -298,6 +430,22 @@ ATTACKS = {
     "submit to io_uring": lambda facts: call(425, 425, 1, ctypes.create_string_buffer(256)),
     "handle page faults": lambda facts: call(323, 282, 0),
     "keep a key in the kernel": keep_ring,
+    "read the kernel's keys": lambda facts: call(250, 219, 0, -4, 0),
+    "make a mount namespace": lambda facts: call(272, 97, 0x00020000),
+    "make a process namespace": lambda facts: call(272, 97, 0x20000000),
+    "clone by the new call": lambda facts: call(435, 435, struct.pack("8Q", 0x10000000, 0, 0, 0, 17, 0, 0, 0), 64),
+    "mount by the new calls": lambda facts: call(430, 430, b"tmpfs", 0),
+    "open a tree of mounts": lambda facts: call(428, 428, -100, b"/", 1),
+    "load a kernel module": lambda facts: call(175, 105, b"", 0, b""),
+    "start another kernel": lambda facts: call(246, 104, 0, 0, None, 0),
+    "restart the machine": lambda facts: call(169, 142, 0, 0, 0, None),
+    "rename the machine": lambda facts: call(170, 161, b"owned", 5),
+    "set the clock": lambda facts: call(227, 112, 0, struct.pack("qq", 0, 0)),
+    "swap to a file": lambda facts: call(167, 224, b"own", 0),
+    "read the kernel's log": lambda facts: call(103, 116, 3, ctypes.create_string_buffer(64), 64),
+    "change a segment of code": lambda facts: call(154, -1, 1, ctypes.create_string_buffer(16), 16),
+    "open a port of the machine": lambda facts: call(173, -1, 0x70, 1, 1),
+    "open a message queue": lambda facts: call(240, 180, b"modelyard", os.O_CREAT | os.O_RDWR, 0o600, None),
     "open by handle": lambda facts: call(304, 265, -100, ctypes.create_string_buffer(64), 0),
     "change the root folder": lambda facts: os.chroot("."),
     "become root": lambda facts: become_root(),
@@ -309,6 +457,19 @@ ATTACKS = {
     "open a System V segment": lambda facts: system_v(facts["system_v"]),
     "remove a System V segment": lambda facts: remove_system_v(facts["system_v"]),
 }
+
+
+def secret(facts):
+    return facts["secrets"] + "/master.key"
+
+
+def site_packages():
+    return first_of(sys.prefix + "/lib/python3*/site-packages", str)
+
+
+def create_file(path):
+    with open(path, "x"):
+        return path
 
 
 # Storms: the evidence is how far the model came.
@@ -444,6 +605,15 @@ def own_groups():
         return file.read()
 
 
+def uses_own_library():
+    """Numerical libraries write compiled code into their cache and load it."""
+    import shutil
+
+    library = first_of("/lib/*/libz.so*", str) or first_of("/usr/lib*/libz.so*", str)
+    shutil.copyfile(library, "own.so")
+    return bool(ctypes.CDLL(os.path.abspath("own.so")).zlibVersion)
+
+
 def uses_own_loopback():
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname(), timeout=2):
         return "connected"
@@ -454,6 +624,7 @@ USES = {
     "threads": lambda facts: uses_threads(),
     "its own files": lambda facts: uses_own_files(),
     "a loopback of its own": lambda facts: uses_own_loopback(),
+    "a library of its own": lambda facts: uses_own_library(),
     "programs of the system": lambda facts: quietly(["/bin/sh", "-c", "echo hello"]),
     "its own control group": lambda facts: own_groups(),
     "the processor's description": lambda facts: bool(read("/proc/cpuinfo") and os.cpu_count()),

@@ -25,9 +25,9 @@ ROOT = Path(__file__).parents[2]
 SPARE_UID = 60_000 + os.getpid() % 3_000
 PUBLIC_PYTHON = "/usr/bin/python3"
 
-# A user of its own may do these, to itself alone. On a platform of an ordinary user the platform has the same user.
 LIMIT_FILES = {"memory.max", "memory.limit_in_bytes", "pids.max"}
-ALLOWED_WITH_AN_ACCOUNT = {"open a System V segment", "make all processes of the user wait"}
+# A user of its own may do these, to itself alone. On a platform of an ordinary user the platform has the same user.
+ALLOWED_WITH_AN_ACCOUNT = {"open a System V segment", "open a message queue", "make all processes of the user wait"}
 
 
 @dataclass
