@@ -44,11 +44,19 @@ class SearchPlaces:
 
     def _all(self) -> Iterator[Path]:
         yield self.own
-        yield from sorted(self.pyenv_versions.glob("3.*/bin/python"))
+        yield from _installed(self.pyenv_versions, "3.*/bin/python")
         for installs in self.uv_installs:
-            yield from sorted(installs.glob("cpython-3.*/bin/python3"))
+            yield from _installed(installs, "cpython-3.*/bin/python3")
         for folder in self.path_folders:
             yield from _pythons_in(folder)
+
+
+def _installed(folder: Path, pattern: str) -> list[Path]:
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:
+        # Variables of another account, kept by su, name folders that are closed to this account.
+        return []
 
 
 def _pythons_in(folder: Path) -> Iterator[Path]:

@@ -70,6 +70,20 @@ class TestInterpreters:
         places = search(tmp_path, path_folders=(tmp_path / "shims",))
         assert list(places.candidates()) == [Path("/nonexistent")]
 
+    def test_closed_folders_of_another_account_have_no_candidates(self, passable_folder):
+        home = passable_folder / "home"
+        for folder in (home / "pyenv" / "versions", home / "uv"):
+            folder.mkdir(parents=True)
+        home.chmod(0)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            assert list(search(home).candidates()) == [Path("/nonexistent")]
+        finally:
+            os.seteuid(user)
+            home.chmod(0o700)
+
     def test_other_patch_version_is_used_and_logged(self, tmp_path, own):
         lines: list[str] = []
         places = search(tmp_path, own=own.executable)
