@@ -2,13 +2,16 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 import psutil
@@ -39,16 +42,57 @@ def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
         time.sleep(0.05)
 
 
+@dataclass(frozen=True)
+class OrdinaryUser:
+    """A spare account that root gives to a platform, and a python that the account can execute."""
+
+    uid: int
+    python: Path
+
+    @classmethod
+    def in_folder(cls, folder: Path, uid: int) -> Self:
+        """Give `folder` to the account; a virtual environment there has the packages of the tests' own."""
+        environment = folder / "python"
+        subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", environment], check=True)
+        (packages,) = environment.glob("lib/python3.*/site-packages")
+        own = sysconfig.get_path("purelib")
+        (packages / "tests.pth").write_text(f"import site; site.addsitedir({own!r})\n")
+        (environment / "bin" / "uv").symlink_to(Path(sys.prefix) / "bin" / "uv")
+        python = environment / "bin" / "python"
+        # A need of redis before Python 3.11.3, which the tests' own python may not have.
+        install = (sys.executable, "-m", "uv", "-q", "pip", "install", "--link-mode", "copy", "--python", python)
+        subprocess.run([*install, "async-timeout"], check=True)
+        shutil.chown(folder, uid, uid)
+        return cls(uid, python)
+
+    def variables(self, folder: Path) -> dict[str, str]:
+        """Variables of a home in `folder`, with copies of root's configuration of pip and uv."""
+        config = folder / "config"
+        for link in config.iterdir():
+            original = link.resolve()
+            link.unlink()
+            shutil.copytree(original, link)
+        for path in (config, *config.rglob("*")):
+            shutil.chown(path, self.uid, self.uid)
+        home = {"HOME": str(folder), "UV_CACHE_DIR": str(folder / "packages"), "PYENV_ROOT": str(folder / ".pyenv")}
+        return {**home, "PATH": "/usr/local/bin:/usr/bin:/bin"}
+
+
 class Platform:
     """One data dir; all roles of the platform, or some, can start on the data dir more than once."""
 
-    def __init__(self, folder: Path, *, checkout: Path | None = None, **variables: str) -> None:
+    def __init__(
+        self, folder: Path, *, checkout: Path | None = None, user: OrdinaryUser | None = None, **variables: str
+    ) -> None:
         """`checkout`: the folder whose code runs, for the code of another commit."""
         self.folder = folder
+        self._user = user
         self.data_dir = folder / "data"
         self.log = folder / "up.log"
         self.checkout = checkout
         self._variables = {**demo_environment(folder, os.environ), **variables}
+        if user:
+            self._variables |= user.variables(folder)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -57,7 +101,17 @@ class Platform:
 
     @property
     def _modelyard(self) -> list[str | Path]:
+        if self._user:
+            return [self._user.python, "-m", "modelyard.cli.main"]
         return [sys.executable, "-m", "modelyard.cli.main"] if self.checkout else [MODELYARD]
+
+    @property
+    def uid(self) -> int:
+        return self._user.uid if self._user else os.getuid()
+
+    @property
+    def _account(self) -> dict[str, Any]:
+        return {"user": self._user.uid, "group": self._user.uid, "extra_groups": []} if self._user else {}
 
     # Start and stop.
 
@@ -74,6 +128,7 @@ class Platform:
                 env=self.environment,
                 cwd=self.checkout,
                 start_new_session=True,
+                **self._account,
             )
 
     def await_start(self) -> None:
@@ -173,6 +228,7 @@ class Platform:
             text=True,
             check=False,
             timeout=300,
+            **self._account,
             **more,
         )
         if check:

@@ -1,35 +1,20 @@
 """A hostile model, deployed and scored through the public surface: each request is an attack on the whole platform."""
 
-import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from tests.e2e.models import save_loader
+from tests.e2e.hostile_model import facts_of, run, save_attacker
 from tests.e2e.platform import Platform, wait_until
-from tests.security.attacks import ATTACKS, USES
-
-SOURCE = Path(__file__).parents[1] / "security" / "attacks.py"
-MODEL = """
-
-class Model:
-    def predict(self, model_input, params=None):
-        return [attack(model_input.iloc[0, 0])]
-
-def _load_pyfunc(path):
-    return Model()
-"""
-# A user of the deployment's own may do these, to itself alone.
-ALLOWED_WITH_AN_ACCOUNT = {"open a System V segment", "open a message queue", "make all processes of the user wait"}
+from tests.security.attacks import ALLOWED_WITH_AN_ACCOUNT, ATTACKS, USES
 
 
 @pytest.fixture(scope="module")
 def attacker(platform: Platform, tour: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = save_loader(tmp_path_factory.mktemp("hostile") / "hostile", SOURCE.read_text() + MODEL)
+    folder = save_attacker(tmp_path_factory.mktemp("hostile") / "hostile")
     platform.cli("deploy", folder, "--endpoint-name", "hostile")
     yield "hostile"
     platform.cli("online-endpoint", "delete", "-n", "hostile", "--yes", check=False)
@@ -37,44 +22,7 @@ def attacker(platform: Platform, tour: str, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def facts(platform: Platform, attacker: str, tour: str) -> dict[str, Any]:
-    (own,), (sibling,) = platform.workers_of(attacker), platform.workers_of(tour)
-    data = platform.data_dir
-    sockets = [path for path in data.rglob("*") if path.is_socket()]
-    ports = [int(url.rpartition(":")[2]) for url in (platform.url, platform.scoring_url)]
-    configuration = json.loads((Path(sibling["folder"]) / "worker.json").read_text())
-    return {
-        "data_dir": str(data),
-        "secrets": str(data / "secrets"),
-        "home": os.path.expanduser("~root"),
-        "user": os.getuid(),
-        "host": platform.process("data_plane.host").pid,
-        "sibling": sibling["process"]["pid"],
-        "sibling_folder": sibling["folder"],
-        "sibling_bundle": configuration["bundle_dir"],
-        "sibling_model": configuration["model_dir"],
-        "sibling_socket": sibling["socket"],
-        "own_model": str(data / "models"),
-        "own_bundle": str(data / "bundles"),
-        "own_log": own["log"],
-        "own_socket": own["socket"],
-        "postgres": str(next((path for path in sockets if ".s.PGSQL" in path.name), data / "run" / "pg")),
-        "valkey": str(next((path for path in sockets if "valkey" in str(path)), data / "run" / "valkey")),
-        "abstract": "modelyard",
-        "datagram": sibling["socket"],
-        "shared_file": "/dev/shm/nothing",
-        "control_port": ports[0],
-        "scoring_port": ports[1],
-        "system_v": 0x6D790002,
-    }
-
-
-def run(platform: Platform, name: str, facts: dict[str, Any]) -> dict[str, Any]:
-    text = json.dumps({"name": name, "facts": facts})
-    answer = platform.score("hostile", {"input_data": {"columns": ["attack"], "data": [[text]]}})
-    assert answer.status_code == 200, answer.text
-    (result,) = answer.json()
-    outcome: dict[str, Any] = json.loads(result)
-    return outcome
+    return facts_of(platform, attacker, tour)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="an ordinary user's platform is attacked in tests/security")

@@ -3,9 +3,7 @@
 Beside each attack the endpoint "tour" is asked without a pause; every request is answered.
 """
 
-import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +14,7 @@ import yaml
 
 from tests.e2e.models import answering, save_loader
 from tests.e2e.platform import Platform, wait_until
+from tests.e2e.steady_caller import SteadyCaller
 
 BODY = {"input_data": {"columns": ["x", "y", "n"], "data": [[1.0, 0.5, 1]]}}
 PACKAGES = ("pandas", "numpy")
@@ -66,26 +65,10 @@ def _load_pyfunc(path):
 @contextmanager
 def others_answer(platform: Platform, endpoint: str) -> Iterator[None]:
     """Ask another endpoint ten times a second meanwhile; no request may fail."""
-    key = platform.key(endpoint)
-    statuses: Counter[object] = Counter()
-    over = threading.Event()
-
-    def ask() -> None:
-        while not over.wait(0.1):
-            try:
-                statuses[platform.score(endpoint, BODY, key).status_code] += 1
-            except httpx2.HTTPError as error:
-                statuses[repr(error)] += 1
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
+    caller = SteadyCaller(platform, endpoint, BODY)
+    with caller.calling(), caller.answers() as answers:
         yield
-        wait_until(lambda: statuses, 30, "an answer of the other endpoint")
-    finally:
-        over.set()
-        thread.join()
-    assert set(statuses) == {200}, statuses
+    assert set(answers.statuses) == {200}, answers.statuses
 
 
 def deploy(platform: Platform, folder: Path, name: str, loader: str) -> None:

@@ -458,6 +458,9 @@ ATTACKS = {
     "remove a System V segment": lambda facts: remove_system_v(facts["system_v"]),
 }
 
+# A user of its own may do these, to itself alone. On a platform of an ordinary user the platform has the same user.
+ALLOWED_WITH_AN_ACCOUNT = {"open a System V segment", "open a message queue", "make all processes of the user wait"}
+
 
 def secret(facts):
     return facts["secrets"] + "/master.key"
@@ -559,7 +562,32 @@ def daemon():
     return int(os.read(reader, 20))
 
 
+def processor_storm(count=8, seconds=2):
+    until = time.monotonic() + seconds
+    pids = []
+    for _ in range(count):
+        pid = os.fork()
+        if pid == 0:
+            while time.monotonic() < until:
+                pass
+            os._exit(0)
+        pids.append(pid)
+    for pid in pids:
+        os.waitpid(pid, 0)
+    return len(pids)
+
+
+def output_storm(seconds=2):
+    """Lines without a pause; the shim leaves out what is over the rate."""
+    until, line, written = time.monotonic() + seconds, b"flood " * 2000 + b"\n", 0
+    while time.monotonic() < until:
+        written += os.write(1, line)
+    return written
+
+
 STORMS = {
+    "processor storm": lambda facts: processor_storm(),
+    "output storm": lambda facts: output_storm(),
     "fork storm": lambda facts: fork_storm(facts["most"]),
     "descriptor storm": lambda facts: descriptor_storm(),
     "memory storm": lambda facts: memory_storm(),

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from modelyard.process import cgroups
-from tests.security.attacks import ATTACKS, USES
+from tests.security.attacks import ALLOWED_WITH_AN_ACCOUNT, ATTACKS, USES
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the sandbox is Linux's")
 
@@ -26,8 +26,6 @@ SPARE_UID = 60_000 + os.getpid() % 3_000
 PUBLIC_PYTHON = "/usr/bin/python3"
 
 LIMIT_FILES = {"memory.max", "memory.limit_in_bytes", "pids.max"}
-# A user of its own may do these, to itself alone. On a platform of an ordinary user the platform has the same user.
-ALLOWED_WITH_AN_ACCOUNT = {"open a System V segment", "open a message queue", "make all processes of the user wait"}
 
 
 @dataclass
