@@ -305,7 +305,11 @@ class UvProgram:
                 yield Path(environ[name])
         for url in (environ.get("UV_DEFAULT_INDEX", ""), *environ.get("UV_INDEX", "").split()):
             if url.startswith("file://"):
-                yield Path(unquote(urlsplit(url).path))
+                folder = Path(unquote(urlsplit(url).path))
+                yield folder
+                # The pages of such an index often name packages beside the folder: "../../files/…".
+                if len(folder.parts) > 2:
+                    yield folder.parent
 
     @contextmanager
     def _work_folder(self) -> Iterator[Path]:

@@ -60,6 +60,7 @@ def start(data_dir, database_url, broker_url):
             "MODELYARD_BROKER_URL": broker_url,
             "MODELYARD_STORAGE_URL": data_dir.objects.as_uri(),
             "MODELYARD_MASTER_KEY": "unused",
+            "MODELYARD_OUTGOING_ALLOWED_HOSTS": "127.0.0.1",  # of the index of these tests
         }
         command = [sys.executable, "-m", "builder.main", "--lifeline-fd", str(reader)]
         with (data_dir.logs / "builder.log").open("ab") as log:

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -125,13 +126,11 @@ def hold(folder):
 
 def test_ctrl_c_waits_for_a_request_under_way_leaves_no_process_and_the_next_start_serves(platform, tour, tmp_path):
     key_of_tour = platform.key(tour)
-    meeting = platform.folder / "meeting"
-    meeting.mkdir()
-    # The model may run as another user.
-    meeting.chmod(0o777)
     folder = save_loader(tmp_path / "m", answering("[hold(model_input[0])]", before=HOLDING))
     platform.cli("deploy", folder, "--endpoint-name", "holding")
     key, scoring = platform.key("holding"), httpx2.URL(platform.scoring_url)
+    # The only folder in which the sandbox lets the model write.
+    meeting = Path(platform.workers_of("holding")[0]["folder"])
     with ThreadPoolExecutor(2) as callers:
         answer = callers.submit(platform.score, "holding", {"input_data": [str(meeting)]}, key)
         wait_until((meeting / "held").exists, 30, "the model has the request")

@@ -22,10 +22,12 @@ def check_json(text: bytes) -> None:
 
 
 def _check_slowly(text: bytes) -> None:
-    """Accept the valid JSON that orjson refuses: numbers beyond a double, and more than 1024 levels."""
+    """Accept the valid JSON that orjson refuses: numbers beyond a double."""
     try:
         json.loads(str(text, "utf-8"), parse_constant=_refuse)
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise WorkerProtocolError("the model worker's result is nested too deeply") from None
+    except ValueError:
         raise WorkerProtocolError("the model worker's result is not valid JSON") from None
 
 

@@ -200,6 +200,6 @@ def test_host_of_the_operators_list_may_be_named(model_folder):
 
 @pytest.mark.parametrize("line", [f"numpy\n-r {SECRET}", "numpy\0", "numpy\x85-r x"])
 def test_requirement_of_several_lines_never_reaches_uv(tmp_path, line):
-    uv = UvProgram(UvFolders(*(tmp_path / name for name in "abcd")), environ={}, pip=PipConfiguration())
+    uv = UvProgram(UvFolders(*(tmp_path / name for name in "abcde")), environ={}, pip=PipConfiguration())
     with pytest.raises(BuildFailed, match="not one line"):
         uv.compile(EnvironmentSpec("3.11", (line,)), tmp_path, None)

@@ -330,7 +330,7 @@ class TestErrors:
         content = b"".join(store.get(key))
         assert list(csv.reader(io.StringIO(content.decode(), newline=""))) == [
             ["file", "first_row", "rows", "reason"],
-            ["a,1.csv", "", "", "\ufffd"],
+            ["a,1.csv", "", "", "\\ud800"],
             ["a,1.csv", "0", "50", "=1+1"],
             ["a,1.csv", "100", "50", 'the model raised ValueError("bad, \n value")'],
             ["z.csv", "", "", "no CSV: unclosed quote"],

@@ -87,7 +87,7 @@ def _of_json(text: bytes, name: str) -> tuple[Output, ...]:
     try:
         value = parse_large(text)
     except orjson.JSONDecodeError:
-        # The value is nested deeper than orjson reads, or is no JSON at all.
+        # A number is beyond a double, or the text is not JSON.
         check_json(text)
         return (_whole_text(text, name),)
     if isinstance(value, list):
