@@ -135,6 +135,7 @@ def test_documented_environment_restored_without_an_index_predicts_the_same(
     assert run(again, _PREDICT, tmp_path / "model") == run(environment, _PREDICT, tmp_path / "model")
 
 
+@pytest.mark.long
 class TestDocumentedEnvironment:
     def test_pinned_versions_are_installed_unchanged(self, documented, toolchain):
         environment, progress = documented

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import psutil
+import pytest
 
 DEMO = [sys.executable, "-m", "modelyard.demo"]
 
@@ -42,6 +43,7 @@ def test_demo_deploys_and_scores_a_model_and_a_folder_of_files(tmp_path):
     assert not list(tmp_path.iterdir()), "the demo changed the user's configuration"
 
 
+@pytest.mark.long
 def test_demo_stopped_by_a_signal_leaves_no_process_and_no_folder(tmp_path):
     before = demo_folders()
     with subprocess.Popen(DEMO, stdout=subprocess.PIPE, text=True, env=users_environment(tmp_path)) as demo:

@@ -48,7 +48,6 @@ def logged(tmp_path_factory) -> tuple[Path, list[float]]:
     return folder / "model", yaml.safe_load(done.stdout.splitlines()[-1])
 
 
-# tests/builder/test_azure_documentation_model.py builds this environment and runs the generated script in each run.
 pytestmark = pytest.mark.long
 
 
