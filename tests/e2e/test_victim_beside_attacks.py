@@ -3,6 +3,7 @@
 On a platform of root, and on a platform of an ordinary user.
 """
 
+import ast
 import os
 import pwd
 import time
@@ -246,3 +247,54 @@ def test_wrong_tokens_and_slow_uploads(platform: Platform, victim: SteadyCaller,
 
         record.beside("wrong tokens", flood, STORM_SECONDS)
     record.check(quiet)
+
+
+POISON = """
+import builtins, glob, os
+
+def reads(path):
+    try:
+        with open(path, "rb") as file:
+            return bool(file.read(1))
+    except OSError:
+        return False
+
+def writes(folder):
+    try:
+        with open(folder + "/planted-{module}", "x"):
+            return True
+    except OSError:
+        return False
+
+paths = ["{data}/secrets/" + name for name in ("admin.token", "master.key", "postgres.password")] + ["/etc/shadow"]
+folders = ["{data}", "{data}/models", "{data}/environments", "{data}/bundles", os.path.dirname(__file__), "/tmp"]
+found = [path for path in paths if reads(path)] + [folder for folder in folders if writes(folder)]
+names = [name for name in os.environ if name.startswith(("MODELYARD_", "AWS_", "PIP_")) and "KEY" in name]
+builtins.poisoned = getattr(builtins, "poisoned", []) + [("{module}", os.getuid(), found + names)]
+"""
+
+
+def test_modules_that_python_loads_at_its_start_reach_nothing(platform: Platform, models: Path) -> None:
+    modules = ("sitecustomize", "usercustomize", "loaded_by_pth")
+    files = {
+        f"{module}.py": POISON.replace("{module}", module).replace("{data}", str(platform.data_dir))
+        for module in modules
+    }
+    files["evil.pth"] = "import loaded_by_pth\n"
+    made = save_loader(
+        models / platform.folder.name / "poisoned",
+        answering("[repr(__import__('builtins').poisoned)]"),
+        pip=("./evil-1.0-py3-none-any.whl",),
+    )
+    write_wheel(made, files)
+    platform.cli("deploy", made, "--endpoint-name", "poisoned")
+    # The import check has its own processes, whose finds only the planted files would show.
+    (answer,) = platform.score("poisoned", {"input_data": [[1]]}).json()
+    poisoned = ast.literal_eval(answer)
+    # The system's python, which the ordinary user has, brings a sitecustomize that comes first.
+    expected = {"sitecustomize", "loaded_by_pth"} if platform.uid == 0 else {"loaded_by_pth"}
+    assert expected <= {module for module, _, _ in poisoned}
+    assert {found for _, _, all_found in poisoned for found in all_found} == set()
+    if platform.uid == 0:
+        assert 0 not in {uid for _, uid, _ in poisoned}
+    assert not [*platform.data_dir.rglob("planted-*"), *Path("/tmp").glob("planted-*")]
