@@ -36,8 +36,8 @@ check: setup ## Check style, types, layers, grammar and migrations
 	$(BIN)/lint-imports
 	$(BIN)/pytest tests/core/test_migrations.py tests/data_plane/worker/test_grammar.py
 
-# In three processes, because tests wait for processes about a third of their time; tests/scheduling.py decides which process runs which files.
-PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+# In four processes, because tests wait for processes about a third of their time; tests/scheduling.py decides which process runs which files.
+PYTEST := $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 test: setup ## Run the tests
 	$(PYTEST) -m 'not long'
