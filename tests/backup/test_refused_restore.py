@@ -73,7 +73,11 @@ class TestDamage:
             restored, archive, capfd, "--without-secrets"
         )
 
-    @pytest.mark.parametrize("content", [b"", b"no archive at all", bytes(2048), gzip.compress(b"x")])
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"no archive at all", bytes(2048), gzip.compress(b"x")],
+        ids=["empty", "text", "zeros", "gzip"],
+    )
     def test_other_files_are_not_backups(self, restored, tmp_path, content, capfd):
         (tmp_path / "b.tar").write_bytes(content)
         assert "this is not a backup" in refusal(restored, tmp_path / "b.tar", capfd)
