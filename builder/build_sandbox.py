@@ -11,7 +11,7 @@ from pathlib import Path
 from modelyard.core.data_dir import DataDir
 from modelyard.core.settings import MachineSettings
 from modelyard.process.landlock import OWN, READ, PathRule
-from modelyard.process.sandbox import SHARED_MEMORY, Kernel, Sandbox, check_kernel, probe
+from modelyard.process.sandbox import SHARED_MEMORY, Kernel, Sandbox, check_kernel, probe, tasks_of_this_user
 
 _TASKS = 4096
 _OPEN_FILES = 4096
@@ -31,7 +31,7 @@ class BuildSandbox:
         has_private_memory = not has_network and not self.data_dir.root.is_relative_to(SHARED_MEMORY)
         rules = [PathRule(folder, OWN) for folder in own]
         rules += [PathRule(place, READ) for place in (*read, *_READ_OF_SYSTEM)]
-        tasks = _TASKS if owns_account else _TASKS + _tasks_of_machine()
+        tasks = _TASKS if owns_account else _TASKS + tasks_of_this_user()
         return Sandbox(
             # With the network, a build needs no namespace: uv asks the machine's own resolver.
             kernel=replace(self.kernel, namespaces=()) if has_network else self.kernel,
@@ -56,11 +56,3 @@ def open_build_sandbox(settings: MachineSettings) -> BuildSandbox | None:
     if settings.sandbox == "require":
         check_kernel(kernel, owns_account=settings.worker_numbers is not None)
     return BuildSandbox(settings.data_dir, kernel)
-
-
-def _tasks_of_machine() -> int:
-    """An upper bound for the tasks of the platform's account, which the kernel counts together with the program's."""
-    try:
-        return int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
-    except (OSError, ValueError, IndexError):
-        return _TASKS

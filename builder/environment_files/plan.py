@@ -41,7 +41,7 @@ class AvailablePythons:
 
 @dataclass(frozen=True, slots=True)
 class PlanRules:
-    """What this machine offers and the operator allows."""
+    """Interpreters of this machine, and the rules of the operator."""
 
     pythons: AvailablePythons = field(default_factory=AvailablePythons)
     requirements: RequirementPolicy = field(default_factory=RequirementPolicy)

@@ -4,23 +4,16 @@ Each process writes a small table in a file of its own, and maps and reads the t
 A gateway empties its own table at the start: the counts of a dead gateway end with the next one.
 """
 
-import hashlib
 import logging
-import mmap
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+from data_plane.gateway.mapped_table import FREE, RELEASED, SLOTS, key_of, map_words, probe
 
 _log = logging.getLogger(__name__)
 
-_SLOTS = 4096
 _SLOT = 2
-"""A key and a count, of eight bytes each."""
-_BYTES = _SLOTS * _SLOT * 8
-
-_FREE = 0
-_RELEASED = 1
-"""Free again, but a later slot may hold a key with the same hash."""
+"""A key and a count."""
 
 
 class PendingRequests:
@@ -32,7 +25,7 @@ class PendingRequests:
 
     def slot(self, *name: object) -> "TableSlot":
         """The slot that counts the requests of `name`. All gateways use the same name for a deployment."""
-        key = _key(name)
+        key = key_of(name)
         slot = self._own.take_slot(key)
         if slot is None:
             _log.warning(
@@ -74,24 +67,16 @@ class TableSlot:
 
 
 class _Table:
-    """Open addressing: a key is in the slot of its hash, or in the next free slot."""
-
     def __init__(self, file: Path) -> None:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            # Never shorter: another gateway may have mapped the file.
-            os.ftruncate(descriptor, _BYTES)
-            self._words = memoryview(mmap.mmap(descriptor, _BYTES)).cast("Q")
-        finally:
-            os.close(descriptor)
+        self._words = map_words(file, _SLOT)
 
     def empty(self) -> None:
-        for word in range(_SLOTS * _SLOT):
+        for word in range(SLOTS * _SLOT):
             self._words[word] = 0
 
     def take_slot(self, key: int) -> int | None:
-        for slot in _probe(key):
-            if self._words[slot] in (_FREE, _RELEASED):
+        for slot in probe(key, _SLOT):
+            if self._words[slot] in (FREE, RELEASED):
                 self._words[slot + 1] = 0
                 self._words[slot] = key
                 return slot
@@ -99,31 +84,20 @@ class _Table:
 
     def free(self, slot: int) -> None:
         self._words[slot + 1] = 0
-        self._words[slot] = _RELEASED
+        self._words[slot] = RELEASED
         # A released slot before a free slot is needed by no probe, and a free slot keeps probes short.
-        while self._words[slot] == _RELEASED and self._words[(slot + _SLOT) % len(self._words)] == _FREE:
-            self._words[slot] = _FREE
+        while self._words[slot] == RELEASED and self._words[(slot + _SLOT) % len(self._words)] == FREE:
+            self._words[slot] = FREE
             slot = (slot - _SLOT) % len(self._words)
 
     def write(self, slot: int, count: int) -> None:
         self._words[slot + 1] = count
 
     def count(self, key: int) -> int:
-        for slot in _probe(key):
+        for slot in probe(key, _SLOT):
             found = self._words[slot]
             if found == key:
                 return self._words[slot + 1]
-            if found == _FREE:
+            if found == FREE:
                 return 0
         return 0
-
-
-def _probe(key: int) -> Iterator[int]:
-    first = key % _SLOTS
-    for slot in range(first, first + _SLOTS):
-        yield slot % _SLOTS * _SLOT
-
-
-def _key(name: tuple[object, ...]) -> int:
-    digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
-    return max(int.from_bytes(digest, "little"), _RELEASED + 1)

@@ -8,50 +8,43 @@ then: gateways do not exceed a limit together. Two that take the last request at
 
 import hashlib
 import logging
-import mmap
-import os
 import time
 from array import array
-from collections.abc import Callable, Iterator, MutableSequence, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 
 from data_plane.gateway.credentials import secret_of
 from data_plane.gateway.errors import RateLimitExceeded
+from data_plane.gateway.mapped_table import FREE, Words, key_of, map_words, probe
 from data_plane.gateway.request import Request
 from modelyard.core.domain.rate_limit import RateLimit
 from modelyard.core.domain.routing import EndpointRoute
 
 _log = logging.getLogger(__name__)
 
-_SLOTS = 4096
 _SLOT = 3
 """A key, and for the second and the day a word with the window's number above the count of 32 bits."""
-_WORDS = _SLOTS * _SLOT
-_BYTES = _WORDS * 8
-_FREE = 0
 _SECOND, _DAY = 1, 2
 _COUNT_BITS = 32
 _COUNT = (1 << _COUNT_BITS) - 1
 _SECONDS_PER_DAY = 86_400
 _MOST_CREDENTIALS = 1024
 
-_Words = MutableSequence[int]
-
 
 class RateCounters:
-    """The counts of one gateway process, and those of the others."""
+    """The counts of one gateway process, and those of the other processes."""
 
     def __init__(self, folder: Path, index: int = 0, gateways: int = 1) -> None:
         own = folder / f"gateway-{index}.limits"
         # The files of gateways that no longer run have counts of this day.
         others = {*folder.glob("gateway-*.limits"), *(folder / f"gateway-{each}.limits" for each in range(gateways))}
-        self._own = _mapped(own)
-        self._others = tuple(_mapped(file) for file in sorted(others - {own}))
+        self._own = map_words(own, _SLOT)
+        self._others = tuple(map_words(file, _SLOT) for file in sorted(others - {own}))
         self._by_key: dict[int, KeyCounter] = {}
 
     def counter(self, *name: object) -> "KeyCounter":
         """The counter of `name`. All gateways use the same name for a key."""
-        key = _key(name)
+        key = key_of(name)
         counter = self._by_key.get(key)
         if counter is None:
             counter = self._by_key[key] = self._new_counter(key)
@@ -69,7 +62,7 @@ class RateCounters:
 class KeyCounter:
     """The counts of one key, in the second and in the day."""
 
-    def __init__(self, own: _Words, slot: int, others: Sequence[_Words]) -> None:
+    def __init__(self, own: Words, slot: int, others: Sequence[Words]) -> None:
         self.slot = slot
         self.second = _WindowCounter(own, slot, _SECOND, others)
         self.day = _WindowCounter(own, slot, _DAY, others)
@@ -78,7 +71,7 @@ class KeyCounter:
 class _WindowCounter:
     __slots__ = ("_count", "_key", "_others", "_own", "_unit", "_window", "_word")
 
-    def __init__(self, own: _Words, slot: int, unit: int, others: Sequence[_Words]) -> None:
+    def __init__(self, own: Words, slot: int, unit: int, others: Sequence[Words]) -> None:
         self._own = own
         self._word = slot + unit
         self._unit = unit
@@ -194,51 +187,30 @@ def _policies(limit: RateLimit) -> list[bytes]:
 # The table: open addressing. A key is in the slot of its hash, or in the next slot that was free or of an earlier day.
 
 
-def _mapped(file: Path) -> _Words:
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        # Never shorter: another gateway may have mapped the file.
-        os.ftruncate(descriptor, _BYTES)
-        return memoryview(mmap.mmap(descriptor, _BYTES)).cast("Q")  # type: ignore[return-value]
-    finally:
-        os.close(descriptor)
-
-
-def _take_slot(table: _Words, key: int, used: Set[int], now: float) -> int | None:
+def _take_slot(table: Words, key: int, used: Set[int], now: float) -> int | None:
     found = _find(table, key)
     if found is not None:
         return found
     today = int(now) // _SECONDS_PER_DAY
-    for slot in _probe(key):
-        if table[slot] == _FREE or (slot not in used and _last_day(table, slot) < today):
+    for slot in probe(key, _SLOT):
+        if table[slot] == FREE or (slot not in used and _last_day(table, slot) < today):
             table[slot + _SECOND] = table[slot + _DAY] = 0
             table[slot] = key
             return slot
     return None
 
 
-def _last_day(table: _Words, slot: int) -> int:
+def _last_day(table: Words, slot: int) -> int:
     """The day of the slot's last request."""
     second = table[slot + _SECOND] >> _COUNT_BITS
     return max(table[slot + _DAY] >> _COUNT_BITS, second // _SECONDS_PER_DAY)
 
 
-def _find(table: _Words, key: int) -> int | None:
-    for slot in _probe(key):
+def _find(table: Words, key: int) -> int | None:
+    for slot in probe(key, _SLOT):
         found = table[slot]
         if found == key:
             return slot
-        if found == _FREE:
+        if found == FREE:
             return None
     return None
-
-
-def _probe(key: int) -> Iterator[int]:
-    first = key % _SLOTS
-    for slot in range(first, first + _SLOTS):
-        yield slot % _SLOTS * _SLOT
-
-
-def _key(name: tuple[object, ...]) -> int:
-    digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
-    return max(int.from_bytes(digest, "little"), _FREE + 1)

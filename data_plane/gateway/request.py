@@ -15,7 +15,7 @@ Message = MutableMapping[str, Any]
 _CLIENT_REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]+")
 _LONGEST_CLIENT_REQUEST_ID = 40
 
-# Such a body has arrived with its head.
+# A body of at most this size arrives with the headers.
 _SMALL_BODY = 64 << 10
 
 # Random bytes are read for so many ids at a time, because each read is a system call.

@@ -68,6 +68,7 @@ SYSTEM_RULES = (
     *(PathRule(Path("/dev") / name, USE) for name in ("null", "zero", "full", "random", "urandom")),
     *(PathRule(path, USE) for pattern in ("nvidia*", "dri", "kfd") for path in Path("/dev").glob(pattern)),
 )
+_THREADS_FIELD = 17
 SHARED_MEMORY = Path("/dev/shm")
 
 
@@ -231,6 +232,19 @@ def mark(platform: str) -> Mapping[str, int]:
     """
     number = int.from_bytes(hashlib.sha256(platform.encode()).digest()[:4], "big")
     return {"RLIMIT_MSGQUEUE": (1 << 18) + number % (1 << 18)}
+
+
+def tasks_of_this_user() -> int:
+    """Count the threads of this user's processes."""
+    tasks = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if folder.stat().st_uid == os.getuid():
+                fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
+                tasks += int(fields[_THREADS_FIELD])
+        except OSError:
+            continue
+    return tasks
 
 
 def probe() -> Kernel:

@@ -26,7 +26,7 @@ _RECEIVED_HEADER = {
 }
 
 router = authorized_router("uploads", SIGNED_URL_ERRORS)
-# Threads that store files which have arrived.
+# Threads that store received files.
 _storers = CapacityLimiter(16)
 
 

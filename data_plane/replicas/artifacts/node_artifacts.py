@@ -26,7 +26,7 @@ class ArtifactUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LocalBundle:
-    """A bundle whose files are on this node."""
+    """A bundle with all files on this node."""
 
     bundle: Bundle
     folder: Path

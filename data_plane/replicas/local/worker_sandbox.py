@@ -12,12 +12,20 @@ from modelyard.core.data_dir import DataDir
 from modelyard.core.settings import Tunables
 from modelyard.process.cgroups import make_group
 from modelyard.process.landlock import OWN, READ, PathRule
-from modelyard.process.sandbox import SHARED_MEMORY, Kernel, Sandbox, check_kernel, mark, missing, probe
+from modelyard.process.sandbox import (
+    SHARED_MEMORY,
+    Kernel,
+    Sandbox,
+    check_kernel,
+    mark,
+    missing,
+    probe,
+    tasks_of_this_user,
+)
 
 _log = logging.getLogger(__name__)
 
 # In /proc/<pid>/stat, after the name.
-_THREADS_FIELD = 17
 # Of the machine's memory, for one worker's process tree, without a setting.
 _MEMORY_SHARE = 0.9
 _INTERPRETER_FOLDERS = ("bin", "include", "lib", "lib64", "ssl")
@@ -68,7 +76,7 @@ class WorkerSandbox:
         """The kernel counts the threads of all processes of the user, and refuses the worker one more."""
         if owns_account:
             return self.processes * spec.workers
-        return self.processes + _tasks_of_this_user()
+        return self.processes + tasks_of_this_user()
 
 
 def open_worker_sandbox(settings: Tunables, data_dir: DataDir) -> WorkerSandbox | None:
@@ -102,16 +110,3 @@ def _python_folders(python: Path) -> Iterator[Path]:
 
 def _machine_memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _tasks_of_this_user() -> int:
-    """Count the threads of this user's processes."""
-    tasks = 0
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if folder.stat().st_uid == os.getuid():
-                fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
-                tasks += int(fields[_THREADS_FIELD])
-        except OSError:
-            continue
-    return tasks

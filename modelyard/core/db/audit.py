@@ -178,7 +178,7 @@ def _append(session: Session) -> None:
         at += _TICK
         previous = content.hash_after(previous)
         rows.append({**asdict(content), "at": content.at.isoformat(), "hash": previous})
-    # One statement, because the other writers wait meanwhile.
+    # One statement, because other writers wait for the lock on the head of the chain.
     session.execute(_ADD, {"event": number, "hash": previous, "rows": json.dumps(rows)})
 
 

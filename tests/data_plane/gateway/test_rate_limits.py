@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from data_plane.gateway import rate_limits
+from data_plane.gateway import mapped_table
 from data_plane.gateway.rate_limits import RateCounters
 from tests.data_plane.gateway.conftest import StartGateway
 from tests.data_plane.gateway.gateway_process import KEY, GatewayProcess
@@ -58,7 +58,7 @@ class TestRateCounters:
         assert restarted.counter("wines", "key").day.take(today + 1, 10) == 9
 
     def test_full_table_takes_the_slots_of_earlier_days_after_a_restart(self, tmp_path, two, monkeypatch):
-        monkeypatch.setattr(rate_limits, "_SLOTS", 64)
+        monkeypatch.setattr(mapped_table, "SLOTS", 64)
         today = int(time.time()) // 86_400
         for number in range(64):
             two[0].counter("old", number).day.take(today - 1, 10)
@@ -67,7 +67,7 @@ class TestRateCounters:
         assert there.day.take(today, 1) < 0
 
     def test_full_table_leaves_each_gateway_with_its_own_count(self, two, monkeypatch):
-        monkeypatch.setattr(rate_limits, "_SLOTS", 64)
+        monkeypatch.setattr(mapped_table, "SLOTS", 64)
         for number in range(64):
             two[0].counter("key", number)
         late = two[0].counter("wines", "key")
