@@ -32,8 +32,8 @@ from control_plane.web.telemetry import PathTemplateMiddleware, TelemetryMiddlew
 
 _DESCRIPTION = (
     "Managed endpoints for MLflow models, in the shapes of Azure Resource Manager for "
-    "Microsoft.MachineLearningServices. Keys, enums and the fixed words of paths are read in any case; unknown and "
-    "read-only fields of a request are ignored."
+    "Microsoft.MachineLearningServices. Keys, enums and the fixed words of paths are read in any case. Read-only "
+    "fields of a PUT are ignored; a Warning header names each other field that has no effect."
 )
 ROUTERS = (
     health,

@@ -1,8 +1,8 @@
 """JSON as Azure Resource Manager reads and writes it.
 
 Keys and enum values are read in any case, numbers may be strings, durations are ISO 8601, and unknown fields are
-ignored: clients send back a resource as read, and newer clients send new fields. Names that the user chose (tags,
-variables) keep their spelling.
+accepted: clients send back a resource as read, and newer clients send new fields. The response names the fields without
+effect (`without_effect.py`). Names that the user chose (tags, variables) keep their spelling.
 """
 
 from collections.abc import Mapping

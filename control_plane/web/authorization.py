@@ -1,4 +1,7 @@
-"""Authorization: a route answers 403 to a caller without the role that `required_roles` demands for the route."""
+"""Authorization: a route answers 403 to a caller without the role that `required_roles` demands for the route.
+
+The response names the fields of the request without effect.
+"""
 
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
@@ -7,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from control_plane.web.openapi_responses import Responses
+from control_plane.web.warning_headers import add_warnings
 from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.required_roles import OpenAccess, RequiredRole, role_of_operation
 from modelyard.core.domain.resource_ids import workspace_id
@@ -24,7 +28,9 @@ class AuthorizedRoute(APIRoute):
 
         async def authorized(request: Request) -> Response:
             _check(request.state.caller, required, request.path_params)
-            return await handle(request)
+            response = await handle(request)
+            await add_warnings(self, request, response)
+            return response
 
         return authorized
 

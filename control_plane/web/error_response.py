@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from modelyard.core.errors import PlatformError, TooManyFailures, TooManyUploads
+from modelyard.core.errors import InvalidRequest, PlatformError, TooManyFailures, TooManyUploads
 
 _HEADERS = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
@@ -43,4 +43,8 @@ def platform_error_response(error: PlatformError) -> Response:
     headers = dict(_HEADERS.get(error.status, {}))
     if isinstance(error, TooManyFailures | TooManyUploads):
         headers["Retry-After"] = str(error.retry_after_seconds)
-    return error_response(error.status, error.code, error.message, target=error.target, headers=headers)
+    parts = error.parts if isinstance(error, InvalidRequest) and len(error.parts) > 1 else ()
+    details = [{"code": part.code, "message": part.message, "target": part.target} for part in parts]
+    return error_response(
+        error.status, error.code, error.message, target=error.target, details=details, headers=headers
+    )

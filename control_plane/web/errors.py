@@ -1,7 +1,6 @@
 """Every exception becomes a canonical error body. A fault of the platform is logged in full and answered in a line."""
 
 import logging
-from typing import Any
 from uuid import uuid4
 
 from fastapi.exceptions import RequestValidationError
@@ -14,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane.web.error_response import error_response, platform_error_response
+from control_plane.web.invalid_fields import invalid_field
 from modelyard.core.errors import Conflict, InvalidRequest, PlatformError, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -94,16 +94,6 @@ async def answer_http_exception(_: Request, error: Exception) -> Response:
 
 async def answer_invalid_body(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    details = [_detail(entry) for entry in error.errors()]
-    sentences = "; ".join(
-        f"{detail['target']}: {detail['message']}" if detail["target"] else detail["message"] for detail in details
-    )
+    details = [invalid_field(entry) for entry in error.errors()]
+    sentences = "; ".join(detail["message"] for detail in details)
     return error_response(400, "InvalidRequestContent", f"the request is not valid: {sentences}", details=details)
-
-
-def _detail(entry: dict[str, Any]) -> dict[str, Any]:
-    if entry["type"] == "json_invalid":
-        reason = entry.get("ctx", {}).get("error", "")
-        return {"code": "InvalidJson", "message": f"the body is not valid JSON: {reason}", "target": ""}
-    place = ".".join(str(part) for part in entry["loc"] if part not in ("body", "query", "path"))
-    return {"code": "InvalidValue", "message": entry["msg"], "target": place}

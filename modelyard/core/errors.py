@@ -30,6 +30,7 @@
 Failures of the user's code during scoring are errors of the data plane (ScoringError).
 """
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from modelyard.core.domain.storable_text import storable_text
@@ -53,6 +54,11 @@ class PlatformError(Exception):
 class InvalidRequest(PlatformError):
     status = HTTPStatus.BAD_REQUEST
     code = "BadArgument"
+
+    def __init__(self, message: str, *, target: str | None = None, parts: Sequence["InvalidRequest"] = ()) -> None:
+        super().__init__(message, target=target)
+        self.parts: tuple[InvalidRequest, ...] = tuple(parts) or (self,)
+        """One error for each field that is wrong."""
 
 
 class InvalidName(InvalidRequest):

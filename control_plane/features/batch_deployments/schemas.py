@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from control_plane.features.batch_deployments.deployment import (
     BatchDeployment,
@@ -11,7 +11,7 @@ from control_plane.features.batch_deployments.deployment import (
 )
 from control_plane.features.batch_deployments.settings_body import Resources, SettingsBody, settings_fields
 from control_plane.resources.arm_body import ArmBody, Document, Texts
-from control_plane.resources.compute_name import LOCAL, compute_name
+from control_plane.resources.compute_name import LOCAL, WORKERS_OF_THE_PLATFORM, compute_name
 from control_plane.resources.deployments.schemas import check_no_code, deployment_properties, deployment_resource
 from control_plane.resources.endpoints.schemas import user_properties
 from control_plane.resources.error_body import ErrorDetail
@@ -20,6 +20,7 @@ from control_plane.resources.urls import ResourceUrls
 from modelyard.core.domain.batch import BatchSettings
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.names import check_asset_name
+from modelyard.core.domain.requirements import Requirements
 from modelyard.core.errors import InvalidRequest
 from modelyard.core.logs import INFERENCE_SERVER, STORAGE_INITIALIZER
 
@@ -31,14 +32,17 @@ class ModelReference(ArmBody):
     asset_id: str
 
 
+def _by_asset_id(model: object) -> object:
+    return {"assetId": model} if isinstance(model, str) else model
+
+
 class BatchDeploymentRequestProperties(SettingsBody):
-    model: ModelReference | str | None = None
+    model: Annotated[ModelReference | None, BeforeValidator(_by_asset_id)] = None
     """{"referenceType": "Id", "assetId": …} of a registered model version, or the id alone."""
     environment_id: str | None = None
     """Id of a registered environment version (default: the environment that the model files ask for)."""
     environment_variables: Texts = Field(default_factory=dict)
-    compute: str | None = None
-    """Any name. This platform's workers do the work of every compute."""
+    compute: Annotated[str | None, WORKERS_OF_THE_PLATFORM] = None
     resources: Resources | None = None
     description: str | None = None
     properties: Texts = Field(default_factory=dict)
@@ -53,46 +57,53 @@ class BatchDeploymentRequest(ArmBody):
 
     def to_spec(self) -> BatchDeploymentSpec:
         requested = self.properties
-        _check_supported(requested)
+        rules = Requirements()
+        _check_supported(requested, rules)
+        with rules.collect():
+            model_id = _model_id(requested.model)
+        with rules.collect():
+            settings = BatchSettings().with_overrides(requested.overrides(requested.resources))
+        with rules.collect():
+            compute = check_asset_name(compute_name(requested.compute or LOCAL), noun="compute")
+        rules.check()
         generation = DeploymentSpec(
-            model_id=_model_id(requested.model),
+            model_id=model_id,
             environment_id=requested.environment_id,
             environment_variables=requested.environment_variables,
         )
-        compute = compute_name(requested.compute or LOCAL)
         return BatchDeploymentSpec(
             generation=generation,
-            settings=BatchSettings().with_overrides(requested.overrides(requested.resources)),
+            settings=settings,
             location=self.location,
             description=requested.description,
             tags=self.tags,
             properties=user_properties(requested.properties),
-            body={"compute": check_asset_name(compute, noun="compute")},
+            body={"compute": compute},
         )
 
 
-def _model_id(model: ModelReference | str | None) -> str:
-    if isinstance(model, ModelReference) and model.reference_type.lower() != _BY_ID.lower():
+def _model_id(model: ModelReference | None) -> str:
+    if model is not None and model.reference_type.lower() != _BY_ID.lower():
         raise InvalidRequest(
             f"referenceType {model.reference_type!r} is not supported: register the model, and send its id as assetId",
             target="properties.model.referenceType",
         )
-    model_id = model.asset_id if isinstance(model, ModelReference) else model
-    if not model_id:
+    if model is None or not model.asset_id:
         raise InvalidRequest(
             "the deployment names no model: set properties.model to the id of a model version",
             target="properties.model",
         )
-    return model_id
+    return model.asset_id
 
 
-def _check_supported(requested: BatchDeploymentRequestProperties) -> None:
-    check_no_code(requested.code_configuration)
-    if requested.deployment_configuration is not None:
-        raise InvalidRequest(
-            "deploymentConfiguration applies to pipelines, which this platform does not run: deploy a model",
-            target="properties.deploymentConfiguration",
-        )
+def _check_supported(requested: BatchDeploymentRequestProperties, rules: Requirements) -> None:
+    with rules.collect():
+        check_no_code(requested.code_configuration)
+    rules.require(
+        requested.deployment_configuration is None,
+        "deploymentConfiguration applies to pipelines, which this platform does not run: deploy a model",
+        target="properties.deploymentConfiguration",
+    )
 
 
 class BatchDeploymentPatchProperties(SettingsBody):

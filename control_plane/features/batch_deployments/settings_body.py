@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator
 
 from control_plane.resources.arm_body import ArmBody, Duration
+from control_plane.resources.without_effect import WithoutEffect
 from modelyard.core.domain.batch import BatchSettings, LoggingLevel, OutputAction, OutputFormat
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -42,7 +43,10 @@ class SettingsBody(ArmBody):
     output_file_name: str | None = None
     output_format: Annotated[OutputFormat, _in_any_case(OutputFormat)] | None = None
     """azure, csv_with_header or parquet. An extension of Modelyard."""
-    logging_level: Annotated[LoggingLevel, _in_any_case(LoggingLevel)] | None = None
+    logging_level: Annotated[
+        Annotated[LoggingLevel, _in_any_case(LoggingLevel)] | None,
+        WithoutEffect("the logs of a job hold all that its workers print", harmless=("info",)),
+    ] = None
 
     def overrides(self, resources: Resources | None) -> dict[str, Any]:
         """The fields of the request, by the names of BatchSettings."""

@@ -27,6 +27,8 @@ class BatchEndpoints(Endpoints[BatchEndpointRow, BatchEndpoint]):
         with transaction(self._sessions) as work:
             workspace = get_workspace(work.session, path)
             endpoint, is_new = ENDPOINTS.find_or_add(work.session, workspace, name, keys, self._box)
+            if not is_new:
+                ENDPOINTS.check_keys_stay(work.session, endpoint, spec, self._box)
             return repository.put_endpoint(work.session, caller, endpoint, spec, is_new=is_new), is_new
 
     def patch(self, caller: Caller, path: WorkspacePath, name: str, patch: BatchEndpointPatch) -> BatchEndpoint:

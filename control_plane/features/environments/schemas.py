@@ -1,5 +1,7 @@
 """Environments as JSON."""
 
+from typing import Annotated
+
 from control_plane.features.environments.environment_version import (
     BuiltEnvironment,
     EnvironmentVersion,
@@ -13,13 +15,17 @@ from control_plane.resources.assets.schemas import (
     version_resource,
 )
 from control_plane.resources.resource import Resource
+from control_plane.resources.without_effect import WithoutEffect
 from modelyard.core.errors import InvalidEnvironment
+
+_LINUX = "Linux"
 
 
 class EnvironmentVersionRequestProperties(VersionRequestProperties):
     conda_file: str | None = None
-    image: str | None = None
+    image: Annotated[str | None, WithoutEffect("packages come from condaFile alone")] = None
     build: Document | None = None
+    os_type: str | None = None
 
 
 class EnvironmentVersionRequest(ArmBody):
@@ -33,6 +39,11 @@ class EnvironmentVersionRequest(ArmBody):
                 "condaFile",
                 target="properties.build",
             )
+        if (requested.os_type or _LINUX).lower() != _LINUX.lower():
+            raise InvalidEnvironment(
+                f"osType is {requested.os_type!r}, but models run on {_LINUX}: leave osType out",
+                target="properties.osType",
+            )
         return EnvironmentVersionSpec(
             is_anonymous=bool(requested.is_anonymous),
             description=requested.to_description(),
@@ -45,7 +56,7 @@ class EnvironmentVersionProperties(VersionProperties):
     conda_file: str
     image: str | None = None
     environment_type: str = "UserCreated"
-    os_type: str = "Linux"
+    os_type: str = _LINUX
 
 
 class EnvironmentVersionBody(Resource):

@@ -20,7 +20,7 @@ from modelyard.core.errors import InvalidRequest
 _BATCH_RUN = {"azureml.batchrun": "true"}
 """The tag by which Azure's SDK finds the predictions."""
 _EXPERIMENT = "experimentname"
-_URI_FOLDER = "urifolder"
+_URI_FILE, _URI_FOLDER = "urifile", "urifolder"
 
 
 def _spelled(text: str | None) -> str:
@@ -68,10 +68,22 @@ class SubmissionRequest(ArmBody):
             input_uri=uri,
             output_uri=output.uri if output else None,
             output_is_folder=output is not None and _spelled(output.job_output_type) == _URI_FOLDER,
-            overrides=requested.overrides(requested.compute or requested.resources),
+            overrides=requested.overrides(_resources(requested)),
             tags={**_BATCH_RUN, **requested.tags},
             properties={name: value for name, value in requested.properties.items() if name.lower() != _EXPERIMENT},
         )
+
+
+def _resources(requested: SubmissionProperties) -> Resources | None:
+    """Azure's names for the instance count are `compute` (SDK) and `resources` (REST)."""
+    compute, resources = requested.compute, requested.resources
+    if compute and resources and compute != resources:
+        raise InvalidRequest(
+            f"compute.instanceCount is {compute.instance_count} and resources.instanceCount is "
+            f"{resources.instance_count}: send one of the two",
+            target="properties.compute.instanceCount",
+        )
+    return compute or resources
 
 
 def _input(inputs: Mapping[str, JobInputBody]) -> tuple[InputKind, str]:
@@ -102,6 +114,13 @@ def _output(outputs: Mapping[str, JobOutputBody]) -> JobOutputBody | None:
             "single output",
             target="properties.outputData",
         )
+    for output in outputs.values():
+        if output.job_output_type is not None and _spelled(output.job_output_type) not in (_URI_FILE, _URI_FOLDER):
+            raise InvalidRequest(
+                f"jobOutputType must be UriFile or UriFolder, not {output.job_output_type[:40]!r}: a job writes a "
+                "file of predictions",
+                target="properties.outputData.jobOutputType",
+            )
     return next((output for output in outputs.values() if output.uri), None)
 
 

@@ -1,5 +1,7 @@
 """Models as JSON."""
 
+from typing import Annotated
+
 from control_plane.features.models.model_version import ModelVersion, ModelVersionSpec
 from control_plane.resources.arm_body import ArmBody, Document
 from control_plane.resources.assets.model_type import ModelType
@@ -10,12 +12,14 @@ from control_plane.resources.assets.schemas import (
     version_resource,
 )
 from control_plane.resources.resource import Resource
+from control_plane.resources.without_effect import WithoutEffect
 from modelyard.core.domain.model_manifest import ModelFile
 
 
 class ModelVersionRequestProperties(VersionRequestProperties):
     model_type: ModelType | None = None
     model_uri: str | None = None
+    flavors: Annotated[Document | None, WithoutEffect("the MLmodel file names the flavors")] = None
 
 
 class ModelVersionRequest(ArmBody):

@@ -17,8 +17,15 @@ from control_plane.resources.endpoints.schemas import user_properties
 from control_plane.resources.error_body import ErrorDetail
 from control_plane.resources.resource import Resource
 from control_plane.resources.urls import ResourceUrls
-from modelyard.core.domain.deployment import DeploymentSpec, Probe, RequestSettings, check_worker_count
-from modelyard.core.errors import InvalidRequest
+from control_plane.resources.without_effect import WithoutEffect
+from modelyard.core.domain.deployment import (
+    DeploymentSpec,
+    Probe,
+    RequestSettings,
+    check_instance_count,
+    check_worker_count,
+)
+from modelyard.core.domain.requirements import Requirements
 from modelyard.core.logs import INFERENCE_SERVER, STORAGE_INITIALIZER
 
 
@@ -33,9 +40,12 @@ class ContainerType(ArmEnum):
     INFERENCE_SERVER = INFERENCE_SERVER
 
 
+_OWN_MACHINES = WithoutEffect("all deployments run on the platform's own machines", harmless=("default", "standard"))
+
+
 class Sku(ArmBody):
-    name: str = "Default"
-    tier: str | None = None
+    name: Annotated[str, _OWN_MACHINES] = "Default"
+    tier: Annotated[str | None, _OWN_MACHINES] = None
     capacity: int | None = None
     """The instance count."""
 
@@ -81,7 +91,9 @@ class ProbeBody(ArmBody):
     initial_delay: Duration | None = None
     period: Duration | None = None
     timeout: Duration | None = None
-    success_threshold: int | None = None
+    success_threshold: Annotated[
+        int | None, WithoutEffect("a worker is ready, or healthy again, after one success", harmless=("1",))
+    ] = None
     failure_threshold: int | None = None
 
     def value(self) -> Probe:
@@ -110,14 +122,17 @@ def _seconds(given: timedelta | None, default: float) -> float:
 
 
 class PassthroughProperties(ArmBody):
-    """Fields that are returned as sent. All but `egress_public_network_access` have no effect on the platform."""
+    """Fields that are returned as sent."""
 
     description: str | None = None
-    instance_type: str | None = None
-    app_insights_enabled: bool | None = None
+    instance_type: Annotated[str | None, _OWN_MACHINES] = None
+    app_insights_enabled: Annotated[
+        bool | None,
+        WithoutEffect("metrics are at /metrics, and logs at …/getLogs", harmless=("false",)),
+    ] = None
     egress_public_network_access: str | None = None
-    startup_probe: Document | None = None
-    data_collector: Document | None = None
+    startup_probe: Annotated[Document | None, WithoutEffect("set initialDelay of the other probes")] = None
+    data_collector: Annotated[Document | None, WithoutEffect("requests and results are not collected")] = None
 
 
 class DeploymentRequestProperties(PassthroughProperties):
@@ -144,17 +159,28 @@ class DeploymentRequest(ArmBody):
 
     def to_spec(self) -> OnlineDeploymentSpec:
         requested = self.properties
-        _check_supported(requested)
-        check_worker_count(requested.environment_variables)
         sku = self.sku or Sku()
+        rules = Requirements()
+        _check_supported(requested, rules)
+        with rules.collect():
+            check_worker_count(requested.environment_variables)
+        with rules.collect():
+            request_settings = (requested.request_settings or RequestSettingsBody()).value()
+        with rules.collect("properties.livenessProbe"):
+            liveness_probe = (requested.liveness_probe or ProbeBody()).value()
+        with rules.collect("properties.readinessProbe"):
+            readiness_probe = (requested.readiness_probe or ProbeBody()).value()
+        with rules.collect():
+            instance_count = check_instance_count(1 if sku.capacity is None else sku.capacity)
+        rules.check()
         generation = DeploymentSpec(
             model_id=requested.model or "",
             environment_id=requested.environment_id,
             environment_variables=requested.environment_variables,
-            has_network=_has_network(requested.egress_public_network_access),
-            request_settings=(requested.request_settings or RequestSettingsBody()).value(),
-            liveness_probe=(requested.liveness_probe or ProbeBody()).value(),
-            readiness_probe=(requested.readiness_probe or ProbeBody()).value(),
+            has_network=(requested.egress_public_network_access or "").lower() == "enabled",
+            request_settings=request_settings,
+            liveness_probe=liveness_probe,
+            readiness_probe=readiness_probe,
         )
         passthrough = {
             name: value
@@ -163,7 +189,7 @@ class DeploymentRequest(ArmBody):
         }
         return OnlineDeploymentSpec(
             generation=generation,
-            instance_count=1 if sku.capacity is None else sku.capacity,
+            instance_count=instance_count,
             location=self.location,
             tags=self.tags,
             properties=user_properties(requested.properties),
@@ -171,38 +197,36 @@ class DeploymentRequest(ArmBody):
         )
 
 
-def _has_network(access: str | None) -> bool:
-    if access is not None and access.lower() not in ("enabled", "disabled"):
-        raise InvalidRequest(
-            f"egressPublicNetworkAccess is {access[:40]!r}: send Enabled or Disabled, or leave it out",
-            target="properties.egressPublicNetworkAccess",
-        )
-    return access is not None and access.lower() == "enabled"
-
-
-def _check_supported(requested: DeploymentRequestProperties) -> None:
-    check_no_code(requested.code_configuration)
-    if requested.endpoint_compute_type not in (None, ComputeType.MANAGED):
-        raise InvalidRequest(
-            f"endpointComputeType {requested.endpoint_compute_type} is not supported: leave it out or send Managed",
-            target="properties.endpointComputeType",
-        )
-    if requested.model_mount_path is not None:
-        raise InvalidRequest(
-            "modelMountPath applies to custom containers, which this platform does not run: leave it out",
-            target="properties.modelMountPath",
-        )
+def _check_supported(requested: DeploymentRequestProperties, rules: Requirements) -> None:
+    with rules.collect():
+        check_no_code(requested.code_configuration)
+    access = requested.egress_public_network_access
+    rules.require(
+        access is None or access.lower() in ("enabled", "disabled"),
+        f"egressPublicNetworkAccess is {(access or '')[:40]!r}: send Enabled or Disabled, or leave it out",
+        target="properties.egressPublicNetworkAccess",
+    )
+    rules.require(
+        requested.endpoint_compute_type in (None, ComputeType.MANAGED),
+        f"endpointComputeType {requested.endpoint_compute_type} is not supported: leave it out or send Managed",
+        target="properties.endpointComputeType",
+    )
+    rules.require(
+        requested.model_mount_path is None,
+        "modelMountPath applies to custom containers, which this platform does not run: leave it out",
+        target="properties.modelMountPath",
+    )
     scale_type = requested.scale_settings.scale_type if requested.scale_settings else "Default"
-    if scale_type.lower() != "default":
-        raise InvalidRequest(
-            f"scaleType {scale_type!r} is not supported: send Default, and set sku.capacity to scale",
-            target="properties.scaleSettings.scaleType",
-        )
-    if not requested.model:
-        raise InvalidRequest(
-            "the deployment names no model: set properties.model to the id of a model version",
-            target="properties.model",
-        )
+    rules.require(
+        scale_type.lower() == "default",
+        f"scaleType {scale_type!r} is not supported: send Default, and set sku.capacity to scale",
+        target="properties.scaleSettings.scaleType",
+    )
+    rules.require(
+        bool(requested.model),
+        "the deployment names no model: set properties.model to the id of a model version",
+        target="properties.model",
+    )
 
 
 class DeploymentPatchRequest(ArmBody):

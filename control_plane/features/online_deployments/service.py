@@ -43,7 +43,6 @@ class OnlineDeployments(Deployments[OnlineEndpointRow, OnlineEndpoint, OnlineDep
     ) -> tuple[OnlineDeployment, bool]:
         """The deployment, and whether it is new."""
         name = check_deployment_name(name).lower()
-        check_instance_count(spec.instance_count)
         with transaction(self._sessions) as work:
             owner = self._changeable_endpoint(work.session, path, endpoint)
             resolved = resolve(work.session, owner.workspace, spec.generation)

@@ -23,9 +23,12 @@ from control_plane.resources.endpoints.schemas import (
     spec_fields,
 )
 from control_plane.resources.urls import ResourceUrls
+from control_plane.resources.without_effect import WithoutEffect
 from modelyard.core.domain.rate_limit import RateLimit
 from modelyard.core.domain.traffic import TrafficSplit
+from modelyard.core.errors import InvalidRequest
 
+_KUBERNETES = frozenset({"kubernetes", "k8s", "aks", "arc"})
 Percents = Annotated[dict[str, int], BeforeValidator(lambda value: {} if value is None else value)]
 
 
@@ -45,7 +48,15 @@ class EndpointRequestProperties(CommonEndpointRequestProperties):
     auth_mode: AuthMode
     traffic: Percents = Field(default_factory=dict)
     mirror_traffic: Percents = Field(default_factory=dict)
-    public_network_access: NetworkAccess | None = None
+    public_network_access: Annotated[
+        NetworkAccess | None,
+        WithoutEffect(
+            "the scoring URL is reachable wherever the gateway's port is, so close the port in the network",
+            harmless=("enabled",),
+        ),
+    ] = None
+    compute: str | None = None
+    """Azure's Kubernetes cluster of an endpoint; refused."""
     rate_limit: RateLimitBody | None = None
     """Missing: the limit stays. `null` or an empty object: no limit."""
 
@@ -60,6 +71,7 @@ class EndpointRequest(EndpointRequestFields):
 
     def to_spec(self) -> OnlineEndpointSpec:
         requested = self.properties
+        _check_is_managed(self.kind, requested.compute)
         split = TrafficSplit(_lower_case_names(requested.traffic), _lower_case_names(requested.mirror_traffic))
         return OnlineEndpointSpec(
             **spec_fields(self, requested),
@@ -67,6 +79,20 @@ class EndpointRequest(EndpointRequestFields):
             public_network_access=requested.public_network_access or NetworkAccess.ENABLED,
             split=split,
             rate_limit=requested.wanted_rate_limit(),
+        )
+
+
+def _check_is_managed(kind: str | None, compute: str | None) -> None:
+    if compute:
+        raise InvalidRequest(
+            f"properties.compute is {compute[:80]!r}, a Kubernetes cluster: this platform runs managed online "
+            "endpoints alone, so leave compute out",
+            target="properties.compute",
+        )
+    if (kind or "").lower() in _KUBERNETES:
+        raise InvalidRequest(
+            f"kind is {kind!r}: this platform runs managed online endpoints alone, so leave kind out",
+            target="kind",
         )
 
 

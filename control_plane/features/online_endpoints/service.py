@@ -38,6 +38,7 @@ class OnlineEndpoints(Endpoints[OnlineEndpointRow, OnlineEndpoint]):
             endpoint, is_new = repository.find_or_add(work.session, workspace, name, keys, self._box)
             if not is_new:
                 repository.check_can_change(endpoint)
+                ENDPOINTS.check_keys_stay(work.session, endpoint, spec, self._box)
             spec.split.check_deployments(repository.living_deployments(work.session, endpoint))
             return repository.put_endpoint(work.session, caller, endpoint, spec, is_new=is_new), is_new
 

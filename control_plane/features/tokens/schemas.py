@@ -1,10 +1,13 @@
 """Access tokens as JSON."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from control_plane.features.tokens.access_token import AccessToken, AccessTokenSpec, TokenState
 from control_plane.resources.arm_body import ArmBody, Timestamp
 from control_plane.resources.resource import Resource, SystemData
+from control_plane.resources.without_effect import WithoutEffect
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from modelyard.core.domain.resource_ids import PROVIDER
 from modelyard.core.domain.roles import Role, RoleAssignment
@@ -22,6 +25,7 @@ class AccessTokenRequestProperties(ArmBody):
     roles: list[RoleAssignmentBody]
     expires_at: Timestamp | None = None
     """Missing: the token works until it is revoked."""
+    token: Annotated[str | None, WithoutEffect("the platform makes the text of a token")] = None
 
 
 class AccessTokenRequest(ArmBody):

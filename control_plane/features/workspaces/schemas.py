@@ -1,13 +1,20 @@
 """Workspaces as JSON."""
 
-from control_plane.resources.arm_body import ArmBody, Texts
+from typing import Annotated
+
+from control_plane.resources.arm_body import ArmBody, Document, Texts
 from control_plane.resources.resource import Resource, SystemData
+from control_plane.resources.without_effect import WithoutEffect
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.domain.resource_ids import PROVIDER
+
+_NAME_AND_LOCATION = WithoutEffect("a workspace has a name and a location alone")
 
 
 class WorkspaceRequest(ArmBody):
     location: str | None = None
+    tags: Annotated[Document | None, _NAME_AND_LOCATION] = None
+    properties: Annotated[Document | None, _NAME_AND_LOCATION] = None
 
 
 class WorkspaceProperties(ArmBody):

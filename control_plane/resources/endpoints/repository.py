@@ -21,7 +21,7 @@ from modelyard.core.db.rows import BatchEndpointRow, OnlineEndpointRow
 from modelyard.core.domain.audit import AuditAction
 from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.lifecycle import ProvisioningState
-from modelyard.core.errors import Conflict, NameTaken, ResourceNotFound
+from modelyard.core.errors import Conflict, InvalidRequest, NameTaken, ResourceNotFound
 
 R = TypeVar("R", OnlineEndpointRow, BatchEndpointRow)
 E = TypeVar("E", bound=Endpoint)
@@ -59,6 +59,15 @@ class EndpointTable(Generic[R, E]):
         """The keys, for a caller who asks to see them."""
         record(session, caller, AuditAction.READ_KEYS, self.row_of(session, endpoint))
         return self.stored_keys(session, endpoint, box)
+
+    def check_keys_stay(self, session: Session, endpoint: E, spec: EndpointSpec, box: SecretBox) -> None:
+        """Raise InvalidRequest for a PUT with other keys than the endpoint's: a PUT does not replace keys."""
+        stored = self.stored_keys(session, endpoint, box)
+        if spec.primary_key not in (None, "", stored.primary) or spec.secondary_key not in (None, "", stored.secondary):
+            raise InvalidRequest(
+                "keys are set when an endpoint is created, and a PUT does not replace them: leave keys out",
+                target="properties.keys",
+            )
 
     # Locking.
 

@@ -1,6 +1,6 @@
 """The shared fields of endpoints and deployments as JSON."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from control_plane.resources.endpoints.endpoint import Endpoint
 from control_plane.resources.operations.operation import Operation
 from control_plane.resources.resource import Resource, SystemData
 from control_plane.resources.urls import ResourceUrls
+from control_plane.resources.without_effect import WithoutEffect
 from modelyard.core.domain.resource_ids import PROVIDER
 
 _OPERATION_URI = "AzureAsyncOperationUri"
@@ -38,6 +39,11 @@ class EndpointKeysBody(ArmBody):
         return cls(primary_key=keys.primary, secondary_key=keys.secondary)
 
 
+Identity = Annotated[
+    Document | None, WithoutEffect("deployments have no identity in a cloud: pass credentials as environment variables")
+]
+
+
 class PresetKeys(ArmBody):
     primary_key: str | None = None
     secondary_key: str | None = None
@@ -55,7 +61,7 @@ class EndpointRequestFields(ArmBody):
 
     location: str | None = None
     kind: str | None = None
-    identity: Document | None = None
+    identity: Identity = None
     tags: Texts = Field(default_factory=dict)
 
 
@@ -78,7 +84,7 @@ class EndpointPatchFields(ArmBody):
     """The fields beside `properties`."""
 
     tags: Texts | None = None
-    identity: Document | None = None
+    identity: Identity = None
 
     def changed_tags(self) -> dict[str, str] | None:
         """`"tags": null` removes the tags; a PATCH without tags leaves them as they are."""

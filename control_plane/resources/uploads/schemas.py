@@ -1,11 +1,17 @@
 """The start of an upload as JSON, in Azure's shape."""
 
+from typing import Annotated
+
 from control_plane.resources.arm_body import ArmBody
+from control_plane.resources.without_effect import WithoutEffect
 
 
 class PendingUploadRequest(ArmBody):
-    pending_upload_type: str | None = None
-    pending_upload_id: str | None = None
+    pending_upload_type: Annotated[
+        str | None,
+        WithoutEffect("files are uploaded to a temporary URL of the platform", harmless=("temporaryblobreference",)),
+    ] = None
+    pending_upload_id: Annotated[str | None, WithoutEffect("the platform names the upload")] = None
 
 
 class SasCredential(ArmBody):

@@ -6,8 +6,9 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any
 
-from modelyard.core.domain.deployment import MOST_INSTANCES, MOST_WORKERS, require
+from modelyard.core.domain.deployment import MOST_INSTANCES, MOST_WORKERS
 from modelyard.core.domain.documents import VERSION, check_format, known_fields
+from modelyard.core.domain.requirements import Requirements
 
 _FORMAT = 1
 ALL_MAY_FAIL = -1
@@ -55,42 +56,44 @@ class BatchSettings:
     logging_level: LoggingLevel = LoggingLevel.INFO
 
     def __post_init__(self) -> None:
-        require(
+        rules = Requirements()
+        rules.require(
             self.mini_batch_size >= 1,
             f"miniBatchSize is {self.mini_batch_size}: use 1 file or more",
             target="properties.miniBatchSize",
         )
-        require(
+        rules.require(
             1 <= self.instance_count <= MOST_INSTANCES,
-            f"instanceCount is {self.instance_count}: use 1 to {MOST_INSTANCES}",
+            f"resources.instanceCount is {self.instance_count}: use 1 to {MOST_INSTANCES}",
             target="properties.resources.instanceCount",
         )
-        require(
+        rules.require(
             1 <= self.max_concurrency_per_instance <= MOST_WORKERS,
             f"maxConcurrencyPerInstance is {self.max_concurrency_per_instance}: use 1 to {MOST_WORKERS}",
             target="properties.maxConcurrencyPerInstance",
         )
-        require(
+        rules.require(
             self.error_threshold >= ALL_MAY_FAIL,
             f"errorThreshold is {self.error_threshold}: use a number of files, or -1 for any number",
             target="properties.errorThreshold",
         )
-        require(
+        rules.require(
             self.max_retries >= 0,
-            f"maxRetries is {self.max_retries}: use 0 or more",
+            f"retrySettings.maxRetries is {self.max_retries}: use 0 or more",
             target="properties.retrySettings.maxRetries",
         )
-        require(
+        rules.require(
             0 < self.timeout_seconds <= _LONGEST_TIMEOUT_SECONDS,
-            f"the timeout of a mini-batch is {self.timeout_seconds:g} s: use more than 0 s and at most 7 days",
+            f"retrySettings.timeout is {self.timeout_seconds:g} s: use more than 0 s and at most 7 days",
             target="properties.retrySettings.timeout",
         )
         name = self.output_file_name
-        require(
+        rules.require(
             bool(name) and name == PurePosixPath(name).name and name not in {".", ".."},
             f"outputFileName is {name!r}: use a file name without a folder",
             target="properties.outputFileName",
         )
+        rules.check()
 
     @property
     def concurrency(self) -> int:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from modelyard.core.domain.documents import VERSION, check_format, known_fields
+from modelyard.core.domain.requirements import Requirements
 from modelyard.core.errors import InvalidRequest
 
 _LONGEST_REQUEST_SECONDS = 180.0
@@ -37,20 +38,31 @@ class Probe:
     failure_threshold: int = 30
 
     def __post_init__(self) -> None:
-        require(
+        rules = Requirements()
+        rules.require(
             0 < self.timeout_seconds < _LONGEST_PROBE_SECONDS,
-            f"the probe's timeout is {self.timeout_seconds:g} s: use more than 0 s and less than 300 s",
+            f"timeout is {self.timeout_seconds:g} s: use more than 0 s and less than 300 s",
+            target="timeout",
         )
-        require(
-            self.period_seconds > 0 and self.initial_delay_seconds >= 0,
-            f"the probe's period is {self.period_seconds:g} s and the initial delay {self.initial_delay_seconds:g} s: "
-            "use a period above 0 s and a delay of 0 s or more",
+        rules.require(
+            self.period_seconds > 0, f"period is {self.period_seconds:g} s: use more than 0 s", target="period"
         )
-        require(
-            self.success_threshold >= 1 and self.failure_threshold >= 1,
-            f"the probe's thresholds are {self.success_threshold} successes and {self.failure_threshold} failures: "
-            "use 1 or more",
+        rules.require(
+            self.initial_delay_seconds >= 0,
+            f"initialDelay is {self.initial_delay_seconds:g} s: use 0 s or more",
+            target="initialDelay",
         )
+        rules.require(
+            self.success_threshold >= 1,
+            f"successThreshold is {self.success_threshold}: use 1 or more",
+            target="successThreshold",
+        )
+        rules.require(
+            self.failure_threshold >= 1,
+            f"failureThreshold is {self.failure_threshold}: use 1 or more",
+            target="failureThreshold",
+        )
+        rules.check()
 
     @property
     def seconds_until_unhealthy(self) -> float:
@@ -80,41 +92,43 @@ class RequestSettings:
     """None: the gateway's limit."""
 
     def __post_init__(self) -> None:
-        require(
+        rules = Requirements()
+        rules.require(
             0 < self.request_timeout_seconds <= _LONGEST_REQUEST_SECONDS,
             f"requestTimeout is {self.request_timeout_seconds:g} s: use more than 0 s and at most 180 s",
-            target="requestSettings.requestTimeout",
+            target="properties.requestSettings.requestTimeout",
         )
         concurrency = self.max_concurrent_requests_per_instance
-        require(
+        rules.require(
             concurrency is None or concurrency >= 1,
             f"maxConcurrentRequestsPerInstance is {concurrency}: use 1 or more",
-            target="requestSettings",
+            target="properties.requestSettings.maxConcurrentRequestsPerInstance",
         )
         queue_wait = self.max_queue_wait_seconds
-        require(
+        rules.require(
             queue_wait is None or queue_wait >= 0,
             f"maxQueueWait is {queue_wait} s: use 0 s or more",
-            target="requestSettings.maxQueueWait",
+            target="properties.requestSettings.maxQueueWait",
         )
-        self._check_batching()
+        self._check_batching(rules)
+        rules.check()
 
-    def _check_batching(self) -> None:
-        require(
+    def _check_batching(self, rules: Requirements) -> None:
+        rules.require(
             self.batching in tuple(Batching),
             f"batching is {self.batching!r}: use auto, on or off",
-            target="requestSettings.batching",
+            target="properties.requestSettings.batching",
         )
-        require(
+        rules.require(
             0 <= self.max_batch_delay_seconds < self.request_timeout_seconds,
             f"maxBatchDelay is {self.max_batch_delay_seconds:g} s: use 0 s or more and less than requestTimeout "
             f"({self.request_timeout_seconds:g} s)",
-            target="requestSettings.maxBatchDelay",
+            target="properties.requestSettings.maxBatchDelay",
         )
-        require(
+        rules.require(
             self.max_batch_rows is None or self.max_batch_rows >= 1,
             f"maxBatchRows is {self.max_batch_rows}: use 1 or more",
-            target="requestSettings.maxBatchRows",
+            target="properties.requestSettings.maxBatchRows",
         )
 
 
