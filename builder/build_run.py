@@ -1,15 +1,13 @@
 """The log and the cancellation of a build, shared by all its steps."""
 
 import os
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from modelyard.core.domain.declared_text import mask_credentials
 from modelyard.core.domain.operation_step import OperationStep
-
-_URL_CREDENTIALS = re.compile(r"(\w+://)[^/\s@]+@")
 
 
 class BuildCancelled(Exception):
@@ -90,8 +88,3 @@ class BuildRun:
 
     log: BuildLog
     cancellation: CancellationToken
-
-
-def mask_credentials(text: str) -> str:
-    """The text with the user names and passwords of URLs masked."""
-    return _URL_CREDENTIALS.sub(r"\1****@", text)

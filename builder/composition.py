@@ -1,7 +1,9 @@
 """Wire the toolchain of the two builder programs. No other module knows the installer in use."""
 
+import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from builder.accounts import BuilderAccounts, hand_over
@@ -28,7 +30,7 @@ def open_toolchain(
     sandbox: BuildSandbox | None = None,
 ) -> BuildToolchain:
     """`environ` and `home` are the platform account's: pip configuration, interpreters and proxies are read there."""
-    policy = requirements or RequirementPolicy()
+    policy = _on_this_machine(requirements or RequirementPolicy(), environ)
     accounts = accounts or BuilderAccounts()
     pip = read_pip_configuration(environ, home=home, prefix=Path(sys.prefix))
     cache, fetched = data_dir.package_cache, data_dir.runtime / "python"
@@ -69,6 +71,12 @@ def open_toolchain(
         accounts=accounts,
         sandbox=sandbox,
     )
+
+
+def _on_this_machine(policy: RequirementPolicy, environ: Mapping[str, str]) -> RequirementPolicy:
+    """The operator's rules, with the variables and programs that this machine lacks."""
+    unset = frozenset(name for name in policy.variables if not environ.get(name))
+    return replace(policy, unset=unset, has_git=shutil.which("git", path=environ.get("PATH")) is not None)
 
 
 def _prepare(cache: Path, folders: UvFolders, accounts: BuilderAccounts) -> None:

@@ -4,6 +4,7 @@ InvalidEnvironment (modelyard.core.errors)     the model's environment files are
 ├── InvalidCondaFile                  conda.yaml is malformed
 ├── InvalidPythonEnvFile              python_env.yaml is malformed
 ├── InvalidRequirement                a line of the pip section or of a requirements file is malformed or unsupported
+│   └── FileOfTrainingMachine        a line names a file of the machine on which the model was trained
 ├── PathLeavesModelFolder             a named file lies outside the model folder, directly or through a link
 ├── CondaPackagesNotSupported         conda.yaml lists conda packages
 ├── UnsupportedPython                 model workers do not run on the Python version
@@ -33,6 +34,17 @@ class InvalidRequirement(InvalidEnvironment):
     code = "InvalidRequirement"
 
 
+class FileOfTrainingMachine(InvalidRequirement):
+    """A requirement that names a file of another machine, as conda's freeze does."""
+
+    def __init__(self, written: str, where: str, pin: str) -> None:
+        super().__init__(
+            f"{where}: {written} is a file of the machine on which the model was trained; write {pin} instead"
+        )
+        self.where = where
+        self.pin = pin
+
+
 class PathLeavesModelFolder(InvalidEnvironment):
     code = "PathLeavesModelFolder"
 
@@ -47,10 +59,17 @@ class PathLeavesModelFolder(InvalidEnvironment):
 class CondaPackagesNotSupported(InvalidEnvironment):
     code = "CondaPackagesNotSupported"
 
-    def __init__(self, packages: list[str], where: str) -> None:
+    def __init__(
+        self, packages: list[str], where: str, *, pip_lines: list[str], without_pip_line: list[str] | None = None
+    ) -> None:
+        move = f"move each package to 'pip:' under its name on the Python package index: {', '.join(pip_lines)}"
+        remove = (
+            f"remove {', '.join(without_pip_line or ())}: a library of conda; packages of the Python package index "
+            "bring the libraries that they need"
+        )
         super().__init__(
             f"{where} lists conda packages, which this platform does not install: {', '.join(packages)}; "
-            "move each package to 'pip:' under its name on the Python package index"
+            + "; ".join([*([move] if pip_lines else ()), *([remove] if without_pip_line else ())])
         )
 
 

@@ -55,7 +55,7 @@ def _work(settings: PlatformSettings, heartbeat: Heartbeat) -> None:
         environ=os.environ,
         home=Path.home(),
         worker_user=settings.worker_user,
-        requirements=RequirementPolicy(settings.builder.allowed_variables, settings.outgoing.policy),
+        requirements=RequirementPolicy(settings.build.allowed_variables, settings.outgoing.policy),
         accounts=builder_accounts(settings),
         sandbox=open_build_sandbox(settings),
     )

@@ -7,7 +7,6 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from builder.build_run import mask_credentials
 from modelyard.core.db.leases import Claim, claim, lock_if_held
 from modelyard.core.db.lifecycle import environment_building, environment_built, generation_building
 from modelyard.core.db.rows import (
@@ -18,6 +17,7 @@ from modelyard.core.db.rows import (
     JobRow,
 )
 from modelyard.core.domain.caller import SYSTEM_BUILDER
+from modelyard.core.domain.declared_text import mask_credentials
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.environment_spec import EnvironmentSpec, PackageSources
 from modelyard.core.domain.lifecycle import ENDED_JOBS, BuildState, GenerationState
@@ -176,7 +176,9 @@ def unpublish_unused_environments(session: Session) -> None:
 def _document(spec: EnvironmentSpec) -> dict[str, Any]:
     """The spec as a document for people, without the credentials of index URLs."""
     sources = PackageSources(**{name: _masked(value) for name, value in asdict(spec.sources).items()})
-    document = asdict(replace(spec, sources=sources, requirements=tuple(map(mask_credentials, spec.requirements))))
+    masked = {name: _masked(getattr(spec, name)) for name in ("requirements", "constraints")}
+    document = asdict(replace(spec, sources=sources, origins={}, **masked))
+    del document["origins"]
     document["exclude_newer"] = spec.exclude_newer.isoformat() if spec.exclude_newer else None
     return document
 

@@ -31,6 +31,7 @@ _SECTIONS = {
     "lease": "Leases",
     "object_store": "Object store",
     "builder": "Builders",
+    "build": "Builds",
     "outgoing": "Outgoing requests",
     "batch": "Batch workers",
     "worker": "Model workers",

@@ -31,6 +31,8 @@ _ALIASES = {"pypi-url": "index-url"}
 _LONGEST_LINE = 1 << 16
 # A blank starts a comment only at the first blank of several: linear in the length of the line.
 _COMMENT = re.compile(r"(^|(?<!\s)\s+)#.*$")
+# Before a letter, digit or dot, a backslash separates folders in a path of Windows. Elsewhere it quotes, as in pip.
+_WINDOWS_SEPARATOR = re.compile(r"\\(?=[\w.])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def split_options(line: PipLine) -> Iterator[tuple[str, str]]:
 
 def _words(line: PipLine) -> list[str]:
     try:
-        return shlex.split(line.text, comments=True)
+        return shlex.split(_WINDOWS_SEPARATOR.sub("/", line.without_comment()))
     except ValueError as error:
         raise InvalidRequirement(f"{line.where}: {shown(line.text)} cannot be read: {error}") from None
 

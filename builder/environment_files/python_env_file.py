@@ -8,12 +8,16 @@ from builder.environment_files.pip_lines import PipLine
 from builder.environment_files.python_version import PythonRequest, exact_version
 from builder.environment_files.yaml_nodes import compose, described, entries, entry, line, text_of
 from builder.errors import InvalidPythonEnvFile
+from modelyard.core.domain.declared_text import shown
+
+_READ = frozenset({"python", "dependencies", "build_dependencies"})
 
 
 @dataclass(frozen=True, slots=True)
 class PythonEnvFile:
     python: PythonRequest
     pip_lines: tuple[PipLine, ...]
+    notes: tuple[str, ...] = ()
 
 
 def parse_python_env_file(text: str, *, name: str = "python_env.yaml") -> PythonEnvFile:
@@ -22,7 +26,9 @@ def parse_python_env_file(text: str, *, name: str = "python_env.yaml") -> Python
     `build_dependencies` (pip, setuptools, wheel) are ignored, because uv needs none.
     """
     document = compose(text, InvalidPythonEnvFile, name=name)
-    python = text_of(entry(document, "python"))
+    version = entry(document, "python")
+    python = text_of(version)
+    where = name if version is None else f"{name}, line {line(version)}"
     node = entry(document, "dependencies")
     if node is not None and not isinstance(node, SequenceNode):
         raise InvalidPythonEnvFile(
@@ -35,4 +41,10 @@ def parse_python_env_file(text: str, *, name: str = "python_env.yaml") -> Python
         if written is None:
             raise InvalidPythonEnvFile(f"{name}, line {line(item)}: a dependency must be text, not {described(item)}")
         lines.append(PipLine(written, f"{name}, line {line(item)}"))
-    return PythonEnvFile(exact_version(python, where=name) if python else PythonRequest(), tuple(lines))
+    notes = tuple(
+        f"{name}, line {line(key)}: {shown(text_of(key))} is without effect; "
+        "the platform reads 'python' and 'dependencies'"
+        for key, _ in document.value
+        if text_of(key) not in _READ
+    )
+    return PythonEnvFile(exact_version(python, where=where) if python else PythonRequest(), tuple(lines), notes)

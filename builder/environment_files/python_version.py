@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -26,6 +26,8 @@ class PythonRequest:
     minor: str | None = None
     patch: str | None = None
     within: SpecifierSet | None = None
+    where: str = field(default="the model", compare=False)
+    """The place of the version, for messages: "conda.yaml, line 3"."""
 
     def allows(self, minor: str) -> bool:
         if self.minor is not None:
@@ -38,6 +40,7 @@ class ChosenPython:
     minor: str
     patch: str | None
     note: str | None = None
+    where: str = "the model"
 
 
 def exact_version(text: str, *, where: str) -> PythonRequest:
@@ -45,7 +48,7 @@ def exact_version(text: str, *, where: str) -> PythonRequest:
     found = _EXACT.fullmatch(text.strip()) if len(text) <= _LONGEST else None
     if found is None:
         raise UnsupportedPython(f"{where} asks for Python {shown(text)}; write a version like 3.10 or 3.10.11")
-    return _exact(found)
+    return _exact(found, where)
 
 
 def conda_version(text: str, *, where: str) -> PythonRequest:
@@ -55,9 +58,9 @@ def conda_version(text: str, *, where: str) -> PythonRequest:
         return PythonRequest()
     found = _EXACT.fullmatch(re.sub(r"^={1,2}\s*", "", wanted).removesuffix(".*"))
     if found is not None:
-        return _exact(found)
+        return _exact(found, where)
     try:
-        return PythonRequest(within=SpecifierSet(_pep440(wanted)))
+        return PythonRequest(within=SpecifierSet(_pep440(wanted)), where=where)
     except InvalidSpecifier:
         raise UnsupportedPython(
             f"{where}: python{text} is not a Python version; write python=3.10, python=3.10.11 or python>=3.9,<3.12"
@@ -70,21 +73,24 @@ def choose_python(
     """Choose the minor version: the named version, else the training version if the range allows it, else the newest
     version of `minors` in the range. Raises UnsupportedPython."""
     if asked.minor is not None:
-        return _supported(ChosenPython(asked.minor, asked.patch))
+        return _supported(ChosenPython(asked.minor, asked.patch, where=asked.where))
     if trained_with is not None and trained_with.minor is not None and asked.allows(trained_with.minor):
-        return _supported(ChosenPython(trained_with.minor, _patch_within(trained_with, asked)))
+        patch = _patch_within(trained_with, asked)
+        return _supported(ChosenPython(trained_with.minor, patch, where=trained_with.where))
     if asked.within is None:
         return ChosenPython(default, None, f"the model names no Python version; using the platform's, {default}")
     for minor in (*minors, *KNOWN_MINORS):
         if asked.allows(minor):
             return _supported(ChosenPython(minor, None, f"the model asks for Python {asked.within}; using {minor}"))
-    raise UnsupportedPython(f"no supported Python version satisfies {asked.within}; write a version from 3.8 to 3.13")
+    raise UnsupportedPython(
+        f"{asked.where}: no supported Python version satisfies {asked.within}; write a version from 3.8 to 3.13"
+    )
 
 
-def _exact(found: re.Match[str]) -> PythonRequest:
+def _exact(found: re.Match[str], where: str) -> PythonRequest:
     major, minor, patch = found.groups()
     name = f"{int(major)}.{int(minor)}"
-    return PythonRequest(name, f"{name}.{int(patch)}" if patch is not None else None)
+    return PythonRequest(name, f"{name}.{int(patch)}" if patch is not None else None, where=where)
 
 
 def _without_build_string(text: str) -> str:
@@ -122,9 +128,11 @@ def _supported(chosen: ChosenPython) -> ChosenPython:
     except InvalidVersion:
         release = (0,)
     if release < OLDEST or release[0] != OLDEST[0]:
+        rounded = chosen.minor == "3.1" and chosen.patch is None
+        hint = "; a YAML program that reads 3.10 as a number writes 3.1: write '3.10' in quotes" if rounded else ""
         raise UnsupportedPython(
-            f"the model asks for Python {chosen.minor}, and model workers run on 3.8 and newer; "
-            "write python=3.8 or newer in conda.yaml, and check that the model loads with it",
+            f"{chosen.where} asks for Python {chosen.minor}, and model workers run on 3.8 and newer; "
+            f"write python=3.8 or newer in conda.yaml, and check that the model loads with it{hint}",
             target="python",
         )
     return chosen

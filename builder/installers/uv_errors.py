@@ -2,7 +2,7 @@
 
 import re
 
-from builder.build_run import mask_credentials
+from modelyard.core.domain.declared_text import mask_credentials
 
 _MAX_LENGTH = 1500
 _CAUSE = re.compile(r"\s*\n\s*(?:╰─▶|├─▶|cause:)\s*")

@@ -201,7 +201,12 @@ class BuilderSettings(SettingsGroup):
         description="User that installs packages when the platform runs as root; owns the package cache and the "
         "environments. Code of packages and models runs as a user of MODELYARD_WORKER_UIDS",
     )
-    requirement_variables: Annotated[str, AfterValidator(_variable_list)] = Field(
+
+
+class BuildSettings(SettingsGroup):
+    """What a build may read of the builder's own environment."""
+
+    variables: Annotated[str, AfterValidator(_variable_list)] = Field(
         default="",
         description="Variables of the platform's account that models may write as ${NAME} in requirement and index "
         "URLs, with commas between; every model can read the values",
@@ -209,7 +214,7 @@ class BuilderSettings(SettingsGroup):
 
     @property
     def allowed_variables(self) -> frozenset[str]:
-        return frozenset(_words(self.requirement_variables))
+        return frozenset(_words(self.variables))
 
 
 class OutgoingSettings(SettingsGroup):
@@ -391,6 +396,7 @@ class Tunables(SettingsGroup):
     lease: LeaseSettings = LeaseSettings()
     object_store: ObjectStoreSettings = ObjectStoreSettings()
     builder: BuilderSettings = BuilderSettings()
+    build: BuildSettings = BuildSettings()
     outgoing: OutgoingSettings = OutgoingSettings()
     batch: BatchSettings = BatchSettings()
     worker: WorkerSettings = WorkerSettings()

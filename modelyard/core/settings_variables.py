@@ -13,7 +13,10 @@ from pydantic.fields import FieldInfo
 from modelyard.core.errors import InvalidSetting
 
 PREFIX = "MODELYARD_"
-FORMER_NAMES = {"MODELYARD_WORKER_UID": "MODELYARD_GUEST_UID"}
+FORMER_NAMES = {
+    "MODELYARD_WORKER_UID": "MODELYARD_GUEST_UID",
+    "MODELYARD_BUILD_VARIABLES": "MODELYARD_BUILDER_REQUIREMENT_VARIABLES",
+}
 """Names of earlier releases, read where the present name is not set."""
 
 _SENTENCES = {

@@ -53,6 +53,31 @@ def test_environment_files_are_found_in_the_forms_of_mlflow_1_and_2():
     assert (read.conda_env, read.python_env) == ("conda.yaml", "python_env.yaml")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("version", ["3.10", "'3.10'", '"3.10"'])
+def test_python_3_10_without_quotes_is_not_3_1(version, encoding):
+    text = f"flavors:\r\n  python_function: {{loader_module: mlflow.sklearn, python_version: {version}}}\r\n"
+    assert parse_mlmodel(text.encode(encoding)).python_version == "3.10"
+
+
+@pytest.mark.parametrize(
+    ("entry", "kept"),
+    [
+        ("sklearn_version: 1.10", "1.10"),
+        ("data_version: 7", 7),
+        ("x_version: null", None),
+        ("py_version: 1.0.0", "1.0.0"),
+    ],
+)
+def test_version_with_two_numbers_is_kept_as_written(entry, kept):
+    content = f"flavors:\n  python_function: {{loader_module: mlflow.sklearn}}\n  sklearn: {{{entry}}}\n".encode()
+    assert list(parse_mlmodel(content).flavors["sklearn"].values()) == [kept]
+
+
+def test_mlflow_2_10_without_quotes_is_not_2_1():
+    assert parse_mlmodel(mlmodel() + b"mlflow_version: 2.10\n").mlflow_version == "2.10"
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

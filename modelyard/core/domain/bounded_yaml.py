@@ -1,7 +1,8 @@
 """YAML of untrusted authors: bounded in size, depth and values, without aliases and tags, read in linear time.
 
-Values become text, whole numbers, floats, booleans and null; a date stays text. Mapping keys become text, as written:
-keys of numbers could be chosen to collide in a dict, at a quadratic cost.
+Values become text, whole numbers, floats, booleans and null; a date stays text, and so does a version: without quotes
+`3.10` is the number 3.1 in YAML. Mapping keys become text, as written: keys of numbers could be chosen to collide in a
+dict, at a quadratic cost.
 """
 
 import codecs
@@ -18,6 +19,7 @@ DEEPEST = 50
 MOST_VALUES = 50_000
 _LONGEST_NUMBER = 64
 _TAG = "tag:yaml.org,2002:"
+_VERSION = "version"
 _TRUE = frozenset({"yes", "true", "on"})
 # libyaml takes quadratic time for %TAG directives.
 _DIRECTIVE = re.compile("(?:^|[\r\n\x85\u2028\u2029])%")
@@ -79,10 +81,16 @@ def _line(place: Event | Node) -> int:
 
 def _value(node: Node) -> Any:
     if isinstance(node, MappingNode):
-        return {_key(key): _value(value) for key, value in node.value}
+        return dict(_entry(key, value) for key, value in node.value)
     if isinstance(node, SequenceNode):
         return [_value(entry) for entry in node.value]
     return _scalar(node)
+
+
+def _entry(key: Node, value: Node) -> tuple[str, Any]:
+    name = _key(key)
+    is_version = name.endswith(_VERSION) and isinstance(value, ScalarNode) and value.tag == f"{_TAG}float"
+    return name, str(value.value) if is_version else _value(value)
 
 
 def _key(node: Node) -> str:

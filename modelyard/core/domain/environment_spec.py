@@ -7,6 +7,7 @@ that the same model gives the same hashes on every machine.
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -75,6 +76,8 @@ class EnvironmentSpec:
     local_files: tuple[LocalFile, ...] = ()
     exclude_newer: datetime | None = None
     """Time limit: packages published later are ignored."""
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """The place of each requirement, constraint and index in the model's files, "conda.yaml, line 7", for messages."""
 
     def digest(self, *, platform: str, machine_sources: PackageSources) -> str:
         """The spec hash: of the requirements, the platform and the package sources."""

@@ -1,5 +1,7 @@
 """conda.yaml: the values read, and the error for each mistake."""
 
+import re
+
 import pytest
 
 from builder.environment_files.conda_file import parse_conda_file
@@ -50,6 +52,10 @@ class TestErrors:
             ("dependencies:\n- pip: numpy\n", "line 2: 'pip:' must be a list.*not the text 'numpy'"),
             ("dependencies:\n- pip:\n  - {numpy: 1}\n", "line 3: a pip requirement must be text.*a mapping"),
             ("dependencies:\n- pip:\n  -\n", "line 3: a pip requirement must be text.*empty"),
+            ("dependencies:\n- pip\n  - numpy\n", "line 2: 'pip - numpy' is one text; write '- pip:' with a colon"),
+            ("dependencies:\n- pip\npip:\n- numpy\n", "line 3: 'pip:' stands beside 'dependencies'"),
+            ("dependencies:\n- pip:\n  - pip:\n    - numpy\n", "line 3: a pip requirement must be text"),
+            ("dependencies:\n- python: 3.10\n", "line 2: the text 'python' is not a section.*write 'python=3.10'"),
             ("dependencies:\n- npm:\n  - left-pad\n", "line 2.*'npm' is not a section that this platform reads"),
             ("dependencies:\n- python=3.9\n- python=3.10\n", "line 3: python is listed twice"),
             ("x: &common\n- numpy\ndependencies:\n- pip: *common\n", "line 1 has an anchor or alias"),
@@ -64,4 +70,39 @@ class TestErrors:
         with pytest.raises(CondaPackagesNotSupported) as refusal:
             parse_conda_file("dependencies:\n- python=3.9\n- libgdal=3.4\n- conda-forge::cudatoolkit\n- pip\n")
         assert "libgdal=3.4 (line 3), conda-forge::cudatoolkit (line 4)" in refusal.value.message
-        assert "to 'pip:' under its name" in refusal.value.message
+        assert "remove libgdal, cudatoolkit: a library of conda" in refusal.value.message
+
+    @pytest.mark.parametrize(
+        ("package", "pip_line"),
+        [
+            ("numpy=1.21.2=py39hdbf815f_0", "numpy==1.21.2"),
+            ("numpy=1.21", "numpy==1.21.*"),
+            ("numpy==1.21", "numpy==1.21"),
+            ("numpy 1.21.*", "numpy==1.21.*"),
+            ("numpy>=1.21, <2", "numpy>=1.21,<2"),
+            ("conda-forge::pytorch=1.13.1", "torch==1.13.1"),
+            ("py-xgboost", "xgboost"),
+            ("msgpack-python=1.0.3=h1_0", "msgpack==1.0.3"),
+        ],
+    )
+    def test_refused_conda_package_comes_with_its_line_for_the_pip_section(self, package, pip_line):
+        with pytest.raises(
+            CondaPackagesNotSupported, match=re.escape(f"on the Python package index: {pip_line}") + "$"
+        ):
+            parse_conda_file(f"dependencies:\n- python=3.9\n- {package}\n")
+
+    def test_libraries_of_condas_python_are_ignored_with_a_note(self):
+        parts = ("_libgcc_mutex=0.1=main", "vs2015_runtime=14.27", "ca-certificates", "openssl=1.1.1k=h27cfd23_0")
+        listed = "".join(f"- {part}\n" for part in parts)
+        read = parse_conda_file(f"dependencies:\n- python=3.9.5=h12debd9_4\n{listed}- pip:\n  - numpy\n")
+        assert read.notes[1] == (
+            "conda.yaml, line 4: vs2015_runtime=14.27 is ignored; the platform's interpreter has a library of its own"
+        )
+        assert len(read.notes) == len(parts)
+
+    def test_entries_without_effect_are_noted(self):
+        read = parse_conda_file("name: x\nvariables: {A: b}\nprefix: /opt\ndependencies:\n- python=3.9\n")
+        assert [note.split(";")[0] for note in read.notes] == [
+            "conda.yaml, line 2: 'variables' is without effect",
+            "conda.yaml, line 3: 'prefix' is without effect",
+        ]

@@ -72,7 +72,72 @@ class TestEnvironmentFile:
             plan(model_folder({"python_env.yaml": "python: 3.10.4\ndependencies: numpy\n"}))
 
 
+class TestForms:
+    """Files under each other's names."""
+
+    REQUIREMENTS = "numpy==1.23.5\nscipy  # as in training\n"
+
+    @pytest.mark.parametrize(
+        ("files", "python", "requirement", "form"),
+        [
+            (
+                {"conda.yaml": PYTHON_ENV, "requirements.txt": "scipy"},
+                "3.9",
+                "scipy",
+                "conda.yaml has the form of python_env",
+            ),
+            ({"conda.yaml": "build_dependencies: [pip]\ndependencies: [scipy]\n"}, "3.10", "scipy", "python_env.yaml"),
+            ({"python_env.yaml": CONDA}, "3.10", "mlflow==2.7.1", "python_env.yaml has the form of conda.yaml"),
+            ({"conda.yaml": REQUIREMENTS}, "3.10", "numpy==1.23.5", "conda.yaml has the form of requirements.txt"),
+            (
+                {"conda.yaml": "-r requirements.txt\n", "requirements.txt": "scipy"},
+                "3.10",
+                "scipy",
+                "form of requirements.txt",
+            ),
+            ({"requirements.txt": CONDA}, "3.10", "mlflow==2.7.1", "requirements.txt has the form of conda.yaml"),
+            (
+                {"requirements.txt": "python: 3.12\ndependencies:\n- scipy\n"},
+                "3.12",
+                "scipy",
+                "form of python_env.yaml",
+            ),
+        ],
+    )
+    def test_file_under_another_name_is_read_by_its_content(self, model_folder, files, python, requirement, form):
+        made = plan(model_folder(files))
+        assert (made.spec.python, made.spec.requirements[0]) == (python, requirement)
+        assert any(form in note for note in made.notes)
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+    def test_files_of_windows_editors_are_read(self, model_folder, encoding):
+        folder = model_folder()
+        (folder / "conda.yaml").write_bytes(CONDA.replace("\n", "\r\n").encode(encoding))
+        assert plan(folder).spec.requirements[:2] == ("mlflow==2.7.1", "numpy==1.23.5")
+
+    def test_registered_environment_may_have_the_form_of_python_env(self, model_folder):
+        mlmodel = parse_mlmodel(MLMODEL.encode())
+        made = plan_from_conda_file("python: 3.12\ndependencies:\n- scipy\n", model_folder(), mlmodel, PlanRules())
+        assert (made.spec.python, made.spec.requirements[0]) == ("3.12", "scipy")
+
+
+class TestOrigins:
+    def test_requirement_constraint_and_index_have_the_line_of_their_file(self, model_folder):
+        index = "https://a.example/simple"
+        conda = f"dependencies:\n- pip:\n  - --extra-index-url {index}\n  - -r requirements.txt\n  - -c c.txt\n"
+        folder = model_folder({"conda.yaml": conda, "requirements.txt": "# x\nscipy==1.0\n", "c.txt": "six<2\n"})
+        origins = plan(folder).spec.origins
+        assert origins["scipy==1.0"] == "requirements.txt, line 2"
+        assert origins["six<2"] == "c.txt, line 1"
+        assert origins[index] == "conda.yaml, line 3"
+        assert origins["mlflow-skinny==2.7.1"] == "added by the platform"
+
+
 class TestNotes:
+    def test_file_that_mlmodel_names_and_the_folder_lacks_is_noted(self, model_folder):
+        notes = plan(model_folder({"requirements.txt": "scipy"})).notes
+        assert notes[1] == "MLmodel names 'conda.yaml', which is not in the model folder; requirements.txt counts"
+
     def test_ignored_and_added_requirements_are_noted(self, model_folder):
         notes = "\n".join(plan(model_folder({"conda.yaml": CONDA})).notes)
         assert "pip<=23.1.2 is ignored" in notes

@@ -56,6 +56,12 @@ class TestCondaVersions:
         with pytest.raises(UnsupportedPython, match=r"write python=3\.8 or newer in conda\.yaml"):
             chosen(written)
 
+    def test_version_that_yaml_made_of_3_10_is_refused_with_the_place_and_the_quotes_to_write(self):
+        with pytest.raises(UnsupportedPython, match=r"^MLmodel asks for Python 3\.1, .*: write '3\.10' in quotes"):
+            choose_python(
+                PythonRequest(), trained_with=exact_version("3.1", where="MLmodel"), minors=(), default="3.11"
+            )
+
     def test_range_before_3_8_is_refused(self):
         with pytest.raises(UnsupportedPython, match="no supported Python version"):
             chosen("<3.8")

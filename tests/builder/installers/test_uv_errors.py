@@ -1,7 +1,7 @@
 """The sentence for the report of a failed uv run."""
 
-from builder.build_run import mask_credentials
 from builder.installers.uv_errors import failure_sentence
+from modelyard.core.domain.declared_text import mask_credentials
 
 
 class TestFailureSentence:
