@@ -43,37 +43,37 @@ _FIND_PREDICT = '''def inner_predict(loaded):
     return getattr(getattr(loaded, "_model_impl", None), PREDICT_FUNCTION, None)
 
 
-def accepts_params(function):
-    """Models of MLflow before 2.6 take no params."""
-    try:
-        found = inspect.signature(function).parameters.get("params")
-    except (TypeError, ValueError):
-        return False
-    return found is not None and found.kind is not inspect.Parameter.VAR_KEYWORD
+'''
+_CONTEXT = '''def prediction_context():
+    """The context that model.predict() gives to a request; MLflow before 2.10 has none."""
+    if not hasattr(mlflow.pyfunc, "set_prediction_context"):
+        return contextlib.nullcontext()
+    context = mlflow.pyfunc.Context(**described)
+    return mlflow.pyfunc.set_prediction_context(context)
+
+
+def describe(loaded):
+    """The facts about the model in the context of each request."""
+    found = {}
+    if getattr(loaded, "model_id", None):
+        found["model_id"] = loaded.model_id
+    schemas = (getattr(loaded.metadata, "metadata", None) or {}).get("dependencies_schemas")
+    if schemas:
+        found["dependencies_schemas"] = {name: json.dumps(schema) for name, schema in schemas.items()}
+    return found
 
 
 '''
+_CONVERSION = '''def as_example(frame):
+    """The frame in the type of the input example, which the type hint TypeFromExample asks for."""
+    convert = getattr(mlflow.pyfunc, "_convert_dataframe_to_example_format", None)
+    example = getattr(model, "input_example", None)
+    return frame if convert is None or example is None else convert(frame, example)
 
-_DIRECT = {
-    "imports": "import inspect\n",
-    "more_imports": "import sys\n",
-    "predict_declaration": "predict = None\npasses_params = False\n",
-    "globals": "model, predict, passes_params",
-    "bind_predict": (
-        "    predict = inner_predict(model) or model.predict\n    passes_params = accepts_params(predict)\n"
-    ),
-    "call_predict": "    return predict(input_data, params=params) if passes_params else predict(input_data)\n",
-    "functions": _FIND_PREDICT,
-}
-_THROUGH_PYFUNC = {
-    "imports": "",
-    "more_imports": "",
-    "predict_declaration": "",
-    "globals": "model",
-    "bind_predict": "",
-    "call_predict": "    return model.predict(input_data, params=params) if params else model.predict(input_data)\n",
-    "functions": "",
-}
+
+'''
+_TYPED_BY_HINT = "the list in the request, which predict() validates by the model's type hint"
+_CALL = "predict(input_data, params=params) if passes_params else predict(input_data)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +87,40 @@ class ScriptSubject:
 
 
 def generate_scoring_script(subject: ScriptSubject) -> str:
-    direct = calls_inner_predict(subject.mlmodel)
-    parts = _DIRECT if direct else _THROUGH_PYFUNC
+    model = subject.mlmodel
+    direct = calls_inner_predict(model)
+    # The code of MLflow's own flavors reads no context.
+    has_context = direct and model.flavor not in _ONLY_ENFORCE
     template = Template(files(__package__).joinpath("score.py.template").read_text(encoding="utf-8"))
     return template.substitute(
-        parts,
         model=_in_docstring(f"{subject.name}, version {subject.version}"),
         description=_in_docstring(_description(subject, direct)),
         constants=_constants(subject, direct),
-        input_data=input_kind(subject.mlmodel.signature),
+        input_data=_TYPED_BY_HINT if model.type_hints else input_kind(model.signature),
+        imports=("import contextlib\n" if has_context else "") + "import inspect\n",
+        more_imports="import sys\n" if direct else "",
+        found_predict="inner_predict(model) or model.predict" if direct else "model.predict",
+        declare_described="described = {}\n" if has_context else "",
+        globals="model, predict, passes_params" + (", described" if has_context else ""),
+        bind_described="    described = describe(model)\n" if has_context else "",
+        call=_call(has_context=has_context, converts=direct and model.type_from_example),
+        functions="".join(
+            text
+            for text, is_used in (
+                (_FIND_PREDICT, direct),
+                (_CONTEXT, has_context),
+                (_CONVERSION, direct and model.type_from_example),
+            )
+            if is_used
+        ),
     )
+
+
+def _call(*, has_context: bool, converts: bool) -> str:
+    convert = "    input_data = as_example(input_data)\n" if converts else ""
+    if has_context:
+        return f"{convert}    with prediction_context():\n        return {_CALL}\n"
+    return f"{convert}    return {_CALL}\n"
 
 
 def calls_inner_predict(model: MLModel) -> bool:

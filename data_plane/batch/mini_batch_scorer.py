@@ -20,6 +20,7 @@ from data_plane.batch.predict_calls import ChunkRead, FileEnd, FileError, Predic
 from data_plane.batch.read_ahead import read_ahead
 from data_plane.batch.worker_pool import PooledWorker, WorkerPlan, WorkerPool
 from data_plane.replicas.port import ReplicaGone, ReplicaSilent, ScoringFailed
+from data_plane.scoring.errors import InputRefused
 from data_plane.scoring.payload.values import Result
 from data_plane.scoring.signature import SignatureViolations
 from modelyard.core.domain.batch import BatchSettings
@@ -41,8 +42,8 @@ class _TryFailed(Exception):
         """The model raised: scored alone, the files will show the file at fault."""
 
 
-class _WrongResultForFile(Exception):
-    """The model's result for a file has no entry for each row."""
+class _FileRejected(Exception):
+    """Every try of the file fails: the model's result has no entry for each row, or the type hint refuses the input."""
 
     def __init__(self, index: int, reason: str) -> None:
         super().__init__(reason)
@@ -130,7 +131,7 @@ class MiniBatchScorer:
                             self._fail(spans, index, reason)
                     if not isinstance(step, PredictCall) or step.are_whole_files:
                         mark = self._part.mark()
-            except _WrongResultForFile as wrong:
+            except _FileRejected as wrong:
                 self._part.rewind(mark)
                 self._fail(spans, wrong.index, str(wrong))
                 return wrong.index + 1
@@ -171,6 +172,8 @@ class MiniBatchScorer:
             self._logs.add_output(replica.read_log(until=failed.reference))
             if failed.kind == "deadline":
                 raise _TryFailed(call.indexes, self._timeout_message) from None
+            if failed.kind == "input" and len(call.indexes) == 1:
+                raise _FileRejected(call.indexes[0], str(InputRefused(failed.message))) from None
             raise _TryFailed(call.indexes, f"the model raised {failed}", is_models_fault=True) from None
         except ReplicaSilent:
             self._drop(worker, "the mini-batch's timeout passed")
@@ -197,7 +200,7 @@ class MiniBatchScorer:
             except WrongResult as wrong:
                 if len(call.members) > 1:
                     raise _TryFailed(call.indexes, str(wrong), is_models_fault=True) from None
-                raise _WrongResultForFile(member.index, str(wrong)) from None
+                raise _FileRejected(member.index, str(wrong)) from None
 
     @property
     def _timeout_message(self) -> str:

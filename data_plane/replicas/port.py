@@ -216,7 +216,7 @@ class ScoringFailed(Exception):
     def __init__(self, kind: str, type_name: str, message: str, reference: str | None) -> None:
         super().__init__(f"{type_name}: {message}")
         self.kind = kind
-        """`model`, `deadline` or `protocol`."""
+        """`model`, `input`, `deadline` or `protocol`."""
         self.type_name = type_name
         self.message = message
         self.reference = reference

@@ -4,6 +4,7 @@ ScoringError                        the platform failed
 ├── InvalidRequest                  the caller has to change the request
 │   ├── InvalidBody                 the body does not follow the protocol
 │   ├── UnsupportedMediaType        the protocol does not define the Content-Type
+│   ├── InputRefused                MLflow refused the input in the model worker
 │   └── SignatureViolations         the input does not fit the model's signature (`signature/violations.py`)
 ├── NotFound
 ├── Unauthenticated                 the credential is missing or not valid
@@ -50,6 +51,13 @@ class InvalidBody(InvalidRequest):
 
 class UnsupportedMediaType(InvalidRequest):
     code = "UnsupportedMediaType"
+
+
+class InputRefused(InvalidRequest):
+    code = "SignatureViolation"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"the model's type hint or signature refuses the input: {message}")
 
 
 class NotFound(ScoringError):

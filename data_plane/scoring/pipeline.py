@@ -25,7 +25,7 @@ class ScoringContext(NamedTuple):
 
 
 Prepared = tuple[Payload, dict[str, Any] | None, ScoringContext]
-"""The payload, the params (None for a model that declares none), and the context for `finish`."""
+"""The payload, the params (None or {} for a model that declares none), and the context for `finish`."""
 
 
 def prepare(codec: RequestCodec[Any], content: RequestContent, bundle: LoadedBundle) -> Prepared:

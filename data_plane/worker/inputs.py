@@ -40,7 +40,8 @@ def read_params(meta: Dict[str, Any]) -> Optional[Dict[str, Any]]:
 
 
 def _json(payload: Dict[str, Any], body: bytearray) -> Any:
-    return json.loads(bytes(_part(body, payload["data"])))
+    read = _tagged if payload.get("tagged") else json.loads
+    return read(bytes(_part(body, payload["data"])))
 
 
 def _arrays(payload: Dict[str, Any], body: bytearray) -> Dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Optional
 from . import frames, output
 from .channel import Channel, ScoreJob
 from .inputs import read_input, read_params
+from .refused_input import is_refused_input
 from .results import describe_result
 from .script import Script
 from .state import WorkerState
@@ -56,6 +57,8 @@ class Scorer:
         except frames.ProtocolError as error:
             return _scoring_error(job, "protocol", error)
         except BaseException as error:  # noqa: BLE001 - sys.exit() in run() fails one request only
+            if is_refused_input(error):
+                return _input_error(job, error)
             return _scoring_error(job, "model", error)
 
     def _score(self, job: ScoreJob) -> List[frames.Buffer]:
@@ -90,6 +93,12 @@ def _deadline_error(job: ScoreJob) -> List[frames.Buffer]:
     message = "the deadline passed before the model was free"
     output.log(output.WARNING, "Not scored: {} (request {})".format(message, _request_ids(job)))
     return _error(job, "deadline", "TimeoutError", message, None)
+
+
+def _input_error(job: ScoreJob, error: BaseException) -> List[frames.Buffer]:
+    message = _message(error)
+    output.log(output.WARNING, "MLflow refused the input of request {}: {}".format(_request_ids(job), message))
+    return _error(job, "input", type(error).__name__, message, None)
 
 
 def _scoring_error(job: ScoreJob, kind: str, error: BaseException) -> List[frames.Buffer]:

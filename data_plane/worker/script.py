@@ -8,6 +8,10 @@ from types import ModuleType
 from typing import Any, Callable, Dict, Optional
 
 SCRIPT = "score.py"
+MODULE = "score"
+
+# MLflow's scoring server sets the variable after loading the model; type hints then read text as datetime or bytes.
+_IN_SERVING = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
 
 
 class ScriptError(Exception):
@@ -23,6 +27,7 @@ class Script:
         self._run = _function(module, "run")
         self._takes_params = _accepts(self._run, "params")
         init()
+        os.environ.setdefault(_IN_SERVING, "true")
 
     def run(self, input_data: Any, params: Optional[Dict[str, Any]]) -> Any:
         if self._takes_params:
@@ -32,13 +37,13 @@ class Script:
 
 def _import(bundle_dir: str) -> ModuleType:
     path = os.path.join(bundle_dir, SCRIPT)
-    spec = importlib.util.spec_from_file_location("score", path)
+    spec = importlib.util.spec_from_file_location(MODULE, path)
     if spec is None or spec.loader is None or not os.path.isfile(path):
         raise ScriptError("there is no scoring script at {}".format(path))
     # A customised script may import modules from its folder.
     sys.path.insert(0, bundle_dir)
     module = importlib.util.module_from_spec(spec)
-    sys.modules["score"] = module
+    sys.modules[MODULE] = module
     # The bundle is shared and must not get bytecode files.
     writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:

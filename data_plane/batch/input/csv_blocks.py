@@ -54,6 +54,9 @@ class Layout:
 
 def layout_of(header: bytes, signature: CompiledSignature) -> Layout:
     names = _names(header, signature)
+    if signature.is_raw:
+        # The signature types the values of a list, not the columns: all columns stay texts.
+        return Layout(names, dict.fromkeys(names, "string"), frozenset())
     if not signature.inputs or not isinstance(signature.inputs[0], ColumnSpec):
         return Layout(names, _parts_of_a_tensor(names, signature), frozenset())
     if signature.inputs[0].name is None:

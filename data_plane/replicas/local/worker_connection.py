@@ -20,7 +20,13 @@ from data_plane.replicas.local.worker_messages import (
     read_status,
 )
 from data_plane.replicas.port import ScoreResponse
-from data_plane.scoring.errors import DeadlinePassed, ModelFailed, ScoringError, WorkerProtocolError
+from data_plane.scoring.errors import (
+    DeadlinePassed,
+    InputRefused,
+    ModelFailed,
+    ScoringError,
+    WorkerProtocolError,
+)
 from data_plane.scoring.wire.decode import decode_result
 from data_plane.worker import frames
 from data_plane.worker.frames import Buffer, Frame, FrameReader, ProtocolError
@@ -152,13 +158,11 @@ class WorkerConnection(asyncio.Protocol):
     # Frames from the worker.
 
     def _handle(self, frame: Frame) -> None:
-        if frame.kind == frames.RESULT:
+        if frame.kind in (frames.RESULT, frames.ERROR):
             batch = self._answered(frame)
-            self._listener.on_answer(batch, _response(frame, sum(batch.row_counts)))
+            self._listener.on_answer(batch, worker_outcome(frame, sum(batch.row_counts)))
         elif frame.kind == frames.STATUS:
             self._note_status(read_status(frame))
-        elif frame.kind == frames.ERROR:
-            self._listener.on_answer(self._answered(frame), _scoring_error(read_error(frame)))
         else:
             raise ProtocolError(f"a worker does not send frames of kind {frame.kind} to a gateway")
 
@@ -179,7 +183,10 @@ class WorkerConnection(asyncio.Protocol):
             self._listener.on_ready()
 
 
-def _response(frame: Frame, rows: int) -> Outcome:
+def worker_outcome(frame: Frame, rows: int) -> Outcome:
+    """Read a RESULT frame of `rows` rows, or an ERROR frame."""
+    if frame.kind == frames.ERROR:
+        return _scoring_error(read_error(frame))
     try:
         meta = read_meta(frame)
         return ScoreResponse(decode_result(meta, frame.body, rows=rows), read_model_seconds(meta))
@@ -192,6 +199,8 @@ def _scoring_error(error: WorkerError) -> ScoringError:
     match error.kind:
         case "model":
             return ModelFailed(error.type_name, error.message, error.reference)
+        case "input":
+            return InputRefused(error.message)
         case "deadline":
             return DeadlinePassed()
         case _:

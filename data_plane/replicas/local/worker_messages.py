@@ -56,7 +56,7 @@ class WorkerError:
     """An ERROR frame in place of a result."""
 
     kind: str
-    """`model`, `deadline` or `protocol`."""
+    """`model`, `input`, `deadline` or `protocol`."""
     type_name: str
     message: str
     reference: str | None

@@ -34,7 +34,7 @@ class _Inputs(Protocol):
 class Enforced(NamedTuple):
     payload: Payload
     params: dict[str, Any] | None
-    """None: the model declares no params."""
+    """None, or {} in a request with params: the model declares no params."""
     extra_columns: tuple[str, ...] = ()
     """Undeclared columns of the body, absent from the payload."""
 
@@ -76,7 +76,7 @@ def compile_signature(signature: RawSignature | None, *, type_hints: bool) -> Co
     """Raises InvalidSignature for an unknown type or a malformed signature."""
     inputs = read_inputs(signature.inputs) if signature and signature.inputs else ()
     params = read_params(signature.params) if signature and signature.params else ()
-    enforcing = RawInputs() if type_hints else _enforcing(inputs)
+    enforcing = RawInputs(inputs) if type_hints else _enforcing(inputs)
     noun: Noun = "tensor" if inputs and isinstance(inputs[0], TensorSpec) else "column"
     return CompiledSignature(inputs, params, type_hints, enforcing, Params(params), noun)
 

@@ -56,6 +56,8 @@ class Layouts:
                 return DeclaredColumns([()] * self._width, 0)
             case list():
                 return self._list(input_data, collector)
+            case str() | int() | float() if self._width == 1:
+                return DeclaredColumns([[input_data]], 1)
             case _:
                 collector.add(None, None, _TABLE, describe(input_data))
                 return None

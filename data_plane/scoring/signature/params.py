@@ -20,12 +20,12 @@ class Params:
         self._defaults = {spec.name: _default(spec) for spec in specs}
 
     def enforce(self, params: Any, collector: ViolationCollector) -> dict[str, Any] | None:
-        """Return the params for predict. None: the model declares no params."""
+        """Return the params for predict. A model that declares no params gets None, or {} if the request has params."""
         if params is not None and not isinstance(params, dict):
             collector.add("params", None, "an object", describe(params), noun="param")
             return None
         if not self._specs:
-            return None
+            return None if params is None else {}
         if not params:
             return self._defaults
         given = [spec for spec in self._specs if spec.name in params]

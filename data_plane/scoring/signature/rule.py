@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from data_plane.scoring.signature.violations import Noun, ViolationCollector, describe
-from data_plane.scoring.types import TYPES, LogicalType
+from data_plane.scoring.types import TYPES, WITH_NAN, LogicalType
 
 ColumnValues = npt.NDArray[Any] | list[Any]
 NONE_TYPE = type(None)
+_NOT_A_TIME = "NaT"
 
 
 class TypeMismatch(Exception):
@@ -66,13 +67,20 @@ def convert(
     return _one_by_one(rule, values, name, collector, null_allowed=null_allowed)
 
 
+def is_missing(rule: Rule, value: Any) -> bool:
+    """Return whether the value marks a missing one: null, or NaN and "NaT", which MLflow writes into its examples."""
+    if type(value) is float:
+        return value != value and rule.logical_type not in WITH_NAN
+    return value is None or (value == _NOT_A_TIME and rule.logical_type == "datetime")
+
+
 def _one_by_one(
     rule: Rule, values: Sequence[Any], name: str | None, collector: ViolationCollector, *, null_allowed: bool
 ) -> tuple[ColumnValues, npt.NDArray[np.bool_] | None]:
     converted = [TYPES[rule.logical_type].placeholder] * len(values)
     missing: list[int] = []
     for row, value in enumerate(values):
-        if value is None:
+        if is_missing(rule, value):
             if not (rule.accepts_null or null_allowed):
                 collector.add(name, row, rule.type_name, describe(value))
             elif not rule.accepts_null:

@@ -74,8 +74,13 @@ def _as_json(rule: Rule, values: npt.NDArray[Any] | list[Any], *, is_text: bool)
     if rule is not BINARY and bytes in set(map(type, as_json)):
         as_json = [_text(value) for value in as_json]
     if is_text and rule.logical_type == JSON_TYPE and not is_any(rule):
-        as_json = [_json(value) for value in as_json]
+        as_json = json_of_texts(as_json)
     return as_json
+
+
+def json_of_texts(texts: list[Any]) -> list[Any]:
+    """Parse nested values in CSV. Text that is not JSON stays text, which the rule refuses."""
+    return [_json(text) for text in texts]
 
 
 def to_list(values: npt.NDArray[Any] | list[Any]) -> list[Any]:
@@ -97,7 +102,6 @@ def _text(value: Any) -> Any:
 
 
 def _json(text: Any) -> Any:
-    """Parse a nested value in CSV. The rule refuses text that is not JSON."""
     if not isinstance(text, str):
         return text
     try:

@@ -89,7 +89,9 @@ def _describe(payload: Payload, body: Body) -> dict[str, Any]:
 
 
 def _describe_json(value: Any, body: Body) -> dict[str, Any]:
-    return {"kind": "json", "data": body.add(_json_text(value))}
+    tags = _Tags()
+    data = body.add(_json_text(value, tags))
+    return {"kind": "json", "data": data, **({"tagged": True} if tags.are_used else {})}
 
 
 def _json_text(value: Any, tag: Callable[[Any], Any] | None = None) -> bytes:

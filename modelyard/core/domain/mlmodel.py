@@ -41,6 +41,8 @@ class MLModel:
     signature: RawSignature | None
     type_hints: bool
     """The input comes from a type hint: MLflow passes the raw list, without enforcing columns."""
+    type_from_example: bool
+    """The type hint is TypeFromExample: MLflow enforces the signature, then converts to the type of the example."""
     created_at: datetime | None
     input_example: str | None
     """File name of the JSON input example, as a serving payload where there is such a file."""
@@ -69,7 +71,8 @@ def parse_mlmodel(content: bytes) -> MLModel:
         mlflow_version=_line(document, "mlflow_version"),
         predict_fn=_predict_function(pyfunc),
         signature=_signature(document.get("signature")),
-        type_hints=bool(document.get("is_signature_from_type_hint") or document.get("type_hint_from_example")),
+        type_hints=bool(document.get("is_signature_from_type_hint")),
+        type_from_example=bool(document.get("type_hint_from_example")),
         created_at=_created_at(document),
         input_example=_input_example(document.get("saved_input_example_info")),
     )

@@ -25,6 +25,7 @@ from data_plane.scoring.signature import CompiledSignature, Enforced, SignatureV
 from data_plane.scoring.tables.csv_body import read_csv
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.domain.batch import InputFile
+from modelyard.core.domain.mlmodel import RawSignature
 from tests.data_plane.batch.input_files import (
     UNSIGNED,
     CrumblingStore,
@@ -112,6 +113,22 @@ class TestFormats:
         (chunk,) = read_file(store, "a.jsonl", b'{"x": [1]}\n"text"\n', signature, is_whole=True)
         assert chunk.enforced.payload.value == [{"x": [1]}, "text"]
         assert chunk.rows == 2
+
+    @pytest.mark.parametrize(
+        ("item", "path", "content", "expected"),
+        [
+            pytest.param("double", "a.parquet", pd.DataFrame({"n": [1.5, 2.0]}).to_parquet(), [1.5, 2.0], id="parquet"),
+            ("string", "a.csv", b"text\nhello\n5\n", ["hello", "5"]),
+            ("long", "a.csv", b"n\n1\n2\n", [1, 2]),
+            ("any", "a.csv", b"a,b\n1,x\n2,y\n", [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]),
+        ],
+    )
+    def test_type_hint_models_get_values_or_records_of_tables(
+        self, store: CrumblingStore, item: str, path: str, content: bytes, expected: Any
+    ) -> None:
+        raw = RawSignature(json.dumps([{"type": item, "required": True}]), None, None)
+        chunks = read_file(store, path, content, compile_signature(raw, type_hints=True))
+        assert [value for chunk in chunks for value in chunk.enforced.payload.value] == expected
 
 
 class TestDamagedFiles:

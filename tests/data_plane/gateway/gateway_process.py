@@ -159,7 +159,7 @@ class GatewayProcess:
         bundle_dir = self.harness.data_dir.bundles / f"{name}-{generation}"
         bundle_dir.mkdir(exist_ok=True)
         signature = RawSignature(inputs, outputs, params) if inputs or outputs or params else None
-        bundle = _bundle(name, generation, signature, type_hints, mlflow_version, model_version)
+        bundle = bundle_of(name, generation, signature, type_hints, mlflow_version, model_version)
         (bundle_dir / BUNDLE_FILE).write_bytes(replace(bundle, input_example=input_example).to_json())
         route = DeploymentRoute(
             name=name,
@@ -237,7 +237,7 @@ def worker_route(model_worker: WorkerProcess) -> WorkerRoute:
     return WorkerRoute(model_worker.worker_id, str(model_worker.socket), model_worker.pid)
 
 
-def _bundle(
+def bundle_of(
     name: str,
     generation: int,
     signature: RawSignature | None,

@@ -8,6 +8,7 @@ import orjson
 from data_plane.scoring.codecs.port import Encoded, encoded_json
 from data_plane.scoring.errors import (
     DeadlineExceeded,
+    InputRefused,
     InvalidRequest,
     ModelFault,
     NotFound,
@@ -33,6 +34,7 @@ class _MlflowError(NamedTuple):
 _ERRORS: Mapping[type[ScoringError], _MlflowError] = {
     ScoringError: _MlflowError("INTERNAL_ERROR", "XXM00", "CLIENT_INTERNAL_ERROR"),
     InvalidRequest: _MlflowError("BAD_REQUEST"),
+    InputRefused: _MlflowError("INVALID_PARAMETER_VALUE"),
     SignatureViolations: _MlflowError("INVALID_PARAMETER_VALUE", "KAM01", "SCHEMA_ENFORCEMENT_FAILED"),
     Unauthenticated: _MlflowError("UNAUTHENTICATED", error_class="PERMISSION_DENIED"),
     Unauthorized: _MlflowError("PERMISSION_DENIED", error_class="PERMISSION_DENIED"),

@@ -70,5 +70,6 @@ def test_params_other_than_an_object_are_refused(params: Any) -> None:
     assert violation.column == "params"
 
 
-def test_model_without_declared_params_receives_none() -> None:
-    assert compiled().enforce([[1]], {"k": 9})[1] is None
+@pytest.mark.parametrize(("params", "expected"), [(None, None), ({}, {}), ({"unknown": 1}, {})])
+def test_model_without_params_gets_none_or_an_empty_object_as_in_mlflow(params: Any, expected: Any) -> None:
+    assert compiled([{"type": "double", "name": "a", "required": True}]).enforce([[1.5]], params).params == expected

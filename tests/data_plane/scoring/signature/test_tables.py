@@ -190,7 +190,5 @@ class TestTensors:
         with pytest.raises(SignatureViolations):
             compiled([tensor("int64", -1, 2)]).enforce_tensors({"x": array}, None)
 
-    def test_tensor_for_a_type_hint_model_is_sent_as_a_list_and_a_table_is_refused(self) -> None:
+    def test_tensor_for_a_type_hint_model_is_sent_as_a_list(self) -> None:
         assert compiled(type_hints=True).enforce_tensors({"x": np.array([1, 2])}, None).payload == JsonPayload([1, 2])
-        with pytest.raises(SignatureViolations):
-            compiled(type_hints=True).enforce_table(table(a=[1]), None)
