@@ -2,7 +2,7 @@
 
 Each file has a process of its own, because a damaged file can make Arrow abort the process, and a hostile file grows
 from a few bytes to any size. The program limits its own memory and time, then reads the file. For a refused file the
-program ends with status 1 and a sentence on stdout. For a quick start it imports no package of the platform.
+program ends with status 1 and a sentence on stdout. For a quick start it imports a single small module of the platform.
 """
 
 import json
@@ -16,6 +16,8 @@ import pyarrow
 import pyarrow.compute
 import pyarrow.parquet
 from pyarrow import types
+
+from data_plane.scoring.tables.pandas_index import index_fields
 
 _ADDRESS_SPACE = 3 << 30
 _CPU_SECONDS = 30
@@ -34,13 +36,15 @@ def main(arguments: list[str]) -> int:
     _limit(resource.RLIMIT_CPU, _CPU_SECONDS)
     body = sys.stdin.buffer.read()
     try:
-        table = _columns_of_the_frame(_read(body, most_values))
+        table = _read(body, most_values)
         _check(table, most_values, most_bytes)
+        index = json.dumps(index_fields(table.schema.metadata))
     except Exception as error:  # noqa: BLE001 - a damaged file can raise any exception in the reader
         sys.stdout.write(
             str(error) if isinstance(error, Refused) else f"the Parquet file cannot be read: {error}"[:500]
         )
         return 1
+    table = table.replace_schema_metadata({"index": index})
     with pyarrow.ipc.new_stream(sys.stdout.buffer, table.schema) as stream:
         stream.write_table(table)
     return 0
@@ -82,14 +86,6 @@ def _opened(body: bytes, read_dictionary: list[str]) -> pyarrow.parquet.ParquetF
         thrift_string_size_limit=_LARGEST_FOOTER,
         thrift_container_size_limit=_MOST_PARTS_OF_A_FOOTER,
     )
-
-
-def _columns_of_the_frame(table: pyarrow.Table) -> pyarrow.Table:
-    """Move pandas' index to the end: index levels are columns only for a model with such columns in the signature."""
-    noted = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
-    index = [name for name in table.column_names if name in noted]
-    others = [name for name in table.column_names if name not in noted]
-    return table.select(others + index).replace_schema_metadata({"index": json.dumps(index)})
 
 
 def _check(table: pyarrow.Table, most_values: int, most_bytes: int) -> None:

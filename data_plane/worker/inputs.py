@@ -66,14 +66,14 @@ def _objects(body: bytearray, place: Sequence[int], dtype: str) -> Any:
 def _block(payload: Dict[str, Any], body: bytearray) -> Any:
     names = tuple(payload["names"])
     matrix = _buffer(body, payload["data"], _DTYPES[payload["type"]]).reshape(len(names), payload["rows"])
-    return _frame_of_matrix(matrix, names)
+    return _frame_of_matrix(matrix, names, _index(payload, body))
 
 
-def _frame_of_matrix(matrix: Any, names: Tuple[Any, ...]) -> Any:
+def _frame_of_matrix(matrix: Any, names: Tuple[Any, ...], index: Any) -> Any:
     """Make a DataFrame with a column for each row of the matrix, much faster than from separate columns."""
     import pandas
 
-    return pandas.DataFrame(matrix.T, columns=_labels(names), copy=False)
+    return pandas.DataFrame(matrix.T, index=index, columns=_labels(names), copy=False)
 
 
 def _frame(payload: Dict[str, Any], body: bytearray) -> Any:
@@ -82,21 +82,51 @@ def _frame(payload: Dict[str, Any], body: bytearray) -> Any:
     columns, rows = payload["columns"], payload["rows"]
     names = [column["name"] for column in columns]
     if _is_one_block(columns, rows):
-        return _frame_of_matrix(_matrix(columns, rows, body), tuple(names))
+        return _frame_of_matrix(_matrix(columns, rows, body), tuple(names), _index(payload, body))
     values = {position: _column(column, rows, body) for position, column in enumerate(columns)}
     frame = pandas.DataFrame(values, index=pandas.RangeIndex(rows), copy=False)
     # Set afterwards, because two columns may have the same name.
     frame.columns = names
+    index = _index(payload, body)
+    if index is not None:
+        frame.index = index
     return frame
+
+
+def _index(payload: Dict[str, Any], body: bytearray) -> Any:
+    """Return the request's row labels with the dtypes that pandas infers; None for default labels."""
+    levels = payload.get("index")
+    if not levels:
+        return None
+    import pandas
+
+    labels = [_level(level, payload["rows"], body) for level in levels]
+    if len(labels) == 1:
+        return labels[0]
+    return pandas.MultiIndex.from_arrays(labels)
+
+
+def _level(level: Dict[str, Any], rows: int, body: bytearray) -> Any:
+    import pandas
+
+    # A tuple among the labels is a label.
+    labels = pandas.Index(_column(level, rows, body), name=level["name"], tupleize_cols=False)
+    zone, unit = level["zone"], level["unit"]
+    if zone is not None:
+        # An offset such as +02:00 is not a zone to every version of pandas.
+        known = pandas.Timestamp("2000-01-01T00:00" + zone).tz if zone[0] in "+-" else zone
+        labels = labels.tz_localize("UTC").tz_convert(known)
+    # Before version 2, pandas has nanoseconds only.
+    return labels.as_unit(unit) if unit is not None and hasattr(labels, "as_unit") else labels
 
 
 def _labels(names: Tuple[Any, ...]) -> Any:
     """Return cached column labels, as a view: attributes that the model sets do not reach the cache."""
-    return _index(names).view()
+    return _cached_labels(names).view()
 
 
 @functools.lru_cache(maxsize=64)
-def _index(names: Tuple[Any, ...]) -> Any:
+def _cached_labels(names: Tuple[Any, ...]) -> Any:
     import pandas
 
     return pandas.Index(names)

@@ -1,6 +1,5 @@
 """Parquet files to chunks: whole files, or some of their row groups."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,8 +13,9 @@ from data_plane.batch.input.chunks import Chunk, enforce_table
 from data_plane.batch.input.object_bytes import SeekableObject
 from data_plane.batch.input.spans import Span
 from data_plane.scoring.errors import InvalidBody
-from data_plane.scoring.signature import CompiledSignature, Table
-from data_plane.scoring.tables.arrow_columns import typed_column
+from data_plane.scoring.signature import CompiledSignature
+from data_plane.scoring.tables.pandas_index import index_fields
+from data_plane.scoring.tables.parquet_frames import frame_table
 from modelyard.core.ports.object_store import ObjectStore
 
 _READ_AHEAD = 1 << 20
@@ -30,10 +30,11 @@ _LARGEST_WHOLE = 4 << 30
 
 def read_parquet(store: ObjectStore, span: Span, signature: CompiledSignature) -> Iterator[Chunk]:
     row = span.first_row
+    declared = {str(spec.name) for spec in signature.inputs}
     for read in _tables(store, span, is_whole=span.is_whole or not signature.inputs):
         if len(read):
             with _as_unreadable_file():
-                table = _table(read, signature)
+                table = frame_table(read, index_fields(read.schema.metadata), declared, row)
             yield Chunk(row, len(read), enforce_table(signature, table, row))
         row += len(read)
 
@@ -163,13 +164,3 @@ def _as_unreadable_file() -> Iterator[None]:
     # Malformed column names and metadata raise the last three.
     except (pyarrow.ArrowException, OSError, ValueError, TypeError, AttributeError) as error:
         raise UnreadableFile(f"the file is damaged, or is not a Parquet file: {error}") from None
-
-
-def _table(read: pyarrow.Table, signature: CompiledSignature) -> Table:
-    """Build a table. A column that pandas marked as an index is left out, unless the model declares the column."""
-    marked = json.loads((read.schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
-    declared = {str(spec.name) for spec in signature.inputs}
-    index = [name for name in read.column_names if name in marked]
-    names = [name for name in read.column_names if name not in index]
-    names += [name for name in index if name in declared]
-    return Table(tuple(names), tuple(typed_column(name, read.column(name)) for name in names), len(read))

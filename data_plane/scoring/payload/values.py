@@ -24,10 +24,27 @@ class Column(NamedTuple):
         return Column(self.name, self.type, self.values[rows], None if self.nulls is None else self.nulls[rows])
 
 
+class IndexLevel(NamedTuple):
+    """Labels of a frame's rows, from the request: a level of pandas' index."""
+
+    column: Column
+    """The column's name is the level's position."""
+    name: str | None = None
+    zone: str | None = None
+    """Time zone of datetimes, which are in UTC in `column`. None: datetimes without a zone, or other labels."""
+    unit: str | None = None
+    """Unit of datetimes in the model's index. None: nanoseconds, or other labels."""
+
+
+Index = tuple[IndexLevel, ...]
+"""Empty: the rows have pandas' default labels, 0, 1, 2, ..."""
+
+
 @dataclass(frozen=True, slots=True)
 class FramePayload:
     columns: tuple[Column, ...]
     rows: int
+    row_index: Index = ()
 
 
 class BlockPayload(NamedTuple):
@@ -37,6 +54,7 @@ class BlockPayload(NamedTuple):
     type: LogicalType
     block: npt.NDArray[Any]
     """Shape (columns, rows), each column contiguous. There is no null bitmap: a missing double is NaN."""
+    row_index: Index = ()
 
     @property
     def rows(self) -> int:

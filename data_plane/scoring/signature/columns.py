@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_plane.scoring.payload.values import BlockPayload, Column, FramePayload, Payload
+from data_plane.scoring.payload.values import BlockPayload, Column, FramePayload, Index, Payload
 from data_plane.scoring.signature.layouts import DeclaredColumns, Layouts
+from data_plane.scoring.signature.row_labels import are_default
 from data_plane.scoring.signature.rule import Rule, convert
 from data_plane.scoring.signature.schema import ColumnSpec
 from data_plane.scoring.signature.table import Table, TypedColumn
@@ -50,14 +51,14 @@ class ColumnInputs:
         for place, values in enumerate(found.columns):
             if columns[place] is None and values is not None:
                 columns[place] = self._convert_column(place, values, collector)
-        return _frame(_with_names(columns, found.names), found.rows)
+        return _frame(_with_names(columns, found.names), found.rows, found.row_index)
 
     def _block_of_split(self, body: Any) -> BlockPayload | None:
         """Convert the most frequent body in one call: split orientation, the declared names, numbers of one type."""
         if self._only_rule is None or type(body) is not dict or body.get("columns") != self._labels:
             return None
         rows = body.get("data")
-        if type(rows) is not list or not rows or not _is_index(body.get("index"), len(rows)):
+        if type(rows) is not list or not rows or not are_default(body.get("index"), len(rows)):
             return None
         if len(rows) > 1:
             if set(map(type, rows)) != _LIST or set(map(len, rows)) != {len(self._labels)}:
@@ -82,7 +83,8 @@ class ColumnInputs:
         if not isinstance(converted, np.ndarray):
             return None
         names = self._names if found.names is None else tuple(found.names)
-        return BlockPayload(names, self._only_rule.logical_type, converted.reshape(len(self._names), found.rows))
+        block = converted.reshape(len(self._names), found.rows)
+        return BlockPayload(names, self._only_rule.logical_type, block, found.row_index)
 
     def from_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
         given = self._in_declared_order(table, collector)
@@ -93,7 +95,7 @@ class ColumnInputs:
             None if column is None else self._convert_typed(place, column, collector, is_text=table.is_text)
             for place, column in enumerate(given)
         ]
-        return _frame(columns if self._is_named else _with_names(columns, table.names), table.rows)
+        return _frame(columns if self._is_named else _with_names(columns, table.names), table.rows, table.row_index)
 
     def from_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
         table = as_table(arrays, self._labels, collector)
@@ -149,10 +151,6 @@ class ColumnInputs:
         return Column(self._names[place], spec.rule.logical_type, converted, nulls)
 
 
-def _is_index(index: Any, rows: int) -> bool:
-    return index is None or (type(index) is list and len(index) == rows)
-
-
 def as_table(
     arrays: Mapping[str, npt.NDArray[Any]], labels: Sequence[str], collector: ViolationCollector
 ) -> Table | None:
@@ -181,8 +179,8 @@ def _with_names(columns: Sequence[Column | None], names: Sequence[str | int] | N
     return [column and column._replace(name=name) for column, name in zip(columns, names, strict=False)]
 
 
-def _frame(columns: Sequence[Column | None], rows: int) -> FramePayload:
-    return FramePayload(tuple(column for column in columns if column is not None), rows)
+def _frame(columns: Sequence[Column | None], rows: int, index: Index) -> FramePayload:
+    return FramePayload(tuple(column for column in columns if column is not None), rows, index)
 
 
 def _groups(specs: Sequence[ColumnSpec]) -> list[tuple[Rule, tuple[int, ...]]]:

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_plane.scoring.errors import InvalidBody
 from data_plane.scoring.payload.values import Column
 from data_plane.scoring.signature.nested import ANY
 from data_plane.scoring.signature.numbers import BOOLEAN, DOUBLE, LONG
 from data_plane.scoring.signature.rule import NONE_TYPE, Rule
 from data_plane.scoring.signature.table import TypedColumn
-from data_plane.scoring.signature.texts import BINARY, STRING
+from data_plane.scoring.signature.texts import BINARY, DATETIME, STRING
 from data_plane.scoring.types import DTYPES, TYPES_BY_DTYPE, LogicalType
 
 _INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
@@ -45,10 +46,13 @@ def _rule_of(kinds: set[type]) -> Rule:
 
 
 def infer_typed(name: str | int, column: TypedColumn) -> Column:
-    """Keep the type of an array, in a width that the wire format supports."""
+    """Keep the type of an array, in a width that the wire format supports. Raises InvalidBody."""
     values = column.values
     if isinstance(values, np.ndarray) and values.dtype.kind == "M":
-        return Column(name, "datetime", values.astype("datetime64[ns]"), column.nulls)
+        converted = DATETIME.convert_array(values)
+        if converted is None:
+            raise InvalidBody(f"{name!r} has datetimes that 64 bits of nanoseconds do not hold (from 1677 to 2262)")
+        return Column(name, "datetime", converted, column.nulls)
     if isinstance(values, np.ndarray) and values.dtype.name in TYPES_BY_DTYPE and values.ndim == 1:
         logical_type = TYPES_BY_DTYPE[values.dtype.name]
         return Column(name, logical_type, values.astype(DTYPES[logical_type], copy=False), column.nulls)

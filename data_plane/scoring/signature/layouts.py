@@ -6,12 +6,14 @@ tells the layouts apart; for an ambiguous dict, the declared names decide.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
+from data_plane.scoring.payload.values import Index
 from data_plane.scoring.signature.json_values import check_labels
 from data_plane.scoring.signature.nested import ArrayRule, ObjectRule, depth_of_array
+from data_plane.scoring.signature.row_labels import read_labels
 from data_plane.scoring.signature.schema import ColumnSpec
 from data_plane.scoring.signature.violations import ViolationCollector, describe
 
@@ -30,6 +32,7 @@ class DeclaredColumns:
     rows: int
     names: Sequence[str | int] | None = None
     """The body's column names, if the signature has no names."""
+    row_index: Index = ()
 
 
 class Layouts:
@@ -68,15 +71,20 @@ class Layouts:
         return "columns" in body or ("data" not in self._labels and body.keys() <= _SPLIT_KEYS)
 
     def _split(self, body: Mapping[str, Any], collector: ViolationCollector) -> DeclaredColumns | None:
-        data, names, index = body["data"], body.get("columns"), body.get("index")
+        data, names = body["data"], body.get("columns")
         if not isinstance(data, list) or not (names is None or isinstance(names, list)):
             collector.add(None, None, "lists under 'data' and 'columns'", "other values")
             return None
-        if isinstance(index, list) and len(index) != len(data):
-            collector.add(None, None, f"an index of {len(data)} labels, one per row", f"{len(index)} labels")
-            return None
+        index = read_labels(body.get("index"), len(data), collector)
+        found = None if index is None else self._data_of_split(data, names, collector)
+        return replace(found, row_index=index) if found is not None and index else found
+
+    def _data_of_split(
+        self, data: list[Any], names: list[Any] | None, collector: ViolationCollector
+    ) -> DeclaredColumns | None:
         if names is None:
-            return self._rows(data, collector)
+            # As in pandas, a list in `data` is a row; a list of an Array column alone could be its value.
+            return self._rows(data, collector) if set(map(type, data)) == _LIST else self.read(data, collector)
         if not check_labels(names, collector):
             return None
         if not self._named:

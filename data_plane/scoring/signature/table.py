@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_plane.scoring.payload.values import Index
 from data_plane.scoring.types import LogicalType
 
 
@@ -29,3 +30,5 @@ class Table:
     is_text: bool = False
     """CSV: every value is text, or None for a missing value. As in JSON, "63" is a valid long. A nested value is JSON
     text. An undeclared column gets the dtype that pandas would infer."""
+    row_index: Index = ()
+    """The frame's row labels, apart from the columns."""

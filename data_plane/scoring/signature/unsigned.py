@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_plane.scoring.payload.values import ArrayPayload, ArraysPayload, FramePayload, JsonPayload, Payload
+from data_plane.scoring.payload.values import ArrayPayload, ArraysPayload, FramePayload, Index, JsonPayload, Payload
 from data_plane.scoring.signature.inferred import infer_json, infer_text, infer_typed
 from data_plane.scoring.signature.json_values import can_be_sent, check_labels
+from data_plane.scoring.signature.row_labels import read_labels
 from data_plane.scoring.signature.table import Table
 from data_plane.scoring.signature.text_arrays import text_array
 from data_plane.scoring.signature.violations import ViolationCollector, describe
@@ -25,7 +26,10 @@ class UnsignedInputs:
     def from_json(self, input_data: Any, collector: ViolationCollector) -> Payload | None:
         match input_data:
             case {"columns": list(names), "data": list(rows)}:
-                return _frame(names, rows, collector) if check_labels(names, collector) else None
+                index = read_labels(input_data.get("index"), len(rows), collector)
+                if index is None or not check_labels(names, collector):
+                    return None
+                return _frame(names, rows, index, collector)
             case list():
                 array = _array(input_data)
                 return _json(input_data, collector) if array is None else ArrayPayload(array)
@@ -40,7 +44,7 @@ class UnsignedInputs:
     def from_table(self, table: Table, collector: ViolationCollector) -> Payload | None:
         names = table.names or range(len(table.columns))
         infer = infer_text if table.is_text else infer_typed
-        return FramePayload(tuple(map(infer, names, table.columns)), table.rows)
+        return FramePayload(tuple(map(infer, names, table.columns)), table.rows, table.row_index)
 
     def from_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], collector: ViolationCollector) -> Payload | None:
         if len(arrays) == 1:
@@ -48,7 +52,7 @@ class UnsignedInputs:
         return ArraysPayload(arrays)
 
 
-def _frame(names: list[Any], rows: list[Any], collector: ViolationCollector) -> Payload | None:
+def _frame(names: list[Any], rows: list[Any], index: Index, collector: ViolationCollector) -> Payload | None:
     fitting = [row for row in rows if isinstance(row, list) and len(row) == len(names)]
     if len(fitting) < len(rows):
         for position, row in enumerate(rows):
@@ -56,7 +60,7 @@ def _frame(names: list[Any], rows: list[Any], collector: ViolationCollector) -> 
                 collector.add(None, position, f"a list of {len(names)} values, one per column", describe(row))
         return None
     columns: Iterable[Sequence[Any]] = zip(*fitting, strict=True) if fitting else [()] * len(names)
-    frame = FramePayload(tuple(map(infer_json, names, columns)), len(rows))
+    frame = FramePayload(tuple(map(infer_json, names, columns)), len(rows), index)
     loose = [list(column.values) for column in frame.columns if column.type == "json"]
     return frame if can_be_sent(loose, collector) else None
 

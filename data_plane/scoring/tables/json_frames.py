@@ -3,11 +3,17 @@
 from typing import Any
 
 from data_plane.scoring.errors import InvalidBody
+from data_plane.scoring.payload.values import Index
+from data_plane.scoring.signature.row_labels import read_labels
 from data_plane.scoring.signature.table import Table, TypedColumn
+from data_plane.scoring.signature.violations import ViolationCollector
 
 
 def split_table(split: dict[str, Any]) -> Table:
-    """Read `{"columns": …, "data": …}`. Without "columns", columns are numbered as by pandas."""
+    """Read `{"columns": …, "index": …, "data": …}`. Without "columns", columns are numbered as by pandas.
+
+    Raises InvalidBody and SignatureViolations.
+    """
     rows, names = split["data"], split.get("columns")
     if names is None:
         names = [str(position) for position in range(_width(rows))]
@@ -17,7 +23,7 @@ def split_table(split: dict[str, Any]) -> Table:
         if not isinstance(row, list) or len(row) != len(names):
             raise InvalidBody(f"'data' of 'dataframe_split', row {position}: expected a list of {len(names)} values")
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
-    return _table(names, list(map(list, columns)), len(rows))
+    return _table(names, list(map(list, columns)), len(rows), _index(split.get("index"), len(rows)))
 
 
 def records_table(records: list[Any]) -> Table:
@@ -29,8 +35,15 @@ def records_table(records: list[Any]) -> Table:
     return _table(names, [[record.get(name) for record in records] for name in names], len(records))
 
 
-def _table(names: list[Any], columns: list[list[Any]], rows: int) -> Table:
-    return Table(tuple(map(str, names)), tuple(map(TypedColumn, columns)), rows)
+def _index(labels: Any, rows: int) -> Index:
+    collector = ViolationCollector()
+    index = read_labels(labels, rows, collector)
+    collector.raise_if_any()
+    return index or ()
+
+
+def _table(names: list[Any], columns: list[list[Any]], rows: int, index: Index = ()) -> Table:
+    return Table(tuple(map(str, names)), tuple(map(TypedColumn, columns)), rows, row_index=index)
 
 
 def _width(rows: list[Any]) -> int:

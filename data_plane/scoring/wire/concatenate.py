@@ -1,7 +1,8 @@
 """Concatenate the payloads of several requests, if the model sees the same dtypes as for each payload alone.
 
 pandas derives some dtypes from all values of a column: whole numbers with a missing value, text with a missing value,
-JSON values. Payloads with such a column are scored alone.
+JSON values. Payloads with such a column are scored alone. The same holds for a frame's row labels; a frame with labels
+shares no call with a frame that has the default labels.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -16,6 +17,7 @@ from data_plane.scoring.payload.values import (
     BlockPayload,
     Column,
     FramePayload,
+    Index,
     Payload,
 )
 from data_plane.scoring.types import DTYPES, WIRE_DTYPES, WITH_MISSING_VALUE
@@ -26,10 +28,10 @@ Shape = tuple[Hashable, ...]
 def shape_of(payload: Payload) -> Shape | None:
     """Return the names, types and dimensions of a payload. Payloads of equal shape concatenate. None: score alone."""
     match payload:
-        case BlockPayload(names=names, type=logical_type):
-            return (names, logical_type) if payload.rows else None
-        case FramePayload(columns=columns, rows=rows):
-            return _shape_of_frame(columns) if rows else None
+        case BlockPayload(names=names, type=logical_type, row_index=index):
+            return _with_index((names, logical_type), index) if payload.rows else None
+        case FramePayload(columns=columns, rows=rows, row_index=index):
+            return _with_index(_shape_of_columns(columns), index) if rows else None
         case ArrayPayload(array=array):
             return (array.dtype, array.shape[1:]) if _has_rows(array) else None
         case ArraysPayload(arrays=arrays):
@@ -38,7 +40,14 @@ def shape_of(payload: Payload) -> Shape | None:
             return None
 
 
-def _shape_of_frame(columns: Sequence[Column]) -> Shape | None:
+def _with_index(shape: Shape | None, index: Index) -> Shape | None:
+    if not index or shape is None:
+        return shape
+    labels = _shape_of_columns([level.column for level in index])
+    return None if labels is None else (shape, labels, tuple(level[1:] for level in index))
+
+
+def _shape_of_columns(columns: Sequence[Column]) -> Shape | None:
     if all(map(_keeps_dtype, columns)):
         return tuple((column.name, column.type) for column in columns)
     return None
@@ -65,10 +74,10 @@ def _has_rows(array: npt.NDArray[Any]) -> bool:
 def size_of(payload: Payload) -> int:
     """Estimate the payload's bytes on the wire."""
     match payload:
-        case BlockPayload(block=block):
-            return block.nbytes
-        case FramePayload(columns=columns):
-            return sum(map(_size_of_column, columns))
+        case BlockPayload(block=block, row_index=index):
+            return block.nbytes + sum(_size_of_column(level.column) for level in index)
+        case FramePayload(columns=columns, row_index=index):
+            return sum(map(_size_of_column, (*columns, *(level.column for level in index))))
         case ArrayPayload(array=array):
             return array.nbytes
         case ArraysPayload(arrays=arrays):
@@ -87,7 +96,7 @@ def concatenate(payloads: Sequence[Payload]) -> Payload:
     match payloads[0]:
         case BlockPayload() as first:
             blocks = [payload.block for payload in payloads if isinstance(payload, BlockPayload)]
-            return first._replace(block=np.concatenate(blocks, axis=1))
+            return first._replace(block=np.concatenate(blocks, axis=1), row_index=_concatenate_indexes(payloads))
         case FramePayload():
             return _concatenate_frames([payload for payload in payloads if isinstance(payload, FramePayload)])
         case ArrayPayload():
@@ -101,7 +110,15 @@ def concatenate(payloads: Sequence[Payload]) -> Payload:
 
 def _concatenate_frames(frames: Sequence[FramePayload]) -> FramePayload:
     columns = tuple(map(_concatenate_columns, zip(*(frame.columns for frame in frames), strict=True)))
-    return FramePayload(columns, sum(frame.rows for frame in frames))
+    return FramePayload(columns, sum(frame.rows for frame in frames), _concatenate_indexes(frames))
+
+
+def _concatenate_indexes(frames: Sequence[Payload]) -> Index:
+    indexes = [frame.row_index for frame in frames if isinstance(frame, BlockPayload | FramePayload)]
+    return tuple(
+        parts[0]._replace(column=_concatenate_columns(tuple(part.column for part in parts)))
+        for parts in zip(*indexes, strict=True)
+    )
 
 
 def _concatenate_columns(parts: tuple[Column, ...]) -> Column:

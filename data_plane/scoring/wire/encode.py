@@ -20,6 +20,7 @@ from data_plane.scoring.payload.values import (
     BlockPayload,
     Column,
     FramePayload,
+    IndexLevel,
     JsonPayload,
     Payload,
 )
@@ -74,18 +75,27 @@ def _first_dimension(array: npt.NDArray[Any]) -> int:
 
 def _describe(payload: Payload, body: Body) -> dict[str, Any]:
     match payload:
-        case FramePayload(columns=columns, rows=rows):
-            return {"kind": "frame", "rows": rows, "columns": [_describe_column(c, body) for c in columns]}
-        case BlockPayload(names=names, type=logical_type, block=block):
+        case FramePayload(columns=columns, rows=rows, row_index=index):
+            described = {"kind": "frame", "rows": rows, "columns": [_describe_column(c, body) for c in columns]}
+            return {**described, "index": _describe_index(index, body)} if index else described
+        case BlockPayload(names=names, type=logical_type, block=block, row_index=index):
             data = body.add(_bytes_of(block, WIRE_DTYPES[logical_type]))
-            return {"kind": "block", "rows": block.shape[1], "names": names, "type": logical_type, "data": data}
+            described = {"kind": "block", "rows": block.shape[1], "names": names, "type": logical_type, "data": data}
+            return {**described, "index": _describe_index(index, body)} if index else described
         case ArrayPayload(array=array):
             return {"kind": "array", **_describe_array(array, body)}
         case ArraysPayload(arrays=arrays):
-            described = [{"name": name, **_describe_array(array, body)} for name, array in arrays.items()]
-            return {"kind": "arrays", "arrays": described}
+            named = [{"name": name, **_describe_array(array, body)} for name, array in arrays.items()]
+            return {"kind": "arrays", "arrays": named}
         case JsonPayload(value=value):
             return _describe_json(value, body)
+
+
+def _describe_index(index: Sequence[IndexLevel], body: Body) -> list[dict[str, Any]]:
+    return [
+        {**_describe_column(column, body), "name": name, "zone": zone, "unit": unit}
+        for column, name, zone, unit in index
+    ]
 
 
 def _describe_json(value: Any, body: Body) -> dict[str, Any]:

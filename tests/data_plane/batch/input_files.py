@@ -85,6 +85,12 @@ def chunks_of(store: FolderStore, plan: Plan, signature: CompiledSignature) -> l
     return [chunk for spans in plan.mini_batches for span in spans for chunk in read_chunks(store, span, signature)]
 
 
+def labels_of(chunks: list[Chunk]) -> list[Any]:
+    """Return the row labels of frames with an index of one level."""
+    levels = [chunk.enforced.payload.row_index for chunk in chunks]
+    return [label for (level,) in levels for label in list(level.column.values)]
+
+
 def values_of(chunks: list[Chunk]) -> dict[str | int, list[Any]]:
     """Return each column's values, None for missing values, and check that the rows are contiguous."""
     values: dict[str | int, list[Any]] = {}

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from data_plane.batch.failures import UnreadableFile
-from data_plane.batch.input import small_csv_blocks
+from data_plane.batch.input import parquet_reader, small_csv_blocks
 from data_plane.batch.input.chunk_reader import read_chunks
 from data_plane.batch.input.chunks import Chunk
 from data_plane.batch.input.spans import Span
@@ -33,6 +33,7 @@ from tests.data_plane.batch.input_files import (
     blocks_of,
     chunks_of,
     columns,
+    labels_of,
     planned,
     put,
     tensor,
@@ -77,12 +78,33 @@ class TestFormats:
         assert values_of(read_file(store, path, content, is_whole=True)) == VALUES
 
     @pytest.mark.parametrize("is_whole", [True, False])
-    def test_parquet_gives_the_same_rows_without_pandas_index(self, store: CrumblingStore, is_whole: bool) -> None:
+    def test_parquet_gives_the_same_rows_and_pandas_index_apart(self, store: CrumblingStore, is_whole: bool) -> None:
         sink = io.BytesIO()
         pd.DataFrame({"b": [1, 2], "a": [0.5, -2000]}, index=["x", "y"]).to_parquet(sink)
-        assert values_of(read_file(store, "a.pqt", sink.getvalue(), is_whole=is_whole)) == VALUES
+        signed = read_file(store, "a.pqt", sink.getvalue(), is_whole=is_whole)
         unsigned = read_file(store, "a.pqt", sink.getvalue(), UNSIGNED, is_whole=is_whole)
+        assert values_of(signed) == VALUES
         assert values_of(unsigned) == {"b": VALUES["b"], "a": VALUES["a"]}
+        assert labels_of(signed) == labels_of(unsigned) == ["x", "y"]
+
+    @pytest.mark.parametrize("index", [pd.RangeIndex(5, 205, 2), pd.Index(range(0, 200, 2))], ids=["range", "stored"])
+    def test_every_part_of_a_split_parquet_file_has_its_own_labels(
+        self, store: CrumblingStore, index: pd.Index, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(parquet_reader, "_SPAN_BYTES", 500)
+        sink = io.BytesIO()
+        pd.DataFrame({"a": np.arange(100.0), "b": range(100)}, index=index).to_parquet(sink, row_group_size=30)
+        file = put(store, "a.parquet", sink.getvalue())
+        spans = list(parquet_reader.split_parquet(store, Span(file.path, file.key)))
+        chunks = [chunk for span in spans for chunk in read_chunks(store, span, NUMBERS)]
+        assert len(spans) > 1
+        assert labels_of(chunks) == list(index)
+
+    def test_first_column_of_csv_is_never_taken_for_the_index(self, store: CrumblingStore) -> None:
+        written = pd.DataFrame({"a": [0.5], "b": [1]}, index=["x"]).to_csv().encode()
+        (chunk,) = read_file(store, "a.csv", written, UNSIGNED)
+        assert [column.name for column in chunk.enforced.payload.columns] == ["Unnamed: 0", "a", "b"]
+        assert chunk.enforced.payload.row_index == ()
 
     @pytest.mark.parametrize(
         "header", ["", '""', "a,", '"a",a', "\n \na b , c", '"x\ny",z', "é,日本", ",", "Unnamed: 1,"]

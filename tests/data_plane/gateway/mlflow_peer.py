@@ -38,7 +38,10 @@ WITNESS = """
     def shown(value):
         if isinstance(value, pd.DataFrame):
             columns = {str(name): [shown(each) for each in value[name].tolist()] for name in value.columns}
-            return {"frame": columns, "dtypes": [dtype(value[name]) for name in value.columns], "rows": len(value)}
+            levels = [value.index.get_level_values(place) for place in range(value.index.nlevels)]
+            index = [[level.name, dtype(level), shown(list(level))] for level in levels]
+            dtypes = [dtype(value[name]) for name in value.columns]
+            return {"frame": columns, "dtypes": dtypes, "rows": len(value), "index": index}
         if isinstance(value, np.ndarray):
             return {"array": shown(value.tolist()), "dtype": str(value.dtype), "shape": list(value.shape)}
         if isinstance(value, dict):

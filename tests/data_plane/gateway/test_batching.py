@@ -116,6 +116,11 @@ MEAN = """
 def predict(frame, params):
     return {"mean": float(frame["alcohol"].mean())}
 """
+LABELLED = """
+def predict(frame, params):
+    labels = frame.index if frame.index.dtype == object or str(frame.index.dtype) == "str" else [""] * len(frame)
+    return [f"{label}: {value:.0f}" for label, value in zip(labels, frame["alcohol"])]
+"""
 SCALED = """
 def predict(frame, params):
     return (frame["alcohol"] * params["factor"]).to_numpy()
@@ -181,6 +186,9 @@ class Wines:
 
     def ask(self, *rows: Sequence[float], **more: Any) -> "Future[Reply]":
         return self._threads.submit(self.gateway.score, {"columns": ["alcohol", "acidity"], "data": rows}, **more)
+
+    def ask_data(self, labels: dict[str, Any], *rows: Sequence[float]) -> "Future[Reply]":
+        return self._threads.submit(self.gateway.score, {"columns": ["alcohol", "acidity"], "data": rows, **labels})
 
     def at_once(self, *asking: Ask) -> list[Reply]:
         """Send the requests while a held request occupies each worker, then release the held requests."""
@@ -321,6 +329,18 @@ class TestOtherRequests:
 
 
 class TestBatches:
+    def test_row_labels_stay_with_the_rows_of_their_request(self, wines: Wines) -> None:
+        """Requests with labels share a batch; so do requests without."""
+        wines.serve(LABELLED)
+        wines.finish_trials()
+
+        def ask(at: int) -> "Future[Reply]":
+            return wines.ask_data({"index": [f"wine {at}"]} if at % 2 else {}, (at, 1))
+
+        replies = wines.at_once(*(partial(ask, at) for at in range(16)))
+        assert values(replies) == [[f"wine {at}: {at}" if at % 2 else f": {at}"] for at in range(16)]
+        assert wines.calls[-2:] == [8, 8]
+
     def test_only_equal_params_share_a_batch(self, wines: Wines) -> None:
         wines.serve(SCALED, params='[{"name": "factor", "type": "long", "default": 1, "shape": null}]')
         wines.finish_trials()

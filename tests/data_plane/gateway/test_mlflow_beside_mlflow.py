@@ -16,6 +16,32 @@ RECORDS = [{"a": 1.5, "n": 3, "s": "x"}, {"a": 2.0, "n": 4, "s": "y"}]
 MESSAGES = [{"role": "user", "content": "hello"}]
 RICH = {"t": "2024-05-31T12:00:00", "b": "AP8=", "f": True, "i": 7}
 
+# Labels of two rows.
+INDEXES: dict[str, list[Any]] = {
+    "numbers": [7, 8],
+    "default numbers": [0, 1],
+    "dates in ISO 8601": ["2024-06-01", "2024-06-02"],
+    "fractions and whole numbers": [1.5, 2],
+    "a missing number": [None, 3],
+    "texts, one missing": ["r", None],
+    "booleans": [True, False],
+    "numbers and texts": [1, "a"],
+    "numbers beyond 64 bits": [2**70, 1],
+    "equal texts": ["r", "r"],
+    "two levels": [[1, 2], ["a", "b"]],
+    "three levels": [["x", "x"], [1.5, None], [True, False]],
+}
+PARQUET_INDEXES: dict[str, Any] = {
+    "named numbers": pd.Index([7, 8], name="label"),
+    "texts": pd.Index(["r", "s"]),
+    "dates": pd.DatetimeIndex(["2024-06-01", "2024-06-02T12:30"], name="day"),
+    "dates in a time zone": pd.DatetimeIndex(["2024-06-01", "2024-12-02"], tz="Europe/Berlin"),
+    "dates with an offset": pd.DatetimeIndex(["2024-06-01T00:00+02:00", "2024-12-02T00:00+02:00"]),
+    "two levels": pd.MultiIndex.from_arrays([["r", "s"], [2, 3]], names=["key", None]),
+    "a range": pd.RangeIndex(5, 9, 2, name="n"),
+    "a descending range": pd.RangeIndex(3, 1, -1),
+}
+
 
 def text(value: Any) -> bytes:
     return json.dumps(value).encode()
@@ -24,7 +50,16 @@ def text(value: Any) -> bytes:
 # Model, body, content type.
 ACCEPTED: dict[str, tuple[str, bytes, str]] = {
     "split": ("columns", text({"dataframe_split": SPLIT}), JSON),
-    "split with index": ("columns", text({"dataframe_split": {**SPLIT, "index": [7, 8]}}), JSON),
+    **{
+        f"split, index of {kind}": ("columns", text({"dataframe_split": {**SPLIT, "index": labels}}), JSON)
+        for kind, labels in INDEXES.items()
+    },
+    "no signature, split with an index": ("unsigned", text({"dataframe_split": {**SPLIT, "index": ["r", "s"]}}), JSON),
+    "no signature, split with an index alone": (
+        "unsigned",
+        text({"dataframe_split": {"index": [4], "data": [[1, "x"]]}}),
+        JSON,
+    ),
     "split, columns in another order and a surplus one": (
         "columns",
         text({"dataframe_split": {"columns": ["s", "z", "n", "a"], "data": [["x", 0, 3, 1.5]]}}),
@@ -80,7 +115,11 @@ ACCEPTED: dict[str, tuple[str, bytes, str]] = {
     "csv without an optional column": ("columns", b"n,a\n3,1.5\n", CSV),
     "csv of numbers like text": ("columns", b"a,n,s\n1e3,3,007\n", CSV),
     "parquet": ("columns", parquet(FRAME), PARQUET),
-    "parquet with an index": ("columns", parquet(FRAME.set_index(pd.Index([7, 8], name="label"))), PARQUET),
+    **{
+        f"parquet, index of {kind}": ("columns", parquet(FRAME.set_index(index)), PARQUET)
+        for kind, index in PARQUET_INDEXES.items()
+    },
+    "no signature, parquet of filtered rows": ("unsigned", parquet(FRAME[FRAME.n > 3]), PARQUET),
     "parquet, other order and a surplus column": ("columns", parquet(FRAME.assign(z=1)[["s", "z", "n", "a"]]), PARQUET),
 }
 
@@ -93,6 +132,10 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "two formats": ("columns", text({"inputs": [], "instances": []}), JSON),
     "split that is a list": ("columns", text({"dataframe_split": []}), JSON),
     "split without data": ("columns", text({"dataframe_split": {"columns": ["a"]}}), JSON),
+    "an index of another length": ("columns", text({"dataframe_split": {**SPLIT, "index": [1]}}), JSON),
+    "an index that is a text": ("columns", text({"dataframe_split": {**SPLIT, "index": "ab"}}), JSON),
+    "an index with a level too short": ("columns", text({"dataframe_split": {**SPLIT, "index": [[1, 2], [3]]}}), JSON),
+    "no signature, an index of another length": ("unsigned", text({"dataframe_split": {**SPLIT, "index": [1]}}), JSON),
     "split with more keys": ("columns", text({"dataframe_split": {**SPLIT, "dtype": 1}}), JSON),
     "records that are an object": ("columns", text({"dataframe_records": {}}), JSON),
     "params that are no object": ("columns", text({"dataframe_records": RECORDS, "params": 5}), JSON),
@@ -139,6 +182,12 @@ DIFFERENT: dict[str, tuple[tuple[str, bytes, str], int, int, str]] = {
         200,
         400,
         "it is a moment, and converted to UTC",
+    ),
+    "an index that is an object": (
+        ("columns", text({"dataframe_split": {**SPLIT, "index": {"a": 1, "b": 2}}}), JSON),
+        400,
+        200,
+        "pandas takes the keys for the labels, and the values are lost",
     ),
     "null in a boolean": (
         ("rich", text({"dataframe_records": [{**RICH, "f": None}]}), JSON),

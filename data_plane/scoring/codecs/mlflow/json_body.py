@@ -78,9 +78,8 @@ def _enforce(name: str, value: Any, params: Any, signature: CompiledSignature) -
 def _enforce_split(value: dict[str, Any], params: Any, signature: CompiledSignature) -> Enforced:
     if not _has_columns(signature):
         return signature.enforce_table(split_table(value), params)
-    if value.get("columns") is None:
-        return signature.enforce(value["data"], params)
-    return signature.enforce(value, params)
+    # The key marks split orientation where the signature declares a column 'data'.
+    return signature.enforce({"columns": None, **value}, params)
 
 
 def _enforce_records(records: list[Any], params: Any, signature: CompiledSignature) -> Enforced:
