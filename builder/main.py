@@ -1,4 +1,4 @@
-"""A builder process: `python -m builder.main [--data-dir DIR] [--lifeline-fd N] [--heartbeat FILE]`.
+"""A builder process: `builder.main [--data-dir DIR] [--lifeline-fd N] [--heartbeat FILE]`.
 
 The supervisor runs several. A builder ends when its lifeline is closed; the process shims then end the programs of the
 build.
@@ -6,7 +6,6 @@ build.
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from celery.signals import worker_ready
@@ -39,7 +38,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m builder.main", description=__doc__)
+    parser = argparse.ArgumentParser(prog="builder.main", description=__doc__)
     parser.add_argument("--data-dir", type=Path, help="default: MODELYARD_DATA_DIR")
     parser.add_argument("--lifeline-fd", type=int, help="read end of the pipe that the supervisor holds open")
     parser.add_argument("--heartbeat", type=Path, help="file to touch while the main loop turns")
@@ -78,7 +77,3 @@ def _work(settings: PlatformSettings, heartbeat: Heartbeat) -> None:
         f"--loglevel={settings.log_level}",
     ]
     app.worker_main(["worker", *options, f"--queues={QUEUE}", f"--hostname=builder-{os.getpid()}@%h"])
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

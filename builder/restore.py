@@ -1,4 +1,4 @@
-"""Find or restore an environment on this machine: `python -m builder.restore --lock-hash HASH [--lifeline-fd N]`.
+"""Find or restore an environment on this machine: `builder.restore --lock-hash HASH [--lifeline-fd N]`.
 
 Hosts and batch workers start the program. An environment of another machine is installed offline, from the lock and
 wheels in the object store, without a request to the database or to a package index.
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m builder.restore", description=__doc__)
+    parser = argparse.ArgumentParser(prog="builder.restore", description=__doc__)
     parser.add_argument("--lock-hash", required=True)
     parser.add_argument("--lifeline-fd", type=int, help="read end of a pipe: the program ends when the pipe is closed")
     return parser.parse_args(arguments)
@@ -157,7 +157,3 @@ def _check_platform(built_on: str, here: str) -> None:
 
 def _release(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

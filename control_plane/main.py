@@ -1,4 +1,4 @@
-"""python -m control_plane.main --fd N [--lifeline-fd M] [--heartbeat FILE]
+"""The control plane's process: `control_plane.main --fd N [--lifeline-fd M] [--heartbeat FILE]`.
 
 Serve the REST interface on a listening socket that the supervisor bound, and run the sweep. Reads MODELYARD_* settings.
 """
@@ -8,8 +8,8 @@ import asyncio
 import logging
 import os
 import socket
-import sys
 from pathlib import Path
+from typing import NoReturn
 
 import uvloop
 from anyio import CapacityLimiter, to_thread
@@ -28,8 +28,14 @@ from modelyard.process.heartbeat import Heartbeat
 from modelyard.process.logging import configure_logging
 
 
-def main(arguments: list[str]) -> int:
-    options = _parser().parse_args(arguments)
+def main(arguments: list[str]) -> NoReturn:
+    _serve_until_stopped(_parser().parse_args(arguments))
+    logging.shutdown()
+    # Threads are not joined: a thread may be storing a large file, or waiting for a database that does not answer.
+    os._exit(0)
+
+
+def _serve_until_stopped(options: argparse.Namespace) -> None:
     settings = read_settings(PlatformSettings, os.environ)
     configure_logging("control-plane", settings.log_level)
     database_url, connections = settings.database_url.get_secret_value(), settings.control_plane.database_connections
@@ -52,7 +58,6 @@ def main(arguments: list[str]) -> int:
     Sweep(periodic_tasks(sweeps, store, dispatcher, settings.retention)).start()
     uvloop.run(_serve(server, options))
     services.telemetry.close()
-    return 0
 
 
 async def _serve(server: ControlPlaneServer, options: argparse.Namespace) -> None:
@@ -69,15 +74,8 @@ async def _serve(server: ControlPlaneServer, options: argparse.Namespace) -> Non
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m control_plane.main")
+    parser = argparse.ArgumentParser(prog="control_plane.main")
     parser.add_argument("--fd", type=int, required=True, help="the listening socket")
     parser.add_argument("--lifeline-fd", type=int, help="read end of the supervisor's lifeline pipe")
     parser.add_argument("--heartbeat", type=Path, help="file to touch while event loop and threads turn")
     return parser
-
-
-if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    logging.shutdown()
-    # Threads are not joined: a thread may be storing a large file, or waiting for a database that does not answer.
-    os._exit(code)

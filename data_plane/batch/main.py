@@ -1,4 +1,4 @@
-"""A batch worker: `python -m data_plane.batch.main --index I [--workers N] [--data-dir DIR] [--lifeline-fd N]`.
+"""A batch worker: `data_plane.batch.main --index I [--workers N] [--data-dir DIR] [--lifeline-fd N]`.
 
 The supervisor runs several batch workers, each with an index. A batch worker ends with the lifeline; the model workers
 end with the batch worker's process.
@@ -7,7 +7,6 @@ end with the batch worker's process.
 import argparse
 import os
 import socket
-import sys
 from pathlib import Path
 
 from celery.signals import worker_ready
@@ -50,7 +49,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m data_plane.batch.main", description=__doc__)
+    parser = argparse.ArgumentParser(prog="data_plane.batch.main", description=__doc__)
     parser.add_argument("--index", type=int, required=True, help="index of this batch worker on this machine, from 0")
     parser.add_argument(
         "--workers", type=int, default=1, help="number of batch workers that share this machine's cores"
@@ -106,7 +105,3 @@ def _work(settings: PlatformSettings, index: int, workers: int, heartbeat: Heart
         app.worker_main(["worker", *options, f"--queues={QUEUE}", f"--hostname=batch-{index}-{os.getpid()}@%h"])
     finally:
         pool.close()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

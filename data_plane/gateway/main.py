@@ -1,4 +1,4 @@
-"""python -m data_plane.gateway.main --fd N --data-dir D --index 0 [--gateways 1] [--lifeline-fd M]
+"""A gateway process: `data_plane.gateway.main --fd N --data-dir D --index 0 [--gateways 1] [--lifeline-fd M]`.
 
 The supervisor bound the listening socket and hands over its descriptor, so that a restarted gateway finds the
 connections that arrived in the meantime.
@@ -10,7 +10,6 @@ import gc
 import logging
 import os
 import socket
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -113,7 +112,3 @@ def _local_upstreams(pending: PendingRequests, limits: AnswerLimits) -> MakeUpst
         return Local(replica, loaded, max_answer_bytes=limits.max_bytes)
 
     return local_upstream
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,4 @@
-"""The host process of one machine.
-
-    python -m data_plane.host.main [--gateways N] [--lifeline-fd FD] [--heartbeat FILE]
+"""The host process of one machine: `data_plane.host.main [--gateways N] [--lifeline-fd FD] [--heartbeat FILE]`.
 
 Reads MODELYARD_* settings. A second host on the same data dir, or on the same database, waits until the first has
 ended. A stopped host (SIGTERM) ends every worker; a killed host leaves the workers to the next host.
@@ -10,6 +8,7 @@ import argparse
 import logging
 import os
 from pathlib import Path
+from typing import NoReturn
 
 from data_plane.host.database_sync import DatabaseSync
 from data_plane.host.fleet import Fleet
@@ -39,12 +38,22 @@ _log = logging.getLogger(__name__)
 _STANDBY_SECONDS = 0.2
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="data_plane.host")
+def main(arguments: list[str]) -> NoReturn:
+    code = _run(_parser().parse_args(arguments))
+    logging.shutdown()
+    # Without waiting for threads: one may be fetching a large model.
+    os._exit(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="data_plane.host.main")
     parser.add_argument("--gateways", type=int, default=1, help="how many gateway processes act on the snapshot")
     parser.add_argument("--lifeline-fd", type=int, help="read end of the pipe whose write end the supervisor holds")
     parser.add_argument("--heartbeat", type=Path, help="file to touch while the main loop turns")
-    options = parser.parse_args(argv)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
     if options.lifeline_fd is not None:
         # At once: the workers' shims hold the same lifeline and end the workers.
         when_cut(options.lifeline_fd, lambda: os._exit(1))
@@ -98,10 +107,3 @@ def _host(
         heartbeat=heartbeat,
         drain_seconds=settings.worker.drain_seconds,
     )
-
-
-if __name__ == "__main__":
-    code = main()
-    logging.shutdown()
-    # Without waiting for threads: one may be fetching a large model.
-    os._exit(code)

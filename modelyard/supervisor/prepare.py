@@ -1,6 +1,6 @@
 """Prepare a start: wait for database, broker and object store, and upgrade the schema or wait for the upgrade.
 
-    python -m modelyard.supervisor.prepare (--migrate | --migrate-only | --wait-for-schema)
+    modelyard.supervisor.prepare (--migrate | --migrate-only | --wait-for-schema)
 
 A separate process keeps the supervisor small. Reads MODELYARD_* variables. Standard output names the awaited server;
 the last line of standard error has the reason of a failure. Exit codes: 0 all servers are ready, 1 a server is not
@@ -69,7 +69,7 @@ def _prepare(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m modelyard.supervisor.prepare")
+    parser = argparse.ArgumentParser(prog="modelyard.supervisor.prepare")
     task = parser.add_mutually_exclusive_group(required=True)
     task.add_argument("--migrate", action="store_true", help="upgrade the schema, then check broker and object store")
     task.add_argument("--migrate-only", action="store_true", help="upgrade the schema, and check only the database")
@@ -99,7 +99,3 @@ def _check_store(store: ObjectStore) -> None:
         check_store(store)
     except StoreUnavailable as error:
         raise NotReady(error.message) from None
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

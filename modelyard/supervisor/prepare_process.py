@@ -2,10 +2,10 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 
 from modelyard.core.errors import InvalidSetting
+from modelyard.process.program import program_command
 from modelyard.process.signals import SignalPipe
 from modelyard.supervisor.options import Announce, StartRefused
 
@@ -15,7 +15,7 @@ _INVALID_SETTING = 2
 class PrepareProcess:
     def __init__(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "modelyard.supervisor.prepare", *arguments],
+            program_command("modelyard.supervisor.prepare", *arguments),
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,13 +1,13 @@
 """The processes of a machine by role, each with only the needed variables and descriptors."""
 
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from modelyard.core.data_dir import DataDir
 from modelyard.core.settings import SupervisorSettings, Tunables
 from modelyard.core.settings_variables import variables_of
+from modelyard.process.program import program_command
 from modelyard.supervisor.children import Service
 from modelyard.supervisor.options import UpOptions
 from modelyard.supervisor.roles import Role
@@ -71,7 +71,7 @@ class Services:
         environment: Mapping[str, str],
         fds: tuple[int, ...] = (),
     ) -> Service:
-        command = (sys.executable, "-m", module, *arguments)
+        command = tuple(program_command(module, *arguments))
         limits = self.limits
         return Service(
             name,

@@ -2,12 +2,12 @@
 
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelyard.core.data_dir import DataDir
 from modelyard.core.environments.folder import BuiltEnvironment, Environments
+from modelyard.process.program import program_command
 from tests.builder.conftest import WORKER_USER
 
 _NOWHERE = "http://127.0.0.1:9/simple"
@@ -25,7 +25,7 @@ class Machine:
 
     def start(self, lock_hash: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "builder.restore", "--lock-hash", lock_hash],
+            program_command("builder.restore", "--lock-hash", lock_hash),
             env=self._environ(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from modelyard.core.db.lifecycle import begin_operation
 from modelyard.core.db.rows import OperationRow
 from modelyard.core.db.unit_of_work import transaction
 from modelyard.core.domain.lifecycle import GenerationState
+from modelyard.process.program import program_command
 from tests.builder.deployments import Deployments
 from tests.builder.test_generation import MLMODEL, conda, packages, wait_until
 
@@ -62,7 +62,7 @@ def start(data_dir, database_url, broker_url):
             "MODELYARD_MASTER_KEY": "unused",
             "MODELYARD_OUTGOING_ALLOWED_HOSTS": "127.0.0.1",  # of the index of these tests
         }
-        command = [sys.executable, "-m", "builder.main", "--lifeline-fd", str(reader)]
+        command = program_command("builder.main", "--lifeline-fd", str(reader))
         with (data_dir.logs / "builder.log").open("ab") as log:
             process = subprocess.Popen(command, env=environ, pass_fds=[reader], stdout=log, stderr=log)
         os.close(reader)

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from sqlalchemy import Engine
 
 from modelyard.core.db.rows import AdminTokenRow
 from modelyard.core.db.unit_of_work import sessions_of
+from modelyard.process.program import program_command
 from modelyard.supervisor.generated_secrets import new_master_key
 from tests.control_plane.control import DIGEST, TOKEN, WORKSPACE, Upload, anonymous
 
@@ -37,7 +37,7 @@ class Process:
             "MODELYARD_MASTER_KEY": new_master_key(),
         }
         fds = (self.listener.fileno(), self.lifeline)
-        command = [sys.executable, "-m", "control_plane.main", "--fd", str(fds[0]), "--lifeline-fd", str(fds[1])]
+        command = program_command("control_plane.main", "--fd", str(fds[0]), "--lifeline-fd", str(fds[1]))
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen(command, pass_fds=fds, env={**os.environ, **settings}, stderr=log)
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"

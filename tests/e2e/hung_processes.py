@@ -13,11 +13,11 @@ from modelyard.supervisor.process_tree import descendants
 from tests.e2e.platform import Platform
 
 SERVICES = {
-    "gateway": ("-m data_plane.gateway.main",),
-    "control plane": ("-m control_plane.main",),
-    "host": ("-m data_plane.host.main",),
-    "builder": ("-m builder.main",),
-    "batch worker": ("-m data_plane.batch.main",),
+    "gateway": ("data_plane.gateway.main",),
+    "control plane": ("control_plane.main",),
+    "host": ("data_plane.host.main",),
+    "builder": ("builder.main",),
+    "batch worker": ("data_plane.batch.main",),
     "Valkey": ("valkey-server",),
 }
 

@@ -94,7 +94,7 @@ def test_change_of_the_traffic_split_fails_no_request(busy: Busy) -> None:
 
 def test_restart_of_a_gateway_fails_no_request(busy: Busy) -> None:
     with busy.callers().calling() as callers:
-        old = busy.platform.process("-m data_plane.gateway.main")
+        old = busy.platform.process("data_plane.gateway.main")
         old.send_signal(signal.SIGTERM)
         old.wait(30)
         callers.see_more()

@@ -15,10 +15,10 @@ from tests.e2e.platform import SHARED_PLATFORM, wait_until
 ROW = {"input_data": [[1.0, 0.5, 1]]}
 
 SERVICES = {
-    "control plane": ("-m control_plane.main",),
-    "gateway": ("-m data_plane.gateway.main",),
-    "host": ("-m data_plane.host.main",),
-    "builder": ("-m builder.main",),
+    "control plane": ("control_plane.main",),
+    "gateway": ("data_plane.gateway.main",),
+    "host": ("data_plane.host.main",),
+    "builder": ("builder.main",),
     "Valkey": ("valkey-server",),
     "Postgres": ("bin/postgres -D",),
 }
@@ -136,8 +136,8 @@ def test_ctrl_c_waits_for_a_request_under_way_leaves_no_process_and_the_next_sta
         wait_until((meeting / "held").exists, 30, "the model has the request")
         stopped = callers.submit(platform.stop)
         wait_until(lambda: refuses(scoring.host, scoring.port), 30, "the platform refuses new connections")
-        wait_until(lambda: not platform.services("-m builder.main"), 30, "builders do not wait for the request")
-        assert platform.services("-m data_plane.host.main")
+        wait_until(lambda: not platform.services("builder.main"), 30, "builders do not wait for the request")
+        assert platform.services("data_plane.host.main")
         (meeting / "go").touch()
         assert answer.result(30).json() == ["in the end"]
         stopped.result(30)

@@ -12,7 +12,7 @@ from tests.e2e.load import Callers
 from tests.e2e.platform import Platform, wait_until
 from tests.e2e.test_operation import ROW, deployments_of
 
-_GATEWAY = "-m data_plane.gateway.main"
+_GATEWAY = "data_plane.gateway.main"
 
 
 def gateways(platform: Platform) -> list[psutil.Process]:

@@ -22,7 +22,7 @@ def run_info(start: Start) -> dict:
 def modules(start: Start) -> set[str]:
     """Return the platform's modules that run under this supervisor."""
     children = psutil.Process(start.process.pid).children()
-    return {line[line.index("-m") + 1] for line in (child.cmdline() for child in children) if "-m" in line}
+    return {line[line.index("-m") + 2] for line in (child.cmdline() for child in children) if "-m" in line}
 
 
 def modelyard(folder: Path, url: str, *arguments: str) -> str:

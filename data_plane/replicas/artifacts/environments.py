@@ -5,7 +5,6 @@ A program of the builder restores an environment. The program runs under a lifel
 
 import os
 import subprocess
-import sys
 import tempfile
 import threading
 from collections import defaultdict
@@ -16,6 +15,7 @@ from modelyard.core.data_dir import DataDir
 from modelyard.core.environments.folder import BuiltEnvironment, Environments
 from modelyard.core.settings import MachineSettings
 from modelyard.core.settings_variables import variables_of
+from modelyard.process.program import program_command
 
 _PROGRAM = "builder.restore"
 _PASSED_SETTINGS = frozenset(variable.name for variable in variables_of(MachineSettings))
@@ -64,7 +64,7 @@ class NodeEnvironments:
 
     def _restore(self, lock_hash: str, report: Report) -> BuiltEnvironment:
         with self._slots, _lifeline() as lifeline, tempfile.TemporaryFile() as errors:
-            command = [sys.executable, "-m", _PROGRAM, "--lock-hash", lock_hash, "--lifeline-fd", str(lifeline)]
+            command = program_command(_PROGRAM, "--lock-hash", lock_hash, "--lifeline-fd", str(lifeline))
             with subprocess.Popen(
                 command,
                 env=self._variables,

@@ -37,6 +37,7 @@ from modelyard.core.domain.lifecycle import JobState
 from modelyard.core.domain.mlmodel import RawSignature
 from modelyard.core.domain.model_manifest import ModelFile, ModelManifest
 from modelyard.core.environments.folder import Attempt
+from modelyard.process.program import program_command
 from modelyard.supervisor.generated_secrets import new_master_key
 from tests.builder.packages import store_packed
 from tests.data_plane.replicas.worker_harness import eventually, running_workers
@@ -111,7 +112,7 @@ class BatchHarness:
     # Batch workers.
 
     def start_worker(self, index: int = 0, *, workers: int = 1) -> int:
-        command = [sys.executable, "-m", "data_plane.batch.main", "--index", str(index), "--workers", str(workers)]
+        command = program_command("data_plane.batch.main", "--index", str(index), "--workers", str(workers))
         command += ["--lifeline-fd", str(self._lifeline_reader)]
         with self.log.open("ab") as log:
             process = subprocess.Popen(

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from modelyard.core.domain.bundle import BUNDLE_FILE, Bundle, BundledEnvironment
 from modelyard.core.domain.mlmodel import RawSignature
 from modelyard.core.domain.model_manifest import ModelManifest
 from modelyard.core.domain.routing import DeploymentRoute, EndpointRoute, RoutingSnapshot, WorkerRoute
+from modelyard.process.program import program_command
 from tests.data_plane.replicas.worker_harness import PATIENCE, WorkerHarness, eventually
 
 KEY = "a key of the endpoint wines"
@@ -81,7 +81,7 @@ class GatewayProcess:
 
     def _start(self, lifeline: int) -> "subprocess.Popen[bytes]":
         fd = self._listener.fileno()
-        command = [sys.executable, "-m", "data_plane.gateway.main", "--fd", str(fd), "--index", "0"]
+        command = program_command("data_plane.gateway.main", "--fd", str(fd), "--index", "0")
         command += ["--data-dir", str(self.harness.data_dir.root), "--lifeline-fd", str(lifeline), *self.options]
         with open(self.log, "ab") as log:
             environment = {**os.environ, **self.settings}

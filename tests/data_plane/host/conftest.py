@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from modelyard.core.db.rows import OnlineEndpointRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.process.program import program_command
 from tests.data_plane.host.callers import KEY
 from tests.data_plane.host.host_harness import ENVIRONMENT, HostHarness
 from tests.data_plane.replicas.worker_harness import PATIENCE
@@ -37,7 +38,7 @@ def port(harness: HostHarness, sessions: Sessions) -> Iterator[int]:
         digest = hashlib.sha256(KEY.encode()).hexdigest()
         work.session.execute(update(OnlineEndpointRow).values(primary_key_digest=digest, traffic={"blue": 100}))
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        command = [sys.executable, "-m", "data_plane.gateway.main", "--index", "0"]
+        command = program_command("data_plane.gateway.main", "--index", "0")
         command += ["--data-dir", str(harness.data_dir.root), "--fd", str(listener.fileno())]
         with (harness.data_dir.logs / "gateway.log").open("wb") as log:
             gateway = subprocess.Popen(command, pass_fds=[listener.fileno()], stdout=log, stderr=log)

@@ -46,6 +46,7 @@ from modelyard.core.domain.model_manifest import ModelFile, ModelManifest
 from modelyard.core.domain.routing import DeploymentRoute, RoutingSnapshot
 from modelyard.core.environments.folder import Attempt
 from modelyard.core.logs import INFERENCE_SERVER, read_log
+from modelyard.process.program import program_command
 from modelyard.supervisor.generated_secrets import new_master_key
 from tests.builder.packages import store_packed
 from tests.data_plane.replicas.worker_harness import PATIENCE, eventually, running_workers
@@ -149,7 +150,7 @@ class HostHarness:
     # The host's life.
 
     def start_host(self) -> int:
-        command = [sys.executable, "-m", "data_plane.host.main", "--lifeline-fd", str(self._lifeline_reader)]
+        command = program_command("data_plane.host.main", "--lifeline-fd", str(self._lifeline_reader))
         with self.log.open("ab") as log:
             self.host = subprocess.Popen(
                 command, env=self._environment(), pass_fds=[self._lifeline_reader], stdout=log, stderr=log

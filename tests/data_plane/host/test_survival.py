@@ -22,6 +22,7 @@ from modelyard.core.db.leases import claim, finish
 from modelyard.core.db.rows import NamedLeaseRow
 from modelyard.core.db.unit_of_work import open_database, sessions_of, transaction
 from modelyard.core.domain.lifecycle import ProvisioningState
+from modelyard.process.program import program_command
 from modelyard.supervisor.postgres import DATABASE, EmbeddedPostgres
 from tests.conftest import kept, wait_for_database
 from tests.data_plane.host.host_harness import HostHarness, answering, routed
@@ -245,8 +246,6 @@ class TestHostWithoutDatabase:
 
 
 def test_host_without_settings_names_the_missing_setting():
-    done = subprocess.run(
-        [sys.executable, "-m", "data_plane.host.main"], env={}, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(program_command("data_plane.host.main"), env={}, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "MODELYARD_DATA_DIR" in done.stderr
