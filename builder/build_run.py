@@ -2,12 +2,16 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from modelyard.core.domain.declared_text import mask_credentials
 from modelyard.core.domain.operation_step import OperationStep
+
+# A shorter value stands in other words too.
+_SHORTEST_HIDDEN = 4
 
 
 class BuildCancelled(Exception):
@@ -67,9 +71,21 @@ class BuildLog:
         self._write = write
         self._record_step = record_step
         self._notes: set[str] = set()
+        self._hidden: dict[str, str] = {}
 
     def line(self, text: str) -> None:
-        self._write(mask_credentials(text))
+        self._write(self.masked(text))
+
+    def hide(self, variables: Mapping[str, str]) -> None:
+        """From now on, write `${NAME}` for the value of each variable."""
+        for name, value in variables.items():
+            if len(value) >= _SHORTEST_HIDDEN:
+                self._hidden |= dict.fromkeys((value, quote(value, safe="")), f"${{{name}}}")
+
+    def masked(self, text: str) -> str:
+        for value, name in self._hidden.items():
+            text = text.replace(value, name)
+        return mask_credentials(text)
 
     def note(self, text: str) -> None:
         """Write a line about the whole build, once, however often the steps repeat it."""

@@ -16,7 +16,8 @@ from builder.build_run import BuildRun
 from builder.environment_files.implied_requirements import requirements_implied_by_versions
 from builder.environment_files.model_paths import path_in_model
 from builder.environment_files.requirements import parse_requirement
-from builder.errors import ImportCheckFailed, ResolutionFailed
+from builder.errors import ImportCheckFailed, InstallFailed, ResolutionFailed
+from builder.failure_lines import lines_named
 from builder.import_check import check_imports
 from builder.installers.port import format_pins, index_versions
 from builder.populate_environment import populate_environment
@@ -80,6 +81,8 @@ class _Build:
             return self._adopt_or_install(lock, spec)
         except ImportCheckFailed as failure:
             return self._as_of_model_creation(lock, failure)
+        except InstallFailed as failure:
+            raise InstallFailed(f"{failure.message} {lines_named(failure.message, spec.origins)}".strip()) from None
 
     def _known_lock(self) -> EnvironmentLock | None:
         text = self.order.known_lock

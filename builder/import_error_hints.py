@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-_DISTRIBUTIONS = {
+DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
     "cv2": "opencv-python-headless",
@@ -106,6 +106,6 @@ def _hint_for_module(module: str | None) -> str:
     top = module.partition(".")[0]
     if top in _REMOVED:
         return f"write python={_REMOVED[top]}, the last version that has the module {top!r}"
-    if module.count(".") and top in {*_DISTRIBUTIONS.values(), "mlflow", "pandas", "numpy"}:
+    if module.count(".") and top in {*DISTRIBUTIONS.values(), "mlflow", "pandas", "numpy"}:
         return f"pin {top!r} under pip: to the version that the model was trained with"
-    return f'add "{_DISTRIBUTIONS.get(top, top.replace("_", "-"))}" under pip:'
+    return f'add "{DISTRIBUTIONS.get(top, top.replace("_", "-"))}" under pip:'

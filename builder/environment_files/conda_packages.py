@@ -12,7 +12,7 @@ _PARTS_OF_PYTHON = re.compile(
     r"|ncurses|openssl|python_abi|readline|sqlite|tk|ucrt|vc|vc14_runtime|vs2015_runtime|xz|zlib"
 )
 # Names that differ between conda and the Python package index.
-_NAMES_ON_THE_INDEX = {
+NAMES_ON_THE_INDEX = {
     "dask-core": "dask",
     "graphviz": None,
     "keras-base": "keras",
@@ -73,7 +73,7 @@ class CondaPackage:
     @property
     def pip_line(self) -> str | None:
         """The package's line in a pip section. None: the index has no such package."""
-        name = _NAMES_ON_THE_INDEX.get(self.name, self.name)
+        name = NAMES_ON_THE_INDEX.get(self.name, self.name)
         return None if name is None else f"{name}{pip_version(self.version)}"
 
 

@@ -1,11 +1,12 @@
 """uv's lock: a requirements file with the exact version and the hashes of every package."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
+from builder.environment_files.requirements import distribution_name
 from builder.errors import ResolutionFailed
 from builder.installers.port import LockedPackage
 from modelyard.core.domain.declared_text import shown, unprintable_in
@@ -24,6 +25,21 @@ def check_lock(text: str) -> None:
         source = _package(line).source or ""
         if line.startswith("-") or unprintable_in(line) is not None or "file:" in source:
             raise ResolutionFailed(f"the lock has the line {shown(line)}, which names no package")
+
+
+def with_declared_hashes(text: str, requirements: Iterable[str]) -> str:
+    """The lock with the hashes of the requirements in place of the index's, where a requirement has hashes.
+
+    uv compares no file with a requirement's hashes while it resolves; the install compares with the lock's.
+    """
+    declared = {distribution_name(line): _HASH.findall(line) for line in requirements if _HASH.search(line)}
+    if not declared:
+        return text
+    lines = []
+    for line in _logical_lines(text):
+        hashes = declared.get(_package(line).name) or _HASH.findall(line)
+        lines.append(" \\\n    ".join((_HASH.sub("", line).strip(), *(f"--hash={each}" for each in hashes))))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def locked_packages(text: str) -> tuple[LockedPackage, ...]:

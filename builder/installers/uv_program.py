@@ -15,8 +15,14 @@ from builder.build_run import BuildLog, BuildRun
 from builder.build_sandbox import BuildSandbox
 from builder.errors import InstallFailed, ResolutionFailed
 from builder.installers.pip_configuration import PipConfiguration
-from builder.installers.uv_errors import failure_sentence
-from builder.installers.uv_lock import check_lock
+from builder.installers.uv_errors import (
+    FailureContext,
+    denials,
+    explain_failure,
+    failure_sentence,
+    missing_packages,
+)
+from builder.installers.uv_lock import check_lock, with_declared_hashes
 from builder.supervised_process import FinishedProcess, installer_environ, run_supervised
 from builder.work_folder import work_folder
 from modelyard.core.adapters.file_access import reachable
@@ -94,9 +100,10 @@ class UvProgram:
         return {"UV_CACHE_DIR": str(self._folders.cache)}
 
     def compile(self, spec: EnvironmentSpec, python: Path, run: BuildRun) -> str:
-        """Return the text of the lock. Raises ResolutionFailed with the resolver's sentence."""
+        """Return the text of the lock. Raises ResolutionFailed with the cause, the lines and the change to make."""
         for note in self._pip.notes:
             run.log.note(note)
+        unreachable: dict[Place, str] = {}
         with self._work_folder() as folder:
             _write_lines(folder / "requirements.in", spec.requirements)
             command: list[str | Path] = [
@@ -116,16 +123,42 @@ class UvProgram:
                 run=run,
                 fetches_repository=any("git+" in line for line in spec.requirements),
                 drop_output=True,
+                unreachable=unreachable,
             )
             if not finished.succeeded:
-                raise ResolutionFailed(failure_sentence(finished.output))
+                denied = self._denials(missing_packages(finished.output), spec.sources, python, run)
+                output = "\n".join((finished.output, *denied))
+                raise ResolutionFailed(run.log.masked(explain_failure(output, self._context(spec, unreachable))))
             lock = read_output(folder / "lock.txt", most=_LARGEST_LOCK)
         check_lock(lock)
-        return lock
+        return with_declared_hashes(lock, spec.requirements)
+
+    def _context(self, spec: EnvironmentSpec, unreachable: Mapping[Place, str]) -> FailureContext:
+        """The origins with the URLs as uv writes them, with the values of variables."""
+        origins = {self._expand(text): where for text, where in spec.origins.items()}
+        return FailureContext(origins, unreachable)
+
+    def _denials(self, packages: Sequence[str], asked: PackageSources, python: Path, run: BuildRun) -> Iterator[str]:
+        """uv's hints of indexes that deny access. With several indexes, uv takes a denial for a missing package."""
+        sources = asked.over(self._pip.sources)
+        indexes = [url for url in (*sources.extra_index_urls, sources.index_url or "") if url.startswith(("http", "$"))]
+        for url in indexes if packages else ():
+            run.log.line(f"asking {url} for {packages[0]}")
+            with self._work_folder() as folder, self._proxied(asked, folder, run.log, {}) as proxied:
+                _write_lines(folder / "requirements.in", packages[:1])
+                finished = self._run_as_installer(
+                    [*("pip", "compile", "requirements.in", "--python", python), "--no-deps", "--no-build", "--quiet"],
+                    cwd=folder,
+                    run=run,
+                    drop_output=True,
+                    variables={**proxied, "UV_DEFAULT_INDEX": self._expand(url), "UV_INDEX": "", "UV_FIND_LINKS": ""},
+                )
+            yield from denials(finished.output)
 
     def sync(self, lock: str, environment: Path, sources: PackageSources, run: BuildRun) -> None:
-        """Install exactly the lock. Raises InstallFailed with uv's sentence."""
+        """Install exactly the lock. Raises InstallFailed with the cause."""
         check_lock(lock)
+        unreachable: dict[Place, str] = {}
         with self._work_folder() as folder:
             (folder / "lock.txt").write_text(lock)
             command: list[str | Path] = [
@@ -133,10 +166,17 @@ class UvProgram:
                 *self._sources(sources, run.log),
             ]
             finished = self._run(
-                command, sources, cwd=folder, run=run, environment=environment, fetches_repository="git+" in lock
+                command,
+                sources,
+                cwd=folder,
+                run=run,
+                environment=environment,
+                fetches_repository="git+" in lock,
+                unreachable=unreachable,
             )
         if not finished.succeeded:
-            raise InstallFailed(failure_sentence(finished.output))
+            context = FailureContext(unreachable=unreachable)
+            raise InstallFailed(run.log.masked(explain_failure(finished.output, context)))
 
     def install_wheels(self, wheels: Sequence[Path], environment: Path, run: BuildRun) -> None:
         """Install exactly the wheels, offline. Raises InstallFailed with uv's sentence."""
@@ -169,12 +209,15 @@ class UvProgram:
         environment: Path | None = None,
         fetches_repository: bool = False,
         drop_output: bool = False,
+        unreachable: dict[Place, str],
     ) -> FinishedProcess:
         """Run uv on wheels alone; only if a package has no wheel, run uv apart from other builds, with builds.
 
         A repository's git is a program that reads an author's files: `fetches_repository` runs it apart at once.
+        `unreachable` receives the error of each place without a connection.
         """
-        with self._proxied(sources, cwd, run.log) as proxied:
+        run.log.hide(self._expanded)
+        with self._proxied(sources, cwd, run.log, unreachable) as proxied:
             return self._run_by_stages(
                 command,
                 cwd=cwd,
@@ -208,7 +251,9 @@ class UvProgram:
         )
 
     @contextmanager
-    def _proxied(self, sources: PackageSources, cwd: Path, log: BuildLog) -> Iterator[dict[str, str]]:
+    def _proxied(
+        self, sources: PackageSources, cwd: Path, log: BuildLog, unreachable: dict[Place, str]
+    ) -> Iterator[dict[str, str]]:
         """Where a model names a URL, every request of uv passes the rule at connect time, redirects included.
 
         With a proxy of the operator's, that proxy alone knows the addresses.
@@ -219,9 +264,13 @@ class UvProgram:
             return
         operator = self._pip.sources
         exempt = _places((operator.index_url or "", *operator.extra_index_urls, *operator.find_links))
-        with checking_proxy(
-            self._urls, exempt=exempt, on_refusal=lambda sentence: log.line(f"refused: {sentence}")
-        ) as url:
+
+        def record(place: Place, error: Exception) -> None:
+            if place not in unreachable:
+                unreachable[place] = str(error)
+                log.line(f"no connection to {place[0]}:{place[1]}: {error}")
+
+        with checking_proxy(self._urls, exempt=exempt, on_failure=record) as url:
             names = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
             yield {**dict.fromkeys(names, url), "NO_PROXY": "", "no_proxy": ""}
 

@@ -52,29 +52,35 @@ def fetch(proxy: str, url: str) -> tuple[int, bytes]:
 def test_address_of_this_machine_is_refused_and_an_allowed_one_passes(port):
     refusals: list[str] = []
     url = f"http://127.0.0.1:{port}/"
-    with checking_proxy(UrlPolicy(), exempt=frozenset(), on_refusal=refusals.append) as proxy:
+    with checking_proxy(
+        UrlPolicy(), exempt=frozenset(), on_failure=lambda place, error: refusals.append(str(error))
+    ) as proxy:
         assert fetch(proxy, url)[0] == 403
     assert "the machine itself" in refusals[0]
-    with checking_proxy(UrlPolicy.parse("127.0.0.1"), exempt=frozenset(), on_refusal=refusals.append) as proxy:
+    with checking_proxy(
+        UrlPolicy.parse("127.0.0.1"), exempt=frozenset(), on_failure=lambda place, error: refusals.append(str(error))
+    ) as proxy:
         assert fetch(proxy, url) == (200, b"inside")
 
 
 def test_redirect_is_checked_again(port):
     refusals: list[str] = []
-    with checking_proxy(UrlPolicy.parse("127.0.0.1"), exempt=frozenset(), on_refusal=refusals.append) as proxy:
+    with checking_proxy(
+        UrlPolicy.parse("127.0.0.1"), exempt=frozenset(), on_failure=lambda place, error: refusals.append(str(error))
+    ) as proxy:
         assert fetch(proxy, f"http://127.0.0.1:{port}/away")[0] == 403
     assert "link-local" in refusals[0]
 
 
 def test_place_of_the_operators_index_is_exempt_and_its_other_ports_are_not(port):
-    with checking_proxy(UrlPolicy(), exempt=frozenset({("127.0.0.1", port)}), on_refusal=print) as proxy:
+    with checking_proxy(UrlPolicy(), exempt=frozenset({("127.0.0.1", port)}), on_failure=print) as proxy:
         assert fetch(proxy, f"http://127.0.0.1:{port}/") == (200, b"inside")
         assert fetch(proxy, f"http://127.0.0.1:{port + 1}/")[0] == 403
 
 
 def test_tunnel_is_refused_and_allowed_like_a_request(port):
     for policy, status in ((UrlPolicy(), b"403"), (UrlPolicy.parse("127.0.0.1"), b"200")):
-        with checking_proxy(policy, exempt=frozenset(), on_refusal=print) as proxy:
+        with checking_proxy(policy, exempt=frozenset(), on_failure=print) as proxy:
             address = ("127.0.0.1", int(proxy.rpartition(":")[2]))
             with socket.create_connection(address, timeout=10) as connection:
                 connection.sendall(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\nHost: x\r\n\r\n".encode())

@@ -50,17 +50,24 @@ def connect_checked(place: Place, policy: UrlPolicy, *, exempt: frozenset[Place]
 
 
 @contextmanager
-def checking_proxy(policy: UrlPolicy, *, exempt: frozenset[Place], on_refusal: Callable[[str], None]) -> Iterator[str]:
-    """Yield the URL of an HTTP proxy on loopback that serves the block. `on_refusal` takes each refusal's sentence."""
+def checking_proxy(
+    policy: UrlPolicy, *, exempt: frozenset[Place], on_failure: Callable[[Place, Exception], None]
+) -> Iterator[str]:
+    """Yield the URL of an HTTP proxy on loopback that serves the block.
+
+    `on_failure` takes each place without a connection, and RefusedUrl or OSError: an HTTP client tells its user no more
+    than that the proxy failed.
+    """
 
     class Handler(_Handler):
         def open(self, place: Place) -> socket.socket | None:
             try:
                 return connect_checked(place, policy, exempt=exempt)
             except RefusedUrl as refusal:
-                on_refusal(str(refusal))
+                on_failure(place, refusal)
                 self.send_error(HTTPStatus.FORBIDDEN, "Refused by the platform", str(refusal))
             except (OSError, UnicodeError) as error:
+                on_failure(place, error)
                 self.send_error(HTTPStatus.BAD_GATEWAY, "No connection", str(error))
             return None
 
