@@ -55,7 +55,7 @@ def create(
     _check_set_default(set_default, no_wait)
     document = document_from(file, {"name": name, "endpoint_name": endpoint}, settings, BATCH_DEPLOYMENT)
     session = session_of(context)
-    with session.client() as client, progress() as watcher:
+    with session.client(file) as client, progress() as watcher:
         resource = _put(session, client, document, file, no_wait, watcher)
         if set_default:
             _set_default(session, client, document, watcher)
@@ -79,7 +79,7 @@ def update(
     if not changes.get("name") or not changes.get("endpoint_name"):
         raise InvalidDocument("missing name or endpoint_name: write both into the file, or pass -n and -e")
     session = session_of(context)
-    with session.client() as client, progress() as watcher:
+    with session.client(file) as client, progress() as watcher:
         present = client.batch_deployments.get(str(changes["endpoint_name"]), str(changes["name"]))
         document = document_from(None, merged(batch_deployment_document(present), changes), settings, BATCH_DEPLOYMENT)
         resource = _put(session, client, document, file, no_wait, watcher)

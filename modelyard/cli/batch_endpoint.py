@@ -45,7 +45,7 @@ def create(
     """Create a batch endpoint."""
     session = session_of(context)
     document = document_from(file, {"name": name}, settings, BATCH_ENDPOINT)
-    with session.client() as client:
+    with session.client(file) as client:
         _finish(session, client, document, client.put_batch_endpoint(document), no_wait, output)
 
 
@@ -70,7 +70,7 @@ def update(
     changes = document_from(file, flags, None, BATCH_ENDPOINT)
     if not changes.get("name"):
         raise InvalidDocument("missing name: write name into the file, or pass -n")
-    with session.client() as client:
+    with session.client(file) as client:
         present = batch_endpoint_document(client.batch_endpoints.get(str(changes["name"])))
         document = document_from(None, merged(present, changes), settings, BATCH_ENDPOINT)
         _finish(session, client, document, client.put_batch_endpoint(document), no_wait, output)

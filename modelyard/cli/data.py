@@ -52,7 +52,7 @@ def create(
     """Upload files and register the upload."""
     flags = {"name": name, "version": version, "path": str(path.absolute()) if path else None, "type": kind}
     document = document_from(file, flags, settings, DATA)
-    with session_of(context).client() as client, progress() as watcher:
+    with session_of(context).client(file) as client, progress() as watcher:
         resource = client.data.register(read_data_document(document, folder_of(file)), watcher)
     show(data_document(resource), output)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelyard.cli.session import note_ignored_keys
+from modelyard.cli.session import note_without_effect
 from modelyard.client.documents.assets import ENVIRONMENT, MODEL
 from modelyard.client.documents.fields import FieldTable
 from modelyard.client.documents.reading import Document, merged, read_document, with_settings
@@ -15,10 +15,13 @@ _INLINE: Mapping[str, FieldTable] = {"model": MODEL, "environment": ENVIRONMENT}
 def document_from(
     file: Path | None, flags: Mapping[str, Any], settings: Sequence[str] | None, table: FieldTable
 ) -> Document:
-    """Build the document, with a note on unknown keys."""
-    document = read_document(file) if file else {}
-    document = with_settings(merged(document, flags), settings or ())
-    note_ignored_keys(_unknown(document, table), str(file or "--set"))
+    """Build the document, with notes on unknown keys and on read-only fields."""
+    written = read_document(file) if file else {}
+    document = with_settings(merged(written, flags), settings or ())
+    where = str(file or "--set")
+    note_without_effect(_unknown(document, table), where, "not read by this platform")
+    # Of the file and --set alone: an update begins with the resource as shown.
+    note_without_effect(table.read_only(with_settings(written, settings or ())), where, "read-only")
     return document
 
 

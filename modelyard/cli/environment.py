@@ -44,7 +44,7 @@ def create(
 ) -> None:
     """Register a conda specification."""
     document = document_from(file, {"name": name, "version": version}, settings, ENVIRONMENT)
-    with session_of(context).client() as client:
+    with session_of(context).client(file) as client:
         resource = client.environments.register(read_environment(document, folder_of(file)))
     show(environment_document(resource), output)
 

@@ -124,7 +124,7 @@ def _details(error: ClientError | PlatformError) -> list[str]:
         case ScoringError():
             return [f"  - {violation}" for violation in error.violations]
         case ApiError():
-            return [f"  - {detail}" for detail in error.details if detail and detail != error.message]
+            return [f"  - {detail}" for detail in error.details if detail and detail not in error.message]
     return []
 
 

@@ -56,7 +56,7 @@ def create(
         "tags": pairs(tags),
     }
     document = document_from(file, flags, settings, MODEL)
-    with session_of(context).client() as client, progress() as watcher:
+    with session_of(context).client(file) as client, progress() as watcher:
         resource = client.models.register(read_model(document, folder_of(file)), watcher)
     show(model_document(resource), output)
 

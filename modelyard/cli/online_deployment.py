@@ -71,7 +71,7 @@ def create(
         raise typer.BadParameter("--all-traffic waits until the deployment is ready: leave out --no-wait")
     document = document_from(file, {"name": name, "endpoint_name": endpoint}, settings, ONLINE_DEPLOYMENT)
     session = session_of(context)
-    with session.client() as client, progress() as watcher:
+    with session.client(file) as client, progress() as watcher:
         resource = _put(session, client, document, file, no_wait, watcher)
         if all_traffic:
             watcher.step(OperationStep.ROUTING.sentence)
@@ -95,7 +95,7 @@ def update(
     if not changes.get("name") or not changes.get("endpoint_name"):
         raise InvalidDocument("missing name or endpoint_name: write both into the file, or pass -n and -e")
     session = session_of(context)
-    with session.client() as client, progress() as watcher:
+    with session.client(file) as client, progress() as watcher:
         present = client.online_deployments.get(str(changes["endpoint_name"]), str(changes["name"]))
         document = document_from(None, merged(deployment_document(present), changes), settings, ONLINE_DEPLOYMENT)
         resource = _put(session, client, document, file, no_wait, watcher)

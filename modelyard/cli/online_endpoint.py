@@ -46,7 +46,7 @@ def create(
     """Create an endpoint with a scoring URL and keys."""
     session = session_of(context)
     document = document_from(file, {"name": name, "auth_mode": auth_mode}, settings, ONLINE_ENDPOINT)
-    with session.client() as client:
+    with session.client(file) as client:
         _finish(session, client, document, client.put_endpoint(document), no_wait, output)
 
 
@@ -83,7 +83,7 @@ def update(
     changes = document_from(file, flags, None, ONLINE_ENDPOINT)
     if not changes.get("name"):
         raise InvalidDocument("missing name: write name into the file, or pass -n")
-    with session.client() as client:
+    with session.client(file) as client:
         present = endpoint_document(client.online_endpoints.get(str(changes["name"])))
         document = document_from(None, merged(present, changes), settings, ONLINE_ENDPOINT)
         _finish(session, client, document, client.put_endpoint(document), no_wait, output)

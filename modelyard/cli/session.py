@@ -3,15 +3,17 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
 
 import typer
 
 from modelyard.cli.progress import note, progress
 from modelyard.client.client import Client
-from modelyard.client.errors import ApiError
+from modelyard.client.errors import ApiError, InvalidDocument
 from modelyard.client.operations import Change
 from modelyard.client.platform import find_platform
 from modelyard.client.watching import Watcher
@@ -30,9 +32,18 @@ class Session:
     debug: bool
 
     @contextmanager
-    def client(self) -> Iterator[Client]:
-        with Client(find_platform(self.environment), trace=_Exchange() if self.debug else None) as client:
-            yield client
+    def client(self, file: Path | None = None) -> Iterator[Client]:
+        """`file` is the document of the command. Notes and errors on the document's fields begin with its name."""
+        trace, begins = _Exchange() if self.debug else None, f"{file}: " if file else ""
+        with Client(
+            find_platform(self.environment), trace=trace, note=lambda sentence: note(f"{begins}{sentence}")
+        ) as client:
+            try:
+                yield client
+            except (InvalidDocument, ApiError) as error:
+                if isinstance(error, InvalidDocument) or error.status == HTTPStatus.BAD_REQUEST:
+                    error.message = f"{begins}{error.message}"
+                raise
 
     def wait(self, change: Change, *, goes_on: str, on_failure: str | None = None) -> None:
         """Wait for the end of a change, with a display of the steps."""
@@ -65,11 +76,10 @@ def session_of(context: typer.Context) -> Session:
     return session
 
 
-def note_ignored_keys(unknown: Callable[[], list[str]] | list[str], where: str) -> None:
-    """Print a note on the unknown keys of a file."""
-    paths = unknown() if callable(unknown) else unknown
+def note_without_effect(paths: Sequence[str], where: str, reason: str) -> None:
+    """Print a note on keys of a file that are not sent to the platform."""
     if paths:
-        note(f"{where}: ignored unknown {', '.join(paths)}")
+        note(f"{where}: {', '.join(paths)} {'have' if paths[1:] else 'has'} no effect: {reason}")
 
 
 class _Exchange:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from modelyard.client.connection import Connection
+from modelyard.client.connection import Connection, Words
 from modelyard.client.operations import Change
 
 
@@ -18,8 +18,8 @@ class BatchDeployments:
     def get(self, endpoint: str, name: str) -> dict[str, Any]:
         return self._connection.get(_path(endpoint, name))
 
-    def put(self, endpoint: str, name: str, body: Mapping[str, Any]) -> Change:
-        return Change(self._connection, self._connection.put(_path(endpoint, name), body))
+    def put(self, endpoint: str, name: str, body: Mapping[str, Any], words: Words | None = str) -> Change:
+        return Change(self._connection, self._connection.put(_path(endpoint, name), body, words=words))
 
     def delete(self, endpoint: str, name: str) -> Change:
         return Change(self._connection, self._connection.delete(_path(endpoint, name)))

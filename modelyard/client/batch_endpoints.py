@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from modelyard.client.connection import Connection
+from modelyard.client.connection import Connection, Words
 from modelyard.client.operations import Change
 
 
@@ -21,8 +21,8 @@ class BatchEndpoints:
     def find(self, name: str) -> dict[str, Any] | None:
         return self._connection.find(_path(name))
 
-    def put(self, name: str, body: Mapping[str, Any]) -> Change:
-        return Change(self._connection, self._connection.put(_path(name), body))
+    def put(self, name: str, body: Mapping[str, Any], words: Words | None = str) -> Change:
+        return Change(self._connection, self._connection.put(_path(name), body, words=words))
 
     def set_default(self, name: str, deployment: str) -> Change:
         """Make a deployment the default for jobs that name no deployment. The endpoint's other fields stay."""

@@ -6,7 +6,7 @@
 Calls raise ClientError. Long-running calls return a Change, with `Change.wait` for the end of the operation.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -14,14 +14,14 @@ from typing import Any, Self
 
 from modelyard.client.batch_deployments import BatchDeployments
 from modelyard.client.batch_endpoints import BatchEndpoints
-from modelyard.client.connection import Connection, Trace
+from modelyard.client.connection import Connection, Trace, warn_in_python
 from modelyard.client.data import Data
-from modelyard.client.documents.assets import read_environment, read_model
+from modelyard.client.documents.assets import ENVIRONMENT, MODEL, read_environment, read_model
 from modelyard.client.documents.batch_deployment import BATCH_DEPLOYMENT, compute_name, in_newer_form
 from modelyard.client.documents.batch_endpoint import BATCH_ENDPOINT
 from modelyard.client.documents.identity import batch_endpoint_document, endpoint_document
 from modelyard.client.documents.online_deployment import ONLINE_DEPLOYMENT
-from modelyard.client.documents.online_endpoint import ONLINE_ENDPOINT
+from modelyard.client.documents.online_endpoint import ONLINE_ENDPOINT, check_is_managed
 from modelyard.client.documents.references import read_reference
 from modelyard.client.environments import Environments
 from modelyard.client.errors import InvalidDocument
@@ -42,8 +42,11 @@ _COMPUTE = "local"
 
 
 class Client:
-    def __init__(self, platform: Platform, *, trace: Trace | None = None) -> None:
-        self._connection = Connection(platform, trace=trace)
+    def __init__(
+        self, platform: Platform, *, trace: Trace | None = None, note: Callable[[str], None] = warn_in_python
+    ) -> None:
+        """`note` receives a sentence for each field of a document that has no effect (default: a Python warning)."""
+        self._connection = Connection(platform, trace=trace, note=note)
         self.models = Models(self._connection)
         self.environments = Environments(self._connection)
         self.online_endpoints = OnlineEndpoints(self._connection)
@@ -76,10 +79,11 @@ class Client:
     def put_endpoint(self, document: Mapping[str, Any]) -> Change:
         """Create or replace an endpoint from a YAML document. Without `traffic` in the document, the traffic stays."""
         name = _required(document, "name", "-n")
+        check_is_managed(document)
         present = endpoint_document(self.online_endpoints.find(name) or {})
         traffic = {field: present[field] for field in _TRAFFIC if field in present}
         body = ONLINE_ENDPOINT.body({"auth_mode": "key", **traffic, **document})
-        return self.online_endpoints.put(name, {"location": self.location, **body})
+        return self.online_endpoints.put(name, {"location": self.location, **body}, ONLINE_ENDPOINT.in_yaml_words)
 
     def put_deployment(self, document: Mapping[str, Any], base: Path, watcher: Watcher = SILENT_WATCHER) -> Change:
         """Create or replace a deployment from a YAML document, with paths relative to `base`.
@@ -87,10 +91,14 @@ class Client:
         Registers an inline model and an inline environment first.
         """
         endpoint, name = _names_of_deployment(document)
+        check_is_managed(document)
+        # Check the fields before uploading a large model.
+        ONLINE_DEPLOYMENT.body(document)
         body = ONLINE_DEPLOYMENT.body({"instance_count": 1, **self._resolved(document, base, watcher)})
         body["sku"]["name"] = "Default"
         body["properties"]["endpointComputeType"] = "Managed"
-        return self.online_deployments.put(endpoint, name, {"location": self.location, **body})
+        words = ONLINE_DEPLOYMENT.in_yaml_words
+        return self.online_deployments.put(endpoint, name, {"location": self.location, **body}, words)
 
     def put_batch_endpoint(self, document: Mapping[str, Any]) -> Change:
         """Create or replace a batch endpoint. The default deployment stays unless the document names one."""
@@ -98,7 +106,7 @@ class Client:
         present = batch_endpoint_document(self.batch_endpoints.find(name) or {})
         kept = {"defaults": present["defaults"]} if "defaults" in present else {}
         body = BATCH_ENDPOINT.body({"auth_mode": "aad_token", **kept, **document})
-        return self.batch_endpoints.put(name, {"location": self.location, **body})
+        return self.batch_endpoints.put(name, {"location": self.location, **body}, BATCH_ENDPOINT.in_yaml_words)
 
     def put_batch_deployment(
         self, document: Mapping[str, Any], base: Path, watcher: Watcher = SILENT_WATCHER
@@ -106,11 +114,13 @@ class Client:
         """Create or replace a batch deployment, like `put_deployment`."""
         document = in_newer_form(document)
         endpoint, name = _names_of_deployment(document)
+        BATCH_DEPLOYMENT.body(document)
         resolved = self._resolved(document, base, watcher)
         compute = compute_name(str(document.get("compute") or _COMPUTE))
         resolved["compute"] = f"{self._connection.platform.workspace_id}/computes/{compute}"
         body = BATCH_DEPLOYMENT.body(resolved)
-        return self.batch_deployments.put(endpoint, name, {"location": self.location, **body})
+        words = BATCH_DEPLOYMENT.in_yaml_words
+        return self.batch_deployments.put(endpoint, name, {"location": self.location, **body}, words)
 
     def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> str:
         """Score a request with the endpoint's key or token. Returns the raw response body."""
@@ -134,14 +144,16 @@ class Client:
         if isinstance(model, str):
             return self.models.id_of(read_reference(model, noun="model"))
         if isinstance(model, Mapping):
-            return str(self.models.register(read_model(model, base), watcher, reuse_latest=True)["id"])
+            local = read_model(model, base)
+            return str(self.models.register(local, watcher, reuse_latest=True, words=MODEL.words_of("model"))["id"])
         raise InvalidDocument("the deployment has no model: write azureml:<name>:<version> or a mapping with a path")
 
     def _environment_id(self, environment: Any, base: Path) -> str:
         if isinstance(environment, str):
             return self.environments.id_of(read_reference(environment, noun="environment"))
         if isinstance(environment, Mapping):
-            return str(self.environments.register(read_environment(environment, base))["id"])
+            words = ENVIRONMENT.words_of("environment")
+            return str(self.environments.register(read_environment(environment, base), words)["id"])
         raise InvalidDocument("environment must be azureml:<name>:<version> or a mapping with a conda_file")
 
 

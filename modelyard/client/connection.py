@@ -1,7 +1,10 @@
 """HTTP to one platform: authentication, ARM errors, and retries while a process of the platform restarts."""
 
+import json
+import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,6 +21,16 @@ _MAX_PAUSE_SECONDS = 2.0
 _REPEATABLE = frozenset({"GET", "HEAD"})
 _TRANSIENT = frozenset({502, 503, 504})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+_WARNING = re.compile(r'299 modelyard ("(?:[^"\\]|\\.)*")')
+
+Words = Callable[[str], str]
+"""Translates a sentence of the platform into the words of the caller's document."""
+
+
+def warn_in_python(sentence: str) -> None:
+    warnings.warn(sentence, stacklevel=2)
 
 
 class Trace(Protocol):
@@ -55,9 +68,16 @@ class RetryPolicy:
 
 class Connection:
     def __init__(
-        self, platform: Platform, *, trace: Trace | None = None, retry_seconds: float = _RETRY_SECONDS
+        self,
+        platform: Platform,
+        *,
+        trace: Trace | None = None,
+        note: Callable[[str], None] = warn_in_python,
+        retry_seconds: float = _RETRY_SECONDS,
     ) -> None:
+        """`note` receives a sentence for each field of a request that has no effect."""
         self._platform = platform
+        self._note = note
         self._trace = trace
         self._retry_seconds = retry_seconds
         self._was_reached = False
@@ -102,9 +122,15 @@ class Connection:
                 return
             page = self.request("GET", urljoin(self._platform.url, page["nextLink"])).body
 
-    def put(self, path: str, body: Mapping[str, Any], *, repeatable: bool = False) -> ArmResponse:
-        """`repeatable` allows a second attempt after a lost response, for requests that have the same effect twice."""
-        return self.request("PUT", self.workspace_url(path), body=body, repeatable=repeatable)
+    def put(
+        self, path: str, body: Mapping[str, Any], *, repeatable: bool = False, words: Words | None = None
+    ) -> ArmResponse:
+        """`repeatable` allows a second attempt after a lost response, for requests that have the same effect twice.
+
+        `words` translates errors and notes on the body; None keeps errors as they are and notes on nothing, for a body
+        that the client itself has read from the platform.
+        """
+        return self.request("PUT", self.workspace_url(path), body=body, repeatable=repeatable, words=words)
 
     def patch(self, path: str, body: Mapping[str, Any]) -> ArmResponse:
         return self.request("PATCH", self.workspace_url(path), body=body)
@@ -122,14 +148,20 @@ class Connection:
         *,
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         repeatable: bool = False,
+        words: Words | None = None,
     ) -> ArmResponse:
         """Send a request to the control plane. Raises ApiError for an error response."""
-        headers = {"Authorization": f"Bearer {self._platform.token}"}
+        headers = {"Authorization": f"Bearer {self._platform.token}", **(headers or {})}
         query = {"api-version": _API_VERSION, **(params or {})} if "api-version=" not in url else params
         response = self.send(method, url, headers=headers, body=body, params=query, repeatable=repeatable)
         if not response.is_success:
-            raise api_error(response)
+            error = api_error(response)
+            raise error.in_words(words) if words else error
+        if words:
+            for sentence in _WARNING.findall(response.headers.get("Warning") or ""):
+                self._note(words(json.loads(sentence)))
         return _arm_response(response)
 
     # Plain HTTP.

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.client.connection import Connection
-from modelyard.client.documents.data import InputType, LocalData
+from modelyard.client.documents.data import DATA, InputType, LocalData
 from modelyard.client.documents.references import ArmId, AssetReference
+from modelyard.client.errors import InvalidDocument
 from modelyard.client.folder import LocalFolder, read_data
 from modelyard.client.uploads import PendingUpload, upload_folder
 from modelyard.client.versions import asset_path, latest_version, next_version, version_path
@@ -39,6 +40,7 @@ class Data:
 
     def register(self, data: LocalData, watcher: Watcher = SILENT_WATCHER) -> dict[str, Any]:
         """Upload files and register the upload. Anonymous data that is registered already is not uploaded again."""
+        _check_type(data)
         folder = read_data(data.path)
         if data.name is not None:
             version = data.version or next_version(self._connection, "data", data.name)
@@ -59,7 +61,14 @@ class Data:
             "isAnonymous": data.name is None,
             "isArchived": False,
         }
-        return self._connection.put(path, {"properties": properties}, repeatable=True).body
+        return self._connection.put(path, {"properties": properties}, repeatable=True, words=DATA.in_yaml_words).body
+
+
+def _check_type(data: LocalData) -> None:
+    named, found = data.body.get("properties", {}).get("dataType"), _type_of(data.path)
+    if named not in (None, found) and data.path.expanduser().exists():
+        kind = "a folder" if found is InputType.URI_FOLDER else "a file"
+        raise InvalidDocument(f"type is {named}, but {data.path} is {kind}: write type: {found}, or leave type out")
 
 
 def _type_of(path: Path) -> InputType:

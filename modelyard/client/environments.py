@@ -1,10 +1,10 @@
 """Environments: registered conda specifications, and environments built on the platform's disk."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from modelyard.client.connection import Connection
-from modelyard.client.documents.assets import LocalEnvironment
+from modelyard.client.connection import Connection, Words
+from modelyard.client.documents.assets import ENVIRONMENT, LocalEnvironment
 from modelyard.client.documents.references import ArmId, AssetReference
 from modelyard.client.errors import ApiError
 from modelyard.client.operations import Change
@@ -13,6 +13,7 @@ from modelyard.client.watching import SILENT_WATCHER, Watcher
 
 _ANONYMOUS = "CliV2AnonymousEnvironment"
 _VERSION_LENGTH = 30
+_CONTENT = ("condaFile", "image")
 
 
 class Environments:
@@ -36,18 +37,19 @@ class Environments:
             return reference.text
         return str(self.get(reference.name, reference.version)["id"])
 
-    def register(self, environment: LocalEnvironment) -> dict[str, Any]:
+    def register(self, environment: LocalEnvironment, words: Words = ENVIRONMENT.in_yaml_words) -> dict[str, Any]:
         """Register a conda specification. Without a version, a changed specification gets the next free version."""
         if environment.name is None:
-            return self._put(environment, _ANONYMOUS, environment.digest[:_VERSION_LENGTH])
+            return self._put(environment, _ANONYMOUS, environment.digest[:_VERSION_LENGTH], words)
         if environment.version is not None:
-            return self._put(environment, environment.name, environment.version)
+            return self._put(environment, environment.name, environment.version, words)
         latest = self._latest(environment.name)
-        if latest is not None and latest["properties"].get("condaFile") == environment.conda_file:
-            return latest
-        return self._put(
-            environment, environment.name, next_version(self._connection, "environments", environment.name)
-        )
+        if latest is not None and _has(latest, environment, _CONTENT):
+            # A description and tags may change; a version's content may not.
+            is_same = _has(latest, environment, environment.body["properties"])
+            return latest if is_same else self._put(environment, environment.name, str(latest["name"]), words)
+        version = next_version(self._connection, "environments", environment.name)
+        return self._put(environment, environment.name, version, words)
 
     def built(self) -> Iterator[dict[str, Any]]:
         """List the environments on the platform's disk, from models and from registered specifications."""
@@ -68,11 +70,17 @@ class Environments:
         except ApiError:
             return None
 
-    def _put(self, environment: LocalEnvironment, name: str, version: str) -> dict[str, Any]:
+    def _put(self, environment: LocalEnvironment, name: str, version: str, words: Words) -> dict[str, Any]:
         properties = {
             **environment.body.get("properties", {}),
             "isAnonymous": environment.name is None,
             "isArchived": False,
         }
         path = version_path("environments", name, version)
-        return self._connection.put(path, {"properties": properties}, repeatable=True).body
+        return self._connection.put(path, {"properties": properties}, repeatable=True, words=words).body
+
+
+def _has(version: dict[str, Any], environment: LocalEnvironment, fields: Iterable[str]) -> bool:
+    """Whether the fields of a registered version are as the environment's document wants them."""
+    registered, wanted = version["properties"], environment.body["properties"]
+    return all(registered.get(field) == wanted.get(field) for field in fields)

@@ -13,7 +13,7 @@
 Errors of modelyard.core.errors arise too, from rules of the platform that the client checks before an upload.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
@@ -48,6 +48,10 @@ class ApiError(ClientError):
         """Create the error from the value of "error" in the body."""
         details = [str(detail.get("message", "")) for detail in error.get("details") or ()]
         return cls(str(error.get("code", "Unknown")), str(error.get("message", "no reason given")), details, status)
+
+    def in_words(self, words: Callable[[str], str]) -> "ApiError":
+        """Return the error with each sentence translated."""
+        return ApiError(self.code, words(self.message), [words(detail) for detail in self.details], self.status)
 
 
 class InvalidFolder(ClientError):

@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from modelyard.client.connection import Connection, api_error
+from modelyard.client.connection import Connection
+from modelyard.client.documents.job import JOB_SETTINGS
 from modelyard.client.downloads import download_files
 from modelyard.client.errors import InvalidDocument
 from modelyard.client.job_progress import JobProgress
@@ -40,14 +41,12 @@ class Jobs:
     def submit(self, scoring_uri: str, body: Mapping[str, Any], deployment: str | None = None) -> dict[str, Any]:
         """Submit a job and return the job. A retry after a lost response starts no second job."""
         headers = {
-            "Authorization": f"Bearer {self._connection.platform.token}",
             _REQUEST_ID_HEADER: str(uuid4()),
             **({_DEPLOYMENT_HEADER: deployment} if deployment else {}),
         }
-        response = self._connection.send("POST", scoring_uri, headers=headers, body=body, repeatable=True)
-        if not response.is_success:
-            raise api_error(response)
-        return dict(response.json())
+        return self._connection.request(
+            "POST", scoring_uri, headers=headers, body=body, repeatable=True, words=JOB_SETTINGS.in_yaml_words
+        ).body
 
     def cancel(self, name: str) -> Change:
         return Change(self._connection, self._connection.post(f"{_path(name)}/cancel"))

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelyard.client.connection import Connection
-from modelyard.client.documents.assets import LocalModel
+from modelyard.client.connection import Connection, Words
+from modelyard.client.documents.assets import MODEL, LocalModel
 from modelyard.client.documents.references import ArmId, AssetReference
 from modelyard.client.downloads import download_files
 from modelyard.client.errors import ApiError, ContentConflict, InvalidFolder
@@ -42,7 +42,12 @@ class Models:
         return str(self.get(reference.name, reference.version)["id"])
 
     def register(
-        self, model: LocalModel, watcher: Watcher = SILENT_WATCHER, *, reuse_latest: bool = False
+        self,
+        model: LocalModel,
+        watcher: Watcher = SILENT_WATCHER,
+        *,
+        reuse_latest: bool = False,
+        words: Words = MODEL.in_yaml_words,
     ) -> dict[str, Any]:
         """Upload a folder and register the upload. Content that is registered already is not uploaded again.
 
@@ -54,13 +59,14 @@ class Models:
         registered = self._registered(name, version, look_at_latest=reuse_latest)
         if registered is not None:
             if self._is_same(registered, folder):
-                return self._with_metadata(registered, model)
+                return self._with_metadata(registered, model, words)
             if version is not None:
                 raise ContentConflict(
                     f"model {name}:{version} is registered already with other content: "
                     "choose another version, or leave it out to get the next one"
                 )
-        return self._send(folder, name, version or next_version(self._connection, "models", name), model, watcher)
+        version = version or next_version(self._connection, "models", name)
+        return self._send(folder, name, version, model, watcher, words)
 
     def archive(self, name: str, version: str | None = None) -> None:
         """Hide a version, or all versions of the model, from lists. Deployments keep working."""
@@ -92,16 +98,17 @@ class Models:
     def _path(self, resource: dict[str, Any]) -> str:
         return str(resource["id"]).removeprefix(self._connection.platform.workspace_id)
 
-    def _with_metadata(self, registered: dict[str, Any], model: LocalModel) -> dict[str, Any]:
+    def _with_metadata(self, registered: dict[str, Any], model: LocalModel, words: Words) -> dict[str, Any]:
         """Return the registered version, updated with the description and the tags of the YAML."""
         properties = registered["properties"]
         wanted = model.body.get("properties", {})
         if all(properties.get(name) == value for name, value in wanted.items()):
             return registered
-        return self._connection.put(self._path(registered), {"properties": {**properties, **wanted}}).body
+        kept = {name: value for name, value in properties.items() if name != "flavors"}
+        return self._connection.put(self._path(registered), {"properties": {**kept, **wanted}}, words=words).body
 
     def _send(
-        self, folder: LocalFolder, name: str, version: str, model: LocalModel, watcher: Watcher
+        self, folder: LocalFolder, name: str, version: str, model: LocalModel, watcher: Watcher, words: Words
     ) -> dict[str, Any]:
         watcher.step("uploading")
         path = version_path("models", name, version)
@@ -113,7 +120,7 @@ class Models:
             "isAnonymous": model.name is None,
             "isArchived": False,
         }
-        return self._connection.put(path, {"properties": properties}, repeatable=True).body
+        return self._connection.put(path, {"properties": properties}, repeatable=True, words=words).body
 
 
 def _checked(model: LocalModel) -> LocalFolder:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from modelyard.client.connection import Connection
+from modelyard.client.connection import Connection, Words
 from modelyard.client.operations import Change
 
 _KEY = "key"
@@ -35,14 +35,14 @@ class OnlineEndpoints:
     def find(self, name: str) -> dict[str, Any] | None:
         return self._connection.find(_path(name))
 
-    def put(self, name: str, body: Mapping[str, Any]) -> Change:
-        return Change(self._connection, self._connection.put(_path(name), body))
+    def put(self, name: str, body: Mapping[str, Any], words: Words | None = str) -> Change:
+        return Change(self._connection, self._connection.put(_path(name), body, words=words))
 
     def set_traffic(self, name: str, traffic: Mapping[str, int]) -> Change:
         """Set the traffic in percent by deployment. The endpoint's other fields stay."""
         resource = self.get(name)
         properties = {**resource["properties"], "traffic": dict(traffic)}
-        return self.put(name, {**resource, "properties": properties})
+        return self.put(name, {**resource, "properties": properties}, words=None)
 
     def delete(self, name: str) -> Change:
         return Change(self._connection, self._connection.delete(_path(name)))

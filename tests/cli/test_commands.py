@@ -111,6 +111,12 @@ class TestOnlineEndpoint:
         assert modelyard("online-endpoint", "delete", "-n", "my-endpoint", "-y").code == 0
         assert platform.said("DELETE")[0].endswith("/onlineEndpoints/my-endpoint")
 
+    def test_kubernetes_endpoint_is_refused(self, modelyard, tmp_path):
+        (tmp_path / "endpoint.yml").write_text("name: k8s-endpoint\nauth_mode: key\ncompute: azureml:k8s\n")
+        done = modelyard("online-endpoint", "create", "-f", tmp_path / "endpoint.yml")
+        assert (done.code, done.out) == (1, "")
+        assert "endpoint.yml: compute names the Kubernetes cluster 'azureml:k8s', but the platform runs" in done.err
+
 
 class TestOnlineDeployment:
     def test_create_with_all_traffic_registers_the_model_and_routes(self, modelyard, platform, deployed):
@@ -119,7 +125,8 @@ class TestOnlineDeployment:
 
     def test_create_prints_each_step_on_standard_error(self, modelyard, platform, files, endpoint):
         platform.steps = ["resolving", "resolving", "installing", "starting workers"]
-        done = modelyard("online-deployment", "create", "-f", files / "deployment.yaml")
+        document = files / "deployment.yaml"
+        done = modelyard("online-deployment", "create", "-f", document, "--set", "instance_type=default")
         steps = ["uploading", "resolving packages", "installing packages", "starting workers", ""]
         assert done.err.split(" ...\n") == steps
         assert json.loads(done.out)["model"] == "azureml:m:2"
@@ -135,7 +142,36 @@ class TestOnlineDeployment:
         (files / "deployment.yaml").write_text(yaml.safe_dump(document))
         done = modelyard("online-deployment", "create", "-f", files / "deployment.yaml")
         assert done.code == 0
-        assert "deployment.yaml: ignored unknown data_collector" in done.err
+        assert "deployment.yaml: data_collector has no effect: not read by this platform" in done.err
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            ({"type": "kubernetes"}, "type is 'kubernetes'"),
+            ({"$schema": "https://x/latest/kubernetesOnlineDeployment.schema.json"}, "kubernetesOnlineDeployment"),
+            ({"scale_settings": {"type": "target_utilization"}}, "scale_settings.type must be default"),
+        ],
+    )
+    def test_document_for_kubernetes_is_refused_with_its_name(self, modelyard, files, endpoint, change, reason):
+        document = {**yaml.safe_load((files / "deployment.yaml").read_text()), **change}
+        (files / "deployment.yaml").write_text(yaml.safe_dump(document))
+        done = modelyard("online-deployment", "create", "-f", files / "deployment.yaml")
+        assert done.code == 1
+        assert f"error: {files / 'deployment.yaml'}: " in done.err
+        assert reason in done.err
+
+    def test_refusal_of_the_platform_names_the_file_and_its_fields(self, modelyard, files, endpoint):
+        settings = ["--set", "request_settings.request_timeout_ms=500000", "--set", "instance_count=99"]
+        done = modelyard("online-deployment", "create", "-f", files / "deployment.yaml", *settings)
+        (line,) = [line for line in done.err.splitlines() if line.startswith("error: ")]
+        assert "deployment.yaml: request_settings.request_timeout_ms is 500 s: use more than 0 s and at most" in line
+        assert "instance count is 99" in line
+
+    def test_read_only_field_is_a_note(self, modelyard, files, endpoint):
+        done = modelyard(
+            "online-deployment", "create", "-f", files / "deployment.yaml", "--set", "provisioning_state=Failed"
+        )
+        assert "deployment.yaml: provisioning_state has no effect: read-only" in done.err
 
     def test_failed_build_is_one_line_and_names_the_log_command(self, modelyard, platform, files, endpoint):
         platform.failure = "numpy==9 does not exist"

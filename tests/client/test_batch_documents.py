@@ -115,8 +115,24 @@ class TestBatchDeploymentDocument:
         [
             ({"type": "pipeline"}, "write type: model"),
             ({"settings": [1]}, "settings must be a mapping"),
-            ({"settings": {"mini_batch_size": "many"}}, "mini_batch_size has the invalid value 'many'"),
-            ({"settings": {"retry_settings": {"timeout": "soon"}}}, "timeout has the invalid value 'soon'"),
+            ({"settings": {"mini_batch_size": "many"}}, "settings.mini_batch_size must be a whole number, not 'many'"),
+            (
+                {"settings": {"output_action": "append_rows"}},
+                "^settings.output_action must be append_row or summary_only",
+            ),
+            ({"output_action": "appendrows"}, "^settings.output_action must be append_row or summary_only"),
+            (
+                {"settings": {"logging_level": "loud"}},
+                "^settings.logging_level must be debug, info or warning, not 'loud'",
+            ),
+            (
+                {"settings": {"output_format": "csv"}},
+                "output_format must be azure, csv_with_header or parquet, not 'csv'",
+            ),
+            (
+                {"settings": {"retry_settings": {"timeout": "soon"}}},
+                "settings.retry_settings.timeout must be a number of seconds, not 'soon'",
+            ),
         ],
     )
     def test_invalid_value_is_named_in_the_error(self, change, match):

@@ -61,7 +61,8 @@ class TestPutDeployment:
             "model": {"path": "model"},
             "environment": {"conda_file": "conda.yaml", "image": "mcr.microsoft.com/azureml/base"},
         }
-        client.put_deployment(document, model_folder.parent)
+        with pytest.warns(UserWarning, match="^environment: image has no effect: packages come from conda_file alone"):
+            client.put_deployment(document, model_folder.parent)
         body = platform.at("/onlineEndpoints/iris/deployments/blue")
         assert "/environments/CliV2AnonymousEnvironment/versions/" in body["properties"]["environmentId"]
 

@@ -82,14 +82,56 @@ class TestOnlineDeploymentDocument:
         ("field", "value"),
         [
             ("instance_count", "two"),
+            ("instance_count", 2.5),
+            ("instance_count", True),
             ("request_settings", {"request_timeout_ms": "soon"}),
+            ("request_settings", {"batching": "perhaps"}),
+            ("request_settings", 5),
             ("environment_variables", ["A=1"]),
+            ("environment_variables", {"A": {"B": 1}}),
+            ("tags", {"a": [1]}),
             ("liveness_probe", {"period": [1]}),
+            ("liveness_probe", {"timeout": ".nan"}),
+            ("app_insights_enabled", "perhaps"),
+            ("scale_settings", {"type": "target_utilization"}),
+            ("egress_public_network_access", "some"),
+            ("instance_type", {"name": "x"}),
         ],
     )
     def test_invalid_value_is_named_in_the_error(self, field, value):
-        with pytest.raises(InvalidDocument, match=f"{field}.* has the invalid value "):
+        with pytest.raises(InvalidDocument, match=f"^{field}[a-z_.]* must be .*, not "):
             ONLINE_DEPLOYMENT.body({**DEPLOYMENT, field: value})
+
+    def test_all_wrong_fields_are_named_at_once(self):
+        document = {**DEPLOYMENT, "instance_count": "two", "scale_settings": {"type": "target_utilization"}, "tags": 1}
+        with pytest.raises(InvalidDocument) as raised:
+            ONLINE_DEPLOYMENT.body(document)
+        assert raised.value.message == (
+            "instance_count must be a whole number, not 'two'; "
+            "scale_settings.type must be default, not 'target_utilization'; "
+            "tags must be a mapping of names to texts, not 1"
+        )
+
+    @pytest.mark.parametrize(
+        ("arm", "yaml"),
+        [
+            ("properties.instanceType has no effect", "instance_type has no effect"),
+            (
+                "scaleType 'X' is not supported: set sku.capacity",
+                "scale_settings.type 'X' is not supported: set instance_count",
+            ),
+            ("livenessProbe.timeout is 301 s", "liveness_probe.timeout is 301 s"),
+            ("properties.livenessProbe must be an object", "liveness_probe must be an object"),
+            ("requestTimeout is 200 s", "request_settings.request_timeout_ms is 200 s"),
+            ("the model has a period and a timeout", "the model has a period and a timeout"),
+            (
+                "properties.modelMountPath and xrequestTimeout stay",
+                "properties.modelMountPath and xrequestTimeout stay",
+            ),
+        ],
+    )
+    def test_sentences_of_the_platform_name_the_fields_of_the_file(self, arm, yaml):
+        assert ONLINE_DEPLOYMENT.in_yaml_words(arm) == yaml
 
 
 class TestOnlineEndpointDocument:
@@ -104,7 +146,9 @@ class TestOnlineEndpointDocument:
         body = ONLINE_ENDPOINT.body({"rate_limit": limit})
         assert body["properties"]["rateLimit"] == {"requestsPerSecond": 3, "requestsPerDay": 9}
         assert ONLINE_ENDPOINT.document(body)["rate_limit"] == limit
-        with pytest.raises(InvalidDocument, match="rate_limit has the invalid value"):
+        with pytest.raises(
+            InvalidDocument, match="rate_limit must be a mapping with requests_per_second and requests_per_day, not"
+        ):
             ONLINE_ENDPOINT.body({"rate_limit": {"per_minute": 3}})
         body = ONLINE_ENDPOINT.body({"traffic": {"Blue": "90", "green": 10}, "mirror_traffic": {"x": 5}})
         assert body["properties"] == {"traffic": {"blue": 90, "green": 10}, "mirrorTraffic": {"x": 5}}

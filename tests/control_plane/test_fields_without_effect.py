@@ -8,7 +8,14 @@ import httpx2
 import pytest
 
 from control_plane.resources.arm_body import ArmBody
-from control_plane.resources.without_effect import WithoutEffect, notes_on
+from control_plane.resources.without_effect import WithoutEffect, body_in, notes_on
+from modelyard.client.documents.assets import ENVIRONMENT, MODEL
+from modelyard.client.documents.batch_deployment import BATCH_DEPLOYMENT
+from modelyard.client.documents.batch_endpoint import BATCH_ENDPOINT
+from modelyard.client.documents.data import DATA
+from modelyard.client.documents.job import JOB_SETTINGS
+from modelyard.client.documents.online_deployment import ONLINE_DEPLOYMENT
+from modelyard.client.documents.online_endpoint import ONLINE_ENDPOINT
 from tests.control_plane.accepted_fields import (
     base_of,
     converter,
@@ -284,3 +291,35 @@ class TestKeys:
             assert refused.json()["error"]["target"] == "properties.keys"
             body["properties"]["keys"]["primaryKey"] = key
             assert control.ask("PUT", path, body).status_code == 200
+
+
+TABLES = {
+    "put_online_endpoint": ONLINE_ENDPOINT,
+    "put_online_deployment": ONLINE_DEPLOYMENT,
+    "put_batch_endpoint": BATCH_ENDPOINT,
+    "put_batch_deployment": BATCH_DEPLOYMENT,
+    "put_model_version": MODEL,
+    "put_environment_version": ENVIRONMENT,
+    "put_data_version": DATA,
+    "submit_job": JOB_SETTINGS,
+}
+BESIDE_BODY = {"name", "endpoint_name", "version", "path"}
+
+
+class TestYaml:
+    @pytest.mark.parametrize("route", TABLES)
+    def test_every_field_of_a_document_is_a_field_of_the_request(self, route):
+        """A field of YAML has the effect of a field of REST, is for the client, or is read-only and noted as such."""
+        sent = [field for field in TABLES[route].fields if not field.read_only and not field.beside_body]
+        names = [f"properties.{field.arm}" if route == "submit_job" else field.arm for field in sent]
+        unknown = [name for name in names if not _has_field(body_of(route), name.split("."))]
+        assert unknown == []
+        assert {field.yaml for field in TABLES[route].fields if field.beside_body} <= BESIDE_BODY
+
+
+def _has_field(body: type[ArmBody], names: list[str]) -> bool:
+    field = next((field for field in body.model_fields.values() if field.alias == names[0]), None)
+    if field is None or len(names) == 1:
+        return field is not None
+    inner = body_in(field.annotation)
+    return _has_field(inner, names[1:]) if inner else "dict[" in str(field.annotation)

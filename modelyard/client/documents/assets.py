@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
-from modelyard.client.documents.fields import Field, FieldTable, texts, version_text
+from modelyard.client.documents.fields import Field, FieldTable, text, texts, version_text, word
 from modelyard.client.documents.reading import Document
 from modelyard.client.errors import InvalidDocument
 
 _COMMON = (
-    Field("description", "properties.description"),
+    Field("description", "properties.description", text),
     Field("tags", "properties.tags", texts),
     Field("properties", "properties.properties", texts),
 )
@@ -25,11 +25,11 @@ _STATE = (
 
 MODEL = FieldTable(
     (
-        Field("name", "name", read_only=True),
-        Field("version", "version", read_only=True),
+        Field("name", "name", beside_body=True),
+        Field("version", "version", beside_body=True),
         Field("latest_version", "properties.latestVersion", read_only=True),
-        Field("type", "properties.modelType"),
-        Field("path", "properties.modelUri", read_only=True),
+        Field("type", "properties.modelType", word("mlflow_model", "custom_model", "triton_model")),
+        Field("path", "properties.modelUri", beside_body=True),
         *_COMMON,
         Field("flavors", "properties.flavors", read_only=True),
         *_STATE,
@@ -38,14 +38,15 @@ MODEL = FieldTable(
 
 ENVIRONMENT = FieldTable(
     (
-        Field("name", "name", read_only=True),
-        Field("version", "version", read_only=True),
+        Field("name", "name", beside_body=True),
+        Field("version", "version", beside_body=True),
         Field("latest_version", "properties.latestVersion", read_only=True),
-        Field("image", "properties.image"),
+        Field("image", "properties.image", text),
         Field("conda_file", "properties.condaFile"),
         *_COMMON,
         *_STATE,
-    )
+    ),
+    other_keys=frozenset({"$schema", "build"}),
 )
 
 
@@ -91,15 +92,18 @@ def read_environment(document: Mapping[str, Any], base: Path) -> LocalEnvironmen
         raise InvalidDocument("the platform builds no environment from a Dockerfile: replace build by a conda_file")
     conda_file = document.get("conda_file")
     if isinstance(conda_file, Mapping):
-        text = yaml.safe_dump(dict(conda_file), sort_keys=False)
+        specification = yaml.safe_dump(dict(conda_file), sort_keys=False)
     elif isinstance(conda_file, str):
-        text = _read(base / conda_file)
+        specification = _read(base / conda_file)
     else:
         raise InvalidDocument(
             "the environment has no conda_file: packages come from the conda specification, never from an image"
         )
     return LocalEnvironment(
-        text, _name(document), _version(document), ENVIRONMENT.body({**document, "conda_file": text})
+        specification,
+        _name(document),
+        _version(document),
+        ENVIRONMENT.body({**document, "conda_file": specification}),
     )
 
 

@@ -12,14 +12,18 @@ from modelyard.client.documents.fields import (
     Field,
     FieldTable,
     duration_of_seconds,
-    pascal,
+    pascal_word,
     snake,
+    text,
     texts,
     to_seconds,
+    whole_number,
+    word,
 )
 from modelyard.client.documents.reading import Document
 from modelyard.client.documents.references import short_reference
 from modelyard.client.errors import InvalidDocument
+from modelyard.core.domain.batch import LoggingLevel, OutputAction, OutputFormat
 
 _COMPUTE = re.compile(r".*/computes/(?P<name>[^/]+)", re.I)
 _PREFIX = "azureml:"
@@ -39,38 +43,38 @@ def _short_compute(compute: Any) -> str:
 
 
 _SETTINGS = (
-    Field("settings.mini_batch_size", "properties.miniBatchSize", int),
-    Field("settings.max_concurrency_per_instance", "properties.maxConcurrencyPerInstance", int),
-    Field("settings.error_threshold", "properties.errorThreshold", int),
-    Field("settings.retry_settings.max_retries", "properties.retrySettings.maxRetries", int),
+    Field("settings.mini_batch_size", "properties.miniBatchSize", whole_number),
+    Field("settings.max_concurrency_per_instance", "properties.maxConcurrencyPerInstance", whole_number),
+    Field("settings.error_threshold", "properties.errorThreshold", whole_number),
+    Field("settings.retry_settings.max_retries", "properties.retrySettings.maxRetries", whole_number),
     Field("settings.retry_settings.timeout", "properties.retrySettings.timeout", duration_of_seconds, to_seconds),
-    Field("settings.output_action", "properties.outputAction", pascal, snake),
-    Field("settings.output_file_name", "properties.outputFileName", str),
+    Field("settings.output_action", "properties.outputAction", pascal_word(*map(snake, OutputAction)), snake),
+    Field("settings.output_file_name", "properties.outputFileName", text),
     # Fields of Modelyard, in addition to the fields of Azure.
-    Field("settings.output_format", "properties.outputFormat", str),
-    Field("settings.logging_level", "properties.loggingLevel", lambda level: str(level).lower()),
+    Field("settings.output_format", "properties.outputFormat", word(*OutputFormat)),
+    Field("settings.logging_level", "properties.loggingLevel", word(*LoggingLevel)),
     Field("settings.environment_variables", "properties.environmentVariables", texts),
 )
 _OLDER_PLACES = frozenset(field.yaml.split(".")[1] for field in _SETTINGS)
 
 BATCH_DEPLOYMENT = FieldTable(
     (
-        Field("name", "name", read_only=True),
-        Field("endpoint_name", "endpoint_name", read_only=True),
-        Field("description", "properties.description"),
+        Field("name", "name", beside_body=True),
+        Field("endpoint_name", "endpoint_name", beside_body=True),
+        Field("description", "properties.description", text),
         Field("provisioning_state", "properties.provisioningState", read_only=True),
         Field("provisioning_error", "properties.provisioningError", read_only=True),
         Field("model", "properties.model", _by_id, _short_model),
         Field("environment", "properties.environmentId", to_yaml=short_reference),
-        Field("compute", "properties.compute", str, _short_compute),
-        Field("resources.instance_count", "properties.resources.instanceCount", int),
+        Field("compute", "properties.compute", text, _short_compute),
+        Field("resources.instance_count", "properties.resources.instanceCount", whole_number),
         *_SETTINGS,
         Field("tags", "tags", texts),
         Field("properties", "properties.properties", texts),
         Field("location", "location", read_only=True),
         Field("id", "id", read_only=True),
     ),
-    silent=frozenset({"$schema", "type", "code_configuration", *_OLDER_PLACES}),
+    other_keys=frozenset({"$schema", "type", "code_configuration", *_OLDER_PLACES}),
 )
 
 

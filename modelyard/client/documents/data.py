@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from modelyard.client.documents.fields import Field, FieldTable, texts, version_text
+from modelyard.client.documents.fields import Field, FieldTable, text, texts, version_text, word
 from modelyard.client.documents.reading import Document
 from modelyard.client.errors import InvalidDocument
 
@@ -18,12 +18,12 @@ class InputType(StrEnum):
 
 DATA = FieldTable(
     (
-        Field("name", "name", read_only=True),
-        Field("version", "version", read_only=True),
+        Field("name", "name", beside_body=True),
+        Field("version", "version", beside_body=True),
         Field("latest_version", "properties.latestVersion", read_only=True),
-        Field("type", "properties.dataType"),
-        Field("path", "properties.dataUri", read_only=True),
-        Field("description", "properties.description"),
+        Field("type", "properties.dataType", word(*InputType)),
+        Field("path", "properties.dataUri", beside_body=True),
+        Field("description", "properties.description", text),
         Field("tags", "properties.tags", texts),
         Field("properties", "properties.properties", texts),
         Field("is_archived", "properties.isArchived", read_only=True),

@@ -3,8 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from modelyard.client.documents.fields import Field, FieldTable, duration_of_seconds, pascal, snake
+from modelyard.client.documents.fields import (
+    Field,
+    FieldTable,
+    duration_of_seconds,
+    pascal_word,
+    snake,
+    text,
+    whole_number,
+    word,
+)
 from modelyard.client.documents.reading import Document
+from modelyard.core.domain.batch import LoggingLevel, OutputAction, OutputFormat
 
 _PROGRESS = "properties.progress"
 
@@ -34,17 +44,17 @@ JOB = FieldTable(
 
 JOB_SETTINGS = FieldTable(
     (
-        Field("instance_count", "compute.instanceCount", int),
-        Field("compute.instance_count", "compute.instanceCount", int),
-        Field("resources.instance_count", "compute.instanceCount", int),
-        Field("mini_batch_size", "miniBatchSize", int),
-        Field("error_threshold", "errorThreshold", int),
-        Field("retry_settings.max_retries", "retrySettings.maxRetries", int),
+        Field("instance_count", "compute.instanceCount", whole_number),
+        Field("compute.instance_count", "compute.instanceCount", whole_number),
+        Field("resources.instance_count", "compute.instanceCount", whole_number),
+        Field("mini_batch_size", "miniBatchSize", whole_number),
+        Field("error_threshold", "errorThreshold", whole_number),
+        Field("retry_settings.max_retries", "retrySettings.maxRetries", whole_number),
         Field("retry_settings.timeout", "retrySettings.timeout", duration_of_seconds),
-        Field("output_file_name", "outputFileName", str),
-        Field("output_action", "outputAction", pascal),
-        Field("output_format", "outputFormat", str),
-        Field("logging_level", "loggingLevel", str),
+        Field("output_file_name", "outputFileName", text),
+        Field("output_action", "outputAction", pascal_word(*map(snake, OutputAction))),
+        Field("output_format", "outputFormat", word(*OutputFormat)),
+        Field("logging_level", "loggingLevel", word(*LoggingLevel)),
     )
 )
 """For `batch-endpoint invoke`, in az's and ARM's spelling."""

@@ -8,7 +8,7 @@ from modelyard.client.documents.reading import Document
 
 WORKSPACE = FieldTable(
     (
-        Field("name", "name", read_only=True),
+        Field("name", "name", beside_body=True),
         Field("location", "location"),
         Field("creation_context.created_at", "systemData.createdAt", read_only=True),
         Field("creation_context.created_by", "systemData.createdBy", read_only=True),
