@@ -55,7 +55,12 @@ _CONTAINERS = (
         b"{",
         b"}",
     ),
-    _Container(re.compile(rb"\[\s*(?=[-\d])"), re.compile(rb"(?<=\d)\s*\]"), re.compile(rb"(\d\s*),(?=\s*[-\d])")),
+    # Numbers, or Python's NaN and Infinity.
+    _Container(
+        re.compile(rb"\[\s*(?=[-\dNI])"),
+        re.compile(rb"(?<=[\dNy])\s*\]"),
+        re.compile(rb"([\dNy]\s*),(?=\s*[-\dNI])"),
+    ),
 )
 
 

@@ -12,7 +12,7 @@ rules to such tables. `columns.py`, `tensors.py`, `unsigned.py`, `raw.py` and `p
 
 from data_plane.scoring.payload.large_json import parse_large
 from data_plane.scoring.signature.compiled import CompiledSignature, Enforced, compile_signature
-from data_plane.scoring.signature.json_values import parse_json, parse_json_or_nan
+from data_plane.scoring.signature.json_values import parse_json
 from data_plane.scoring.signature.schema import ColumnSpec, InvalidSignature, ParamSpec, TensorSpec
 from data_plane.scoring.signature.table import Table, TypedColumn
 from data_plane.scoring.signature.violations import SignatureViolations, Violation
@@ -30,6 +30,5 @@ __all__ = [
     "Violation",
     "compile_signature",
     "parse_json",
-    "parse_json_or_nan",
     "parse_large",
 ]

@@ -1,4 +1,7 @@
-"""Lossless JSON, for values that orjson alone rounds or refuses, and the checks of undeclared names and values."""
+"""Lossless JSON, for values that orjson alone rounds or refuses, and the checks of undeclared names and values.
+
+Every route reads the same numbers: JSON's, exact integers, and NaN, Infinity and -Infinity as Python writes them.
+"""
 
 import json
 from collections.abc import Iterable
@@ -14,36 +17,41 @@ _MAX_DEPTH = 200
 _ANY_DIGIT_AS_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
 # The shortest integer beyond 64 bits: -9223372036854775809. Without a sign it has 20 digits.
 _DIGITS = b"0" * 19
-_SMALLEST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**64 - 1
 _MAX_LABEL = 2**53
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# The numbers have the length of the constants, so that errors name the right position.
+_CONSTANTS = ((b"-Infinity", b"-0       "), (b"Infinity", b"0       "), (b"NaN", b"0  "))
 
 
 def parse_json(body: bytes | memoryview) -> Any:
-    """Parse JSON with exact integers: orjson makes doubles of integers over 64 bits. Raises orjson.JSONDecodeError."""
-    return parse_large(bytes(body), _parsed)
+    """Parse JSON with exact integers and Python's constants NaN, Infinity and -Infinity.
+
+    orjson refuses the constants, and makes doubles of integers over 64 bits. Raises orjson.JSONDecodeError.
+    """
+    return parse_large(bytes(body).removeprefix(_BYTE_ORDER_MARK), _parsed)
 
 
-def parse_json_or_nan(body: bytes) -> Any:
-    """Parse JSON, or Python's JSON, in which MLflow's and Triton's clients write NaN. Raises ValueError."""
+def _with_constants(text: bytes) -> Any:
+    """Parse a text that is JSON to orjson with numbers in place of the constants, inside of strings, too."""
+    checked = text
+    for constant, number in _CONSTANTS:
+        checked = checked.replace(constant, number)
+    orjson.loads(checked)
     try:
-        return parse_json(body)
-    except orjson.JSONDecodeError:
-        if b"NaN" not in body and b"Infinity" not in body:
-            raise
-    try:
-        return json.loads(body.decode(), parse_int=_integer)
-    except RecursionError as error:
-        raise ValueError(str(error)) from None
-
-
-def _integer(digits: str) -> int | float:
-    """Make a float of an integer beyond 64 bits, like orjson."""
-    value = int(digits)
-    return value if _SMALLEST_INTEGER <= value <= _LARGEST_INTEGER else float(digits)
+        return json.loads(text)
+    except RecursionError:
+        raise orjson.JSONDecodeError("the values are nested too deeply", "", 0) from None
+    except json.JSONDecodeError as error:
+        raise orjson.JSONDecodeError(error.msg, error.doc, error.pos) from None
 
 
 def _parsed(text: bytes) -> Any:
-    value = orjson.loads(text)
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        if b"NaN" not in text and b"Infinity" not in text:
+            raise
+        return _with_constants(text)
     if not _may_have_longer_integers(text):
         return value
     try:

@@ -159,23 +159,19 @@ class FloatRule:
         return self._narrow(np.array(list(map(float, texts)), dtype=np.float64))
 
     def convert_array(self, array: npt.NDArray[Any]) -> ColumnValues | None:
-        """Infinities are accepted in arrays; JSON has none."""
         if array.dtype.kind == "f":
-            if array.dtype.itemsize <= self.dtype.itemsize:
-                return array.astype(self.dtype, copy=False)
-            with np.errstate(over="ignore"):
-                narrow = array.astype(self.dtype, copy=False)
-            return narrow if np.array_equal(np.isinf(narrow), np.isinf(array)) else None
+            return self._narrow(array)
         if array.dtype.kind not in "iu" or (array.size and max(array.max(), -int(array.min())) > self.largest_exact):
             return None
         return array.astype(self.dtype)
 
     def _narrow(self, array: Any) -> ColumnValues | None:
-        if self.dtype == np.float64:
-            return array  # type: ignore[no-any-return]
+        """Convert floats. An infinity stays one, and no other number becomes one."""
+        if array.dtype.itemsize <= self.dtype.itemsize:
+            return array.astype(self.dtype, copy=False)  # type: ignore[no-any-return]
         with np.errstate(over="ignore"):
             narrow = array.astype(self.dtype)
-        return None if np.isinf(narrow).any() else narrow
+        return narrow if np.array_equal(np.isinf(narrow), np.isinf(array)) else None
 
     def convert_one(self, value: Any) -> float:
         number = parse_number(value) if isinstance(value, str) else value
@@ -192,7 +188,7 @@ class FloatRule:
                 nearest = float(self.dtype.type(float(value)))
         except OverflowError:
             nearest = math.inf
-        if math.isinf(nearest):
+        if math.isinf(nearest) and nearest != value:
             raise TypeMismatch(got=f"{describe(value)}, which is too large for {self.type_name}")
         return nearest
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from data_plane.scoring.signature.json_values import parse_json
 from data_plane.scoring.signature.nested import JSON_TYPE, is_any
 from data_plane.scoring.signature.rule import ColumnValues, Rule, convert
 from data_plane.scoring.signature.table import TypedColumn
@@ -105,6 +106,6 @@ def _json(text: Any) -> Any:
     if not isinstance(text, str):
         return text
     try:
-        return orjson.loads(text)
+        return parse_json(text.encode())
     except orjson.JSONDecodeError:
         return text

@@ -54,6 +54,8 @@ def _describe_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
         return {"params": params}
     tags = _Tags()
     text = orjson.dumps(params, default=tags, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    if b"null" in text:
+        text = json.dumps(params, default=tags).encode()
     return {"params": orjson.Fragment(text), **({"tagged_params": True} if tags.are_used else {})}
 
 
@@ -106,10 +108,12 @@ def _describe_json(value: Any, body: Body) -> dict[str, Any]:
 
 def _json_text(value: Any, tag: Callable[[Any], Any] | None = None) -> bytes:
     try:
-        return orjson.dumps(value, default=tag, option=orjson.OPT_NON_STR_KEYS)
+        text = orjson.dumps(value, default=tag, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
         # orjson supports neither integers beyond 64 bits nor deep nesting.
         return json.dumps(value, default=tag).encode()
+    # orjson writes NaN and the infinities as null.
+    return json.dumps(value, default=tag).encode() if b"null" in text else text
 
 
 class _Tags:

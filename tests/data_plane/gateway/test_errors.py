@@ -81,7 +81,7 @@ class TestBodies:
             ("[1, 2]", "input_data"),
             ("{}", "input_data"),
             ('{"dataframe_split": {}}', "input_data"),
-            ('{"input_data": NaN}', "not JSON"),
+            ('{"input_data": NaN,}', "not JSON"),
             (b"\xff\xfe", "not JSON"),
             ("[" * 5000, "not JSON"),
         ],

@@ -2,16 +2,17 @@
 
 from typing import Any, NamedTuple, NoReturn
 
+import orjson
+
 from data_plane.scoring.errors import InvalidBody
 from data_plane.scoring.payload.values import JsonPayload
-from data_plane.scoring.signature import CompiledSignature, Enforced, parse_json_or_nan
+from data_plane.scoring.signature import CompiledSignature, Enforced, parse_json
 from data_plane.scoring.signature.schema import ColumnSpec
 from data_plane.scoring.tables.json_frames import records_table, split_table
 
 _FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _EXPECTED = "the body must be a JSON object with exactly one of " + ", ".join(map(repr, _FORMATS))
 _LLM_KEYS = frozenset({"messages", "prompt", "input"})
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class ReadBody(NamedTuple):
@@ -42,8 +43,8 @@ def _document(body: bytes) -> dict[str, Any]:
     if not body:
         raise InvalidBody(f"the body is empty; {_EXPECTED}")
     try:
-        document = parse_json_or_nan(body.removeprefix(_BYTE_ORDER_MARK))
-    except ValueError as error:
+        document = parse_json(body)
+    except orjson.JSONDecodeError as error:
         raise InvalidBody(f"the body is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise InvalidBody(_EXPECTED)

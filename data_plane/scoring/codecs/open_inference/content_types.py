@@ -11,6 +11,7 @@ import orjson
 from data_plane.scoring.codecs.open_inference.infer_request import Tensor
 from data_plane.scoring.codecs.open_inference.tensor_data import as_objects
 from data_plane.scoring.errors import InvalidBody
+from data_plane.scoring.signature import parse_json
 
 JSON_CONTENT_TYPES = frozenset({"pd_json", "hg_json"})
 
@@ -44,7 +45,7 @@ def as_json_if_valid(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
     def value(element: Any) -> Any:
         try:
-            return element if element is None else orjson.loads(element)
+            return element if element is None else _json(element)
         except orjson.JSONDecodeError:
             return element
 
@@ -68,9 +69,13 @@ def _bytes(element: str | bytes) -> bytes:
     return base64.b64decode(element, validate=True)
 
 
+def _json(element: str | bytes) -> Any:
+    return parse_json(element.encode() if isinstance(element, str) else element)
+
+
 _DECODERS: dict[str, Callable[[Any], Any]] = {
     "str": _text,
     "datetime": _text,
     "base64": _bytes,
-    **dict.fromkeys(JSON_CONTENT_TYPES, orjson.loads),
+    **dict.fromkeys(JSON_CONTENT_TYPES, _json),
 }

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
+import orjson
 
 from data_plane.scoring.codecs.open_inference.datatypes import fixed_width
 from data_plane.scoring.codecs.open_inference.tensor_data import from_binary, from_json, read_shape
 from data_plane.scoring.errors import InvalidBody
-from data_plane.scoring.signature import parse_json_or_nan
+from data_plane.scoring.signature import parse_json
 
 _MOST_DIGITS = 18
 _NOT_FOR_THE_MODEL = frozenset({"content_type", "headers", "binary_data_output"})
@@ -52,8 +53,8 @@ def read_infer_request(body: bytes, json_length: bytes | None) -> InferRequest:
     if not header:
         raise InvalidBody("the body is empty: send a JSON object with 'inputs'")
     try:
-        document = parse_json_or_nan(header)
-    except ValueError as error:
+        document = parse_json(header)
+    except orjson.JSONDecodeError as error:
         raise InvalidBody(f"the body is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise InvalidBody("the body must be a JSON object with 'inputs'")

@@ -138,7 +138,7 @@ class TestParseJson:
     def test_body_without_large_integers_is_parsed_as_by_orjson(self, text: str) -> None:
         assert parse_json(text.encode()) == orjson.loads(text)
 
-    @pytest.mark.parametrize("body", [b"", b"{", b"NaN", b"[1,]", b"\xff", b'"\\ud800"', b"1e400", b"[" * 2000])
+    @pytest.mark.parametrize("body", [b"", b"{", b"[1,]", b"\xff", b'"\\ud800"', b"1e400", b"[" * 2000])
     def test_invalid_json_is_refused(self, body: bytes) -> None:
         with pytest.raises(orjson.JSONDecodeError):
             parse_json(body)
