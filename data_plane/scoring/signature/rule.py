@@ -89,10 +89,6 @@ def _one_by_one(
         try:
             converted[row] = rule.convert_one(value)
         except TypeMismatch as mismatch:
-            if null_allowed and value != value:
-                # NaN where the type has no NaN, as in a list of pandas' texts.
-                missing.append(row)
-                continue
             add_mismatch(rule, mismatch, value, name, row, collector)
     nulls = None
     if missing:

@@ -1,7 +1,5 @@
 """Rules for types with a text form in JSON: strings, base64 binary and ISO 8601 datetimes."""
 
-import base64
-import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_plane.scoring.signature.base64_text import NotBase64, decode_base64
 from data_plane.scoring.signature.rule import ColumnValues, TypeMismatch
+from data_plane.scoring.signature.violations import describe
 from data_plane.scoring.types import LogicalType
 
 _STR = {str}
@@ -72,9 +72,9 @@ class BinaryRule:
         if not isinstance(value, str):
             raise TypeMismatch
         try:
-            return base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
-            raise TypeMismatch from None
+            return decode_base64(value)
+        except NotBase64 as reason:
+            raise TypeMismatch(got=f"{describe(value)}, {reason}") from None
 
     def to_column(self, values: list[Any]) -> ColumnValues:
         return values

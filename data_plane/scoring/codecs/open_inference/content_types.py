@@ -1,7 +1,5 @@
 """MLServer's content types of an input of BYTES, and the conversion of its elements."""
 
-import base64
-import binascii
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +10,7 @@ from data_plane.scoring.codecs.open_inference.infer_request import Tensor
 from data_plane.scoring.codecs.open_inference.tensor_data import as_objects
 from data_plane.scoring.errors import InvalidBody
 from data_plane.scoring.signature import parse_json
+from data_plane.scoring.signature.base64_text import NotBase64, decode_base64
 
 JSON_CONTENT_TYPES = frozenset({"pd_json", "hg_json"})
 
@@ -55,9 +54,12 @@ def as_json_if_valid(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _each(tensor: Tensor, decode: Callable[[Any], Any]) -> npt.NDArray[Any]:
     try:
         values = [None if element is None else decode(element) for element in tensor.array.reshape(-1)]
-    except (ValueError, binascii.Error):
+    except ValueError as error:
         called = tensor.content_type or "text"
-        raise InvalidBody(f"input {tensor.name!r}: an element does not fit the content type {called!r}") from None
+        reason = f", {error}" if isinstance(error, NotBase64) else ""
+        raise InvalidBody(
+            f"input {tensor.name!r}: an element does not fit the content type {called!r}{reason}"
+        ) from None
     return as_objects(values).reshape(tensor.array.shape)
 
 
@@ -66,7 +68,7 @@ def _text(element: str | bytes) -> str:
 
 
 def _bytes(element: str | bytes) -> bytes:
-    return base64.b64decode(element, validate=True)
+    return decode_base64(element.decode() if isinstance(element, bytes) else element)
 
 
 def _json(element: str | bytes) -> Any:
