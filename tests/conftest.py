@@ -41,10 +41,14 @@ sys.dont_write_bytecode = False
 os.environ["UV_CACHE_DIR"] = str(CACHE / "packages")
 
 
+# Until the tests are collected: about a million objects come, and stay.
+gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Leave the libraries and the collected tests, about a million objects, out of every later garbage collection."""
-    gc.collect()
+    """Leave the libraries and the collected tests out of every later garbage collection."""
     gc.freeze()
+    gc.enable()
 
 
 def wait_for_database(url: str) -> None:

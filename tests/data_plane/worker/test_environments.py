@@ -24,7 +24,9 @@ REQUIREMENTS = {
 MADE_FOR_TESTS = [version for version in REQUIREMENTS if version in interpreters()]
 
 SCRIPT = """
-    import datetime, numpy, pandas
+    import datetime, gc, numpy, pandas
+
+    collected_while_loading = gc.isenabled()
 
     ANSWERS = {
         "moments": numpy.array(["2024-01-02T03:04:05.5", "NaT"], dtype="M8[ns]"),
@@ -47,6 +49,8 @@ SCRIPT = """
             return input_data
         if params == "answers":
             return ANSWERS
+        if params == "collections":
+            return [collected_while_loading, gc.isenabled(), any(each is ANSWERS for each in gc.get_objects())]
         if isinstance(input_data, pandas.DataFrame):
             input_data.iloc[0, 0] = input_data.iloc[0, 0]
             missing = {str(name): input_data[name].isna().tolist() for name in input_data}
@@ -185,6 +189,12 @@ class TestOwnPandas:
             "keys": {"1": 0.5, "NaN": [0, 1], "null": 90.0},
             "names": [{"1.5": 1, "null": 2, "a": 3}],
         }
+
+    def test_garbage_collections_begin_after_the_load_and_leave_loaded_objects_alone(
+        self, worker: tuple[str, Any]
+    ) -> None:
+        _, ask = worker
+        assert json.loads(result_to_json(ask(FramePayload(COLUMNS, 2), "collections"))) == [False, True, False]
 
 
 class TestOwnNumpy:
