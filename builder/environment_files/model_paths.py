@@ -62,6 +62,17 @@ def read_text(path: Path, *, name: str) -> str:
         ) from None
 
 
+def is_utf8(path: Path) -> bool:
+    """Whether the file is UTF-8 text, as far as environment files are read."""
+    with path.open("rb") as file:
+        content = file.read(_MAX_BYTES + 1)
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(content)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _encoding(content: bytes) -> str:
     """By the mark at the beginning, as pip; PowerShell writes UTF-16. Without a mark, a NUL tells UTF-16 from UTF-8."""
     marked = next((encoding for mark, encoding in _ENCODINGS if content.startswith(mark)), None)

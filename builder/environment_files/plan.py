@@ -10,10 +10,10 @@ from pathlib import Path
 
 from builder.environment_files.environment_file import EnvironmentFile, parse_environment_file
 from builder.environment_files.implied_requirements import implied_requirements
-from builder.environment_files.model_paths import path_in_model, read_text
+from builder.environment_files.model_paths import is_utf8, path_in_model, read_text
 from builder.environment_files.python_version import KNOWN_MINORS, ChosenPython, choose_python, exact_version
 from builder.environment_files.requirements import RequirementPolicy, collect_requirements
-from builder.errors import NoEnvironmentFile
+from builder.errors import InvalidRequirement, NoEnvironmentFile
 from modelyard.core.domain.declared_text import shown
 from modelyard.core.domain.environment_spec import EnvironmentSpec
 from modelyard.core.domain.mlmodel import MLModel
@@ -48,6 +48,7 @@ class EnvironmentPlan:
 
 def plan_environment(model_folder: Path, mlmodel: MLModel, rules: PlanRules) -> EnvironmentPlan:
     """Plan the environment of the model's own files. Raises InvalidEnvironment."""
+    _check_requirements_of_mlflow(model_folder)
     name, notes = _environment_file_of(model_folder, mlmodel)
     path = model_folder / name
     file = parse_environment_file(read_text(path, name=name), name=name)
@@ -100,6 +101,15 @@ def _environment_file_of(folder: Path, mlmodel: MLModel) -> tuple[str, list[str]
         raise NoEnvironmentFile
     missing = [name for name in candidates[: candidates.index(found)] if name in named]
     return found, [f"MLmodel names {shown(name)}, which is not in the model folder; {found} counts" for name in missing]
+
+
+def _check_requirements_of_mlflow(folder: Path) -> None:
+    """Refuse a requirements.txt that MLflow fails to read when the model is loaded."""
+    if _present(folder, _REQUIREMENTS_FILE) and not is_utf8(folder / _REQUIREMENTS_FILE):
+        raise InvalidRequirement(
+            f"{_REQUIREMENTS_FILE} is not UTF-8 text, and MLflow reads it when the model is loaded; save the file as "
+            "UTF-8"
+        )
 
 
 def _present(folder: Path, name: str) -> bool:

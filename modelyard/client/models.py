@@ -15,6 +15,7 @@ from modelyard.client.versions import asset_path, latest_version, next_version, 
 from modelyard.client.watching import SILENT_WATCHER, Watcher
 from modelyard.core.domain.mlmodel import MLMODEL_FILE, parse_mlmodel
 from modelyard.core.domain.model_manifest import ModelManifest
+from modelyard.core.domain.windows_paths import check_windows_paths
 
 _MLFLOW = "mlflow_model"
 _ANONYMOUS_VERSION = "1"
@@ -131,7 +132,9 @@ def _checked(model: LocalModel) -> LocalFolder:
     mlmodel = next((file for file in folder.files if file.path == f"{folder.name}/{MLMODEL_FILE}"), None)
     if mlmodel is None:
         raise InvalidFolder(f"{model.folder} contains no MLmodel file{_elsewhere(folder)}")
-    parse_mlmodel(mlmodel.location.read_bytes())
+    content = mlmodel.location.read_bytes()
+    parse_mlmodel(content)
+    check_windows_paths(content, {file.path.removeprefix(f"{folder.name}/") for file in folder.files})
     return folder
 
 

@@ -7,7 +7,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from modelyard.core.domain.bounded_yaml import LARGEST_BYTES
+from modelyard.core.domain.mlmodel import MLMODEL_FILE
 from modelyard.core.domain.model_manifest import ModelFile, ModelManifest
+from modelyard.core.domain.windows_paths import links_for
 from modelyard.core.ports.object_store import ObjectStore
 
 _READABLE_FOLDER = 0o755
@@ -31,6 +34,7 @@ def materialise(store: ObjectStore, manifest: ModelManifest, models: Path) -> Pa
     try:
         for file in manifest.files:
             _write(unfinished / file.path, file, store)
+        _link_windows_paths(unfinished, manifest)
         _publish(unfinished, target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -43,6 +47,19 @@ def _write(path: Path, file: ModelFile, store: ObjectStore) -> None:
         for chunk in _verified(file, store):
             out.write(chunk)
     path.chmod(_READABLE_FILE)
+
+
+def _link_windows_paths(unfinished: Path, manifest: ModelManifest) -> None:
+    """Give the files that MLmodel names with backslashes these names too."""
+    # All files lie in the registered folder.
+    for folder in unfinished.iterdir():
+        files = {file.path.removeprefix(f"{folder.name}/") for file in manifest.files}
+        if MLMODEL_FILE in files:
+            with (folder / MLMODEL_FILE).open("rb") as file:
+                links = links_for(file.read(LARGEST_BYTES + 1), files)
+            for link, target in links.items():
+                place = folder / link
+                place.symlink_to(os.path.relpath(folder / target, place.parent))
 
 
 def _make_folders(folder: Path) -> None:

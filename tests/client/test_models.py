@@ -112,6 +112,13 @@ class TestRejectedFolder:
         with pytest.raises(InvalidModel, match="not valid YAML"):
             client.models.register(LocalModel(model_folder, name="m"))
 
+    def test_path_on_a_drive_of_windows_is_refused_with_its_line(self, client, model_folder):
+        (model_folder / "MLmodel").write_text(
+            "flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n    data: D:\\models\\weights.bin\n"
+        )
+        with pytest.raises(InvalidModel, match=r"line 4: flavors\.python_function\.data"):
+            client.models.register(LocalModel(model_folder, name="m"))
+
     def test_link_to_a_file_outside(self, client, model_folder):
         (model_folder / "data" / "passwd").symlink_to("/etc/passwd")
         self.refused(client, model_folder, "model/data/passwd is a symbolic link to /etc/passwd, outside")

@@ -55,6 +55,9 @@ MLMODELS = {
     "signature is a list": (with_pyfunc() + "signature: {inputs: [a]}\n", "list or mapping"),
     "flavors is a text": ("flavors: x\n", "no 'flavors' mapping"),
     "flavor is a number": (f"flavors: {{{PYFUNC}, x: 1}}\n", "no 'flavors' mapping"),
+    "data upwards by backslashes": (with_pyfunc(data="'..\\..\\secret'"), "line 2: flavors.python_function.data"),
+    "code on a drive of Windows": (with_pyfunc(code="'C:\\code'"), "line 2: flavors.python_function.code"),
+    "UTF-16": (with_pyfunc().encode("utf-16"), "save it as UTF-8"),
     "empty": ("", "not a mapping"),
 }
 

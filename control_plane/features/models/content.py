@@ -11,6 +11,7 @@ from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.domain.bounded_yaml import LARGEST_BYTES
 from modelyard.core.domain.mlmodel import MLMODEL_FILE, parse_mlmodel
 from modelyard.core.domain.model_manifest import ModelManifest, check_relative_path
+from modelyard.core.domain.windows_paths import check_windows_paths
 from modelyard.core.errors import InvalidModel
 
 
@@ -37,7 +38,10 @@ class ModelContentReader:
                 f"{wanted} is {file.received} bytes long; an MLmodel file has at most {LARGEST_BYTES}",
                 target="modelUri",
             )
-        flavors = parse_mlmodel(self._uploads.content_of(file)).flavors
+        content = self._uploads.content_of(file)
+        flavors = parse_mlmodel(content).flavors
+        folder = f"{reference.name}/"
+        check_windows_paths(content, {file.path.removeprefix(folder) for file in files if file.path.startswith(folder)})
         return {name: _storable(entries) for name, entries in flavors.items()}
 
 

@@ -3,6 +3,7 @@
 Source: mlflow.models.Model and mlflow.pyfunc (1.x to 3.x). Only the python_function flavor can be served.
 """
 
+import codecs
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -79,6 +80,10 @@ def parse_mlmodel(content: bytes) -> MLModel:
 
 
 def _load(content: bytes) -> dict[str, Any]:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InvalidModel(
+            "the MLmodel file is UTF-16, which MLflow cannot read; save it as UTF-8", target=MLMODEL_FILE
+        )
     try:
         document = load_yaml(content)
     except RefusedYaml as refusal:
@@ -133,9 +138,9 @@ def _predict_function(pyfunc: dict[str, Any]) -> str:
 def _environment_files(env: object) -> tuple[str | None, str | None]:
     """`env` is a file name (MLflow 1.x) or {"conda": file, "virtualenv": file}."""
     if isinstance(env, str):
-        return _check_line(env, "env"), None
+        return _path({"env": env}, "env"), None
     if isinstance(env, dict):
-        return _line(env, "conda"), _line(env, "virtualenv")
+        return _path(env, "conda"), _path(env, "virtualenv")
     return None, None
 
 
@@ -190,7 +195,13 @@ def _created_at(document: dict[str, Any]) -> datetime | None:
 def _input_example(entry: object) -> str | None:
     if not isinstance(entry, dict):
         return None
-    return _line(entry, "serving_input_path") or _line(entry, "artifact_path")
+    return _path(entry, "serving_input_path") or _path(entry, "artifact_path")
+
+
+def _path(entry: dict[str, Any], name: str) -> str | None:
+    """The path with "/" between folders: a model logged on Windows has backslashes."""
+    text = _line(entry, name)
+    return None if text is None else text.replace("\\", "/")
 
 
 def _line(entry: dict[str, Any], name: str) -> str | None:

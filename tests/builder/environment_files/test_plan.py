@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from builder.environment_files.plan import EnvironmentPlan, PlanRules, plan_environment, plan_from_conda_file
-from builder.errors import InvalidPythonEnvFile, NoEnvironmentFile, PathLeavesModelFolder
+from builder.errors import InvalidPythonEnvFile, InvalidRequirement, NoEnvironmentFile, PathLeavesModelFolder
 from modelyard.core.domain.environment_spec import EnvironmentLock, EnvironmentSpec, LocalFile, PackageSources
 from modelyard.core.domain.mlmodel import parse_mlmodel
 from tests.builder.conftest import MLMODEL
@@ -114,6 +114,14 @@ class TestForms:
         folder = model_folder()
         (folder / "conda.yaml").write_bytes(CONDA.replace("\n", "\r\n").encode(encoding))
         assert plan(folder).spec.requirements[:2] == ("mlflow==2.7.1", "numpy==1.23.5")
+
+    def test_requirements_txt_that_mlflow_cannot_read_is_refused(self, model_folder):
+        folder = model_folder({"conda.yaml": CONDA})
+        (folder / "requirements.txt").write_bytes("numpy\r\n".encode("utf-16"))
+        with pytest.raises(
+            InvalidRequirement, match="MLflow reads it when the model is loaded; save the file as UTF-8"
+        ):
+            plan(folder)
 
     def test_registered_environment_may_have_the_form_of_python_env(self, model_folder):
         mlmodel = parse_mlmodel(MLMODEL.encode())
