@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from modelyard.cli.progress import note, progress
 from modelyard.cli.session import Interrupted, log_commands, session_of
 from modelyard.client.deploying import Deployed, FolderDeployment, deploy_folder, endpoint_name_for
 from modelyard.client.errors import ApiError
+from modelyard.client.scoring import DEPLOYMENT_HEADER
 
 
 def deploy(
@@ -50,19 +52,28 @@ def deploy(
             raise
     if no_wait:
         note("the deployment continues in the background; to see the state: modelyard status")
+        note("for a request to try, run the command again when the deployment is ready")
+    elif deployed.example is None:
+        note("the model has no short input example and no signature: put the input under input_data")
     if not deployed.changed:
         note(f"nothing changed: endpoint {spec.endpoint} serves the same model already")
-    if deployed.example is None:
-        note("the model has no input example and no signature: put the input under input_data")
     _show(deployed, output)
 
 
 def curl_line(deployed: Deployed) -> str:
     body: Mapping[str, Any] = deployed.example or {"input_data": []}
-    return (
-        f"curl {shlex.quote(deployed.scoring_uri)} -H 'Authorization: Bearer {deployed.key}' "
-        f"-H 'Content-Type: application/json' -d {shlex.quote(json.dumps(body, ensure_ascii=False))}"
-    )
+    headers = [f"Authorization: Bearer {deployed.key}", "Content-Type: application/json"]
+    if deployed.named:
+        headers.append(f"{DEPLOYMENT_HEADER}: {deployed.named}")
+    options = " ".join(f"-H {shlex.quote(header)}" for header in headers)
+    return f"curl {shlex.quote(deployed.scoring_uri)} {options} -d {shlex.quote(_json(body))}"
+
+
+def _json(body: Mapping[str, Any]) -> str:
+    """JSON for a terminal: with escapes where the terminal's encoding or a control character would change the text."""
+    text = json.dumps(body, ensure_ascii=False)
+    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    return text if is_utf8 and text.isprintable() else json.dumps(body)
 
 
 def _show(deployed: Deployed, output: Output | None) -> None:

@@ -32,7 +32,7 @@ from modelyard.client.online_deployments import OnlineDeployments
 from modelyard.client.online_endpoints import OnlineEndpoints
 from modelyard.client.operations import Change
 from modelyard.client.platform import Platform
-from modelyard.client.scoring import score
+from modelyard.client.scoring import sample_request, score
 from modelyard.client.tokens import Tokens
 from modelyard.client.watching import SILENT_WATCHER, Watcher
 from modelyard.client.workspaces import Workspaces
@@ -127,6 +127,12 @@ class Client:
         scoring_uri = self.online_endpoints.get(endpoint)["properties"]["scoringUri"]
         bearer = self.online_endpoints.credentials(endpoint).bearer
         return score(self._connection, scoring_uri, bearer, body, deployment)
+
+    def sample_request(self, endpoint: str, deployment: str) -> Mapping[str, Any] | None:
+        """Return a request body that the deployment accepts; None: see `scoring.sample_request`."""
+        swagger_uri = self.online_endpoints.get(endpoint)["properties"]["swaggerUri"]
+        bearer = self.online_endpoints.credentials(endpoint).bearer
+        return sample_request(self._connection, swagger_uri, bearer, deployment)
 
     def _resolved(self, document: Mapping[str, Any], base: Path, watcher: Watcher) -> dict[str, Any]:
         """Return a deployment's document with ARM ids for references and for inline models and environments."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from modelyard.client.client import Client
 from modelyard.client.documents.assets import LocalModel
-from modelyard.client.input_example import request_body
 from modelyard.client.watching import SILENT_WATCHER, Watcher
 from modelyard.core.domain.names import check_deployment_name, check_endpoint_name
 from modelyard.core.domain.operation_step import OperationStep
@@ -33,7 +32,9 @@ class Deployed:
     scoring_uri: str
     key: str
     example: Mapping[str, Any] | None
-    """A request body for the model; None for a model without an input example and without a signature."""
+    """A request body that the deployment accepts. None: the platform has none, or the caller did not wait."""
+    named: str | None
+    """The deployment that a request has to name, because other deployments have traffic. None: no name is needed."""
     changed: bool
     """False when the endpoint served the same model before the call."""
 
@@ -57,11 +58,12 @@ def deploy_folder(client: Client, spec: FolderDeployment, watcher: Watcher = SIL
         watcher.step("creating the endpoint")
         client.put_endpoint({"name": spec.endpoint}).wait(watcher)
     changed = _put_unless_serving(client, spec, str(model["id"]), watcher)
-    _route_traffic(client, spec, watcher)
+    has_all_traffic = _route_traffic(client, spec, watcher)
     return Deployed(
         scoring_uri=str(client.online_endpoints.get(spec.endpoint)["properties"]["scoringUri"]),
         key=client.online_endpoints.credentials(spec.endpoint).bearer,
-        example=request_body(spec.folder),
+        example=client.sample_request(spec.endpoint, spec.deployment) if spec.wait else None,
+        named=None if has_all_traffic else spec.deployment,
         changed=changed,
     )
 
@@ -87,8 +89,8 @@ def _serves(deployment: Mapping[str, Any], model_id: str, count: int) -> bool:
     )
 
 
-def _route_traffic(client: Client, spec: FolderDeployment, watcher: Watcher) -> None:
-    """Send all traffic to the deployment, unless other deployments share the traffic."""
+def _route_traffic(client: Client, spec: FolderDeployment, watcher: Watcher) -> bool:
+    """Send all traffic to the deployment, unless other deployments share it. Return whether it has all traffic."""
     traffic = client.online_endpoints.get(spec.endpoint)["properties"].get("traffic") or {}
     given = {name: percent for name, percent in traffic.items() if percent}
     if not given:
@@ -96,9 +98,11 @@ def _route_traffic(client: Client, spec: FolderDeployment, watcher: Watcher) -> 
         change = client.online_endpoints.set_traffic(spec.endpoint, {spec.deployment: 100})
         if spec.wait:
             change.wait(watcher)
-    elif spec.deployment.lower() not in given:
+        return True
+    if spec.deployment.lower() not in given:
         shares = " ".join(f"{name}={percent}" for name, percent in given.items())
         watcher.note(
             f"the endpoint's traffic stays as it is ({shares}); to change it: "
             f'modelyard online-endpoint update -n {spec.endpoint} --traffic "{spec.deployment}=100"'
         )
+    return given == {spec.deployment.lower(): 100}

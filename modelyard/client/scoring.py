@@ -6,10 +6,11 @@ from http import HTTPStatus
 from typing import Any
 
 from modelyard.client.connection import Connection
-from modelyard.client.errors import ScoringError
+from modelyard.client.documents.reading import look_up
+from modelyard.client.errors import PlatformUnreachable, ScoringError
 from modelyard.client.transport import Response
 
-_DEPLOYMENT_HEADER = "azureml-model-deployment"
+DEPLOYMENT_HEADER = "azureml-model-deployment"
 # For error responses without a message, for example from a proxy.
 _MEANINGS: Mapping[int, str] = {
     HTTPStatus.UNAUTHORIZED: "the endpoint does not accept this key or token",
@@ -25,11 +26,25 @@ def score(connection: Connection, scoring_uri: str, bearer: str, body: bytes, de
     """POST a request body. Returns the response body; raises ScoringError for an error response."""
     headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
     if deployment:
-        headers[_DEPLOYMENT_HEADER] = deployment
+        headers[DEPLOYMENT_HEADER] = deployment
     response = connection.send("POST", scoring_uri, headers=headers, content=body)
     if response.is_success:
         return response.text
     raise _scoring_error(response)
+
+
+def sample_request(connection: Connection, swagger_uri: str, bearer: str, deployment: str) -> Mapping[str, Any] | None:
+    """Return the request body in the deployment's swagger.json, which the platform has checked by its own rules.
+
+    None: the platform shows none for the model, or the deployment does not answer yet.
+    """
+    headers = {"Authorization": f"Bearer {bearer}", DEPLOYMENT_HEADER: deployment}
+    try:
+        response = connection.send("GET", swagger_uri, headers=headers)
+        example = look_up(response.json(), "definitions.ServiceInput.example") if response.is_success else None
+    except (PlatformUnreachable, ValueError):
+        return None
+    return example if isinstance(example, Mapping) else None
 
 
 def _scoring_error(response: Response) -> ScoringError:

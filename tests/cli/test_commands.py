@@ -259,6 +259,8 @@ class TestEnvironment:
 
 class TestDeploy:
     def test_deploy_prints_url_key_and_a_curl_line(self, modelyard, platform, model_folder):
+        sample = {"input_data": {"columns": ["x", "n"], "data": [[1.0, 1]]}}
+        platform.answers["GET", "/iris/swagger.json"] = (200, {"definitions": {"ServiceInput": {"example": sample}}})
         done = modelyard("deploy", model_folder, "-e", "iris")
         key = platform.control.post("/onlineEndpoints/iris/listKeys")["primaryKey"]
         assert done.out.splitlines() == [

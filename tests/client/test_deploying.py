@@ -89,12 +89,20 @@ class TestPutEndpoint:
 
 
 class TestDeployFolder:
-    def test_result_has_url_key_and_example_request(self, client, platform, model_folder):
+    def test_result_has_url_key_and_the_request_that_the_gateway_shows(self, client, platform, model_folder):
+        sample = {"input_data": {"columns": ["x", "n"], "data": [[1.0, 1]]}}
+        swagger = {"definitions": {"ServiceInput": {"example": sample}}}
+        platform.answers["GET", "/iris/swagger.json"] = (200, swagger)
         deployed = deploy_folder(client, FolderDeployment(model_folder, "iris"))
         assert deployed.scoring_uri == f"{platform.url}/iris/score"
         assert deployed.key == client.online_endpoints.credentials("iris").bearer
-        assert deployed.example == {"input_data": {"columns": ["x", "n"], "data": [[1.0, 1]]}}
+        assert (deployed.example, deployed.named) == (sample, None)
         assert platform.at("/onlineEndpoints/iris")["properties"]["traffic"] == {"default": 100}
+
+    @pytest.mark.parametrize("answer", [(404, {}), (200, b"{"), (200, {"definitions": {}}), (200, [])])
+    def test_platform_without_a_sample_gives_none(self, client, platform, model_folder, answer):
+        platform.answers["GET", "/iris/swagger.json"] = answer
+        assert deploy_folder(client, FolderDeployment(model_folder, "iris")).example is None
 
     def test_unchanged_folder_sends_no_put(self, client, platform, model_folder):
         deploy_folder(client, FolderDeployment(model_folder, "iris"))
@@ -121,7 +129,8 @@ class TestDeployFolder:
             client.put_deployment(document, model_folder).wait()
         client.online_endpoints.set_traffic("iris", {"blue": 90, "green": 10}).wait()
         notes = Notes()
-        deploy_folder(client, FolderDeployment(model_folder, "iris"), notes)
+        deployed = deploy_folder(client, FolderDeployment(model_folder, "iris"), notes)
+        assert deployed.named == "default"
         assert platform.at("/onlineEndpoints/iris")["properties"]["traffic"] == {"blue": 90, "green": 10}
         assert "blue=90 green=10" in notes.notes[0]
 

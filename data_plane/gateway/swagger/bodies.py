@@ -14,6 +14,8 @@ from data_plane.gateway.swagger.schemas import (
     of_record,
     of_tensor,
 )
+from data_plane.scoring.loaded_bundle import LoadedBundle
+from data_plane.scoring.sample_request import sample_request
 from data_plane.scoring.signature import ColumnSpec, CompiledSignature, InvalidSignature, TensorSpec
 from data_plane.scoring.signature.schema import InputSpecs, read_inputs
 from modelyard.core.domain.bundle import Bundle
@@ -26,9 +28,10 @@ _TEXT: Schema = {"type": "string"}
 _ROWS = list_of(list_of(ANYTHING))
 
 
-def schemas_of(bundle: Bundle, signature: CompiledSignature) -> dict[str, Schema]:
-    outputs = _output_specs(bundle)
-    example = {"example": bundle.input_example} if bundle.input_example else {}
+def schemas_of(loaded: LoadedBundle) -> dict[str, Schema]:
+    signature, outputs = loaded.signature, _output_specs(loaded.bundle)
+    sample = sample_request(loaded)
+    example = {} if sample is None else {"example": sample}
     return {
         SERVICE_INPUT: {**_with_params({"input_data": _input(signature)}, signature, ["input_data"]), **example},
         SERVICE_OUTPUT: _output(outputs),

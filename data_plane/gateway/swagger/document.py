@@ -16,8 +16,7 @@ from data_plane.gateway.swagger.bodies import (
 )
 from data_plane.gateway.swagger.dialect import Dialect
 from data_plane.gateway.swagger.schemas import Schema
-from data_plane.scoring.signature import CompiledSignature
-from modelyard.core.domain.bundle import Bundle
+from data_plane.scoring.loaded_bundle import LoadedBundle
 from modelyard.core.domain.required_roles import role_below_endpoint
 
 _JSON = "application/json"
@@ -71,8 +70,9 @@ _SCORING = {
 }
 
 
-def document(endpoint: str, bundle: Bundle, signature: CompiledSignature, dialect: Dialect) -> dict[str, Any]:
-    schemas = {name: dialect.schema(schema) for name, schema in schemas_of(bundle, signature).items()}
+def document(endpoint: str, loaded: LoadedBundle, dialect: Dialect) -> dict[str, Any]:
+    bundle = loaded.bundle
+    schemas = {name: dialect.schema(schema) for name, schema in schemas_of(loaded).items()}
     info = {
         "title": endpoint,
         "version": bundle.model.version,

@@ -28,7 +28,7 @@ class Swagger:
     def _document(self, endpoint: str, loaded: LoadedBundle, dialect: Dialect) -> bytes:
         made = self._made.setdefault(loaded, {})
         if dialect.version not in made:
-            described = document(endpoint, loaded.bundle, loaded.signature, dialect)
+            described = document(endpoint, loaded, dialect)
             made[dialect.version] = json.dumps(described, allow_nan=False).encode()
         return made[dialect.version]
 

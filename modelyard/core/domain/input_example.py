@@ -43,6 +43,8 @@ def with_rows(example: InputExample, most: int) -> InputExample:
             return {**example, "input_data": {**frame, **cut}}
         case [*rows]:
             return {**example, "input_data": rows[:most]}
+        case dict(columns) if all(isinstance(values, list) for values in columns.values()):
+            return {**example, "input_data": {name: values[:most] for name, values in columns.items()}}
         case _:
             return example
 

@@ -46,7 +46,7 @@ def columns(*types: str) -> list[dict[str, Any]]:
 
 # The signature of each model, and the saved example.
 MODELS: dict[str, dict[str, Any]] = {
-    "columns": {"inputs": json.loads(DOUBLES), "example": {"input_data": {"columns": ["alcohol"], "data": [[1.0]]}}},
+    "columns": {"inputs": json.loads(DOUBLES), "example": {"input_data": [{"alcohol": 1.0, "acidity": 2.0}]}},
     "every-type": {"inputs": columns(*SCALARS), "outputs": columns(*SCALARS)},
     "records": {"inputs": columns("long"), "example": {"input_data": [{"long": 1}]}},
     "nested": {
@@ -121,6 +121,14 @@ class TestDocuments:
         assert document(gateway, deployment, "2")["definitions"]["ServiceInput"]["example"] == example
         assert document(gateway, deployment, "3")["components"]["schemas"]["ServiceInput"]["example"] == example
         validate(example, described)
+
+    @pytest.mark.parametrize("deployment", [name for name in MODELS if name != "params-only"])
+    def test_shown_sample_is_accepted(self, gateway: GatewayProcess, deployment: str) -> None:
+        shown = document(gateway, deployment)["definitions"]["ServiceInput"]["example"]
+        named = {"azureml-model-deployment": deployment}
+        answered = gateway.request("POST", "/wines/score", json.dumps(shown).encode(), headers=named)
+        # The deployments have no workers, and a refused body would be a 400.
+        assert (answered.status, answered.error["code"]) == (503, "NoReadyWorker"), answered.content
 
     @pytest.mark.parametrize(
         ("deployment", "wrong"),
