@@ -71,8 +71,9 @@ bench: setup ## Compare the speed with other servers (half an hour)
 	  $(PIP_INSTALL) -e '.[bench]'
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-docs: setup ## Generate docs/settings.md from the settings
+docs: setup ## Generate docs/settings.md and docs/accepted-fields.md from the code
 	$(BIN)/python docs/generate_settings.py
+	$(BIN)/python docs/generate_accepted_fields.py
 
 format: setup ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .

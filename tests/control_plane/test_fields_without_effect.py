@@ -2,6 +2,8 @@
 
 import json
 import re
+import runpy
+from pathlib import Path
 from typing import Annotated, Any
 
 import httpx2
@@ -24,6 +26,7 @@ from tests.control_plane.accepted_fields import (
     unread_fields,
 )
 
+ROOT = Path(__file__).parents[2]
 ROUTES = list(routes_with_bodies())
 
 
@@ -53,6 +56,10 @@ class TestSchemas:
             forgotten: str | None = None
 
         assert unread_fields(Body, {}, lambda body: body.inner.read + 1) == ["inner.notRead", "forgotten"]
+
+    def test_page_of_the_documentation_is_current(self):
+        page = runpy.run_path(str(ROOT / "docs" / "generate_accepted_fields.py"))["accepted_fields_page"]()
+        assert (ROOT / "docs" / "accepted-fields.md").read_text() == page, "run `make docs`"
 
     def test_openapi_shows_the_reason(self):
         described = json.dumps(body_of("put_online_deployment").model_json_schema())

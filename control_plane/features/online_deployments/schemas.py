@@ -131,7 +131,7 @@ class PassthroughProperties(ArmBody):
         WithoutEffect("metrics are at /metrics, and logs at …/getLogs", harmless=("false",)),
     ] = None
     egress_public_network_access: str | None = None
-    startup_probe: Annotated[Document | None, WithoutEffect("set initialDelay of the other probes")] = None
+    startup_probe: Annotated[Document | None, WithoutEffect("the other probes begin after their initialDelay")] = None
     data_collector: Annotated[Document | None, WithoutEffect("requests and results are not collected")] = None
 
 
