@@ -146,6 +146,7 @@ class _Build:
                 user=account,
                 sandbox=toolchain.sandbox,
                 run=self.run,
+                file=self.order.spec.file,
             )
 
     def _as_of_model_creation(self, lock: EnvironmentLock, failure: ImportCheckFailed) -> BuiltEnvironment:

@@ -68,10 +68,11 @@ def check_imports(
     user: int | None,
     sandbox: BuildSandbox | None,
     run: BuildRun,
+    file: str = "conda.yaml",
 ) -> None:
     """Import the modules in the environment, as the user id `user`, without a network. Raises ImportCheckFailed.
 
-    `interpreter` is the environment's base.
+    `interpreter` is the environment's base, `file` the environment file for the message.
     """
     with _empty_home(user) as home:
         confined = (
@@ -98,7 +99,7 @@ def check_imports(
     if not finished.succeeded:
         started = _PROGRESS.findall(finished.output)
         action = f"importing {started[-1]}" if started else "starting the interpreter"
-        failure = explain_import_error(_PROGRESS.sub("", finished.output))
+        failure = explain_import_error(_PROGRESS.sub("", finished.output), file)
         raise ImportCheckFailed(f"all packages install, but {action} fails: {failure.error}. {failure.hint}")
 
 

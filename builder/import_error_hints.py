@@ -33,6 +33,7 @@ DISTRIBUTIONS = {
 # Modules removed from the standard library, with the last Python version of each.
 _REMOVED = {"imp": "3.11", "asynchat": "3.11", "asyncore": "3.11", "smtpd": "3.11", "cgi": "3.12", "telnetlib": "3.12"}
 
+_CONDA_PYTHON = re.compile(r"write python=([0-9.]+)")
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _MISSING_LIBRARY = re.compile(r"ImportError: (lib[\w.+-]+\.so[\w.]*): cannot open shared object file")
 
@@ -78,9 +79,9 @@ class ImportFailure:
     """The change to make, 'In conda.yaml: add "scikit-learn" under pip:'."""
 
 
-def explain_import_error(output: str) -> ImportFailure:
-    """Explain the traceback of a failed import."""
-    return ImportFailure(_error(output), _hint(output))
+def explain_import_error(output: str, file: str = "conda.yaml") -> ImportFailure:
+    """Explain the traceback of a failed import; `file` is the environment file of the model."""
+    return ImportFailure(_error(output), _in_words_of(file, _hint(output, file)))
 
 
 def _error(output: str) -> str:
@@ -89,15 +90,22 @@ def _error(output: str) -> str:
     return str(found[-1] if found else lines[-1] if lines else "the interpreter ended without a message")[:500]
 
 
-def _hint(output: str) -> str:
+def _in_words_of(file: str, hint: str) -> str:
+    """The hint for conda.yaml in the form of another environment file."""
+    if file.endswith((".txt", ".in")):
+        return _CONDA_PYTHON.sub(r"write python_version: '\1' in MLmodel", hint.replace(" under pip:", ""))
+    if file.endswith("python_env.yaml"):
+        return _CONDA_PYTHON.sub(r"write python: '\1'", hint.replace(" under pip:", " under dependencies:"))
+    return hint
+
+
+def _hint(output: str, file: str) -> str:
     library = _MISSING_LIBRARY.search(output)
     if library:
-        return (
-            f"Install the system library that has {library[1]} on this machine: no package of conda.yaml has the file"
-        )
+        return f"Install the system library that has {library[1]} on this machine: no package of {file} has the file"
     known = next((hint for pattern, hint in _KNOWN_ERRORS if re.search(pattern, output)), None)
     modules = _MISSING_MODULE.findall(output)
-    return f"In conda.yaml: {known or _hint_for_module(modules[-1] if modules else None)}"
+    return f"In {file}: {known or _hint_for_module(modules[-1] if modules else None)}"
 
 
 def _hint_for_module(module: str | None) -> str:

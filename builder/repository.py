@@ -178,7 +178,7 @@ def _document(spec: EnvironmentSpec) -> dict[str, Any]:
     sources = PackageSources(**{name: _masked(value) for name, value in asdict(spec.sources).items()})
     masked = {name: _masked(getattr(spec, name)) for name in ("requirements", "constraints")}
     document = asdict(replace(spec, sources=sources, origins={}, **masked))
-    del document["origins"]
+    del document["origins"], document["file"]
     document["exclude_newer"] = spec.exclude_newer.isoformat() if spec.exclude_newer else None
     return document
 

@@ -79,6 +79,7 @@ def _plan(
         constraints=asked.constraints,
         sources=asked.sources,
         local_files=asked.local_files,
+        file=file.name,
         origins={**{each.requirement: "added by the platform" for each in implied}, **asked.origins},
     )
     notes = (

@@ -148,8 +148,8 @@ def _remedies(output: str, origins: Mapping[str, str]) -> Iterator[str]:
         )
     for name in dict.fromkeys(_OTHER_PYTHON.findall(flat)):
         yield (
-            f"{with_lines(name, origins)} has no wheel for the model's Python: change the version of {name}, or of "
-            "python in conda.yaml."
+            f"{with_lines(name, origins)} has no wheel for the model's Python: change the version of {name}, or "
+            "the model's version of Python."
         )
     for name in _HASH_MISMATCH.findall(flat):
         yield (

@@ -32,5 +32,26 @@ class TestHints:
         assert hint in failure.hint
         assert failure.error == last_line
 
+    @pytest.mark.parametrize(
+        ("file", "package", "python"),
+        [
+            ("conda.yaml", 'In conda.yaml: add "scikit-learn" under pip:', "In conda.yaml: write python=3.11"),
+            ("envs/mine.yml", 'In envs/mine.yml: add "scikit-learn" under pip:', "In envs/mine.yml: write python=3.11"),
+            (
+                "python_env.yaml",
+                'In python_env.yaml: add "scikit-learn" under dependencies:',
+                "In python_env.yaml: write python: '3.11'",
+            ),
+            (
+                "requirements.txt",
+                'In requirements.txt: add "scikit-learn"',
+                "In requirements.txt: write python_version: '3.11' in MLmodel",
+            ),
+        ],
+    )
+    def test_hint_is_in_the_words_of_the_models_own_file(self, file, package, python):
+        assert explain_import_error("ModuleNotFoundError: No module named 'sklearn'", file).hint == package
+        assert explain_import_error("ModuleNotFoundError: No module named 'imp'", file).hint.startswith(python)
+
     def test_interpreter_without_output_is_reported_as_such(self):
         assert "without a message" in explain_import_error("").error

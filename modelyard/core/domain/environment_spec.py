@@ -76,6 +76,8 @@ class EnvironmentSpec:
     local_files: tuple[LocalFile, ...] = ()
     exclude_newer: datetime | None = None
     """Time limit: packages published later are ignored."""
+    file: str = field(default="conda.yaml", compare=False)
+    """The name of the environment file, for messages."""
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
     """The place of each requirement, constraint and index in the model's files, "conda.yaml, line 7", for messages."""
 

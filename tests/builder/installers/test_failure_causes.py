@@ -103,8 +103,8 @@ class TestRequirementsThatNoVersionSatisfies:
     )
     def test_package_for_another_python_names_both_lines_to_change(self, cause):
         assert explained(no_solution(cause)).endswith(
-            "oldpy (conda.yaml, line 17) has no wheel for the model's Python: change the version of oldpy, or of "
-            "python in conda.yaml."
+            "oldpy (conda.yaml, line 17) has no wheel for the model's Python: change the version of oldpy, or the "
+            "model's version of Python."
         )
 
     def test_conflict_names_every_line(self):
