@@ -27,12 +27,12 @@ from modelyard.core.domain.outgoing_urls import WEB, RefusedUrl, UrlPolicy
 from modelyard.core.errors import InvalidEnvironment
 
 _ARCHIVES = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz")
-_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _URL = re.compile(r"^(?:[a-z]+\+)?[a-z][a-z0-9]+:(?://|/)", re.IGNORECASE)
 _FILE_URL = re.compile(r"^(?:[a-z]+\+)?file:", re.IGNORECASE)
 _PACKAGE_SCHEMES = WEB | {"git+http", "git+https", "git+ssh"}
 _OPTIONS = re.compile(r"(?<!\s)\s+--")
-_HASH = re.compile(r"hash[=\s]\s*((?:md5|sha256|sha384|sha512):[0-9a-f]+)\s*")
+_HASH = re.compile(r"hash[=\s]\s*((?:md5|sha256|sha384|sha512):[0-9a-fA-F]+)\s*")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _MARKER = re.compile(r"(?<!\s)\s+;|;\s")
 _EXTRAS = re.compile(r"\[[A-Za-z0-9._, -]*\]$")
@@ -43,6 +43,8 @@ _LONGEST_REQUIREMENT = 4096
 _MOST_LINES = 5000
 _MOST_REFUSALS = 50
 _NAMED_FILE = re.compile(r"(?:^|[/:])([A-Za-z][A-Za-z0-9._]*)[-_](\d+(?:\.\d+)+)")
+_BOUND = re.compile(r"([A-Za-z0-9][\w.-]*)\s*((?:>=|<=|>|<|~=)\s*[0-9][0-9.]*?)(?:\.\*|\+\w[\w.]*)")
+_CONTINUATION = re.compile(r"\s\\(?:\s|$)")
 _CONDA_PIN = re.compile(r"([A-Za-z0-9][\w.-]*)\s*=\s*([0-9][\w.!*]*)(=\w+)?")
 _REPOSITORY = re.compile(r"^(?:git\+|git@|git://)", re.IGNORECASE)
 
@@ -144,7 +146,8 @@ class _Reader:
             for option, value in split_options(line):
                 self._option(option, value, line, base, constraint)
         elif text:
-            self._add_requirement(text, line, base, constraint)
+            # YAML joins the lines of a text, and leaves pip's backslashes at their ends.
+            self._add_requirement(_CONTINUATION.sub(" ", text).strip(), line, base, constraint)
 
     def result(self) -> DeclaredRequirements:
         given = self.options
@@ -259,7 +262,8 @@ class _Reader:
             raise InvalidRequirement(
                 f"{line.where}: {shown(written)} is longer than {_LONGEST_REQUIREMENT} characters; shorten the line"
             )
-        self._without_variables(written, line)
+        if self._without_variables(written, line) != written and "://" not in written:
+            raise InvalidRequirement(f"{line.where}: {shown(written)} has a variable outside a URL; write the value")
         requirement = parse_requirement(written)
         by_name = requirement is not None and requirement.url is None and not _looks_like_path(written)
         rendered = str(requirement) if by_name else self._source(requirement, written, line, base)
@@ -283,7 +287,7 @@ class _Reader:
         return self._local_requirement(target, line, base) + marker
 
     def _refuse_file_url(self, url: str, requirement: Requirement | None, written: str, line: PipLine) -> None:
-        if _FILE_URL.match(url):
+        if _FILE_URL.match(url) or _DRIVE.match(url):
             raise FileOfTrainingMachine(shown(written), line.where, _pin_instead(requirement, url))
 
     def _package_url(self, url: str, line: PipLine) -> str:
@@ -326,8 +330,6 @@ class _Reader:
     def _local_requirement(self, target: str, line: PipLine, base: Path) -> str:
         extras = _EXTRAS.search(target)
         name = _EXTRAS.sub("", target).strip()
-        if _DRIVE.match(name) or name.startswith("\\\\"):
-            raise FileOfTrainingMachine(shown(target), line.where, _pin_instead(None, name.replace("\\", "/")))
         if not _looks_like_path(name):
             raise InvalidRequirement(
                 f"{line.where}: {shown(target)} is not a valid requirement; write {_instead_of(target)}"
@@ -360,7 +362,7 @@ def _split_hashes(text: str, line: PipLine) -> tuple[str, list[str]]:
             f"{line.where}: {shown(text)} has an option that requirements cannot have here; "
             "only --hash=sha256:<hexadecimal digits> may follow a requirement"
         )
-    return written, [each[1] for each in found if each]
+    return written, [each[1].lower() for each in found if each]
 
 
 def _split_marker(text: str, line: PipLine) -> tuple[str, str]:
@@ -390,9 +392,10 @@ def _looks_like_path(text: str) -> bool:
 
 
 def _instead_of(text: str) -> str:
-    """The requirement to write: conda writes numpy=1.23.5=py39h0_1."""
+    """The requirement to write: conda writes numpy=1.23.5=py39h0_1, and old versions of pip took numpy>=1.0.*."""
     pinned = _CONDA_PIN.fullmatch(text)
-    return f"{pinned[1]}=={pinned[2]}" if pinned else "name==version"
+    bound = _BOUND.fullmatch(text)
+    return f"{pinned[1]}=={pinned[2]}" if pinned else f"{bound[1]}{bound[2]}" if bound else "name==version"
 
 
 def _united(refusals: Sequence[InvalidEnvironment]) -> InvalidEnvironment:
@@ -413,6 +416,6 @@ def _united(refusals: Sequence[InvalidEnvironment]) -> InvalidEnvironment:
 
 def _pin_instead(requirement: Requirement | None, path: str) -> str:
     """The pin of the package in a file "numpy-1.23.5-cp310-cp310-linux_x86_64.whl", as far as the name tells."""
-    found = _NAMED_FILE.search(path)
+    found = _NAMED_FILE.search(path.replace("\\", "/"))
     name = requirement.name if requirement is not None else found[1] if found else "name"
     return f"{name}=={found[2] if found else '<version>'}"

@@ -32,8 +32,8 @@ _OTHER_PYTHON = re.compile(
 _HASH_MISMATCH = re.compile(r"Hash mismatch for `([\w.-]+?)(?:==[^`]*)?`")
 
 _CREDENTIALS = (
-    "credentials go into the URL as ${{NAME}} (https://user:${{NAME}}@{host}), with NAME in MODELYARD_BUILD_VARIABLES "
-    "and the value in the platform's environment, or into .netrc or pip's configuration of the platform's account"
+    "credentials go before the host (user:${{NAME}}@{host}), with NAME in MODELYARD_BUILD_VARIABLES and the value "
+    "in the platform's environment, or into .netrc or pip's configuration of the platform's account"
 )
 # Each cause as uv and git write it: what the reader's URL does, and the remedy.
 _FETCH_CAUSES = (

@@ -1,6 +1,7 @@
 """Pip lines: the resulting requirements, and the refused lines."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,11 @@ class TestRequirements:
                 "https://a.example/mypkg-1.0-py3-none-any.whl;  python_version < '3'",
                 'https://a.example/mypkg-1.0-py3-none-any.whl ; python_version < "3"',
             ),
+            ("numpy==1.23.5 --hash=sha256:AB", "numpy==1.23.5 --hash=sha256:ab"),
+            (
+                "numpy==1.23.5 \\ --hash=sha256:00 \\ --hash=sha256:11 \\",
+                "numpy==1.23.5 --hash=sha256:00 --hash=sha256:11",
+            ),
             ("numpy==1.23.5   --hash=sha256:00  --hash sha512:ff", "numpy==1.23.5 --hash=sha256:00 --hash=sha512:ff"),
         ],
     )
@@ -85,6 +91,14 @@ class TestRequirements:
     @pytest.mark.parametrize("line", ["numpy=1.23.5", "numpy=1.23.5=py310hd5efca6_0", "numpy = 1.23.5"])
     def test_pin_in_condas_form_is_refused_with_pips_form(self, read, line):
         with pytest.raises(InvalidRequirement, match=r"not a valid requirement; write numpy==1\.23\.5$"):
+            read(line)
+
+    @pytest.mark.parametrize(
+        ("line", "instead"),
+        [("numpy>=1.0.*", "numpy>=1.0"), ("torch>=2.0.1+cu118", "torch>=2.0.1"), ("scipy ~= 1.2.*", "scipy~= 1.2")],
+    )
+    def test_bound_that_only_old_versions_of_pip_take_is_refused_with_a_bound_to_write(self, read, line, instead):
+        with pytest.raises(InvalidRequirement, match=re.escape(f"not a valid requirement; write {instead}") + "$"):
             read(line)
 
     @pytest.mark.parametrize("line", ["-e .", "--editable=./src", "-e C:\\src", "-e hg+https://a.example/r"])
@@ -147,6 +161,11 @@ class TestVariables:
         listed = frozenset({"FEED_TOKEN"})
         with pytest.raises(InvalidRequirement, match=r"needs the variable FEED_TOKEN.* has no value; set FEED_TOKEN"):
             self.collect(folder, variables=listed, unset=listed)
+
+    def test_listed_variable_outside_a_url_is_refused(self, folder):
+        line, policy = PipLine("numpy==${VERSION}", "conda.yaml, line 7"), RequirementPolicy(frozenset({"VERSION"}))
+        with pytest.raises(InvalidRequirement, match="has a variable outside a URL; write the value"):
+            collect_requirements(folder, folder, [line], policy)
 
     def test_listed_variable_with_a_value_stays_a_name(self, folder):
         sources = self.collect(folder, variables=frozenset({"FEED_TOKEN"})).sources
@@ -321,7 +340,13 @@ class TestPathsOfWindows:
         assert len(read("-f code\\wheels").sources.find_links) == 1
 
     @pytest.mark.parametrize(
-        "line", ["C:\\ci\\six-1.16.0-py3-none-any.whl", "D:/six-1.16.0.tar.gz", "\\\\server\\six-1.16.0.zip"]
+        "line",
+        [
+            "C:\\ci\\six-1.16.0-py3-none-any.whl",
+            "six @ C:\\ci\\six-1.16.0-py3-none-any.whl",
+            "D:/six-1.16.0.tar.gz",
+            "\\\\server\\six-1.16.0.zip",
+        ],
     )
     def test_package_on_a_drive_is_a_file_of_the_training_machine(self, read, line):
         with pytest.raises(InvalidRequirement, match=r"on which the model was trained; write six==1\.16\.0 instead"):

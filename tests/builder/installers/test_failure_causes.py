@@ -122,7 +122,10 @@ class TestFetches:
     @pytest.mark.parametrize(
         ("causes", "says"),
         [
-            (["HTTP status client error (401 Unauthorized) for url (x)"], "answers 401 Unauthorized: credentials go"),
+            (
+                ["HTTP status client error (401 Unauthorized) for url (x)"],
+                "answers 401 Unauthorized: credentials go before",
+            ),
             (["HTTP status client error (403 Forbidden) for url (x)"], "answers 403 Forbidden: check that"),
             (["HTTP status client error (404 Not Found) for url (x)"], "answers 404 Not Found: check the URL"),
             (["HTTP status server error (503 Service Unavailable) for url (x)"], "answers 503 Service Unavailable"),
@@ -272,7 +275,7 @@ class TestAnsweringIndexes:
             FEED_TOKEN="s3cret-1",
         )
         assert sentence.startswith(f"conda.yaml, line 8: http://****@{feed} answers {words}: ")
-        assert "MODELYARD_BUILD_VARIABLES" in sentence
+        assert "user:${NAME}@127.0.0.1), with NAME in MODELYARD_BUILD_VARIABLES" in sentence
         assert "s3cret" not in sentence + log
 
     def test_token_in_the_path_of_an_index_is_in_no_message_and_no_log(self, resolve, answering):
