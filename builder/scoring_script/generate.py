@@ -33,6 +33,8 @@ _ONLY_ENFORCE = frozenset(
         "shap",
     }
 )
+# Flavors whose models read an array of numbers as they read a DataFrame with the same numbers.
+_TAKE_ARRAYS = frozenset({"sklearn", "xgboost", "lightgbm", "catboost"})
 _CUSTOM_LOADER = "mlflow.pyfunc.model"
 
 _FIND_PREDICT = '''def inner_predict(loaded):
@@ -140,6 +142,12 @@ def _constants(subject: ScriptSubject, direct: bool) -> str:
         lines += [
             "# The predict function that the model was logged with (pyfunc_predict_fn).",
             f"PREDICT_FUNCTION = {_quoted(subject.mlmodel.predict_fn)}",
+        ]
+    if direct and subject.mlmodel.flavor in _TAKE_ARRAYS:
+        lines += [
+            "# Modelyard may pass run() the DataFrame's numbers as an array, once both have given equal results. Remove",
+            "# this line if run() needs a DataFrame. MODELYARD_FAST_PATH=off in environment_variables has the same effect.",
+            "ACCEPTS_ARRAY = True",
         ]
     return "\n".join(lines) + "\n"
 

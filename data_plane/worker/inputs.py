@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .frames import BYTES_TAG, DATETIME_TAG, TIMESTAMP_TAG, ProtocolError
 
-_DTYPES = {
+DTYPES = {
     "boolean": "|b1",
     "integer": "<i4",
     "long": "<i8",
@@ -49,7 +49,7 @@ def _arrays(payload: Dict[str, Any], body: bytearray) -> Dict[str, Any]:
 
 
 def _array(described: Dict[str, Any], body: bytearray) -> Any:
-    read = _objects if described["dtype"] == "object" else _buffer
+    read = _objects if described["dtype"] == "object" else read_buffer
     return read(body, described["data"], described["dtype"]).reshape(described["shape"])
 
 
@@ -65,7 +65,7 @@ def _objects(body: bytearray, place: Sequence[int], dtype: str) -> Any:
 
 def _block(payload: Dict[str, Any], body: bytearray) -> Any:
     names = tuple(payload["names"])
-    matrix = _buffer(body, payload["data"], _DTYPES[payload["type"]]).reshape(len(names), payload["rows"])
+    matrix = read_buffer(body, payload["data"], DTYPES[payload["type"]]).reshape(len(names), payload["rows"])
     return _frame_of_matrix(matrix, names, _index(payload, body))
 
 
@@ -81,8 +81,8 @@ def _frame(payload: Dict[str, Any], body: bytearray) -> Any:
 
     columns, rows = payload["columns"], payload["rows"]
     names = [column["name"] for column in columns]
-    if _is_one_block(columns, rows):
-        return _frame_of_matrix(_matrix(columns, rows, body), tuple(names), _index(payload, body))
+    if is_one_block(columns, rows):
+        return _frame_of_matrix(read_matrix(columns, rows, body), tuple(names), _index(payload, body))
     values = {position: _column(column, rows, body) for position, column in enumerate(columns)}
     frame = pandas.DataFrame(values, index=pandas.RangeIndex(rows), copy=False)
     # Set afterwards, because two columns may have the same name.
@@ -132,7 +132,7 @@ def _cached_labels(names: Tuple[Any, ...]) -> Any:
     return pandas.Index(names)
 
 
-def _is_one_block(columns: List[Dict[str, Any]], rows: int) -> bool:
+def is_one_block(columns: List[Dict[str, Any]], rows: int) -> bool:
     """Return whether the columns are adjacent in the body, like the rows of one matrix."""
     if not columns or not rows:
         return False
@@ -145,14 +145,14 @@ def _is_one_block(columns: List[Dict[str, Any]], rows: int) -> bool:
     )
 
 
-def _matrix(columns: List[Dict[str, Any]], rows: int, body: bytearray) -> Any:
+def read_matrix(columns: List[Dict[str, Any]], rows: int, body: bytearray) -> Any:
     start, length = columns[0]["data"]
     place = (start, length * len(columns))
-    return _buffer(body, place, _DTYPES[columns[0]["type"]]).reshape(len(columns), rows)
+    return read_buffer(body, place, DTYPES[columns[0]["type"]]).reshape(len(columns), rows)
 
 
 def _column(column: Dict[str, Any], rows: int, body: bytearray) -> Any:
-    dtype = _DTYPES.get(column["type"])
+    dtype = DTYPES.get(column["type"])
     values = _texts(column, body) if dtype is None else _fixed_width(column, dtype, body)
     if len(values) != rows:
         raise ValueError("column {!r} has {} rows, not {}".format(column["name"], len(values), rows))
@@ -160,10 +160,10 @@ def _column(column: Dict[str, Any], rows: int, body: bytearray) -> Any:
 
 
 def _fixed_width(column: Dict[str, Any], dtype: str, body: bytearray) -> Any:
-    values = _buffer(body, column["data"], dtype)
+    values = read_buffer(body, column["data"], dtype)
     if not column.get("nulls"):
         return values
-    missing = _buffer(body, column["nulls"], "|b1")
+    missing = read_buffer(body, column["nulls"], "|b1")
     mark = _MISSING_IN_PLACE.get(column["type"])
     if mark is not None:
         values[missing] = mark
@@ -180,11 +180,11 @@ _ENTRIES: Dict[str, Callable[[bytes], Any]] = {"string": bytes.decode, "binary":
 def _texts(column: Dict[str, Any], body: bytearray) -> List[Any]:
     read = _tagged if column.get("tagged") else _ENTRIES[column["type"]]
     data = bytes(_part(body, column["data"]))
-    offsets = _buffer(body, column["offsets"], "<i8").tolist()
+    offsets = read_buffer(body, column["offsets"], "<i8").tolist()
     parts = [data[start:end] for start, end in zip(offsets, offsets[1:])]
     if not column.get("nulls"):
         return [read(part) for part in parts]
-    missing = _buffer(body, column["nulls"], "|b1").tolist()
+    missing = read_buffer(body, column["nulls"], "|b1").tolist()
     if len(missing) != len(parts):
         raise ValueError("column {!r} has nulls for {} rows".format(column["name"], len(missing)))
     return [None if absent else read(part) for part, absent in zip(parts, missing)]
@@ -213,7 +213,7 @@ def _timestamp(nanoseconds: int) -> Any:
     return pandas.Timestamp(nanoseconds)
 
 
-def _buffer(body: bytearray, place: Sequence[int], dtype: str) -> Any:
+def read_buffer(body: bytearray, place: Sequence[int], dtype: str) -> Any:
     import numpy
 
     wanted = numpy.dtype(dtype)

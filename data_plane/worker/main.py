@@ -17,6 +17,7 @@ import types
 from typing import List, NoReturn, Optional
 
 from . import output
+from .array_shortcut import ArrayShortcut, array_shortcut
 from .channel import Channel
 from .configuration import Configuration, read_configuration
 from .scorer import Scorer, exception_line
@@ -68,11 +69,11 @@ def _work(configuration: Configuration, listen_fd: int) -> int:
             c=configuration, version=sys.version.split()[0]
         ),
     )
-    script = _load(configuration, state, channel)
-    if script is None:
+    shortcut = _load(configuration, state, channel)
+    if shortcut is None:
         channel.linger(_LINGER_SECONDS)
         return _end(EXIT_INIT_FAILED)
-    Scorer(script, channel, state).run()
+    Scorer(shortcut, channel, state).run()
     output.log(output.INFO, "Worker ends")
     return _end(EXIT_STOPPED)
 
@@ -97,7 +98,7 @@ def _handle_stop_signal(channel: Channel, state: WorkerState) -> None:
     signal.signal(signal.SIGTERM, stop)
 
 
-def _load(configuration: Configuration, state: WorkerState, channel: Channel) -> Optional[Script]:
+def _load(configuration: Configuration, state: WorkerState, channel: Channel) -> Optional[ArrayShortcut]:
     started = time.monotonic()
     # Collections during the load search objects that live as long as the worker: a tenth of the load's CPU time.
     gc.disable()
@@ -109,13 +110,14 @@ def _load(configuration: Configuration, state: WorkerState, channel: Channel) ->
         state.state = FAILED
         channel.wake()
         return None
+    shortcut = array_shortcut(script.run, script.module, os.environ)
     # A collection while a request waits leaves the packages and the model alone.
     gc.freeze()
     gc.enable()
     state.state = READY
     channel.wake()
     output.log(output.INFO, "Worker ready after {:.1f} s".format(time.monotonic() - started))
-    return script
+    return shortcut
 
 
 def _end(code: int) -> int:

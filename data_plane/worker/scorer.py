@@ -7,11 +7,11 @@ import uuid
 from typing import Any, Dict, List, Optional
 
 from . import frames, output
+from .array_shortcut import ArrayShortcut
 from .channel import Channel, ScoreJob
-from .inputs import read_input, read_params
+from .inputs import read_params
 from .refused_input import is_refused_input
 from .results import describe_result
-from .script import Script
 from .state import WorkerState
 
 _MAX_MESSAGE = 2048
@@ -22,8 +22,8 @@ class ResultTooLarge(ValueError):
 
 
 class Scorer:
-    def __init__(self, script: Script, channel: Channel, state: WorkerState) -> None:
-        self._script = script
+    def __init__(self, shortcut: ArrayShortcut, channel: Channel, state: WorkerState) -> None:
+        self._shortcut = shortcut
         self._channel = channel
         self._state = state
 
@@ -62,12 +62,8 @@ class Scorer:
             return _scoring_error(job, "model", error)
 
     def _score(self, job: ScoreJob) -> List[frames.Buffer]:
-        input_data = read_input(job.meta.get("payload", {}), job.body)
-        params = read_params(job.meta)
-        started = time.perf_counter()
-        output_data = self._script.run(input_data, params)
-        seconds = time.perf_counter() - started
-        result, body = describe_result(output_data)
+        answer = self._shortcut.score(job.meta.get("payload", {}), job.body, read_params(job.meta))
+        result, body = describe_result(answer.result)
         limit = job.peer.max_answer_bytes
         if limit is not None and body.length > limit:
             raise ResultTooLarge(
@@ -75,7 +71,7 @@ class Scorer:
                     body.length, limit
                 )
             )
-        meta = json.dumps({"result": result, "seconds": seconds}).encode()
+        meta = json.dumps({"result": result, "seconds": answer.seconds}).encode()
         return frames.pack(frames.RESULT, job.request_id, meta, body)
 
 

@@ -22,9 +22,9 @@ class Script:
     """A loaded scoring script. The constructor calls `init`, which loads the model."""
 
     def __init__(self, bundle_dir: str) -> None:
-        module = _import(bundle_dir)
-        init = _function(module, "init")
-        self._run = _function(module, "run")
+        self.module = _import(bundle_dir)
+        init = _function(self.module, "init")
+        self._run = _function(self.module, "run")
         self._takes_params = _accepts(self._run, "params")
         init()
         os.environ.setdefault(_IN_SERVING, "true")

@@ -156,17 +156,23 @@ def subjects_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
 def test_script_predicts_as_pyfunc_does_without_enforcing_twice(
     version: str, subjects_of: Callable[[str], Subjects]
 ) -> None:
-    unequal, enforced_here, not_enforced_there = [], set(), set()
+    unequal, enforced_here, not_enforced_there, shortcuts = [], set(), set(), set()
     for name in subjects_of(version).saved:
         for answer in subjects_of(version).answers(name):
             if answer["ours"] != answer["theirs"] or answer["theirs"][0] == "raised":
                 unequal.append(f"{name}: {answer['ours']}, and by itself {answer['theirs']}")
+            if answer["shortest"] != answer["ours"]:
+                unequal.append(f"{name}: {answer['shortest']} by the array shortcut, and otherwise {answer['ours']}")
+            if answer["has_shortcut"]:
+                shortcuts.add(name)
             if answer["enforced_here"]:
                 enforced_here.add(name)
             if not answer["enforced_there"]:
                 not_enforced_there.add(name)
     assert not unequal, "\n".join(unequal)
     assert enforced_here == set()
+    # The other models have columns of text or booleans, tensors, or code of the user.
+    assert shortcuts == {"probabilities"}
     # The count is real: predict does enforce, where there is a signature or MLflow looks whether there is.
     assert not_enforced_there <= VALIDATE_THEMSELVES | {"unsigned"}
 
