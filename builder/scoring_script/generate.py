@@ -145,8 +145,8 @@ def _constants(subject: ScriptSubject, direct: bool) -> str:
         ]
     if direct and subject.mlmodel.flavor in _TAKE_ARRAYS:
         lines += [
-            "# Modelyard may pass run() the DataFrame's numbers as an array, once both have given equal results. Remove",
-            "# this line if run() needs a DataFrame. MODELYARD_FAST_PATH=off in environment_variables has the same effect.",
+            "# Modelyard may pass run() the DataFrame's numbers as an array, once both have given equal results.",
+            "# Remove this line if run() needs a DataFrame. MODELYARD_FAST_PATH=off has the same effect.",
             "ACCEPTS_ARRAY = True",
         ]
     return "\n".join(lines) + "\n"

@@ -272,8 +272,7 @@ def answer_one(own, script, shortcut, request):
     ours, enforced_here = counter.during(lambda: script.run(enforced, read_params(meta)))
     # The trial requests, and then a request that is scored from an array alone.
     for _ in range(17):
-        (frame,) = FrameReader().feed(base64.b64decode(request["frame"]))
-        shortest, _ = counter.during(lambda: shortcut.score(meta["payload"], frame.body, read_params(meta)).result)
+        shortest, _ = counter.during(lambda: scored_by(shortcut, request))
     return {
         "theirs": theirs,
         "ours": ours,
@@ -282,6 +281,12 @@ def answer_one(own, script, shortcut, request):
         "enforced_there": enforced_there,
         "enforced_here": enforced_here,
     }
+
+
+def scored_by(shortcut, request):
+    (frame,) = FrameReader().feed(base64.b64decode(request["frame"]))
+    meta = unpack_meta(frame.meta)
+    return shortcut.score(meta["payload"], frame.body, read_params(meta)).result
 
 
 def raw(request):
