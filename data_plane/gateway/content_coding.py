@@ -8,6 +8,7 @@ thread.
 import asyncio
 import re
 import zlib
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -61,12 +62,12 @@ async def decompressed(body: bytes, coding: bytes, largest: int, share: BodyShar
     if not body:
         return body
     if len(body) > _LARGEST_COMPRESSED_ON_THE_LOOP:
-        return await asyncio.to_thread(_decompress, body, coding, largest, share)
-    return _decompress(body, coding, largest, share)
+        return await asyncio.to_thread(_decompress, body, coding, largest, share.take_in_thread)
+    return _decompress(body, coding, largest, share.take)
 
 
-def _decompress(body: bytes, coding: bytes, largest: int, share: BodyShare) -> bytes:
-    output = _Output(largest, share)
+def _decompress(body: bytes, coding: bytes, largest: int, take: Callable[[int], None]) -> bytes:
+    output = _Output(largest, take)
     try:
         if coding == b"gzip":
             _gunzip(body, output)
@@ -82,17 +83,17 @@ def _decompress(body: bytes, coding: bytes, largest: int, share: BodyShare) -> b
 class _Output:
     """Decompressed pieces, bounded."""
 
-    def __init__(self, largest: int, share: BodyShare) -> None:
+    def __init__(self, largest: int, take: Callable[[int], None]) -> None:
         self.pieces: list[bytes] = []
         self._largest = largest
         self._left = largest
-        self._share = share
+        self._take = take
 
     def append(self, piece: bytes) -> None:
         self._left -= len(piece)
         if self._left < 0:
             raise BodyTooLarge(self._largest)
-        self._share.take(len(piece))
+        self._take(len(piece))
         self.pieces.append(piece)
 
 

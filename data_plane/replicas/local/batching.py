@@ -97,8 +97,9 @@ class Batching:
         skipped: list[PendingRequest] = []
         while queue and len(taken) < most and rows < room and size < _MAX_BYTES:
             pending = queue.popleft()
-            earliest = min(earliest, pending.deadline)
-            room = min(room, self._rows_within(earliest - now))
+            if pending.deadline < earliest:
+                earliest = pending.deadline
+                room = min(room, self._rows_within(earliest - now))
             size += size_of(pending.request.payload)
             if rows + pending.rows <= room and size <= _MAX_BYTES and first.fits(pending):
                 taken.append(pending)
