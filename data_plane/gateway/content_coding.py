@@ -47,7 +47,7 @@ _VARY = (b"vary", b"accept-encoding")
 
 def coding_of(request: Request) -> bytes | None:
     """Return the coding of the body. None: uncompressed. Raises UnsupportedCoding, also for several codings."""
-    header = request.list_header(b"content-encoding")
+    header = request.content_encoding
     if header is None:
         return None
     named = [name.strip() for name in header.lower().split(b",")]
@@ -154,10 +154,15 @@ class _Accepted(NamedTuple):
     must_be_compressed: bool = False
 
 
+def may_be_compressed(response: Response, request: Request) -> bool:
+    """Whether `compressed` may change the response: seldom for a small one."""
+    return len(response.body) >= _SMALLEST_TO_COMPRESS or request.accept_encoding is not None
+
+
 async def compressed(response: Response, request: Request) -> Response:
     """Compress the response where compression pays and the caller accepts it."""
     is_large = len(response.body) >= _SMALLEST_TO_COMPRESS
-    header = request.list_header(b"accept-encoding")
+    header = request.accept_encoding
     if header is None:
         return _varying(response) if is_large else response
     accepted = _accepted(header)

@@ -10,11 +10,12 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import ClassVar, Protocol
 
 import uvicorn
 
 from modelyard.process.http_connection import HttpConnection, HttpLimits
+from modelyard.process.http_exchange import Application, RequestHead
 from modelyard.process.lifeline import when_cut
 
 _EVENT_LOOP_TURNS = 3
@@ -34,7 +35,7 @@ class ServerLimits(HttpLimits, Protocol):
 class SupervisedServer(uvicorn.Server):
     def __init__(
         self,
-        app: Any,
+        app: Application,
         wanted: ServerLimits,
         *,
         error: Callable[[str, str], bytes],
@@ -50,6 +51,7 @@ class SupervisedServer(uvicorn.Server):
             max_connections = min(wanted.max_connections, _connections_of_descriptors())
             health_paths = health
             cancels_abandoned = cancel_abandoned
+            known_heads: ClassVar[dict[bytes, RequestHead]] = {}
 
             def error_body(self, code: str, message: str) -> bytes:
                 return error(code, message)
@@ -57,6 +59,8 @@ class SupervisedServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                # Otherwise uvicorn inspects the application. Only the connection calls it.
+                interface="asgi3",
                 http=LimitedConnection,
                 ws="none",
                 lifespan="off",
