@@ -19,4 +19,6 @@ class ControlPlaneServer(SupervisedServer):
             health=_HEALTH_PATHS,
             # A handler runs in a thread, and its transaction ends there.
             cancel_abandoned=False,
+            # FastAPI asks for the current task.
+            without_tasks=False,
         )

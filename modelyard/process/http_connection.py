@@ -21,6 +21,7 @@ from urllib.parse import unquote
 
 import httptools
 
+from modelyard.process.eager_task import EagerTask
 from modelyard.process.http_exchange import STATUS_LINES, Application, HttpExchange, RequestHead, Scope
 
 _MAX_PIPELINED = 128
@@ -77,6 +78,8 @@ class HttpConnection(asyncio.Protocol):
     health_paths: ClassVar[frozenset[str]]
     cancels_abandoned: ClassVar[bool]
     """Whether the task of a request whose caller hung up is cancelled. The application sees http.disconnect anyway."""
+    starts_at_once: ClassVar[bool]
+    """Whether a request with a known head is no asyncio task. The application must need no current task."""
     known_heads: ClassVar[dict[bytes, RequestHead]]
     """Heads that arrived twice in a row on a connection, by their bytes: a client sends the same head many times, and
     parsing and checking a head costs a tenth of a small request."""
@@ -97,7 +100,7 @@ class HttpConnection(asyncio.Protocol):
         self._arriving: HttpExchange | None = None
         """The exchange whose body arrives, or the last one."""
         self._pipeline: deque[HttpExchange] = deque()
-        self._running: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | EagerTask | None = None
         self._part: _Part | None = _Part.HEADERS
         """None: no part of a request is incomplete."""
         self._part_bytes = 0
@@ -276,7 +279,14 @@ class HttpConnection(asyncio.Protocol):
         exchange = HttpExchange(self, head, keep_alive=not self._is_shutting_down)
         exchange.whole_body_arrived(body)
         self._arriving = exchange
-        self._start(exchange)
+        if not self.starts_at_once:
+            self._start(exchange)
+            return
+        self._exchange = exchange
+        tasks = self._server.tasks
+        task = self._running = EagerTask(exchange.run(self._app), tasks.discard)
+        tasks.add(task)
+        task.step()
 
     def _note_head(self, data: bytes, head_end: int) -> None:
         """Remember the head of a request that came as one piece of data, the second time."""

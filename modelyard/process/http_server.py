@@ -41,9 +41,11 @@ class SupervisedServer(uvicorn.Server):
         error: Callable[[str, str], bytes],
         health: frozenset[str],
         cancel_abandoned: bool,
+        without_tasks: bool,
     ) -> None:
         """`error` makes the body of an error that the connection itself answers, and `health` are paths that are
         answered when all connections are taken. `cancel_abandoned`: cancel the task of a caller that hung up.
+        `without_tasks`: the application needs no asyncio task, and takes less time without.
         """
 
         class LimitedConnection(HttpConnection):
@@ -51,6 +53,7 @@ class SupervisedServer(uvicorn.Server):
             max_connections = min(wanted.max_connections, _connections_of_descriptors())
             health_paths = health
             cancels_abandoned = cancel_abandoned
+            starts_at_once = without_tasks
             known_heads: ClassVar[dict[bytes, RequestHead]] = {}
 
             def error_body(self, code: str, message: str) -> bytes:

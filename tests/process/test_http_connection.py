@@ -20,6 +20,8 @@ from tests.data_plane.gateway.raw_answers import read_answer
 from tests.hostile_http import chunks, hosted
 
 LARGE = 32 << 20
+ABANDONED = threading.Event()
+"""Set at the end of a request that the application never answers."""
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -47,6 +49,11 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
             return
         size, more = size + len(message["body"]), message["more_body"]
         received += message["body"] if path == "/echo" else b""
+    if received == b"hold":
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ABANDONED.set()
     if path == "/stream":
         await send(start)
         for piece in (b"a", b"", b"bc"):
@@ -67,6 +74,7 @@ class Server:
             error=lambda code, message: json.dumps({"code": code, "message": message}).encode(),
             health=frozenset({"/health"}),
             cancel_abandoned=True,
+            without_tasks=True,
         )
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -193,6 +201,14 @@ class TestKnownHeads:
             connection.sendall(b"last")
             bodies = re.findall(rb"\r\n\r\n(\w{4})", rest(connection))
         assert bodies == [b"aaaa", b"bbbb", b"last"] if b"bbbb" in b"".join(pieces) else [b"aaaa", b"last"]
+
+    def test_request_of_a_caller_that_hangs_up_is_cancelled(self, server: Server) -> None:
+        with server.connected() as connection:
+            for body in (b"1111", b"2222", b"3333"):
+                connection.sendall(self.HEAD + body)
+                assert read_answer(connection).body == body
+            connection.sendall(self.HEAD + b"hold")
+        assert ABANDONED.wait(20)
 
     def test_heads_that_do_not_come_twice_are_not_kept(self, server: Server) -> None:
         with server.connected() as connection:
