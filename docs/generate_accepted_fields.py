@@ -35,7 +35,7 @@ A field of a request has an effect, or the request is refused, or the answer nam
   words: `note: deployment.yml: instance_type has no effect: …`. Unknown keys and read-only fields are notes, too.
 - **Python client**: a Python warning, or the function given as `Client(…, note=…)`.
 - **Scoring**: columns that the signature does not declare are in the answer's header `modelyard-extra-columns`
-  ([signature.md](signature.md)).
+  ([signature.md](signature.md)); other unknown keys of a body and undeclared params are in a header `Warning`.
 
 Refused are, among others, `KubernetesOnlineEndpoint` (`compute` of an endpoint, a `kind` or a computeType of
 Kubernetes, and YAML of its schema), `codeConfiguration`, `modelMountPath`, build contexts, another `osType` than Linux,

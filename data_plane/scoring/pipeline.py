@@ -12,6 +12,7 @@ from data_plane.scoring.loaded_bundle import LoadedBundle
 from data_plane.scoring.payload.values import Payload, Result
 
 _EXTRA_COLUMNS = b"modelyard-extra-columns"
+_WARNING = b"warning"
 _LONGEST_LISTING = 1024
 
 
@@ -22,6 +23,7 @@ class ScoringContext(NamedTuple):
     reply_context: Any
     """Of the codec's own type."""
     extra_columns: tuple[str, ...]
+    without_effect: tuple[str, ...] = ()
 
 
 Prepared = tuple[Payload, dict[str, Any] | None, ScoringContext]
@@ -30,15 +32,19 @@ Prepared = tuple[Payload, dict[str, Any] | None, ScoringContext]
 
 def prepare(codec: RequestCodec[Any], content: RequestContent, bundle: LoadedBundle) -> Prepared:
     """Decode the request and enforce the model's signature. Raises ScoringError."""
-    payload, params, extra_columns, reply_context = codec.decode(content, bundle)
-    return payload, params, ScoringContext(codec, reply_context, extra_columns)
+    payload, params, extra_columns, reply_context, without_effect = codec.decode(content, bundle)
+    return payload, params, ScoringContext(codec, reply_context, extra_columns, without_effect)
 
 
 def finish(result: Result, context: ScoringContext, max_bytes: int = sys.maxsize) -> Encoded:
-    """Encode the result, and name the columns that the model did not get in a header. Raises ScoringError."""
+    """Encode the result, and name the columns and fields that the model did not get in headers. Raises ScoringError."""
     encoded = context.codec.encode(result, context.reply_context, max_bytes)
     if context.extra_columns:
         encoded.headers.append((_EXTRA_COLUMNS, _listing(context.extra_columns)))
+    if context.without_effect:
+        encoded.headers.append(
+            (_WARNING, b'299 modelyard "these fields have no effect: %b"' % _listing(context.without_effect))
+        )
     return encoded
 
 

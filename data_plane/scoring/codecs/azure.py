@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from data_plane.scoring.codecs.port import Decoded, Encoded, RequestContent, encoded_json
+from data_plane.scoring.codecs.port import Decoded, Encoded, RequestContent, encoded_json, unused_fields
 from data_plane.scoring.errors import InvalidBody, ScoringError, UnsupportedMediaType
 from data_plane.scoring.loaded_bundle import LoadedBundle
 from data_plane.scoring.payload.result_json import result_to_json
@@ -13,6 +13,7 @@ from data_plane.scoring.payload.values import Result
 from data_plane.scoring.signature import parse_json
 
 _JSON = b"application/json"
+_KEYS = frozenset({"input_data", "params"})
 _SUCCEEDED = (b"x-ms-run-function-failed", b"False")
 
 
@@ -23,7 +24,8 @@ class AzureCodec:
         _check_media_type(content.content_type)
         document = _document(content.body)
         enforced = bundle.signature.enforce(document["input_data"], document.get("params"))
-        return Decoded(enforced.payload, enforced.params, enforced.extra_columns, None)
+        unused = unused_fields(document, _KEYS, enforced)
+        return Decoded(enforced.payload, enforced.params, enforced.extra_columns, None, unused)
 
     def encode(self, result: Result, reply_context: None, max_bytes: int = sys.maxsize) -> Encoded:
         encoded = encoded_json(result_to_json(result, max_bytes))

@@ -4,11 +4,13 @@ A codec knows no HTTP status, no connection and no process, so that a gateway, a
 """
 
 import sys
+from collections.abc import Mapping
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from data_plane.scoring.errors import ScoringError
 from data_plane.scoring.loaded_bundle import LoadedBundle
 from data_plane.scoring.payload.values import Payload, Result
+from data_plane.scoring.signature import Enforced
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -35,6 +37,8 @@ class Decoded(NamedTuple, Generic[ReplyContext]):
     extra_columns: tuple[str, ...]
     """Columns of the body that the signature does not declare: the model does not get them."""
     reply_context: ReplyContext
+    without_effect: tuple[str, ...] = ()
+    """Further fields of the body that change nothing: unknown keys, and params that the model does not declare."""
 
 
 class Encoded(NamedTuple):
@@ -56,6 +60,13 @@ class RequestCodec(Protocol[ReplyContext]):
 
     def encode_error(self, error: ScoringError) -> Encoded:
         """Write the error as callers of this protocol expect it. The status is the transport's business."""
+
+
+def unused_fields(document: Mapping[str, Any], known: frozenset[str], enforced: Enforced) -> tuple[str, ...]:
+    """Return the fields of a JSON body that neither the protocol nor the model's params read."""
+    if document.keys() <= known and not enforced.extra_params:
+        return ()
+    return (*(name for name in document if name not in known), *(f"params.{name}" for name in enforced.extra_params))
 
 
 JSON = (b"content-type", b"application/json")

@@ -37,6 +37,8 @@ class Enforced(NamedTuple):
     """None, or {} in a request with params: the model declares no params."""
     extra_columns: tuple[str, ...] = ()
     """Undeclared columns of the body, absent from the payload."""
+    extra_params: tuple[str, ...] = ()
+    """Undeclared params of the body, absent from `params`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ class CompiledSignature:
         converted_params = self._params.enforce(params, collector)
         collector.raise_if_any()
         assert payload is not None, "a payload is missing only where a violation says why"
-        return Enforced(payload, converted_params, tuple(map(encodable, collector.extra_columns)))
+        extra_columns = tuple(map(encodable, collector.extra_columns))
+        return Enforced(payload, converted_params, extra_columns, collector.extra_params)
 
 
 def compile_signature(signature: RawSignature | None, *, type_hints: bool) -> CompiledSignature:

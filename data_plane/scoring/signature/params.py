@@ -24,6 +24,8 @@ class Params:
         if params is not None and not isinstance(params, dict):
             collector.add("params", None, "an object", describe(params), noun="param")
             return None
+        if params and not params.keys() <= self._defaults.keys():
+            collector.extra_params = tuple(name for name in params if name not in self._defaults)
         if not self._specs:
             return None if params is None else {}
         if not params:

@@ -66,10 +66,11 @@ def _summary(violations: tuple[Violation, ...], more: int) -> str:
 
 
 class ViolationCollector:
-    """The violations of one request, and the columns of the request beyond the declared ones."""
+    """The violations of one request, and the columns and params of the request beyond the declared ones."""
 
     def __init__(self, noun: Noun = "column") -> None:
         self.extra_columns: tuple[str, ...] = ()
+        self.extra_params: tuple[str, ...] = ()
         self._noun = noun
         self._listed: list[Violation] = []
         self._count = 0

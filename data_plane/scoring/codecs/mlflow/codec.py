@@ -36,15 +36,17 @@ class MlflowCodec:
 
     def decode(self, content: RequestContent, bundle: LoadedBundle) -> Decoded[MlflowReply]:
         signature, is_unwrapped = bundle.signature, False
+        without_effect: tuple[str, ...] = ()
         match _body_kind(content.content_type):
             case _BodyKind.JSON:
-                enforced, is_unwrapped = read_json(content.body, signature)
+                enforced, is_unwrapped, without_effect = read_json(content.body, signature)
             case _BodyKind.CSV:
                 enforced = signature.enforce_table(read_csv(content.body, signature), None)
             case _BodyKind.PARQUET:
                 table = read_parquet(content.body, signature, self._parquet_to_arrow)
                 enforced = signature.enforce_table(table, None)
-        return Decoded(enforced.payload, enforced.params, enforced.extra_columns, MlflowReply(is_unwrapped))
+        reply = MlflowReply(is_unwrapped)
+        return Decoded(enforced.payload, enforced.params, enforced.extra_columns, reply, without_effect)
 
     def encode(self, result: Result, reply_context: MlflowReply, max_bytes: int = sys.maxsize) -> Encoded:
         written = result_to_json(result, max_bytes)

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import orjson
 
+from data_plane.scoring.codecs.port import unused_fields
 from data_plane.scoring.errors import InvalidBody
 from data_plane.scoring.payload.values import JsonPayload
 from data_plane.scoring.signature import CompiledSignature, Enforced, parse_json
@@ -11,6 +12,8 @@ from data_plane.scoring.signature.schema import ColumnSpec
 from data_plane.scoring.tables.json_frames import records_table, split_table
 
 _FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+_KEYS = frozenset({*_FORMATS, "params"})
+_RAW_KEYS = frozenset({"inputs", "params"})
 _EXPECTED = "the body must be a JSON object with exactly one of " + ", ".join(map(repr, _FORMATS))
 _LLM_KEYS = frozenset({"messages", "prompt", "input"})
 
@@ -19,12 +22,18 @@ class ReadBody(NamedTuple):
     enforced: Enforced
     is_unwrapped: bool
     """Whether the body is that of an LLM client."""
+    without_effect: tuple[str, ...] = ()
 
 
 def read_json(body: bytes, signature: CompiledSignature) -> ReadBody:
     document = _document(body)
     if document.keys().isdisjoint(_LLM_KEYS):
-        return ReadBody(_enforce_wrapped(document, signature), is_unwrapped=False)
+        enforced = _enforce_wrapped(document, signature)
+        return ReadBody(
+            enforced,
+            is_unwrapped=False,
+            without_effect=unused_fields(document, _RAW_KEYS if signature.is_raw else _KEYS, enforced),
+        )
     return ReadBody(_enforce_unwrapped(document, signature), is_unwrapped=True)
 
 

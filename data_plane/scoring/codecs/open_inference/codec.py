@@ -38,7 +38,8 @@ class OpenInferenceCodec:
             bundle.bundle.model.version,
             _sole_output(bundle),
         )
-        return Decoded(enforced.payload, enforced.params, enforced.extra_columns, reply)
+        unused = tuple(f"parameters.{name}" for name in enforced.extra_params)
+        return Decoded(enforced.payload, enforced.params, enforced.extra_columns, reply, unused)
 
     def encode(self, result: Result, reply_context: OpenInferenceReply, max_bytes: int = sys.maxsize) -> Encoded:
         outputs = selected(outputs_of(result, reply_context.sole_output), reply_context.outputs)
