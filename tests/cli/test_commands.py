@@ -240,6 +240,19 @@ class TestEnvironment:
         assert json.loads(modelyard("environment", "list").out)[0]["name"] == "env"
         assert json.loads(modelyard("environment", "show", "-n", "env", "-v", "1").out)["conda_file"].startswith("dep")
 
+    def test_new_description_of_unchanged_packages_changes_the_version_in_place(self, modelyard, platform, tmp_path):
+        (tmp_path / "conda.yaml").write_text("dependencies: [python=3.11]\n")
+        for description in ("first", "second"):
+            document = {"name": "env", "conda_file": "conda.yaml", "description": description}
+            (tmp_path / "environment.yaml").write_text(yaml.safe_dump(document))
+            shown = json.loads(modelyard("environment", "create", "-f", tmp_path / "environment.yaml").out)
+            assert (shown["version"], shown["description"]) == ("1", description)
+
+    def test_image_is_named_as_without_effect(self, modelyard, tmp_path):
+        (tmp_path / "environment.yaml").write_text("name: env\nimage: ubuntu\nconda_file: {dependencies: [pip]}\n")
+        done = modelyard("environment", "create", "-f", tmp_path / "environment.yaml")
+        assert f"note: {tmp_path / 'environment.yaml'}: image has no effect: packages come from conda_file" in done.err
+
     def test_built_environments_are_listed_with_their_deployments(self, modelyard, platform):
         built = {
             "lockHash": "abc",

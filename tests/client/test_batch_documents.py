@@ -188,3 +188,11 @@ class TestDataDocument:
     def test_missing_field_is_named_in_the_error(self, document, tmp_path):
         with pytest.raises(InvalidDocument, match="the data has no"):
             read_data_document(document, tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("uri_folder", "rows.csv"), ("uri_file", "."), ("uriFolder", "rows.csv")])
+def test_type_that_contradicts_the_path_is_refused(client, tmp_path, kind, name):
+    (tmp_path / "rows.csv").write_text("a\n1\n")
+    document = {"name": "rows", "path": name, "type": kind}
+    with pytest.raises(InvalidDocument, match=r"^type is uri_.*, but .* is a f"):
+        client.data.register(read_data_document(document, tmp_path))

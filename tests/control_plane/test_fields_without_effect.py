@@ -18,6 +18,7 @@ from modelyard.client.documents.data import DATA
 from modelyard.client.documents.job import JOB_SETTINGS
 from modelyard.client.documents.online_deployment import ONLINE_DEPLOYMENT
 from modelyard.client.documents.online_endpoint import ONLINE_ENDPOINT
+from modelyard.core.errors import InvalidRequest
 from tests.control_plane.accepted_fields import (
     base_of,
     converter,
@@ -283,6 +284,27 @@ class TestAllOffenders:
             "properties.outputFormat must be azure, csv_with_header or parquet, not 7",
             "properties.resources must be an object, not []",
         ]
+
+
+INPUT = {"a": {"jobInputType": "UriFolder", "uri": "azureml:d:1"}}
+TWO_COUNTS = {"compute": {"instanceCount": 2}, "resources": {"instanceCount": 3}}
+TABLE = {"score": {"jobOutputType": "mltable", "uri": "azureml://x"}}
+
+
+class TestContradictions:
+    @pytest.mark.parametrize(
+        ("route", "properties", "target"),
+        [
+            ("submit_job", {"inputData": INPUT, **TWO_COUNTS}, "compute.instanceCount"),
+            ("submit_job", {"inputData": INPUT, "outputData": TABLE}, "outputData.jobOutputType"),
+            ("submit_job", {"inputData": {**INPUT, "b": INPUT["a"]}}, "inputData"),
+            ("put_environment_version", {"condaFile": "dependencies: []", "osType": "Windows"}, "osType"),
+        ],
+    )
+    def test_value_that_would_be_ignored_is_refused(self, route, properties, target):
+        with pytest.raises(InvalidRequest) as raised:
+            body_of(route).model_validate({"properties": properties}).to_spec()
+        assert raised.value.target == f"properties.{target}"
 
 
 class TestKeys:
