@@ -77,6 +77,7 @@ def _from_signature(signature: CompiledSignature) -> Iterator[Any]:
     elif signature.is_raw and row:
         # MLflow writes one column for a type hint: the type of the list's items.
         yield row
+        yield [_value(spec.rule, with_optional=False) for spec in columns]
     elif row:
         if all(spec.name is not None for spec in columns):
             names = [spec.name for spec in columns]
@@ -92,14 +93,19 @@ def _tensor(spec: TensorSpec) -> Any:
     return filling
 
 
-def _value(rule: Rule) -> Any:
+def _value(rule: Rule, *, with_optional: bool = True) -> Any:
     match rule:
         case ArrayRule(items=items):
-            return [_value(items.rule)]
+            return [_value(items.rule, with_optional=with_optional)]
         case MapRule(values=values):
-            return {"key": _value(values.rule)}
+            return {"key": _value(values.rule, with_optional=with_optional)}
         case ObjectRule(properties=properties):
-            return {name: _value(each.member.rule) for name, each in (properties or {}).items()}
+            declared = properties or {}
+            return {
+                name: _value(each.member.rule, with_optional=with_optional)
+                for name, each in declared.items()
+                if each.required or with_optional
+            }
         case _:
             return _SCALARS[rule.logical_type]
 
@@ -134,7 +140,26 @@ def _fits_type_hint(value: Any, signature: CompiledSignature) -> bool:
             item.convert(entry, "")
     except TypeMismatch:
         return False
-    return True
+    return all(_is_strictly_typed(item.rule, entry) for entry in value)
+
+
+def _is_strictly_typed(rule: Rule, value: Any, *, in_model: bool = False) -> bool:
+    """Return whether pydantic's strict mode, by which MLflow validates a pydantic model, takes the JSON value.
+
+    Strict mode takes no text for a datetime or for bytes.
+    """
+    match rule:
+        case _ if value is None:
+            return True
+        case ArrayRule(items=items):
+            return all(_is_strictly_typed(items.rule, entry, in_model=in_model) for entry in value)
+        case MapRule(values=values):
+            return all(_is_strictly_typed(values.rule, entry, in_model=in_model) for entry in value.values())
+        case ObjectRule(properties=properties):
+            declared = properties or {}
+            return all(_is_strictly_typed(declared[name].member.rule, value[name], in_model=True) for name in value)
+        case _:
+            return not (in_model and rule.logical_type in ("datetime", "binary"))
 
 
 def _size_of(example: InputExample) -> int:
