@@ -5,11 +5,10 @@ A gateway empties its own table at the start: the counts of a dead gateway end w
 """
 
 import logging
-from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_plane.gateway.mapped_table import FREE, RELEASED, SLOTS, Words, key_of, map_words, probe
+from data_plane.gateway.mapped_table import FREE, RELEASED, SLOTS, key_of, map_words, probe
 
 _log = logging.getLogger(__name__)
 
@@ -43,63 +42,62 @@ class TableSlot:
         self._others = others if slot is not None else ()
         self._key = key
         self._slot = slot
-        # A full table leaves a count of this process alone.
-        self._words: Words = own.words if slot is not None else array("Q", [0])
-        self._word = slot + 1 if slot is not None else 0
         self._count = 0
 
     def enter(self, limit: int) -> bool:
+        self._set(self._count + 1)
         # Count first, compare then: two gateways at the same time never exceed the limit together.
-        self._count += 1
-        self._words[self._word] = self._count
-        pending = self._count
-        for other in self._others:
-            pending += other.count(self._key)
-        if pending <= limit:
+        if self._count + sum(other.count(self._key) for other in self._others) <= limit:
             return True
-        self.leave()
+        self._set(self._count - 1)
         return False
 
     def leave(self) -> None:
-        self._count -= 1
-        self._words[self._word] = self._count
+        self._set(self._count - 1)
 
     def release(self) -> None:
         if self._slot is not None:
             self._own.free(self._slot)
             self._slot = None
-            self._words, self._word = array("Q", [0]), 0
+
+    def _set(self, count: int) -> None:
+        self._count = count
+        if self._slot is not None:
+            self._own.write(self._slot, count)
 
 
 class _Table:
     def __init__(self, file: Path) -> None:
-        self.words = map_words(file, _SLOT)
+        self._words = map_words(file, _SLOT)
 
     def empty(self) -> None:
         for word in range(SLOTS * _SLOT):
-            self.words[word] = 0
+            self._words[word] = 0
 
     def take_slot(self, key: int) -> int | None:
         for slot in probe(key, _SLOT):
-            if self.words[slot] in (FREE, RELEASED):
-                self.words[slot + 1] = 0
-                self.words[slot] = key
+            if self._words[slot] in (FREE, RELEASED):
+                self._words[slot + 1] = 0
+                self._words[slot] = key
                 return slot
         return None
 
     def free(self, slot: int) -> None:
-        self.words[slot + 1] = 0
-        self.words[slot] = RELEASED
+        self._words[slot + 1] = 0
+        self._words[slot] = RELEASED
         # A released slot before a free slot is needed by no probe, and a free slot keeps probes short.
-        while self.words[slot] == RELEASED and self.words[(slot + _SLOT) % len(self.words)] == FREE:
-            self.words[slot] = FREE
-            slot = (slot - _SLOT) % len(self.words)
+        while self._words[slot] == RELEASED and self._words[(slot + _SLOT) % len(self._words)] == FREE:
+            self._words[slot] = FREE
+            slot = (slot - _SLOT) % len(self._words)
+
+    def write(self, slot: int, count: int) -> None:
+        self._words[slot + 1] = count
 
     def count(self, key: int) -> int:
         for slot in probe(key, _SLOT):
-            found = self.words[slot]
+            found = self._words[slot]
             if found == key:
-                return self.words[slot + 1]
+                return self._words[slot + 1]
             if found == FREE:
                 return 0
         return 0

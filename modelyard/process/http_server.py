@@ -10,12 +10,11 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import ClassVar, Protocol
+from typing import Any, Protocol
 
 import uvicorn
 
 from modelyard.process.http_connection import HttpConnection, HttpLimits
-from modelyard.process.http_exchange import Application, RequestHead
 from modelyard.process.lifeline import when_cut
 
 _EVENT_LOOP_TURNS = 3
@@ -35,17 +34,15 @@ class ServerLimits(HttpLimits, Protocol):
 class SupervisedServer(uvicorn.Server):
     def __init__(
         self,
-        app: Application,
+        app: Any,
         wanted: ServerLimits,
         *,
         error: Callable[[str, str], bytes],
         health: frozenset[str],
         cancel_abandoned: bool,
-        without_tasks: bool,
     ) -> None:
         """`error` makes the body of an error that the connection itself answers, and `health` are paths that are
         answered when all connections are taken. `cancel_abandoned`: cancel the task of a caller that hung up.
-        `without_tasks`: the application needs no asyncio task, and takes less time without.
         """
 
         class LimitedConnection(HttpConnection):
@@ -53,8 +50,6 @@ class SupervisedServer(uvicorn.Server):
             max_connections = min(wanted.max_connections, _connections_of_descriptors())
             health_paths = health
             cancels_abandoned = cancel_abandoned
-            starts_at_once = without_tasks
-            known_heads: ClassVar[dict[bytes, RequestHead]] = {}
 
             def error_body(self, code: str, message: str) -> bytes:
                 return error(code, message)
@@ -62,8 +57,6 @@ class SupervisedServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                # Otherwise uvicorn inspects the application. Only the connection calls it.
-                interface="asgi3",
                 http=LimitedConnection,
                 ws="none",
                 lifespan="off",

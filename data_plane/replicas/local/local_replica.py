@@ -38,10 +38,7 @@ _FRAME_NUMBERS = 0xFFFFFFFF
 
 
 class _Place:
-    """A place among the pending requests. A class, because a generator costs several times as much.
-
-    One object serves all requests, because a place has no state of its own.
-    """
+    """A place among the pending requests. A class, because a generator costs several times as much."""
 
     __slots__ = ("_replica",)
 
@@ -49,19 +46,12 @@ class _Place:
         self._replica = replica
 
     def __enter__(self) -> None:
-        replica = self._replica
-        if replica.is_retired:
-            raise ReplicaRetired
-        if not replica.slot.enter(replica.max_pending):
-            raise TooManyRequests(
-                f"{replica.max_pending} requests are pending, the limit of deployment {replica.name!r}: send fewer "
-                "at once, or raise instance_count or max_concurrent_requests_per_instance"
-            )
+        self._replica.enter()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._replica.slot.leave()
+        self._replica.leave()
 
 
 class LocalReplica:
@@ -69,14 +59,13 @@ class LocalReplica:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._batching = batching
-        self.slot = slot
-        self._place = _Place(self)
+        self._slot = slot
         self._channels: dict[str, WorkerChannel] = {}
         self._queue: deque[PendingRequest] = deque()
         self._pending = Deadlines(self._on_due)
         self._numbers = itertools.count(1)
         self._delayed_dispatch: asyncio.TimerHandle | None = None
-        self.is_retired = False
+        self._is_retired = False
         self.update(route)
 
     @property
@@ -85,10 +74,9 @@ class LocalReplica:
 
     def update(self, route: DeploymentRoute) -> None:
         self._route = route
-        self.name = route.name
         self._batching.update(route)
         self._concurrency = route.max_concurrent_requests_per_instance or _DEFAULT_CONCURRENCY
-        self.max_pending = _PENDING_FACTOR * self._concurrency * max(1, route.instance_count)
+        self._max_pending = _PENDING_FACTOR * self._concurrency * max(1, route.instance_count)
         wanted = {worker.worker_id: worker for worker in route.workers}
         for worker_id in self._channels.keys() - wanted.keys():
             self._channels.pop(worker_id).retire()
@@ -97,27 +85,40 @@ class LocalReplica:
         self._dispatch()
 
     def retire(self) -> None:
-        self.is_retired = True
+        self._is_retired = True
         self._reject_queued()
         self._release_if_empty()
 
-    def place(self) -> _Place:
-        return self._place
+    def place(self) -> "_Place":
+        return _Place(self)
+
+    def enter(self) -> None:
+        if self._is_retired:
+            raise ReplicaRetired
+        if not self._slot.enter(self._max_pending):
+            raise TooManyRequests(
+                f"{self._max_pending} requests are pending, the limit of deployment {self._route.name!r}: send fewer "
+                "at once, or raise instance_count or max_concurrent_requests_per_instance"
+            )
+
+    def leave(self) -> None:
+        self._slot.leave()
 
     async def score(self, request: ScoreRequest, deadline: float) -> ScoreResponse:
-        if self.is_retired:
+        if self._is_retired:
             raise ReplicaRetired
-        pending = PendingRequest(
-            request, self._loop.create_future(), self._loop.time(), deadline, self._route.max_queue_wait_seconds
-        )
+        pending = PendingRequest(request, self._loop.time(), deadline, self._route.max_queue_wait_seconds)
         self._pending.add(pending)
         try:
-            pending.is_queued = True
-            self._queue.append(pending)
+            self._enqueue(pending)
             self._dispatch()
             return await pending.response
         finally:
             self._forget(pending)
+
+    def _enqueue(self, pending: PendingRequest) -> None:
+        pending.is_queued = True
+        self._queue.append(pending)
 
     def _enqueue_first(self, requests: Sequence[PendingRequest]) -> None:
         for pending in reversed(requests):
@@ -133,14 +134,14 @@ class LocalReplica:
             self._queue.remove(pending)
         if pending.batch is not None:
             pending.batch.awaited -= 1
-        if self.is_retired:
+        if self._is_retired:
             self._release_if_empty()
 
     # Dispatching requests to workers.
 
     def _dispatch(self) -> None:
         while self._queue:
-            channel, load = self._least_busy()
+            channel = self._least_busy()
             if channel is None:
                 return
             now = self._loop.time()
@@ -148,10 +149,10 @@ class LocalReplica:
             if until:
                 self._dispatch_at(until)
                 return
-            self._send(channel, now, self._concurrency - load)
+            self._send(channel, now)
 
-    def _send(self, channel: WorkerChannel, now: float, most: int) -> None:
-        taken = self._batching.take(self._queue, now, most)
+    def _send(self, channel: WorkerChannel, now: float) -> None:
+        taken = self._batching.take(self._queue, now, self._concurrency - channel.load)
         for pending in taken:
             pending.is_queued = False
         batch = Batch(next(self._numbers) & _FRAME_NUMBERS, taken)
@@ -162,16 +163,14 @@ class LocalReplica:
         else:
             channel.send(batch, frame)
 
-    def _least_busy(self) -> tuple[WorkerChannel | None, int]:
-        """Return the channel, and the number of its unanswered requests."""
+    def _least_busy(self) -> WorkerChannel | None:
         chosen, lightest = None, self._concurrency
         max_batches = 1 if self._batching.is_on else 2
         for channel in self._channels.values():
-            if channel.has_room(max_batches):
-                load = channel.load
-                if load < lightest:
-                    chosen, lightest = channel, load
-        return chosen, lightest
+            load = channel.load
+            if load < lightest and channel.has_room(max_batches):
+                chosen, lightest = channel, load
+        return chosen
 
     def _dispatch_at(self, at: float) -> None:
         if self._delayed_dispatch is not None:
@@ -208,7 +207,7 @@ class LocalReplica:
                 # Workers score batches in order: only the first batch can have killed the worker.
                 self._record_death(batch)
             self._enqueue_first(members)
-        if self.is_retired and not self.is_ready:
+        if self._is_retired and not self.is_ready:
             self._reject_queued()
         self._dispatch()
 
@@ -237,7 +236,7 @@ class LocalReplica:
             pending.settle(self._unsent_error(error))
 
     def _unsent_error(self, when_busy: ScoringError) -> ScoringError:
-        return when_busy if self.is_ready else NoReadyWorker(self.name)
+        return when_busy if self.is_ready else NoReadyWorker(self._route.name)
 
     # Retiring.
 
@@ -249,8 +248,8 @@ class LocalReplica:
             pending.settle(ReplicaRetired())
 
     def _release_if_empty(self) -> None:
-        if self.is_retired and not self._pending:
+        if self._is_retired and not self._pending:
             self._pending.close()
-            self.slot.release()
+            self._slot.release()
             for channel in self._channels.values():
                 channel.retire()

@@ -92,18 +92,19 @@ class RawPayload(NamedTuple):
     headers: Mapping[str, str]
 
 
-class ArrayResult(NamedTuple):
-    """A tuple for speed, like the other results: every request makes one."""
-
+@dataclass(frozen=True, slots=True)
+class ArrayResult:
     array: npt.NDArray[Any]
 
 
-class FrameResult(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FrameResult:
     columns: tuple[Column, ...]
     rows: int
 
 
-class JsonResult(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class JsonResult:
     text: bytes
     """JSON from the worker. The worker writes valid JSON, but user code in its process can forge a frame."""
 

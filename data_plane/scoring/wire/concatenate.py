@@ -75,8 +75,7 @@ def size_of(payload: Payload) -> int:
     """Estimate the payload's bytes on the wire."""
     match payload:
         case BlockPayload(block=block, row_index=index):
-            # Nearly every request of a batch passes here, and has no labels.
-            return block.nbytes + sum([_size_of_column(level.column) for level in index] if index else ())
+            return block.nbytes + sum(_size_of_column(level.column) for level in index)
         case FramePayload(columns=columns, row_index=index):
             return sum(map(_size_of_column, (*columns, *(level.column for level in index))))
         case ArrayPayload(array=array):

@@ -25,7 +25,7 @@ class Answered(NamedTuple):
 
     rows: int
     result: Result
-    file: str = "heart.csv"
+    file: str = "data/heart.csv"
     first_row: int = 0
 
 
