@@ -119,13 +119,14 @@ class TestFailure:
         assert refused.headers["ms-azureml-model-error-reason"] == "model_error"
         assert platform.score("picky", {"input_data": [4]}).json() == [0.25]
 
-    def test_unsatisfiable_requirements_fail_with_the_resolver_sentence(self, platform, tmp_path):
+    def test_unsatisfiable_requirements_fail_with_the_resolver_sentence_and_the_lines(self, platform, tmp_path):
         folder = save_loader(tmp_path / "m", answering("1"), pip=("numpy==1.26.4", "numpy==2.0.0"))
         done = platform.cli("deploy", folder, "--endpoint-name", "unsolvable", check=False)
         assert done.returncode == 1
         assert done.stderr.splitlines()[-1] == (
             "error: Because you require numpy==1.26.4 and numpy==2.0.0, "
-            "we can conclude that your requirements are unsatisfiable."
+            "we can conclude that your requirements are unsatisfiable. "
+            "Lines to change: numpy==1.26.4 is conda.yaml, line 6; numpy==2.0.0 is conda.yaml, line 7."
         )
 
     def test_failed_update_leaves_the_earlier_generation_serving(self, platform, tmp_path):
