@@ -1,7 +1,7 @@
 """The errors of the scoring path: status, code and message."""
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -13,6 +13,25 @@ RAISES = """
 
     def run(input_data, params=None):
         raise ValueError("no such grape: " + str(len(input_data)))
+"""
+# Raises as MLflow's validation of a type hint does, before any code of the model.
+HINTED = """
+    import os
+
+    SERVING = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
+    MlflowException = type("MlflowException", (Exception,), {"get_http_status_code": lambda self: 400})
+    MlflowException.__module__ = "mlflow.exceptions"
+    validation = {"__name__": "mlflow.pyfunc.utils.data_validation", "MlflowException": MlflowException}
+    exec("def validate(value): raise MlflowException('Expected type str, but got ' + str(value))", validation)
+
+    def init():
+        global loading
+        loading = os.environ.get(SERVING)
+
+    def run(input_data, params=None):
+        if input_data != ["environment"]:
+            return validation["validate"](input_data)
+        return [loading, os.environ.get(SERVING)]
 """
 ECHO = """
     def init():
@@ -27,10 +46,25 @@ ECHO = """
 def gateway(module_gateway: GatewayProcess) -> GatewayProcess:
     blue, _ = module_gateway.deployment(ECHO, name="blue", inputs=DOUBLES)
     raising, _ = module_gateway.deployment(RAISES, name="raising")
-    module_gateway.endpoint(blue, raising)
+    hinted, _ = module_gateway.deployment(HINTED, name="hinted", type_hints=True)
+    module_gateway.endpoint(blue, raising, hinted)
     module_gateway.endpoint(blue, name="idle", traffic={})
     module_gateway.publish()
     return module_gateway
+
+
+class TestTypeHints:
+    HEADERS: ClassVar = {"azureml-model-deployment": "hinted"}
+
+    def test_input_that_a_type_hint_refuses_is_a_400_with_mlflows_reason(self, gateway: GatewayProcess) -> None:
+        reply = gateway.score([5], headers=self.HEADERS)
+        assert (reply.status, reply.error["code"]) == (400, "SignatureViolation")
+        assert "Expected type str, but got [5]" in reply.error["message"]
+        reply = gateway.request("POST", "/wines/invocations", '{"inputs": [5]}', self.HEADERS)
+        assert (reply.status, reply.json["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+    def test_worker_sets_mlflows_serving_variable_after_the_load(self, gateway: GatewayProcess) -> None:
+        assert gateway.score(["environment"], headers=self.HEADERS).json == [None, "true"]
 
 
 class TestPathsAndMethods:
