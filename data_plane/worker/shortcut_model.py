@@ -13,10 +13,17 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 from .array_input import NUMBERS
 
 _BOOSTERS = ("xgboost", "lightgbm", "catboost", "_catboost")
-_KNOWN_PACKAGES = frozenset({"sklearn", "mlflow", "numpy", "scipy", "pandas", "builtins", *_BOOSTERS})
+_KNOWN_PACKAGES = frozenset({"sklearn", "mlflow", "numpy", "scipy", "pandas", "builtins", "ctypes", *_BOOSTERS})
 _LOADERS = frozenset({"mlflow.sklearn", "mlflow.xgboost", "mlflow.lightgbm", "mlflow.catboost"})
 # Objects of these modules hold numbers only, in thousands of nodes.
-_LEAVES = ("sklearn.tree.", "sklearn.ensemble._hist_gradient_boosting.", "sklearn.neighbors._", "xgboost.core")
+_LEAVES = (
+    "sklearn.tree.",
+    "sklearn.ensemble._hist_gradient_boosting.predictor",
+    "sklearn.neighbors._ball_tree",
+    "sklearn.neighbors._kd_tree",
+    "xgboost.core",
+    "lightgbm.basic",
+)
 _MAX_OBJECTS = 20000
 
 Predict = Callable[[Any, Optional[Dict[str, Any]]], Any]
@@ -133,7 +140,7 @@ def _parts(value: Any) -> List[Any]:
         return [value.func, value.args, value.keywords]
     if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
         return []
-    if type(value).__module__.startswith(_LEAVES) or _package(type(value)) in ("pandas", "scipy", "numpy"):
+    if type(value).__module__.startswith(_LEAVES) or _package(type(value)) in ("pandas", "scipy", "numpy", "ctypes"):
         return []
     return list(getattr(value, "__dict__", {}).values())
 

@@ -12,6 +12,7 @@ from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401  (makes IterativeImputer importable)
 from sklearn.impute import IterativeImputer
 from sklearn.linear_model import ElasticNet, Ridge
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from threadpoolctl import threadpool_limits
@@ -286,6 +287,10 @@ class _OwnRidge(Ridge):  # type: ignore[misc]
     pass
 
 
+def _distance(one: Any, other: Any) -> float:
+    return float(abs(one - other).sum())
+
+
 def _by_names(columns: Any) -> Pipeline:
     return make_pipeline(ColumnTransformer([("scale", StandardScaler(), columns)]), Ridge())
 
@@ -301,6 +306,7 @@ class TestLeftAlone:
             (make_pipeline(FunctionTransformer(_logarithm), Ridge()), "test_array_shortcut._logarithm"),
             (make_pipeline(FunctionTransformer(np.vectorize(float)), Ridge()), "numpy.vectorize"),
             (make_pipeline(FunctionTransformer(np.frompyfunc(float, 1, 1)), Ridge()), "numpy.ufunc"),
+            (KNeighborsRegressor(metric=_distance), "test_array_shortcut._distance"),
             (_OwnRidge(), "test_array_shortcut._OwnRidge"),
             (Pipeline([("own", _OwnRidge())], verbose=False), "test_array_shortcut._OwnRidge"),
             (Pipeline([("ridge", Ridge())], verbose=True), "Pipeline is verbose"),
@@ -314,6 +320,7 @@ class TestLeftAlone:
             "own function",
             "vectorize",
             "frompyfunc",
+            "own metric",
             "own class",
             "own class in a pipeline",
             "verbose",
