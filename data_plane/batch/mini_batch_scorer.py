@@ -232,6 +232,7 @@ def failure_of(span: Span, reason: str) -> FileFailure:
 
 
 def _sentence(violations: SignatureViolations) -> str:
-    listed = [violation.message for violation in violations.violations[:_MAX_VIOLATIONS]]
-    more = len(violations.violations) + violations.more - len(listed)
+    sentences = violations.sentences
+    listed = sentences[:_MAX_VIOLATIONS]
+    more = len(sentences) + violations.more - len(listed)
     return "; ".join(listed) + (f"; and {more} more" if more else "")

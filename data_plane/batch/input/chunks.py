@@ -47,7 +47,7 @@ def with_file_rows(first_row: int, enforce: Callable[[], Enforced], values_per_r
             else replace(violation, row=first_row + violation.row // max(1, values_per_row))
             for violation in violations.violations
         )
-        raise SignatureViolations(counted, violations.more) from None
+        raise SignatureViolations(counted, violations.more, violations.missing, violations.hint) from None
 
 
 def _as_matrix(

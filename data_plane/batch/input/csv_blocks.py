@@ -17,6 +17,7 @@ from data_plane.batch.failures import UnreadableFile
 from data_plane.batch.input.number_columns import ARROW_TYPES, is_exact, is_plain, number_column, parsed_texts
 from data_plane.scoring.errors import InvalidBody
 from data_plane.scoring.signature import ColumnSpec, CompiledSignature, TensorSpec
+from data_plane.scoring.signature.header_hints import separator_hint
 from data_plane.scoring.signature.table import Table, TypedColumn
 from data_plane.scoring.tables.arrow_columns import python_values
 from data_plane.scoring.tables.csv_body import MISSING, distinct_names
@@ -127,7 +128,7 @@ def _read(
             quoted_strings_can_be_null=True,
         ),
     )
-    ragged.raise_if_any()
+    ragged.raise_if_any(layout.names)
     return read
 
 
@@ -150,11 +151,12 @@ class _RaggedLines:
             self._listed.append(f"row {row} has {line.actual_columns}, not {line.expected_columns}")
         return "skip"
 
-    def raise_if_any(self) -> None:
+    def raise_if_any(self, names: Sequence[str]) -> None:
         if self._count:
             more = f", and {self._count - len(self._listed)} more" if self._count > len(self._listed) else ""
             raise UnreadableFile(
                 f"rows that are not as wide as the header (rows count from 0): {'; '.join(self._listed)}{more}"
+                f"{separator_hint(names)}"
             )
 
 

@@ -60,6 +60,7 @@ class CompiledSignature:
 
     def enforce_table(self, table: Table, params: Any) -> Enforced:
         collector = ViolationCollector(self._noun)
+        collector.has_header = table.is_text
         return self._enforced(self._inputs.from_table(table, collector), params, collector)
 
     def enforce_tensors(self, arrays: Mapping[str, npt.NDArray[Any]], params: Any) -> Enforced:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from data_plane.scoring.errors import InvalidRequest
+from data_plane.scoring.signature.header_hints import header_hint
 
 _MAX_LISTED = 50
 _MAX_NAMES = 5
@@ -43,9 +44,13 @@ class SignatureViolations(InvalidRequest):
 
     code = "SignatureViolation"
 
-    def __init__(self, violations: tuple[Violation, ...], more: int) -> None:
-        super().__init__(_summary(violations, more))
+    def __init__(self, violations: tuple[Violation, ...], more: int, missing: int = 0, hint: str = "") -> None:
+        super().__init__(_summary(violations, more, missing, hint))
         self.violations = violations
+        self.missing = missing
+        """Number of missing columns, those among `more` included."""
+        self.hint = hint
+        """Probable cause of missing columns, to follow their sentence. Empty: unknown."""
         self.more = more
         """Number of violations beyond the listed violations."""
         self.details = [
@@ -55,14 +60,41 @@ class SignatureViolations(InvalidRequest):
 
     @property
     def listing(self) -> str:
-        return "; ".join(violation.message for violation in self.violations)
+        return "; ".join(self.sentences)
+
+    @property
+    def sentences(self) -> list[str]:
+        """A sentence per violation, and one for all missing columns."""
+        return _sentences(self.violations, self.missing, self.hint)
 
 
-def _summary(violations: tuple[Violation, ...], more: int) -> str:
+def _sentences(violations: Sequence[Violation], count: int, hint: str) -> list[str]:
+    missing = [violation for violation in violations if violation.is_missing]
+    found = [violation.message for violation in violations if not violation.is_missing]
+    return [_missing_sentence(missing, max(count, len(missing))) + hint, *found] if missing else found
+
+
+def _missing_sentence(missing: Sequence[Violation], count: int) -> str:
+    if count == 1:
+        return missing[0].message
+    names = [f"{violation.column!r} ({violation.expected})" for violation in missing]
+    got = list(dict.fromkeys(violation.got for violation in missing))
+    listed = ", ".join(got[:_MAX_NAMES]) + (" and others" if len(got) > _MAX_NAMES else "")
+    return f"missing required {missing[0].noun}s {_listing(names, count)}; the input has {listed}"
+
+
+def _listing(names: Sequence[str], count: int) -> str:
+    listed = names[:_MAX_NAMES]
+    return ", ".join(listed) + (f" and {count - len(listed)} more" if count > len(listed) else "")
+
+
+def _summary(violations: tuple[Violation, ...], more: int, missing: int, hint: str) -> str:
     count = len(violations) + more
     number = f"{count} violations" if count > 1 else "a violation"
     where = f"the first {len(violations)} are listed" if more else "see details"
-    return f"the input does not fit the model's signature, {number} ({where}): {violations[0].message}"
+    return (
+        f"the input does not fit the model's signature, {number} ({where}): {_sentences(violations, missing, hint)[0]}"
+    )
 
 
 class ViolationCollector:
@@ -71,7 +103,11 @@ class ViolationCollector:
     def __init__(self, noun: Noun = "column") -> None:
         self.extra_columns: tuple[str, ...] = ()
         self.extra_params: tuple[str, ...] = ()
+        self.has_header = False
+        """Whether the columns' names are the first line of a text."""
         self._noun = noun
+        self._hint = ""
+        self._missing = 0
         self._listed: list[Violation] = []
         self._count = 0
 
@@ -87,13 +123,16 @@ class ViolationCollector:
     def add_missing(self, column: str, type_name: str, present: Sequence[str]) -> None:
         """Note a required column that the body lacks. `present`: the declared columns that the body has."""
         self._count += 1
+        self._missing += 1
+        if self.has_header and not present and not self._hint:
+            self._hint = header_hint(self.extra_columns)
         if len(self._listed) < _MAX_LISTED:
             got = encodable(_names_like(column, self.extra_columns, present))
             self._listed.append(Violation(encodable(column), None, type_name, got, self._noun, is_missing=True))
 
     def raise_if_any(self) -> None:
         if self._count:
-            raise SignatureViolations(tuple(self._listed), self._count - len(self._listed))
+            raise SignatureViolations(tuple(self._listed), self._count - len(self._listed), self._missing, self._hint)
 
 
 def _names_like(missing: str, extra: Sequence[str], present: Sequence[str]) -> str:
@@ -102,8 +141,7 @@ def _names_like(missing: str, extra: Sequence[str], present: Sequence[str]) -> s
     names = [name for name in extra if _folded(name) == folded] or extra or present
     if not names:
         return "none"
-    listed = ", ".join(repr(_shortened(name)) for name in names[:_MAX_NAMES])
-    return listed if len(names) <= _MAX_NAMES else f"{listed} and {len(names) - _MAX_NAMES} more"
+    return _listing([repr(_shortened(name)) for name in names[:_MAX_NAMES]], len(names))
 
 
 def _folded(name: str) -> str:

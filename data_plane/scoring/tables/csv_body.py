@@ -14,6 +14,7 @@ import pyarrow.csv
 
 from data_plane.scoring.errors import InvalidBody
 from data_plane.scoring.signature import CompiledSignature
+from data_plane.scoring.signature.header_hints import separator_hint
 from data_plane.scoring.signature.table import Table, TypedColumn
 from data_plane.scoring.tables.arrow_columns import python_values
 from data_plane.scoring.tables.table_limits import check_count
@@ -41,7 +42,7 @@ def read_csv(body: bytes, signature: CompiledSignature) -> Table:
     _check_quotes(body)
     ragged = _RaggedLines()
     read = _read(body, ragged)
-    ragged.refuse_if_any()
+    ragged.refuse_if_any(read.column_names)
     names = distinct_names(read.column_names, {str(spec.name) for spec in signature.inputs})
     columns = tuple(TypedColumn(python_values(column)) for column in read.columns)
     return Table(names, columns, read.num_rows, is_text=True)
@@ -105,12 +106,12 @@ class _RaggedLines:
                 self._listed.append(f"line {line.number} has {line.actual_columns}, not {line.expected_columns}")
         return "skip"
 
-    def refuse_if_any(self) -> None:
+    def refuse_if_any(self, names: Sequence[str]) -> None:
         if self._count:
             more = f", and {self._count - len(self._listed)} more" if self._count > len(self._listed) else ""
             raise InvalidBody(
                 "the CSV has lines with another number of values than its header (which is line 1; empty lines do not "
-                f"count): {'; '.join(self._listed)}{more}"
+                f"count): {'; '.join(self._listed)}{more}{separator_hint(names)}"
             )
 
 
