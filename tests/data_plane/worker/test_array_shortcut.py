@@ -1,8 +1,11 @@
 """The array shortcut: which models get arrays, how arrays are proven, and what turns them off."""
 
 import contextlib
+import sys
+import tempfile
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +20,14 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from threadpoolctl import threadpool_limits
 
+from data_plane.scoring.payload.result_json import result_to_json
 from data_plane.scoring.payload.values import Payload
 from data_plane.scoring.wire.encode import encode_score
 from data_plane.worker import array_shortcut as module
 from data_plane.worker.array_shortcut import ArrayShortcut, array_shortcut
 from data_plane.worker.frames import FrameReader, unpack_meta
 from data_plane.worker.same_result import difference
+from tests.data_plane.replicas.worker_harness import PATIENCE, WorkerHarness, eventually
 from tests.data_plane.worker.shortcut_models import (
     MIXED,
     MIXED_NUMBERS,
@@ -361,6 +366,55 @@ class TestLeftAlone:
         random = np.random.default_rng(1)
         watched = elastic_net(change=lambda array, predict: random.random(len(array)))
         assert not watched.shortcut().is_on
+
+
+# As generated, but for the loading by MLflow.
+SCRIPT = """
+    from types import SimpleNamespace
+
+    import numpy, pandas
+    from sklearn.linear_model import Ridge
+
+    ACCEPTS_ARRAY = True
+    MODEL_FOLDER = "none"
+    model = None
+    predict = None
+
+    def init():
+        global model, predict
+        estimator = Ridge().fit(pandas.DataFrame(numpy.eye(4), columns=list("abcd")), [1, 2, 3, 4])
+        inputs = [SimpleNamespace(name=name, type=SimpleNamespace(name="double")) for name in "abcd"]
+        metadata = SimpleNamespace(
+            flavors={"python_function": {"loader_module": "mlflow.sklearn"}},
+            get_input_schema=lambda: SimpleNamespace(inputs=inputs, is_tensor_spec=lambda: False),
+        )
+        model = SimpleNamespace(_model_impl=estimator, metadata=metadata)
+        predict = estimator.predict
+
+    def run(input_data, params=None):
+        return predict(input_data)
+"""
+
+
+class TestWorker:
+    @pytest.mark.parametrize(
+        ("setting", "line"),
+        [
+            ("on", "Array shortcut on: 16 requests had equal results"),
+            ("off", "Array shortcut off: MODELYARD_FAST_PATH"),
+        ],
+    )
+    def test_log_of_the_worker_tells_about_the_shortcut(self, setting: str, line: str) -> None:
+        with tempfile.TemporaryDirectory(prefix="my-harness-") as folder:
+            harness = WorkerHarness(Path(folder), Path(sys.executable))
+            try:
+                worker, connection = harness.ready(SCRIPT, environment_variables={"MODELYARD_FAST_PATH": setting})
+                results = [connection.score(REQUEST, timeout=PATIENCE) for _ in range(18)]
+                assert len({result_to_json(result) for result in results}) == 1
+                eventually(lambda: line in worker.log.read_text())
+                assert "valid feature names" not in worker.log.read_text()
+            finally:
+                harness.end()
 
 
 def _unequal(estimator: str, count: int) -> list[str]:
