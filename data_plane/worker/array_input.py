@@ -5,7 +5,7 @@ equals the DataFrame's in values, dtype, memory order and writability; `is_array
 """
 
 import sys
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from .inputs import DTYPES, is_one_block, read_buffer, read_matrix
 
@@ -19,9 +19,13 @@ _FRAME_KEYS = {"kind", "rows", "columns"}
 
 
 class ArrayReader:
-    def __init__(self, names: List[str], *, as_doubles: bool) -> None:
-        """`as_doubles`: integer columns become doubles. Boosters convert integers of an array to floats."""
-        self._names = names
+    def __init__(self, columns: List[Tuple[str, str]], *, as_doubles: bool) -> None:
+        """`columns` are the names and logical types of the signature.
+
+        `as_doubles`: integer columns become doubles. Boosters convert integers of an array to floats.
+        """
+        self._names = [name for name, _ in columns]
+        self._types = [logical_type for _, logical_type in columns]
         self._as_doubles = as_doubles
         self._is_writable = {is_one_block: _is_writable(is_one_block) for is_one_block in (False, True)}
 
@@ -40,10 +44,13 @@ class ArrayReader:
         values = numpy.asarray(frame)
         if self._as_doubles and values.dtype.kind == "i":
             values = values.astype("<f8")
-        return bool(_layout(values) == _layout(array) and values.tobytes() == array.tobytes())
+        if _layout(values) != _layout(array):
+            return False
+        bits = "<u{}".format(array.dtype.itemsize)
+        return bool(numpy.array_equal(values.view(bits), array.view(bits)))
 
     def _block(self, payload: Dict[str, Any], body: bytearray) -> Optional[Any]:
-        if payload["names"] != self._names or payload["type"] not in NUMBERS or not payload["rows"]:
+        if payload["names"] != self._names or {payload["type"]} != set(self._types) or not payload["rows"]:
             return None
         matrix = read_buffer(body, payload["data"], DTYPES[payload["type"]])
         return self._array_of_block(matrix.reshape(len(self._names), payload["rows"]))
@@ -51,6 +58,8 @@ class ArrayReader:
     def _frame(self, payload: Dict[str, Any], body: bytearray) -> Optional[Any]:
         columns, rows = payload["columns"], payload["rows"]
         if not rows or [column["name"] for column in columns] != self._names:
+            return None
+        if [column["type"] for column in columns] != self._types:
             return None
         if is_one_block(columns, rows):
             return self._array_of_block(read_matrix(columns, rows, body))
@@ -63,10 +72,7 @@ class ArrayReader:
 
     def _array_of_columns(self, columns: List[Dict[str, Any]], rows: int, body: bytearray) -> Optional[Any]:
         numpy = sys.modules["numpy"]
-        types = {column["type"] for column in columns}
-        if not types <= NUMBERS:
-            return None
-        dtype = numpy.result_type(*[DTYPES[each] for each in types])
+        dtype = numpy.result_type(*[DTYPES[each] for each in set(self._types)])
         if self._as_doubles and dtype.kind == "i":
             dtype = numpy.dtype("<f8")
         matrix = numpy.empty((len(columns), rows), dtype)

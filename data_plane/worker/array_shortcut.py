@@ -64,6 +64,7 @@ class ArrayShortcut:
         self._run = run
         self._run_array = run
         self._reader: Optional[ArrayReader] = None
+        self._takes_params = True
         self._trials_left = _TRIALS
         self._trial_seconds = 0.0
         self._requests = 0
@@ -75,7 +76,9 @@ class ArrayShortcut:
 
     def score(self, payload: Dict[str, Any], body: bytearray, params: Optional[Dict[str, Any]]) -> Answer:
         reader = self._reader
-        array = None if reader is None else reader.read(payload, body)
+        array = None
+        if reader is not None and (self._takes_params or not params):
+            array = reader.read(payload, body)
         if reader is None or array is None:
             return _call(self._run, read_input(payload, body), params)
         self._requests += 1
@@ -91,8 +94,9 @@ class ArrayShortcut:
 
     def prove(self, model: ShortcutModel, model_folder: str) -> None:
         """Turn the shortcut on for as long as all generated requests have equal results."""
-        self._reader = reader = ArrayReader([name for name, _ in model.columns], as_doubles=model.has_boosters)
+        self._reader = reader = ArrayReader(model.columns, as_doubles=model.has_boosters)
         self._run_array = model.predict or self._run
+        self._takes_params = model.predict is None
         started = time.perf_counter()
         warm = time.thread_time()
         example = read_example(model_folder, model.columns)

@@ -38,7 +38,7 @@ class ShortcutModel(NamedTuple):
     """Name and logical type of each column of the signature, all numbers."""
     has_boosters: bool
     predict: Optional[Predict]
-    """Predicts from an array in place of the script's `run`, for models that need feature names beside the array."""
+    """Predicts from an array in place of the script's `run`, without params: for models that need feature names."""
 
 
 def recognise(script: types.ModuleType) -> ShortcutModel:
@@ -185,8 +185,6 @@ def _predict_of_booster(implementation: Any) -> Optional[Predict]:
     xgboost = sys.modules["xgboost"]
 
     def predict(array: Any, params: Optional[Dict[str, Any]]) -> Any:
-        if params:
-            raise ValueError("params are for the model's own predict")
         return booster.predict(xgboost.DMatrix(array, feature_names=booster.feature_names))
 
     return predict

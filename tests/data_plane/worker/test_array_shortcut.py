@@ -220,8 +220,9 @@ class TestRequests:
             block(np.zeros((0, 4))),
             table([[1, 2, 3, 4]], nulls=np.array([[False, True, False, False]])),
             table([[1, 2**60 + 1, 3, 4]]),
+            table([[1, 2, 3, 4]], ("double",) * 4),
         ],
-        ids=["other order", "no rows", "missing integer", "large integer"],
+        ids=["other order", "no rows", "missing integer", "large integer", "other types"],
     )
     def test_request_without_an_equal_array_is_scored_from_a_dataframe(self, payload: Payload) -> None:
         watched = Watched(Ridge().fit(MIXED_NUMBERS, TARGET), MIXED_NUMBERS)
@@ -242,9 +243,17 @@ class TestRequests:
         shortcut.score({**unpack_meta(frame.meta)["payload"], "index": None}, frame.body, None)
         assert [type(each) for each in watched.inputs] == [pd.DataFrame]
 
-    @pytest.mark.parametrize("payload", [REQUEST, table([[1, 2, 3, 4]] * 3), table([[1, 2, 3, 4]], ("long",) * 4)])
-    def test_array_is_numpy_s_array_of_the_dataframe(self, payload: Payload) -> None:
-        watched = elastic_net()
+    @pytest.mark.parametrize(
+        ("frame", "payload"),
+        [
+            (NUMBERS, REQUEST),
+            (MIXED_NUMBERS, table([[1, 2, 3, 4]] * 3)),
+            (NUMBERS.astype("int64"), table([[1, 2, 3, 4]], ("long",) * 4)),
+        ],
+        ids=["doubles", "mixed", "integers"],
+    )
+    def test_array_is_numpy_s_array_of_the_dataframe(self, frame: pd.DataFrame, payload: Payload) -> None:
+        watched = Watched(Ridge().fit(frame, TARGET), frame)
         shortcut = watched.shortcut()
         watched.inputs.clear()
         score(shortcut, payload)
