@@ -113,7 +113,7 @@ class Subjects:
 def _enforced(model: MLModel, asked: ScoringRequest) -> str:
     """The gateway's frame for the worker."""
     signature = compile_signature(model.signature, type_hints=model.type_hints)
-    payload, params, _ = signature.enforce(asked.value, asked.params)
+    payload, params, *_ = signature.enforce(asked.value, asked.params)
     return base64.b64encode(b"".join(encode_score(payload, request_id=1, params=params))).decode()
 
 

@@ -149,7 +149,7 @@ class TestTypeHintModels:
     def test_input_of_a_type_hint_model_is_validated_by_mlflow(self, gateway: GatewayProcess) -> None:
         assert ask(gateway, "counting", [{"a": 1, "b": 2}, {}]) == [3, 0]
         refused = send(gateway, "counting", [{"a": "x"}])
-        assert refused.status == 424
+        assert refused.status == 400
         assert "Failed to validate" in refused.error["message"]
 
 
