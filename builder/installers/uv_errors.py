@@ -13,6 +13,8 @@ from modelyard.core.domain.declared_text import mask_credentials
 from modelyard.core.domain.environment_spec import normalised
 
 _MAX_LENGTH = 1500
+# Code of a package may write into the output: names in patterns are bounded, so that a search takes linear time.
+_LONGEST_OUTPUT = 1 << 18
 _CAUSE = re.compile(r"\s*\n\s*(?:╰─▶|├─▶|cause:)\s*")
 _DECORATION = re.compile(r"^[\s│├╰─▶×╭╮|]+", re.MULTILINE)
 _HINT = re.compile(r"^hint: .*", re.MULTILINE | re.DOTALL)
@@ -24,10 +26,11 @@ _DENIED_INDEX = re.compile(
     r"An index(?: URL)? \((\S+)\) (?:could not be|returned)[^\n]*?(401 Unauthorized|403 Forbidden)"
 )
 _NO_VERSION = re.compile(r"there (?:is no version|are no versions) of ([\w.-]+(?:==[^\s,]+)?)")
-_NOT_FOUND = re.compile(r"([\w.-]+) was not found in the (?:package registry|provided package locations)")
+_NOT_FOUND = re.compile(r"([\w.-]{1,200}) was not found in the (?:package registry|provided package locations)")
 _OTHER_PLATFORM = re.compile(r"Wheels are available for `([\w.-]+)` \(v([^)]+)\) on the following platforms?: ([^\n]+)")
 _OTHER_PYTHON = re.compile(
-    r"([\w.-]+?)(?:[=<>!]=?\S+)? (?:has no wheels with a matching Python|requires Python|depends? on Python)"
+    r"(?<![\w.-])([\w.-]{1,200}?)(?:[=<>!]=?\S{1,200})? "
+    r"(?:has no wheels with a matching Python|requires Python|depends? on Python)"
 )
 _HASH_MISMATCH = re.compile(r"Hash mismatch for `([\w.-]+?)(?:==[^`]*)?`")
 
@@ -91,6 +94,7 @@ def explain_failure(output: str, context: FailureContext) -> str:
     An index that gives no answer hides its packages: then the answers of the indexes are the cause. Else the cause is
     the resolver's explanation ("Because …") or the error.
     """
+    output = output[-_LONGEST_OUTPUT:]
     sentence = failure_sentence(output)
     causes = _index_failures(output, sentence, context)
     if not causes:
@@ -170,12 +174,14 @@ def _unreachable(place: tuple[str, int], error: str, origins: Mapping[str, str])
 
 def _fetch_failure(url: str, cause: str, origins: Mapping[str, str]) -> str:
     shown, where = _origin_of(url, origins)
-    subject = f"{where}: {shown}" if where else f"{shown}, of the platform's own configuration,"
+    # An install knows no origins.
+    whose = ", of the platform's own configuration," if origins else ""
+    subject = f"{where}: {shown}" if where else f"{shown}{whose}"
     for pattern, says, remedy in _FETCH_CAUSES:
         found = re.search(pattern, cause)
         if found is not None:
             host = urlsplit(url).hostname or "host"
-            return f"{subject} {says.format(*found.groups())}: {remedy.format(host=host)}."
+            return f"{subject} {says.format(*(each.strip() for each in found.groups()))}: {remedy.format(host=host)}."
     return f"{subject} is not fetched: {failure_sentence(cause)}."
 
 

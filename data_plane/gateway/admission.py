@@ -5,10 +5,11 @@ A gateway empties its own table at the start: the counts of a dead gateway end w
 """
 
 import logging
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_plane.gateway.mapped_table import FREE, RELEASED, SLOTS, key_of, map_words, probe
+from data_plane.gateway.mapped_table import FREE, RELEASED, SLOTS, Words, key_of, map_words, probe
 
 _log = logging.getLogger(__name__)
 
@@ -42,62 +43,63 @@ class TableSlot:
         self._others = others if slot is not None else ()
         self._key = key
         self._slot = slot
+        # A full table leaves a count of this process alone.
+        self._words: Words = own.words if slot is not None else array("Q", [0])
+        self._word = slot + 1 if slot is not None else 0
         self._count = 0
 
     def enter(self, limit: int) -> bool:
-        self._set(self._count + 1)
         # Count first, compare then: two gateways at the same time never exceed the limit together.
-        if self._count + sum(other.count(self._key) for other in self._others) <= limit:
+        self._count += 1
+        self._words[self._word] = self._count
+        pending = self._count
+        for other in self._others:
+            pending += other.count(self._key)
+        if pending <= limit:
             return True
-        self._set(self._count - 1)
+        self.leave()
         return False
 
     def leave(self) -> None:
-        self._set(self._count - 1)
+        self._count -= 1
+        self._words[self._word] = self._count
 
     def release(self) -> None:
         if self._slot is not None:
             self._own.free(self._slot)
             self._slot = None
-
-    def _set(self, count: int) -> None:
-        self._count = count
-        if self._slot is not None:
-            self._own.write(self._slot, count)
+            self._words, self._word = array("Q", [0]), 0
 
 
 class _Table:
     def __init__(self, file: Path) -> None:
-        self._words = map_words(file, _SLOT)
+        self.words = map_words(file, _SLOT)
 
     def empty(self) -> None:
         for word in range(SLOTS * _SLOT):
-            self._words[word] = 0
+            self.words[word] = 0
 
     def take_slot(self, key: int) -> int | None:
         for slot in probe(key, _SLOT):
-            if self._words[slot] in (FREE, RELEASED):
-                self._words[slot + 1] = 0
-                self._words[slot] = key
+            if self.words[slot] in (FREE, RELEASED):
+                self.words[slot + 1] = 0
+                self.words[slot] = key
                 return slot
         return None
 
     def free(self, slot: int) -> None:
-        self._words[slot + 1] = 0
-        self._words[slot] = RELEASED
+        self.words[slot + 1] = 0
+        self.words[slot] = RELEASED
         # A released slot before a free slot is needed by no probe, and a free slot keeps probes short.
-        while self._words[slot] == RELEASED and self._words[(slot + _SLOT) % len(self._words)] == FREE:
-            self._words[slot] = FREE
-            slot = (slot - _SLOT) % len(self._words)
-
-    def write(self, slot: int, count: int) -> None:
-        self._words[slot + 1] = count
+        while self.words[slot] == RELEASED and self.words[(slot + _SLOT) % len(self.words)] == FREE:
+            self.words[slot] = FREE
+            slot = (slot - _SLOT) % len(self.words)
 
     def count(self, key: int) -> int:
         for slot in probe(key, _SLOT):
-            found = self._words[slot]
+            found = self.words[slot]
             if found == key:
-                return self._words[slot + 1]
+                return self.words[slot + 1]
             if found == FREE:
                 return 0
         return 0

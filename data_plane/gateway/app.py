@@ -1,20 +1,21 @@
-"""The ASGI application: from a request to its handler, and from a result or an error to a response."""
+"""The application behind the connections: from a request to its handler, from a result or an error to a response."""
 
 import asyncio
 import logging
 import time
 from http import HTTPStatus
 
-from data_plane.gateway.content_coding import compressed
+from data_plane.gateway.content_coding import compressed, may_be_compressed
 from data_plane.gateway.errors import BadCredentials, GatewayStops, MethodNotAllowed, UnknownPath, error_response
 from data_plane.gateway.health import HEALTHY
-from data_plane.gateway.request import ClientGone, Receive, Request, Scope, Send
+from data_plane.gateway.request import ClientGone, Request
 from data_plane.gateway.response import Response
-from data_plane.gateway.routes import GATEWAY_HEALTH_PATHS, Route, Routes
+from data_plane.gateway.routes import GATEWAY_HEALTH_PATHS, Routes
 from data_plane.gateway.routing_table import RoutingTable
 from data_plane.scoring.codecs.azure import AzureCodec
 from data_plane.scoring.errors import ScoringError
 from modelyard.core.settings import GatewaySettings
+from modelyard.process.http_exchange import HttpExchange
 
 _log = logging.getLogger(__name__)
 
@@ -26,19 +27,15 @@ class GatewayApp:
         self._table = table
         self._routes = Routes(limits)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
+    async def __call__(self, exchange: HttpExchange) -> None:
+        request = Request(exchange)
         try:
-            response = await compressed(await self._response(request), request)
+            response = await self._response(request)
         except ClientGone:
             return
-        headers = [
-            *response.headers,
-            (b"content-length", b"%d" % len(response.body)),
-            *request.tracing_headers(),
-        ]
-        await send({"type": "http.response.start", "status": int(response.status), "headers": headers})
-        await send({"type": "http.response.body", "body": response.body})
+        if may_be_compressed(response, request):
+            response = await compressed(response, request)
+        await exchange.respond(response.status, response.headers + request.tracing_headers(), response.body)
 
     async def _response(self, request: Request) -> Response:
         if request.path in GATEWAY_HEALTH_PATHS:
@@ -46,7 +43,21 @@ class GatewayApp:
         route = self._routes.find(request.path_below)
         codec = _AZURE if route is None else route.codec
         try:
-            return await self._handled(request, route)
+            if route is None:
+                raise UnknownPath
+            if request.method == "OPTIONS":
+                return _options(route.allowed)
+            endpoint = self._table.endpoint(request.endpoint)
+            authorization, credentials = request.header(b"authorization"), endpoint.credentials
+            if not (
+                credentials.accept(authorization, route.required_role, time.time())
+                or (credentials.takes_openid and await credentials.accept_openid(authorization, route.required_role))
+            ):
+                raise BadCredentials
+            handler = route.handler(request.method)
+            if handler is None:
+                raise MethodNotAllowed(route.allowed)
+            return await handler(request, endpoint)
         except ScoringError as error:
             return error_response(error, codec)
         except asyncio.CancelledError:
@@ -56,23 +67,6 @@ class GatewayApp:
             _log.exception("Request %s to %s failed", request.id, request.path)
             failure = ScoringError(f"the gateway failed; its log says why under request {request.id}")
             return error_response(failure, codec)
-
-    async def _handled(self, request: Request, route: Route | None) -> Response:
-        if route is None:
-            raise UnknownPath
-        if request.method == "OPTIONS":
-            return _options(route.allowed)
-        endpoint = self._table.endpoint(request.endpoint)
-        authorization, credentials = request.header(b"authorization"), endpoint.credentials
-        if not (
-            credentials.accept(authorization, route.required_role, time.time())
-            or (credentials.takes_openid and await credentials.accept_openid(authorization, route.required_role))
-        ):
-            raise BadCredentials
-        handler = route.handler(request.method)
-        if handler is None:
-            raise MethodNotAllowed(route.allowed)
-        return await handler(request, endpoint)
 
 
 def _gateway_health(request: Request) -> Response:

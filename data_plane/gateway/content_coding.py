@@ -8,6 +8,7 @@ thread.
 import asyncio
 import re
 import zlib
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -46,7 +47,7 @@ _VARY = (b"vary", b"accept-encoding")
 
 def coding_of(request: Request) -> bytes | None:
     """Return the coding of the body. None: uncompressed. Raises UnsupportedCoding, also for several codings."""
-    header = request.list_header(b"content-encoding")
+    header = request.content_encoding
     if header is None:
         return None
     named = [name.strip() for name in header.lower().split(b",")]
@@ -61,12 +62,12 @@ async def decompressed(body: bytes, coding: bytes, largest: int, share: BodyShar
     if not body:
         return body
     if len(body) > _LARGEST_COMPRESSED_ON_THE_LOOP:
-        return await asyncio.to_thread(_decompress, body, coding, largest, share)
-    return _decompress(body, coding, largest, share)
+        return await asyncio.to_thread(_decompress, body, coding, largest, share.take_in_thread)
+    return _decompress(body, coding, largest, share.take)
 
 
-def _decompress(body: bytes, coding: bytes, largest: int, share: BodyShare) -> bytes:
-    output = _Output(largest, share)
+def _decompress(body: bytes, coding: bytes, largest: int, take: Callable[[int], None]) -> bytes:
+    output = _Output(largest, take)
     try:
         if coding == b"gzip":
             _gunzip(body, output)
@@ -82,17 +83,17 @@ def _decompress(body: bytes, coding: bytes, largest: int, share: BodyShare) -> b
 class _Output:
     """Decompressed pieces, bounded."""
 
-    def __init__(self, largest: int, share: BodyShare) -> None:
+    def __init__(self, largest: int, take: Callable[[int], None]) -> None:
         self.pieces: list[bytes] = []
         self._largest = largest
         self._left = largest
-        self._share = share
+        self._take = take
 
     def append(self, piece: bytes) -> None:
         self._left -= len(piece)
         if self._left < 0:
             raise BodyTooLarge(self._largest)
-        self._share.take(len(piece))
+        self._take(len(piece))
         self.pieces.append(piece)
 
 
@@ -153,10 +154,15 @@ class _Accepted(NamedTuple):
     must_be_compressed: bool = False
 
 
+def may_be_compressed(response: Response, request: Request) -> bool:
+    """Whether `compressed` may change the response: seldom for a small one."""
+    return len(response.body) >= _SMALLEST_TO_COMPRESS or request.accept_encoding is not None
+
+
 async def compressed(response: Response, request: Request) -> Response:
     """Compress the response where compression pays and the caller accepts it."""
     is_large = len(response.body) >= _SMALLEST_TO_COMPRESS
-    header = request.list_header(b"accept-encoding")
+    header = request.accept_encoding
     if header is None:
         return _varying(response) if is_large else response
     accepted = _accepted(header)

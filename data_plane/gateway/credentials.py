@@ -19,6 +19,7 @@ from modelyard.core.domain.routing import EndpointRoute
 from modelyard.core.domain.tokens import token_expiry
 
 _MOST_REMEMBERED = 1024
+_MOST_HEADERS = 16
 
 
 class Credentials:
@@ -32,14 +33,21 @@ class Credentials:
         self.takes_openid = route.workspace is not None and openid.is_enabled
         self._expiry_by_digest: dict[str, int] = {}
         """Verified tokens. To verify a signature costs more than the rest of a request."""
+        self._headers_with_key: set[bytes] = set()
+        """Headers with a valid key, which stays valid for the life of this object. A wrong key is never among them."""
 
     def accept(self, authorization: bytes | None, required: Role, now: float) -> bool:
         """Whether a credential is valid, as far as is known without I/O. Raises RoleMissing for a token without it."""
+        if authorization in self._headers_with_key:
+            return required is Role.SCORER or _allowed(Role.SCORER.includes(required), required)
         secret = secret_of(authorization or b"")
         if secret is None:
             return False
         digest = hashlib.sha256(secret).hexdigest()
-        if self._is_key(digest) or self._is_token(secret, digest, now):
+        is_key = self._is_key(digest)
+        if is_key or self._is_token(secret, digest, now):
+            if is_key and authorization is not None:
+                self._remember_header(authorization)
             return required is Role.SCORER or _allowed(Role.SCORER.includes(required), required)
         token = self._access_tokens.get(digest)
         if token is not None and (token.expires_at is None or now < token.expires_at):
@@ -72,6 +80,12 @@ class Credentials:
                 return False
             self._remember(digest, expiry)
         return now < expiry
+
+    def _remember_header(self, authorization: bytes) -> None:
+        """One key has many spellings: the spaces around it, the case of `Bearer`."""
+        if len(self._headers_with_key) >= _MOST_HEADERS:
+            self._headers_with_key.clear()
+        self._headers_with_key.add(authorization)
 
     def _remember(self, digest: str, expiry: int) -> None:
         if len(self._expiry_by_digest) >= _MOST_REMEMBERED:

@@ -88,6 +88,7 @@ async def _serve(options: argparse.Namespace, settings: Tunables) -> None:
         error=error_document,
         health=GATEWAY_HEALTH_PATHS,
         cancel_abandoned=True,
+        without_tasks=True,
     )
     try:
         await server.serve_until_stopped(socket.socket(fileno=options.fd), options.lifeline_fd)

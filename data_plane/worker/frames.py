@@ -67,12 +67,23 @@ class FrameReader:
         """Return the frames that `data` completes. Raises ProtocolError."""
         frames: List[Frame] = []
         rest = memoryview(data)
-        while True:
+        # Small frames arrive in one piece: no buffer collects the parts.
+        while not self._head and len(rest) >= HEADER.size:
+            kind, request_id, meta_length, body_length = unpack_header(rest, *self._limits)
+            body_start = HEADER.size + meta_length
+            end = body_start + body_length
+            if len(rest) < end:
+                break
+            frames.append(
+                Frame(kind, request_id, bytes(rest[HEADER.size : body_start]), bytearray(rest[body_start:end]))
+            )
+            rest = rest[end:]
+        while rest:
             rest = self._take(rest)
             frame = self._completed()
-            if frame is None:
-                return frames
-            frames.append(frame)
+            if frame is not None:
+                frames.append(frame)
+        return frames
 
     def _take(self, rest: memoryview) -> memoryview:
         if self._header is None:
@@ -134,8 +145,11 @@ def pack_json(kind: int, request_id: int, meta: Dict[str, Any]) -> List[Buffer]:
 def unpack_header(
     head: Buffer, max_meta_bytes: int = MAX_META_BYTES, max_body_bytes: int = MAX_BODY_BYTES
 ) -> Tuple[int, int, int, int]:
-    """Check a header; return (kind, request id, length of the meta, length of the body). Raises ProtocolError."""
-    magic, version, kind, request_id, meta_length, body_length = HEADER.unpack(head)
+    """Check the header at the beginning of `head`; return (kind, request id, length of the meta, length of the body).
+
+    Raises ProtocolError.
+    """
+    magic, version, kind, request_id, meta_length, body_length = HEADER.unpack_from(head)
     if magic != _MAGIC:
         raise ProtocolError("a frame must begin with the letters MY")
     if version != VERSION:

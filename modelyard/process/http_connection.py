@@ -21,7 +21,8 @@ from urllib.parse import unquote
 
 import httptools
 
-from modelyard.process.http_exchange import STATUS_LINES, AsgiApp, HttpExchange, Scope
+from modelyard.process.eager_task import EagerTask
+from modelyard.process.http_exchange import STATUS_LINES, Application, HttpExchange, RequestHead, Scope
 
 _MAX_PIPELINED = 128
 _LARGEST_JOINED_WRITE = 64 << 10
@@ -34,6 +35,8 @@ _FRAMING_HEADERS = frozenset({b"host", b"transfer-encoding", b"expect", b"upgrad
 # A share, so that the connections kept for health checks and the idle ones that make room stay few.
 _EVICTED_SHARE = 16
 _KEPT_FOR_HEALTH = 16
+_MAX_KNOWN_HEADS = 512
+_LARGEST_KNOWN_HEAD = 2 << 10
 _HEALTH_SECONDS = 2.0
 
 
@@ -75,13 +78,18 @@ class HttpConnection(asyncio.Protocol):
     health_paths: ClassVar[frozenset[str]]
     cancels_abandoned: ClassVar[bool]
     """Whether the task of a request whose caller hung up is cancelled. The application sees http.disconnect anyway."""
+    starts_at_once: ClassVar[bool]
+    """Whether a request with a known head is no asyncio task. The application must need no current task."""
+    known_heads: ClassVar[dict[bytes, RequestHead]]
+    """Heads that arrived twice in a row on a connection, by their bytes: a client sends the same head many times, and
+    parsing and checking a head costs a tenth of a small request."""
     # The default headers as last written: uvicorn makes a new list each second.
     _defaults: ClassVar[Any] = None
     _default_lines: ClassVar[bytes] = b""
 
     def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
         """Called by uvicorn, with these names."""
-        self._app: AsgiApp = config.loaded_app
+        self._app: Application = config.loaded_app
         self._server = server_state
         self._app_state: dict[str, Any] = app_state
         self._loop: asyncio.AbstractEventLoop = _loop or asyncio.get_running_loop()
@@ -92,7 +100,7 @@ class HttpConnection(asyncio.Protocol):
         self._arriving: HttpExchange | None = None
         """The exchange whose body arrives, or the last one."""
         self._pipeline: deque[HttpExchange] = deque()
-        self._running: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | EagerTask | None = None
         self._part: _Part | None = _Part.HEADERS
         """None: no part of a request is incomplete."""
         self._part_bytes = 0
@@ -100,6 +108,8 @@ class HttpConnection(asyncio.Protocol):
         """Size of the piece of data that is being parsed."""
         self._has_ended_message = False
         """Whether a request ended in that piece."""
+        self._messages = 0
+        """Requests that began in that piece."""
         self._window_bytes = 0
         """Bytes of the body since the rate was last checked."""
         self._framing_bytes = 0
@@ -119,6 +129,8 @@ class HttpConnection(asyncio.Protocol):
         self._stall_timer: asyncio.TimerHandle | None = None
         self._idle_since = 0.0
         self._checked_host: bytes | None = None
+        self._last_head = b""
+        """The bytes of the last head that could be known."""
         self._max_headers = self.limits.max_headers
         self._begin_head()
 
@@ -226,9 +238,18 @@ class HttpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
             return
+        is_between_requests = self._part is None and self._is_answered and not self._is_for_health
+        head_end = data.find(b"\r\n\r\n") + 4 if is_between_requests else 0
+        if 4 <= head_end <= _LARGEST_KNOWN_HEAD:
+            known = self.known_heads.get(data[:head_end])
+            if known is not None and len(data) - head_end == known.body_bytes:
+                # The parser is between two messages, and would come to the same result.
+                self._start_whole(known, data[head_end:])
+                return
         size = self._piece_bytes = len(data)
         self._framing_bytes += size
         self._has_ended_message = False
+        self._messages = 0
         try:
             self._parse(data)
         except httptools.HttpParserError as error:
@@ -237,6 +258,8 @@ class HttpConnection(asyncio.Protocol):
             return
         part = self._part
         if part is None or self._is_deaf:
+            if 4 <= head_end <= _LARGEST_KNOWN_HEAD:
+                self._note_head(data, head_end)
             return
         if part is _Part.HEADERS:
             if not self._has_ended_message:
@@ -251,6 +274,34 @@ class HttpConnection(asyncio.Protocol):
         self._window_bytes += size
         if self._timed_part is not part:
             self._time_part()
+
+    def _start_whole(self, head: RequestHead, body: bytes) -> None:
+        exchange = HttpExchange(self, head, keep_alive=not self._is_shutting_down)
+        exchange.whole_body_arrived(body)
+        self._arriving = exchange
+        if not self.starts_at_once:
+            self._start(exchange)
+            return
+        self._exchange = exchange
+        tasks = self._server.tasks
+        task = self._running = EagerTask(exchange.run(self._app), tasks.discard)
+        tasks.add(task)
+        task.step()
+
+    def _note_head(self, data: bytes, head_end: int) -> None:
+        """Remember the head of a request that came as one piece of data, the second time."""
+        assert self._arriving is not None, "a request has arrived"
+        head = self._arriving.head
+        if self._messages != 1 or not head.is_plain or len(data) - head_end != head.body_bytes:
+            return
+        sent = data[:head_end]
+        if sent != self._last_head:
+            # Heads with an id of the request never come again.
+            self._last_head = sent
+            return
+        if len(self.known_heads) >= _MAX_KNOWN_HEADS:
+            self.known_heads.clear()
+        self.known_heads[sent] = head
 
     def _parse(self, data: bytes | memoryview) -> None:
         """Feed the parser. Offers of other protocols (HTTP/2, websockets) are ignored: Java's client sends an offer
@@ -286,6 +337,7 @@ class HttpConnection(asyncio.Protocol):
         if len(self._pipeline) >= _MAX_PIPELINED:
             raise _bad_request("too many requests are in the pipeline")
         self._begin_head()
+        self._messages += 1
         self._part = _Part.HEADERS
         self._part_bytes = 1
 
@@ -329,31 +381,29 @@ class HttpConnection(asyncio.Protocol):
         version = parser.get_http_version()
         self._check_head(version)
         path, query = self._checked_target(method)
-        scope: Scope = {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": version,
-            "server": self._server_address,
-            "client": self._client,
-            "scheme": "http",
-            "root_path": "",
-            "method": method.decode(),
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": path.encode(),
-            "query_string": query,
-            "headers": self._headers,
-            "state": self._app_state.copy(),
-        }
-        if self._is_for_health and scope["path"] not in self.health_paths:
+        by_name = dict(self._headers)
+        is_kept = version == "1.1" and parser.should_keep_alive()
+        head = RequestHead(
+            method=method.decode(),
+            path=unquote(path) if "%" in path else path,
+            raw_path=path.encode(),
+            query=query,
+            http_version=version,
+            headers=self._headers,
+            by_name=by_name,
+            body_bytes=int(by_name.get(b"content-length", 0)),
+            is_plain=is_kept and not (self._codings or self._wants_continue or self._offers_upgrade),
+            memo={},
+        )
+        if self._is_for_health and head.path not in self.health_paths:
             raise _Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "TooManyConnections", "too many connections are open")
         self._part = _Part.BODY
         self._part_bytes = 0
         self._framing_bytes = self._window_bytes = 0
         self._timed_part = None
-        is_kept = version == "1.1" and parser.should_keep_alive()
         exchange = HttpExchange(
             self,
-            scope,
+            head,
             keep_alive=is_kept and not (self._is_shutting_down or self._is_for_health),
             wants_continue=self._wants_continue,
         )
@@ -417,6 +467,9 @@ class HttpConnection(asyncio.Protocol):
         tasks: set[asyncio.Task[None]] = self._server.tasks
         tasks.add(task)
         task.add_done_callback(tasks.discard)
+
+    def asgi_scope(self) -> Scope:
+        return {"server": self._server_address, "client": self._client, "state": self._app_state.copy()}
 
     def write(self, head: bytes, body: bytes) -> None:
         if len(body) > _LARGEST_JOINED_WRITE:
@@ -616,9 +669,6 @@ class HttpConnection(asyncio.Protocol):
             self._transport.abort()
         else:
             self._watch_reader()
-
-
-_ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
 def _headers_too_large() -> _Refusal:

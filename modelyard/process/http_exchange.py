@@ -1,14 +1,15 @@
-"""One HTTP request and its response, between a connection and an ASGI application.
+"""One HTTP request and its response, between a connection and an application.
 
-A response leaves in as few writes as possible: the head waits for the first part of the body, because two writes would
-wake the caller twice.
+An application reads the body and writes a response by the exchange itself, or by the messages of ASGI, which cost a
+small request several dictionaries and calls. A response leaves in as few writes as possible: the head waits for the
+first part of the body, because two writes would wake the caller twice.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 _log = logging.getLogger(__name__)
 
@@ -17,6 +18,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Any, Receive, Send], Awaitable[None]]
+Application = Callable[["HttpExchange"], Coroutine[Any, Any, None]]
+HeaderLines = Sequence[tuple[bytes, bytes]]
 
 MAX_BUFFERED_BODY = 64 << 10
 """Bytes of a request body that wait for the application. Beyond, the connection reads nothing more."""
@@ -25,10 +28,35 @@ STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".enc
 _WITHOUT_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 _CONTINUE = STATUS_LINES[100] + b"\r\n"
 _LENGTH = b"\r\ncontent-length: "
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
+
+
+class RequestHead(NamedTuple):
+    """The request line and the headers. Shared by all requests with the same bytes, so that nothing may change it."""
+
+    method: str
+    path: str
+    """Without percent-encoding."""
+    raw_path: bytes
+    query: bytes
+    http_version: str
+    headers: HeaderLines
+    """With names in lower case."""
+    by_name: dict[bytes, bytes]
+    """The last line of each name."""
+    body_bytes: int
+    """Length of the body by `content-length`; 0 without one."""
+    is_plain: bool
+    """Whether the body follows at once, as it is, and the connection stays open: no chunks, `expect` or `upgrade`."""
+    memo: dict[str, Any]
+    """What an application has derived from the head."""
 
 
 class Connection(Protocol):
     """The side of a connection that an exchange sees."""
+
+    def asgi_scope(self) -> Scope:
+        """Return the part of a scope that belongs to the connection."""
 
     @property
     def is_write_paused(self) -> bool: ...
@@ -57,21 +85,22 @@ class HttpExchange:
         "_connection",
         "_has_news",
         "_is_chunked",
-        "_is_http_1_0",
         "_pieces",
         "_start",
         "_waiter",
         "_wants_continue",
         "has_started",
+        "head",
         "is_body_complete",
         "is_complete",
         "is_disconnected",
         "keep_alive",
-        "scope",
     )
 
-    def __init__(self, connection: Connection, scope: Scope, *, keep_alive: bool, wants_continue: bool) -> None:
-        self.scope = scope
+    def __init__(
+        self, connection: Connection, head: RequestHead, *, keep_alive: bool, wants_continue: bool = False
+    ) -> None:
+        self.head = head
         self.keep_alive = keep_alive
         self.is_body_complete = False
         self.has_started = False
@@ -81,7 +110,6 @@ class HttpExchange:
         self.is_disconnected = False
         self._connection = connection
         self._wants_continue = wants_continue
-        self._is_http_1_0 = scope["http_version"] == "1.0"
         self._pieces: list[bytes] = []
         self._buffered = 0
         self._has_news = False
@@ -92,17 +120,17 @@ class HttpExchange:
         self._body_left: int | None = None
         """Bytes of the response's body still to come. None: unknown."""
 
-    async def run(self, app: AsgiApp) -> None:
+    async def run(self, app: Application) -> None:
         try:
-            await app(self.scope, self.receive, self.send)
+            await app(self)
         except asyncio.CancelledError:
             self._end_early("ServerStops", "the server stops: send the request again")
         except Exception:  # noqa: BLE001 - the caller gets an answer, and the log the traceback
-            _log.exception("%s %s failed", self.scope["method"], self.scope["path"])
+            _log.exception("%s %s failed", self.head.method, self.head.path)
             self._end_early("InternalError", "the server failed; its log says why")
         else:
             if not self.is_complete and not self.is_disconnected:
-                _log.error("%s %s got no complete response", self.scope["method"], self.scope["path"])
+                _log.error("%s %s got no complete response", self.head.method, self.head.path)
                 self._end_early("InternalError", "the server sent no complete response")
 
     def _end_early(self, code: str, message: str) -> None:
@@ -126,6 +154,11 @@ class HttpExchange:
         self._notify()
         return self._buffered <= MAX_BUFFERED_BODY
 
+    def whole_body_arrived(self, body: bytes) -> None:
+        """Keep the body of a request that arrived in one piece, before the application starts."""
+        self._pieces.append(body)
+        self._has_news = self.is_body_complete = True
+
     def body_ended(self) -> None:
         self.is_body_complete = True
         self._notify()
@@ -143,9 +176,13 @@ class HttpExchange:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    # ASGI.
+    # For the application.
 
-    async def receive(self) -> Message:
+    async def read(self) -> bytes | None:
+        """Return the bytes of the body that arrived since the last call; wait for some. None: the caller is gone.
+
+        `is_body_complete` tells whether more will follow.
+        """
         if self._wants_continue:
             self._wants_continue = False
             if not self.has_started and not self.is_disconnected:
@@ -157,12 +194,52 @@ class HttpExchange:
             finally:
                 self._waiter = None
         if self.is_complete or not self._has_news:
-            return {"type": "http.disconnect"}
+            return None
         # Bytes that arrived before the caller left are delivered first: an upload is continued behind them.
         pieces = self._pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._pieces, self._buffered, self._has_news = [], 0, False
         self._connection.body_taken()
+        return body
+
+    async def respond(self, status: int, headers: HeaderLines, body: bytes) -> None:
+        """Write a whole response. `headers` have no `content-length`. Raises RuntimeError for a line break in them."""
+        connection = self._connection
+        if connection.is_write_paused and not self.is_disconnected:
+            # A caller with a pipeline, or with a long response, does not read.
+            await connection.drain()
+        if self.is_disconnected:
+            return
+        lines = _lines(headers)
+        end = b"content-length: %d\r\n\r\n" if self.keep_alive else b"connection: close\r\ncontent-length: %d\r\n\r\n"
+        head = b"".join((STATUS_LINES[status], connection.default_headers(), lines, end % len(body)))
+        self.has_started = self.is_complete = True
+        self._wants_continue = False
+        connection.write(head, b"" if self.head.method == "HEAD" else body)
+        connection.response_ended(self)
+
+    # ASGI.
+
+    def scope(self) -> Scope:
+        head = self.head
+        return {
+            **self._connection.asgi_scope(),
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": head.http_version,
+            "scheme": "http",
+            "root_path": "",
+            "method": head.method,
+            "path": head.path,
+            "raw_path": head.raw_path,
+            "query_string": head.query,
+            "headers": list(head.headers),
+        }
+
+    async def receive(self) -> Message:
+        body = await self.read()
+        if body is None:
+            return {"type": "http.disconnect"}
         return {"type": "http.request", "body": body, "more_body": not self.is_body_complete}
 
     async def send(self, message: Message) -> None:
@@ -190,10 +267,7 @@ class HttpExchange:
             self._connection.response_ended(self)
 
     def _head(self, start: Message) -> bytes:
-        headers = list(start.get("headers", ()))
-        lines = b"".join([b"%b: %b\r\n" % (name, value) for name, value in headers])
-        if not lines.count(b"\r") == lines.count(b"\n") == len(headers) or b"\0" in lines:
-            raise RuntimeError(f"a header has a line break or a zero byte in its name or value: {headers}")
+        lines = _lines(list(start.get("headers", ())))
         status = start["status"]
         # Header names are lower-case in ASGI.
         head = b"%b%b%b" % (STATUS_LINES[status], self._connection.default_headers(), lines)
@@ -201,14 +275,14 @@ class HttpExchange:
             self.keep_alive = False
         elif not self.keep_alive:
             head += b"connection: close\r\n"
-        if self.scope["method"] == "HEAD" or status in _WITHOUT_BODY:
+        if self.head.method == "HEAD" or status in _WITHOUT_BODY:
             self._body_left = 0
             self._is_chunked = False
             return head + b"\r\n"
         at = head.find(_LENGTH)
         if at >= 0:
             self._body_left = int(head[at + len(_LENGTH) : head.index(b"\r\n", at + 2)])
-        elif self._is_http_1_0:
+        elif self.head.http_version == "1.0":
             # HTTP/1.0 knows no chunks: the end of the connection ends the body.
             self.keep_alive = False
         else:
@@ -224,9 +298,23 @@ class HttpExchange:
             return chunk + b"0\r\n\r\n" if is_last else chunk
         if self._body_left is None:
             return body
-        if self.scope["method"] == "HEAD":
+        if self.head.method == "HEAD":
             return b""
         self._body_left -= len(body)
         if self._body_left < 0 or (is_last and self._body_left):
             raise RuntimeError("the body of a response has another length than its content-length")
         return body
+
+
+def _lines(headers: HeaderLines) -> bytes:
+    lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+    if not lines.count(b"\r") == lines.count(b"\n") == len(headers) or b"\0" in lines:
+        raise RuntimeError(f"a header has a line break or a zero byte in its name or value: {headers}")
+    return lines
+
+
+def asgi_application(app: AsgiApp) -> Application:
+    async def application(exchange: HttpExchange) -> None:
+        await app(exchange.scope(), exchange.receive, exchange.send)
+
+    return application

@@ -10,11 +10,12 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import ClassVar, Protocol
 
 import uvicorn
 
 from modelyard.process.http_connection import HttpConnection, HttpLimits
+from modelyard.process.http_exchange import Application, RequestHead
 from modelyard.process.lifeline import when_cut
 
 _EVENT_LOOP_TURNS = 3
@@ -34,15 +35,17 @@ class ServerLimits(HttpLimits, Protocol):
 class SupervisedServer(uvicorn.Server):
     def __init__(
         self,
-        app: Any,
+        app: Application,
         wanted: ServerLimits,
         *,
         error: Callable[[str, str], bytes],
         health: frozenset[str],
         cancel_abandoned: bool,
+        without_tasks: bool,
     ) -> None:
         """`error` makes the body of an error that the connection itself answers, and `health` are paths that are
         answered when all connections are taken. `cancel_abandoned`: cancel the task of a caller that hung up.
+        `without_tasks`: the application needs no asyncio task, and takes less time without.
         """
 
         class LimitedConnection(HttpConnection):
@@ -50,6 +53,8 @@ class SupervisedServer(uvicorn.Server):
             max_connections = min(wanted.max_connections, _connections_of_descriptors())
             health_paths = health
             cancels_abandoned = cancel_abandoned
+            starts_at_once = without_tasks
+            known_heads: ClassVar[dict[bytes, RequestHead]] = {}
 
             def error_body(self, code: str, message: str) -> bytes:
                 return error(code, message)
@@ -57,6 +62,8 @@ class SupervisedServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                # Otherwise uvicorn inspects the application. Only the connection calls it.
+                interface="asgi3",
                 http=LimitedConnection,
                 ws="none",
                 lifespan="off",

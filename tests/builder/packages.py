@@ -57,6 +57,8 @@ class PackageIndex:
     folder: Path
     port: int = 0
     uploaded: dict[str, str] = field(default_factory=dict)
+    credentials: str | None = None
+    """"user:password" that every request must have."""
 
     @property
     def url(self) -> str:
@@ -110,18 +112,32 @@ def _handler(index: PackageIndex) -> type[BaseHTTPRequestHandler]:
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
+            if not self._is_allowed():
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="index"')
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             kind, _, name = self.path.strip("/").partition("/")
             if kind == "files":
                 self._answer(index.file(name), "application/octet-stream")
             else:
                 self._answer(index.page(name), "application/vnd.pypi.simple.v1+json")
 
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def _is_allowed(self) -> bool:
+            sent = self.headers.get("Authorization", "").removeprefix("Basic ")
+            return index.credentials is None or base64.b64decode(sent).decode() == index.credentials
+
         def _answer(self, content: bytes | None, kind: str) -> None:
             self.send_response(404 if content is None else 200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(content or b"")))
             self.end_headers()
-            self.wfile.write(content or b"")
+            if self.command == "GET":
+                self.wfile.write(content or b"")
 
         def log_message(self, *_: object) -> None: ...
 

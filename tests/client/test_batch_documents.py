@@ -28,6 +28,7 @@ settings:
   output_action: append_row
   output_file_name: predictions.csv
   output_format: csv_with_header
+  output_file_column: name
   retry_settings:
     max_retries: 3
     timeout: 300
@@ -49,6 +50,7 @@ mini_batch_size: 2
 output_action: append_row
 output_file_name: predictions.csv
 output_format: csv_with_header
+output_file_column: name
 retry_settings: {max_retries: 3, timeout: 300}
 error_threshold: -1
 logging_level: info
@@ -67,6 +69,7 @@ BODY = {
         "outputAction": "AppendRow",
         "outputFileName": "predictions.csv",
         "outputFormat": "csv_with_header",
+        "outputFileColumn": "name",
         "retrySettings": {"maxRetries": 3, "timeout": "PT300S"},
         "errorThreshold": -1,
         "loggingLevel": "info",

@@ -31,7 +31,7 @@ _SHOWN = ("description",)
 _VALUES: tuple[Any, ...] = (
     "x", "x-long-enough-for-a-key", 7, True, "PT7S", "2030-01-02T03:04:05Z", {"a": "b"}, {"a": 100}, {"a": 10}, "owner",
     "Key", "AADToken", "Primary", "Disabled", "SummaryOnly", "parquet", "debug", "uri_file", "custom_model", "Managed",
-    "StorageInitializer", "InferenceServer", "off", "Enabled", "UriFile", "Kubernetes",
+    "StorageInitializer", "InferenceServer", "off", "Enabled", "UriFile", "Kubernetes", "name",
 )  # fmt: skip
 _BASES: Mapping[str, Document] = {
     "DeploymentRequest": {"properties": {"model": "m"}},

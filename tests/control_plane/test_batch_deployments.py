@@ -59,12 +59,16 @@ class TestCreation:
         found = control.put(path, {"properties": {"model": model}})["properties"]
         assert found["compute"].endswith("/computes/local")
         assert (found["miniBatchSize"], found["errorThreshold"], found["outputFormat"]) == (10, -1, "azure")
+        assert found["outputFileColumn"] == "path"
 
     def test_enums_and_numbers_are_read_in_every_spelling(self, control, path, model):
         body = {"Model": model, "MiniBatchSize": "5", "ErrorThreshold": "10", "OutputAction": "summary_only"}
-        found = control.put(path, {"properties": {**body, "outputFormat": "CsvWithHeader"}})["properties"]
+        found = control.put(
+            path, {"properties": {**body, "outputFormat": "CsvWithHeader", "outputFileColumn": "Name"}}
+        )["properties"]
         assert (found["miniBatchSize"], found["errorThreshold"]) == (5, 10)
         assert (found["outputAction"], found["outputFormat"]) == ("SummaryOnly", "csv_with_header")
+        assert found["outputFileColumn"] == "name"
 
     def test_failed_build_shows_the_reason_and_can_be_repeated(self, control, path, model):
         answer = control.ask("PUT", path, {"properties": {"model": model}})

@@ -1,19 +1,46 @@
-"""A caller with ten requests a second, as an ordinary client of an endpoint beside an attack."""
+"""A caller with ten requests a second, as an ordinary client of an endpoint beside an attack.
+
+The caller is a process of its own: the process of a test is busy with the attack, and would delay the requests itself.
+"""
 
 import json
+import subprocess
+import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
 from tests.e2e.platform import Platform, wait_until
 
-_INTERVAL = 0.1
 _TIMEOUT = 60.0
+_CALLER = """
+import json, sys, time
+from http.client import HTTPConnection, HTTPException
+
+address, path, body, headers, timeout = json.loads(sys.argv[1])
+
+def ask():
+    connection = HTTPConnection(address, timeout=timeout)
+    try:
+        connection.request("POST", path, body, headers)
+        response = connection.getresponse()
+        response.read()
+        return response.status
+    except (OSError, HTTPException) as error:
+        return repr(error)
+    finally:
+        connection.close()
+
+planned = time.monotonic()
+while True:
+    time.sleep(max(0.0, planned - time.monotonic()))
+    status = ask()
+    print(json.dumps([status, time.monotonic() - planned]), flush=True)
+    planned += 0.1
+"""
 
 
 @dataclass
@@ -30,22 +57,22 @@ class Answers:
 
 class SteadyCaller:
     def __init__(self, platform: Platform, endpoint: str, body: object) -> None:
-        self._address = urlsplit(platform.scoring_url).netloc
-        self._path = f"/{endpoint}/score"
-        self._body = json.dumps(body)
-        self._headers = {"Authorization": f"Bearer {platform.key(endpoint)}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {platform.key(endpoint)}", "Content-Type": "application/json"}
+        address = urlsplit(platform.scoring_url).netloc
+        plan = json.dumps([address, f"/{endpoint}/score", json.dumps(body), headers, _TIMEOUT])
+        self._command = [sys.executable, "-I", "-S", "-c", _CALLER, plan]
         self._answers = Answers()
 
     @contextmanager
     def calling(self) -> Iterator[None]:
-        over = threading.Event()
-        thread = threading.Thread(target=self._call, args=(over,))
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
+        with subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True) as process:
+            reader = threading.Thread(target=self._read, args=(process.stdout,))
+            reader.start()
+            try:
+                yield
+            finally:
+                process.kill()
+                reader.join()
 
     @contextmanager
     def answers(self) -> Iterator[Answers]:
@@ -55,22 +82,9 @@ class SteadyCaller:
         wait_until(lambda: answers.seconds, _TIMEOUT, "an answer of the other endpoint")
         self._answers = Answers()
 
-    def _call(self, over: threading.Event) -> None:
-        planned = time.monotonic()
-        while not over.wait(max(0.0, planned - time.monotonic())):
+    def _read(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            status, seconds = json.loads(line)
             answers = self._answers
-            answers.statuses[self._ask()] += 1
-            answers.seconds.append(time.monotonic() - planned)
-            planned += _INTERVAL
-
-    def _ask(self) -> int | str:
-        connection = HTTPConnection(self._address, timeout=_TIMEOUT)
-        try:
-            connection.request("POST", self._path, self._body, self._headers)
-            response = connection.getresponse()
-            response.read()
-            return response.status
-        except (OSError, HTTPException) as error:
-            return repr(error)
-        finally:
-            connection.close()
+            answers.statuses[status] += 1
+            answers.seconds.append(seconds)

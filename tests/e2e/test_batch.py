@@ -74,7 +74,7 @@ class TestJob:
         files = downloaded(platform, job, tmp_path / "got", "--all")
         predictions = predictions_in(files["named-outputs/score/predictions.csv"])
         assert list(zip(predictions.file, predictions.row, strict=True)) == [
-            (Path(path).name, row) for path, count in FILES.items() for row in range(count)
+            (path, row) for path, count in FILES.items() for row in range(count)
         ]
         whole = pd.concat([rows_of(count, seed) for seed, count in enumerate(FILES.values())])
         assert predictions.prediction.to_numpy() == pytest.approx(linear_model().predict(whole), rel=1e-12)

@@ -139,7 +139,7 @@ def check_the_job(control: Platform, folder: Path, meanwhile: Callable[[], None]
     (downloaded,) = control.cli("job", "download", "-n", job, "-p", folder / "got").stdout.split()
     predictions = pd.read_csv(downloaded, names=["row", "prediction", "file"])
     assert predictions.prediction.tolist() == [4.0, 7.0, 3.5]
-    assert predictions.file.tolist() == ["a.csv", "a.csv", "c.csv"]
+    assert predictions.file.tolist() == ["a.csv", "a.csv", "b/c.csv"]
 
 
 def holdings(machine: Platform) -> dict[str, int]:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import socket
 import threading
 import time
@@ -13,15 +14,18 @@ import pytest
 import uvloop
 
 from modelyard.core.settings import HttpSettings
+from modelyard.process.http_exchange import asgi_application
 from modelyard.process.http_server import SupervisedServer
 from tests.data_plane.gateway.raw_answers import read_answer
 from tests.hostile_http import chunks, hosted
 
 LARGE = 32 << 20
+ABANDONED = threading.Event()
+"""Set at the end of a request that the application never answers."""
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Answers by path; `/` answers the size of the body."""
+    """Answers by path; `/` answers the size of the body, and `/echo` the body."""
     path = scope["path"]
     start = {"type": "http.response.start", "status": 200, "headers": []}
     if path == "/length":
@@ -38,19 +42,25 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         return
     if path == "/nothing":
         return
-    size, more = 0, True
+    received, size, more = b"", 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             return
         size, more = size + len(message["body"]), message["more_body"]
+        received += message["body"] if path == "/echo" else b""
+    if received == b"hold":
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ABANDONED.set()
     if path == "/stream":
         await send(start)
         for piece in (b"a", b"", b"bc"):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
         return
-    body = bytes(LARGE) if path == "/large" else b"%d" % size
+    body = {"/large": bytes(LARGE), "/echo": received}.get(path, b"%d" % size)
     start["headers"] = start["headers"] or [(b"content-length", b"%d" % len(body))]
     await send(start)
     await send({"type": "http.response.body", "body": body})
@@ -59,11 +69,12 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 class Server:
     def __init__(self, **settings: Any) -> None:
         self._server = SupervisedServer(
-            application,
+            asgi_application(application),
             HttpSettings(shutdown_seconds=1, **settings),
             error=lambda code, message: json.dumps({"code": code, "message": message}).encode(),
             health=frozenset({"/health"}),
             cancel_abandoned=True,
+            without_tasks=True,
         )
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -75,6 +86,10 @@ class Server:
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
             connection.sendall(sent)
             yield connection
+
+    @property
+    def protocol(self) -> Any:
+        return self._server.config.http_protocol_class
 
     def ask(self, sent: bytes) -> tuple[int, bytes]:
         with self.connected(sent) as connection:
@@ -144,6 +159,83 @@ class TestResponses:
         with server.connected(sent) as connection:
             connection.sendall(bytes(LARGE))
             assert rest(connection).startswith(b"HTTP/1.1 200")
+
+
+class TestKnownHeads:
+    """Heads that are not parsed again."""
+
+    HEAD = hosted(b"Content-Length: 4", target=b"/echo", method=b"POST")
+
+    def known(self, server: Server) -> Any:
+        return server.protocol.known_heads
+
+    def test_each_request_with_a_repeated_head_is_answered_by_its_own_body(self, server: Server) -> None:
+        with server.connected() as connection:
+            for body in (b"aaaa", b"bbbb", b"cccc", b"dddd", b"eeee"):
+                connection.sendall(self.HEAD + body)
+                assert read_answer(connection).body == body
+        assert self.HEAD in self.known(server)
+
+    @pytest.mark.parametrize(
+        "pieces",
+        [
+            (HEAD[:20], HEAD[20:] + b"aaaa"),
+            (HEAD, b"aaaa"),
+            (HEAD + b"a", b"aaa"),
+            (HEAD + b"aaaa" + HEAD + b"bbbb",),
+            (HEAD + b"aaaa" + HEAD[:-2], b"\r\nbbbb"),
+            (b"\r\n" + HEAD + b"aaaa",),
+        ],
+        ids=["head cut", "head apart", "body cut", "pipeline", "pipeline cut", "empty line before"],
+    )
+    def test_known_head_in_other_pieces_is_read_by_the_parser(self, server: Server, pieces: tuple[bytes, ...]) -> None:
+        with server.connected() as connection:
+            for body in (b"1111", b"2222", b"3333"):
+                connection.sendall(self.HEAD + body)
+                assert read_answer(connection).body == body
+            for piece in pieces:
+                connection.sendall(piece)
+                # Otherwise the server reads the pieces at once.
+                time.sleep(0.01)
+            connection.sendall(hosted(b"Connection: close", b"Content-Length: 4", target=b"/echo", method=b"POST"))
+            connection.sendall(b"last")
+            bodies = re.findall(rb"\r\n\r\n(\w{4})", rest(connection))
+        assert bodies == [b"aaaa", b"bbbb", b"last"] if b"bbbb" in b"".join(pieces) else [b"aaaa", b"last"]
+
+    def test_request_of_a_caller_that_hangs_up_is_cancelled(self, server: Server) -> None:
+        with server.connected() as connection:
+            for body in (b"1111", b"2222", b"3333"):
+                connection.sendall(self.HEAD + body)
+                assert read_answer(connection).body == body
+            connection.sendall(self.HEAD + b"hold")
+        assert ABANDONED.wait(20)
+
+    def test_heads_that_do_not_come_twice_are_not_kept(self, server: Server) -> None:
+        with server.connected() as connection:
+            for number in range(5):
+                connection.sendall(hosted(b"X-Id: %d" % number))
+                read_answer(connection)
+        assert not [head for head in self.known(server) if b"X-Id" in head]
+
+    def test_chunked_expecting_and_long_heads_are_not_kept(self, server: Server) -> None:
+        before = dict(self.known(server))
+        chunked = chunks(b"4\r\nabcd\r\n0\r\n\r\n")
+        expecting = hosted(b"Expect: 100-continue", b"Content-Length: 1", method=b"POST") + b"x"
+        long = hosted(b"X-Long: " + b"x" * 3000)
+        with server.connected() as connection:
+            for sent in (chunked, expecting, long):
+                for _ in range(4):
+                    connection.sendall(sent)
+                    assert read_answer(connection).status == 200
+        assert self.known(server) == before
+
+    def test_number_of_known_heads_is_bounded(self, server: Server) -> None:
+        with server.connected() as connection:
+            for number in range(520):
+                for _ in range(2):
+                    connection.sendall(hosted(b"X-Number: %d" % number))
+                    read_answer(connection)
+        assert 0 < len(self.known(server)) <= 512
 
 
 class TestTimes:

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator
 
 from control_plane.resources.arm_body import ArmBody, Duration
 from control_plane.resources.without_effect import WithoutEffect
-from modelyard.core.domain.batch import BatchSettings, LoggingLevel, OutputAction, OutputFormat
+from modelyard.core.domain.batch import BatchSettings, FileColumn, LoggingLevel, OutputAction, OutputFormat
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -43,6 +43,8 @@ class SettingsBody(ArmBody):
     output_file_name: str | None = None
     output_format: Annotated[OutputFormat, _in_any_case(OutputFormat)] | None = None
     """azure, csv_with_header or parquet. An extension of Modelyard."""
+    output_file_column: Annotated[FileColumn, _in_any_case(FileColumn)] | None = None
+    """path (below the input) or name (the base name, as in Azure). An extension of Modelyard."""
     logging_level: Annotated[
         Annotated[LoggingLevel, _in_any_case(LoggingLevel)] | None,
         WithoutEffect("the logs of a job hold all that its workers print", harmless=("info",)),
@@ -60,6 +62,7 @@ class SettingsBody(ArmBody):
             "output_action": self.output_action,
             "output_file_name": self.output_file_name,
             "output_format": self.output_format,
+            "output_file_column": self.output_file_column,
             "logging_level": self.logging_level,
             "instance_count": resources.instance_count if resources else None,
         }
@@ -78,5 +81,6 @@ def settings_fields(settings: BatchSettings) -> dict[str, Any]:
         "output_action": settings.output_action,
         "output_file_name": settings.output_file_name,
         "output_format": settings.output_format,
+        "output_file_column": settings.output_file_column,
         "logging_level": settings.logging_level,
     }

@@ -1,7 +1,6 @@
 """The columns of a job's output: the row number, the predictions, and the name of the input file."""
 
 from collections.abc import Iterable
-from pathlib import PurePosixPath
 
 import numpy as np
 import pyarrow as pa
@@ -15,10 +14,6 @@ ROW, FILE = "row", "file"
 
 def row_numbers(first_row: int, rows: int) -> pa.Array:
     return pa.array(np.arange(first_row, first_row + rows, dtype=np.int64))
-
-
-def base_name(path: str) -> str:
-    return PurePosixPath(path).name
 
 
 def collect_columns(sections: Iterable[Section]) -> dict[ColumnId, set[str]]:

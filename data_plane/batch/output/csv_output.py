@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from data_plane.batch.output.column_text import csv_texts, joined, literal, needs_quotes, quoted, quoted_field
-from data_plane.batch.output.columns import base_name, collect_columns, headings, row_numbers
+from data_plane.batch.output.columns import collect_columns, headings, row_numbers
 from data_plane.batch.output.predictions import PREDICTION, Columns, Predictions, named_columns, single_column
 from data_plane.batch.output.sections import ColumnId, Section, read_all_sections
 from modelyard.core.ports.object_store import ObjectStore
@@ -22,7 +22,7 @@ class _CsvLines:
         for _, values in columns:
             texts = csv_texts(values)
             fields.append(quoted(texts) if needs_quotes(values) else texts)
-        lines = joined(*fields, literal(quoted_field(base_name(file)) + b"\n"), by=b",")
+        lines = joined(*fields, literal(quoted_field(file) + b"\n"), by=b",")
         # The array's data buffer is the text of the lines in order.
         return bytes(lines.buffers()[2]) if rows else b""
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from data_plane.batch.output.column_text import utf8
 from data_plane.batch.output.column_types import as_type, common_type, spooled, types_of
-from data_plane.batch.output.columns import FILE, ROW, base_name, collect_columns, headings, row_numbers
+from data_plane.batch.output.columns import FILE, ROW, collect_columns, headings, row_numbers
 from data_plane.batch.output.predictions import Columns, Predictions, named_columns
 from data_plane.batch.output.sections import ColumnId, Section, read_all_sections
 from modelyard.core.ports.object_store import ObjectStore
@@ -32,7 +32,7 @@ class ParquetWriter:
         return named_columns(predictions, output_names)
 
     def encode(self, file: str, first_row: int, rows: int, columns: Columns) -> pa.RecordBatch:
-        files = pa.repeat(utf8(base_name(file)).decode(), rows)
+        files = pa.repeat(utf8(file).decode(), rows)
         arrays = [row_numbers(first_row, rows), files, *(spooled(values) for _, values in columns)]
         names = [ROW, FILE, *map(str, range(len(columns)))]
         return pa.RecordBatch.from_arrays(arrays, names)

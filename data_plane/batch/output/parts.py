@@ -50,6 +50,7 @@ class PartWriter:
         self.rows = 0
         self._is_kept = settings.output_action is OutputAction.APPEND_ROW
         self._writer = WRITERS[settings.output_format]
+        self._file_column = settings.output_file_column
         self._output_names = tuple(output_names or ())
         self._pending: list[_Block] = []
         self._pending_size = 0
@@ -59,7 +60,7 @@ class PartWriter:
         weakref.finalize(self, self._spool.close)
 
     def add(self, file: str, first_row: int, rows: int, result: Result, *, is_single: bool = False) -> None:
-        """Write the predictions for rows of a file, under the file's base name: all, or none and raise WrongResult.
+        """Write the predictions for rows of a file: all, or none and raise WrongResult.
 
         `is_single` marks a file with a single input, as an image: the whole result is the file's prediction. The row
         number is 0: Azure numbers only rows of tables.
@@ -103,7 +104,7 @@ class PartWriter:
     def _write(self, file: str, first_row: int, rows: int, predictions: Predictions) -> None:
         writer = self._writer
         columns = writer.columns(predictions, rows, self._output_names)
-        content = writer.encode(file, first_row, rows, columns)
+        content = writer.encode(self._file_column.name_of(file), first_row, rows, columns)
         block = _Block(_ids(columns), writer.column_types(columns), content, writer.size(content))
         if self._pending and not self._continues_section(block):
             self._flush()

@@ -23,6 +23,8 @@ _MAX_BYTES = 16 << 20
 _DEADLINE_SHARE = 0.25
 # Number of requests with a trial result that must agree with the single result.
 _TRIALS = 16
+# Number of single results that must have one entry per row. A later batch is checked anyway.
+_SINGLE_CHECKS = 16
 _GROWTH = 2
 _LATEST_WEIGHT = 0.25
 
@@ -60,6 +62,7 @@ class Batching:
         self._auto_enabled = auto_enabled
         self._estimate = ThroughputEstimate()
         self._trials_left = _TRIALS
+        self._single_checks_left = _SINGLE_CHECKS
         self._is_disabled = False
         self.is_on = False
 
@@ -97,8 +100,9 @@ class Batching:
         skipped: list[PendingRequest] = []
         while queue and len(taken) < most and rows < room and size < _MAX_BYTES:
             pending = queue.popleft()
-            earliest = min(earliest, pending.deadline)
-            room = min(room, self._rows_within(earliest - now))
+            if pending.deadline < earliest:
+                earliest = pending.deadline
+                room = min(room, self._rows_within(earliest - now))
             size += size_of(pending.request.payload)
             if rows + pending.rows <= room and size <= _MAX_BYTES and first.fits(pending):
                 taken.append(pending)
@@ -130,9 +134,12 @@ class Batching:
         self._estimate.add(pending.rows, response.model_seconds)
         if not self._trials_left:
             return
-        if split_result(response.result, (pending.rows,)) is None:
-            self._disable("the model does not return one entry per row")
-        elif pending.trial_result is not None:
+        if self._single_checks_left:
+            self._single_checks_left -= 1
+            if split_result(response.result, (pending.rows,)) is None:
+                self._disable("the model does not return one entry per row")
+                return
+        if pending.trial_result is not None:
             self._trials_left -= 1
             if not is_same_result(pending.trial_result, response.result):
                 self._disable("the model's result for a row was not the same alone and in a batch")

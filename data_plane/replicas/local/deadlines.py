@@ -24,7 +24,8 @@ class Deadlines:
 
     def add(self, pending: PendingRequest) -> None:
         self._requests[pending] = None
-        self._set(min(pending.deadline, pending.queue_deadline))
+        if pending.deadline < self._set_for or pending.queue_deadline < self._set_for:
+            self._set(min(pending.deadline, pending.queue_deadline))
 
     def remove(self, pending: PendingRequest) -> None:
         del self._requests[pending]

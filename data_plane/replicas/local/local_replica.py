@@ -38,7 +38,10 @@ _FRAME_NUMBERS = 0xFFFFFFFF
 
 
 class _Place:
-    """A place among the pending requests. A class, because a generator costs several times as much."""
+    """A place among the pending requests. A class, because a generator costs several times as much.
+
+    One object serves all requests, because a place has no state of its own.
+    """
 
     __slots__ = ("_replica",)
 
@@ -46,12 +49,19 @@ class _Place:
         self._replica = replica
 
     def __enter__(self) -> None:
-        self._replica.enter()
+        replica = self._replica
+        if replica.is_retired:
+            raise ReplicaRetired
+        if not replica.slot.enter(replica.max_pending):
+            raise TooManyRequests(
+                f"{replica.max_pending} requests are pending, the limit of deployment {replica.name!r}: send fewer "
+                "at once, or raise instance_count or max_concurrent_requests_per_instance"
+            )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._replica.leave()
+        self._replica.slot.leave()
 
 
 class LocalReplica:
@@ -59,13 +69,14 @@ class LocalReplica:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._batching = batching
-        self._slot = slot
+        self.slot = slot
+        self._place = _Place(self)
         self._channels: dict[str, WorkerChannel] = {}
         self._queue: deque[PendingRequest] = deque()
         self._pending = Deadlines(self._on_due)
         self._numbers = itertools.count(1)
         self._delayed_dispatch: asyncio.TimerHandle | None = None
-        self._is_retired = False
+        self.is_retired = False
         self.update(route)
 
     @property
@@ -74,9 +85,10 @@ class LocalReplica:
 
     def update(self, route: DeploymentRoute) -> None:
         self._route = route
+        self.name = route.name
         self._batching.update(route)
         self._concurrency = route.max_concurrent_requests_per_instance or _DEFAULT_CONCURRENCY
-        self._max_pending = _PENDING_FACTOR * self._concurrency * max(1, route.instance_count)
+        self.max_pending = _PENDING_FACTOR * self._concurrency * max(1, route.instance_count)
         wanted = {worker.worker_id: worker for worker in route.workers}
         for worker_id in self._channels.keys() - wanted.keys():
             self._channels.pop(worker_id).retire()
@@ -85,40 +97,27 @@ class LocalReplica:
         self._dispatch()
 
     def retire(self) -> None:
-        self._is_retired = True
+        self.is_retired = True
         self._reject_queued()
         self._release_if_empty()
 
-    def place(self) -> "_Place":
-        return _Place(self)
-
-    def enter(self) -> None:
-        if self._is_retired:
-            raise ReplicaRetired
-        if not self._slot.enter(self._max_pending):
-            raise TooManyRequests(
-                f"{self._max_pending} requests are pending, the limit of deployment {self._route.name!r}: send fewer "
-                "at once, or raise instance_count or max_concurrent_requests_per_instance"
-            )
-
-    def leave(self) -> None:
-        self._slot.leave()
+    def place(self) -> _Place:
+        return self._place
 
     async def score(self, request: ScoreRequest, deadline: float) -> ScoreResponse:
-        if self._is_retired:
+        if self.is_retired:
             raise ReplicaRetired
-        pending = PendingRequest(request, self._loop.time(), deadline, self._route.max_queue_wait_seconds)
+        pending = PendingRequest(
+            request, self._loop.create_future(), self._loop.time(), deadline, self._route.max_queue_wait_seconds
+        )
         self._pending.add(pending)
         try:
-            self._enqueue(pending)
+            pending.is_queued = True
+            self._queue.append(pending)
             self._dispatch()
             return await pending.response
         finally:
             self._forget(pending)
-
-    def _enqueue(self, pending: PendingRequest) -> None:
-        pending.is_queued = True
-        self._queue.append(pending)
 
     def _enqueue_first(self, requests: Sequence[PendingRequest]) -> None:
         for pending in reversed(requests):
@@ -134,14 +133,14 @@ class LocalReplica:
             self._queue.remove(pending)
         if pending.batch is not None:
             pending.batch.awaited -= 1
-        if self._is_retired:
+        if self.is_retired:
             self._release_if_empty()
 
     # Dispatching requests to workers.
 
     def _dispatch(self) -> None:
         while self._queue:
-            channel = self._least_busy()
+            channel, load = self._least_busy()
             if channel is None:
                 return
             now = self._loop.time()
@@ -149,10 +148,10 @@ class LocalReplica:
             if until:
                 self._dispatch_at(until)
                 return
-            self._send(channel, now)
+            self._send(channel, now, self._concurrency - load)
 
-    def _send(self, channel: WorkerChannel, now: float) -> None:
-        taken = self._batching.take(self._queue, now, self._concurrency - channel.load)
+    def _send(self, channel: WorkerChannel, now: float, most: int) -> None:
+        taken = self._batching.take(self._queue, now, most)
         for pending in taken:
             pending.is_queued = False
         batch = Batch(next(self._numbers) & _FRAME_NUMBERS, taken)
@@ -163,14 +162,16 @@ class LocalReplica:
         else:
             channel.send(batch, frame)
 
-    def _least_busy(self) -> WorkerChannel | None:
+    def _least_busy(self) -> tuple[WorkerChannel | None, int]:
+        """Return the channel, and the number of its unanswered requests."""
         chosen, lightest = None, self._concurrency
         max_batches = 1 if self._batching.is_on else 2
         for channel in self._channels.values():
-            load = channel.load
-            if load < lightest and channel.has_room(max_batches):
-                chosen, lightest = channel, load
-        return chosen
+            if channel.has_room(max_batches):
+                load = channel.load
+                if load < lightest:
+                    chosen, lightest = channel, load
+        return chosen, lightest
 
     def _dispatch_at(self, at: float) -> None:
         if self._delayed_dispatch is not None:
@@ -207,7 +208,7 @@ class LocalReplica:
                 # Workers score batches in order: only the first batch can have killed the worker.
                 self._record_death(batch)
             self._enqueue_first(members)
-        if self._is_retired and not self.is_ready:
+        if self.is_retired and not self.is_ready:
             self._reject_queued()
         self._dispatch()
 
@@ -236,7 +237,7 @@ class LocalReplica:
             pending.settle(self._unsent_error(error))
 
     def _unsent_error(self, when_busy: ScoringError) -> ScoringError:
-        return when_busy if self.is_ready else NoReadyWorker(self._route.name)
+        return when_busy if self.is_ready else NoReadyWorker(self.name)
 
     # Retiring.
 
@@ -248,8 +249,8 @@ class LocalReplica:
             pending.settle(ReplicaRetired())
 
     def _release_if_empty(self) -> None:
-        if self._is_retired and not self._pending:
+        if self.is_retired and not self._pending:
             self._pending.close()
-            self._slot.release()
+            self.slot.release()
             for channel in self._channels.values():
                 channel.retire()

@@ -33,14 +33,21 @@ class PendingRequest:
         "trial_result",
     )
 
-    def __init__(self, request: ScoreRequest, now: float, deadline: float, queue_seconds: float | None) -> None:
+    def __init__(
+        self,
+        request: ScoreRequest,
+        response: "asyncio.Future[ScoreResponse]",
+        now: float,
+        deadline: float,
+        queue_seconds: float | None,
+    ) -> None:
         self.request = request
+        self.response = response
         self.rows = row_count(request.payload)
         self.arrived_at = now
         self.deadline = deadline
         self.queue_deadline = math.inf if queue_seconds is None else now + queue_seconds
         """Time at which the request fails if no worker received the request."""
-        self.response: asyncio.Future[ScoreResponse] = asyncio.get_running_loop().create_future()
         self.batch: Batch | None = None
         """The batch under way with the request."""
         self.is_queued = False

@@ -51,7 +51,8 @@ class WorkerChannel:
         connection = self._connection
         if connection is None or not connection.is_ready or self._is_retired:
             return False
-        return connection.in_flight < max_batches and not connection.is_blocked
+        in_flight = len(connection.unanswered)
+        return in_flight < max_batches and not (in_flight and connection.is_blocked)
 
     def send(self, batch: Batch, frame: Sequence[Buffer]) -> None:
         assert self._connection is not None, "only an open connection has room"

@@ -72,7 +72,10 @@ class WorkerConnection(asyncio.Protocol):
         """Deadline of a frame of which a part has arrived."""
         self._statuses = 0
         self._transport: asyncio.WriteTransport | None = None
-        self._unanswered: dict[int, Batch] = {}
+        self.unanswered: dict[int, Batch] = {}
+        """The batches at the worker, by number, in the order of sending."""
+        self.load = 0
+        """Number of unanswered requests."""
         self.is_ready = False
         self.has_fault = False
         """Whether the connection was closed because of the worker's bytes."""
@@ -80,23 +83,14 @@ class WorkerConnection(asyncio.Protocol):
         """Done when the connection has closed; the value tells whether the worker had been ready."""
 
     @property
-    def in_flight(self) -> int:
-        """Number of unanswered batches."""
-        return len(self._unanswered)
-
-    @property
-    def load(self) -> int:
-        """Number of unanswered requests."""
-        return sum(len(batch.members) for batch in self._unanswered.values())
-
-    @property
     def is_blocked(self) -> bool:
         """Whether the worker has a batch without waiting callers."""
-        return any(batch.blocks_worker for batch in self._unanswered.values())
+        return any(batch.blocks_worker for batch in self.unanswered.values())
 
     def send(self, batch: Batch, frame: Sequence[Buffer]) -> None:
         assert self._transport is not None, "only a ready connection takes batches"
-        self._unanswered[batch.number] = batch
+        self.unanswered[batch.number] = batch
+        self.load += len(batch.members)
         if sum(map(len, frame)) <= _SMALL_FRAME:
             self._transport.write(b"".join(frame))
         else:
@@ -149,8 +143,9 @@ class WorkerConnection(asyncio.Protocol):
         was_ready, self.is_ready = self.is_ready, False
         if self._unfinished is not None:
             self._unfinished.cancel()
-        unanswered = list(self._unanswered.values())
-        self._unanswered.clear()
+        unanswered = list(self.unanswered.values())
+        self.unanswered.clear()
+        self.load = 0
         if not self.ended.done():
             self.ended.set_result(was_ready)
         self._listener.on_lost(unanswered)
@@ -167,9 +162,10 @@ class WorkerConnection(asyncio.Protocol):
             raise ProtocolError(f"a worker does not send frames of kind {frame.kind} to a gateway")
 
     def _answered(self, frame: Frame) -> Batch:
-        batch = self._unanswered.pop(frame.request_id, None)
+        batch = self.unanswered.pop(frame.request_id, None)
         if batch is None:
             raise ProtocolError(f"the worker answered request {frame.request_id}, which is not under way")
+        self.load -= len(batch.members)
         return batch
 
     def _note_status(self, status: WorkerStatus) -> None:

@@ -75,7 +75,8 @@ def size_of(payload: Payload) -> int:
     """Estimate the payload's bytes on the wire."""
     match payload:
         case BlockPayload(block=block, row_index=index):
-            return block.nbytes + sum(_size_of_column(level.column) for level in index)
+            # Nearly every request of a batch passes here, and has no labels.
+            return block.nbytes + sum([_size_of_column(level.column) for level in index] if index else ())
         case FramePayload(columns=columns, row_index=index):
             return sum(map(_size_of_column, (*columns, *(level.column for level in index))))
         case ArrayPayload(array=array):

@@ -23,7 +23,7 @@ from modelyard.client.documents.fields import (
 from modelyard.client.documents.reading import Document
 from modelyard.client.documents.references import short_reference
 from modelyard.client.errors import InvalidDocument
-from modelyard.core.domain.batch import LoggingLevel, OutputAction, OutputFormat
+from modelyard.core.domain.batch import FileColumn, LoggingLevel, OutputAction, OutputFormat
 
 _COMPUTE = re.compile(r".*/computes/(?P<name>[^/]+)", re.I)
 _PREFIX = "azureml:"
@@ -52,6 +52,7 @@ _SETTINGS = (
     Field("settings.output_file_name", "properties.outputFileName", text),
     # Fields of Modelyard, in addition to the fields of Azure.
     Field("settings.output_format", "properties.outputFormat", word(*OutputFormat)),
+    Field("settings.output_file_column", "properties.outputFileColumn", word(*FileColumn)),
     Field("settings.logging_level", "properties.loggingLevel", word(*LoggingLevel)),
     Field("settings.environment_variables", "properties.environmentVariables", texts),
 )

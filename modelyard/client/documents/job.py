@@ -14,7 +14,7 @@ from modelyard.client.documents.fields import (
     word,
 )
 from modelyard.client.documents.reading import Document
-from modelyard.core.domain.batch import LoggingLevel, OutputAction, OutputFormat
+from modelyard.core.domain.batch import FileColumn, LoggingLevel, OutputAction, OutputFormat
 
 _PROGRESS = "properties.progress"
 
@@ -54,6 +54,7 @@ JOB_SETTINGS = FieldTable(
         Field("output_file_name", "outputFileName", text),
         Field("output_action", "outputAction", pascal_word(*map(snake, OutputAction))),
         Field("output_format", "outputFormat", word(*OutputFormat)),
+        Field("output_file_column", "outputFileColumn", word(*FileColumn)),
         Field("logging_level", "loggingLevel", word(*LoggingLevel)),
     )
 )

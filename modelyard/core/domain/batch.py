@@ -31,6 +31,18 @@ class OutputFormat(StrEnum):
     PARQUET = "parquet"
 
 
+class FileColumn(StrEnum):
+    """The file's name beside each prediction. A setting that Azure does not have."""
+
+    PATH = "path"
+    """The path below the input: files of several folders stay apart."""
+    NAME = "name"
+    """The base name, as in Azure's output."""
+
+    def name_of(self, path: str) -> str:
+        return PurePosixPath(path).name if self is FileColumn.NAME else path
+
+
 class LoggingLevel(StrEnum):
     DEBUG = "debug"
     INFO = "info"
@@ -53,6 +65,7 @@ class BatchSettings:
     output_action: OutputAction = OutputAction.APPEND_ROW
     output_file_name: str = "predictions.csv"
     output_format: OutputFormat = OutputFormat.AZURE
+    output_file_column: FileColumn = FileColumn.PATH
     logging_level: LoggingLevel = LoggingLevel.INFO
 
     def __post_init__(self) -> None:
@@ -117,6 +130,8 @@ class BatchSettings:
                 **known,
                 "output_action": OutputAction(document["output_action"]),
                 "output_format": OutputFormat(document["output_format"]),
+                # Settings from before the field have the default.
+                "output_file_column": FileColumn(document.get("output_file_column", FileColumn.PATH)),
                 "logging_level": LoggingLevel(document["logging_level"]),
             }
         )
@@ -132,13 +147,8 @@ class InputFile:
     """One file of a job's input."""
 
     path: str
-    """The user's name for the file, with '/'. Error messages and the `file` column show this path."""
+    """The path below the input, with '/'. Error messages and the `file` column show this path."""
     key: str
     """Key of the content in the object store."""
     size: int
     """Bytes."""
-
-    @property
-    def name(self) -> str:
-        """Base name, which Azure writes beside each prediction."""
-        return PurePosixPath(self.path).name

@@ -3,6 +3,7 @@
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -179,6 +180,14 @@ class TestFetches:
         )
 
 
+@pytest.mark.parametrize("part", ["a", "a.", "a==", "1 x", "Because ", "://", "\n  cause: ", "--- "])
+def test_output_written_by_a_package_is_read_in_linear_time(part):
+    started = time.process_time()
+    explained("error: Failed to build\n" + part * ((1 << 20) // len(part)))
+    # A quadratic search takes hours.
+    assert time.process_time() - started < 20
+
+
 def test_hash_of_a_requirement_replaces_the_hashes_of_the_index():
     lock = "alpha==1.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\nbeta==1.0 \\\n    --hash=sha256:cc\n"
     assert with_declared_hashes(lock, ("alpha==1.0 --hash=sha256:bb --hash=sha512:dd", "beta")) == (
@@ -318,6 +327,34 @@ class TestAnsweringIndexes:
         assert sentence.startswith(
             "conda.yaml, line 7: feed.example:80 is not reached: the host 'feed.example' is a link"
         )
+
+
+def test_value_of_an_allowed_variable_reaches_the_index_alone(
+    isolated_toolchain, index, other_index, progress, monkeypatch
+):
+    values = {"FEED_TOKEN": "s3cret-1"}
+    monkeypatch.setattr(isolated_toolchain.installer.uv, "_expanded", values)
+    monkeypatch.setattr(
+        isolated_toolchain.installer.uv, "_environ", {**isolated_toolchain.installer.uv._environ, **values}
+    )
+    index.credentials = other_index.credentials = "me:s3cret-1"
+    index.add("alpha")
+    other_index.add("beta")
+    lines = (
+        f"--index-url {index.url.replace('://', '://me:${FEED_TOKEN}@')}",
+        f"beta @ http://me:${{FEED_TOKEN}}@127.0.0.1:{other_index.port}/files/beta-1.0-py3-none-any.whl",
+        "alpha",
+    )
+    asked = collect_requirements(
+        index.folder,
+        index.folder,
+        [PipLine(line, "conda.yaml, line 7") for line in lines],
+        RequirementPolicy(frozenset(values), UrlPolicy.parse("127.0.0.1")),
+    )
+    spec = EnvironmentSpec("3.11", asked.lines, sources=asked.sources, origins=asked.origins)
+    built = build(isolated_toolchain, spec, progress, modules=("alpha", "beta"))
+    assert "${FEED_TOKEN}" in built.lock.text
+    assert "s3cret" not in built.lock.text + progress.log
 
 
 def test_file_with_another_hash_than_the_line_fails_the_install(isolated_toolchain, index, progress):

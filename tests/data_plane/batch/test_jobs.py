@@ -81,7 +81,7 @@ class TestJobs:
         harness.start_worker()
         files = {"b.csv": csv(100, 3), "a.csv": csv(0, 2), "deep/c.csv": csv(200, 1)}
         job = harness.submit(files)
-        expected = predicted("a.csv", 0, 2) + predicted("b.csv", 100, 3) + predicted("c.csv", 200, 1)
+        expected = predicted("a.csv", 0, 2) + predicted("b.csv", 100, 3) + predicted("deep/c.csv", 200, 1)
         assert harness.completed(job) == expected
         row = harness.row(job)
         assert (row.files, row.mini_batches, row.error) == (3, 3, None)

@@ -3,6 +3,7 @@ import io
 import json
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from data_plane.batch.failures import FileFailure
 from data_plane.batch.output import PartMissing, PartWriter, assemble, write_errors
 from data_plane.scoring.payload.values import ArrayResult, Column, FrameResult, JsonResult, Result
 from modelyard.core.adapters.folder_store import FolderStore
-from modelyard.core.domain.batch import BatchSettings, OutputAction, OutputFormat
+from modelyard.core.domain.batch import BatchSettings, FileColumn, OutputAction, OutputFormat
 from tests.data_plane.batch.written_output import OUTPUT, Answered, Output, azure_frame, most_memory
 
 HEADED, PARQUET = OutputFormat.CSV_WITH_HEADER, OutputFormat.PARQUET
@@ -142,7 +143,7 @@ class TestParquet:
             "risk": [0.5, 1.0, 0.1],
             "label": ["no, thanks", None, ""],
             "sure": [True, False, None],
-            "file": ["a.csv"] * 3,
+            "file": ["d/a.csv"] * 3,
         }
 
     @pytest.mark.parametrize("dtype", ["b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"])
@@ -273,6 +274,31 @@ class TestSplitting:
 
 
 class TestAssemble:
+    @pytest.mark.parametrize("output_format", list(OutputFormat))
+    @pytest.mark.parametrize(
+        ("column", "expected"),
+        [
+            (FileColumn.PATH, ["a/x.csv", "b/x.csv", "b/x.csv", 'd "q",/é.csv']),
+            (FileColumn.NAME, ["x.csv", "x.csv", "x.csv", "é.csv"]),
+        ],
+    )
+    def test_file_is_named_by_its_path_or_as_in_azure_by_its_base_name(self, tmp_path, output_format, column, expected):
+        output = Output(tmp_path, output_format)
+        output.settings = replace(output.settings, output_file_column=column)
+        result = ArrayResult(np.array([0.5]))
+        files = ["a/x.csv", "b/x.csv", "b/x.csv", 'd "q",/é.csv']
+        content = output.of(
+            [Answered(1, result, file) for file in files[:2]], [Answered(1, result, f) for f in files[2:]]
+        )
+        match output_format:
+            case OutputFormat.PARQUET:
+                found = pq.read_table(io.BytesIO(content))["file"].to_pylist()
+            case OutputFormat.AZURE:
+                found = azure_frame(content)["file"].tolist()
+            case _:
+                found = pd.read_csv(io.BytesIO(content))["file"].tolist()
+        assert found == expected
+
     @pytest.mark.parametrize("output_format", list(OutputFormat))
     def test_assembling_twice_gives_the_same_bytes(self, tmp_path, output_format):
         output = Output(tmp_path, output_format)

@@ -21,7 +21,7 @@ AZURE = BatchSettings()
 csv.field_size_limit(1 << 27)
 
 
-def lines(result: Result, rows: int, file: str = "data/heart.csv", first_row: int = 0) -> list[str]:
+def lines(result: Result, rows: int, file: str = "heart.csv", first_row: int = 0) -> list[str]:
     return part([Answered(rows, result, file, first_row)], AZURE).decode().split("\n")[:-1]
 
 
@@ -43,8 +43,9 @@ def as_json(value: object) -> JsonResult:
 
 
 class TestAzureRows:
-    def test_line_is_row_prediction_and_base_name_without_a_header(self):
-        assert lines(ArrayResult(np.array([1, 0])), 2, "a/b/heart.csv", 7) == ["7,1,heart.csv", "8,0,heart.csv"]
+    def test_line_is_row_prediction_and_path_without_a_header(self):
+        expected = ["7,1,a/b/heart.csv", "8,0,a/b/heart.csv"]
+        assert lines(ArrayResult(np.array([1, 0])), 2, "a/b/heart.csv", 7) == expected
 
     def test_pandas_reads_the_file_as_in_azures_notebooks(self):
         content = part([Answered(3, ArrayResult(np.array([0.5, 1.0, 0.1 + 0.2])))], AZURE)
@@ -223,7 +224,7 @@ class TestText:
 
     @pytest.mark.parametrize("name", ["a,b.csv", 'say "hi".csv', "two\nlines.csv", "ä ö.csv", "=cmd().csv"])
     def test_awkward_file_names_read_back(self, name):
-        content = part([Answered(2, as_json([1, 2]), f"folder/{name}")], AZURE)
+        content = part([Answered(2, as_json([1, 2]), name)], AZURE)
         assert azure_frame(content)["file"].tolist() == [name, name]
 
     def test_file_name_outside_utf_8_is_written_as_utf_8(self):
@@ -286,7 +287,7 @@ class TestSingleInputFiles:
     def test_whole_result_is_the_files_prediction(self, result, prediction):
         writer = PartWriter(AZURE, None)
         writer.add("images/cat.png", 0, 1, result, is_single=True)
-        assert list(csv.reader([b"".join(writer.content()).decode()])) == [["0", prediction, "cat.png"]]
+        assert list(csv.reader([b"".join(writer.content()).decode()])) == [["0", prediction, "images/cat.png"]]
 
 
 class TestPartWriter:

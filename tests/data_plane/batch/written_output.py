@@ -25,7 +25,7 @@ class Answered(NamedTuple):
 
     rows: int
     result: Result
-    file: str = "data/heart.csv"
+    file: str = "heart.csv"
     first_row: int = 0
 
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from modelyard.core.domain.tokens import TokenKeys, issue_token
-from tests.data_plane.gateway.gateway_process import KEY, MIRROR, GatewayProcess, digest
+from tests.data_plane.gateway.gateway_process import KEY, MIRROR, GatewayProcess, digest, reply
 
 
 def basic(password: str, user: str = "x") -> str:
@@ -61,6 +61,21 @@ class TestKeys:
     )
     def test_any_other_authorization_header_is_refused(self, gateway: GatewayProcess, authorization: str) -> None:
         assert status(gateway, authorization) == 401
+
+    def test_key_that_was_taken_away_is_refused_on_an_open_connection(self, gateway: GatewayProcess) -> None:
+        blue = gateway.endpoints["wines"].deployments["blue"]
+        connection = gateway.connection()
+
+        def ask() -> int:
+            headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+            connection.request("POST", "/rotated/score", '{"input_data": [1]}', headers)
+            return reply(connection).status
+
+        for digests, status in (((digest(KEY),), 200), ((digest("a new key"),), 401), ((digest(KEY),), 200)):
+            gateway.endpoint(blue, name="rotated", key_digests=digests)
+            gateway.publish()
+            assert [ask() for _ in range(4)] == [status] * 4
+        connection.close()
 
     def test_digest_of_a_key_is_refused_as_a_key(self, gateway: GatewayProcess) -> None:
         assert status(gateway, f"Bearer {digest(KEY)}") == 401
