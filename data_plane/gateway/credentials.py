@@ -34,7 +34,10 @@ class Credentials:
         self._expiry_by_digest: dict[str, int] = {}
         """Verified tokens. To verify a signature costs more than the rest of a request."""
         self._headers_with_key: set[bytes] = set()
-        """Headers with a valid key, which stays valid for the life of this object. A wrong key is never among them."""
+        """Headers with a valid key, which stays valid for the life of this object. A wrong key is never among them.
+
+        A look-up compares by a hash with a secret seed first, so its time tells nothing about a valid key.
+        """
 
     def accept(self, authorization: bytes | None, required: Role, now: float) -> bool:
         """Whether a credential is valid, as far as is known without I/O. Raises RoleMissing for a token without it."""

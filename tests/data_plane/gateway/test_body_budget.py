@@ -130,3 +130,26 @@ def test_budget_is_given_back_at_the_end_of_a_request() -> None:
         first.take(4)
     with budget.share() as third:
         third.take(10)
+
+
+def test_threads_and_the_event_loop_share_one_limit() -> None:
+    budget = BodyBudget(10)
+    with budget.share() as share:
+        share.take(6)
+        share.take_in_thread(4)
+        with pytest.raises(BodiesFull):
+            share.take_in_thread(1)
+        with pytest.raises(BodiesFull):
+            share.take(1)
+    with budget.share() as next_one:
+        next_one.take(10)
+
+
+def test_thread_that_outlives_its_request_takes_nothing() -> None:
+    budget = BodyBudget(10)
+    with budget.share() as share:
+        share.take_in_thread(4)
+    with pytest.raises(BodiesFull):
+        share.take_in_thread(1)
+    with budget.share() as next_one:
+        next_one.take_in_thread(10)
