@@ -52,7 +52,9 @@ def _listing(names: tuple[str, ...]) -> bytes:
     """Join percent-encoded names by commas, as many as fit a header."""
     listing = ""
     for name in names:
-        longer = f"{listing},{quote(name, safe='')}" if listing else quote(name, safe="")
+        longer = (
+            f"{listing},{quote(name, safe='', errors='replace')}" if listing else quote(name, safe="", errors="replace")
+        )
         if len(longer) > _LONGEST_LISTING:
             break
         listing = longer

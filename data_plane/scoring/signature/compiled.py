@@ -73,7 +73,7 @@ class CompiledSignature:
         collector.raise_if_any()
         assert payload is not None, "a payload is missing only where a violation says why"
         extra_columns = tuple(map(encodable, collector.extra_columns))
-        return Enforced(payload, converted_params, extra_columns, collector.extra_params)
+        return Enforced(payload, converted_params, extra_columns, tuple(map(encodable, collector.extra_params)))
 
 
 def compile_signature(signature: RawSignature | None, *, type_hints: bool) -> CompiledSignature:

@@ -1,11 +1,13 @@
 """The errors of the scoring path: status, code and message."""
 
 import json
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from tests.data_plane.gateway.gateway_process import DOUBLES, KEY, GatewayProcess
+from tests.data_plane.replicas.worker_harness import eventually
 
 RAISES = """
     def init():
@@ -171,8 +173,8 @@ def test_model_that_raises_is_a_424_with_a_reference_into_its_log(gateway: Gatew
     assert reply.headers["azureml-model-deployment"] == "raising"
     assert "ValueError: no such grape: 3" in reply.error["message"]
     reference = reply.error["details"][0]["message"]
-    logs = [log.read_text() for log in gateway.harness.data_dir.workers.glob("*.log")]
-    assert any(reference in log and "no such grape" in log for log in logs)
+    logs = list(gateway.harness.data_dir.workers.glob("*.log"))
+    eventually(lambda: any(reference in text and "no such grape" in text for text in map(Path.read_text, logs)))
 
 
 def test_no_error_repeats_the_key(gateway: GatewayProcess) -> None:

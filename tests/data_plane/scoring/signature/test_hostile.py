@@ -50,11 +50,11 @@ def nested(depth: int) -> Any:
 
 def send(signature: CompiledSignature, value: Any) -> None:
     try:
-        payload, params, extra_columns = signature.enforce(value, value)
+        payload, params, *extra = signature.enforce(value, value)
     except SignatureViolations as refused:
         orjson.dumps([violation.message for violation in refused.violations])
         return
-    orjson.dumps(extra_columns)
+    orjson.dumps(extra)
     encode_score(payload, request_id=1, params=params)
 
 
