@@ -114,7 +114,8 @@ def _measure(name: str, data_dir: DataDir, python: Path, calls: int) -> dict[str
     spec = _saved(name, data_dir, python)
     with _worker(spec, data_dir, "off") as off, _worker(spec, data_dir, "on") as on:
         workers = {"DataFrame": off, "array": on}
-        return {"log": _shortcut_lines(on[0]), **{f"{rows} rows": _compare(workers, rows, calls) for rows in _ROWS}}
+        measured: dict[str, Any] = {f"{rows} rows": _compare(workers, rows, calls) for rows in _ROWS}
+        return {"log": _shortcut_lines(on[0]), **measured}
 
 
 def _compare(
