@@ -100,6 +100,7 @@ class TestWorkerEnvironment:
             "MKL_NUM_THREADS": "2",
             "AZUREML_MODEL_DIR": str(harness.data_dir.models),
             "AZUREML_ENTRY_SCRIPT": "score.py",
+            "_MLFLOW_IS_IN_SERVING_ENVIRONMENT": "true",
             "COLOUR": "red",
         }
 
