@@ -45,6 +45,13 @@ class TestModelFromMlflow:
         mlflow.pyfunc.save_model(tmp_path / "m", python_model=Shout(), pip_requirements=["mlflow-skinny"])
         assert parse_mlmodel((tmp_path / "m" / "MLmodel").read_bytes()).type_hints
 
+    def test_type_from_example_is_no_type_hint_of_the_input(self):
+        read = parse_mlmodel(
+            b"flavors: {python_function: {loader_module: mlflow.pyfunc.model}}\n"
+            b"is_signature_from_type_hint: false\ntype_hint_from_example: true\n"
+        )
+        assert (read.type_hints, read.type_from_example) == (False, True)
+
 
 def test_environment_files_are_found_in_the_forms_of_mlflow_1_and_2():
     assert parse_mlmodel(mlmodel()).conda_env == "conda.yaml"
