@@ -88,7 +88,15 @@ def gateway() -> Iterator[GatewayProcess]:
 def _deployed(front: GatewayProcess, name: str, example: Any = None, type_hints: bool = False, **signature: Any) -> Any:
     written = {part: json.dumps(declared) for part, declared in signature.items()}
     return front.deployment(
-        MIRROR, instances=0, name=name, type_hints=type_hints, input_example=example, model_version="7", **written
+        MIRROR,
+        instances=0,
+        name=name,
+        type_hints=type_hints,
+        input_example=example,
+        model_version="7",
+        # Requests do not wait for a worker.
+        max_queue_wait_seconds=0.0,
+        **written,
     )[0]
 
 
