@@ -165,9 +165,8 @@ class TestSharedEnvironments:
         at_once(lambda generation_id: build_generation(context, generation_id), generations)
         assert {deployments.generation(each).state for each in generations} == {GenerationState.BUILT}
         assert len(context.toolchain.environments.all()) == 1
+        # A builder that looks just before the build's end may claim the build again, and finds the environment.
         assert sum("step: installing" in log_of(deployments, each) for each in generations) == 1
-        with deployments.sessions() as session:
-            assert session.scalar(select(EnvironmentBuildRow.attempt)) == 1
 
     def test_waiting_deployment_fails_with_the_awaited_build(self, deployments, context, folder, conda):
         (folder / "conda.yaml").write_text(conda("nosuchpackage"))

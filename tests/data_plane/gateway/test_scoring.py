@@ -104,7 +104,8 @@ class TestModelInput:
 
     def test_declared_params_are_cast_and_undeclared_params_left_out(self, gateway: GatewayProcess) -> None:
         assert ask(gateway, "blue", [[1, 2]], params={"k": 9.0, "other": 1})["params"] == {"k": 9}
-        assert ask(gateway, "unsigned", [[1, 2]], params={"k": 9})["params"] is None
+        assert ask(gateway, "unsigned", [[1, 2]], params={"k": 9})["params"] == {}
+        assert ask(gateway, "unsigned", [[1, 2]])["params"] is None
 
 
 class TestAnswer:
