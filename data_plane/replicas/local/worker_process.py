@@ -177,6 +177,9 @@ def find_all(run_dir: Path) -> list[WorkerProcess]:
             continue
         try:
             found.append(read_run_file(path))
+        except FileNotFoundError:
+            # Removed in the meantime, with its worker.
+            continue
         except (ValueError, KeyError) as error:
             _log.error("the worker of run file %s is left alone: %r", path.name, error)
     return found

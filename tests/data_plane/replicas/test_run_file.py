@@ -46,6 +46,12 @@ def test_run_file_of_a_newer_minor_version_is_read_without_its_new_fields(worker
     assert find_all(worker.run_file.parent) == [worker]
 
 
+def test_run_file_that_is_removed_while_the_folder_is_read_is_left_out(worker: WorkerProcess) -> None:
+    # A listed name without a file, as after the removal.
+    worker.run_file.with_name("removed.json").symlink_to("nowhere")
+    assert find_all(worker.run_file.parent) == [worker]
+
+
 def test_run_file_without_a_version_is_read(worker: WorkerProcess) -> None:
     document = json.loads(worker.run_file.read_text())
     del document["version"]
