@@ -314,8 +314,10 @@ class TestSweep:
 class TestMessages:
     def test_message_to_a_builder_is_the_task_and_the_id(self, broker_url):
         dispatcher = CeleryDispatcher(broker_url)
-        dispatcher.build_deployment(7)
         with dispatcher._app.connection_for_read() as connection, connection.SimpleQueue("builder") as queue:
+            # Messages of other tests on the shared broker.
+            queue.clear()
+            dispatcher.build_deployment(7)
             message = queue.get(timeout=10)
             message.ack()
         assert message.headers["task"] == "builder.build_deployment"
@@ -324,7 +326,6 @@ class TestMessages:
     def test_message_to_a_batch_worker_is_the_task_and_the_id(self, broker_url):
         dispatcher = CeleryDispatcher(broker_url)
         with dispatcher._app.connection_for_read() as connection, connection.SimpleQueue("batch") as queue:
-            # Messages of other tests on the shared broker.
             queue.clear()
             dispatcher.run_job(7)
             message = queue.get(timeout=10)
