@@ -4,8 +4,6 @@ MLflow 1, 2 and 3 are compared, and MLflow does not enforce the signature a seco
 """
 
 import base64
-import json
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -19,11 +17,11 @@ from builder.scoring_script.generate import ScriptSubject, generate_scoring_scri
 from data_plane.scoring.signature import compile_signature
 from data_plane.scoring.wire.encode import encode_score
 from modelyard.core.domain.mlmodel import MLModel, parse_mlmodel
+from tests.answering_program import AnsweringProgram, answering
 from tests.data_plane.scoring.signature.differential.mlflows import environment
 
 OLDEST, *BETWEEN, NEWEST = VERSIONS = ("1.30.1", "2.9.2", "2.22.5", "3.17.2")
 PROGRAM = Path(__file__).parent / "mlflow_models" / "program.py"
-REPOSITORY = Path(__file__).parents[2]
 
 # Models with validation of their own, after no enforcement by MLflow.
 VALIDATE_THEMSELVES = {"type_hints"}
@@ -77,16 +75,16 @@ REQUESTS: dict[str, list[ScoringRequest]] = {
 class Subjects:
     """The models of an MLflow version, in a process of that version."""
 
-    def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
-        self._process = process
+    def __init__(self, program: AnsweringProgram, folder: Path) -> None:
+        self._program = program
         self._folder = folder
-        self._send({"what": "save", "folder": str(folder)})
+        self._program.send({"what": "save", "folder": str(folder)})
         self._saved: list[str] = []
 
     @property
     def saved(self) -> list[str]:
         if not self._saved:
-            self._saved = self._receive()
+            self._saved = self._program.receive()
         return self._saved
 
     def answers(self, name: str) -> list[dict[str, Any]]:
@@ -94,20 +92,9 @@ class Subjects:
         model = parse_mlmodel((folder / "model" / "MLmodel").read_bytes())
         (folder / "score.py").write_text(generate_scoring_script(ScriptSubject(name, "1", "model", model)))
         requests = [{**asdict(asked), "frame": _enforced(model, asked)} for asked in REQUESTS[name]]
-        self._send({"what": "answer", "folder": str(folder), "requests": requests})
-        answers: list[dict[str, Any]] = self._receive()
+        asked = {"what": "answer", "folder": str(folder), "requests": requests}
+        answers: list[dict[str, Any]] = self._program.ask(asked)
         return answers
-
-    def _send(self, asked: dict[str, Any]) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(asked) + "\n")
-        self._process.stdin.flush()
-
-    def _receive(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, (self._folder / "log").read_text()
-        return json.loads(line)
 
 
 def _enforced(model: MLModel, asked: ScoringRequest) -> str:
@@ -119,23 +106,8 @@ def _enforced(model: MLModel, asked: ScoringRequest) -> str:
 
 @contextmanager
 def subjects(python: Path, folder: Path) -> Iterator[Subjects]:
-    with (folder / "log").open("w") as errors:
-        process = subprocess.Popen(
-            [python, "-I", PROGRAM, REPOSITORY],
-            cwd=folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-        try:
-            yield Subjects(process, folder)
-        finally:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.close()
-            process.wait(60)
-            process.stdout.close()
+    with answering(python, PROGRAM, folder / "log") as program:
+        yield Subjects(program, folder)
 
 
 @pytest.fixture(scope="module")

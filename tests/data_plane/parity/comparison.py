@@ -1,8 +1,6 @@
 """The examples that MLflow saves with a model, answered by MLflow's scoring server and by the platform."""
 
 import base64
-import json
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from data_plane.scoring.signature import compile_signature
 from data_plane.scoring.wire.encode import encode_score
 from data_plane.worker.frames import FrameReader
 from modelyard.core.domain.mlmodel import MLModel, parse_mlmodel
+from tests.answering_program import AnsweringProgram, answering
 from tests.data_plane.gateway.gateway_process import bundle_of
 
 REPOSITORY = Path(__file__).parents[3]
@@ -63,13 +62,13 @@ class Exchange:
 class Peers:
     """A process with the models, MLflow's scoring server and the model worker's code."""
 
-    def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
-        self._process = process
+    def __init__(self, program: AnsweringProgram, folder: Path) -> None:
+        self._program = program
         self._folder = folder
 
     def save(self, names: Sequence[str] | None) -> tuple[dict[str, Any], dict[str, str]]:
         """Return examples and further requests of the saved models, and the errors of the others."""
-        reply = self._ask({"what": "save", "folder": str(self._folder), "names": names})
+        reply = self._program.ask({"what": "save", "folder": str(self._folder), "names": names})
         return reply["saved"], reply["failed"]
 
     def exchanges(self, name: str, examples: dict[str, Any]) -> Iterator[Exchange]:
@@ -82,39 +81,15 @@ class Peers:
             {"body": base64.b64encode(request.body).decode(), "type": request.content_type, "frame": ours.frame}
             for request, ours in zip(requests, prepared, strict=True)
         ]
-        answers = self._ask({"what": "answer", "folder": str(folder), "requests": asked})
+        answers = self._program.ask({"what": "answer", "folder": str(folder), "requests": asked})
         for request, ours, answer in zip(requests, prepared, answers, strict=True):
             yield Exchange(name, request, Answer(*answer["mlflow"]), ours.answer(answer["worker"]))
-
-    def _ask(self, question: dict[str, Any]) -> Any:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(question) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        assert line, (self._folder / "log").read_text()[-3000:]
-        return json.loads(line)
 
 
 @contextmanager
 def peers(python: Path, folder: Path) -> Iterator[Peers]:
-    with (folder / "log").open("w") as errors:
-        process = subprocess.Popen(
-            [python, "-I", _PROGRAM, REPOSITORY],
-            cwd=folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-        try:
-            yield Peers(process, folder)
-        finally:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.close()
-            process.wait(60)
-            process.stdout.close()
+    with answering(python, _PROGRAM, folder / "log") as program:
+        yield Peers(program, folder)
 
 
 def _requests(saved: dict[str, Any]) -> Iterator[ModelRequest]:

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 
 from data_plane.scoring.signature import Enforced
 from data_plane.scoring.wire.encode import encode_score
+from tests.answering_program import AnsweringProgram, answering
 from tests.cached_environments import cached_environment
 from tests.data_plane.replicas.interpreters import interpreters
 from tests.data_plane.scoring.signature.differential.cases import Case
@@ -24,7 +24,6 @@ ENVIRONMENTS = {
 }
 # The versions compared with the platform.
 VERSIONS = ("2.9.2", "2.22.5", "3.17.2")
-_REPOSITORY = Path(__file__).parents[5]
 
 
 def environment(version: str) -> Path:
@@ -34,9 +33,9 @@ def environment(version: str) -> Path:
 
 
 class Oracle:
-    def __init__(self, version: str, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, version: str, program: AnsweringProgram) -> None:
         self.version = version
-        self._process = process
+        self._program = program
 
     def ask(self, case: Case, enforced: Enforced | None) -> None:
         frame = None
@@ -51,34 +50,14 @@ class Oracle:
             "given_params": json.dumps(case.given_params),
             "frame": frame,
         }
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(question) + "\n")
-        self._process.stdin.flush()
+        self._program.send(question)
 
     def answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, f"the oracle of MLflow {self.version} has died"
-        answer: dict[str, Any] = json.loads(line)
+        answer: dict[str, Any] = self._program.receive()
         return answer
 
 
 @contextmanager
 def oracle(version: str, python: Path, log: Path) -> Iterator[Oracle]:
-    program = Path(__file__).with_name("oracle.py")
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            [python, "-I", program, _REPOSITORY],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-        try:
-            yield Oracle(version, process)
-        finally:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.close()
-            process.wait(30)
-            process.stdout.close()
+    with answering(python, Path(__file__).with_name("oracle.py"), log) as program:
+        yield Oracle(version, program)
