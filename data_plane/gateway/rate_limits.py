@@ -32,7 +32,7 @@ _MOST_CREDENTIALS = 1024
 
 
 class RateCounters:
-    """The counts of one gateway process, and those of the other processes."""
+    """The counts of a gateway process, and the counts of the other gateway processes."""
 
     def __init__(self, folder: Path, index: int = 0, gateways: int = 1) -> None:
         own = folder / f"gateway-{index}.limits"

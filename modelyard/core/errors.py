@@ -58,7 +58,7 @@ class InvalidRequest(PlatformError):
     def __init__(self, message: str, *, target: str | None = None, parts: Sequence["InvalidRequest"] = ()) -> None:
         super().__init__(message, target=target)
         self.parts: tuple[InvalidRequest, ...] = tuple(parts) or (self,)
-        """One error for each field that is wrong."""
+        """An error for each wrong field."""
 
 
 class InvalidName(InvalidRequest):

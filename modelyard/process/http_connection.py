@@ -96,9 +96,9 @@ class HttpConnection(asyncio.Protocol):
         self._parser: Any = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
         self._exchange: HttpExchange | None = None
-        """The exchange being answered, or the last one."""
+        """The exchange being answered, or the last answered exchange."""
         self._arriving: HttpExchange | None = None
-        """The exchange whose body arrives, or the last one."""
+        """The exchange whose body arrives, or the exchange whose body arrived last."""
         self._pipeline: deque[HttpExchange] = deque()
         self._running: asyncio.Task[None] | EagerTask | None = None
         self._part: _Part | None = _Part.HEADERS
@@ -107,9 +107,9 @@ class HttpConnection(asyncio.Protocol):
         self._piece_bytes = 0
         """Size of the piece of data that is being parsed."""
         self._has_ended_message = False
-        """Whether a request ended in that piece."""
+        """Whether a request ended in the piece."""
         self._messages = 0
-        """Requests that began in that piece."""
+        """The number of requests that began in the piece."""
         self._window_bytes = 0
         """Bytes of the body since the rate was last checked."""
         self._framing_bytes = 0

@@ -166,7 +166,7 @@ class FloatRule:
         return array.astype(self.dtype)
 
     def _narrow(self, array: Any) -> ColumnValues | None:
-        """Convert floats. An infinity stays one, and no other number becomes one."""
+        """Convert floats. Infinities stay infinite, and finite numbers stay finite."""
         if array.dtype.itemsize <= self.dtype.itemsize:
             return array.astype(self.dtype, copy=False)  # type: ignore[no-any-return]
         with np.errstate(over="ignore"):

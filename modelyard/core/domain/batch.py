@@ -61,7 +61,7 @@ class BatchSettings:
     """Failed files beyond which the job fails."""
     max_retries: int = 3
     timeout_seconds: float = 30.0
-    """Time limit of one attempt at one mini-batch."""
+    """Time limit of an attempt at a mini-batch."""
     output_action: OutputAction = OutputAction.APPEND_ROW
     output_file_name: str = "predictions.csv"
     output_format: OutputFormat = OutputFormat.AZURE
