@@ -15,7 +15,7 @@ from typing import Any, Dict, List
 
 replies = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)), sys.argv[1]]
 warnings.simplefilter("ignore")
 
 import mlflow.pyfunc
@@ -30,6 +30,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+from training_data import HOUSES, MATRIX, PRICES, TEXTS
 
 from data_plane.worker.array_shortcut import array_shortcut
 from data_plane.worker.frames import FrameReader, unpack_meta
@@ -40,19 +41,6 @@ VERSION = tuple(map(int, mlflow.__version__.split(".")[:2]))
 ENFORCERS = ("_validate_prediction_input", "_enforce_schema")
 NO_REQUIREMENTS: Dict[str, Any] = {"pip_requirements": ["scikit-learn"]}
 SKLEARN: Dict[str, Any] = {**NO_REQUIREMENTS, "serialization_format": "cloudpickle"}
-
-numbers = np.random.RandomState(3)
-HOUSES = pd.DataFrame(
-    {
-        "area": numbers.uniform(20, 200, 60),
-        "rooms": numbers.randint(1, 7, 60),
-        "region": numbers.choice(["north", "south"], 60),
-        "has_lift": numbers.rand(60) > 0.5,
-    }
-)
-PRICES = HOUSES["area"] * 3 + HOUSES["rooms"] * 40
-MATRIX = numbers.rand(40, 2)
-TEXTS = pd.DataFrame({"text": ["good wine", "bad wine", "good", "bad"] * 3})
 
 
 def described(value):

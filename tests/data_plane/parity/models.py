@@ -23,6 +23,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+from training_data import HOUSES, MATRIX, PRICES, TEXTS
 
 try:
     from mlflow.types.type_hints import TypeFromExample
@@ -476,19 +477,6 @@ if TypeFromExample is not None:
     EXTRA_REQUESTS["from_example_records"] = inputs([{"a": 1, "b": "x"}], [{"b": "x", "a": 3}], {"a": 1, "b": "x"})
 
 # Flavors.
-
-numbers = np.random.RandomState(3)
-HOUSES = pd.DataFrame(
-    {
-        "area": numbers.uniform(20, 200, 60),
-        "rooms": numbers.randint(1, 7, 60),
-        "region": numbers.choice(["north", "south"], 60),
-        "has_lift": numbers.rand(60) > 0.5,
-    }
-)
-PRICES = HOUSES["area"] * 3 + HOUSES["rooms"] * 40
-MATRIX = numbers.rand(40, 2)
-TEXTS = pd.DataFrame({"text": ["good wine", "bad wine", "good", "bad"] * 3})
 
 
 def flavor(name, save_flavor, since=(2, 0)):

@@ -13,7 +13,8 @@ import warnings
 
 replies = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
-sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)), sys.argv[1]]
+MODELS_OF_THE_BUILDER = os.path.join(sys.argv[1], "tests", "builder", "mlflow_models")
+sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)), MODELS_OF_THE_BUILDER, sys.argv[1]]
 warnings.simplefilter("ignore")
 os.environ.update(GIT_PYTHON_REFRESH="quiet", MLFLOW_TRACKING_URI=tempfile.mkdtemp())
 
