@@ -131,6 +131,7 @@ class _GenerationBuild:
         bundle = replace(assemble_bundle(order, mlmodel, spec_hash, environment), input_example=example)
         bundle_hash = publish_bundle(self._context.store, bundle, generate_scoring_script(subject))
         self._log.line(f"bundle {bundle_hash[:16]} is published")
+        self._writer.flush()  # a reader who sees the state finds the whole log
         with transaction(self._context.sessions) as work:
             if not generation_built(work.session, SYSTEM_BUILDER, self._held, bundle_hash=bundle_hash):
                 raise LeaseLost
@@ -141,6 +142,7 @@ class _GenerationBuild:
 
     def _fail(self, code: str, message: str) -> None:
         self._log.line(f"failed: {message}")
+        self._writer.flush()
         with transaction(self._context.sessions) as work:
             # False: another builder holds the generation and decides the state.
             if finish(work.session, self._held):
