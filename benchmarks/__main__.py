@@ -13,9 +13,10 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import ceiling, enforcement, large_frame, machine
+from benchmarks import ceiling, deploy_steps, enforcement, large_frame, machine
 from benchmarks.batch.compare import BatchFindings, compare
 from benchmarks.batch.ours import batch_platform
+from benchmarks.deploy_steps import DeploySteps, StepMissing
 from benchmarks.figures import AIMED_AT, OURS
 from benchmarks.load.generator import LoadFailed, LoadGenerator
 from benchmarks.matrix import Matrix, Plan
@@ -33,7 +34,7 @@ from modelyard.demo.temporary_platform import PlatformFailed, temporary_folder
 _ROOT = Path(__file__).parents[1]
 _KEPT = _ROOT / ".bench"
 _INTERRUPTED = 130
-_PARTS = ("matrix", "enforcement", "large-frame", "batch", "stores")
+_PARTS = ("matrix", "enforcement", "large-frame", "deploy", "batch", "stores")
 _LARGE_FRAME_SERVERS = (OURS, "mlflow")
 
 
@@ -43,7 +44,7 @@ def main() -> int:
     findings = Findings(datetime.now(UTC), machine.facts(), pins(), " ".join(sys.argv[1:]))
     try:
         _measure(options, findings)
-    except (ServerFailed, LoadFailed, PlatformFailed, ClientError) as failed:
+    except (ServerFailed, LoadFailed, PlatformFailed, ClientError, StepMissing) as failed:
         # Keep the measurements before the failure.
         findings.cut_short_by = str(failed)
         _say(f"cut short: {failed}")
@@ -67,11 +68,21 @@ def _measure(options: argparse.Namespace, findings: Findings) -> None:
             _say(f"the load generator reaches {findings.ceiling[32]['per_second']:.0f} requests/s")
             servers = running.enter_context(line_up(options.servers, _KEPT, folder, os.environ, before=options.before))
             findings.versions = servers.versions
+            findings.not_run |= servers.not_installable
             _of_servers(options, findings, servers.servers, generator, folder)
+    if "deploy" in options.parts:
+        findings.deploy = _of_deploy(options)
     if "batch" in options.parts:
         findings.batch = _of_batch(options)
     if "stores" in options.parts:
         findings.stores = moving.measure(options.store_megabytes, options.store_rounds, _say)
+
+
+def _of_deploy(options: argparse.Namespace) -> DeploySteps:
+    with temporary_folder() as folder:
+        model = train_and_save(AIMED_AT, folder / "model")
+        packages = {"UV_CACHE_DIR": str(_KEPT / "uv")}
+        return deploy_steps.measure(model, folder, {**packages, **os.environ}, options.deploy_rounds, _say)
 
 
 def _of_batch(options: argparse.Namespace) -> BatchFindings:
@@ -91,11 +102,13 @@ def _of_servers(
     if "matrix" in options.parts:
         plan = Plan(options.rows, options.connections, options.seconds, options.rounds)
         matrix = Matrix(plan, generator, _say)
-        findings.results, findings.footprints = matrix.results, matrix.footprints
+        findings.results, findings.footprints, findings.bounds = matrix.results, matrix.footprints, matrix.bounds
+        findings.commands = matrix.commands
         for name in options.models:
             model = train_and_save(name, folder / name)
             own = matrix.measure(model, servers, folder)
             findings.own_times[name] = dict(own)
+            findings.not_run |= matrix.not_run
     if "large-frame" in options.parts:
         model = train_and_save("elasticnet", folder / "large-frame-model")
         chosen = [server for server in servers if server.name in _LARGE_FRAME_SERVERS]
@@ -110,8 +123,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--parts", type=_names(_PARTS), default=_PARTS)
     parser.add_argument("--rows", type=_numbers, default=(1, 100, 1000))
     parser.add_argument("--connections", type=_numbers, default=(1, 8, 32))
-    parser.add_argument("--seconds", type=float, default=1.5, help="length of each window")
+    parser.add_argument("--seconds", type=float, default=0.6, help="length of each window")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--deploy-rounds", type=int, default=5)
     parser.add_argument("--batch-rows", type=int, default=10_000_000)
     parser.add_argument("--batch-rounds", type=int, default=2)
     parser.add_argument("--store-megabytes", type=int, default=2048)

@@ -9,13 +9,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.figures import AIMED_AT, Cell, Result, Results, Round, percentile
+from benchmarks.bound import Bound, InProcess
+from benchmarks.figures import AIMED_AT, OURS, Cell, Result, Results, Round, is_ours, percentile
 from benchmarks.load.generator import LoadFailed, LoadGenerator
 from benchmarks.load.load import Load, LoadResult
 from benchmarks.models import SavedModel
 from benchmarks.processes import Memory, cpu_seconds, memory
 from benchmarks.servers.modelyard_gateway import EXECUTION_MILLISECONDS
-from benchmarks.servers.server import Running, Server
+from benchmarks.servers.server import Running, Server, ServerFailed
 
 Say = Callable[[str], None]
 
@@ -24,6 +25,10 @@ _MOST_DIFFERENT = 32
 _VALUES_IN_DIFFERENT = 40_000
 _RELATIVE_TOLERANCE = 1e-9
 _WARM_UP_SECONDS = 0.5
+_WARM_UP_CONNECTIONS = 4
+# Modelyard's array shortcut is on trial for 16 requests.
+_WARM_UP_ANSWERS = 64
+_WARM_UP_MOST = 5
 _IDLE_SECONDS = 3.0
 _OWN_TIMES_SECONDS = 1.0
 _OWN_TIMES_ROUNDS = 5
@@ -72,33 +77,68 @@ class Matrix:
         self._say = say
         self.results = Results()
         self.footprints: list[Footprint] = []
+        self.bounds: list[Bound] = []
+        self.commands: dict[str, str] = {}
+        self.not_run: dict[str, str] = {}
+        """The reason, by the server's and the model's name."""
 
     def measure(self, model: SavedModel, servers: Sequence[Server], folder: Path) -> Mapping[str, float]:
         """Measure all servers with the model. Returns `own_times` of the gateway, if measured."""
         with ExitStack() as running:
             up: dict[str, Running] = {}
             for server in servers:
-                begun, place = time.monotonic(), folder / f"{model.name}-{server.name}"
-                place.mkdir()
-                up[server.name] = running.enter_context(server.run(model, place))
-                self._say(f"{model.name}: {server.name} is up after {time.monotonic() - begun:.1f} s")
-            idle = {name: _idle_share(one) for name, one in up.items()}
+                self._start(model, server, folder, up, running)
+            idle = _idle_shares(up)
             for rows in self._plan.rows:
                 self._rows(model, rows, up)
             self._weigh(model.name, up, idle)
-            return own_times(self._generator, up.get("modelyard"), model)
+            return own_times(self._generator, up.get(OURS), model)
+
+    def _start(
+        self, model: SavedModel, server: Server, folder: Path, up: dict[str, Running], running: ExitStack
+    ) -> None:
+        begun, place = time.monotonic(), folder / f"{model.name}-{server.name}"
+        place.mkdir()
+        try:
+            up[server.name] = running.enter_context(server.run(model, place))
+        except ServerFailed as failed:
+            if is_ours(server.name):
+                raise
+            # The other servers can be compared without this peer.
+            self.not_run[f"{server.name}, {model.name}"] = str(failed)
+            self._say(f"{model.name}: {server.name} is not measured: {str(failed)[:200]}")
+            return
+        self.commands[server.name] = up[server.name].command
+        self._say(f"{model.name}: {server.name} is up after {time.monotonic() - begun:.1f} s")
 
     def _rows(self, model: SavedModel, rows: int, up: Mapping[str, Running]) -> None:
         questions = _questions(model, rows)
+        in_process = InProcess(model, [question.frame for question in questions])
+        self.bounds.append(bound := Bound(model.name, rows))
         requests = {name: tuple(one.request(question.frame) for question in questions) for name, one in up.items()}
         for name, one in up.items():
-            self._generator.run(Load(one.address, requests[name], 4, _WARM_UP_SECONDS, longest=5.0))
+            self._warm_up(one, requests[name])
         for connections in self._plan.connections:
             cell = Cell(model.name, rows, connections)
             for number in range(self._plan.rounds_of(cell)):
                 for name in _in_turn(list(up), number):
                     self._round(cell, up[name], name, requests[name], questions)
+                if connections == 1:
+                    bound.rounds.append(in_process.milliseconds(self._plan.seconds))
             self._say_of(cell)
+
+    def _warm_up(self, one: Running, requests: tuple[bytes, ...]) -> None:
+        """Send requests for a while, and until each server has predicted often: caches, estimates and proofs exist."""
+        answers = 0
+        for _ in range(_WARM_UP_MOST):
+            try:
+                answers += self._generator.run(
+                    Load(one.address, requests, _WARM_UP_CONNECTIONS, _WARM_UP_SECONDS, longest=5.0)
+                ).answers
+            except LoadFailed:
+                return  # The first round meets the failure again, and reports it.
+            if answers >= _WARM_UP_ANSWERS:
+                return
 
     def _round(
         self, cell: Cell, one: Running, name: str, requests: tuple[bytes, ...], questions: Sequence[Question]
@@ -184,7 +224,11 @@ def _in_turn(names: list[str], number: int) -> list[str]:
     return names[first:] + names[:first]
 
 
-def _idle_share(one: Running) -> dict[str, float]:
-    before = {part: cpu_seconds(pids) for part, pids in one.parts.items()}
+def _idle_shares(up: Mapping[str, Running]) -> dict[str, dict[str, float]]:
+    """Return the CPU time of each part of each server without requests, as a share of one core."""
+    before = {name: {part: cpu_seconds(pids) for part, pids in one.parts.items()} for name, one in up.items()}
     time.sleep(_IDLE_SECONDS)
-    return {part: (cpu_seconds(pids) - before[part]) / _IDLE_SECONDS for part, pids in one.parts.items()}
+    return {
+        name: {part: (cpu_seconds(pids) - before[name][part]) / _IDLE_SECONDS for part, pids in one.parts.items()}
+        for name, one in up.items()
+    }

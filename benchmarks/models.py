@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +31,8 @@ class SavedModel:
     """Rows to sample requests from."""
     predict: Callable[[pd.DataFrame], list[Any]]
     """Predictions of the loaded model in this process."""
+    estimator: Any
+    """scikit-learn's object."""
 
     def frames(self, rows: int, count: int) -> list[pd.DataFrame]:
         """Return `count` different frames of `rows` rows."""
@@ -38,8 +40,8 @@ class SavedModel:
         return [self.rows.iloc[indexes].reset_index(drop=True) for indexes in picked]
 
 
-def pins() -> list[str]:
-    return [f"{package}=={version(package)}" for package in PACKAGES]
+def pins(packages: Sequence[str] = PACKAGES) -> list[str]:
+    return [f"{package}=={version(package)}" for package in packages]
 
 
 def train_and_save(name: str, folder: Path) -> SavedModel:
@@ -61,7 +63,7 @@ def train_and_save(name: str, folder: Path) -> SavedModel:
         serialization_format="cloudpickle",
     )
     loaded = mlflow.pyfunc.load_model(str(folder))
-    return SavedModel(name, folder, rows, lambda frame: loaded.predict(frame).tolist())
+    return SavedModel(name, folder, rows, lambda frame: loaded.predict(frame).tolist(), model)
 
 
 def _numbers(columns: int) -> tuple[pd.DataFrame, Any]:

@@ -1,13 +1,14 @@
 """CPU time and memory of processes, read from Linux's /proc."""
 
 import os
+import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_PARENT, _USER, _SYSTEM = 1, 11, 12
+_PARENT, _USER, _SYSTEM, _STARTED = 1, 11, 12, 19
 _FORGET_PEAK = "5"
 
 
@@ -39,6 +40,12 @@ def cpu_seconds(pids: Iterable[int]) -> float:
             stat = _stat(pid)
             ticks += int(stat[_USER]) + int(stat[_SYSTEM])
     return ticks / _TICKS
+
+
+def started_at(pid: int) -> float:
+    """Return the start of a process in seconds since the epoch, to a clock tick. Raises OSError: no such process."""
+    since_boot = int(_stat(pid)[_STARTED]) / _TICKS
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot
 
 
 def memory(pids: Collection[int]) -> Memory:

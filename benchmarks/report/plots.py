@@ -1,7 +1,7 @@
 """The findings as pictures."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +14,28 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from benchmarks.figures import OURS, REFERENCE, Cell, Results
+from benchmarks.figures import IS_HIGHER_BETTER, OURS, Cell, Results, is_ours
 from benchmarks.matrix import Footprint
-from benchmarks.models import DESCRIPTIONS
+from benchmarks.report.numbers import number
 
-_COLOURS: Mapping[str, str] = {
-    "modelyard": "#0b5fa5",
-    "mlflow": "#d1762b",
-    "azureml": "#4d4d4d",
-    "mlserver": "#7fb27a",
-    "mlserver-batching": "#2e7d32",
+_OUR_COLOUR, _EARLIER_COLOUR, _PEER_COLOUR, _BEHIND_COLOUR = "#0b5fa5", "#8fb8d9", "#7a7a7a", "#b5532a"
+_TITLES: Mapping[str, str] = {
+    "per_second": "Requests per second",
+    "p50_ms": "Median latency, ms",
+    "p99_ms": "99th percentile of latency, ms",
+    "cpu_per_1000": "CPU seconds per 1,000 requests",
 }
-_MARKERS: Mapping[str, str] = {
-    "modelyard": "o",
-    "mlflow": "s",
-    "azureml": "D",
-    "mlserver": "^",
-    "mlserver-batching": "v",
+_FILES: Mapping[str, str] = {
+    "requests_per_second.png": "per_second",
+    "p50.png": "p50_ms",
+    "p99.png": "p99_ms",
+    "cpu.png": "cpu_per_1000",
 }
-_EARLIER_COLOUR, _EARLIER_MARKER = "#8fb8d9", "o"
-"""Style of the platform as of an earlier commit, measured with --before."""
+_PALEST = 30.0
+"""The ratio to the best figure of a cell at which a cell is white."""
 _DPI = 130
 
 
@@ -43,112 +43,110 @@ def draw(results: Results, footprints: Sequence[Footprint], folder: Path) -> lis
     """Draw all plots with data. Returns the paths."""
     if not results.cells:
         return []
-    pictures = {
-        "requests_per_second.png": lambda: _grid(results, "per_second", "requests per second", "higher is better"),
-        "p50.png": lambda: _grid(results, "p50_ms", "median latency, ms", "lower is better"),
-        "p99.png": lambda: _grid(results, "p99_ms", "99th percentile of latency, ms", "lower is better"),
-        "cpu.png": lambda: _grid(results, "cpu_per_1000", "CPU seconds per 1,000 requests", "lower is better"),
-        "ratios.png": lambda: _ratios(results),
-        "memory.png": lambda: _memory(footprints),
-    }
-    return [_saved(make, folder / name) for name, make in pictures.items()]
+    pictures = {name: _heat_map(results, figure) for name, figure in _FILES.items()}
+    if results.peers:
+        pictures["ratios.png"] = _ratios(results)
+    pictures["memory.png"] = _memory(footprints)
+    return [_saved(figure, folder / name) for name, figure in pictures.items()]
 
 
-def _saved(make: Callable[[], Figure], path: Path) -> Path:
-    figure = make()
+def _saved(figure: Figure, path: Path) -> Path:
     figure.savefig(path, dpi=_DPI, bbox_inches="tight", facecolor="white")
     plt.close(figure)
     return path
 
 
-def _grid(results: Results, figure: str, title: str, remark: str) -> Figure:
-    """Draw a panel per model and number of rows, over the number of connections, with logarithmic axes."""
-    models = list(dict.fromkeys(cell.model for cell in results.cells))
-    rows = sorted({cell.rows for cell in results.cells})
-    size = (3.1 * len(rows) + 1.2, 2.3 * len(models) + 1.2)
-    drawn, axes = plt.subplots(
-        len(models), len(rows), figsize=size, sharex=True, sharey="row", squeeze=False, layout="constrained"
-    )
-    for model, line in zip(models, axes, strict=True):
-        for count, panel in zip(rows, line, strict=True):
-            _panel(panel, results, model, count, figure)
-            panel.set_title(_rows_title(count), fontsize=9, color="#333333")
-        line[0].set_ylabel(DESCRIPTIONS[model].replace(", ", ",\n", 1), fontsize=9)
-    for panel in axes[-1]:
-        panel.set_xlabel("connections", fontsize=9)
-    drawn.suptitle(f"{title} ({remark})", fontsize=12, fontweight="bold")
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
+def _heat_map(results: Results, figure: str) -> Figure:
+    """Draw a line per cell and a column per server: the value, darker the nearer to the best of the line."""
+    cells, servers = results.cells, results.servers
+    size = (0.72 * len(servers) + 2.8, 0.24 * len(cells) + 1.9)
+    drawn, panel = plt.subplots(figsize=size, layout="constrained")
+    distances = [_distances([results.figure(cell, server, figure) for server in servers], figure) for cell in cells]
+    shades = [[1 - math.log(min(one, _PALEST)) / math.log(_PALEST) for one in line] for line in distances]
+    panel.imshow(shades, cmap="Blues", vmin=0, vmax=1.35, aspect="auto")
+    for row, cell in enumerate(cells):
+        for column, server in enumerate(servers):
+            is_best = distances[row][column] == 1
+            panel.text(
+                column,
+                row,
+                number(results.figure(cell, server, figure)),
+                ha="center",
+                va="center",
+                fontsize=7.5,
+                fontweight="bold" if is_best else "normal",
+                color="black",
+            )
+            if is_best:
+                corner = (column - 0.5, row - 0.5)
+                panel.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="#c0392b", linewidth=1.6))
+    _label(panel, results, cells)
+    better = "higher is better" if IS_HIGHER_BETTER[figure] else "lower is better"
+    drawn.suptitle(f"{_TITLES[figure]} ({better}; framed: the best of the line)", fontsize=11, fontweight="bold")
     return drawn
 
 
-def _rows_title(count: int) -> str:
-    return "1 row a request" if count == 1 else f"{count:,} rows a request"
+def _distances(values: Sequence[float], figure: str) -> list[float]:
+    """Return how many times worse each value is than the best. Values that are not measured are infinitely far."""
+    known = [value for value in values if value > 0]
+    if not known:
+        return [math.inf for _ in values]
+    if IS_HIGHER_BETTER[figure]:
+        return [max(known) / value if value > 0 else math.inf for value in values]
+    return [value / min(known) if value > 0 else math.inf for value in values]
 
 
-def _panel(panel: Axes, results: Results, model: str, rows: int, figure: str) -> None:
-    cells = [cell for cell in results.cells if cell.model == model and cell.rows == rows]
-    connections = [cell.connections for cell in cells]
-    for server in results.servers:
-        values = [results.figure(cell, server, figure) for cell in cells]
-        wide = 2.4 if server == OURS else 1.3
-        panel.plot(
-            connections,
-            values,
-            label=server,
-            color=_COLOURS.get(server, _EARLIER_COLOUR),
-            marker=_MARKERS.get(server, _EARLIER_MARKER),
-            linewidth=wide,
-            markersize=5,
-            zorder=3 if server == OURS else 2,
-        )
-    panel.set_xscale("log", base=2)
-    panel.set_yscale("log")
-    panel.set_xticks(connections, [str(count) for count in connections])
-    _mark(panel.yaxis)
-    _lighten(panel)
-
-
-def _mark(axis: Axis) -> None:
-    """Mark 1, 2, 5, 10 and so on along a logarithmic axis."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(_plain))
-
-
-def _plain(value: float, _: object = None) -> str:
-    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
-
-
-def _lighten(panel: Axes) -> None:
-    panel.grid(axis="y", color="#dddddd", linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.tick_params(labelsize=8)
-    for side in ("top", "right"):
-        panel.spines[side].set_visible(False)
+def _label(panel: Axes, results: Results, cells: Sequence[Cell]) -> None:
+    panel.set_yticks(range(len(cells)), [_named(cell) for cell in cells], fontsize=8)
+    panel.set_xticks(range(len(results.servers)), results.servers, fontsize=8.5, rotation=40, ha="left")
+    panel.xaxis.tick_top()
+    for label in panel.get_xticklabels():
+        if label.get_text() == OURS:
+            label.set_fontweight("bold")
+    panel.tick_params(length=0)
+    for row in range(1, len(cells)):
+        if cells[row].model != cells[row - 1].model:
+            panel.axhline(row - 0.5, color="black", linewidth=1.2)
+        elif cells[row].rows != cells[row - 1].rows:
+            panel.axhline(row - 0.5, color="#999999", linewidth=0.6)
+    for side in panel.spines.values():
+        side.set_visible(False)
 
 
 def _ratios(results: Results) -> Figure:
-    """Draw the ratio of the gateway's requests per second to the reference, for all loads."""
-    cells = [cell for cell in results.cells if not math.isnan(results.ratio(cell, "per_second"))]
-    drawn, panel = plt.subplots(figsize=(8.5, 0.27 * max(len(cells), 4) + 1.2), layout="constrained")
-    values = [results.ratio(cell, "per_second") for cell in cells]
-    places = range(len(cells))
-    panel.barh(places, [value - 1 for value in values], left=1, color=_COLOURS[OURS], height=0.7)
-    for place, value in zip(places, values, strict=True):
+    """Draw the ratio of the gateway's requests per second to the best peer, for all loads."""
+    standings = [results.standing(cell, "per_second") for cell in results.cells]
+    shown = [one for one in standings if one is not None and one.best_peer and not math.isnan(one.ours)]
+    drawn, panel = plt.subplots(figsize=(8.5, 0.27 * max(len(shown), 4) + 1.2), layout="constrained")
+    places = range(len(shown))
+    colours = [_OUR_COLOUR if one.ours >= 1 else _BEHIND_COLOUR for one in shown]
+    panel.barh(places, [one.ours - 1 for one in shown], left=1, color=colours, height=0.7)
+    for place, one in zip(places, shown, strict=True):
         panel.annotate(
-            f"{value:,.1f}×", (max(value, 1), place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8
+            f"{number(one.ours)} × {one.best_peer}",
+            (max(one.ours, 1), place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
         )
-    panel.set_yticks(places, [_named(cell) for cell in cells], fontsize=8)
+    panel.set_yticks(places, [_named(one.cell) for one in shown], fontsize=8)
     panel.invert_yaxis()
     panel.set_xscale("log")
     _mark(panel.xaxis)
-    panel.axvline(1, color=_COLOURS[REFERENCE], linewidth=1)
-    panel.margins(x=0.12)
-    drawn.suptitle("Modelyard's requests per second, as a multiple of azureml-inference-server-http's", fontsize=11)
-    _lighten(panel)
-    panel.grid(visible=False, axis="y")
+    panel.axvline(1, color="black", linewidth=1)
+    panel.margins(x=0.2, y=0.01)
+    drawn.suptitle("Modelyard's requests per second, as a multiple of the best peer's", fontsize=11, fontweight="bold")
+    for side in ("top", "right"):
+        panel.spines[side].set_visible(False)
     return drawn
+
+
+def _mark(axis: Axis) -> None:
+    """Mark 0.5, 1, 2, 5, 10 and so on along a logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _named(cell: Cell) -> str:
@@ -161,17 +159,17 @@ def _memory(footprints: Sequence[Footprint]) -> Figure:
     """Draw bars by server and model. Modelyard's management, shared by all models, has a lighter colour."""
     models = list(dict.fromkeys(one.model for one in footprints))
     servers = list(dict.fromkeys(one.server for one in footprints))
-    drawn, panels = plt.subplots(
-        1, len(models), figsize=(2.6 * len(models) + 1.5, 2.8), sharey=True, squeeze=False, layout="constrained"
-    )
+    size = (2.6 * len(models) + 1.5, 0.26 * max(len(servers), 5) + 1.4)
+    drawn, panels = plt.subplots(1, len(models), figsize=size, sharey=True, squeeze=False, layout="constrained")
     for model, panel in zip(models, panels[0], strict=True):
         for place, server in enumerate(servers):
             _stacked(panel, place, [one for one in footprints if (one.model, one.server) == (model, server)])
-        panel.set_yticks(range(len(servers)), servers)
+        panel.set_yticks(range(len(servers)), servers, fontsize=8.5)
         panel.set_title(model, fontsize=9)
         panel.set_xlabel("MB", fontsize=9)
-        _lighten(panel)
-        panel.grid(visible=False, axis="y")
+        panel.tick_params(labelsize=8)
+        for side in ("top", "right"):
+            panel.spines[side].set_visible(False)
     panels[0][0].invert_yaxis()
     drawn.suptitle("Memory (PSS); lighter: management, once for all models", fontsize=11, fontweight="bold")
     return drawn
@@ -181,14 +179,13 @@ def _stacked(panel: Any, place: int, parts: Sequence[Footprint]) -> None:
     left = 0.0
     for one in parts:
         paleness = 0.35 if one.part == "management" else 1.0
-        panel.barh(
-            place,
-            one.memory.proportional,
-            left=left,
-            color=_COLOURS.get(one.server, _EARLIER_COLOUR),
-            alpha=paleness,
-            height=0.65,
-        )
+        panel.barh(place, one.memory.proportional, left=left, color=_colour(one.server), alpha=paleness, height=0.65)
         left += one.memory.proportional
     panel.annotate(f"{left:,.0f}", (left, place), xytext=(3, 0), textcoords="offset points", va="center", fontsize=8)
     panel.margins(x=0.2)
+
+
+def _colour(server: str) -> str:
+    if server == OURS:
+        return _OUR_COLOUR
+    return _EARLIER_COLOUR if is_ours(server) else _PEER_COLOUR

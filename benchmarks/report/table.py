@@ -1,13 +1,25 @@
 """Write the findings as Markdown."""
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import median
+from textwrap import indent
 
-from benchmarks.figures import OURS, REFERENCE, Aim, Cell, Results
+from benchmarks.deploy_steps import STEPS, DeploySteps
+from benchmarks.figures import OURS, REFERENCE, Aim, Cell, Results, is_ours
 from benchmarks.models import DESCRIPTIONS
 from benchmarks.report.findings import Findings
+from benchmarks.report.numbers import number
+from benchmarks.servers.line_up import lacks
 
 _COLUMNS = ("rows", "connections", "server", "requests/s", "p50 ms", "p99 ms", "CPU s per 1,000", "requests/s ratio")
+
+_COMPARED: Mapping[str, str] = {"per_second": "requests/s", "p50_ms": "p50", "p99_ms": "p99"}
+_FIRST_COLUMNS: list[str] = ["rows", "connections"]
+_BEFORE_COLUMNS: list[str] = ["model", "rows", "connections"]
+for _name in _COMPARED.values():
+    _FIRST_COLUMNS += [f"best {_name}", "ahead of the second", "modelyard to the best peer"]
+    _BEFORE_COLUMNS += [f"{_name} before", "after"]
+_BEFORE_COLUMNS += ["requests/s ratio"]
 
 
 def page(findings: Findings) -> str:
@@ -16,11 +28,16 @@ def page(findings: Findings) -> str:
         "Medians of the rounds. Ratios are to azureml-inference-server-http. The method: "
         "[benchmarks/README.md](../../README.md).",
         aims_table(findings.aims),
+        *_who_is_first(findings.results),
+        *_before_and_after(findings.results),
+        *_servers(findings),
         *_matrix(findings.results),
+        *_bounds(findings),
         *_of_the_gateway(findings),
         *_enforcement(findings),
         *_large_frames(findings),
         *_footprints(findings),
+        *_deploy(findings.deploy),
         *_batch(findings),
         *_stores(findings),
         *_trouble(findings),
@@ -31,17 +48,92 @@ def page(findings: Findings) -> str:
 
 def aims_table(aims: Iterable[Aim]) -> str:
     verdicts = {True: "met", False: "**not met**", None: "not measured"}
-    rows = ((one.sentence, one.wanted, number(one.seen), verdicts[one.is_met]) for one in aims)
+    rows = ((one.sentence, one.wanted, _seen(one), verdicts[one.is_met]) for one in aims)
     return _table(("aim", "wanted", "seen", ""), rows)
 
 
-def number(value: float) -> str:
-    """Round to about three digits, the precision of the measurements."""
-    if math.isnan(value):
-        return "–"
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+def _seen(one: Aim) -> str:
+    return f"{one.seen:,.0f}" if float(one.seen).is_integer() else number(one.seen)
+
+
+def _who_is_first(results: Results) -> Iterator[str]:
+    if not results.peers:
+        return
+    yield "## Who is first"
+    yield (
+        "For every cell the server with the best figure, and how many times better the figure is than the second. "
+        "*Modelyard to the best peer* is over 1 where Modelyard is ahead of all peers, below 1 where a peer is ahead."
+    )
+    for model in dict.fromkeys(cell.model for cell in results.cells):
+        yield f"### {DESCRIPTIONS[model]}"
+        cells = [cell for cell in results.cells if cell.model == model]
+        yield _table(_FIRST_COLUMNS, (_first_line(results, cell) for cell in cells))
+
+
+def _first_line(results: Results, cell: Cell) -> tuple[str, ...]:
+    line = [f"{cell.rows:,}", str(cell.connections)]
+    for figure in _COMPARED:
+        standing = results.standing(cell, figure)
+        if standing is None:
+            line += ["–", "–", "–"]
+            continue
+        first = f"**{standing.first}**" if standing.first == OURS else standing.first
+        line += [first, f"{number(standing.lead)} × {standing.second or '–'}"]
+        line += [f"{number(standing.ours)} × {standing.best_peer}" if standing.best_peer else "–"]
+    return tuple(line)
+
+
+def _before_and_after(results: Results) -> Iterator[str]:
+    """Compare with the platform as of the commit of --before."""
+    for earlier in (server for server in results.servers if is_ours(server) and server != OURS):
+        yield f"## {earlier} and the code of this run"
+        rows = (
+            (
+                cell.model,
+                f"{cell.rows:,}",
+                str(cell.connections),
+                *(number(results.figure(cell, server, name)) for name in _COMPARED for server in (earlier, OURS)),
+                number(results.ahead(cell, "per_second", OURS, earlier)),
+            )
+            for cell in results.cells
+        )
+        yield _table(_BEFORE_COLUMNS, rows)
+
+
+def _servers(findings: Findings) -> Iterator[str]:
+    if findings.results.servers or findings.not_run:
+        yield "## The servers"
+        rows = (
+            (name, lacks(name), f"`{findings.commands[name]}`" if name in findings.commands else "–")
+            for name in findings.results.servers
+        )
+        yield _table(("server", "what the server does not do", "command"), rows)
+    if findings.not_run:
+        yield "Not run, with the reason:"
+        yield "\n\n".join(
+            f"- {name}:\n\n  ```\n{indent(reason, '  ')}\n  ```" for name, reason in findings.not_run.items()
+        )
+
+
+def _bounds(findings: Findings) -> Iterator[str]:
+    if findings.bounds:
+        yield "## The bound: `orjson.loads` and `predict` in process"
+        yield (
+            "One connection; milliseconds. The bound has no HTTP, no checks and no answer in JSON, and an array goes "
+            "straight into `predict` (a DataFrame for the text pipeline)."
+        )
+        rows = (
+            (
+                one.model,
+                f"{one.rows:,}",
+                number(one.milliseconds),
+                number(findings.results.figure(Cell(one.model, one.rows, 1), OURS, "p50_ms")),
+                number(findings.bound_ratio(one.model, one.rows)),
+            )
+            for one in findings.bounds
+            if one.rounds
+        )
+        yield _table(("model", "rows", "bound", "modelyard p50", "ratio"), rows)
 
 
 def _matrix(results: Results) -> Iterator[str]:
@@ -129,6 +221,19 @@ def _footprints(findings: Findings) -> Iterator[str]:
         yield _table(("model", "server", "part", "processes", "RSS", "PSS", "idle CPU of a core"), rows)
 
 
+def _deploy(found: DeploySteps) -> Iterator[str]:
+    if not found.whole:
+        return
+    yield "## A deployment of a known environment, from the PUT to the first answer"
+    yield (
+        f"Medians of {len(found.whole)} deployments, seconds. Not the model's own import and load: "
+        f"{number(found.ours)} s. A program of the same environment, without the platform, imports MLflow and loads "
+        f"the model in {number(median(found.without_platform))} s."
+    )
+    rows = [(name, number(median(found.steps[name])), work) for name, work in STEPS.items()]
+    yield _table(("step", "seconds", "what happens"), [*rows, ("all", number(median(found.whole)), "")])
+
+
 def _batch(findings: Findings) -> Iterator[str]:
     if findings.batch.results:
         yield "## Batch: folders of CSV to predictions"
@@ -196,10 +301,10 @@ def _circumstances(findings: Findings) -> str:
         f"- the load generator alone, {count} connections: {number(one['per_second'])} requests/s"
         for count, one in findings.ceiling.items()
     ]
-    lines += [f"- options: {findings.options or 'none'}"]
+    lines += [f'- command: `make bench ARGS="{findings.options}"`' if findings.options else "- command: `make bench`"]
     return "\n".join(lines)
 
 
-def _table(names: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+def _table(names: Sequence[str], rows: Iterable[tuple[str, ...]]) -> str:
     ruler = tuple("---" for _ in names)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (names, ruler, *rows))

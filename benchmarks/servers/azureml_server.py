@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmarks.models import SavedModel
 from benchmarks.servers.environments import clean_environ
-from benchmarks.servers.server import HOST, Running, split, wait_until_ready
+from benchmarks.servers.server import HOST, Running, shown_command, split, wait_until_ready
 from benchmarks.servers.supervised_process import free_ports, supervised_process
 
 REQUIREMENTS = ("azureml-inference-server-http==1.5.*", "inference-schema[pandas-support]>=1.8")
@@ -36,7 +36,7 @@ class AzuremlServer:
         with supervised_process(command, folder / "azureml.log", clean_environ(), folder) as server:
             url = f"http://{HOST}:{port}/score"
             wait_until_ready(url, _ask(model.rows.head(1)), server.is_alive, server.log_tail)
-            yield Running(url, _ask, list, {"server": server.processes()}, {})
+            yield Running(url, _ask, list, {"server": server.processes()}, {}, shown_command(command))
 
 
 def _ask(frame: pd.DataFrame) -> bytes:

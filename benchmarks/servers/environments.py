@@ -13,11 +13,22 @@ from uv import find_uv_bin
 from benchmarks.models import pins
 
 _COMPLETE = "complete"
+_LONGEST_REASON = 1000
+_EXCLUDED = ("VIRTUAL_ENV", "PYTHON", "MLFLOW_", "MLSERVER_", "AZUREML_", "MODELYARD_", "GUNICORN_", "WORKER_")
+_EXCLUDED_PEERS = ("MOSEC_", "ROBYN_", "BENTOML_", "RAY_", "PYTRITON_")
 
 
-def environment(folder: Path, name: str, requirements: Sequence[str]) -> Path:
-    """Return the environment's folder below `folder`. Changed requirements give a new environment."""
-    wanted = [*requirements, *pins()]
+class NotInstallable(Exception):
+    """uv cannot create the environment. The message has uv's reason."""
+
+
+def environment(folder: Path, name: str, requirements: Sequence[str], packages: Sequence[str] | None = None) -> Path:
+    """Return the environment's folder below `folder`. Changed requirements give a new environment.
+
+    `packages` are requirements for the models' packages, by default all with this environment's versions. Raises
+    NotInstallable.
+    """
+    wanted = [*requirements, *(pins() if packages is None else packages)]
     made = folder / f"{name}-{sha256(repr((sys.version, wanted)).encode()).hexdigest()[:12]}"
     if not (made / _COMPLETE).exists():
         shutil.rmtree(made, ignore_errors=True)
@@ -40,9 +51,10 @@ def installed(environment: Path) -> dict[str, str]:
 
 def clean_environ() -> dict[str, str]:
     """Return the user's environment variables without variables of Python environments and servers."""
-    excluded = ("VIRTUAL_ENV", "PYTHON", "MLFLOW_", "MLSERVER_", "AZUREML_", "MODELYARD_", "GUNICORN_", "WORKER_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(excluded)}
+    return {name: value for name, value in os.environ.items() if not name.startswith(_EXCLUDED + _EXCLUDED_PEERS)}
 
 
 def _uv(*arguments: str | Path) -> None:
-    subprocess.run([find_uv_bin(), *arguments, "--quiet"], check=True)
+    done = subprocess.run([find_uv_bin(), *arguments, "--quiet"], stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise NotInstallable(done.stderr.strip()[-_LONGEST_REASON:])

@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmarks.models import SavedModel
 from benchmarks.servers.environments import clean_environ
-from benchmarks.servers.server import HOST, Running, split, wait_until_ready
+from benchmarks.servers.server import HOST, Running, shown_command, split, wait_until_ready
 from benchmarks.servers.supervised_process import free_ports, supervised_process
 
 REQUIREMENTS = ("mlflow==3.17.*",)
@@ -41,7 +41,14 @@ class MlflowServe:
         with supervised_process(command, folder / "mlflow.log", environ, folder) as server:
             url = f"http://{HOST}:{port}/invocations"
             wait_until_ready(url, _ask(model.rows.head(1)), server.is_alive, server.log_tail)
-            yield Running(url, _ask, lambda answer: list(answer["predictions"]), {"server": server.processes()}, {})
+            yield Running(
+                url,
+                _ask,
+                lambda answer: list(answer["predictions"]),
+                {"server": server.processes()},
+                {},
+                shown_command(command),
+            )
 
 
 def _ask(frame: pd.DataFrame) -> bytes:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmarks.models import SavedModel
 from benchmarks.servers.environments import clean_environ
-from benchmarks.servers.server import HOST, Running, wait_until_ready
+from benchmarks.servers.server import HOST, Running, shown_command, wait_until_ready
 from benchmarks.servers.supervised_process import free_ports, supervised_process
 
 # MLServer's worker does not start with a newer uvloop: get_event_loop no longer creates a loop there.
@@ -38,7 +38,7 @@ class MLServer:
         with supervised_process(command, folder / "mlserver.log", clean_environ(), folder) as server:
             url = f"http://{HOST}:{port}/v2/models/{_MODEL}/infer"
             wait_until_ready(url, _ask(model.rows.head(1)), server.is_alive, server.log_tail)
-            yield Running(url, _ask, _read, {"server": server.processes()}, {})
+            yield Running(url, _ask, _read, {"server": server.processes()}, {}, shown_command(command))
 
     def _configure(self, model: SavedModel, folder: Path) -> int:
         http, grpc, metrics = free_ports(3)

@@ -26,6 +26,7 @@ EXECUTION_MILLISECONDS = b"x-ms-run-fn-exec-ms"
 _SCORING = ("data_plane.gateway.main", "runtime/worker-")
 _SHIMS = ("process/shim.py", "supervisor/keeper.py")
 """Programs that only start a worker, by present and earlier names."""
+_COMMANDS = "modelyard up; modelyard deploy FOLDER"
 _ROOT = Path(__file__).parents[2]
 
 
@@ -40,9 +41,8 @@ class ModelyardGateway:
         with Client(self.platform) as client:
             deployed = deploy_folder(client, FolderDeployment(model.folder, endpoint=model.name))
             try:
-                yield Running(
-                    deployed.scoring_uri, _ask, list, self._parts(), {"authorization": f"Bearer {deployed.key}"}
-                )
+                key = {"authorization": f"Bearer {deployed.key}"}
+                yield Running(deployed.scoring_uri, _ask, list, self._parts(), key, _COMMANDS)
             finally:
                 client.online_endpoints.delete(model.name).wait()
 

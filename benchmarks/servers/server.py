@@ -1,6 +1,8 @@
 """The interface of a measured server."""
 
 import json
+import re
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -18,6 +20,7 @@ from benchmarks.models import SavedModel
 HOST = "127.0.0.1"
 _START_SECONDS = 180.0
 _ANSWER_SECONDS = 60.0
+_ABSOLUTE_PATH = re.compile(r"/(?:[\w.@-]+/)+([\w.@-]+/[\w.@-]+)")
 
 
 class ServerFailed(Exception):
@@ -36,6 +39,8 @@ class Running:
     parts: Mapping[str, Sequence[int]]
     """Process ids by role."""
     headers: Mapping[str, str]
+    command: str
+    """The command line that started the server, for the reader of a report."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -63,6 +68,12 @@ class Server(Protocol):
 
     def run(self, model: SavedModel, folder: Path) -> AbstractContextManager[Running]:
         """Run the server with the model for the length of the block. The server writes to `folder` only."""
+
+
+def shown_command(command: Sequence[str | Path], variables: Mapping[str, str] | None = None) -> str:
+    """Return a command line in which each absolute path has its last two parts only."""
+    words = [*(f"{name}={text}" for name, text in (variables or {}).items()), *map(str, command)]
+    return " ".join(shlex.quote(_ABSOLUTE_PATH.sub(r"\1", word)) for word in words)
 
 
 def split(frame: pd.DataFrame) -> dict[str, Any]:

@@ -63,6 +63,43 @@ class TestResults:
         assert results.figure(CELL, "modelyard", "per_second") == 80
 
 
+class TestStanding:
+    def test_first_second_and_best_peer_of_a_cell_are_named_with_their_ratios(self) -> None:
+        results = Results()
+        for server, p50 in (("modelyard", 2.0), ("mosec", 1.0), ("robyn", 4.0)):
+            results.of(CELL, server).rounds.append(a_round(p50=p50))
+
+        standing = results.standing(CELL, "p50_ms")
+
+        assert standing is not None
+        assert (standing.first, standing.second, standing.lead) == ("mosec", "modelyard", 2.0)
+        assert (standing.best_peer, standing.ours) == ("mosec", 0.5)
+
+    def test_more_requests_per_second_are_better(self) -> None:
+        results = Results()
+        for server, per_second in (("modelyard", 300), ("mosec", 100), ("robyn", 200)):
+            results.of(CELL, server).rounds.append(a_round(per_second))
+
+        standing = results.standing(CELL, "per_second")
+
+        assert standing is not None
+        assert (standing.first, standing.second, standing.lead) == ("modelyard", "robyn", 1.5)
+        assert (standing.best_peer, standing.ours) == ("robyn", 1.5)
+
+    def test_platform_as_of_an_earlier_commit_is_neither_first_nor_a_peer(self) -> None:
+        results = Results()
+        for server, per_second in (("modelyard@43513ab", 900), ("modelyard", 300), ("mosec", 100)):
+            results.of(CELL, server).rounds.append(a_round(per_second))
+
+        standing = results.standing(CELL, "per_second")
+
+        assert standing is not None
+        assert (standing.first, standing.second, standing.best_peer) == ("modelyard", "mosec", "mosec")
+
+    def test_cell_without_a_measurement_has_no_standing(self) -> None:
+        assert Results().standing(CELL, "per_second") is None
+
+
 class TestAims:
     @pytest.mark.parametrize(("seen", "met"), [(0.4, True), (0.5, True), (0.6, False), (math.nan, None)])
     def test_aim_at_most_is_met_below_the_limit(self, seen: float, met: bool | None) -> None:
@@ -79,8 +116,33 @@ class TestAims:
         results.of(one, "azureml").rounds.append(a_round(p50=2.5))
         results.of(many, "modelyard").rounds.append(a_round(9_000, p99=20.0))
         results.of(many, "azureml").rounds.append(a_round(250, p99=100.0))
-        results.of(many, "mlserver-batching").rounds.append(a_round(1_000))
+        results.of(many, "mlserver-batching").rounds.append(a_round(1_000, p99=200.0))
 
-        judged = [one.is_met for one in aims(results, added_ms=0.44, enforcement_ratio=math.nan)]
+        results.of(one, "mosec").rounds.append(a_round(p50=0.9))
+        results.of(many, "mosec").rounds.append(a_round(8_000, p99=30.0))
+        results.of(many, "mosec-batching").rounds.append(a_round(2_500, p99=41.0))
+        results.of(Cell("forest", 1, 1), "modelyard").rounds.append(a_round(100))
+        results.of(Cell("forest", 1, 1), "mosec").rounds.append(a_round(90))
+        results.of(Cell("forest", 1, 8), "modelyard").rounds.append(a_round(100))
+        results.of(Cell("forest", 1, 8), "mosec").rounds.append(a_round(110))
+        results.of(Cell("text", 1, 1), "modelyard").rounds.append(a_round(100))
+        results.of(Cell("text", 1, 1), "mosec").rounds.append(a_round(90))
 
-        assert judged == [True, True, True, False, False, None]
+        judged = aims(results, added_ms=0.44, enforcement_ratio=math.nan, bound_ratio=1.2)
+
+        assert {one.sentence: one.is_met for one in judged} == {
+            "1 connection: p50, as a ratio to mosec": False,
+            "32 connections: requests/s, as a ratio to the best peer with batching": True,
+            "32 connections: p99, as a ratio to the best peer": False,
+            "forest: cells in which Modelyard is first": False,
+            "200 columns: cells in which Modelyard is first": None,
+            "text: cells in which Modelyard is first": True,
+            "100 and 1,000 rows of ElasticNet: cells in which Modelyard is first": None,
+            "1,000 rows: p50, as a ratio to orjson.loads and predict in process": True,
+            "1 connection: p50, as a ratio to azureml": True,
+            "1 connection: what is added to the model's own time, ms": True,
+            "32 connections: requests/s, as a ratio to azureml": True,
+            "32 connections: p99, as a ratio to azureml": False,
+            "32 connections: requests/s, as a ratio to MLServer with batching": False,
+            "200 columns: parse and enforce, MLflow's time as a ratio to ours": None,
+        }

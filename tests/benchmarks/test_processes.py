@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from benchmarks.processes import cpu_seconds, forget_peaks, memory, peak, tree
+from benchmarks.processes import cpu_seconds, forget_peaks, memory, peak, started_at, tree
 
 
 class TestTree:
@@ -13,6 +13,16 @@ class TestTree:
         with subprocess.Popen(["sh", "-c", "cat & wait"], stdin=subprocess.PIPE) as shell:
             assert tree(shell.pid)[0] == shell.pid
             assert shell.pid in tree(os.getpid())
+
+
+class TestStart:
+    def test_process_starts_between_the_moments_around_the_call(self) -> None:
+        before = time.time()
+        with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+            after = time.time()
+
+            # The kernel counts in clock ticks of 10 ms, and two clocks are read one after the other.
+            assert before - 0.1 < started_at(process.pid) < after + 0.1
 
 
 class TestCost:
