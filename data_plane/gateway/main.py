@@ -25,7 +25,7 @@ from data_plane.gateway.snapshot_watcher import SnapshotWatcher
 from data_plane.gateway.upstream import Local
 from data_plane.replicas.local.batching import Batching
 from data_plane.replicas.local.local_replica import LocalReplica
-from data_plane.replicas.local.worker_connection import AnswerLimits
+from data_plane.replicas.local.worker_connection import ConnectionSettings
 from data_plane.replicas.local.worker_process import note_protocol_fault
 from data_plane.scoring.loaded_bundle import LoadedBundle, answers_row_by_row
 from modelyard.core.adapters.openid import OpenIdVerifier
@@ -65,14 +65,15 @@ async def _serve(options: argparse.Namespace, settings: Tunables) -> None:
     limits = settings.gateway
     data_dir = DataDir(options.data_dir)
     pending = PendingRequests(data_dir.run, options.index, options.gateways)
-    answers = AnswerLimits(
+    connections = ConnectionSettings(
         settings.worker.max_answer_bytes,
         settings.worker.frame_seconds,
         partial(note_protocol_fault, data_dir),
+        settings.worker.busy_poll_microseconds / 1e6,
     )
     openid = OpenIdVerifier(settings.openid)
     counters = RateCounters(data_dir.run, options.index, options.gateways)
-    table = RoutingTable(_local_upstreams(pending, answers), openid, limiters(counters))
+    table = RoutingTable(_local_upstreams(pending, connections), openid, limiters(counters))
     watcher = SnapshotWatcher(data_dir.routing_file, data_dir.run / f"gateway-{options.index}.applied", table.apply)
     # Before the first request: a restarted gateway must not answer 404 for an endpoint of the snapshot.
     watcher.look()
@@ -105,11 +106,11 @@ def _collect_garbage_seldom() -> None:
     gc.set_threshold(_OBJECTS_PER_COLLECTION, 10, 10)
 
 
-def _local_upstreams(pending: PendingRequests, limits: AnswerLimits) -> MakeUpstream:
+def _local_upstreams(pending: PendingRequests, connections: ConnectionSettings) -> MakeUpstream:
     def local_upstream(route: DeploymentRoute, loaded: LoadedBundle) -> Local:
         slot = pending.slot(route.bundle_dir, route.name, route.generation)
         batching = Batching(auto_enabled=answers_row_by_row(loaded.bundle, loaded.signature))
-        replica = LocalReplica(route, batching, slot, limits)
-        return Local(replica, loaded, max_answer_bytes=limits.max_bytes)
+        replica = LocalReplica(route, batching, slot, connections)
+        return Local(replica, loaded, max_answer_bytes=connections.max_bytes)
 
     return local_upstream

@@ -94,6 +94,7 @@ def _host(
         sandbox=open_worker_sandbox(settings, data_dir),
         log=log_limits(settings.worker),
         lifeline_fd=options.lifeline_fd,
+        busy_poll_seconds=settings.worker.busy_poll_microseconds / 1e6,
     )
     artifacts = NodeArtifacts(store, data_dir, NodeEnvironments(data_dir, os.environ))
     return Host(

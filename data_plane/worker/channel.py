@@ -1,16 +1,18 @@
-"""The io thread: accepts connections, answers HELLO and PING while the model runs, and passes SCORE frames on.
+"""The worker's connections: accepts them, answers HELLO and PING, passes requests on, and ends the worker.
 
-The io thread also ends the worker: after a drain, when told to stop, or when the host is lost.
+One thread at a time serves the connections. The main thread does so while it has no request to score: the next request
+then wakes the thread that scores it, and no second one. While the model loads, or is at work on a request for longer
+than a few milliseconds, the io thread takes over.
 """
 
+import collections
 import json
 import os
-import queue
 import selectors
 import socket
 import threading
 import time
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Deque, Dict, List, NamedTuple, Optional
 
 from . import frames, output
 from .frames import Frame, ProtocolError
@@ -21,6 +23,13 @@ EXIT_DRAINED = 0
 EXIT_HOST_LOST = 4
 
 _MAX_QUOTED = 100
+# A request that takes the main thread longer has the connections served by the io thread.
+_TAKE_OVER_SECONDS = 0.005
+# After so many looks without a request the io thread sleeps until the next request.
+_LOOKS_BEFORE_SLEEP = 20
+# A yield of the core takes about a microsecond, unless another thread runs meanwhile: a short time for a thread of the
+# same conversation, and longer for other work.
+_CORE_WANTED_SECONDS = 0.0001
 _READ = selectors.EVENT_READ
 _WRITE = selectors.EVENT_WRITE
 
@@ -35,15 +44,29 @@ class ScoreJob(NamedTuple):
 
 
 class Channel:
-    def __init__(self, listener: socket.socket, state: WorkerState, host_timeout: float) -> None:
+    def __init__(
+        self, listener: socket.socket, state: WorkerState, host_timeout: float, busy_poll_seconds: float
+    ) -> None:
         listener.setblocking(False)
-        self.jobs: "queue.SimpleQueue[Optional[ScoreJob]]" = queue.SimpleQueue()
+        self._jobs: Deque[Optional[ScoreJob]] = collections.deque()
         """None tells the main thread to end."""
+        self._turn = threading.Lock()
+        """Held by the thread that serves the connections."""
+        self._main_serves = False
+        """Whether the main thread has no request, and serves the connections or waits for its turn."""
+        self._taken = 0
+        """Number of requests that the main thread has taken."""
+        self._is_asleep = False
+        self._must_look = threading.Event()
+        """Wakes the io thread out of its sleep."""
 
         self._listener = listener
         self._state = state
         self._host_timeout = host_timeout
         self._host_seen = time.monotonic()
+        self._busy_poll_seconds = busy_poll_seconds
+        self._polls = False
+        """Whether the last request came within the limit, so that polling for the next is worthwhile."""
         self._drain_deadline: Optional[float] = None
         self._received = 0
         self._finished = 0
@@ -65,12 +88,56 @@ class Channel:
 
     # Called by the main thread.
 
+    def next_job(self) -> Optional[ScoreJob]:
+        """Serve the connections until a request has arrived. None: the worker has to end."""
+        if not self._jobs:
+            self._main_serves = True
+            if not self._turn.acquire(blocking=False):
+                self.wake()
+                self._turn.acquire()
+            try:
+                self._await_job()
+            finally:
+                self._turn.release()
+            self._main_serves = False
+        self._taken += 1
+        if self._is_asleep:
+            self._must_look.set()
+        return self._jobs.popleft()
+
+    def _await_job(self) -> None:
+        began = time.perf_counter()
+        if self._polls:
+            self._busy_poll(began)
+        while not self._jobs:
+            self._serve_once(self._select_timeout())
+        self._polls = time.perf_counter() - began < self._busy_poll_seconds
+
+    def _busy_poll(self, began: float) -> None:
+        """Poll for a request without sleeping: waking a sleeping process takes longer than many predictions.
+
+        Polling ends early when another thread wants the core.
+        """
+        now = began
+        while not self._jobs and now - began < self._busy_poll_seconds:
+            self._serve_once(0.0)
+            before_yield = time.perf_counter()
+            os.sched_yield()
+            now = time.perf_counter()
+            if now - before_yield > _CORE_WANTED_SECONDS:
+                return
+
+    def end_main(self) -> None:
+        """Have the main thread end after the requests that have arrived."""
+        self._jobs.append(None)
+        self.wake()
+
     def wake(self) -> None:
-        """Wake the io thread, to send answers, announce a new state, or end the worker."""
+        """Wake the serving thread, to send answers, announce a new state, end the worker, or change the turn."""
         try:
             self._wake_writer.send(b"\0")
         except OSError:
-            # A full pipe wakes the io thread anyway.
+            # A full pipe wakes the thread anyway.
             return
 
     def finish(self, job: ScoreJob) -> None:
@@ -92,25 +159,55 @@ class Channel:
     # The io thread.
 
     def _run(self) -> None:
+        while True:
+            with self._turn:
+                while not self._main_serves:
+                    self._serve_once(self._select_timeout())
+            self._wait_for_long_job()
+
+    def _wait_for_long_job(self) -> None:
+        """Return when the main thread has been at work on one request for some milliseconds."""
+        seen, quiet_looks = -1, 0
+        while True:
+            time.sleep(_TAKE_OVER_SECONDS)
+            if self._taken != seen:
+                seen, quiet_looks = self._taken, 0
+            elif not self._main_serves:
+                return
+            else:
+                quiet_looks += 1
+                if quiet_looks >= _LOOKS_BEFORE_SLEEP:
+                    self._sleep(seen)
+
+    def _sleep(self, seen: int) -> None:
+        """Sleep until the main thread takes a request."""
+        self._must_look.clear()
+        self._is_asleep = True
+        if self._taken == seen:
+            self._must_look.wait()
+        self._is_asleep = False
+
+    # The serving thread.
+
+    def _serve_once(self, timeout: float) -> None:
         try:
-            while True:
-                self._serve_once()
-        except Exception as error:  # noqa: BLE001 - without this thread the worker cannot be reached
+            selected = self._selector.select(timeout)
+            if not selected and not timeout:
+                return
+            for key, events in selected:
+                if key.fileobj is self._listener:
+                    self._accept()
+                elif key.fileobj is self._wake_reader:
+                    self._wake_reader.recv(4096)
+                else:
+                    self._serve(key.data, events)
+            self._announce()
+            self._update_interests()
+            self._end_if_due()
+        except Exception as error:  # noqa: BLE001 - a worker that cannot be reached is of no use
             output.log_exception("The connection to the platform broke", error)
             output.flush()
             os._exit(1)
-
-    def _serve_once(self) -> None:
-        for key, events in self._selector.select(self._select_timeout()):
-            if key.fileobj is self._listener:
-                self._accept()
-            elif key.fileobj is self._wake_reader:
-                self._wake_reader.recv(4096)
-            else:
-                self._serve(key.data, events)
-        self._announce()
-        self._update_interests()
-        self._end_if_due()
 
     def _select_timeout(self) -> float:
         """Return the seconds until the worker may have to end without another event."""
@@ -153,7 +250,7 @@ class Channel:
             )
         elif frame.kind == frames.SCORE:
             self._received += 1
-            self.jobs.put(ScoreJob(peer, frame.request_id, meta, frame.body))
+            self._jobs.append(ScoreJob(peer, frame.request_id, meta, frame.body))
         elif frame.kind == frames.PING:
             peer.send(frames.pack_json(frames.PONG, frame.request_id, self._state.pong()))
         elif frame.kind == frames.DRAIN and peer.role == HOST:
@@ -235,7 +332,7 @@ class Channel:
             self._exit(EXIT_DRAINED, "Drained before the model was loaded")
         if not self._has_sent_end:
             self._has_sent_end = True
-            self.jobs.put(None)
+            self._jobs.append(None)
 
     def _exit(self, code: int, reason: str) -> None:
         """End the process at once: the main thread may be anywhere in the user's code."""

@@ -13,6 +13,9 @@ class Configuration(NamedTuple):
     host_timeout: float
     """Seconds without a connection from the host after which the worker ends itself."""
 
+    busy_poll_seconds: float
+    """Longest time that the main thread polls for the next request before it sleeps."""
+
     environment: Dict[str, str]
     """All environment variables of the user's code."""
 

@@ -60,7 +60,8 @@ def _work(configuration: Configuration, listen_fd: int) -> int:
     output.take_over_prints()
     os.set_inheritable(listen_fd, False)
     state = WorkerState(configuration)
-    channel = Channel(socket.socket(fileno=listen_fd), state, configuration.host_timeout)
+    listener = socket.socket(fileno=listen_fd)
+    channel = Channel(listener, state, configuration.host_timeout, configuration.busy_poll_seconds)
     _handle_stop_signal(channel, state)
     channel.start()
     output.log(
@@ -90,7 +91,7 @@ def _handle_stop_signal(channel: Channel, state: WorkerState) -> None:
     def stop(_signal: int, _frame: Optional[types.FrameType]) -> None:
         output.log(output.INFO, "Told to stop")
         if state.state == READY and state.busy_since is None:
-            channel.jobs.put(None)
+            channel.end_main()
         else:
             output.flush()
             os._exit(EXIT_STOPPED)

@@ -21,7 +21,7 @@ class PeerGone(Exception):
 
 
 class Peer:
-    """The io thread reads, both threads send, and no call blocks."""
+    """The serving thread reads, both threads send, and no call blocks."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -48,7 +48,7 @@ class Peer:
         return self._reader.feed(data)
 
     def send(self, buffers: List[Buffer]) -> None:
-        """Send as much as the other end takes now. The io thread sends the rest by `flush`."""
+        """Send as much as the other end takes now. The serving thread sends the rest by `flush`."""
         with self._sending:
             if self.closed:
                 return
@@ -72,7 +72,7 @@ class Peer:
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
-                # The io thread notices the end of the connection when it reads.
+                # The serving thread notices the end of the connection when it reads.
                 self._outgoing.clear()
                 self._backlog = 0
                 return

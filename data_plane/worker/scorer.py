@@ -29,7 +29,7 @@ class Scorer:
 
     def run(self) -> None:
         while True:
-            job = self._channel.jobs.get()
+            job = self._channel.next_job()
             if job is None:
                 return
             self._finish(job)

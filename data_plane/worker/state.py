@@ -1,4 +1,4 @@
-"""The worker's state: written by the main thread, sent by the io thread in STATUS and PONG frames."""
+"""The worker's state: written by the main thread, sent in STATUS and PONG frames."""
 
 import os
 import platform

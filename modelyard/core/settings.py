@@ -273,6 +273,13 @@ class WorkerSettings(SettingsGroup):
     frame_seconds: Seconds = Field(
         default=30.0, description="Time from the first to the last byte of a model worker's message"
     )
+    busy_poll_microseconds: int = Field(
+        default=300,
+        ge=0,
+        le=10_000,
+        description="Longest time that a model worker polls for the next request, and a gateway for a worker's answer, "
+        "without sleeping, while both come that quickly and the core has no other work; 0 is off",
+    )
     log_bytes: Bytes = Field(default=10 * _MEGABYTE, description="Size at which a model worker's output is rotated")
     log_files: int = Field(default=5, ge=2, description="Files of a model worker's output, the current one included")
     log_bytes_per_second: Bytes = Field(

@@ -16,7 +16,7 @@ from data_plane.replicas.local.batching import Batching
 from data_plane.replicas.local.deadlines import Deadlines
 from data_plane.replicas.local.pending_request import Batch, Outcome, PendingRequest
 from data_plane.replicas.local.worker_channel import WorkerChannel
-from data_plane.replicas.local.worker_connection import AnswerLimits
+from data_plane.replicas.local.worker_connection import ConnectionSettings
 from data_plane.replicas.port import AdmissionSlot, ReplicaRetired, ScoreRequest, ScoreResponse
 from data_plane.scoring.errors import (
     DeadlinePassed,
@@ -65,8 +65,10 @@ class _Place:
 
 
 class LocalReplica:
-    def __init__(self, route: DeploymentRoute, batching: Batching, slot: AdmissionSlot, limits: AnswerLimits) -> None:
-        self._limits = limits
+    def __init__(
+        self, route: DeploymentRoute, batching: Batching, slot: AdmissionSlot, settings: ConnectionSettings
+    ) -> None:
+        self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._batching = batching
         self.slot = slot
@@ -93,7 +95,7 @@ class LocalReplica:
         for worker_id in self._channels.keys() - wanted.keys():
             self._channels.pop(worker_id).retire()
         for worker_id in wanted.keys() - self._channels.keys():
-            self._channels[worker_id] = WorkerChannel(wanted[worker_id], route.generation, self, self._limits)
+            self._channels[worker_id] = WorkerChannel(wanted[worker_id], route.generation, self, self._settings)
         self._dispatch()
 
     def retire(self) -> None:

@@ -68,6 +68,9 @@ class LaunchSettings:
     host_timeout: float = 60.0
     """Seconds without a host before a worker exits."""
 
+    busy_poll_seconds: float = 0.0
+    """Seconds that a worker polls for the next request before it sleeps."""
+
     def end_orphans(self) -> None:
         """End the processes of workers whose shim was killed."""
         numbers = self.accounts.held() if self.accounts is not None else ()
@@ -179,6 +182,7 @@ def _fill_folder(
         "model_dir": str(spec.model_dir),
         "threads": spec.threads,
         "host_timeout": settings.host_timeout,
+        "busy_poll_seconds": settings.busy_poll_seconds,
         "environment": _environment_variables(spec, paths.folder),
     }
     configuration.write_text(json.dumps(document, indent=1))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from data_plane.replicas.local.pending_request import Batch, Outcome
-from data_plane.replicas.local.worker_connection import AnswerLimits, WorkerConnection
+from data_plane.replicas.local.worker_connection import ConnectionSettings, WorkerConnection
 from data_plane.worker.frames import Buffer
 from modelyard.core.domain.routing import WorkerRoute
 
@@ -25,8 +25,8 @@ class ChannelOwner(Protocol):
 
 
 class WorkerChannel:
-    def __init__(self, worker: WorkerRoute, generation: int, owner: ChannelOwner, limits: AnswerLimits) -> None:
-        self._limits = limits
+    def __init__(self, worker: WorkerRoute, generation: int, owner: ChannelOwner, settings: ConnectionSettings) -> None:
+        self._settings = settings
         self._worker = worker
         self._generation = generation
         self._owner = owner
@@ -82,7 +82,7 @@ class WorkerChannel:
     async def _connect(self) -> WorkerConnection | None:
         loop = asyncio.get_running_loop()
         # Assigned before connecting: the worker's "ready" may arrive before `create_unix_connection` returns.
-        connection = self._connection = WorkerConnection(self._worker.worker_id, self._generation, self, self._limits)
+        connection = self._connection = WorkerConnection(self._worker.worker_id, self._generation, self, self._settings)
         try:
             await loop.create_unix_connection(lambda: connection, self._worker.socket)
         except OSError:

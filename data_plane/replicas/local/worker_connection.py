@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, cast
 
+from data_plane.replicas.local.busy_poll import BusyPoll
 from data_plane.replicas.local.pending_request import Batch, Outcome
 from data_plane.replicas.local.worker_messages import (
     MAX_META_BYTES,
@@ -50,8 +51,8 @@ class ConnectionListener(Protocol):
         """The connection is closed; `unanswered` is in the order of sending."""
 
 
-class AnswerLimits(NamedTuple):
-    """Bounds of a worker's messages, and the way to report a worker outside the bounds."""
+class ConnectionSettings(NamedTuple):
+    """Bounds of a worker's messages, the way to report a worker outside the bounds, and busy polling."""
 
     max_bytes: int
     """Largest body of a result."""
@@ -59,15 +60,20 @@ class AnswerLimits(NamedTuple):
     """Time from the first to the last byte of a frame."""
     report_fault: Callable[[str, str], None]
     """Called with the worker's id and a reason, to have the worker replaced."""
+    busy_poll_seconds: float
+    """Longest time that the event loop polls for an answer without sleeping."""
 
 
 class WorkerConnection(asyncio.Protocol):
-    def __init__(self, worker_id: str, generation: int, listener: ConnectionListener, limits: AnswerLimits) -> None:
+    def __init__(
+        self, worker_id: str, generation: int, listener: ConnectionListener, settings: ConnectionSettings
+    ) -> None:
         self._worker_id = worker_id
         self._generation = generation
         self._listener = listener
-        self._limits = limits
-        self._reader = FrameReader(MAX_META_BYTES, limits.max_bytes)
+        self._settings = settings
+        self._busy_poll = BusyPoll(asyncio.get_running_loop(), settings.busy_poll_seconds)
+        self._reader = FrameReader(MAX_META_BYTES, settings.max_bytes)
         self._unfinished: asyncio.TimerHandle | None = None
         """Deadline of a frame of which a part has arrived."""
         self._statuses = 0
@@ -95,6 +101,8 @@ class WorkerConnection(asyncio.Protocol):
             self._transport.write(b"".join(frame))
         else:
             self._transport.writelines(frame)
+        if len(self.unanswered) == 1:
+            self._busy_poll.sent()
 
     def close(self) -> None:
         if self._transport is not None:
@@ -104,7 +112,7 @@ class WorkerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.WriteTransport, transport)
-        hello = {"protocol": [frames.VERSION], "role": "gateway", "max_answer_bytes": self._limits.max_bytes}
+        hello = {"protocol": [frames.VERSION], "role": "gateway", "max_answer_bytes": self._settings.max_bytes}
         self._transport.write(b"".join(frames.pack_json(frames.HELLO, 0, hello)))
 
     def data_received(self, data: bytes) -> None:
@@ -125,7 +133,7 @@ class WorkerConnection(asyncio.Protocol):
             self._unfinished.cancel()
             self._unfinished = None
         if self._unfinished is None and self._reader.is_within_frame:
-            seconds = self._limits.frame_seconds
+            seconds = self._settings.frame_seconds
             fault = f"a message was not finished within {seconds:g} s"
             self._unfinished = asyncio.get_running_loop().call_later(seconds, self._close_with_fault, fault)
 
@@ -135,7 +143,7 @@ class WorkerConnection(asyncio.Protocol):
         self._reader = FrameReader()
         _log.error("Worker %s broke the protocol and is disconnected: %s", self._worker_id, fault)
         if self.is_ready:
-            self._limits.report_fault(self._worker_id, f"the worker broke the protocol: {fault}")
+            self._settings.report_fault(self._worker_id, f"the worker broke the protocol: {fault}")
         if self._transport is not None:
             self._transport.abort()
 
@@ -166,6 +174,7 @@ class WorkerConnection(asyncio.Protocol):
         if batch is None:
             raise ProtocolError(f"the worker answered request {frame.request_id}, which is not under way")
         self.load -= len(batch.members)
+        self._busy_poll.answered()
         return batch
 
     def _note_status(self, status: WorkerStatus) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.data_plane.gateway.gateway_process import KEY, MIRROR, GatewayProcess, Reply, worker_route
-from tests.data_plane.replicas.worker_harness import eventually
+from tests.data_plane.replicas.worker_harness import eventually, processor_seconds
 
 # Writes the pid to the file that the input names, waits until the file is removed, and returns the pid.
 HELD = """
@@ -95,6 +96,21 @@ class TestDeadlines:
         assert {future.result().headers.get("retry-after") for future in behind} == {None, "1"}
         (tmp_path / "held").unlink()
         eventually(lambda: gateway.score("").status == 200)
+
+
+class TestBusyPolling:
+    def test_gateway_sleeps_while_a_model_takes_long_after_quick_answers(
+        self, gateway: GatewayProcess, ask: Ask, tmp_path: Path
+    ) -> None:
+        gateway.serve(HELD)
+        assert {gateway.score("").status for _ in range(100)} == {200}
+        held = ask(str(tmp_path / "held"))
+        wait_for(tmp_path / "held")
+        before = processor_seconds(gateway.process.pid)
+        time.sleep(1.0)
+        assert processor_seconds(gateway.process.pid) - before <= 0.2
+        (tmp_path / "held").unlink()
+        assert held.result().status == 200
 
 
 class TestLimits:

@@ -47,14 +47,13 @@ class Recorder:
         self.sent = b"".join(map(bytes, buffers))
 
 
-class Jobs:
-    """The queue of the main thread, with one request."""
+class OneJob:
+    """The channel of a worker with one request."""
 
     def __init__(self, job):
-        self.jobs = self
         self._left = [job, None]
 
-    def get(self):
+    def next_job(self):
         return self._left.pop(0)
 
     def finish(self, job):
@@ -122,7 +121,7 @@ def scored(shortcut, frame):
     peer = Recorder()
     job = ScoreJob(peer, read.request_id, unpack_meta(read.meta), read.body)
     state = WorkerState(Configuration("w", "e", "d", 1, "", 0.0, {}))
-    Scorer(shortcut, Jobs(job), state).run()
+    Scorer(shortcut, OneJob(job), state).run()
     return base64.b64encode(peer.sent).decode()
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from data_plane.replicas.local.batching import Batching
 from data_plane.replicas.local.local_replica import LocalReplica
-from data_plane.replicas.local.worker_connection import AnswerLimits
+from data_plane.replicas.local.worker_connection import ConnectionSettings
 from data_plane.replicas.port import ScoreRequest
 from data_plane.scoring.codecs.azure import AzureCodec
 from data_plane.scoring.errors import ScoringError
@@ -203,8 +203,10 @@ class OpenSlot:
 
 @asynccontextmanager
 async def replica(route: DeploymentRoute, faults: list[str]) -> Any:
-    limits = AnswerLimits(MAX_BYTES, FRAME_SECONDS, lambda worker_id, reason: faults.append(reason))
-    serving = LocalReplica(route, Batching(auto_enabled=False), OpenSlot(), limits)
+    settings = ConnectionSettings(
+        MAX_BYTES, FRAME_SECONDS, lambda worker_id, reason: faults.append(reason), busy_poll_seconds=0.0003
+    )
+    serving = LocalReplica(route, Batching(auto_enabled=False), OpenSlot(), settings)
     yield serving
     serving.retire()
     serving.update(DeploymentRoute(**{**_fields(route), "workers": ()}))

@@ -22,6 +22,7 @@ from data_plane.worker import frames
 from modelyard.core.data_dir import DataDir
 
 PATIENCE = 20.0
+BUSY_POLL_SECONDS = 0.0003
 
 ECHO = """
     def init():
@@ -72,7 +73,7 @@ class WorkerHarness:
 
     def start(self, script: str = ECHO, *, launch: dict[str, Any] | None = None, **changes: Any) -> WorkerProcess:
         """`launch` changes the LaunchSettings, `changes` the ReplicaSpec."""
-        settings = LaunchSettings(self.data_dir, **(launch or {}))
+        settings = LaunchSettings(self.data_dir, **{"busy_poll_seconds": BUSY_POLL_SECONDS, **(launch or {})})
         return self.adopt(spawn(self.spec(script, **changes), settings))
 
     def adopt(self, model_worker: WorkerProcess) -> WorkerProcess:
@@ -104,6 +105,12 @@ class WorkerHarness:
             kill(model_worker, "the test is over")
             assert wait_for_end(model_worker, PATIENCE)
             remove(model_worker, keep_log=False)
+
+
+def processor_seconds(pid: int) -> float:
+    """User and system time of all threads of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class RawPeer:

@@ -18,7 +18,14 @@ from data_plane.replicas.local.worker_process import wait_for_end
 from data_plane.replicas.port import ReplicaGone, ScoringFailed
 from data_plane.scoring.payload.values import JsonPayload, JsonResult
 from data_plane.worker import frames
-from tests.data_plane.replicas.worker_harness import GATED, PATIENCE, WorkerHarness, eventually
+from tests.data_plane.replicas.worker_harness import (
+    BUSY_POLL_SECONDS,
+    GATED,
+    PATIENCE,
+    WorkerHarness,
+    eventually,
+    processor_seconds,
+)
 
 MISBEHAVING = """
     import os, sys
@@ -180,6 +187,15 @@ class TestModelFailures:
         with pytest.raises(ScoringFailed) as failure:
             connection.score(JsonPayload("long"), timeout=PATIENCE)
         assert len(failure.value.message) == 2048
+
+    @pytest.mark.parametrize("seconds", [0.0, BUSY_POLL_SECONDS])
+    def test_worker_sleeps_after_requests_in_quick_succession(self, harness: WorkerHarness, seconds: float) -> None:
+        model_worker, connection = harness.ready(launch={"busy_poll_seconds": seconds})
+        for number in range(200):
+            assert connection.score(JsonPayload(number), timeout=PATIENCE).result
+        before = processor_seconds(model_worker.pid)
+        time.sleep(1.0)
+        assert processor_seconds(model_worker.pid) - before <= 0.1
 
     def test_ping_is_answered_while_the_model_runs(self, harness: WorkerHarness, tmp_path: Path) -> None:
         model_worker, host = harness.ready(GATED)
