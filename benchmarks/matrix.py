@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,8 +14,8 @@ from benchmarks.figures import AIMED_AT, OURS, Cell, Result, Results, Round, is_
 from benchmarks.load.generator import LoadFailed, LoadGenerator
 from benchmarks.load.load import Load, LoadResult
 from benchmarks.models import SavedModel
-from benchmarks.processes import Memory, cpu_seconds, memory
-from benchmarks.servers.modelyard_gateway import EXECUTION_MILLISECONDS
+from benchmarks.processes import Memory, cpu_microseconds, cpu_seconds, memory
+from benchmarks.servers.modelyard_gateway import EXECUTION_MILLISECONDS, is_gateway
 from benchmarks.servers.server import Running, Server, ServerFailed
 
 Say = Callable[[str], None]
@@ -185,13 +185,27 @@ def wrong_answers(seen: LoadResult, read: Callable[[bytes], list[Any]], question
 
 
 def own_times(generator: LoadGenerator, gateway: Running | None, model: SavedModel) -> Mapping[str, float]:
-    """Return medians for one connection and one row, in ms: the model, the whole request, the difference."""
+    """Return medians for one row: ms of the model, the whole request and the difference, CPU of gateway and worker."""
     if gateway is None:
         return {}
     requests = tuple(map(gateway.request, model.frames(1, 4)))
     load = Load(gateway.address, requests, 1, _OWN_TIMES_SECONDS, header=EXECUTION_MILLISECONDS)
     rounds = [_own_times(generator.run(load)) for _ in range(_OWN_TIMES_ROUNDS)]
-    return {name: median(one[name] for one in rounds) for name in rounds[0]}
+    times = {name: median(one[name] for one in rounds) for name in rounds[0]}
+    for connections in (1, _MOST_DIFFERENT):
+        load = replace(load, connections=connections, header=None, warm_up=0.0)
+        cpu = [_cpu_of_a_request(generator, gateway, load) for _ in range(_OWN_TIMES_ROUNDS)]
+        times |= {f"{part}_us_{connections}": median(one[part] for one in cpu) for part in ("gateway", "worker")}
+    return times
+
+
+def _cpu_of_a_request(generator: LoadGenerator, gateway: Running, load: Load) -> dict[str, float]:
+    """Return the microseconds of the gateway and of the model worker."""
+    scoring = gateway.parts["server"]
+    pids = {"gateway": [pid for pid in scoring if is_gateway(pid)], "worker": [p for p in scoring if not is_gateway(p)]}
+    before = {part: cpu_microseconds(members) for part, members in pids.items()}
+    answers = generator.run(load).answers + load.connections
+    return {part: (cpu_microseconds(members) - before[part]) / answers for part, members in pids.items()}
 
 
 def _own_times(seen: LoadResult) -> dict[str, float]:

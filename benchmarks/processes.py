@@ -42,6 +42,16 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return ticks / _TICKS
 
 
+def cpu_microseconds(pids: Iterable[int]) -> float:
+    """Return the sum over all threads, finer than `cpu_seconds`. An ended thread counts as zero."""
+    nanoseconds = 0
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            with suppress(OSError):
+                nanoseconds += int(task.read_text().split()[0])
+    return nanoseconds / 1000
+
+
 def started_at(pid: int) -> float:
     """Return the start of a process in seconds since the epoch, to a clock tick. Raises OSError: no such process."""
     since_boot = int(_stat(pid)[_STARTED]) / _TICKS

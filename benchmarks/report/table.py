@@ -1,5 +1,6 @@
 """Write the findings as Markdown."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 from textwrap import indent
@@ -152,15 +153,18 @@ def _line(results: Results, cell: Cell, server: str) -> tuple[str, ...]:
 
 
 def _of_the_gateway(findings: Findings) -> Iterator[str]:
-    if any(findings.own_times.values()):
-        yield "## What the gateway adds to the model's own time"
-        yield "One connection, one row; medians, in milliseconds. The model's time is what the model worker measured."
-        rows = (
-            (name, number(times["model_ms"]), number(times["whole_ms"]), number(times["added_ms"]))
-            for name, times in findings.own_times.items()
-            if times
-        )
-        yield _table(("model", "the model itself", "whole request", "added"), rows)
+    measured = {name: times for name, times in findings.own_times.items() if times}
+    if not measured:
+        return
+    yield "## What the gateway adds to the model's own time"
+    yield "One connection, one row; medians, in milliseconds. The model's time is what the model worker measured."
+    columns = ("model_ms", "whole_ms", "added_ms")
+    rows = ((name, *(number(times[column]) for column in columns)) for name, times in measured.items())
+    yield _table(("model", "the model itself", "whole request", "added"), rows)
+    yield "CPU time of a request of one row, in microseconds; the worker's includes the model."
+    parts = tuple(f"{part}_us_{connections}" for connections in (1, 32) for part in ("gateway", "worker"))
+    rows = ((name, *(number(times.get(part, math.nan)) for part in parts)) for name, times in measured.items())
+    yield _table(("model", "gateway, 1 connection", "worker", "gateway, 32 connections", "worker"), rows)
 
 
 def _enforcement(findings: Findings) -> Iterator[str]:

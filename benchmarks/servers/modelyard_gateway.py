@@ -23,11 +23,17 @@ from modelyard.demo.temporary_platform import temporary_platform
 
 EXECUTION_MILLISECONDS = b"x-ms-run-fn-exec-ms"
 """Response header of the gateway with the duration of the model's call."""
-_SCORING = ("data_plane.gateway.main", "runtime/worker-")
+_GATEWAY = "data_plane.gateway.main"
+_SCORING = (_GATEWAY, "runtime/worker-")
 _SHIMS = ("process/shim.py", "supervisor/keeper.py")
 """Programs that only start a worker, by present and earlier names."""
 _COMMANDS = "modelyard up; modelyard deploy FOLDER"
 _ROOT = Path(__file__).parents[2]
+
+
+def is_gateway(pid: int) -> bool:
+    """Whether a process of the part "server" is the gateway, and not a model worker."""
+    return _GATEWAY in command_line(pid)
 
 
 @dataclass(frozen=True, slots=True)

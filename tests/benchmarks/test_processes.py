@@ -3,9 +3,10 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 
-from benchmarks.processes import cpu_seconds, forget_peaks, memory, peak, started_at, tree
+from benchmarks.processes import cpu_microseconds, cpu_seconds, forget_peaks, memory, peak, started_at, tree
 
 
 class TestTree:
@@ -32,6 +33,22 @@ class TestCost:
             sum(range(1000))
 
         assert cpu_seconds([os.getpid()]) > before
+
+    def test_cpu_microseconds_include_all_threads(self) -> None:
+        before = cpu_microseconds([os.getpid()])
+        spent: list[float] = []
+
+        def work() -> None:
+            began = time.thread_time()
+            while time.thread_time() < began + 0.05:
+                sum(range(1000))
+            spent.append(cpu_microseconds([os.getpid()]) - before)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+        assert spent[0] >= 40_000
 
     def test_ended_process_counts_as_zero(self) -> None:
         ended = subprocess.Popen([sys.executable, "-c", ""])
