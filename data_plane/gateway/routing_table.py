@@ -109,6 +109,10 @@ class LiveEndpoint:
         return self.deployments[random.choices(tuple(weights), tuple(weights.values()))[0]]
 
     @property
+    def is_usable(self) -> bool:
+        return all(deployment.is_usable for deployment in self.deployments.values())
+
+    @property
     def is_ready(self) -> bool:
         return any(self.deployments[name].upstream.is_ready for name in self._weighted[0])
 
@@ -119,6 +123,8 @@ class RoutingTable:
         self._openid = openid
         self._make_limiter = make_limiter
         self._endpoints: dict[str, LiveEndpoint] = {}
+        self._routes: dict[str, EndpointRoute] = {}
+        """The applied routes. A route with an unusable bundle is missing, so that the next snapshot tries again."""
 
     def endpoint(self, name: str) -> LiveEndpoint:
         endpoint = self._endpoints.get(name)
@@ -127,22 +133,23 @@ class RoutingTable:
         return endpoint
 
     def apply(self, snapshot: RoutingSnapshot) -> None:
-        before = self._upstreams()
-        for name in self._endpoints.keys() - snapshot.endpoints.keys():
-            self._endpoints.pop(name).close()
-        for route in snapshot.endpoints.values():
+        """Apply the routes that are other objects than in the snapshot before."""
+        gone = [self._endpoints.pop(name) for name in self._endpoints.keys() - snapshot.endpoints.keys()]
+        changed = [route for name, route in snapshot.endpoints.items() if self._routes.get(name) is not route]
+        before = [*gone, *(self._endpoints[route.name] for route in changed if route.name in self._endpoints)]
+        upstreams = [live.upstream for endpoint in before for live in endpoint.deployments.values()]
+        for endpoint in gone:
+            endpoint.close()
+        for route in changed:
             self._update(route)
-        kept = self._upstreams()
-        for identity, upstream in before.items():
-            if identity not in kept:
+        self._routes = {name: route for name, route in snapshot.endpoints.items() if self._endpoints[name].is_usable}
+        kept = {id(live.upstream) for route in changed for live in self._endpoints[route.name].deployments.values()}
+        for upstream in upstreams:
+            if id(upstream) not in kept:
                 upstream.retire()
 
     def close(self) -> None:
         self.apply(RoutingSnapshot(0, 0))
-
-    def _upstreams(self) -> dict[int, Upstream]:
-        deployments = [live for endpoint in self._endpoints.values() for live in endpoint.deployments.values()]
-        return {id(live.upstream): live.upstream for live in deployments}
 
     def _update(self, route: EndpointRoute) -> None:
         endpoint = self._endpoints.setdefault(route.name, LiveEndpoint(route.name))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modelyard.core.domain.documents import VERSION
-from modelyard.core.domain.routing import RoutingSnapshot
+from modelyard.core.domain.routing import RoutingSnapshot, SnapshotDecoder
 from modelyard.process.atomic_files import replace_file
 
 _log = logging.getLogger(__name__)
@@ -24,6 +24,7 @@ class SnapshotWatcher:
         self._routing_file = routing_file
         self._applied_file = applied_file
         self._apply = apply
+        self._decoder = SnapshotDecoder()
         self._seen: _FileIdentity | None = None
         self._applied: tuple[int, int] | None = None
 
@@ -48,7 +49,7 @@ class SnapshotWatcher:
             with open(self._routing_file, "rb") as file:
                 # The identity of the opened file, which may have been replaced since the stat.
                 self._seen = _identity(os.fstat(file.fileno()))
-                return RoutingSnapshot.from_json(file.read())
+                return self._decoder.decode(file.read())
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:

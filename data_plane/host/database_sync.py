@@ -1,6 +1,8 @@
 """Synchronises the host with the database, in a thread: workers are managed while the database is away, too.
 
-The thread holds the host's lease, reads the wanted state whenever it changes, and writes the host's reports.
+The thread holds the host's lease, reads the wanted state whenever it changes, and writes the host's reports. The
+database notifies the thread of changes. The record of changes is asked every second beside: a lost notification costs
+a second, and no change is lost.
 """
 
 import logging
@@ -15,8 +17,9 @@ from sqlalchemy.orm import Session
 
 from data_plane.host.reports import Report
 from data_plane.host.repository import (
+    CHANGES,
     apply_report,
-    fingerprint,
+    has_news,
     read_wanted,
     remove_other_workers,
     write_workers,
@@ -25,13 +28,13 @@ from data_plane.host.role import HostRole
 from data_plane.host.wanted import Wanted
 from data_plane.host.worker_statuses import WorkerStatus
 from modelyard.core.db.leases import LeaseLost, lock_if_held
+from modelyard.core.db.notifications import NotificationListener
 from modelyard.core.db.unit_of_work import is_connection_lost, lease_settings, sessions_of, transaction
 from modelyard.core.domain.storable_text import storable_text
 
 _log = logging.getLogger(__name__)
 
-_POLL_SECONDS = 0.2
-_REREAD_SECONDS = 3.0
+_POLL_SECONDS = 1.0
 _AWAY_SECONDS = 0.5
 _CLOSE_SECONDS = 1.0
 
@@ -47,15 +50,16 @@ class DatabaseSync:
         self._reports: tuple[Report, ...] = ()
         self._statuses: frozenset[WorkerStatus] | None = None
         self._written: frozenset[WorkerStatus] | None = None
-        self._fingerprint = ""
-        self._read_at = self._renewed_at = float("-inf")
+        self._is_whole = False
+        """Whether `_wanted` lacks no change but those on the database's record."""
+        self._renewed_at = float("-inf")
         self._is_away = False
         self._is_standing_by = False
         self._refused: set[Report | WorkerStatus] = set()
         """Reports and statuses that the database refused: logged once each."""
         self.has_failed = threading.Event()
         """Set when the lease is lost or the thread broke: the host must take no further decision."""
-        self._wake = threading.Event()
+        self._listener = NotificationListener(engine, CHANGES)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="database-sync", daemon=True)
 
@@ -72,12 +76,12 @@ class DatabaseSync:
         self._statuses = statuses
         self._reports = reports
         if reports:
-            self._wake.set()
+            self._listener.wake()
 
     def close(self) -> None:
         """Give up the lease, so that the next host need not wait. Without a database the lease expires."""
         self._stopped.set()
-        self._wake.set()
+        self._listener.wake()
         self._thread.join(_CLOSE_SECONDS)
 
     def _run(self) -> None:
@@ -96,8 +100,8 @@ class DatabaseSync:
                 self._changed()
                 raise
             else:
-                self._wake.wait(_POLL_SECONDS)
-                self._wake.clear()
+                self._listener.wait(_POLL_SECONDS)
+        self._listener.close()
         self._give_up_lease()
 
     def _sync(self) -> None:
@@ -171,18 +175,26 @@ class DatabaseSync:
             self._write(status, partial(write_workers, statuses={status}))
 
     def _read(self) -> None:
+        # First, so that a change after the read ends the wait.
+        self._listener.listen()
+        last = self._wanted if self._is_whole else None
+        if last is not None:
+            with transaction(self._sessions) as work:
+                if not has_news(work.session, last):
+                    return
+        # Until the commit is known: the changes may be off the record, and not here.
+        self._is_whole = False
         with transaction(self._snapshots) as work:
-            seen = fingerprint(work.session)
-            is_old = time.monotonic() - self._read_at > _REREAD_SECONDS
-            if seen == self._fingerprint and not is_old:
-                return
-            wanted = read_wanted(work.session)
-        self._fingerprint, self._read_at = seen, time.monotonic()
+            self._check_lease(work.session)
+            wanted = read_wanted(work.session, last)
+        self._is_whole = True
         if wanted != self._wanted:
             self._wanted = wanted
             self._changed()
 
     def _note_trouble(self, error: DBAPIError) -> None:
+        # A connection that the server has forgotten would never be readable.
+        self._listener.close()
         if not self._is_away:
             self._is_away = True
             trouble = "does not answer" if is_connection_lost(error) else "refuses to read or to renew the lease"

@@ -12,7 +12,7 @@ from data_plane.host.plan import Action, Drain, Kill, Prepare, Start, plan
 from data_plane.host.preparations import Preparations
 from data_plane.host.publisher import Publisher
 from data_plane.host.reports import due_reports
-from data_plane.host.snapshot import build_routes
+from data_plane.host.snapshot import RouteBuilder, build_routes
 from data_plane.host.wanted import Wanted
 from data_plane.host.worker_statuses import worker_statuses
 from data_plane.replicas.artifacts.pruning import EnvironmentPruner
@@ -52,6 +52,7 @@ class Host:
         self._wake = wake
         self._heartbeat = heartbeat
         self._drain_seconds = drain_seconds
+        self._routes = RouteBuilder()
 
     def run(self) -> int:
         """Run until told to stop, then end every worker. After the loss of the role, leave the workers alone."""
@@ -77,7 +78,7 @@ class Host:
             return _IDLE_SECONDS
         observed = self._observe(wanted, now)
         bundles = self._preparations.bundle_folders(wanted.goals)
-        if self._publisher.publish(wanted.revision, build_routes(wanted, observed, bundles)):
+        if self._publisher.publish(wanted.revision, self._routes.build(wanted, observed, bundles)):
             _log.info("snapshot %s published", self._publisher.order)
         observed = replace(observed, gateways_are_current=self._publisher.is_applied())
         has_more_to_start = self._carry_out_some(plan(wanted, observed, now), now)

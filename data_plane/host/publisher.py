@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelyard.core.domain.documents import check_format
-from modelyard.core.domain.routing import EndpointRoute, RoutingSnapshot
+from modelyard.core.domain.routing import EndpointRoute, RoutingSnapshot, SnapshotEncoder
 from modelyard.process.atomic_files import replace_file
 
 _REPORT_FORMAT = 1
@@ -19,6 +19,9 @@ class Publisher:
         self._file = file
         self._reports = [file.with_name(f"gateway-{index}.applied") for index in range(gateways)]
         self._latest = _read(file)
+        self._encoder = SnapshotEncoder()
+        self._applied: tuple[int, int] | None = None
+        """The newest order that every gateway has applied."""
 
     @property
     def order(self) -> tuple[int, int]:
@@ -38,12 +41,14 @@ class Publisher:
             return False
         self._latest = RoutingSnapshot(revision, self._latest.sequence + 1, endpoints)
         # Durable: after a power cut the sequence must not restart below a number that gateways have seen.
-        replace_file(self._file, self._latest.to_json(), mode=0o600, durable=True)
+        replace_file(self._file, self._encoder.encode(self._latest), mode=0o600, durable=True)
         return True
 
     def is_applied(self) -> bool:
         """Whether every gateway has applied the latest snapshot."""
-        return all(_applied(report) >= self.order for report in self._reports)
+        if self._applied != self.order and all(_applied(report) >= self.order for report in self._reports):
+            self._applied = self.order
+        return self._applied == self.order
 
 
 def _read(file: Path) -> RoutingSnapshot:

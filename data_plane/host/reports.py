@@ -70,7 +70,7 @@ def _of_candidates(wanted: Wanted, observed: Observed) -> Iterator[Report]:
 
 
 def _of_scalings(wanted: Wanted, observed: Observed) -> Iterator[Report]:
-    for deployment in wanted.deployments:
+    for deployment in wanted.active_deployments:
         if deployment.state == ProvisioningState.SCALING and deployment.awaits_revision is None:
             yield from _of_scaling(deployment, observed)
 
@@ -103,7 +103,7 @@ def _of_gateways(wanted: Wanted, observed: Observed) -> Iterator[Report]:
     if wanted.awaits_gateways:
         yield Applied(wanted.revision)
     occupied = {worker.slot.deployment_id for worker in observed.workers}
-    for endpoint in wanted.endpoints:
+    for endpoint in wanted.active_endpoints:
         gone = [d for d in endpoint.deployments if d.is_being_deleted and d.id not in occupied]
         yield from (DeploymentGone(deployment.id) for deployment in gone)
         if endpoint.is_being_deleted and len(gone) == len(endpoint.deployments):

@@ -10,7 +10,36 @@ from modelyard.core.domain.routing import DeploymentRoute, EndpointRoute, Worker
 
 def build_routes(wanted: Wanted, observed: Observed, bundles: Mapping[str, Path]) -> dict[str, EndpointRoute]:
     """`bundles` are the folders of bundles on this machine, by hash: the gateway reads the signature there."""
-    return {e.name: _endpoint(e, observed, bundles) for e in wanted.endpoints if not e.is_being_deleted}
+    return RouteBuilder().build(wanted, observed, bundles)
+
+
+class RouteBuilder:
+    """Builds the routes again and again: unchanged routes stay the same objects, also between two wanted states."""
+
+    def __init__(self) -> None:
+        self._wanted = Wanted(revision=0, applied=0)
+        self._routes: dict[str, EndpointRoute] = {}
+
+    def build(self, wanted: Wanted, observed: Observed, bundles: Mapping[str, Path]) -> dict[str, EndpointRoute]:
+        """Return the routes as `build_routes` does: the same dictionary as at the last call if nothing has changed."""
+        last, routes = self._routes, self._routes
+        if wanted is not self._wanted:
+            known = {endpoint.id: endpoint for endpoint in self._wanted.endpoints}
+            routes = {
+                endpoint.name: last[endpoint.name]
+                if known.get(endpoint.id) is endpoint and endpoint.name in last
+                else _endpoint(endpoint, observed, bundles)
+                for endpoint in wanted.endpoints
+                if not endpoint.is_being_deleted
+            }
+        changed = {
+            endpoint.name: route
+            for endpoint in wanted.active_endpoints
+            if not endpoint.is_being_deleted
+            and (route := _endpoint(endpoint, observed, bundles)) != routes[endpoint.name]
+        }
+        self._wanted, self._routes = wanted, {**routes, **changed} if changed else routes
+        return self._routes
 
 
 def _endpoint(endpoint: WantedEndpoint, observed: Observed, bundles: Mapping[str, Path]) -> EndpointRoute:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from modelyard.core.domain.deployment import DeploymentSpec
@@ -47,6 +48,11 @@ class WantedDeployment:
     def is_being_deleted(self) -> bool:
         return self.state == ProvisioningState.DELETING
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether no worker is wanted and no operation is under way."""
+        return self.serving is None and self.candidate is None and self.state.is_final
+
 
 @dataclass(frozen=True, slots=True)
 class WantedEndpoint:
@@ -72,6 +78,11 @@ class WantedEndpoint:
     def is_being_deleted(self) -> bool:
         return self.state == ProvisioningState.DELETING
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether the host has nothing to do for the endpoint but to route to it."""
+        return self.state.is_final and all(deployment.is_at_rest for deployment in self.deployments)
+
 
 @dataclass(frozen=True, slots=True)
 class Goal:
@@ -93,36 +104,50 @@ class Goal:
         return self.deployment.instance_count * self.generation.spec.workers_per_instance
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wanted:
+    """Most endpoints of a large platform are at rest: the properties cost a pass over all endpoints once, and each turn
+    of the host a pass over the active ones.
+    """
+
     revision: int
     """The newest requested routing revision."""
     applied: int
     """The newest routing revision on record as applied by every gateway."""
     endpoints: tuple[WantedEndpoint, ...] = ()
 
+    @cached_property
+    def active_endpoints(self) -> tuple[WantedEndpoint, ...]:
+        return tuple(endpoint for endpoint in self.endpoints if not endpoint.is_at_rest)
+
     @property
-    def deployments(self) -> Iterator[WantedDeployment]:
-        for endpoint in self.endpoints:
+    def active_deployments(self) -> Iterator[WantedDeployment]:
+        """The deployments of active endpoints."""
+        for endpoint in self.active_endpoints:
             yield from endpoint.deployments
 
-    @property
-    def goals(self) -> Iterator[Goal]:
-        for deployment in self.deployments:
-            if deployment.is_being_deleted:
-                continue
-            for generation in (deployment.serving, deployment.candidate):
-                if generation is not None:
-                    yield Goal(deployment, generation)
+    @cached_property
+    def deployment_ids(self) -> frozenset[int]:
+        return frozenset(deployment.id for endpoint in self.endpoints for deployment in endpoint.deployments)
 
-    @property
-    def goal_by_slot(self) -> dict[Slot, Goal]:
+    @cached_property
+    def goals(self) -> tuple[Goal, ...]:
+        return tuple(
+            Goal(deployment, generation)
+            for deployment in self.active_deployments
+            if not deployment.is_being_deleted
+            for generation in (deployment.serving, deployment.candidate)
+            if generation is not None
+        )
+
+    @cached_property
+    def goal_by_slot(self) -> Mapping[Slot, Goal]:
         return {slot: goal for goal in self.goals for slot in goal.slots}
 
-    @property
+    @cached_property
     def awaits_gateways(self) -> bool:
         """Whether an operation on record waits for the gateways to apply this revision."""
-        waiting: tuple[WantedEndpoint | WantedDeployment, ...] = (*self.endpoints, *self.deployments)
+        waiting: tuple[WantedEndpoint | WantedDeployment, ...] = (*self.active_endpoints, *self.active_deployments)
         return self.applied < self.revision or any(_is_due(row, self.revision) for row in waiting)
 
 

@@ -22,8 +22,7 @@ class WorkerStatus:
 
 def worker_statuses(wanted: Wanted, observed: Observed) -> frozenset[WorkerStatus]:
     """Return a status for each worker and for each empty slot."""
-    known = {deployment.id for deployment in wanted.deployments}
-    workers = [worker for worker in observed.workers if worker.slot.deployment_id in known]
+    workers = [worker for worker in observed.workers if worker.slot.deployment_id in wanted.deployment_ids]
     waiting = [
         _of_empty(slot, goal, observed)
         for slot, goal in wanted.goal_by_slot.items()

@@ -81,7 +81,7 @@ def replace_generation(
     row = DEPLOYMENTS.row_of(session, current)
     changes = changed_fields(current.spec.to_dict(), resolved.spec.to_dict())
     with audited(session, caller, AuditAction.UPDATE, row, changes=changes):
-        generation_id = DEPLOYMENTS.replace_generation(session, endpoint, row, resolved)
+        generation_id = DEPLOYMENTS.replace_generation(session, caller, endpoint, row, resolved)
         row.instance_count = spec.instance_count
         apply_spec(row, spec)
     return DEPLOYMENTS.refreshed(session, endpoint, row), generation_id

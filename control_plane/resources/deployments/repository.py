@@ -91,7 +91,7 @@ class DeploymentTable(Generic[R, D]):
         arm_id = f"{endpoint.arm_id}/deployments/{name}"
         operation = start_operation(session, endpoint.workspace, OperationKind.PUT_DEPLOYMENT, arm_id)
         row.operation_id = operation.id
-        generation_id = self._add_generation(session, row, resolved)
+        generation_id = self._add_generation(session, caller, row, resolved)
         changes = changed_fields({}, resolved.spec.to_dict())
         record(session, caller, AuditAction.CREATE, row, to_state=row.provisioning_state, changes=changes)
         return self.refreshed(session, endpoint, row), generation_id
@@ -103,14 +103,16 @@ class DeploymentTable(Generic[R, D]):
         operation = start_operation(session, endpoint.workspace, kind, arm_id)
         begin(row, state, session.get_one(OperationRow, operation.id))
 
-    def replace_generation(self, session: Session, endpoint: Endpoint, row: R, resolved: ResolvedSpec) -> int:
+    def replace_generation(
+        self, session: Session, caller: Caller, endpoint: Endpoint, row: R, resolved: ResolvedSpec
+    ) -> int:
         """Ask for a new generation beside the serving generation. Returns the id of the new generation."""
         state = ProvisioningState.CREATING if row.serving_generation is None else ProvisioningState.UPDATING
         self.begin_change(session, endpoint, row, state, OperationKind.PUT_DEPLOYMENT)
         row.wanted_generation += 1
-        return self._add_generation(session, row, resolved)
+        return self._add_generation(session, caller, row, resolved)
 
-    def _add_generation(self, session: Session, row: R, resolved: ResolvedSpec) -> int:
+    def _add_generation(self, session: Session, caller: Caller, row: R, resolved: ResolvedSpec) -> int:
         generation = GenerationRow(
             **{self.generation_owner.key: row.id},
             number=row.wanted_generation,
@@ -118,6 +120,8 @@ class DeploymentTable(Generic[R, D]):
             spec=resolved.spec.to_dict(),
             model_version_id=resolved.model_key,
             environment_version_id=resolved.environment_key,
+            created_by=caller.subject,
+            created_by_kind=caller.kind,
         )
         session.add(generation)
         session.flush()

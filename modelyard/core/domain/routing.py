@@ -89,23 +89,80 @@ class RoutingSnapshot:
         return self.revision, self.sequence
 
     def to_json(self) -> bytes:
-        document = {VERSION: _FORMAT, **asdict(self)}
-        for endpoint in document["endpoints"].values():
-            for name in _LATER_FIELDS:
-                if not endpoint[name]:
-                    del endpoint[name]
-            for deployment in endpoint["deployments"].values():
-                for worker in deployment["workers"]:
-                    worker[_FORMER_WORKER_ID] = worker.pop("worker_id")
-        return json.dumps(document, sort_keys=True).encode()
+        return SnapshotEncoder().encode(self)
 
     @classmethod
     def from_json(cls, content: bytes) -> "RoutingSnapshot":
         """Raises UnreadableFormat for the snapshot of a host that is a major format version ahead."""
-        document = json.loads(content)
-        check_format(document, noun="the routing snapshot", newest=_FORMAT)
-        endpoints = {name: _endpoint(entry) for name, entry in document["endpoints"].items()}
-        return cls(document["revision"], document["sequence"], endpoints)
+        return SnapshotDecoder().decode(content)
+
+
+class SnapshotEncoder:
+    """Encodes one snapshot after another as JSON, with a line for each endpoint; an unchanged route only once.
+
+    The lines are for readers that keep the routes of unchanged lines: see `SnapshotDecoder`.
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[str, tuple[EndpointRoute, bytes]] = {}
+
+    def encode(self, snapshot: RoutingSnapshot) -> bytes:
+        self._lines = {name: self._line(name, route) for name, route in snapshot.endpoints.items()}
+        header = {VERSION: _FORMAT, "revision": snapshot.revision, "sequence": snapshot.sequence}
+        first_line = json.dumps(header).removesuffix("}").encode() + _ENDPOINTS
+        return first_line + b",\n".join(line for _, line in self._lines.values()) + _END
+
+    def _line(self, name: str, route: EndpointRoute) -> tuple[EndpointRoute, bytes]:
+        known = self._lines.get(name)
+        if known is not None and known[0] is route:
+            return known
+        return route, f"{json.dumps(name)}: {json.dumps(_document(route))}".encode()
+
+
+class SnapshotDecoder:
+    """Decodes one snapshot after another. An endpoint whose line has not changed keeps the object of its route."""
+
+    def __init__(self) -> None:
+        self._routes: dict[bytes, tuple[str, EndpointRoute]] = {}
+
+    def decode(self, content: bytes) -> RoutingSnapshot:
+        """Raises UnreadableFormat for the snapshot of a host that is a major format version ahead."""
+        first_line, separator, rest = content.partition(_ENDPOINTS)
+        if not (separator and rest.endswith(_END)) or b"\n" in first_line:
+            # The snapshot of a host that writes no lines.
+            return _decode_whole(content)
+        header = json.loads(first_line + b"}")
+        check_format(header, noun="the routing snapshot", newest=_FORMAT)
+        lines = rest.removesuffix(_END).split(b",\n")
+        self._routes = {line: self._routes.get(line) or _decode_line(line) for line in lines if line}
+        return RoutingSnapshot(header["revision"], header["sequence"], dict(self._routes.values()))
+
+
+_ENDPOINTS = b', "endpoints": {\n'
+_END = b"\n}}\n"
+
+
+def _decode_whole(content: bytes) -> RoutingSnapshot:
+    document = json.loads(content)
+    check_format(document, noun="the routing snapshot", newest=_FORMAT)
+    endpoints = {name: _endpoint(entry) for name, entry in document["endpoints"].items()}
+    return RoutingSnapshot(document["revision"], document["sequence"], endpoints)
+
+
+def _decode_line(line: bytes) -> tuple[str, EndpointRoute]:
+    ((name, entry),) = json.loads(b"{%s}" % line).items()
+    return name, _endpoint(entry)
+
+
+def _document(route: EndpointRoute) -> dict[str, Any]:
+    document = asdict(route)
+    for name in _LATER_FIELDS:
+        if not document[name]:
+            del document[name]
+    for deployment in document["deployments"].values():
+        for worker in deployment["workers"]:
+            worker[_FORMER_WORKER_ID] = worker.pop("worker_id")
+    return document
 
 
 def _endpoint(entry: Mapping[str, Any]) -> EndpointRoute:

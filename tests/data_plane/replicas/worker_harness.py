@@ -21,8 +21,8 @@ from data_plane.replicas.port import ReplicaSpec
 from data_plane.worker import frames
 from modelyard.core.data_dir import DataDir
 
-PATIENCE = 20.0
 BUSY_POLL_SECONDS = 0.0003
+PATIENCE = 120.0
 
 ECHO = """
     def init():

@@ -25,6 +25,7 @@ from modelyard.core.db.rows.deployments import (
     GenerationRow,
     OnlineDeploymentRow,
     OnlineEndpointRow,
+    WantedChangeRow,
     WorkerRow,
 )
 from modelyard.core.db.rows.environment_builds import BuiltEnvironmentRow, EnvironmentBuildRow
@@ -70,6 +71,7 @@ __all__ = [
     "Stamped",
     "UploadChunkRow",
     "UploadRow",
+    "WantedChangeRow",
     "WorkerRow",
     "WorkspaceRow",
 ]

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, UniqueConstraint, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -54,8 +54,14 @@ class Deployment(Authored):
     """The newest generation that was built. Jobs of a batch deployment run this generation."""
 
 
+def _index_of_waiting(table: str) -> Index:
+    """Index of the few rows whose operation waits for the gateways."""
+    return Index(f"ix_{table}_awaits_revision", "awaits_revision", postgresql_where=text("awaits_revision IS NOT NULL"))
+
+
 class OnlineEndpointRow(Endpoint, Base):
     __tablename__ = "online_endpoints"
+    __table_args__ = (_index_of_waiting("online_endpoints"),)
 
     public_network_access: Mapped[str] = mapped_column(default="Enabled")
     traffic: Mapped[dict[str, int]] = mapped_column(default=dict)
@@ -71,7 +77,7 @@ class OnlineEndpointRow(Endpoint, Base):
 
 class OnlineDeploymentRow(Deployment, Base):
     __tablename__ = "online_deployments"
-    __table_args__ = (UniqueConstraint("endpoint_id", "name"),)
+    __table_args__ = (UniqueConstraint("endpoint_id", "name"), _index_of_waiting("online_deployments"))
 
     endpoint_id: Mapped[int] = mapped_column(ForeignKey("online_endpoints.id"), index=True)
     instance_count: Mapped[int]
@@ -89,6 +95,7 @@ class GenerationRow(Leased, Stamped, Base):
         UniqueConstraint("deployment_id", "number"),
         UniqueConstraint("batch_deployment_id", "number"),
         CheckConstraint("num_nonnulls(deployment_id, batch_deployment_id) = 1", name="one_deployment"),
+        Index("ix_deployment_generations_user", "created_by", "created_by_kind", "build_started_at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -105,6 +112,12 @@ class GenerationRow(Leased, Stamped, Base):
     bundle_hash: Mapped[str | None]
     step: Mapped[str | None]
     """An OperationStep, for the progress display."""
+    created_by: Mapped[str] = mapped_column(server_default="admin")
+    """Subject of the caller that asked for the generation. Builders serve the users in turn."""
+    created_by_kind: Mapped[str] = mapped_column(server_default="user")
+    """A CallerKind."""
+    build_started_at: Mapped[datetime | None]
+    """Start of the newest attempt to build the generation."""
     deployment: Mapped[OnlineDeploymentRow | None] = relationship(back_populates="generations")
     batch_deployment: Mapped["BatchDeploymentRow | None"] = relationship(back_populates="generations")
     model_version: Mapped[ModelVersionRow] = relationship()
@@ -114,6 +127,16 @@ class GenerationRow(Leased, Stamped, Base):
         owner = self.deployment or self.batch_deployment
         assert owner is not None, "the table's constraint"
         return owner
+
+
+class WantedChangeRow(Base):
+    """A change of the wanted state since the host's last read. Triggers add the rows, and the host removes them."""
+
+    __tablename__ = "wanted_changes"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    endpoint_id: Mapped[int | None]
+    """None: a change of access tokens, which concerns every endpoint that takes them."""
 
 
 class WorkerRow(Base):
