@@ -55,15 +55,30 @@ class BuildContext:
     """Attempts at a build that fails for reasons outside the build, while the object store is away for example."""
 
 
-def build_generation(context: BuildContext, generation_id: int) -> None:
+def build_next_generation(context: BuildContext, told: int) -> None:
+    """Build the generation whose turn it is. `told` is the generation of the message.
+
+    Every waiting generation has a message, and each message builds one generation: users take turns, though the broker
+    delivers in the order of sending. Returns at once when no generation waits.
+    """
+    while True:
+        with transaction(context.sessions) as work:
+            generation_id = repository.next_generation(work.session, told)
+        # Between the choice and the claim, another builder may be faster.
+        if generation_id is None or build_generation(context, generation_id):
+            return
+
+
+def build_generation(context: BuildContext, generation_id: int) -> bool:
     """Build the generation and record the outcome.
 
-    Returns at once when another builder holds the generation, or the generation is built already.
+    Returns False at once when another builder holds the generation, or the generation is built already.
     """
     with transaction(context.sessions) as work:
         taken = repository.claim_generation(work.session, generation_id)
     if taken is not None:
         _GenerationBuild(context, *taken).run()
+    return taken is not None
 
 
 class _GenerationBuild:

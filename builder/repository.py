@@ -3,9 +3,9 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from modelyard.core.db.leases import Claim, claim, lock_if_held
 from modelyard.core.db.lifecycle import environment_building, environment_built, generation_building
@@ -59,12 +59,48 @@ class BuildRecord:
     lock: str | None
 
 
+def next_generation(session: Session, told: int) -> int | None:
+    """Choose the next generation to build, so that users take turns. None: no generation waits.
+
+    The user with the fewest builds under way comes first, and among equals the user whose last build began the longest
+    time ago; a user's own generations keep their order. Generation `told`, which a message has named, may also be the
+    repetition of a failed attempt: a repetition waits for a message, which the sweep paces.
+    """
+    now = func.clock_timestamp()
+    is_fresh = and_(GenerationRow.attempt == 0, GenerationRow.lease_until.is_(None))
+    is_told = and_(GenerationRow.id == told, GenerationRow.lease_until.is_(None))
+    waits = and_(GenerationRow.state.in_(_TO_BUILD), or_(is_fresh, is_told, GenerationRow.lease_until < now))
+    user = (GenerationRow.created_by, GenerationRow.created_by_kind)
+    at_work = (
+        select(*user, func.count().label("builds"))
+        .where(GenerationRow.state == GenerationState.BUILDING, GenerationRow.lease_until >= now)
+        .group_by(*user)
+        .subquery()
+    )
+    started = aliased(GenerationRow)
+    last_start = (
+        select(func.max(started.build_started_at))
+        .where(started.created_by == user[0], started.created_by_kind == user[1])
+        .correlate(GenerationRow)
+        .scalar_subquery()
+    )
+    return session.scalar(
+        select(GenerationRow.id)
+        .outerjoin(at_work, and_(at_work.c.created_by == user[0], at_work.c.created_by_kind == user[1]))
+        .where(waits)
+        .order_by(func.coalesce(at_work.c.builds, 0), last_start.nulls_first(), GenerationRow.id)
+        .limit(1)
+    )
+
+
 def claim_generation(session: Session, generation_id: int) -> tuple[Claim, GenerationOrder] | None:
     """Claim a generation for building. None: another builder holds the generation, or no build is needed."""
     held = claim(session, GenerationRow, generation_id, states=_TO_BUILD)
     if held is None:
         return None
-    return held, _order(session, generation_building(session, SYSTEM_BUILDER, generation_id))
+    generation = generation_building(session, SYSTEM_BUILDER, generation_id)
+    generation.build_started_at = func.clock_timestamp()
+    return held, _order(session, generation)
 
 
 def _order(session: Session, row: GenerationRow) -> GenerationOrder:

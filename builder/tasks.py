@@ -11,7 +11,7 @@ from uuid import UUID
 from celery import Celery
 
 from builder import repository
-from builder.generation import BuildContext, build_generation
+from builder.generation import BuildContext, build_next_generation
 from modelyard.core.data_dir import DataDir
 from modelyard.core.db.lifecycle import end_operation
 from modelyard.core.db.unit_of_work import Sessions, transaction
@@ -50,7 +50,7 @@ def create_app(broker_url: str) -> Celery:
 def register_tasks(app: Celery, context: BuildContext, data_dir: DataDir) -> None:
     def build_deployment(generation_id: int) -> None:
         context.toolchain.remove_abandoned()
-        build_generation(context, generation_id)
+        build_next_generation(context, generation_id)
 
     def prune(operation_id: str | None = None) -> None:
         removed = prune_environments(context.sessions, context.toolchain.environments, data_dir.worker_run_files)

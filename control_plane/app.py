@@ -28,6 +28,7 @@ from control_plane.web.body_limit import BodyLimitMiddleware
 from control_plane.web.deadline import DeadlineMiddleware
 from control_plane.web.errors import ErrorMiddleware, answer_http_exception, answer_invalid_body
 from control_plane.web.openapi import openapi_document
+from control_plane.web.request_limit import RequestLimitMiddleware
 from control_plane.web.telemetry import PathTemplateMiddleware, TelemetryMiddleware
 
 _DESCRIPTION = (
@@ -75,6 +76,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(PathTemplateMiddleware)
     app.add_middleware(BodyLimitMiddleware, largest=services.max_json_bytes)
     app.add_middleware(ArmPathMiddleware)
+    app.add_middleware(RequestLimitMiddleware, most=services.pending_requests)
     app.add_middleware(AuthenticationMiddleware, verifier=services.verifier)
     app.add_middleware(DeadlineMiddleware, dependencies=services.dependencies, seconds=services.request_seconds)
     app.add_middleware(ErrorMiddleware)

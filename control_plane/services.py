@@ -41,6 +41,7 @@ class Services:
     max_json_bytes: int
     dependencies: Dependencies
     request_seconds: float
+    pending_requests: int
     base_urls: BaseUrls
     health: Health
     workspaces: Workspaces
@@ -94,6 +95,7 @@ def wire(
         max_json_bytes=limits.max_json_bytes,
         dependencies=dependencies,
         request_seconds=limits.request_seconds,
+        pending_requests=limits.pending_requests,
         base_urls=BaseUrls(settings.public_url, settings.scoring_public_url, settings.scoring_port),
         health=Health(sessions, dependencies),
         workspaces=Workspaces(sessions, verifier.credentials_changed),

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from modelyard.core.errors import InvalidRequest, PlatformError, TooManyFailures, TooManyUploads
+from modelyard.core.errors import InvalidRequest, PlatformError, TooManyFailures, TooManyRequests, TooManyUploads
 
 _HEADERS = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
@@ -41,7 +41,7 @@ def error_document(code: str, message: str) -> bytes:
 
 def platform_error_response(error: PlatformError) -> Response:
     headers = dict(_HEADERS.get(error.status, {}))
-    if isinstance(error, TooManyFailures | TooManyUploads):
+    if isinstance(error, TooManyFailures | TooManyRequests | TooManyUploads):
         headers["Retry-After"] = str(error.retry_after_seconds)
     parts = error.parts if isinstance(error, InvalidRequest) and len(error.parts) > 1 else ()
     details = [{"code": part.code, "message": part.message, "target": part.target} for part in parts]

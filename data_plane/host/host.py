@@ -8,7 +8,7 @@ from data_plane.host.database_sync import DatabaseSync
 from data_plane.host.fleet import Fleet
 from data_plane.host.log_shipping import LogShipper
 from data_plane.host.observed import Observed
-from data_plane.host.plan import Action, Drain, Kill, Prepare, Start, plan
+from data_plane.host.plan import Action, Drain, Kill, Prepare, Start, is_settled, plan
 from data_plane.host.preparations import Preparations
 from data_plane.host.publisher import Publisher
 from data_plane.host.reports import due_reports
@@ -22,9 +22,12 @@ from modelyard.process.signals import SignalPipe
 
 _log = logging.getLogger(__name__)
 
-_IDLE_SECONDS = 0.2
+_IDLE_SECONDS = 1.0
+"""Longest pause between turns. Changes of the wanted state and of workers end the pause."""
+_BUSY_SECONDS = 0.2
+"""The same while a time matters: of a start, a drain or a back-off, or of an overdue worker."""
 _WAITING_SECONDS = 0.05
-"""Longest pause between turns while a gateway has yet to apply a snapshot, or the database to take a report."""
+"""The same while a gateway has yet to apply a snapshot, or the database to take a report."""
 _STARTS_PER_TURN = 2
 _KILL_SECONDS = 1.5
 
@@ -86,7 +89,9 @@ class Host:
         self._database.submit(reports, worker_statuses(wanted, observed))
         if has_more_to_start:
             return 0.0
-        return _IDLE_SECONDS if observed.gateways_are_current and not reports else _WAITING_SECONDS
+        if reports or not observed.gateways_are_current:
+            return _WAITING_SECONDS
+        return _IDLE_SECONDS if is_settled(wanted, observed) else _BUSY_SECONDS
 
     def _observe(self, wanted: Wanted, now: float) -> Observed:
         goals = wanted.goal_by_slot

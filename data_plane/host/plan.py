@@ -59,6 +59,15 @@ def plan(wanted: Wanted, observed: Observed, now: float) -> tuple[Action, ...]:
     return (*_preparations(wanted, observed, now), *_starts(wanted, observed, now), *_ends(wanted, observed, now))
 
 
+def is_settled(wanted: Wanted, observed: Observed) -> bool:
+    """Whether every wanted worker serves, and no other worker runs: no later turn plans more without an event."""
+    workers = observed.worker_by_slot
+    return len(observed.workers) == len(workers) == len(wanted.goal_by_slot) and all(
+        worker.slot in wanted.goal_by_slot and worker.phase == Phase.READY and not worker.may_be_succeeded
+        for worker in observed.workers
+    )
+
+
 def _preparations(wanted: Wanted, observed: Observed, now: float) -> Iterator[Action]:
     for goal in wanted.goals:
         preparation = observed.preparation(goal)

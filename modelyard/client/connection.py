@@ -19,6 +19,7 @@ _API_VERSION = "2024-10-01"
 _RETRY_SECONDS = 60.0
 _MAX_PAUSE_SECONDS = 2.0
 _REPEATABLE = frozenset({"GET", "HEAD"})
+_REQUEST_LIMIT = "RequestLimitExceeded"
 _TRANSIENT = frozenset({502, 503, 504})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -57,11 +58,12 @@ class RetryPolicy:
         self._deadline = time.monotonic() + seconds
         self._pause = 0.1
 
-    def pause(self) -> bool:
+    def pause(self, *, at_least: float = 0.0) -> bool:
         """Sleep until the next attempt. Returns False at once when the pause would pass the deadline."""
-        if time.monotonic() + self._pause > self._deadline:
+        seconds = max(self._pause, at_least)
+        if time.monotonic() + seconds > self._deadline:
             return False
-        time.sleep(self._pause)
+        time.sleep(seconds)
         self._pause = min(self._pause * 2, _MAX_PAUSE_SECONDS)
         return True
 
@@ -184,6 +186,7 @@ class Connection:
     ) -> Response:
         """Send a request, with retries for repeatable requests while the platform may be restarting."""
         retries = RetryPolicy(self._retry_seconds if self._was_reached else 0.0)
+        refusals = RetryPolicy(self._retry_seconds)
         is_replayable = content is None or isinstance(content, bytes)
         is_repeatable = repeatable or method in _REPEATABLE
         while True:
@@ -197,6 +200,8 @@ class Connection:
                     raise PlatformUnreachable(_closed_early(url, error)) from error
             else:
                 is_transient = response.status in _TRANSIENT and is_repeatable
+                if is_replayable and _was_not_begun(response) and refusals.pause(at_least=_retry_after(response)):
+                    continue
                 if not (is_transient and retries.pause()):
                     return response
 
@@ -231,6 +236,17 @@ class Connection:
             raise PlatformUnreachable(_no_server_at(url)) from error
         except BrokenConnection as error:
             raise PlatformUnreachable(_closed_early(url, error)) from error
+
+
+def _was_not_begun(response: Response) -> bool:
+    """Whether the control plane had too many requests under way: a repetition has no second effect."""
+    return response.status == HTTPStatus.TOO_MANY_REQUESTS and api_error(response).code == _REQUEST_LIMIT
+
+
+def _retry_after(response: Response) -> float:
+    """Return the seconds of the header Retry-After; 1 without a whole number."""
+    seconds = response.headers.get("Retry-After") or ""
+    return float(seconds) if seconds.isdecimal() else 1.0
 
 
 def api_error(response: Response) -> ApiError:

@@ -12,6 +12,7 @@
     ├── AuthorizationFailed            403  a caller without the role that the request needs
     ├── TooManyFailures                429  an address or a subject with many failed authentications
     ├── TooManyUploads                 429  an upload URL by which many files are sent at a time
+    ├── TooManyRequests                429  more requests under way than the control plane takes
     ├── UploadUrlExpired               403  an expired or forged signed URL
     ├── ResourceNotFound               404  no resource has the path
     ├── Conflict                       409
@@ -123,6 +124,18 @@ class TooManyUploads(PlatformError):
             f"{limit} files are being sent by this upload URL, which is its limit: wait until one has arrived, or "
             "raise MODELYARD_CONTROL_PLANE_UPLOADS_PER_URL"
         )
+
+
+class TooManyRequests(PlatformError):
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "RequestLimitExceeded"
+
+    def __init__(self, limit: int, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"{limit} requests are under way, which is the limit (MODELYARD_CONTROL_PLANE_PENDING_REQUESTS), and this "
+            f"one was not begun: send it again in {retry_after_seconds} s"
+        )
+        self.retry_after_seconds = retry_after_seconds
 
 
 class UploadUrlExpired(PlatformError):

@@ -141,13 +141,20 @@ class ControlPlaneSettings(HttpSettings):
         description="Time that an idle connection stays open after a stop signal: a request may be on the way",
     )
     shutdown_seconds: Count = Field(default=3, description="Time that requests under way get after a stop signal")
-    database_connections: Count = Field(default=10, description="Connections to the database that stay open")
+    database_connections: Count = Field(
+        default=10,
+        description="Connections to the database that stay open; twice as many requests may work at a time",
+    )
     database_seconds: float = Field(
         default=3.0, ge=1.5, description="Time without an answer of the database after which requests get 503"
     )
     statement_seconds: Seconds = Field(default=10.0, description="Time that a statement of a request may take")
     request_seconds: Seconds = Field(
         default=120.0, description="Time after which a request gets 503, uploads and downloads of files excepted"
+    )
+    pending_requests: Count = Field(
+        default=128,
+        description="Requests under way, files excepted; more are answered 429, and clients send them again",
     )
     uploads_per_url: Count = Field(
         default=16, description="Files that one upload URL may send at a time; more are answered 429"

@@ -35,8 +35,15 @@ class Deployments:
     sessions: Sessions
     store: ObjectStore
 
-    def create(self, folder: Path, *, conda_file: str | None = None, variables: dict[str, str] | None = None) -> int:
-        """Create a deployment of the model folder; return the id of the generation."""
+    def create(
+        self,
+        folder: Path,
+        *,
+        conda_file: str | None = None,
+        variables: dict[str, str] | None = None,
+        user: str = "admin",
+    ) -> int:
+        """Create a deployment of the model folder as `user`; return the id of the generation."""
         number = next(_numbers)
         manifest = self._uploaded(folder)
         with transaction(self.sessions) as work:
@@ -68,6 +75,7 @@ class Deployments:
                 spec=DeploymentSpec("model-id", environment_variables=variables or {}).to_dict(),
                 model_version_id=version.id,
                 environment_version_id=environment,
+                created_by=user,
             )
             session.add(generation)
             session.flush()

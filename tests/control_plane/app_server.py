@@ -27,6 +27,7 @@ class AppServer:
             dependencies=self._dependencies,
             max_json_bytes=settings.max_json_bytes,
             request_seconds=settings.request_seconds,
+            pending_requests=settings.pending_requests,
         )
         self.app = create_app(cast(Services, services))
         self._server = ControlPlaneServer(self.app, settings)

@@ -139,10 +139,13 @@ class WorkerMonitor:
         except ReplicaSilent:
             self._silent_since = self._silent_since or asked_at
             self.missed_probes += is_probe
+            self._changed()
         else:
             self._silent_since = None
             self._deadline = None if late is None else time.monotonic() - late
             self.missed_probes = 0
+            if late is not None:
+                self._changed()
 
     def _pass_drain_on(self, connection: BlockingWorkerConnection) -> None:
         if self._drain_seconds is not None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 from collections import Counter
 from collections.abc import Callable
@@ -90,6 +91,17 @@ def test_deployment_with_a_missing_bundle_does_not_affect_other_deployments(gate
     reply = gateway.score([1], headers={"azureml-model-deployment": "broken"})
     assert (reply.status, reply.error["code"]) == (503, "DeploymentBroken")
     assert "retry-after" not in reply.headers
+
+
+def test_next_snapshot_tries_an_unusable_bundle_again(gateway: GatewayProcess, tmp_path: Path) -> None:
+    good, _ = gateway.deployment(MIRROR, name="good")
+    late = tmp_path / "late"
+    gateway.endpoint(replace(good, bundle_dir=str(late)))
+    gateway.publish()
+    assert gateway.score([1]).status == 503
+    shutil.copytree(good.bundle_dir, late)
+    gateway.publish()
+    assert gateway.score([1]).status == 200
 
 
 def test_weights_divide_the_traffic(gateway: GatewayProcess) -> None:

@@ -3,12 +3,16 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from data_plane.host.snapshot import build_routes
+import pytest
+
+from data_plane.host.snapshot import RouteBuilder, build_routes
+from data_plane.host.wanted import Wanted
 from data_plane.replicas.port import Phase
 from modelyard.core.domain.deployment import RequestSettings
 from modelyard.core.domain.lifecycle import ProvisioningState
-from modelyard.core.domain.routing import RoutingSnapshot
+from modelyard.core.domain.routing import RoutingSnapshot, SnapshotDecoder, SnapshotEncoder
 from tests.data_plane.host.states import generation, observed, wanted, worker
 
 HERE = {"bundle-1": Path("/b/1"), "bundle-2": Path("/b/2")}
@@ -72,6 +76,66 @@ class TestSnapshotFile:
         for name in ("instance_count", "batching", "max_batch_delay_seconds", "max_batch_rows"):
             del route[name]
         assert RoutingSnapshot.from_json(json.dumps(document).encode()) == snapshot
+
+
+class TestManyEndpoints:
+    """Unchanged endpoints cost nothing: their routes stay the same objects, in the host and in the gateways."""
+
+    @staticmethod
+    def many(*names: str, **first: Any) -> Wanted:
+        endpoints = [
+            wanted(endpoint={"id": number, "name": name, **(first if number == 0 else {})}).endpoints[0]
+            for number, name in enumerate(names)
+        ]
+        return Wanted(revision=1, applied=1, endpoints=tuple(endpoints))
+
+    def test_routes_of_unchanged_endpoints_stay_the_same_objects(self):
+        builder, runs = RouteBuilder(), observed(worker())
+        before = self.many("a", "b", "c")
+        routes = builder.build(before, runs, HERE)
+        assert builder.build(before, runs, HERE) is routes
+        changed = replace(before.endpoints[0], traffic={})
+        after = builder.build(replace(before, endpoints=(changed, *before.endpoints[1:])), runs, HERE)
+        assert after["a"].traffic == {}
+        assert after["b"] is routes["b"]
+
+    def test_routes_follow_workers_new_endpoints_deletions_and_removals(self):
+        builder = RouteBuilder()
+        states = [self.many("a", "b"), self.many("a", "b", "c"), self.many("a", state=ProvisioningState.DELETING)]
+        for state in (*states, self.many("c"), Wanted(revision=2, applied=2)):
+            for runs in (observed(), observed(worker()), observed(worker(phase=Phase.LOST))):
+                for bundles in ({}, HERE):
+                    assert builder.build(state, runs, bundles) == build_routes(state, runs, bundles)
+
+    def test_decoder_keeps_the_routes_of_unchanged_lines(self):
+        encoder, decoder = SnapshotEncoder(), SnapshotDecoder()
+        routes = build_routes(self.many("a", "b"), observed(worker()), HERE)
+        first = decoder.decode(encoder.encode(RoutingSnapshot(1, 1, routes)))
+        changed = {**routes, "a": replace(routes["a"], traffic={})}
+        second = decoder.decode(encoder.encode(RoutingSnapshot(2, 2, changed)))
+        assert second == RoutingSnapshot(2, 2, changed)
+        assert second.endpoints["b"] is first.endpoints["b"]
+        third = decoder.decode(encoder.encode(RoutingSnapshot(3, 3, {"b": routes["b"]})))
+        assert third.endpoints == {"b": routes["b"]}
+
+    def test_snapshot_is_json_for_gateways_of_the_release_before(self):
+        routes = build_routes(self.many("a", 'b",\n"x'), observed(worker()), HERE)
+        content = RoutingSnapshot(3, 1, routes).to_json()
+        document = json.loads(content)
+        assert (document["revision"], document["sequence"], document["endpoints"].keys()) == (3, 1, routes.keys())
+        assert RoutingSnapshot.from_json(content).endpoints == routes
+
+    @pytest.mark.parametrize("names", [(), ("a",), ("a", "b")])
+    def test_snapshot_of_a_host_that_writes_one_line_is_read(self, names):
+        snapshot = RoutingSnapshot(3, 1, build_routes(self.many(*names), observed(worker()), HERE))
+        one_line = json.dumps(json.loads(snapshot.to_json()), sort_keys=True).encode()
+        assert RoutingSnapshot.from_json(one_line) == snapshot
+
+    @pytest.mark.parametrize("end", [1, 2, 4, 200])
+    def test_cut_snapshot_is_refused(self, end):
+        content = RoutingSnapshot(3, 1, build_routes(self.many("a", "b"), observed(worker()), HERE)).to_json()
+        with pytest.raises((ValueError, KeyError)):
+            RoutingSnapshot.from_json(content.rstrip()[:-end])
 
 
 class TestEndpointRoute:
