@@ -95,7 +95,8 @@ class _Bench:
     @contextmanager
     def platform(self) -> Iterator[Platform]:
         # The interpreter of this program may lie in a folder closed to the accounts of model workers.
-        with temporary_platform(self._folder, os.environ, {"MODELYARD_WORKER_UIDS": "none"}) as running:
+        settings = {"MODELYARD_WORKER_UIDS": "none", "MODELYARD_SUPERVISOR_ANSWER_SECONDS": "180"}
+        with temporary_platform(self._folder, os.environ, settings) as running:
             self._root = _pid_of_supervisor(self._data)
             yield running
         # The data stay for the next start, which makes a new configuration folder.

@@ -16,7 +16,7 @@ from modelyard.client import Platform
 from modelyard.process.shim_command import shim_command
 
 _PASSABLE = 0o711
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 _STOP_SECONDS = 12
 _LAST_LINES = 15
 

@@ -42,7 +42,7 @@ class Process:
             self.process = subprocess.Popen(command, pass_fds=fds, env={**os.environ, **settings}, stderr=log)
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         # The socket listens already: the request waits in the queue of the socket until the process accepts.
-        assert anonymous.get(f"{self.url}/ready").status_code == 200
+        assert anonymous.get(f"{self.url}/ready", timeout=120).status_code == 200
 
     def close(self) -> None:
         self.process.kill()
