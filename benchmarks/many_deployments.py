@@ -360,7 +360,7 @@ def _summary(milliseconds: list[float]) -> dict[str, float]:
 async def _put_endpoints(running: Platform, count: int) -> Mapping[str, Any]:
     """PUT `count` new endpoints at once, as a client that repeats a 429 after the told time does; await the states."""
     headers = {"Authorization": f"Bearer {running.token}"}
-    statuses: Counter[int] = Counter()
+    statuses: Counter[str] = Counter()
     started = time.monotonic()
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(headers=headers, connector=connector) as http:
@@ -372,25 +372,22 @@ async def _put_endpoints(running: Platform, count: int) -> Mapping[str, Any]:
     }
 
 
-async def _put(http: aiohttp.ClientSession, running: Platform, name: str, statuses: Counter[int]) -> str:
+async def _put(http: aiohttp.ClientSession, running: Platform, name: str, statuses: Counter[str]) -> str:
     url = f"{running.url}{running.workspace_id}/onlineEndpoints/{name}?api-version=2024-10-01"
     deadline = time.monotonic() + _PUT_SECONDS
     body = {"location": "local", "properties": {"authMode": "Key"}}
-    while True:
-        async with http.put(url, json=body) as answer:
-            statuses[answer.status] += 1
-            if answer.status != 429 or time.monotonic() > deadline:
-                break
-            await asyncio.sleep(float(answer.headers["Retry-After"]))
-    state = "none"
-    while time.monotonic() < deadline:
-        async with http.get(url) as answer:
-            statuses[answer.status] += 1
-            if answer.status == 200:
-                state = (await answer.json())["properties"]["provisioningState"]
-            if state in ("Succeeded", "Failed"):
-                return state
-            await asyncio.sleep(float(answer.headers.get("Retry-After", 1)))
+    state, method = "none", "PUT"
+    while time.monotonic() < deadline and state not in ("Succeeded", "Failed"):
+        try:
+            async with http.request(method, url, json=body if method == "PUT" else None) as answer:
+                statuses[str(answer.status)] += 1
+                if answer.status in (200, 201):
+                    method, state = "GET", (await answer.json())["properties"]["provisioningState"]
+                pause = float(answer.headers.get("Retry-After", 1))
+        except aiohttp.ClientError:
+            statuses["broken"] += 1
+            pause = 1.0
+        await asyncio.sleep(pause)
     return state
 
 

@@ -76,7 +76,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(PathTemplateMiddleware)
     app.add_middleware(BodyLimitMiddleware, largest=services.max_json_bytes)
     app.add_middleware(ArmPathMiddleware)
-    app.add_middleware(RequestLimitMiddleware, most=services.pending_requests)
+    app.add_middleware(RequestLimitMiddleware, most=services.pending_requests, at_once=services.working_requests)
     app.add_middleware(AuthenticationMiddleware, verifier=services.verifier)
     app.add_middleware(DeadlineMiddleware, dependencies=services.dependencies, seconds=services.request_seconds)
     app.add_middleware(ErrorMiddleware)

@@ -44,8 +44,6 @@ def _serve_until_stopped(options: argparse.Namespace) -> None:
         open_database(
             database_url,
             pool_size=connections,
-            # One connection for each thread: a request that has a thread need not wait for a connection.
-            most_connections=2 * connections,
             lease=settings.lease,
             waits=settings.database.model_copy(update={"statement_seconds": limits.statement_seconds}),
             pool_seconds=limits.database_seconds,
@@ -58,12 +56,11 @@ def _serve_until_stopped(options: argparse.Namespace) -> None:
     services = wire(settings, requests, store, dispatcher, watch_dependencies(settings))
     server = ControlPlaneServer(create_app(services), settings.control_plane)
     Sweep(periodic_tasks(sweeps, store, dispatcher, settings.retention)).start()
-    uvloop.run(_serve(server, options, threads=2 * connections))
+    uvloop.run(_serve(server, options))
     services.telemetry.close()
 
 
-async def _serve(server: ControlPlaneServer, options: argparse.Namespace, threads: int) -> None:
-    to_thread.current_default_thread_limiter().total_tokens = threads
+async def _serve(server: ControlPlaneServer, options: argparse.Namespace) -> None:
     heartbeat = Heartbeat(options.heartbeat)
     # A thread of its own: many slow requests may hold all other threads.
     limiter = CapacityLimiter(1)

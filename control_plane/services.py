@@ -42,6 +42,7 @@ class Services:
     dependencies: Dependencies
     request_seconds: float
     pending_requests: int
+    working_requests: int
     base_urls: BaseUrls
     health: Health
     workspaces: Workspaces
@@ -96,6 +97,7 @@ def wire(
         dependencies=dependencies,
         request_seconds=limits.request_seconds,
         pending_requests=limits.pending_requests,
+        working_requests=limits.database_connections,
         base_urls=BaseUrls(settings.public_url, settings.scoring_public_url, settings.scoring_port),
         health=Health(sessions, dependencies),
         workspaces=Workspaces(sessions, verifier.credentials_changed),

@@ -1,14 +1,17 @@
-"""A limit of the requests under way: beyond it 429 at once, in place of a 503 after a long wait.
+"""A limit of the requests under way: a few work at a time, some wait in order, and further ones get 429 at once.
 
-The layer lies behind the authentication: a client without a valid token takes no place. Requests without a caller,
-public paths and signed URLs of files, pass.
+More threads at work than connections to the database would only wait for one another, and keep the event loop from its
+turn; more waiting requests would get a 503 after a long wait. The layer lies behind the authentication: a client
+without a valid token takes no place. Public paths and requests that carry files pass.
 """
 
+import asyncio
 import math
 import time
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from control_plane.web.deadline import FILES
 from control_plane.web.error_response import platform_error_response
 from modelyard.core.domain.caller import CallerKind
 from modelyard.core.errors import TooManyRequests
@@ -20,14 +23,16 @@ _WEIGHT = 0.1
 
 
 class RequestLimitMiddleware:
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, most: int, at_once: int) -> None:
+        """`most` requests are under way, of which `at_once` work."""
         self._app = app
         self._most = most
+        self._turns = asyncio.Semaphore(at_once)
         self._under_way = 0
         self._mean_seconds = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["state"]["caller"].kind in _UNCOUNTED:
+        if scope["type"] != "http" or _is_uncounted(scope):
             await self._app(scope, receive, send)
             return
         if self._under_way >= self._most:
@@ -37,11 +42,16 @@ class RequestLimitMiddleware:
         self._under_way += 1
         began = time.monotonic()
         try:
-            await self._app(scope, receive, send)
+            async with self._turns:
+                await self._app(scope, receive, send)
         finally:
             self._under_way -= 1
             self._mean_seconds += _WEIGHT * (time.monotonic() - began - self._mean_seconds)
 
     def _retry_after_seconds(self) -> int:
-        """The mean time of a request: as long as it takes until the requests under way have ended."""
+        """Return about the time in which the requests under way end: the mean time of a request, with its wait."""
         return max(1, min(math.ceil(self._mean_seconds), _LONGEST_PAUSE_SECONDS))
+
+
+def _is_uncounted(scope: Scope) -> bool:
+    return scope["state"]["caller"].kind in _UNCOUNTED or scope["path"].startswith(FILES)

@@ -143,7 +143,7 @@ class ControlPlaneSettings(HttpSettings):
     shutdown_seconds: Count = Field(default=3, description="Time that requests under way get after a stop signal")
     database_connections: Count = Field(
         default=10,
-        description="Connections to the database that stay open; twice as many requests may work at a time",
+        description="Connections to the database that stay open, and requests that work at a time; the others wait",
     )
     database_seconds: float = Field(
         default=3.0, ge=1.5, description="Time without an answer of the database after which requests get 503"

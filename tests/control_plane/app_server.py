@@ -28,6 +28,7 @@ class AppServer:
             max_json_bytes=settings.max_json_bytes,
             request_seconds=settings.request_seconds,
             pending_requests=settings.pending_requests,
+            working_requests=settings.database_connections,
         )
         self.app = create_app(cast(Services, services))
         self._server = ControlPlaneServer(self.app, settings)

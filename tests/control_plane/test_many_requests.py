@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
@@ -97,6 +98,9 @@ def start(
 
     def start(requests: int) -> Process:
         monkeypatch.setenv("MODELYARD_CONTROL_PLANE_PENDING_REQUESTS", str(requests))
+        for wait in ("DATABASE", "STATEMENT", "REQUEST"):
+            # On a loaded machine everything takes long.
+            monkeypatch.setenv(f"MODELYARD_CONTROL_PLANE_{wait}_SECONDS", str(_PATIENCE))
         started.append(Process(engine, tmp_path, database_url, broker_url))
         return started[0]
 
@@ -127,11 +131,11 @@ def put_all(process: Process, model: str, users: int) -> tuple[Counter[str], Cou
     barrier = threading.Barrier(users)
 
     def create(number: int) -> list[str]:
-        user, path = User(process.url, statuses), f"/onlineEndpoints/ep-{number}"
-        barrier.wait()
-        endpoint = user.put(path, {"location": "local", "properties": {"authMode": "Key"}})
-        deployment = user.put(f"{path}/deployments/blue", {"properties": {"model": model}})
-        user.close()
+        path = f"/onlineEndpoints/ep-{number}"
+        with closing(User(process.url, statuses)) as user:
+            barrier.wait()
+            endpoint = user.put(path, {"location": "local", "properties": {"authMode": "Key"}})
+            deployment = user.put(f"{path}/deployments/blue", {"properties": {"model": model}})
         return [f"endpoint {endpoint}", f"deployment {deployment}"]
 
     with ThreadPoolExecutor(users) as pool:

@@ -17,7 +17,6 @@ from modelyard.core.settings import DatabaseSettings, LeaseSettings
 Sessions = sessionmaker[Session]
 
 _LEASE = "modelyard_lease"
-_OVERFLOW = 10
 _DEFAULT_LEASE = LeaseSettings()
 _DEFAULT_WAITS = DatabaseSettings()
 
@@ -56,16 +55,14 @@ def open_database(
     url: str,
     *,
     pool_size: int = 5,
-    most_connections: int | None = None,
     lease: LeaseSettings = _DEFAULT_LEASE,
     waits: DatabaseSettings = _DEFAULT_WAITS,
     pool_seconds: float = 30.0,
 ) -> Engine:
     """Return an engine that tests connections before use, so that a restart of Postgres fails no request.
 
-    Work that is claimed through the engine has leases of these settings. Beyond `pool_size` connections up to
-    `most_connections` are open for a moment, by default ten more. A wait for a free connection of the pool takes at
-    most `pool_seconds`.
+    Work that is claimed through the engine has leases of these settings. A wait for a free connection of the pool
+    takes at most `pool_seconds`.
     """
     return create_engine(
         url,
@@ -73,7 +70,6 @@ def open_database(
         statement_seconds=waits.statement_seconds,
         pool_pre_ping=True,
         pool_size=pool_size,
-        max_overflow=_OVERFLOW if most_connections is None else most_connections - pool_size,
         pool_timeout=pool_seconds,
         execution_options={_LEASE: lease},
     )
