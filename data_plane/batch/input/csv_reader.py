@@ -12,6 +12,7 @@ from data_plane.batch.input.chunks import Chunk, enforce_table
 from data_plane.batch.input.csv_blocks import Layout, layout_of, read_block, read_texts, table_of
 from data_plane.batch.input.csv_boundaries import ends_in_quotes, header_end, last_end
 from data_plane.batch.input.object_bytes import text_of
+from data_plane.batch.input.real_csv_blocks import real_table
 from data_plane.batch.input.small_csv_blocks import small_table
 from data_plane.batch.input.spans import Span
 from data_plane.scoring.signature import CompiledSignature, Enforced, SignatureViolations, Table
@@ -34,7 +35,8 @@ def read_csv(store: ObjectStore, span: Span, signature: CompiledSignature) -> It
             return
     row = span.first_row
     for block in blocks:
-        table = small_table(block, layout) or table_of([read_block(block, layout, row)], layout, span.kinds)
+        table = real_table(block, layout) or small_table(block, layout)
+        table = table or table_of([read_block(block, layout, row)], layout, span.kinds)
         if table.rows:
             yield Chunk(row, table.rows, _enforce(block, table, layout, signature, row))
         row += table.rows
