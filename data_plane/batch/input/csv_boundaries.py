@@ -5,6 +5,7 @@ break is outside of quotes if the number of quotes before it is even.
 """
 
 import re
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -46,18 +47,34 @@ def ends_in_quotes(text: bytes) -> bool:
     return b'"' in text and len(_quotes(text)) % 2 == 1
 
 
-def row_count(text: bytes, width: int) -> int:
-    """Count the records of a text of whole records. Blank lines do not count, as in pandas."""
+def plain_blocks(pieces: Iterable[bytes], size: int) -> Iterator[tuple[int, int]]:
+    """Yield the bytes and lines of each block of about `size` bytes, without joining the pieces of the text.
+
+    Stops before the first block with a quote, a carriage return or a line that may be blank.
+    """
+    length = lines = 0
+    before = b"\n"
+    for piece in pieces:
+        # A line break at the end of the last piece is looked at with the first byte of this piece.
+        found = None if b'"' in piece or b"\r" in piece else _break_count(before, piece)
+        if found is None or length > 2 * size:
+            return
+        before = piece[-1:]
+        length, lines = length + len(piece), lines + found
+        if length >= size and found:
+            rest = len(piece) - piece.rfind(b"\n") - 1
+            yield length - rest, lines
+            length, lines = rest, 0
+    if length:
+        yield length, lines + (before != b"\n")
+
+
+def _break_count(before: bytes, text: bytes) -> int | None:
+    """Count line breaks; None if a blank line may follow one of them, or the byte `before` the text."""
     codes = np.frombuffer(text, dtype=np.uint8)
-    plain = None if b'"' in text or b"\r" in text else _line_count(codes)
-    return _careful_row_count(text, codes, width) if plain is None else plain
-
-
-def _line_count(codes: npt.NDArray[np.uint8]) -> int | None:
-    """Count lines in pieces of the processor's cache; None for a text in which a line may be blank."""
-    if not len(codes) or codes[0] <= _SPACE:
+    if before == b"\n" and len(codes) and codes[0] <= _SPACE:
         return None
-    count = int(codes[-1] != _LF)
+    count = 0
     for start in range(0, len(codes), _CACHE_BYTES):
         ending = codes[start : start + _CACHE_BYTES] == _LF
         following = codes[start + 1 : start + 1 + _CACHE_BYTES] <= _SPACE
@@ -65,6 +82,14 @@ def _line_count(codes: npt.NDArray[np.uint8]) -> int | None:
             return None
         count += int(np.count_nonzero(ending))
     return count
+
+
+def row_count(text: bytes, width: int) -> int:
+    """Count the records of a text of whole records. Blank lines do not count, as in pandas."""
+    breaks = None if b'"' in text or b"\r" in text else _break_count(b"\n", text)
+    if breaks is None:
+        return _careful_row_count(text, np.frombuffer(text, dtype=np.uint8), width)
+    return breaks + (not text.endswith(b"\n") and bool(text))
 
 
 def _careful_row_count(text: bytes, codes: npt.NDArray[np.uint8], width: int) -> int:

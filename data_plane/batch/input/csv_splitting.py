@@ -1,14 +1,16 @@
 """Splits a large CSV file in one pass: the parts' boundaries and rows, and the types of the columns."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pyarrow
 
+from data_plane.batch.input import text_blocks
 from data_plane.batch.input.csv_blocks import Layout, layout_of, read_texts
-from data_plane.batch.input.csv_boundaries import row_count
-from data_plane.batch.input.csv_reader import split_header
+from data_plane.batch.input.csv_boundaries import last_end, plain_blocks, row_count
+from data_plane.batch.input.csv_reader import check_rest, split_header
 from data_plane.batch.input.number_columns import plain_kind
-from data_plane.batch.input.object_bytes import mark_length
+from data_plane.batch.input.object_bytes import mark_length, text_of
 from data_plane.batch.input.spans import Span
 from data_plane.scoring.signature import CompiledSignature
 from data_plane.scoring.signature.inferred import common_type, resolve_type, type_of_texts
@@ -20,23 +22,36 @@ from modelyard.core.ports.object_store import ObjectStore
 def split_csv(store: ObjectStore, whole: Span, signature: CompiledSignature) -> list[Span]:
     """Split the file into spans. Raises UnreadableFile."""
     mark = mark_length(b"".join(store.get(whole.key, length=4)))
-    header, blocks = split_header(store, whole)
+    header, _ = split_header(store, whole)
     layout = layout_of(header, signature)
     types = None if signature.inputs else _Types(layout)
-    spans = []
-    place, row = mark + len(header), 0
-    for block in blocks:
+    header_end = mark + len(header)
+    spans: list[Span] = []
+    place, row = header_end, 0
+    for length, rows in _lengths_and_rows(store, replace(whole, start=place), layout, types):
+        if rows:
+            end = place + length
+            spans.append(replace(whole, start=place, end=end, header_end=header_end, first_row=row, rows=rows))
+        place, row = place + length, row + rows
+    return [replace(span, kinds=types.kinds()) for span in spans] if types else spans
+
+
+def _lengths_and_rows(
+    store: ObjectStore, body: Span, layout: Layout, types: "_Types | None"
+) -> Iterator[tuple[int, int]]:
+    """Yield the bytes and rows of each block behind the header."""
+    counted = row = 0
+    if types is None:
+        for length, rows in plain_blocks(text_of(store, body), text_blocks.BLOCK_BYTES):
+            counted += length
+            yield length, rows
+    rest = text_of(store, replace(body, start=body.start + counted))
+    for block in text_blocks.blocks(rest, last_end, text_blocks.BLOCK_BYTES, check_rest):
         rows = row_count(block, len(layout.names))
         if types and rows:
             types.add(block, row)
-        if rows:
-            spans.append(
-                replace(
-                    whole, start=place, end=place + len(block), header_end=mark + len(header), first_row=row, rows=rows
-                )
-            )
-        place, row = place + len(block), row + rows
-    return [replace(span, kinds=types.kinds()) for span in spans] if types else spans
+        yield len(block), rows
+        row += rows
 
 
 class _Types:
