@@ -86,7 +86,7 @@ def waiting_prunings(session: Session) -> Sequence[UUID]:
 def waiting_jobs(session: Session) -> Sequence[int]:
     """Jobs without a worker, and running jobs with room for more workers."""
     now = func.clock_timestamp()
-    held = select(func.count()).where(
+    held = select(func.count(MiniBatchRow.lease_token.distinct())).where(
         MiniBatchRow.job_id == JobRow.id, MiniBatchRow.lease_token.is_not(None), MiniBatchRow.lease_until >= now
     )
     at_work = held.correlate(JobRow).scalar_subquery()

@@ -1,20 +1,20 @@
-"""Keeps a mini-batch's lease alive, and notices a cancellation within a second or two.
+"""Keeps the leases of a claim of mini-batches alive, and notices a cancellation within a second or two.
 
-A mini-batch is canceled when the job was canceled or has failed, or the lease has passed to another worker. The scorer
+A claim is canceled when the job was canceled or has failed, or the lease has passed to another worker. The scorer
 checks between calls to the model; a busy model worker is killed after a short grace, because a model cannot be
-interrupted. A single thread watches the mini-batches of a job in turn.
+interrupted. A single thread watches the claims of a job in turn.
 """
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from data_plane.batch import repository
 from data_plane.replicas.port import ExclusiveReplica
-from modelyard.core.db.leases import Claim, renew
+from modelyard.core.db.leases import Claim, renew_all
 from modelyard.core.db.unit_of_work import Sessions, lease_settings
 from modelyard.core.domain.lifecycle import JobState
 
@@ -23,14 +23,14 @@ _GRACE_SECONDS = 0.5
 
 
 class Canceled(Exception):
-    """The result of the current mini-batch is no longer wanted."""
+    """The result of the current mini-batches is no longer wanted."""
 
 
 class CancellationWatch:
-    """The watch over a mini-batch."""
+    """The watch over the mini-batches of a claim."""
 
-    def __init__(self, held: Claim) -> None:
-        self.held = held
+    def __init__(self, claims: Sequence[Claim]) -> None:
+        self.claims = claims
         self.renewed_at = time.monotonic()
         self._canceled_at: float | None = None
         self._lock = threading.Lock()
@@ -71,7 +71,7 @@ class CancellationWatch:
 
 
 class JobWatcher:
-    """Watches the current mini-batch of a job."""
+    """Watches the current claim of a job."""
 
     def __init__(self, sessions: Sessions, job_id: int) -> None:
         self._sessions = sessions
@@ -82,8 +82,8 @@ class JobWatcher:
         self._thread.start()
 
     @contextmanager
-    def over(self, held: Claim) -> Iterator[CancellationWatch]:
-        watch = self._watch = CancellationWatch(held)
+    def over(self, claims: Sequence[Claim]) -> Iterator[CancellationWatch]:
+        watch = self._watch = CancellationWatch(claims)
         try:
             yield watch
         finally:
@@ -107,7 +107,7 @@ class JobWatcher:
             with self._sessions.begin() as session:
                 heartbeat_seconds = lease_settings(session.connection()).heartbeat_seconds
                 is_due = time.monotonic() - watch.renewed_at >= heartbeat_seconds
-                if is_due and not renew(session, watch.held):
+                if is_due and not renew_all(session, watch.claims):
                     return True
                 is_over = repository.job_state(session, self._job_id) != JobState.RUNNING
         except SQLAlchemyError:

@@ -1,4 +1,4 @@
-"""Scores a mini-batch: reads the spans, has a model worker predict, and writes the predictions in input order.
+"""Scores mini-batches: reads the spans, has a model worker predict, and writes the predictions in input order.
 
 After a timeout, a dead model worker or an exception of the model, the next try starts from the file at work. An
 unreadable file fails without a retry, and the mini-batch goes on with the next file.
@@ -52,10 +52,12 @@ class _FileRejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ScoredMiniBatch:
-    part: PartWriter
+    rows: int
+    """Rows that were added to the part."""
     failures: Sequence[FileFailure]
     has_scored: bool
     """Whether any span was scored completely."""
+    seconds: float
 
 
 _FAULTS_OF_CONTENT = (ArithmeticError, IndexError, MemoryError, RecursionError, TypeError, ValueError)
@@ -70,7 +72,9 @@ class MiniBatchScorer:
         pool: WorkerPool,
         watch: CancellationWatch,
         logs: JobLogs,
+        part: PartWriter,
     ) -> None:
+        """Add the predictions to `part`."""
         self._store = store
         self._plan = plan
         self._settings = settings
@@ -78,19 +82,30 @@ class MiniBatchScorer:
         self._watch = watch
         self._logs = logs
         self._worker: PooledWorker | None = None
-        self._part = PartWriter(settings, plan.job_bundle.output_names)
+        self._part = part
         self._failures: dict[int, FileFailure] = {}
         self._completed: set[int] = set()
         self._alone: set[int] = set()
         """Indexes of files to be scored alone."""
 
     def run(self, spans: Sequence[Span]) -> ScoredMiniBatch:
-        """Raises Canceled, and WorkerFailed when the model does not start."""
-        try:
-            self._score_all(spans)
-        finally:
-            self._release_worker()
-        return ScoredMiniBatch(self._part, list(self._failures.values()), has_scored=bool(self._completed))
+        """Score one mini-batch. Raises Canceled, and WorkerFailed when the model does not start."""
+        started, rows_before = time.monotonic(), self._part.rows
+        self._failures, self._completed, self._alone = {}, set(), set()
+        self._score_all(spans)
+        return ScoredMiniBatch(
+            self._part.rows - rows_before,
+            list(self._failures.values()),
+            has_scored=bool(self._completed),
+            seconds=time.monotonic() - started,
+        )
+
+    def close(self) -> None:
+        """Give the model worker back."""
+        if self._worker is not None:
+            self._logs.add_output(self._worker.replica.read_log())
+            self._pool.release(self._worker)
+            self._worker = None
 
     def _score_all(self, spans: Sequence[Span]) -> None:
         index, failed_tries = 0, 0
@@ -217,12 +232,6 @@ class MiniBatchScorer:
     def _drop(self, worker: PooledWorker, reason: str) -> None:
         self._worker = None
         self._logs.add_output(self._pool.end(worker, reason))
-
-    def _release_worker(self) -> None:
-        if self._worker is not None:
-            self._logs.add_output(self._worker.replica.read_log())
-            self._pool.release(self._worker)
-            self._worker = None
 
 
 def failure_of(span: Span, reason: str) -> FileFailure:

@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from data_plane.batch.failures import FileFailure
-from modelyard.core.db.leases import Claim, claim, finish, lock_if_held
-from modelyard.core.db.lifecycle import end_job, end_mini_batch, move_job
+from modelyard.core.db.leases import Claim, claim, claim_all, finish, lock_if_held
+from modelyard.core.db.lifecycle import end_job, end_mini_batches, move_job
 from modelyard.core.db.rows import JobRow, MiniBatchRow
 from modelyard.core.domain.batch import ALL_MAY_FAIL, BatchSettings, InputFile, InputKind
 from modelyard.core.domain.caller import SYSTEM_BATCH
@@ -48,15 +48,24 @@ class PlanStep:
     job: BatchJob
     input_files: tuple[InputFile, ...] | None
 
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        return (self.held,)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedMiniBatch:
+    number: int
+    spans: Sequence[dict[str, Any]]
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreStep:
-    """The claim to score a mini-batch."""
+    """The claim to score adjacent mini-batches."""
 
-    held: Claim
+    claims: tuple[Claim, ...]
     job: BatchJob
-    number: int
-    spans: Sequence[dict[str, Any]]
+    mini_batches: tuple[ClaimedMiniBatch, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,10 @@ class FinishStep:
     held: Claim
     job: BatchJob
     is_planned: bool
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        return (self.held,)
 
 
 Step = PlanStep | ScoreStep | FinishStep
@@ -113,15 +126,18 @@ def job_error(session: Session, job_id: int) -> dict[str, Any] | None:
 # Claiming steps.
 
 
-def claim_step(session: Session, job_id: int, worker: str) -> Step | None:
-    """Claim the job's next step. Return None if other workers have the remaining steps, or the job has ended."""
+def claim_step(session: Session, job_id: int, worker: str, most: int = 1) -> Step | None:
+    """Claim the job's next step: planning, at most `most` mini-batches, or the end.
+
+    Return None if other workers have the remaining steps, or the job has ended.
+    """
     job = _locked(session, job_id)
     if job is None:
         return None
     if job.state in _TO_PLAN:
         return _claim_plan(session, job)
     if job.state == JobState.RUNNING:
-        step = _claim_mini_batch(session, job, worker)
+        step = _claim_mini_batches(session, job, worker, most)
         if step is not None or _has_open(session, job):
             return step
         move_job(session, SYSTEM_BATCH, job, JobState.FINALIZING)
@@ -145,25 +161,46 @@ def _claim_plan(session: Session, job: JobRow) -> PlanStep | None:
     return PlanStep(held, _job(job), listed)
 
 
-def _claim_mini_batch(session: Session, job: JobRow, worker: str) -> ScoreStep | None:
+def _claim_mini_batches(session: Session, job: JobRow, worker: str, most: int) -> ScoreStep | None:
     batch_job = _job(job)
-    if _running_count(session, job.id) >= batch_job.settings.concurrency:
+    concurrency = batch_job.settings.concurrency
+    if _busy_workers(session, job.id) >= concurrency:
         return None
-    row = session.scalar(
-        select(MiniBatchRow)
-        .where(*_open(job.id), _free())
-        .order_by(MiniBatchRow.number)
-        .limit(1)
+    free = (*_open(job.id), _free())
+    if most > 1:
+        # Leaves work for the other workers near the end of a job.
+        count = session.scalar(select(func.count()).where(*free)) or 0
+        most = max(1, min(most, count // (2 * concurrency)))
+    row = MiniBatchRow
+    found = session.execute(
+        select(row.id, row.number, row.attempt, row.spans)
+        .where(*free)
+        .order_by(row.number)
+        .limit(most)
         .with_for_update(skip_locked=True)
-    )
-    if row is None or (held := claim(session, MiniBatchRow, row.id, states=(MiniBatchState.QUEUED,))) is None:
+    ).all()
+    adjacent = found[: _adjacent([(number, attempt) for _, number, attempt, _ in found])]
+    claims = claim_all(session, row, [key for key, *_ in adjacent], states=(MiniBatchState.QUEUED,), worker=worker)
+    if not claims:
         return None
-    row.worker = worker
-    return ScoreStep(held, batch_job, row.number, row.spans)
+    mini_batches = tuple(ClaimedMiniBatch(number, spans) for _, number, _, spans in adjacent)
+    return ScoreStep(tuple(claims), batch_job, mini_batches)
+
+
+def _adjacent(found: Sequence[tuple[int, int]]) -> int:
+    """Return how many mini-batches, each a number and the attempts so far, may share a claim.
+
+    Their predictions become one part of the output, so they follow each other. A mini-batch that was attempted before
+    is claimed alone: it may be the one that ends its workers.
+    """
+    count = min(1, len(found))
+    while count < len(found) and found[count][0] == found[0][0] + count and not (found[0][1] or found[count][1]):
+        count += 1
+    return count
 
 
 def _claim_finish(session: Session, job: JobRow) -> FinishStep | None:
-    if _running_count(session, job.id):
+    if _busy_workers(session, job.id):
         return None
     held = claim(session, JobRow, job.id, states=_TO_END)
     if held is None:
@@ -185,11 +222,11 @@ def _has_open(session: Session, job: JobRow) -> bool:
     return session.scalar(select(MiniBatchRow.id).where(*_open(job.id)).limit(1)) is not None
 
 
-def _running_count(session: Session, job_id: int) -> int:
-    """Number of mini-batches that are being scored."""
+def _busy_workers(session: Session, job_id: int) -> int:
+    """Number of claims of mini-batches that are being scored."""
     return (
         session.scalar(
-            select(func.count()).where(
+            select(func.count(MiniBatchRow.lease_token.distinct())).where(
                 MiniBatchRow.job_id == job_id,
                 MiniBatchRow.lease_token.is_not(None),
                 MiniBatchRow.lease_until >= func.clock_timestamp(),
@@ -262,24 +299,27 @@ def _row(
     }
 
 
-def record_outcome(session: Session, step: ScoreStep, outcome: MiniBatchOutcome) -> bool:
-    """Return False if the lease had passed to another worker, whose result counts."""
+def record_outcomes(session: Session, step: ScoreStep, outcomes: Sequence[MiniBatchOutcome]) -> bool:
+    """Record the outcome of each mini-batch of the step.
+
+    Return False if a lease had passed to another worker, whose result counts: no outcome is recorded then.
+    """
     job = _locked(session, step.job.id)
-    state = MiniBatchState.COMPLETED if outcome.has_scored else MiniBatchState.FAILED
-    written = end_mini_batch(
-        session,
-        step.held,
-        state,
-        part_key=outcome.part_key,
-        rows=outcome.rows,
-        failures=[failure.to_dict() for failure in outcome.failures],
-        seconds=outcome.seconds,
-        ended_at=func.clock_timestamp(),
-    )
-    if written and job is not None and outcome.failures:
+    written = end_mini_batches(session, step.claims, [_result(outcome) for outcome in outcomes])
+    if written and job is not None and any(outcome.failures for outcome in outcomes):
         _stop_at_error_threshold(session, job)
         session.flush()
     return written
+
+
+def _result(outcome: MiniBatchOutcome) -> dict[str, Any]:
+    return {
+        "state": MiniBatchState.COMPLETED if outcome.has_scored else MiniBatchState.FAILED,
+        "part_key": outcome.part_key,
+        "rows": outcome.rows,
+        "failures": [failure.to_dict() for failure in outcome.failures],
+        "seconds": outcome.seconds,
+    }
 
 
 def _stop_at_error_threshold(session: Session, job: JobRow) -> None:
@@ -302,9 +342,10 @@ def release_predecessors(session: Session, worker: str) -> None:
     )
 
 
-def release(session: Session, held: Claim) -> None:
+def release(session: Session, claims: Iterable[Claim]) -> None:
     """Let another worker claim the step."""
-    finish(session, held)
+    for held in claims:
+        finish(session, held)
 
 
 def stop_with_error(session: Session, batch_job: BatchJob, *, code: str, message: str) -> None:
@@ -380,7 +421,7 @@ def progress(session: Session, job_id: int) -> Progress | None:
         mini_batches=job.mini_batches or 0,
         completed=by_state.get(MiniBatchState.COMPLETED, (0, 0))[0],
         failed=by_state.get(MiniBatchState.FAILED, (0, 0))[0],
-        running=_running_count(session, job_id),
+        running=_busy_workers(session, job_id),
         rows=job.rows,
         rows_scored=sum(rows for _, rows in by_state.values()),
         seconds=0.0 if started is None else (_now(session) - started).total_seconds(),

@@ -1,14 +1,16 @@
 """A batch worker's part in a job: claim and run steps until no step is left.
 
-Every step is claimed on a row and may be repeated: the plan is written once, a part is named by its content, and every
+Every step is claimed on a row and may be repeated: the plan is written once, a part is named by its claim, and every
 assembly gives the same bytes. So any process may die at any moment.
+
+Small mini-batches are claimed, scored and recorded several at a time: a transaction and a part in the object store take
+longer than a mini-batch of small files.
 """
 
-import hashlib
 import logging
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -23,11 +25,12 @@ from data_plane.batch.failures import FileFailure
 from data_plane.batch.input.listing import list_input
 from data_plane.batch.input.spans import Span
 from data_plane.batch.job_logs import JobLogs
-from data_plane.batch.mini_batch_scorer import MiniBatchScorer, ScoredMiniBatch, failure_of
+from data_plane.batch.mini_batch_scorer import MiniBatchScorer, failure_of
 from data_plane.batch.output import PartMissing, PartWriter, assemble, write_errors
 from data_plane.batch.planning import plan
 from data_plane.batch.repository import (
     BatchJob,
+    ClaimedMiniBatch,
     FinishStep,
     MiniBatchOutcome,
     PlannedMiniBatches,
@@ -49,6 +52,10 @@ _log = logging.getLogger(__name__)
 _Value = TypeVar("_Value")
 
 _FIRST_REASONS = 5
+_CLAIM_SECONDS = 0.5
+"""Work of a claim of several mini-batches, which the death of a worker repeats."""
+_MOST_MINI_BATCHES = 100
+"""Of a claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,8 @@ class _JobRun:
         self._logs: JobLogs | None = None
         self._worker_plan: WorkerPlan | None = None
         self._claimed: Step | None = None
+        self._most = 1
+        """Number of mini-batches to claim at once."""
 
     def next_step(self) -> Step | None:
         step, self._claimed = self._claimed, None
@@ -97,14 +106,14 @@ class _JobRun:
         return step
 
     def _claim(self, session: Session) -> Step | None:
-        return repository.claim_step(session, self._job_id, self._context.worker)
+        return repository.claim_step(session, self._job_id, self._context.worker, self._most)
 
     def do(self, step: Step) -> bool:
         """Run a step. Return whether to claim the next step at once."""
         try:
             self._do(step)
         except (Canceled, LeaseLost):
-            self._with_retry(lambda session: repository.release(session, step.held))
+            self._with_retry(lambda session: repository.release(session, step.claims))
         except Exception as error:  # noqa: BLE001 - the job must reach an end after any error
             _log.exception("job %s, %s", step.job.name, type(step).__name__)
             return self._retry_later(step, error)
@@ -159,36 +168,47 @@ class _JobRun:
     # Scoring.
 
     def _score(self, step: ScoreStep) -> None:
-        if step.held.attempt > self._context.max_attempts:
+        if _attempt(step) > self._context.max_attempts:
             self._give_up(step, "the batch worker died each time it scored this mini-batch")
             return
+        started = time.monotonic()
         try:
-            with self._watcher.over(step.held) as watch:
-                outcome = self._scored(step, watch)
+            with self._watcher.over(step.claims) as watch:
+                outcomes = self._outcomes(step, watch)
         except Unavailable:
             raise
         except PlatformError as error:
             self._stop_with_error(step, error)
             return
-        self._record(step, outcome)
+        pace = (time.monotonic() - started) / len(outcomes)
+        # Grows slowly, because the first mini-batches may be the fastest.
+        self._most = max(1, min(int(_CLAIM_SECONDS / pace), 4 * self._most, _MOST_MINI_BATCHES))
+        self._record(step, outcomes)
         self._write_logs_if_due()
 
-    def _scored(self, step: ScoreStep, watch: CancellationWatch) -> MiniBatchOutcome:
-        started = time.monotonic()
-        spans = [Span.from_dict(document) for document in step.spans]
+    def _outcomes(self, step: ScoreStep, watch: CancellationWatch) -> list[MiniBatchOutcome]:
         context, settings = self._context, step.job.settings
         if self._worker_plan is None:
             self._worker_plan = self._plan_worker(step.job, watch)
-        scoring = MiniBatchScorer(context.store, self._worker_plan, settings, context.pool, watch, self._job_logs)
-        scored = scoring.run(spans)
+        plan = self._worker_plan
+        part = PartWriter(settings, plan.job_bundle.output_names)
+        with closing(
+            MiniBatchScorer(context.store, plan, settings, context.pool, watch, self._job_logs, part)
+        ) as scorer:
+            scored = [scorer.run(list(map(Span.from_dict, each.spans))) for each in step.mini_batches]
         watch.check()
-        return self._outcome(step, scored, started)
+        # The first mini-batch names the part of all.
+        keys = [self._store_part(step, part), *[None] * (len(scored) - 1)]
+        return [
+            MiniBatchOutcome(key, one.rows, one.failures, one.seconds, one.has_scored)
+            for key, one in zip(keys, scored, strict=True)
+        ]
 
-    def _record(self, step: ScoreStep, outcome: MiniBatchOutcome) -> None:
-        """Record the outcome and claim the next step in a single transaction: a job may have thousands of steps."""
+    def _record(self, step: ScoreStep, outcomes: Sequence[MiniBatchOutcome]) -> None:
+        """Record the outcomes and claim the next step in a single transaction: a job may have thousands of steps."""
 
         def act(session: Session) -> tuple[bool, Step | None]:
-            written = repository.record_outcome(session, step, outcome)
+            written = repository.record_outcomes(session, step, outcomes)
             return written, self._claim(session) if written else None
 
         written, self._claimed = self._with_retry(act)
@@ -211,18 +231,11 @@ class _JobRun:
         watch.check()
         self._job_logs.add_output(f"{utc_stamp()} {line}\n".encode())
 
-    def _outcome(self, step: ScoreStep, scored: ScoredMiniBatch, started: float) -> MiniBatchOutcome:
-        part_key = self._store_part(step, scored.part)
-        seconds = time.monotonic() - started
-        return MiniBatchOutcome(part_key, scored.part.rows, scored.failures, seconds, scored.has_scored)
-
     def _store_part(self, step: ScoreStep, part: PartWriter) -> str | None:
         if not part.rows or step.job.settings.output_action is OutputAction.SUMMARY_ONLY:
             return None
-        digest = hashlib.sha256()
-        for chunk in part.content():
-            digest.update(chunk)
-        key = f"{parts_prefix(step.job.id)}{step.number}-{digest.hexdigest()}"
+        # Another attempt writes another object, and the attempt that is recorded counts.
+        key = f"{parts_prefix(step.job.id)}{step.mini_batches[0].number}-{step.claims[0].token.hex}"
         self._context.store.put(key, part.content())
         return key
 
@@ -231,7 +244,7 @@ class _JobRun:
 
         def act(session: Session) -> None:
             repository.stop_with_error(session, step.job, code=code, message=message)
-            repository.release(session, step.held)
+            repository.release(session, step.claims)
 
         self._with_retry(act)
 
@@ -299,11 +312,11 @@ class _JobRun:
 
     def _retry_later(self, step: Step, error: Exception) -> bool:
         self._release_now(self._claimed)
-        if step.held.attempt < self._context.max_attempts:
-            self._with_retry(lambda session: repository.release(session, step.held))
+        if _attempt(step) < self._context.max_attempts:
+            self._with_retry(lambda session: repository.release(session, step.claims))
             return False
         reason = error.message if isinstance(error, PlatformError) else storable_text(repr(error))
-        self._give_up(step, f"the batch worker failed {step.held.attempt} times, last with: {reason}")
+        self._give_up(step, f"the batch worker failed {_attempt(step)} times, last with: {reason}")
         return True
 
     def _give_up(self, step: Step, reason: str) -> None:
@@ -312,9 +325,8 @@ class _JobRun:
             case PlanStep():
                 self._with_retry(lambda session: repository.fail_planning(session, step, code=code, message=reason))
             case ScoreStep():
-                self._with_retry(
-                    lambda session: repository.record_outcome(session, step, _failed_outcome(step, reason))
-                )
+                failed = [_failed_outcome(each, reason) for each in step.mini_batches]
+                self._with_retry(lambda session: repository.record_outcomes(session, step, failed))
             case FinishStep():
                 error = {"code": code, "message": reason}
                 self._with_retry(lambda session: repository.record_end(session, step, error))
@@ -322,11 +334,15 @@ class _JobRun:
     def _release_now(self, step: Step | None) -> None:
         if step is not None:
             with suppress(SQLAlchemyError), transaction(self._context.sessions) as work:
-                repository.release(work.session, step.held)
+                repository.release(work.session, step.claims)
 
 
-def _failed_outcome(step: ScoreStep, reason: str) -> MiniBatchOutcome:
-    spans = [Span.from_dict(document) for document in step.spans]
+def _attempt(step: Step) -> int:
+    return max(held.attempt for held in step.claims)
+
+
+def _failed_outcome(mini_batch: ClaimedMiniBatch, reason: str) -> MiniBatchOutcome:
+    spans = [Span.from_dict(document) for document in mini_batch.spans]
     failures = [failure_of(span, reason) for span in spans]
     return MiniBatchOutcome(part_key=None, rows=0, failures=failures, seconds=0.0, has_scored=False)
 

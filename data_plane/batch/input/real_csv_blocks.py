@@ -1,7 +1,7 @@
 """Reads blocks of CSV whose columns are all real numbers, by a JSON parser: in 40 % of Arrow's processor time.
 
 JSON's grammar is the grammar of plain numbers, so the parser makes the check as well. Any block that JSON might read
-differently is left to Arrow. docs/decisions/0017-csv-by-a-json-parser.md has the measurements.
+differently is left to Arrow. docs/decisions/0019-csv-by-a-json-parser.md has the measurements.
 """
 
 from collections.abc import Iterator

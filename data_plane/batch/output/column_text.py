@@ -18,6 +18,7 @@ Values: TypeAlias = pa.Array | list[Any]
 BYTES = pa.large_binary()
 TEXTS = pa.large_string()
 _NEEDS_QUOTES = '[",\r\n]'
+_NEEDS_QUOTES_BYTES = (b'"', b",", b"\r", b"\n")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 # Outside of these bounds Python writes an exponent.
 _LEAST_PLAIN, _LEAST_EXPONENT = 1e-4, 1e16
@@ -37,6 +38,20 @@ def csv_texts(values: Values) -> pa.Array:
     if pa.types.is_large_binary(kind):
         return pa.array([None if value is None else base64.b64encode(value) for value in values.to_pylist()], BYTES)
     return _bytes(values)
+
+
+def few_number_texts(values: Values) -> list[bytes] | None:
+    """Return the same texts as `csv_texts` for a short column of present numbers; None for any other column."""
+    if isinstance(values, list) or values.null_count:
+        return None
+    if pa.types.is_integer(values.type):
+        return [b"%d" % value for value in values.to_pylist()]
+    if not pa.types.is_floating(values.type):
+        return None
+    numbers = np.ascontiguousarray(values.to_numpy(), np.float64)
+    if not _are_plain(numbers).all():
+        return None
+    return orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
 
 
 def json_texts(values: Values) -> pa.Array:
@@ -91,7 +106,10 @@ def _in_quotes(texts: pa.Array) -> pa.Array:
 
 
 def quoted_field(text: str) -> bytes:
-    return bytes(quoted(pa.array([utf8(text)], BYTES))[0].as_py())
+    field = utf8(text)
+    if field and not any(mark in field for mark in _NEEDS_QUOTES_BYTES):
+        return field
+    return b'"%b"' % field.replace(b'"', b'""')
 
 
 def needs_quotes(values: Values) -> bool:
@@ -139,14 +157,21 @@ def _float_texts(values: pa.Array, *, infinities: bool) -> pa.Array:
     """Widen single precision, as online responses do: a reader of doubles then gets the same number."""
     numbers = np.ascontiguousarray(pc.fill_null(values, np.nan).to_numpy(zero_copy_only=False), np.float64)
     texts = _plain_texts(numbers)
-    sizes = np.abs(numbers)
-    plain = (sizes >= _LEAST_PLAIN) & (sizes < _LEAST_EXPONENT) | (sizes == 0)
+    plain = _are_plain(numbers)
     if plain.all():
         return texts
+    sizes = np.abs(numbers)
     absent = np.isnan(sizes) if infinities else ~np.isfinite(sizes)
     written = pa.array(list(map(repr, numbers[~plain].tolist())), TEXTS)
     written = pc.if_else(pa.array(absent[~plain]), None, _bytes(written))
     return pc.replace_with_mask(texts, pa.array(~plain), written)
+
+
+def _are_plain(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Return where orjson and Python write the same text."""
+    sizes = np.abs(numbers)
+    plain: npt.NDArray[np.bool_] = (sizes >= _LEAST_PLAIN) & (sizes < _LEAST_EXPONENT) | (sizes == 0)
+    return plain
 
 
 def _plain_texts(numbers: npt.NDArray[np.float64]) -> pa.Array:

@@ -22,7 +22,7 @@ from data_plane.scoring.payload.values import Result
 from modelyard.core.domain.batch import BatchSettings, OutputAction
 
 _SECTION_BYTES = 4 << 20
-_MEMORY_BYTES = 16 << 20
+_MEMORY_BYTES = 32 << 20
 _CHUNK = 1 << 20
 
 

@@ -5,14 +5,14 @@ the result counts only if the process still holds the lease. All times are the d
 """
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, func, or_, update
+from sqlalchemy import ColumnElement, Table, bindparam, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from modelyard.core.db.rows import EnvironmentBuildRow, GenerationRow, JobRow, MiniBatchRow, NamedLeaseRow
@@ -33,17 +33,26 @@ class Claim:
 
 def claim(session: Session, row: LeasedRow, key: Any, *, states: Collection[str] | None = None) -> Claim | None:
     """Claim a row in one of `states`. None: another process holds the lease, or the row is in another state."""
+    claims = claim_all(session, row, [key], states=states)
+    return claims[0] if claims else None
+
+
+def claim_all(
+    session: Session, row: LeasedRow, keys: Collection[Any], *, states: Collection[str] | None = None, **values: Any
+) -> list[Claim]:
+    """Claim the free rows among `keys` under one token, and write `values` to them. The claims are in `keys`' order."""
     token = uuid4()
-    conditions = [_key(row) == key, _free(row)]
+    conditions = [_key(row).in_(keys), _free(row)]
     if states is not None:
         conditions.append(_state(row).in_(states))
-    attempt = session.scalar(
+    claimed = session.execute(
         update(row)
         .where(*conditions)
-        .values(lease_token=token, lease_until=_lease_end(session), attempt=row.attempt + 1)
-        .returning(row.attempt)
+        .values(lease_token=token, lease_until=_lease_end(session), attempt=row.attempt + 1, **values)
+        .returning(_key(row), row.attempt)
     )
-    return None if attempt is None else Claim(row, key, token, attempt)
+    attempts = {key: attempt for key, attempt in claimed}  # noqa: C416 - a dict of rows has no types
+    return [Claim(row, key, token, attempts[key]) for key in keys if key in attempts]
 
 
 def renew(session: Session, held: Claim) -> bool:
@@ -51,9 +60,39 @@ def renew(session: Session, held: Claim) -> bool:
     return _update_if_held(session, held, lease_until=_lease_end(session))
 
 
+def renew_all(session: Session, held: Sequence[Claim]) -> bool:
+    """Extend the leases of a `claim_all`. False: another process holds at least one of them now."""
+    row, token = held[0].row, held[0].token
+    renewed = session.execute(
+        update(row)
+        .where(_key(row).in_([claim.key for claim in held]), row.lease_token == token)
+        .values(lease_until=_lease_end(session))
+        .returning(_key(row))
+    )
+    return len(renewed.all()) == len(held)
+
+
 def finish(session: Session, held: Claim, **result: Any) -> bool:
     """Write the result and release the lease. False: another process holds the lease, and the row is unchanged."""
     return _update_if_held(session, held, lease_token=None, lease_until=None, **result)
+
+
+def finish_all(session: Session, held: Sequence[Claim], results: Sequence[Mapping[str, Any]], **common: Any) -> bool:
+    """Write the result of each row of a `claim_all`, with `common` values, and release the leases.
+
+    False: another process holds the lease of one of the rows, and all rows are unchanged.
+    """
+    row, key = held[0].row, _key(held[0].row)
+    locked = select(key).where(key.in_([claim.key for claim in held]), row.lease_token == held[0].token)
+    if len(session.scalars(locked.with_for_update()).all()) != len(held):
+        return False
+    table = cast(Table, row.__table__)
+    statement = table.update().where(key == bindparam("claimed_key"))
+    session.connection().execute(
+        statement.values(lease_token=None, lease_until=None, **common),
+        [{"claimed_key": claim.key, **result} for claim, result in zip(held, results, strict=True)],
+    )
+    return True
 
 
 def lock_if_held(session: Session, held: Claim) -> bool:

@@ -4,7 +4,7 @@ State, reason, operation and audit event change together, in the caller's transa
 a second call changes no row and leaves no event.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from modelyard.core.db.audit import DeploymentRow, EndpointRow, audited, record
-from modelyard.core.db.leases import Claim, finish
+from modelyard.core.db.leases import Claim, finish, finish_all
 from modelyard.core.db.rows import (
     BatchDeploymentRow,
     EnvironmentBuildRow,
@@ -335,7 +335,11 @@ def end_job(session: Session, caller: Caller, job: JobRow, state: JobState, erro
     job.ended_at = session.scalar(select(func.clock_timestamp()))
 
 
-def end_mini_batch(session: Session, held: Claim, state: MiniBatchState, **result: Any) -> bool:
-    """Write the result of a mini-batch. False: another batch worker holds the lease. Leaves no audit event."""
-    check_transition(MiniBatchState.QUEUED, state)
-    return finish(session, held, state=state, **result)
+def end_mini_batches(session: Session, held: Sequence[Claim], results: Sequence[Mapping[str, Any]]) -> bool:
+    """Write the results of mini-batches of one claim, each with its `state`. Leaves no audit event.
+
+    False: another batch worker holds a lease, and no result is written.
+    """
+    for result in results:
+        check_transition(MiniBatchState.QUEUED, result["state"])
+    return finish_all(session, held, results, ended_at=func.clock_timestamp())

@@ -80,7 +80,8 @@ class MiniBatchRow(Leased, Base):
     spans: Mapped[list[dict[str, Any]]]
     """A Span for each file, or part of a file, of the mini-batch."""
     part_key: Mapped[str | None]
-    """Key of the predictions. None: the mini-batch has no predictions."""
+    """Key of the predictions, with those of the following mini-batches that were scored under the same claim. None: the
+    mini-batch has no predictions, or they are in the object of an earlier mini-batch."""
     rows: Mapped[int] = mapped_column(BigInteger, default=0)
     """Scored rows."""
     failures: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
