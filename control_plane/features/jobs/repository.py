@@ -90,9 +90,11 @@ def _seconds_at_work(session: Session, job: Job, mine: ColumnElement[bool]) -> f
 
 def _workers(session: Session, mine: ColumnElement[bool]) -> Sequence[BusyWorker]:
     rows = session.execute(
-        select(MiniBatchRow.worker, MiniBatchRow.number)
+        # A worker may have claimed several mini-batches at once.
+        select(MiniBatchRow.worker, func.min(MiniBatchRow.number))
         .where(mine, MiniBatchRow.lease_token.is_not(None), MiniBatchRow.lease_until >= func.clock_timestamp())
-        .order_by(MiniBatchRow.number)
+        .group_by(MiniBatchRow.worker, MiniBatchRow.lease_token)
+        .order_by(func.min(MiniBatchRow.number))
     )
     return [BusyWorker(name or "", number) for name, number in rows]
 
