@@ -165,8 +165,6 @@ PROGRAMS = (
             "RAY_FOLDER": "{folder}",
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-            # The default, 30 s, is too short on a busy machine.
-            "RAY_raylet_start_wait_time_s": "120",
         },
     ),
     Program(
