@@ -28,6 +28,8 @@ class ScoreResponse(NamedTuple):
     result: Result
     model_seconds: float
     """Seconds that the model's predict call took."""
+    arrays_differ: bool = False
+    """Whether the worker has seen another result for an array than for a DataFrame."""
 
 
 class ReplicaRetired(Exception):

@@ -3,7 +3,8 @@
 Making a DataFrame, and a library's reading of the DataFrame, take longer than most predictions. The shortcut is proven
 and not assumed: on generated requests at load and on the first requests, the model predicts from the DataFrame and from
 the array, callers get the DataFrame's result, and both results must be equal to the bit. Later requests are checked by
-samples. The first difference turns the shortcut off until the worker ends. Errors are those of the DataFrame always.
+samples. The first difference turns the shortcut off until the worker ends, and the platform passes the news on to the
+other workers of the generation. Errors are those of the DataFrame always.
 """
 
 import os
@@ -68,6 +69,8 @@ class ArrayShortcut:
         self._trials_left = _TRIALS
         self._trial_seconds = 0.0
         self._requests = 0
+        self.has_differed = False
+        """Whether arrays gave another result, here or in another worker of the generation."""
 
     @property
     def is_on(self) -> bool:
@@ -89,8 +92,12 @@ class ArrayShortcut:
         except Exception as error:  # noqa: BLE001 - the DataFrame decides below
             failure = repr(error)
         answer = _call(self._run, read_input(payload, body), params)
-        self._turn_off("the array raised {}".format(failure[:200]))
+        self._differs("the array raised {}".format(failure[:200]))
         return answer
+
+    def note_difference_elsewhere(self) -> None:
+        if not self.has_differed:
+            self._differs("another worker of the generation found a difference")
 
     def prove(self, model: ShortcutModel, model_folder: str) -> None:
         """Turn the shortcut on for as long as all generated requests have equal results."""
@@ -137,7 +144,7 @@ class ArrayShortcut:
         expected, frame_warnings = _recorded(self._run, frame)
         actual, array_warnings = _recorded(self._run_array, array)
         if frame_warnings != [each for each in array_warnings if not each[1].startswith(_NAMES_WARNING)]:
-            self._turn_off("the model warns about a DataFrame and not about an array, or the other way round")
+            self._differs("the model warns about a DataFrame and not about an array, or the other way round")
         self._compare(expected, actual)
         return expected, actual
 
@@ -151,7 +158,7 @@ class ArrayShortcut:
     ) -> Answer:
         frame = read_input(payload, body)
         if not reader.is_array_of(frame, array):
-            self._turn_off("this pandas made another array of a request's DataFrame")
+            self._differs("this pandas made another array of a request's DataFrame")
             return _call(self._run, frame, params)
         expected = _outcome(self._run, frame, params)
         actual = _outcome(self._run_array, array, params)
@@ -169,13 +176,17 @@ class ArrayShortcut:
         if expected.error is not None and actual.error is not None:
             return
         if expected.error is not None:
-            self._turn_off("the DataFrame raised {!r}, and the array did not".format(expected.error))
+            self._differs("the DataFrame raised {!r}, and the array did not".format(expected.error))
         elif actual.error is not None:
-            self._turn_off("the array raised {!r}".format(actual.error))
+            self._differs("the array raised {!r}".format(actual.error))
         else:
             found = difference(expected.result, actual.result)
             if found is not None:
-                self._turn_off("the result from an array was not the same: {}".format(found))
+                self._differs("the result from an array was not the same: {}".format(found))
+
+    def _differs(self, reason: str) -> None:
+        self.has_differed = True
+        self._turn_off(reason)
 
     def _turn_off(self, reason: str) -> None:
         if self._reader is not None:

@@ -62,6 +62,8 @@ class Scorer:
             return _scoring_error(job, "model", error)
 
     def _score(self, job: ScoreJob) -> List[frames.Buffer]:
+        if job.meta.get("arrays_differ") is True:
+            self._shortcut.note_difference_elsewhere()
         answer = self._shortcut.score(job.meta.get("payload", {}), job.body, read_params(job.meta))
         result, body = describe_result(answer.result)
         limit = job.peer.max_answer_bytes
@@ -71,8 +73,10 @@ class Scorer:
                     body.length, limit
                 )
             )
-        meta = json.dumps({"result": result, "seconds": answer.seconds}).encode()
-        return frames.pack(frames.RESULT, job.request_id, meta, body)
+        meta = {"result": result, "seconds": answer.seconds}
+        if self._shortcut.has_differed:
+            meta["arrays_differ"] = True
+        return frames.pack(frames.RESULT, job.request_id, json.dumps(meta).encode(), body)
 
 
 def _is_late(meta: Dict[str, Any]) -> bool:

@@ -79,6 +79,8 @@ class LocalReplica:
         self._numbers = itertools.count(1)
         self._delayed_dispatch: asyncio.TimerHandle | None = None
         self.is_retired = False
+        self._arrays_differ = False
+        """Whether a worker of the generation has seen another result for an array than for a DataFrame."""
         self.update(route)
 
     @property
@@ -158,7 +160,7 @@ class LocalReplica:
             pending.is_queued = False
         batch = Batch(next(self._numbers) & _FRAME_NUMBERS, taken)
         try:
-            frame = batch.frame(now)
+            frame = batch.frame(now, arrays_differ=self._arrays_differ)
         except Exception as error:  # noqa: BLE001 - any error comes from the values of these requests
             self._settle(batch, WorkerProtocolError(f"the request cannot be sent to a worker: {error!r}"))
         else:
@@ -186,6 +188,8 @@ class LocalReplica:
         self._dispatch()
 
     def channel_answered(self, batch: Batch, outcome: Outcome) -> None:
+        if isinstance(outcome, ScoreResponse) and outcome.arrays_differ:
+            self._arrays_differ = True
         self._settle(batch, outcome)
         self._dispatch()
 

@@ -116,7 +116,7 @@ class Batch:
         """Whether the worker may be busy with the batch for longer than any caller waits."""
         return self.is_overdue or self.awaited == 0
 
-    def frame(self, now: float) -> Sequence[Buffer]:
+    def frame(self, now: float, *, arrays_differ: bool = False) -> Sequence[Buffer]:
         requests = [member.request for member in self.members]
         payload = requests[0].payload if self.is_single else concatenate([request.payload for request in requests])
         return encode_score(
@@ -125,6 +125,7 @@ class Batch:
             params=requests[0].params,
             request_ids=[request.id for request in requests],
             deadline=time.time() - now + max(member.deadline for member in self.members),
+            arrays_differ=arrays_differ,
         )
 
     def split(self) -> Sequence[PendingRequest]:

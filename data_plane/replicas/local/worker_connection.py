@@ -194,7 +194,8 @@ def worker_outcome(frame: Frame, rows: int) -> Outcome:
         return _scoring_error(read_error(frame))
     try:
         meta = read_meta(frame)
-        return ScoreResponse(decode_result(meta, frame.body, rows=rows), read_model_seconds(meta))
+        result = decode_result(meta, frame.body, rows=rows)
+        return ScoreResponse(result, read_model_seconds(meta), meta.get("arrays_differ") is True)
     except ProtocolError as error:
         _log.error("A worker's answer cannot be read: %s", storable_text(error, max_characters=_MAX_FAULT_CHARACTERS))
         return WorkerProtocolError("the worker's answer cannot be read; the gateway's log has the reason")

@@ -35,8 +35,12 @@ def encode_score(
     params: Mapping[str, Any] | None = None,
     request_ids: Sequence[str] = (),
     deadline: float | None = None,
+    arrays_differ: bool = False,
 ) -> list[Buffer]:
-    """Return a SCORE frame as buffers, to be written in order. `deadline`: seconds since 1970."""
+    """Return a SCORE frame as buffers, to be written in order.
+
+    `deadline`: seconds since 1970. `arrays_differ`: the model must get a DataFrame, and no array in its place.
+    """
     body = Body()
     described = _describe(payload, body)
     meta = {
@@ -46,6 +50,8 @@ def encode_score(
         "request_ids": list(request_ids),
         "deadline": deadline,
     }
+    if arrays_differ:
+        meta["arrays_differ"] = True
     return pack(SCORE, request_id, orjson.dumps(meta), body)
 
 

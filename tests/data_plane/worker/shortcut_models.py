@@ -32,6 +32,34 @@ MIXED_NUMBERS = NUMBERS.astype({name: _DTYPES[kind] for name, kind in zip(NAMES,
 TARGET = NUMBERS["a"] * 2 - NUMBERS["b"]
 CLASSES = (TARGET.median() < TARGET).astype(int)
 
+# As generated, but for the loading by MLflow, and for another answer to an array that begins with 42.
+SCRIPT = """
+    from types import SimpleNamespace
+
+    import numpy, pandas
+    from sklearn.linear_model import Ridge
+
+    ACCEPTS_ARRAY = True
+    MODEL_FOLDER = "none"
+    model = None
+    predict = None
+
+    def init():
+        global model, predict
+        estimator = Ridge().fit(pandas.DataFrame(numpy.eye(4), columns=list("abcd")), [1, 2, 3, 4])
+        inputs = [SimpleNamespace(name=name, type=SimpleNamespace(name="double")) for name in "abcd"]
+        metadata = SimpleNamespace(
+            flavors={"python_function": {"loader_module": "mlflow.sklearn"}},
+            get_input_schema=lambda: SimpleNamespace(inputs=inputs, is_tensor_spec=lambda: False),
+        )
+        model = SimpleNamespace(_model_impl=estimator, metadata=metadata)
+        predict = estimator.predict
+
+    def run(input_data, params=None):
+        is_wrong = isinstance(input_data, numpy.ndarray) and input_data[0, 0] == 42
+        return predict(input_data) + is_wrong
+"""
+
 
 def script_of(model: Any, frame: pd.DataFrame, *, method: str = "predict", loader: str = "mlflow.sklearn") -> Any:
     """A generated script after init(), without MLflow's saving and loading."""

@@ -33,6 +33,7 @@ from tests.data_plane.worker.shortcut_models import (
     MIXED_NUMBERS,
     NAMES,
     NUMBERS,
+    SCRIPT,
     TARGET,
     block,
     estimators,
@@ -375,34 +376,6 @@ class TestLeftAlone:
         random = np.random.default_rng(1)
         watched = elastic_net(change=lambda array, predict: random.random(len(array)))
         assert not watched.shortcut().is_on
-
-
-# As generated, but for the loading by MLflow.
-SCRIPT = """
-    from types import SimpleNamespace
-
-    import numpy, pandas
-    from sklearn.linear_model import Ridge
-
-    ACCEPTS_ARRAY = True
-    MODEL_FOLDER = "none"
-    model = None
-    predict = None
-
-    def init():
-        global model, predict
-        estimator = Ridge().fit(pandas.DataFrame(numpy.eye(4), columns=list("abcd")), [1, 2, 3, 4])
-        inputs = [SimpleNamespace(name=name, type=SimpleNamespace(name="double")) for name in "abcd"]
-        metadata = SimpleNamespace(
-            flavors={"python_function": {"loader_module": "mlflow.sklearn"}},
-            get_input_schema=lambda: SimpleNamespace(inputs=inputs, is_tensor_spec=lambda: False),
-        )
-        model = SimpleNamespace(_model_impl=estimator, metadata=metadata)
-        predict = estimator.predict
-
-    def run(input_data, params=None):
-        return predict(input_data)
-"""
 
 
 class TestWorker:
