@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from control_plane.web.openapi_responses import error_schemas
 from modelyard.core.domain.required_roles import OpenAccess, role_of_operation
 
 _BEARER = "bearerToken"
@@ -42,6 +43,7 @@ def _correct(document: dict[str, Any]) -> None:
     # FastAPI's shape for invalid bodies. This platform answers 400 with the canonical body, as for every error.
     for name in ("HTTPValidationError", "ValidationError"):
         components.get("schemas", {}).pop(name, None)
+    components.setdefault("schemas", {}).update(error_schemas())
     for path, item in document["paths"].items():
         for operation in item.values():
             operation["responses"].pop("422", None)
