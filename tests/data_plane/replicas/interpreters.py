@@ -19,13 +19,17 @@ def interpreters() -> dict[str, Path]:
 
 
 def _candidates() -> list[Path]:
-    installed = Path.home().glob(".pyenv/versions/*/bin/python")
-    on_path = (shutil.which(f"python{version}") for version in SUPPORTED)
-    return [path for path in [*installed, *(Path(name) for name in on_path if name)] if _version(path)]
+    pyenv = Path.home() / ".pyenv"
+    installed = (path for version in SUPPORTED for path in pyenv.glob(f"versions/{version}.*/bin/python"))
+    on_path = (Path(name) for version in SUPPORTED if (name := shutil.which(f"python{version}")))
+    # A shim starts one of the installed versions, with a shell script.
+    named = (path for path in on_path if not path.is_relative_to(pyenv / "shims"))
+    return [path for path in (*installed, *named) if _version(path)]
 
 
+@functools.cache
 def _version(path: Path) -> str:
-    """Return an empty text for an interpreter that does not run, such as a pyenv shim without a version."""
+    """Return an empty text for an interpreter that does not run."""
     asked = "import sys; print(sys.implementation.name, '%d.%d' % sys.version_info[:2])"
     done = subprocess.run([path, "-I", "-S", "-c", asked], capture_output=True, text=True, check=False)
     match = re.fullmatch(r"cpython (3\.\d+)", done.stdout.strip())
