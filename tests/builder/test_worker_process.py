@@ -98,7 +98,7 @@ class TestBuilderProcess:
             send(BUILD_DEPLOYMENT, args=[generation_id])
             assert state_of(deployments, generation_id, GenerationState.BUILT)
             os.close(lifeline)
-            assert process.wait(10) is not None
+            assert process.wait(60) is not None
 
     def test_prune_task_ends_its_operation(self, start, send, deployments, data_dir):
         with transaction(deployments.sessions) as work:
@@ -124,7 +124,7 @@ class TestBuilderProcess:
             send(BUILD_DEPLOYMENT, args=[generation_id])
             assert wait_until(lambda: deployments.generation(generation_id).step == "checking")
             process.terminate()
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
         assert list(data_dir.environments.iterdir()) == []
         row = deployments.generation(generation_id)
         assert (row.state, row.lease_token) == (GenerationState.BUILDING, None)

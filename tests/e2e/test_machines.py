@@ -69,6 +69,7 @@ def spread(passable_folder, store, database_url, broker_url) -> Iterator[Machine
     engine.dispose()
 
 
+@pytest.mark.timeout(900)
 def test_endpoint_and_job_work_without_the_machine_that_built_them(spread, tmp_path):
     control, builder = spread.start_building()
     begin_online(control, save_model(tmp_path / "doubled"), tmp_path)
