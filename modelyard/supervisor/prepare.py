@@ -10,8 +10,10 @@ ready, 2 a setting is wrong.
 import argparse
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError
 
 from modelyard.core.adapters.object_stores import open_store
@@ -81,17 +83,26 @@ def _parser() -> argparse.ArgumentParser:
 def _migrate(environment: Mapping[str, str], deadline: StartDeadline, *, replace_token: bool) -> None:
     url = environment[DATABASE_URL]
     deadline.wait_for(f"the database at {server_address(url)}", lambda: connect_or_create(url))
-    engine = create_engine(url)
-    upgrade_schema(engine, url)
-    if token := environment.get(ADMIN_TOKEN):
-        store_admin_token(engine, token, replace=replace_token)
+    with _engine(url) as engine:
+        upgrade_schema(engine, url)
+        if token := environment.get(ADMIN_TOKEN):
+            store_admin_token(engine, token, replace=replace_token)
 
 
 def _wait_for_schema(environment: Mapping[str, str], deadline: StartDeadline) -> None:
     url = environment[DATABASE_URL]
     deadline.wait_for(f"the database at {server_address(url)}", lambda: connect(url))
+    with _engine(url) as engine:
+        deadline.wait_for(f"the schema of the database at {server_address(url)}", lambda: check_schema(engine))
+
+
+@contextmanager
+def _engine(url: str) -> Iterator[Engine]:
     engine = create_engine(url)
-    deadline.wait_for(f"the schema of the database at {server_address(url)}", lambda: check_schema(engine))
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _check_store(store: ObjectStore) -> None:

@@ -1,12 +1,20 @@
-"""A start without database or broker: names the server, waits, and continues or ends with one line and exit code 1."""
+"""A start without database or broker: names the server, waits, and continues or ends with one line and exit code 1.
 
+`modelyard up` prints the lines of its preparation. Two tests run the whole start to its end; the others call the
+preparation in this process, which costs a second less each.
+"""
+
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
+import pytest
 from sqlalchemy import create_engine, text
 
 from modelyard.core.data_dir import DataDir
+from modelyard.supervisor import prepare
 from modelyard.supervisor.postgres import EmbeddedPostgres
 from tests.conftest import kept
 from tests.supervisor.starts import Start, ended, migrated, started
@@ -41,6 +49,40 @@ def refusal(start: Start, code: int = 1) -> str:
     return error
 
 
+@dataclass(frozen=True)
+class Preparation:
+    exit_code: int
+    printed: str
+    error: str
+
+
+Prepare = Callable[..., Preparation]
+
+
+@pytest.fixture
+def prepared(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Prepare:
+    """Run the preparation of a start with the given variables alone."""
+
+    def run(task: str, **variables: str) -> Preparation:
+        for name in os.environ:
+            if name.startswith(("MODELYARD_", "AWS_", "AZURE_")):
+                monkeypatch.delenv(name)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        exit_code = prepare.main([task])
+        printed, error = capsys.readouterr()
+        return Preparation(exit_code, printed + error, error)
+
+    return run
+
+
+def one_error(done: Preparation) -> str:
+    """Return the only line of standard error, which the start prints as its error."""
+    assert done.exit_code == 1, done.printed
+    (line,) = done.error.splitlines()
+    return line
+
+
 class TestDatabase:
     def test_closed_port_is_named_without_the_password(self, passable_folder, servers):
         with closed_port() as address:
@@ -51,44 +93,41 @@ class TestDatabase:
         assert "refused" in refusal(start)
         assert "s3cret" not in start.printed
 
-    def test_silent_server_does_not_delay_the_end_of_the_start(self, passable_folder, servers):
+    def test_silent_server_does_not_delay_the_end_of_the_start(self, prepared, servers):
         with silent_port() as address:
             url = f"postgresql+psycopg://user@{address}/modelyard"
-            start = ended(passable_folder / "data", *NO_PROCESSES, **{**servers, "MODELYARD_DATABASE_URL": url}, **SOON)
-        assert f"the database at {address} does not answer: " in refusal(start)
+            done = prepared("--wait-for-schema", **{**servers, "MODELYARD_DATABASE_URL": url}, **SOON)
+        assert f"the database at {address} does not answer: " in one_error(done)
 
-    def test_wrong_password_ends_the_start_at_once(self, passable_folder, servers, postgres):
+    def test_wrong_password_ends_the_start_at_once(self, prepared, servers, postgres):
         url = servers["MODELYARD_DATABASE_URL"].replace(postgres.password, "s3cret")
-        start = ended(passable_folder / "data", *NO_PROCESSES, **{**servers, "MODELYARD_DATABASE_URL": url})
-        assert "rejected the connection (password authentication failed" in refusal(start)
-        assert "correct user and password in MODELYARD_DATABASE_URL" in refusal(start)
-        assert "s3cret" not in start.printed
+        done = prepared("--wait-for-schema", **{**servers, "MODELYARD_DATABASE_URL": url})
+        assert "rejected the connection (password authentication failed" in one_error(done)
+        assert "correct user and password in MODELYARD_DATABASE_URL" in one_error(done)
+        assert "waiting" not in done.printed
+        assert "s3cret" not in done.printed
 
-    def test_machine_without_control_plane_waits_for_a_missing_database(self, passable_folder, servers, postgres):
+    def test_machine_without_control_plane_waits_for_a_missing_database(self, prepared, servers, postgres):
         url = postgres.url("missing")
-        start = ended(passable_folder / "data", *NO_PROCESSES, **{**servers, "MODELYARD_DATABASE_URL": url}, **SOON)
-        assert 'database "missing" does not exist' in refusal(start)
+        done = prepared("--wait-for-schema", **{**servers, "MODELYARD_DATABASE_URL": url}, **SOON)
+        assert "waiting for the database" in done.printed
+        assert 'database "missing" does not exist' in one_error(done)
 
-    def test_missing_database_that_the_user_may_not_create_ends_migrate(self, passable_folder, postgres):
+    def test_missing_database_that_the_user_may_not_create_ends_migrate(self, prepared, postgres):
         server = create_engine(postgres.url("postgres"), isolation_level="AUTOCOMMIT")
         with server.connect() as connection:
             connection.execute(text("CREATE ROLE humble LOGIN PASSWORD 'pw'"))
             url = postgres.url("missing").replace(f"modelyard:{postgres.password}", "humble:pw")
-            done = migrated(passable_folder, MODELYARD_DATABASE_URL=url)
+            done = prepared("--migrate-only", MODELYARD_DATABASE_URL=url)
             connection.execute(text("DROP ROLE humble"))
         server.dispose()
-        assert done.returncode == 1
-        assert "has no database 'missing', and the database cannot be created (permission denied" in done.stderr
+        assert "has no database 'missing', and the database cannot be created (permission denied" in one_error(done)
 
-    def test_machine_without_control_plane_waits_for_the_schema(self, passable_folder, servers, postgres):
-        start = ended(
-            passable_folder / "data",
-            *NO_PROCESSES,
-            **{**servers, "MODELYARD_DATABASE_URL": postgres.url("postgres")},
-            **SOON,
-        )
-        assert "waiting for the schema of the database" in start.printed
-        assert "modelyard migrate" in refusal(start)
+    def test_machine_without_control_plane_waits_for_the_schema(self, prepared, servers, postgres):
+        url = postgres.url("postgres")
+        done = prepared("--wait-for-schema", **{**servers, "MODELYARD_DATABASE_URL": url}, **SOON)
+        assert "waiting for the schema of the database" in done.printed
+        assert "modelyard migrate" in one_error(done)
 
     def test_start_continues_when_the_database_answers(self, passable_folder, servers):
         data_dir = DataDir(passable_folder / "server")
@@ -123,20 +162,20 @@ class TestBroker:
         assert f"the broker at {address} does not answer: " in refusal(start)
         assert "s3cret" not in start.printed
 
-    def test_silent_server_does_not_delay_the_end_of_the_start(self, passable_folder, servers):
+    def test_silent_server_does_not_delay_the_end_of_the_start(self, prepared, servers):
         with silent_port() as address:
             url = f"redis://{address}/0"
-            start = ended(passable_folder / "data", *NO_PROCESSES, **{**servers, "MODELYARD_BROKER_URL": url}, **SOON)
-        assert f"the broker at {address} does not answer: " in refusal(start)
+            done = prepared("--wait-for-schema", **{**servers, "MODELYARD_BROKER_URL": url}, **SOON)
+        assert f"the broker at {address} does not answer: " in one_error(done)
 
-    def test_wrong_password_ends_the_start_at_once(self, passable_folder, servers):
+    def test_wrong_password_ends_the_start_at_once(self, prepared, servers):
         head, at, rest = servers["MODELYARD_BROKER_URL"].rpartition("@")
         url = f"{head[: head.rindex(':')]}:s3cret{at}{rest}"
-        start = ended(passable_folder / "data", *NO_PROCESSES, **{**servers, "MODELYARD_BROKER_URL": url})
-        assert "the broker at " in refusal(start)
-        assert "rejected the connection (" in refusal(start)
-        assert "correct MODELYARD_BROKER_URL" in refusal(start)
-        assert "s3cret" not in start.printed
+        done = prepared("--wait-for-schema", **{**servers, "MODELYARD_BROKER_URL": url})
+        assert "the broker at " in one_error(done)
+        assert "rejected the connection (" in one_error(done)
+        assert "correct MODELYARD_BROKER_URL" in one_error(done)
+        assert "s3cret" not in done.printed
 
 
 class TestMigrate:
@@ -155,15 +194,13 @@ class TestMigrate:
             connection.execute(text("DROP DATABASE made_by_migrate"))
         server.dispose()
 
-    def test_schema_of_a_newer_version_is_refused_in_one_line(self, passable_folder, database_url):
+    def test_schema_of_a_newer_version_is_refused_in_one_line(self, prepared, database_url):
         engine = create_engine(database_url)
         with engine.begin() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
         engine.dispose()
-        done = migrated(passable_folder, MODELYARD_DATABASE_URL=database_url)
-        assert done.returncode == 1
-        assert "newer version of modelyard" in done.stderr
-        assert "Traceback" not in done.stderr
+        done = prepared("--migrate-only", MODELYARD_DATABASE_URL=database_url)
+        assert "newer version of modelyard" in one_error(done)
 
 
 def test_second_control_plane_does_not_replace_the_admin_token_of_the_first(passable_folder, servers):
