@@ -36,9 +36,43 @@ def start_gateway() -> Iterator[StartGateway]:
         yield start
 
 
+class GatewayLender:
+    """Lends one gateway to the tests of a file in turn, and a new one when a test has ended the gateway."""
+
+    def __init__(self, at_the_end: ExitStack) -> None:
+        self._at_the_end = at_the_end
+        self._idle: GatewayProcess | None = None
+
+    @contextmanager
+    def lend(self) -> Iterator[GatewayProcess]:
+        gateway, self._idle = self._idle or self._at_the_end.enter_context(gateways())(), None
+        yield gateway
+        gateway.forget_deployments()
+        if gateway.is_whole():
+            self._idle = gateway
+
+
+@pytest.fixture(scope="module")
+def gateway_lender() -> Iterator[GatewayLender]:
+    with ExitStack() as at_the_end:
+        yield GatewayLender(at_the_end)
+
+
 @pytest.fixture
-def gateway(start_gateway: StartGateway) -> GatewayProcess:
-    """A gateway for a single test."""
+def lent_gateway(gateway_lender: GatewayLender) -> Iterator[GatewayProcess]:
+    """A gateway without deployments, for a single test."""
+    with gateway_lender.lend() as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def gateway(lent_gateway: GatewayProcess) -> GatewayProcess:
+    return lent_gateway
+
+
+@pytest.fixture
+def new_gateway(start_gateway: StartGateway) -> GatewayProcess:
+    """A gateway that has served no test before."""
     return start_gateway()
 
 

@@ -208,6 +208,19 @@ class GatewayProcess:
 
     # Its end.
 
+    def is_whole(self) -> bool:
+        """Whether the process runs, and takes a further test's snapshots."""
+        return self._lifeline >= 0 and self.process.poll() is None
+
+    def forget_deployments(self) -> None:
+        """End the workers, and have a running gateway forget the deployments, the requests and the log."""
+        self.endpoints.clear()
+        if self.is_whole():
+            self.publish()
+        self.harness.end()
+        eventually(lambda: self.pending() == 0 or not self.is_whole())
+        self.log.write_bytes(b"")
+
     def drop_lifeline(self) -> None:
         os.close(self._lifeline)
         self._lifeline = -1

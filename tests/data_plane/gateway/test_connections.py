@@ -4,7 +4,7 @@ import contextlib
 import json
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from modelyard.core.settings import GatewaySettings
+from tests.data_plane.gateway.conftest import gateways
 from tests.data_plane.gateway.gateway_process import KEY, GatewayProcess, reply
 from tests.data_plane.gateway.test_workers import HELD, wait_for
 from tests.data_plane.replicas.worker_harness import PATIENCE
@@ -127,11 +128,13 @@ class TestSlowSenders:
 
 
 class TestLargeRequests:
-    @pytest.fixture
-    def gateway(self, start_gateway: StartGateway) -> GatewayProcess:
-        gateway = start_gateway(settings={"MODELYARD_GATEWAY_MAX_BODY_BYTES": "1000"})
-        gateway.serve(COUNT)
-        return gateway
+    @pytest.fixture(scope="class")
+    @classmethod
+    def gateway(cls) -> Iterator[GatewayProcess]:
+        with gateways() as start:
+            gateway = start(settings={"MODELYARD_GATEWAY_MAX_BODY_BYTES": "1000"})
+            gateway.serve(COUNT)
+            yield gateway
 
     def test_a_body_over_the_limit_is_a_413(self, gateway: GatewayProcess) -> None:
         refused = gateway.score("x" * 1000)

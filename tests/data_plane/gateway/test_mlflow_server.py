@@ -72,8 +72,8 @@ class TestHealthAndVersion:
         reply = gateway.request("GET", "/idle/ping")
         assert error_code(reply) == (404, "RESOURCE_DOES_NOT_EXIST")
 
-    def test_ping_without_a_ready_worker_is_a_503_with_retry_after(self, start_gateway: StartGateway) -> None:
-        gateway = start_gateway()
+    def test_ping_without_a_ready_worker_is_a_503_with_retry_after(self, lent_gateway: GatewayProcess) -> None:
+        gateway = lent_gateway
         starting, _ = gateway.deployment(MIRROR, instances=0)
         gateway.endpoint(starting)
         gateway.publish()
@@ -104,8 +104,8 @@ class TestErrors:
         gateway.serve(MIRROR)
         assert error_code(invoke(gateway, {"inputs": ["x" * 100]})) == (413, "BAD_REQUEST")
 
-    def test_passed_deadline_is_a_504_and_too_many_requests_a_429(self, start_gateway: StartGateway) -> None:
-        gateway = start_gateway()
+    def test_passed_deadline_is_a_504_and_too_many_requests_a_429(self, lent_gateway: GatewayProcess) -> None:
+        gateway = lent_gateway
         gate = gateway.harness.data_dir.root / "gate"
         blue, _ = gateway.deployment(
             GATED, type_hints=True, request_timeout_seconds=1.0, max_concurrent_requests_per_instance=1,
@@ -123,8 +123,8 @@ class TestErrors:
         gate.touch()
         first.close()
 
-    def test_worker_death_has_the_error_code_of_a_failed_model(self, start_gateway: StartGateway) -> None:
-        gateway = start_gateway()
+    def test_worker_death_has_the_error_code_of_a_failed_model(self, lent_gateway: GatewayProcess) -> None:
+        gateway = lent_gateway
         gateway.serve("import os\ndef init(): pass\ndef run(x, params=None): os._exit(3)", instances=2, type_hints=True)
         assert error_code(invoke(gateway, {"inputs": 1})) == (400, "BAD_REQUEST")
 

@@ -24,19 +24,19 @@ CONSTANT = """
 """
 
 
-def test_a_newer_snapshot_is_applied_and_reported(gateway: GatewayProcess) -> None:
-    gateway.serve(MIRROR)
-    assert json.loads(gateway.applied_file.read_text()) == {
+def test_a_newer_snapshot_is_applied_and_reported(new_gateway: GatewayProcess) -> None:
+    new_gateway.serve(MIRROR)
+    assert json.loads(new_gateway.applied_file.read_text()) == {
         "version": 1,
-        "pid": gateway.process.pid,
+        "pid": new_gateway.process.pid,
         "revision": 1,
         "sequence": 0,
     }
-    assert stat.S_IMODE(gateway.applied_file.stat().st_mode) == 0o600
-    gateway.endpoint(*gateway.endpoints["wines"].deployments.values(), key_digests=(digest("new"),))
-    gateway.publish()
-    assert gateway.score([1]).status == 401
-    assert gateway.score([1], headers={"Authorization": "Bearer new"}).status == 200
+    assert stat.S_IMODE(new_gateway.applied_file.stat().st_mode) == 0o600
+    new_gateway.endpoint(*new_gateway.endpoints["wines"].deployments.values(), key_digests=(digest("new"),))
+    new_gateway.publish()
+    assert new_gateway.score([1]).status == 401
+    assert new_gateway.score([1], headers={"Authorization": "Bearer new"}).status == 200
 
 
 def test_an_older_snapshot_is_ignored(tmp_path: Path) -> None:
@@ -53,15 +53,15 @@ def test_an_older_snapshot_is_ignored(tmp_path: Path) -> None:
     assert json.loads(report.read_text()) == {"version": 1, "pid": os.getpid(), "revision": 6, "sequence": 0}
 
 
-def test_the_sequence_counts_within_a_revision(gateway: GatewayProcess) -> None:
-    gateway.serve(MIRROR)
-    gateway.write(RoutingSnapshot(1, 1, {}))
-    eventually(lambda: gateway.applied() == (1, 1))
-    assert gateway.score([1]).status == 404
-    gateway.write(RoutingSnapshot(1, 0, gateway.endpoints))
-    gateway.write(RoutingSnapshot(2, 0, gateway.endpoints))
-    eventually(lambda: gateway.applied() == (2, 0))
-    assert gateway.score([1]).status == 200
+def test_the_sequence_counts_within_a_revision(new_gateway: GatewayProcess) -> None:
+    new_gateway.serve(MIRROR)
+    new_gateway.write(RoutingSnapshot(1, 1, {}))
+    eventually(lambda: new_gateway.applied() == (1, 1))
+    assert new_gateway.score([1]).status == 404
+    new_gateway.write(RoutingSnapshot(1, 0, new_gateway.endpoints))
+    new_gateway.write(RoutingSnapshot(2, 0, new_gateway.endpoints))
+    eventually(lambda: new_gateway.applied() == (2, 0))
+    assert new_gateway.score([1]).status == 200
 
 
 def test_unreadable_routing_file_keeps_the_last_snapshot(gateway: GatewayProcess) -> None:

@@ -99,9 +99,12 @@ class WorkerHarness:
         return peer
 
     def end(self) -> None:
-        for closing in self._closing:
-            closing.close()
-        for model_worker in self._workers:
+        """End the workers; others can be started afterwards."""
+        closing, self._closing = self._closing, []
+        for connection in closing:
+            connection.close()
+        workers, self._workers = self._workers, []
+        for model_worker in workers:
             kill(model_worker, "the test is over")
             assert wait_for_end(model_worker, PATIENCE)
             remove(model_worker, keep_log=False)
