@@ -22,6 +22,7 @@ from modelyard.supervisor.prepare_database import connect_or_create
 from modelyard.supervisor.start_deadline import StartDeadline
 from modelyard.supervisor.valkey import EmbeddedValkey
 from tests.cached_environments import CACHE
+from tests.recycled_database import RecycledDatabase
 from tests.scheduling import (  # noqa: F401 - pytest finds hooks by name
     pytest_addoption,
     pytest_collection_modifyitems,
@@ -141,16 +142,33 @@ def own_database(postgres: EmbeddedPostgres) -> Iterator[str]:
 
 @pytest.fixture
 def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
-    """The URL of a migrated database for one test."""
+    """The URL of a migrated database of the test alone: other processes write to it, and tables may change."""
     with own_database(postgres) as url:
         yield url
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
+def own_engine(database_url: str) -> Iterator[Engine]:
+    """An engine of the test's own database."""
     engine = open_database(database_url)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def recycled_database(postgres: EmbeddedPostgres) -> Iterator[RecycledDatabase]:
+    with own_database(postgres) as url:
+        database = RecycledDatabase(url)
+        yield database
+        database.close()
+
+
+@pytest.fixture
+def engine(recycled_database: RecycledDatabase) -> Iterator[Engine]:
+    """An engine of a database with the rows of a new one, for tests that only this process serves."""
+    recycled_database.reset()
+    yield recycled_database.engine
+    recycled_database.check_returned()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.data_dir import DataDir
 from modelyard.core.db.lifecycle import begin_operation
 from modelyard.core.db.rows import OperationRow
-from modelyard.core.db.unit_of_work import transaction
+from modelyard.core.db.unit_of_work import sessions_of, transaction
 from modelyard.core.domain.lifecycle import GenerationState
 from modelyard.process.program import program_command
 from tests.builder.deployments import Deployments
@@ -31,8 +31,8 @@ def data_dir(session_data_dir, tmp_path_factory) -> DataDir:
 
 
 @pytest.fixture
-def deployments(sessions, data_dir) -> Deployments:
-    return Deployments(sessions, FolderStore(data_dir.objects))
+def deployments(own_engine, data_dir) -> Deployments:
+    return Deployments(sessions_of(own_engine), FolderStore(data_dir.objects))
 
 
 @pytest.fixture

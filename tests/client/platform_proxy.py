@@ -15,33 +15,27 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from sqlalchemy import Engine, text, update
 
 from modelyard.client.platform import Platform
-from modelyard.core.db.rows import AuditChainRow, Base
-from modelyard.core.db.unit_of_work import open_database
-from modelyard.core.domain.audit import GENESIS
 from modelyard.core.domain.model_manifest import ModelManifest
-from modelyard.supervisor.postgres import EmbeddedPostgres
-from tests.conftest import own_database
 from tests.control_plane.app_server import AppServer
 from tests.control_plane.control import TOKEN, Control
+from tests.recycled_database import RecycledDatabase
 
 _UPLOAD = re.compile(r"/uploads/[^/]+/.+")
 _OPERATION = re.compile(r"/mfeOperations(Status|Results)/")
 _PER_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
-# The rows that the migrations and the control plane's start have written.
-_LASTING_TABLES = {"workspaces", "admin_tokens", "named_leases", "audit_chain", "routing"}
 
 
 class PlatformProxy:
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    def __init__(self, database: RecycledDatabase, folder: Path) -> None:
+        self._database = database
         handler = type("Handler", (_Handler,), {"proxy": self})
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
         self._thread = Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
         self._server = AppServer()
-        self.control = Control(self._server, engine, folder, scoring_public_url=self.url)
+        self.control = Control(self._server, database.engine, folder, scoring_public_url=self.url)
         self._thread.start()
         self._forget()
 
@@ -67,10 +61,8 @@ class PlatformProxy:
     def reset(self) -> None:
         """Remove the faults, the records and the resources of the previous test."""
         self._forget()
-        tables = [table.name for table in reversed(Base.metadata.sorted_tables) if table.name not in _LASTING_TABLES]
-        with self.control.engine.begin() as connection:
-            connection.execute(text(";".join(f"DELETE FROM {name}" for name in tables)))
-            connection.execute(update(AuditChainRow).values(event=0, hash=GENESIS))
+        self._database.reset()
+        self.control.add_admin_token()
 
     def close(self) -> None:
         self._http.shutdown()
@@ -126,20 +118,21 @@ class PlatformProxy:
 
 
 @pytest.fixture(scope="session")
-def shared_platform(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlatformProxy]:
-    with own_database(postgres) as url:
-        engine = open_database(url)
-        proxy = PlatformProxy(engine, tmp_path_factory.mktemp("platform"))
-        yield proxy
-        proxy.close()
-        engine.dispose()
+def shared_platform(
+    recycled_database: RecycledDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PlatformProxy]:
+    recycled_database.reset()
+    proxy = PlatformProxy(recycled_database, tmp_path_factory.mktemp("platform"))
+    yield proxy
+    proxy.close()
 
 
 @pytest.fixture
-def platform(shared_platform: PlatformProxy) -> PlatformProxy:
+def platform(shared_platform: PlatformProxy, recycled_database: RecycledDatabase) -> Iterator[PlatformProxy]:
     """A platform without resources and without faults."""
     shared_platform.reset()
-    return shared_platform
+    yield shared_platform
+    recycled_database.check_returned()
 
 
 class _Handler(BaseHTTPRequestHandler):

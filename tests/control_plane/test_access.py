@@ -138,8 +138,10 @@ def without_database(server_url: str, name: str) -> Iterator[None]:
     with server.connect() as connection:
         connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         connection.exec_driver_sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
-        yield
-        connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     server.dispose()
 
 

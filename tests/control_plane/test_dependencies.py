@@ -83,10 +83,10 @@ class TestChecks:
             check()
             check()
 
-    def test_database_that_breaks_the_connection_and_answers_again_passes(self, database_url, engine):
+    def test_database_that_breaks_the_connection_and_answers_again_passes(self, database_url, own_engine):
         with closing(DatabaseCheck(database_url, 3.0)) as check:
             check()
-            with engine.connect() as connection:
+            with own_engine.connect() as connection:
                 connection.execute(
                     text(
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
@@ -17,7 +18,7 @@ from modelyard.core.db.rows import AdminTokenRow
 from modelyard.core.db.unit_of_work import sessions_of
 from modelyard.process.program import program_command
 from modelyard.supervisor.generated_secrets import new_master_key
-from tests.control_plane.control import DIGEST, TOKEN, WORKSPACE, Upload, anonymous
+from tests.control_plane.control import DIGEST, PATIENCE_SECONDS, TOKEN, WORKSPACE, Upload, anonymous
 
 _MIB = 1 << 20
 
@@ -41,8 +42,6 @@ class Process:
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen(command, pass_fds=fds, env={**os.environ, **settings}, stderr=log)
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        # The socket listens already: the request waits in the queue of the socket until the process accepts.
-        assert anonymous.get(f"{self.url}/ready", timeout=120).status_code == 200
 
     def close(self) -> None:
         self.process.kill()
@@ -69,20 +68,21 @@ class Process:
 
 
 @pytest.fixture
-def process(engine: Engine, tmp_path: Path, database_url: str, broker_url: str) -> Iterator[Process]:
-    process = Process(engine, tmp_path, database_url, broker_url)
-    yield process
-    process.close()
+def process(own_engine: Engine, tmp_path: Path, database_url: str, broker_url: str) -> Iterator[Process]:
+    with closing(Process(own_engine, tmp_path, database_url, broker_url)) as process:
+        # The socket listens already: the request waits in the queue of the socket until the process accepts.
+        assert anonymous.get(f"{process.url}/ready").status_code == 200
+        yield process
 
 
 class TestShutdown:
     def test_sigterm_ends_the_process_with_exit_code_0(self, process):
         process.process.send_signal(signal.SIGTERM)
-        assert process.process.wait(10) == 0
+        assert process.process.wait(PATIENCE_SECONDS) == 0
 
     def test_process_ends_with_its_lifeline(self, process):
         process.cut_lifeline()
-        assert process.process.wait(10) == 0
+        assert process.process.wait(PATIENCE_SECONDS) == 0
 
     def test_upload_under_way_does_not_delay_shutdown(self, process):
         url = httpx2.URL(process.start_upload().url("model/f"))
@@ -94,7 +94,7 @@ class TestShutdown:
             assert sender.recv(1 << 16).startswith(b"HTTP/1.1 100")
             sender.sendall(bytes(2 * _MIB))
             process.process.send_signal(signal.SIGTERM)
-            assert process.process.wait(10) == 0
+            assert process.process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_large_file_is_streamed_with_bounded_memory(process):

@@ -13,13 +13,13 @@ from modelyard.core.domain.audit import AuditAction
 from modelyard.core.domain.caller import SYSTEM_HOST
 
 
-def test_declared_tables_equal_the_migrated_tables(engine: Engine):
-    check(engine)
+def test_declared_tables_equal_the_migrated_tables(own_engine: Engine):
+    check(own_engine)
 
 
-def test_migrating_twice_changes_nothing(engine: Engine):
-    migrate(engine)
-    with engine.connect() as connection:
+def test_migrating_twice_changes_nothing(own_engine: Engine):
+    migrate(own_engine)
+    with own_engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM workspaces")) == 1
         assert connection.scalar(text("SELECT count(*) FROM routing")) == 1
 
@@ -40,14 +40,14 @@ class TestWorkspacesBecomeBoundaries:
     """Migration 0006, with rows of the version before."""
 
     @pytest.fixture
-    def before(self, engine: Engine) -> Engine:
+    def before(self, own_engine: Engine) -> Engine:
         """A database at 0005 with two workspaces, a job and three events with a gap."""
-        revise(engine, command.downgrade, "0005")
-        with engine.begin() as connection:
+        revise(own_engine, command.downgrade, "0005")
+        with own_engine.begin() as connection:
             for statement in OLD_ROWS.split(";"):
                 connection.execute(text(statement))
-        revise(engine, command.upgrade, "head")
-        return engine
+        revise(own_engine, command.upgrade, "head")
+        return own_engine
 
     def test_first_workspace_keeps_the_data_stores_and_old_jobs_their_logs(self, before):
         with before.connect() as connection:

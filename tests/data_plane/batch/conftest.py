@@ -4,7 +4,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 
 from modelyard.core.db.unit_of_work import Sessions, open_database, sessions_of
 from modelyard.supervisor.postgres import EmbeddedPostgres
@@ -21,6 +21,12 @@ def _harness(sessions: Sessions, database_url: str, broker_url: str) -> Iterator
         harness.purge()
         yield harness
         harness.end()
+
+
+@pytest.fixture
+def engine(own_engine: Engine) -> Engine:
+    """Other processes write to the database."""
+    return own_engine
 
 
 @pytest.fixture

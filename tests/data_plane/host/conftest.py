@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Engine, update
 
 from modelyard.core.db.rows import OnlineEndpointRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
@@ -16,6 +16,12 @@ from modelyard.process.program import program_command
 from tests.data_plane.host.callers import KEY
 from tests.data_plane.host.host_harness import ENVIRONMENT, HostHarness
 from tests.data_plane.replicas.worker_harness import PATIENCE
+
+
+@pytest.fixture
+def engine(own_engine: Engine) -> Engine:
+    """Other processes write to the database."""
+    return own_engine
 
 
 @pytest.fixture
