@@ -1,6 +1,6 @@
-"""The entry point of a model worker: enter the deployment's environment, load the model, score until the end.
+"""A model worker with the variables of the user's code: load the model, score until the end.
 
-    python -I -S worker.pyz --config worker.json --listen-fd N
+    python -I -S worker.pyz --config worker.json --listen-fd N --entered
 
 Exit codes: 0 drained or told to stop, 3 the scoring script failed to load, 4 the host was lost.
 """
@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import types
-from typing import List, NoReturn, Optional
+from typing import List, Optional
 
 from . import output
 from .array_shortcut import ArrayShortcut, array_shortcut
@@ -23,6 +23,7 @@ from .configuration import Configuration, read_configuration
 from .scorer import Scorer, exception_line
 from .script import Script
 from .state import FAILED, READY, WorkerState
+from .user_environment import ENTERED
 
 EXIT_STOPPED = 0
 EXIT_INIT_FAILED = 3
@@ -35,24 +36,9 @@ def main(arguments: List[str]) -> int:
     parser = argparse.ArgumentParser(prog="modelyard model worker")
     parser.add_argument("--config", required=True)
     parser.add_argument("--listen-fd", type=int, required=True)
-    parser.add_argument(
-        "--entered", action="store_true", help="set after the process has entered the deployment's environment"
-    )
+    parser.add_argument(ENTERED, action="store_true", help="the process has the variables of the user's code")
     options = parser.parse_args(arguments)
-    configuration = read_configuration(options.config)
-    if not options.entered:
-        _enter_environment(arguments, configuration)
-    return _work(configuration, options.listen_fd)
-
-
-def _enter_environment(arguments: List[str], configuration: Configuration) -> NoReturn:
-    """Execute the interpreter again with the user's environment variables.
-
-    The process shim may be root and must never see a user's variables, LD_PRELOAD for example. The dynamic loader reads
-    variables only at the start of a process. So the process replaces itself, already running as the worker's user.
-    """
-    command = [sys.executable, sys.argv[0], *arguments, "--entered"]
-    os.execve(sys.executable, command, configuration.environment)
+    return _work(read_configuration(options.config), options.listen_fd)
 
 
 def _work(configuration: Configuration, listen_fd: int) -> int:

@@ -10,7 +10,9 @@ from modelyard.core.domain.operation_step import sentence_of
 
 _FAILED = frozenset({"failed", "canceled"})
 _FIRST_PAUSE_SECONDS = 0.05
-"""Most changes of an endpoint take 0.2 s. Later pauses double, up to the server's Retry-After."""
+_PAUSE_SHARE = 0.05
+"""Most changes of an endpoint take 0.2 s. Later pauses are a twentieth of the time so far, up to the server's
+Retry-After, so that a caller learns of the end soon after it."""
 
 
 class Change:
@@ -26,7 +28,7 @@ class Change:
         """Wait for the end of the operation. Returns the operation; raises ApiError with the reason of a failure."""
         if self._operation_url is None:
             return {}
-        pause = _FIRST_PAUSE_SECONDS
+        began = time.monotonic()
         while True:
             response = self._connection.request("GET", self._operation_url)
             status = str(response.body.get("status", "")).lower()
@@ -36,8 +38,8 @@ class Change:
                 raise ApiError.of(response.body.get("error") or {"code": status, "message": f"the operation {status}"})
             if step := current_step(response.body):
                 watcher.step(sentence_of(step))
+            pause = max(_FIRST_PAUSE_SECONDS, _PAUSE_SHARE * (time.monotonic() - began))
             time.sleep(min(pause, response.retry_after))
-            pause *= 2
 
 
 def current_step(operation: dict[str, Any]) -> str | None:

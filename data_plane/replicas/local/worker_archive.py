@@ -17,9 +17,14 @@ _PACKAGE = "modelyard_model_worker"
 _ENTRY = f"""\
 import sys
 
-from {_PACKAGE}.main import main
+from {_PACKAGE}.user_environment import ENTERED, enter
 
 if __name__ == "__main__":
+    if ENTERED not in sys.argv:
+        enter(sys.argv[1:])
+
+    from {_PACKAGE}.main import main
+
     sys.exit(main(sys.argv[1:]))
 """
 _EPOCH = (1980, 1, 1, 0, 0, 0)

@@ -33,6 +33,6 @@ class TestBuild:
     def test_archive_runs_as_a_program(self, tmp_path: Path) -> None:
         archive = worker_archive.build(tmp_path)
         done = subprocess.run(
-            [sys.executable, "-I", "-S", archive, "--help"], capture_output=True, text=True, check=True
+            [sys.executable, "-I", "-S", archive, "--entered", "--help"], capture_output=True, text=True, check=True
         )
         assert "--listen-fd" in done.stdout
