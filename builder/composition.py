@@ -52,7 +52,10 @@ def open_toolchain(
             urls=policy.urls,
         ),
         interpreters=interpreters,
+        virtualenv_data=cache / "virtualenv",
+        environ=environ,
         platform=this_platform(),
+        installer_account=accounts.installer,
     )
     return BuildToolchain(
         environments=Environments(data_dir.environments),

@@ -155,20 +155,6 @@ class UvProgram:
                 )
             yield from denials(finished.output)
 
-    def create_environment(self, python: Path, folder: Path, run: BuildRun) -> None:
-        """Make an environment without packages in the empty folder. Raises InstallFailed with uv's sentence."""
-        hand_over(folder, self._accounts.installer)
-        with self._work_folder() as home:
-            finished = self._run_as_installer(
-                ["venv", "--quiet", "--no-project", "--no-config", "--no-python-downloads", "--python", python, folder],
-                cwd=home,
-                run=run,
-                # An operator's setting would add pip to every environment.
-                variables={"UV_VENV_SEED": "false"},
-            )
-        if not finished.succeeded:
-            raise InstallFailed(f"uv cannot use {python}: {failure_sentence(finished.output)}")
-
     def sync(self, lock: str, environment: Path, sources: PackageSources, run: BuildRun) -> None:
         """Install exactly the lock. Raises InstallFailed with the cause."""
         check_lock(lock)

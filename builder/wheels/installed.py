@@ -25,8 +25,7 @@ _INSTALLERS_OWN = frozenset(
         "uv_build.json",
     }
 )
-# Files that uv adds to every environment.
-_ENVIRONMENTS_OWN = frozenset({"_virtualenv.py", "_virtualenv.pth"})
+_VIRTUALENVS_OWN = frozenset({"_virtualenv.py", "_virtualenv.pth"})
 _SCRIPT_GROUPS = ("console_scripts", "gui_scripts")
 _SHELL_SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*\n' '''\n")
 
@@ -179,5 +178,5 @@ def _unrecorded(found: Iterable[Distribution], site: Path) -> Iterator[str]:
 
 def _installers_own(folder: PurePosixPath) -> frozenset[str]:
     if not folder.parts:
-        return _ENVIRONMENTS_OWN
+        return _VIRTUALENVS_OWN
     return _INSTALLERS_OWN if folder.suffix == ".dist-info" and len(folder.parts) == 1 else frozenset()

@@ -72,10 +72,10 @@ class Machine:
 def other_machine(folder: Path, session_data_dir: DataDir) -> Machine:
     data_dir = DataDir(folder / "other")
     data_dir.prepare()
-    # For speed, all machines share the copied interpreters.
-    shared = Path("runtime") / "python"
-    (session_data_dir.root / shared).mkdir(exist_ok=True)
-    (data_dir.root / shared).symlink_to(session_data_dir.root / shared)
+    # For speed, all machines share the copied interpreters and virtualenv's unpacked files.
+    for shared in (Path("runtime") / "python", Path("cache") / "virtualenv"):
+        (session_data_dir.root / shared).mkdir(exist_ok=True)
+        (data_dir.root / shared).symlink_to(session_data_dir.root / shared)
     return Machine(data_dir, folder / "objects")
 
 

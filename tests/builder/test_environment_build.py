@@ -1,4 +1,4 @@
-"""Build environments with uv and the interpreters of the machine, from small generated packages."""
+"""Build environments with uv, virtualenv and the interpreters of the machine, from small generated packages."""
 
 import os
 import select

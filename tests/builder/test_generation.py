@@ -181,6 +181,7 @@ class TestSharedEnvironments:
         failed = deployments.create(folder)
         build_generation(context, failed)
         assert deployments.generation(failed).state == GenerationState.FAILED
+        shutil.rmtree(context.toolchain.environments._root.parent / "cache" / "uv")
         packages.add("alpha")
         later = deployments.create(folder)
         build_generation(context, later)

@@ -1,4 +1,4 @@
-"""Restore environments on another machine: from real wheels, with uv, without a package index."""
+"""Restore environments on another machine: from real wheels, with uv and virtualenv, without a package index."""
 
 import fcntl
 import io
