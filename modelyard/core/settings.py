@@ -358,7 +358,7 @@ class OpenIdSettings(SettingsGroup):
 class SupervisorSettings(SettingsGroup):
     leftover_seconds: Seconds = Field(default=15.0, description="Time that processes of a killed supervisor get to end")
     answer_seconds: Seconds = Field(
-        default=60.0,
+        default=180.0,
         description="Time after a start until the ports must answer, and each process first beats",
     )
     stop_seconds: Seconds = Field(
