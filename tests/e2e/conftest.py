@@ -12,6 +12,8 @@ from tests.e2e.platform import SHARED_PLATFORM, Platform, wait_until
 from tests.scheduling import unit_of
 
 _shared_platform = ExitStack()
+_started: list[Platform] = []
+"""The shared platform, from its start to the end of its last test."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -22,16 +24,26 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         _shared_platform.close()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Start the shared platform again after a test that failed while the platform was stopped."""
+    for platform in _started:
+        if not platform.is_running:
+            platform.start(*SHARED_PLATFORM)
+
+
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
     platform = Platform(_shared_platform.enter_context(temporary_folder()))
     platform.start(*SHARED_PLATFORM)
+    _started.append(platform)
     _shared_platform.callback(_stop, platform)
     yield platform
     _shared_platform.close()
 
 
 def _stop(platform: Platform) -> None:
+    _started.remove(platform)
     platform.stop()
     wait_until(lambda: not platform.processes(), 30, "no process is left")
 

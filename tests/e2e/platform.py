@@ -157,13 +157,13 @@ class Platform:
 
     def await_end(self) -> None:
         assert self._process is not None
-        self._process.wait(20)
+        self._process.wait(90)
 
     def kill(self) -> None:
         """Kill the supervisor process alone, as the kernel does when memory is short."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(20)
+        self._process.wait(90)
 
     @property
     def is_running(self) -> bool:

@@ -130,6 +130,9 @@ def test_ctrl_c_waits_for_a_request_under_way_leaves_no_process_and_the_next_sta
     key_of_tour = platform.key(tour)
     folder = save_loader(tmp_path / "m", answering("[hold(model_input[0])]", before=HOLDING))
     platform.cli("deploy", folder, "--endpoint-name", "holding")
+    # The stop may take longer than the default of 5 s for a request.
+    longest = ("--set", "request_settings.request_timeout_ms=90000")
+    platform.cli("online-deployment", "update", "-e", "holding", "-n", "default", *longest)
     key, scoring = platform.key("holding"), httpx2.URL(platform.scoring_url)
     # The only folder in which the sandbox lets the model write.
     meeting = Path(platform.workers_of("holding")[0]["folder"])
@@ -141,8 +144,8 @@ def test_ctrl_c_waits_for_a_request_under_way_leaves_no_process_and_the_next_sta
         wait_until(lambda: not platform.services("builder.main"), 30, "builders do not wait for the request")
         assert platform.services("data_plane.host.main")
         (meeting / "go").touch()
-        assert answer.result(30).json() == ["in the end"]
-        stopped.result(30)
+        assert answer.result(120).json() == ["in the end"]
+        stopped.result(120)
     wait_until(lambda: not platform.processes(), 30, "no process is left")
     platform.start(*SHARED_PLATFORM)
     wait_until(lambda: serves(platform, tour, key_of_tour), 60, "the deployment serves again")
