@@ -54,7 +54,7 @@ def pytest_collection_finish() -> None:
 
 def wait_for_database(url: str) -> None:
     """Return once the database takes connections; create the database if it is missing."""
-    StartDeadline(20.0, print).wait_for("the database", lambda: connect_or_create(url))
+    StartDeadline(120.0, print).wait_for("the database", lambda: connect_or_create(url))
 
 
 @contextmanager

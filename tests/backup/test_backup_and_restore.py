@@ -36,7 +36,7 @@ class TestEqualAfterRestore:
         original, restored = restored_pair
         before, after = original.tables(), restored.tables()
         changed = {table for table in before if before[table] != after[table]}
-        assert changed == {"uploads", "jobs", "mini_batches"}
+        assert changed == {"uploads", "jobs", "mini_batches", "wanted_changes"}
         assert all(after[table] == [] for table in LEFT_OUT_TABLES)
         kept = {key: content for key, content in OBJECTS.items() if not key.startswith(LEFT_OUT)}
         assert restored.objects() == {**kept, **{blob_key(content): content for content in MODEL_FILES.values()}}

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, select
 
 from modelyard.core.db import lifecycle
 from modelyard.core.db.rows import GenerationRow, RoutingRow
-from modelyard.core.db.unit_of_work import Sessions, transaction
+from modelyard.core.db.unit_of_work import Sessions, sessions_of, transaction
 from modelyard.core.domain.caller import SYSTEM_BUILDER, SYSTEM_HOST
 from modelyard.core.domain.lifecycle import GenerationState
 from tests.control_plane.control import MLMODEL, TLS, TOKEN, WORKSPACE, anonymous
@@ -91,7 +91,7 @@ class User:
 
 @pytest.fixture
 def start(
-    engine: Engine, tmp_path: Path, database_url: str, broker_url: str, monkeypatch: pytest.MonkeyPatch
+    own_engine: Engine, tmp_path: Path, database_url: str, broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[int], Process]]:
     """Starts a control plane that takes so many requests at a time."""
     started: list[Process] = []
@@ -101,7 +101,7 @@ def start(
         for wait in ("DATABASE", "STATEMENT", "REQUEST"):
             # On a loaded machine everything takes long.
             monkeypatch.setenv(f"MODELYARD_CONTROL_PLANE_{wait}_SECONDS", str(_PATIENCE))
-        started.append(Process(engine, tmp_path, database_url, broker_url))
+        started.append(Process(own_engine, tmp_path, database_url, broker_url))
         return started[0]
 
     yield start
@@ -110,8 +110,8 @@ def start(
 
 
 @pytest.fixture
-def builder_and_host(sessions: Sessions) -> Iterator[BuilderAndHost]:
-    played = BuilderAndHost(sessions)
+def builder_and_host(own_engine: Engine) -> Iterator[BuilderAndHost]:
+    played = BuilderAndHost(sessions_of(own_engine))
     yield played
     played.stop()
 

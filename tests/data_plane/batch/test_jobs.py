@@ -155,9 +155,9 @@ class TestJobs:
     def test_try_times_out_after_the_retry_settings_timeout(self, standing: BatchHarness) -> None:
         endless = FAILING.replace('raise ValueError("twelve is too much")', "import time; time.sleep(600)")
         files = {"1.csv": csv(0, 1), "2.csv": csv(12, 1), "3.csv": csv(20, 1)}
-        job = standing.submit(files, endless, mini_batch_size=3, timeout_seconds=2, max_retries=0)
+        job = standing.submit(files, endless, mini_batch_size=3, timeout_seconds=20, max_retries=0)
         assert standing.completed(job) == predicted("1.csv", 0, 1) + predicted("3.csv", 20, 1)
-        assert "longer than the timeout of 2 s" in standing.errors(job)
+        assert "longer than the timeout of 20 s" in standing.errors(job)
 
     def test_model_that_does_not_start_fails_the_job_with_its_error(self, standing: BatchHarness) -> None:
         job = standing.submit({"1.csv": csv(0, 1)}, "raise RuntimeError('no weights')")

@@ -197,7 +197,7 @@ class TestDamagedFiles:
 class TestViolations:
     def test_violations_of_csv_have_the_files_row_numbers(self, store: CrumblingStore) -> None:
         content = b"a,b\n" + b"1,2\n" * 60 + b"1,x\n1,\n"
-        with blocks_of(32):
+        with blocks_of(200):
             plan = planned(store, [put(store, "a.csv", content)], NUMBERS)
             with pytest.raises(SignatureViolations) as refused:
                 chunks_of(store, plan, NUMBERS)

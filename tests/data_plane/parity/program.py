@@ -120,7 +120,7 @@ def scored(shortcut, frame):
     (read,) = FrameReader().feed(frame)
     peer = Recorder()
     job = ScoreJob(peer, read.request_id, unpack_meta(read.meta), read.body)
-    state = WorkerState(Configuration("w", "e", "d", 1, "", 0.0, {}))
+    state = WorkerState(Configuration("w", "e", "d", 1, "", 0.0, 0.0, {}))
     Scorer(shortcut, OneJob(job), state).run()
     return base64.b64encode(peer.sent).decode()
 
