@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import create_engine
 
@@ -97,8 +98,12 @@ class Servers:
 
     def kill(self, name: str) -> None:
         """Kill and restart a server."""
+        processes = psutil.Process(self._shims[name]).children(recursive=True)
         os.kill(self._shims[name], signal.SIGKILL)
         self._running[name].close()
+        # A new Postgres ends at once beside the lock file of one that still stops.
+        _, alive = psutil.wait_procs(processes, timeout=60)
+        assert not alive
         self._start_postgres() if name == "postgres" else self._start_valkey()
 
     def _start_postgres(self) -> None:
