@@ -28,6 +28,7 @@ import aiohttp
 from sqlalchemy import insert, select, update
 
 from benchmarks import processes
+from builder.bundle import publish_bundle
 from builder.toolchain import this_platform
 from control_plane.resources.endpoints.credentials import key_digest
 from data_plane.replicas.local.worker_process import find_all
@@ -45,7 +46,7 @@ from modelyard.core.db.rows import (
     WorkerRow,
 )
 from modelyard.core.db.unit_of_work import Sessions, open_database, sessions_of, transaction
-from modelyard.core.domain.bundle import BUNDLE_FILE, SCORING_SCRIPT, Bundle, BundledEnvironment, BundledModel
+from modelyard.core.domain.bundle import Bundle, BundledEnvironment, BundledModel
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.environment_spec import EnvironmentLock
 from modelyard.core.domain.lifecycle import GenerationState, ProvisioningState
@@ -54,7 +55,7 @@ from modelyard.core.environments.folder import Attempt
 from modelyard.demo.temporary_platform import temporary_folder, temporary_platform
 from modelyard.supervisor.postgres import EmbeddedPostgres
 
-_SCRIPT = b"def init():\n    pass\n\ndef run(input_data, params=None):\n    return [0.0]\n"
+_SCRIPT = "def init():\n    pass\n\ndef run(input_data, params=None):\n    return [0.0]\n"
 _FEW = 10
 _FILL_AT_ONCE = 1000
 _PATIENCE = 300.0
@@ -232,10 +233,7 @@ class _Bench:
             type_hints=False,
             environment_variables={},
         )
-        bundle_hash = bundle.digest(_SCRIPT)
-        self._store.put(f"bundles/{bundle_hash}/{SCORING_SCRIPT}", [_SCRIPT])
-        self._store.put(f"bundles/{bundle_hash}/{BUNDLE_FILE}", [bundle.to_json()])
-        return bundle_hash
+        return publish_bundle(self._store, bundle, _SCRIPT)
 
     # Measurements.
 

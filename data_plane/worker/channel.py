@@ -15,6 +15,7 @@ import time
 from typing import Any, Deque, Dict, List, NamedTuple, Optional
 
 from . import frames, output
+from .busy_poll import yield_core
 from .frames import Frame, ProtocolError
 from .peer import GATEWAY, HOST, Peer, PeerGone
 from .state import LOADING, READY, WorkerState
@@ -27,9 +28,6 @@ _MAX_QUOTED = 100
 _TAKE_OVER_SECONDS = 0.005
 # After so many looks without a request the io thread sleeps until the next request.
 _LOOKS_BEFORE_SLEEP = 20
-# A yield of the core takes about a microsecond, unless another thread runs meanwhile: a short time for a thread of the
-# same conversation, and longer for other work.
-_CORE_WANTED_SECONDS = 0.0001
 _READ = selectors.EVENT_READ
 _WRITE = selectors.EVENT_WRITE
 
@@ -118,13 +116,9 @@ class Channel:
 
         Polling ends early when another thread wants the core.
         """
-        now = began
-        while not self._jobs and now - began < self._busy_poll_seconds:
+        while not self._jobs and time.perf_counter() - began < self._busy_poll_seconds:
             self._serve_once(0.0)
-            before_yield = time.perf_counter()
-            os.sched_yield()
-            now = time.perf_counter()
-            if now - before_yield > _CORE_WANTED_SECONDS:
+            if yield_core():
                 return
 
     def end_main(self) -> None:

@@ -72,7 +72,7 @@ _SELECTIONS: Mapping[str, _Selection] = {
     "mini_batches": _Selection(f"job_id IN (SELECT id FROM jobs WHERE state IN ({_ENDED}))"),
     # Processes of the machine.
     "workers": _Selection("false"),
-    # A host reads everything at its start.
+    # A starting host reads all endpoints.
     "wanted_changes": _Selection("false"),
     "named_leases": _Selection(values={"lease_token": "NULL::uuid", "lease_until": "NULL::timestamptz"}),
 }

@@ -5,12 +5,9 @@ came within the limit, so a model with longer calls costs nothing, and each turn
 """
 
 import asyncio
-import os
 import time
 
-# A yield of the core takes about a microsecond, unless another thread runs meanwhile: a short time for a thread of the
-# same conversation, and longer for other work.
-_CORE_WANTED_SECONDS = 0.0001
+from data_plane.worker.busy_poll import yield_core
 
 
 class BusyPoll:
@@ -26,7 +23,7 @@ class BusyPoll:
         self._is_polling = False
 
     def sent(self) -> None:
-        """Note that a worker got its only batch."""
+        """Note the sending of a batch to an idle worker."""
         self._sent_at = time.perf_counter()
         self._is_due = True
         if self._is_worthwhile and not self._is_polling:
@@ -39,10 +36,7 @@ class BusyPoll:
 
     def _poll(self) -> None:
         """Run in each turn of the loop, which therefore does not sleep."""
-        now = time.perf_counter()
-        if self._is_due and now - self._sent_at < self._seconds:
-            os.sched_yield()
-            if time.perf_counter() - now < _CORE_WANTED_SECONDS:
-                self._loop.call_soon(self._poll)
-                return
-        self._is_polling = False
+        is_worth_waiting = self._is_due and time.perf_counter() - self._sent_at < self._seconds
+        self._is_polling = is_worth_waiting and not yield_core()
+        if self._is_polling:
+            self._loop.call_soon(self._poll)

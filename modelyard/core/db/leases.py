@@ -57,7 +57,7 @@ def claim_all(
 
 def renew(session: Session, held: Claim) -> bool:
     """Extend the lease. False: another process holds the lease now."""
-    return _update_if_held(session, held, lease_until=_lease_end(session))
+    return renew_all(session, [held])
 
 
 def renew_all(session: Session, held: Sequence[Claim]) -> bool:

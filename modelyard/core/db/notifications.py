@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 
 class NotificationListener:
-    """One thread waits; any thread may wake it."""
+    """A single thread waits, and any thread may end the wait."""
 
     def __init__(self, engine: Engine, channel: str) -> None:
         """`channel` is an identifier. The listener holds one connection of the engine's pool."""

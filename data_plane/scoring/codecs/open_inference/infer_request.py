@@ -27,7 +27,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class RequestedOutputs:
-    """The outputs that a caller selects, and their form."""
+    """The outputs that a caller selects, and the form of each output."""
 
     names: dict[str, bool | None] | None
     """Whether each selected output is to come as binary data; None follows `is_binary`. Without names, every output."""

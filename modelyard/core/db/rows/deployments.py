@@ -136,7 +136,7 @@ class WantedChangeRow(Base):
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     endpoint_id: Mapped[int | None]
-    """None: a change of access tokens, which concerns every endpoint that takes them."""
+    """None: a change of access tokens, which concerns every endpoint with access tokens."""
 
 
 class WorkerRow(Base):
