@@ -44,7 +44,10 @@ class BlobUrl:
 
         The SDK drops the account of a build context's URL, and a platform may have several host names.
         """
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return None
         if parts.scheme.lower() not in {"http", "https"}:
             return None
         name, _, path = parts.path.lstrip("/").removeprefix(f"{ACCOUNT_SEGMENT}/").partition("/")

@@ -1,9 +1,10 @@
-"""Paths in datastores: azureml:// URIs of users, and keys of the object store."""
+"""Paths in datastores: azureml:// URIs and Blob URLs of users, and keys of the object store."""
 
 import re
 from dataclasses import dataclass
 
-from control_plane.resources.workspaces.workspace import WorkspacePath
+from control_plane.resources.blob_container import BlobUrl
+from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from modelyard.core.domain.job_files import DATASTORES, DEFAULT_DATASTORE, datastores_folder
 from modelyard.core.errors import InvalidRequest, ReferencedResourceMissing
 from modelyard.core.ports.object_store import check_key
@@ -34,19 +35,33 @@ class DatastorePath:
             )
 
     @classmethod
-    def in_uri(cls, workspace: WorkspacePath, uri: str, *, target: str) -> "DatastorePath | None":
-        """None: the URI names no path in a datastore. Raises ReferencedResourceMissing for another workspace's."""
+    def in_uri(cls, workspace: Workspace, uri: str, *, target: str) -> "DatastorePath | None":
+        """Read an azureml:// URI, or a URL of the Blob routes.
+
+        None: the URI names no path in a datastore. Raises ReferencedResourceMissing for another workspace's.
+        """
         found = _URI.fullmatch(uri.strip())
         if found is None:
-            return None
+            return cls._in_blob_url(workspace, uri.strip(), target)
         named = WorkspacePath(found["subscription"], found["group"], found["workspace"])
-        if found["workspace"] is not None and named.text.lower() != workspace.text.lower():
-            raise ReferencedResourceMissing(
-                f"{uri!r} belongs to another workspace: name a datastore of {workspace.name!r}", target=target
-            )
+        if found["workspace"] is not None and named.text.lower() != workspace.arm_id.lower():
+            raise _of_another_workspace(workspace, uri, target)
+        return cls._at(found["store"], found["path"])
+
+    @classmethod
+    def _in_blob_url(cls, workspace: Workspace, url: str, target: str) -> "DatastorePath | None":
+        found = BlobUrl.read(url)
+        if found is None:
+            return None
+        if found.container.workspace_key != workspace.key:
+            raise _of_another_workspace(workspace, url, target)
+        return cls._at(found.container.store, found.path)
+
+    @classmethod
+    def _at(cls, store: str, path: str) -> "DatastorePath":
         # Azure's SDK sends "paths//folder/file".
-        path = "/".join(part for part in found["path"].split("/") if part)
-        return cls(found["store"], path, is_folder=found["path"].endswith("/") or not path)
+        inside = "/".join(part for part in path.split("/") if part)
+        return cls(store, inside, is_folder=path.endswith("/") or not inside)
 
     @classmethod
     def of_key(cls, folder: str, key: str) -> "DatastorePath":
@@ -68,6 +83,12 @@ class DatastorePath:
         return DatastorePath(self.store, f"{self.path}/{name}".lstrip("/"))
 
 
+def _of_another_workspace(workspace: Workspace, uri: str, target: str) -> ReferencedResourceMissing:
+    return ReferencedResourceMissing(
+        f"{uri!r} belongs to another workspace: name a datastore of {workspace.path.name!r}", target=target
+    )
+
+
 def _is_key(text: str) -> bool:
     try:
         check_key(text)
@@ -76,7 +97,7 @@ def _is_key(text: str) -> bool:
     return True
 
 
-def read_datastore_path(workspace: WorkspacePath, uri: str, *, target: str) -> DatastorePath:
+def read_datastore_path(workspace: Workspace, uri: str, *, target: str) -> DatastorePath:
     """The path in a datastore that a URI names. Raises InvalidRequest, with the supported kinds of URI."""
     path = DatastorePath.in_uri(workspace, uri, target=target)
     if path is None:

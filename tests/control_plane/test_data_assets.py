@@ -60,7 +60,22 @@ class TestRegistration:
         long = PLACE.replace("azureml://", f"azureml:/{WORKSPACE}/")
         control.put("/data/d/versions/1", body(long), 200)
 
-    @pytest.mark.parametrize("uri", ["https://host/rows.csv", "file:///etc/passwd", "./rows", "", None])
+    @pytest.mark.parametrize("account", ["modelyard.blob.core.windows.net/", ""])
+    def test_blob_url_is_registered_as_the_path_in_the_datastore(self, control, account):
+        key = control.get("")["properties"]["workspaceId"]
+        url = f"{control.url}/{account}azureml-{key}-workspaceblobstore/some/r%6fws/"
+        assert control.put("/data/d/versions/1", body(url))["properties"]["dataUri"] == PLACE
+
+    def test_blob_url_of_another_workspace_is_400(self, control):
+        key = control.in_workspace("other").get("")["properties"]["workspaceId"]
+        url = f"{control.url}/modelyard.blob.core.windows.net/azureml-{key}-workspaceblobstore/rows"
+        error = error_of(control.ask("PUT", "/data/d/versions/1", body(url)), 400)
+        assert error["code"] == "ReferencedResourceNotFound"
+
+    @pytest.mark.parametrize(
+        "uri",
+        ["https://host/r.csv", "https://[host/azureml-1-s/x", "file:///etc/passwd", "./rows", "", None],
+    )
     def test_unsupported_uri_is_400_and_the_message_explains_uploads(self, control, uri):
         assert "startPendingUpload" in error_of(control.ask("PUT", "/data/d/versions/1", body(uri)), 400)["message"]
 

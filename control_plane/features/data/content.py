@@ -19,7 +19,7 @@ class DataContentReader:
         """Store the content under its hash. Raises UploadIncomplete or InvalidRequest before any file is stored."""
         reference = UploadReference.in_uri(uri)
         if reference is None:
-            return DataContent(read_datastore_path(workspace.path, uri, target=_TARGET).uri, data_type, None)
+            return DataContent(read_datastore_path(workspace, uri, target=_TARGET).uri, data_type, None)
         is_file = data_type is DataType.URI_FILE
         files = self._uploads.files_of(workspace, reference)
         if is_file != (len(files) == 1 and files[0].path == reference.name):

@@ -30,13 +30,13 @@ def resolve_input(session: Session, workspace: Workspace, spec: JobSpec) -> JobI
     """Raises ReferencedResourceMissing, and InvalidRequest for an unreadable URI."""
     reference = _asset_reference(workspace, spec.input_uri)
     if reference is None:
-        path = read_datastore_path(workspace.path, spec.input_uri, target=TARGET)
+        path = read_datastore_path(workspace, spec.input_uri, target=TARGET)
         return JobInput(spec.input_kind, path.uri, None, path.key_in(workspace.datastores))
     row = DATA.resolve(session, workspace, reference, target=TARGET)
     files = from_manifest(row.manifest)
     key = None
     if files is None:
-        key = read_datastore_path(workspace.path, row.data_uri, target=TARGET).key_in(workspace.datastores)
+        key = read_datastore_path(workspace, row.data_uri, target=TARGET).key_in(workspace.datastores)
     return JobInput(_INPUT_KINDS[row.data_type], DATA.head_of(workspace, reference.name, row).arm_id, files, key)
 
 
@@ -78,7 +78,7 @@ def requested_output(workspace: Workspace, spec: JobSpec, file_name: str) -> Dat
     """The path that the client asks for. None: the default path of the job."""
     if spec.output_uri is None:
         return None
-    path = DatastorePath.in_uri(workspace.path, spec.output_uri, target=_OUTPUT)
+    path = DatastorePath.in_uri(workspace, spec.output_uri, target=_OUTPUT)
     if path is None:
         raise InvalidRequest(
             f"predictions cannot be written to {spec.output_uri!r}: name a file in a datastore, "
