@@ -18,6 +18,8 @@ from control_plane.features.models.routes import router as models
 from control_plane.features.online_deployments.routes import router as online_deployments
 from control_plane.features.online_endpoints.routes import router as online_endpoints
 from control_plane.features.operations.routes import router as operations
+from control_plane.features.run_history.routes import discovery
+from control_plane.features.run_history.routes import router as run_history
 from control_plane.features.tokens.routes import router as tokens
 from control_plane.features.uploads.routes import router as uploads
 from control_plane.features.workspaces.routes import router as workspaces
@@ -51,6 +53,8 @@ ROUTERS = (
     batch_deployments,
     jobs,
     stored_files,
+    discovery,
+    run_history,
     operations,
     events,
     tokens,

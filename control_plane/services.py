@@ -16,6 +16,7 @@ from control_plane.features.models.service import Models
 from control_plane.features.online_deployments.service import OnlineDeployments
 from control_plane.features.online_endpoints.service import OnlineEndpoints
 from control_plane.features.operations.service import Operations
+from control_plane.features.run_history.service import RunHistory
 from control_plane.features.tokens.service import AccessTokens
 from control_plane.features.uploads.receipt import UploadSlots
 from control_plane.features.uploads.service import Uploads
@@ -57,6 +58,7 @@ class Services:
     batch_deployments: BatchDeployments
     submissions: Submissions
     jobs: Jobs
+    run_history: RunHistory
     operations: Operations
     events: Events
     access_tokens: AccessTokens
@@ -90,6 +92,7 @@ def wire(
     )
     openid = OpenIdVerifier(settings.openid)
     verifier = TokenVerifier(sessions, openid, failures_per_minute=limits.failed_authentications_per_minute)
+    jobs = Jobs(sessions, store, dispatcher, signer)
     return Services(
         verifier=verifier,
         telemetry=RequestTelemetry(Registry(), access_log),
@@ -111,7 +114,8 @@ def wire(
         batch_endpoints=BatchEndpoints(sessions, SecretBox(master_key)),
         batch_deployments=BatchDeployments(sessions, store, dispatcher),
         submissions=Submissions(sessions, store, dispatcher),
-        jobs=Jobs(sessions, store, dispatcher, signer),
+        jobs=jobs,
+        run_history=RunHistory(sessions, jobs),
         operations=Operations(sessions),
         events=Events(sessions),
         access_tokens=AccessTokens(sessions, verifier.credentials_changed),

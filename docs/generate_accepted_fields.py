@@ -62,6 +62,7 @@ _SECTIONS: dict[str, tuple[str, FieldTable | None]] = {
     "put_workspace": ("Workspaces", None),
     "start_pending_upload": ("Uploads", None),
     "put_access_token": ("Access tokens", None),
+    "get_run_data": ("Run history", None),
 }
 
 

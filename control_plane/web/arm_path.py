@@ -10,25 +10,36 @@ _FIXED_SEGMENTS = (
     "subscriptions resourceGroups providers workspaces models versions environments onlineEndpoints deployments "
     "listKeys regenerateKeys token getLogs skus scoringScript workers builtEnvironments pruneEnvironments "
     "startPendingUpload files locations mfeOperationsStatus mfeOperationResults "
-    "data computes batchEndpoints jobs cancel events tokens"
+    "data computes batchEndpoints jobs cancel events tokens vmSizes usages listNodes "
+    "runs details children rundata experiments dataversion batchGetResolvedUris datasets"
 )
 _CANONICAL = {segment.lower(): segment for segment in (*_FIXED_SEGMENTS.split(), PROVIDER)}
+RUN_HISTORY = "/history/v1.0"
+DATA_SETS = "/data/v1.0"
+BATCH_FRONT_END = "/mferp/managementfrontend"
+"""Each precedes the path of a workspace in the routes that Azure serves beside Resource Manager."""
+_PREFIXES = (RUN_HISTORY, DATA_SETS, BATCH_FRONT_END)
+_BEFORE_FIXED = ("providers", "dataversion")
 
 
 def canonical_path(path: str) -> str:
     """Spell the fixed segments as the routes do. Fixed segments and names alternate: /subscriptions/<name>/…"""
     segments = path.strip("/").split("/")
-    if segments[0].lower() != "subscriptions":
-        return path
-    spelled = [
+    prefix = "/" + "/".join(segments[:2]).lower()
+    if prefix not in _PREFIXES:
+        return "/" + "/".join(_spelled(segments)) if segments[0].lower() == "subscriptions" else path
+    return "/".join([prefix, *_spelled(segments[2:])])
+
+
+def _spelled(segments: list[str]) -> list[str]:
+    return [
         _CANONICAL.get(segment.lower(), segment) if _is_fixed(index, segments) else segment
         for index, segment in enumerate(segments)
     ]
-    return "/" + "/".join(spelled)
 
 
 def _is_fixed(index: int, segments: list[str]) -> bool:
-    return index % 2 == 0 or segments[index - 1].lower() == "providers"
+    return index % 2 == 0 or segments[index - 1].lower() in _BEFORE_FIXED
 
 
 class ArmPathMiddleware:

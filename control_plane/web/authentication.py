@@ -24,7 +24,7 @@ from modelyard.core.domain.access_tokens import is_access_token, token_digest
 from modelyard.core.domain.caller import Caller, CallerKind
 from modelyard.core.errors import TooManyFailures, Unauthorized
 
-_PUBLIC_PATHS = frozenset({"/health", "/ready", "/openapi.json", "/metadata/endpoints"})
+_PUBLIC_PATHS = frozenset({"/health", "/ready", "/openapi.json", "/metadata/endpoints", "/discovery"})
 _SIGNED_PATHS = ("/uploads/", "/blobs/", "/datastores/")
 _BATCH_PATHS = "/batch/"
 

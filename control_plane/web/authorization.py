@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
+from control_plane.web.lenient_json import LenientRequest
 from control_plane.web.openapi_responses import Responses
 from control_plane.web.warning_headers import add_warnings
 from modelyard.core.domain.caller import Caller
@@ -28,8 +29,9 @@ class AuthorizedRoute(APIRoute):
 
         async def authorized(request: Request) -> Response:
             _check(request.state.caller, required, request.path_params)
-            response = await handle(request)
-            await add_warnings(self, request, response)
+            read = LenientRequest(request.scope, request.receive)
+            response = await handle(read)
+            await add_warnings(self, read, response)
             return response
 
         return authorized

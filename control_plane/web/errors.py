@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane.web.error_response import error_response, platform_error_response
 from control_plane.web.invalid_fields import invalid_field
+from control_plane.web.unsupported_nouns import unsupported_noun
 from modelyard.core.errors import Conflict, InvalidRequest, PlatformError, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ _SENTENCES = {
     404: "there is nothing at this path; GET /openapi.json lists the paths",
     405: "this path does not take this method; GET /openapi.json lists the methods of each path",
 }
+_NOT_FOUND, _METHOD_NOT_ALLOWED = 404, 405
 _INTERNAL_SERVER_ERROR = 500
 
 
@@ -84,11 +86,13 @@ def _as_platform_error(error: Exception) -> PlatformError | None:
     return None
 
 
-async def answer_http_exception(_: Request, error: Exception) -> Response:
+async def answer_http_exception(request: Request, error: Exception) -> Response:
     """Answer an error of the web framework: an unknown route, an unknown method, a body that is not JSON."""
     assert isinstance(error, HTTPException)
     status = error.status_code
     code, sentence = _CODES.get(status, "InvalidRequest"), _SENTENCES.get(status, str(error.detail))
+    if status in (_NOT_FOUND, _METHOD_NOT_ALLOWED):
+        sentence = unsupported_noun(request.scope["path"]) or sentence
     return error_response(status, code, sentence, headers=error.headers)
 
 

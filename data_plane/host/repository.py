@@ -22,6 +22,7 @@ from data_plane.host.worker_statuses import WorkerStatus
 from modelyard.core.db import lifecycle
 from modelyard.core.db.rows import (
     AccessTokenRow,
+    AdminTokenRow,
     GenerationRow,
     OnlineDeploymentRow,
     OnlineEndpointRow,
@@ -136,11 +137,19 @@ def _workspaces(session: Session, ids: Set[int]) -> Mapping[int, str]:
 
 
 def _token_routes(session: Session, workspaces: Set[int]) -> Mapping[int, Mapping[str, TokenRoute]]:
-    """Return the living access tokens by digest, as each of the workspaces sees them."""
+    """Return the living access tokens, and the admin token, by digest, as each of the workspaces sees them.
+
+    A short admin token has no digest that gateways may know: such a token does not score.
+    """
     if not workspaces:
         return {}
     tokens = session.scalars(select(AccessTokenRow).where(AccessTokenRow.revoked_at.is_(None))).all()
-    return {workspace: {token.digest: _token_route(token, workspace) for token in tokens} for workspace in workspaces}
+    made = select(AdminTokenRow.sha256).where(AdminTokenRow.sha256.is_not(None))
+    admins = {str(digest): TokenRoute(may_score=True, expires_at=None) for digest in session.scalars(made)}
+    return {
+        workspace: {**admins, **{token.digest: _token_route(token, workspace) for token in tokens}}
+        for workspace in workspaces
+    }
 
 
 def _token_route(token: AccessTokenRow, workspace: int) -> TokenRoute:

@@ -29,7 +29,8 @@ _SHOWN = ("description",)
 """Fields of `body`, where a specification has the fields that are merely returned, that are there to be shown."""
 # One of them is a value of any field.
 _VALUES: tuple[Any, ...] = (
-    "x", "x-long-enough-for-a-key", 7, True, "PT7S", "2030-01-02T03:04:05Z", {"a": "b"}, {"a": 100}, {"a": 10}, "owner",
+    "x", ["x"], "x-long-enough-for-a-key", 7, True, "PT7S", "2030-01-02T03:04:05Z",
+    {"a": "b"}, {"a": 100}, {"a": 10}, "owner",
     "Key", "AADToken", "Primary", "Disabled", "SummaryOnly", "parquet", "debug", "uri_file", "custom_model", "Managed",
     "StorageInitializer", "InferenceServer", "off", "Enabled", "UriFile", "Kubernetes", "name",
 )  # fmt: skip
@@ -39,6 +40,7 @@ _BASES: Mapping[str, Document] = {
     "BatchDeploymentRequest": {"properties": {"model": {"assetId": "m"}}},
     "SubmissionRequest": {"properties": {"inputData": {"a": {"jobInputType": "UriFolder", "uri": "azureml:d:1"}}}},
     "AccessTokenRequest": {"properties": {"subject": "s", "roles": [{"role": "reader"}]}},
+    "DatasetVersionRequest": {"properties": {"paths": [{"folder": "azureml://d"}]}},
     "RegenerateKeysRequest": {"keyType": "Secondary"},
 }
 

@@ -17,7 +17,7 @@ from tests.control_plane.control import SUBSCRIPTION, TOKEN, WORKSPACE, Control,
 
 
 class TestAuthentication:
-    @pytest.mark.parametrize("path", ["/health", "/ready", "/openapi.json", "/metadata/endpoints"])
+    @pytest.mark.parametrize("path", ["/health", "/ready", "/openapi.json", "/metadata/endpoints", "/discovery"])
     def test_public_path_needs_no_token(self, control, path):
         assert anonymous.get(f"{control.url}{path}").status_code == 200
 

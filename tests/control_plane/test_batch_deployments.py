@@ -112,7 +112,7 @@ class TestUpdate:
     def test_new_settings_apply_at_once_without_a_build(self, control, built, model):
         answer = control.ask("PUT", built, {"properties": {"model": model, "miniBatchSize": 3}})
         assert answer.status_code == 200
-        assert "Azure-AsyncOperation" not in answer.headers
+        assert control.operation(answer)["status"] == "Succeeded"
         found = answer.json()["properties"]
         assert (found["miniBatchSize"], found["provisioningState"]) == (3, "Succeeded")
         assert generations(control) == 1

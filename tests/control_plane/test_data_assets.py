@@ -1,5 +1,7 @@
 """Data assets (uploaded files, or paths in a datastore) and computes."""
 
+import os
+
 import pytest
 from sqlalchemy import select
 
@@ -126,11 +128,43 @@ class TestRegisteredVersion:
         error_of(control.ask("GET", "/data/d/versions/2"), 404)
 
 
+class TestDatasets:
+    @pytest.mark.parametrize(("kind", "expected"), [("folder", "uri_folder"), ("file", "uri_file")])
+    def test_dataset_of_the_first_rest_samples_is_a_data_version(self, control, kind, expected):
+        control.put("/datasets/d/versions/1", {"properties": {"paths": [{kind: PLACE}]}})
+        found = control.get("/data/d/versions/1")["properties"]
+        assert (found["dataType"], found["dataUri"]) == (expected, PLACE)
+
+    @pytest.mark.parametrize("paths", [[], [{}], [{"folder": PLACE, "file": PLACE}], [{"folder": PLACE}] * 2])
+    def test_dataset_of_another_form_is_400(self, control, paths):
+        error_of(control.ask("PUT", "/datasets/d/versions/1", {"properties": {"paths": paths}}), 400)
+
+
 class TestComputes:
     def test_local_compute_exists_in_every_workspace(self, control):
         assert control.get("/computes/local")["properties"]["provisioningState"] == "Succeeded"
         assert [c["name"] for c in control.get("/computes")["value"]] == ["local"]
         error_of(control.ask("DELETE", "/computes/local"), 409)
+
+    def test_put_names_an_operation_that_has_succeeded(self, control):
+        for expected in (201, 200):
+            answer = control.ask("PUT", "/computes/c", {"properties": {}})
+            assert answer.status_code == expected
+            assert answer.headers["Azure-AsyncOperation"].startswith(f"{control.url}/subscriptions/")
+            assert answer.headers["Retry-After"] == "1"
+            assert control.operation(answer)["status"] == "Succeeded"
+
+    def test_compute_has_no_nodes(self, control):
+        assert control.post("/computes/local/listNodes") == {"nodes": []}
+        error_of(control.ask("POST", "/computes/none/listNodes"), 404)
+
+    def test_sizes_are_this_machine_and_there_are_no_quotas(self, control):
+        location = "/" + control.workspace.partition("/resourceGroups")[0] + "/providers/"
+        location += "Microsoft.MachineLearningServices/locations/local"
+        (size,) = control.get(f"{location}/vmSizes")["value"]
+        assert (size["name"], size["vCPUs"], size["memoryGB"] > 0.1) == ("local", os.cpu_count(), True)
+        assert "AmlCompute" in size["supportedComputeTypes"]
+        assert control.get(f"{location}/usages")["value"] == []
 
     def test_compute_is_returned_as_recorded(self, control):
         properties = {"computeType": "AmlCompute", "properties": {"vmSize": "STANDARD_D2_V2"}}

@@ -297,7 +297,6 @@ class TestContradictions:
         [
             ("submit_job", {"inputData": INPUT, **TWO_COUNTS}, "compute.instanceCount"),
             ("submit_job", {"inputData": INPUT, "outputData": TABLE}, "outputData.jobOutputType"),
-            ("submit_job", {"inputData": {**INPUT, "b": INPUT["a"]}}, "inputData"),
             ("put_environment_version", {"condaFile": "dependencies: []", "osType": "Windows"}, "osType"),
         ],
     )

@@ -97,7 +97,7 @@ class TestSubmission:
         asset = register_data(control)
         uri = spelled.format(id=asset)
         job = control.submit(endpoint, {"inputData": {"in": {"jobInputType": "UriFolder", "uri": uri}}})
-        assert job["properties"]["input"] == asset
+        assert job["properties"]["inputUri"] == asset
         files = row_of(control, job["name"]).input_files
         assert [(f["path"], f["size"]) for f in files] == [("b.csv", 5), ("deep/a.csv", 10)]
         assert control.store.exists(files[0]["key"])
@@ -140,6 +140,60 @@ class TestRepeatedRequest:
         assert sorted(answers) == [201, 409, 409, 409]
 
 
+class TestInputs:
+    def test_literals_have_no_effect_and_are_named(self, control, endpoint):
+        literals = {
+            "lit": {"jobInputType": "Literal", "value": "abc"},
+            "num": {"jobInputType": "literal", "value": 1.5},
+        }
+        body = {"properties": {"inputData": {**literals, "in": control.place()}}}
+        answer = control.ask("POST", "//batch/be-one/jobs", body)
+        assert answer.status_code == 201
+        named = [text.split()[2].strip('"') for text in answer.headers.get_list("Warning")]
+        assert named == ["properties.inputData.lit.value", "properties.inputData.num.value"]
+
+    def test_several_inputs_are_one_list_of_files_in_the_order_of_names(self, control, endpoint):
+        asset = register_data(control)
+        for path in ("rows/z.csv", "rows/_SUCCESS", "other/single.csv"):
+            control.store.put(f"datastores/workspaceblobstore/{path}", [b"x\n1\n"])
+        inputs = {
+            "c": {"jobInputType": "UriFile", "uri": f"{STORE}/other/single.csv"},
+            "_b": control.place(),
+            "a": {"jobInputType": "UriFolder", "uri": asset},
+        }
+        job = control.submit(endpoint, {"inputData": inputs})
+        row = row_of(control, job["name"])
+        paths = ["_b/a.csv", "_b/z.csv", "a/b.csv", "a/deep/a.csv", "c/single.csv"]
+        assert [file["path"] for file in row.input_files] == paths
+        assert [control.store.exists(file["key"]) for file in row.input_files] == [True] * 5
+        assert (row.input_kind, row.input_key) == ("UriFile", None)
+
+    def test_folders_of_several_inputs_with_too_many_files_are_refused(self, control, endpoint):
+        for number in range(1001):
+            control.store.put(f"datastores/workspaceblobstore/many/{number}.csv", [b""])
+        inputs = {"a": control.place(), "b": {"jobInputType": "UriFolder", "uri": f"{STORE}/many/"}}
+        assert "one folder" in control.submit(endpoint, {"inputData": inputs}, 400)["error"]["message"]
+
+    @pytest.mark.parametrize(
+        ("dataset", "kind"),
+        [
+            ({"dataInputType": "DataUrl", "Path": f"{STORE}/rows"}, "UriFolder"),
+            ({"dataInputType": "DataUrl", "Path": f"{STORE}/rows/a.csv"}, "UriFile"),
+            ({"dataInputType": "DatasetVersion", "datasetName": "d", "datasetVersion": "1"}, "UriFolder"),
+            ({"datasetName": "d"}, "UriFolder"),
+        ],
+    )
+    def test_dataset_of_the_first_rest_samples_is_an_input(self, control, endpoint, dataset, kind):
+        register_data(control)
+        control.place()
+        job = control.submit(endpoint, {"dataset": dataset})
+        assert row_of(control, job["name"]).input_kind == kind
+
+    def test_dataset_without_data_is_400(self, control, endpoint):
+        refused = control.submit(endpoint, {"dataset": {"dataInputType": "DataUrl"}}, 400)["error"]
+        assert refused["target"] == "properties.dataset"
+
+
 class TestRejectedSubmission:
     @pytest.mark.parametrize(
         ("uri", "expected"),
@@ -159,9 +213,15 @@ class TestRejectedSubmission:
 
     @pytest.mark.parametrize(
         "inputs",
-        [{}, {"a": {"jobInputType": "Literal", "value": "x"}}, {"a": {}, "b": {}}, {"a": {"jobInputType": "mltable"}}],
+        [
+            {},
+            {"a": {"jobInputType": "Literal", "value": "x"}},
+            {"a": {}, "b": {}},
+            {"a": {"jobInputType": "mltable"}},
+            {str(number): {"jobInputType": "UriFile", "uri": f"{STORE}/a"} for number in range(21)},
+        ],
     )
-    def test_anything_but_a_single_file_input_is_400(self, control, endpoint, inputs):
+    def test_job_without_inputs_of_files_is_400(self, control, endpoint, inputs):
         assert self._refused(control, {"inputData": inputs})["target"].startswith("properties.inputData")
 
     @pytest.mark.parametrize(
@@ -201,7 +261,7 @@ class TestRejectedSubmission:
         endpoint = control.batch_endpoint()
         assert "azureml-model-deployment" in control.submit(endpoint, expected=400)["error"]["message"]
         named = {"azureml-model-deployment": "bd-one"}
-        control.submit(endpoint, None, 404, **named)
+        assert "invoke(deployment_name" in control.submit(endpoint, None, 404, **named)["error"]["message"]
         control.put(f"{endpoint}/deployments/bd-one", {"properties": {"model": control.register()}})
         assert "being built" in control.submit(endpoint, None, 409, **named)["error"]["message"]
         control.fail_builds("no such package")

@@ -235,12 +235,14 @@ class TestRejectedDeployment:
 
 
 class TestUpdate:
-    def test_put_of_the_running_spec_starts_no_operation(self, control, blue):
+    def test_put_of_the_running_spec_builds_nothing_and_names_a_finished_operation(self, control, blue):
         read = control.get(blue)
         answer = control.ask("PUT", blue, read)
         assert answer.status_code == 200
         assert answer.json()["properties"]["provisioningState"] == "Succeeded"
-        assert "Azure-AsyncOperation" not in answer.headers
+        assert control.operation(answer)["status"] == "Succeeded"
+        operation = answer.json()["properties"]["properties"]["AzureAsyncOperationUri"]
+        assert operation == answer.headers["Azure-AsyncOperation"]
         assert len(control.outbox.builds) == len(specs(control)) == 1
 
     def test_new_model_is_a_new_generation_beside_the_serving_generation(self, control, blue):

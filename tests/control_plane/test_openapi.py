@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 
 from control_plane.app import ROUTERS
 from control_plane.web.arm_path import canonical_path
-from tests.control_plane.control import WORKSPACE, Control, anonymous
+from tests.control_plane.control import SUBSCRIPTION, WORKSPACE, Control, anonymous
 
 _METHODS = {"get", "put", "post", "patch", "delete", "head"}
 
@@ -37,7 +37,7 @@ def test_document_has_every_route(document):
 
 def test_every_fixed_segment_of_a_route_is_read_in_any_case(document):
     for path in document["paths"]:
-        if path.startswith("/subscriptions/"):
+        if "/subscriptions/" in path:
             shouted = "/".join(part if part.startswith("{") else part.upper() for part in path.split("/"))
             assert canonical_path(shouted) == path
 
@@ -62,7 +62,7 @@ def test_every_operation_has_a_unique_name_and_declares_its_errors(document):
 def test_every_path_but_public_and_signed_paths_needs_the_token(document):
     free = {path for path, _, operation in operations(document) if not operation["security"]}
     signed = {"/uploads/{upload_id}/{path}", "/blobs/{sha256}", "/datastores/{path}"}
-    assert free == {"/health", "/ready", "/metadata/endpoints"} | signed
+    assert free == {"/health", "/ready", "/metadata/endpoints", "/discovery"} | signed
     assert document["components"]["securitySchemes"]
 
 
@@ -83,6 +83,7 @@ def test_keys_are_camel_case_and_durations_and_enums_are_declared(document):
         assert not [name for name in schema.get("properties", {}) if "_" in name]
 
 
+_BY_SUBSCRIPTION = ("workspaces", "locations/local/vmSizes", "locations/local/usages")
 READABLE = (
     *("", "/models", "/models/m", "/models/m/versions", "/models/m/versions/1", "/models/m/versions/1/files"),
     *("/environments", "/environments/e", "/environments/e/versions", "/environments/e/versions/1"),
@@ -91,8 +92,17 @@ READABLE = (
     *("/data", "/data/d", "/data/d/versions", "/data/d/versions/1", "/computes", "/computes/local"),
     *("/batchEndpoints", "/batchEndpoints/be-one", "/batchEndpoints/be-one/deployments", "/batchEndpoints/be-one/jobs"),
     *("/batchEndpoints/be-one/deployments/bd-one", "/batchEndpoints/be-one/deployments/bd-one/jobs"),
-    *("/jobs", "/jobs/job-one", "/jobs/job-one/files", "//batch/be-one/jobs/job-one"),
-    *("/nothing", f"/{WORKSPACE.rpartition('/')[0]}", "//health", "//ready", "//metadata/endpoints"),
+    *("/jobs", "/jobs/job-one", "/jobs/job-one-run", "/jobs/job-one/files", "//batch/be-one/jobs/job-one"),
+    *(f"//history/v1.0{WORKSPACE}/runs/job-one{what}" for what in ("", "/details", "/children")),
+    *(
+        f"//mferp/managementfrontend{WORKSPACE}/batchEndpoints/be-one{what}/jobs"
+        for what in ("", "/deployments/bd-one")
+    ),
+    *(
+        f"//subscriptions/{SUBSCRIPTION}/providers/Microsoft.MachineLearningServices/{what}"
+        for what in _BY_SUBSCRIPTION
+    ),
+    *("/nothing", f"/{WORKSPACE.rpartition('/')[0]}", "//health", "//ready", "//metadata/endpoints", "//discovery"),
 )
 
 
@@ -224,7 +234,15 @@ class Checker:
                     self._check(entry, member, f"{place}.{name}")
 
 
-_TYPES = {"string": str, "integer": int, "boolean": bool, "object": dict, "array": list, "null": type(None)}
+_TYPES = {
+    "string": str,
+    "number": (int, float),
+    "integer": int,
+    "boolean": bool,
+    "object": dict,
+    "array": list,
+    "null": type(None),
+}
 
 
 def _check_type(value: Any, schema: dict[str, Any], place: str) -> None:

@@ -108,7 +108,7 @@ class TestDatastores:
             output = {"o": {"jobOutputType": "UriFile", "uri": f"{STORE}/out/mine.csv"}}
             body = {"name": "one-name", "inputData": {"in": workspace.place()}, "outputData": output}
             job = workspace.submit(path, body)
-            assert job["properties"]["output"] == f"{STORE}/out/mine.csv"
+            assert job["properties"]["outputUri"] == f"{STORE}/out/mine.csv"
             with workspace.sessions() as session:
                 row = session.get_one(JobRow, max(workspace.outbox.jobs))
             rows[workspace] = (row.output_key, row.logs_prefix)
@@ -177,4 +177,7 @@ class TestStrangers:
     def test_list_of_workspaces_has_the_own_workspaces_only(self, control, stranger):
         path = control.workspace.rpartition("/")[0]
         found = ask_as(stranger, control, "GET", f"/{path}").json()["value"]
-        assert [workspace["name"] for workspace in found] == ["other"]
+        of_subscription = path.replace("/resourceGroups/local", "")
+        everywhere = ask_as(stranger, control, "GET", f"/{of_subscription}").json()["value"]
+        assert [workspace["name"] for workspace in found] == [each["name"] for each in everywhere] == ["other"]
+        assert ask_as(stranger, control, "GET", f"/{of_subscription.replace(SUBSCRIPTION, 'x')}").json()["value"] == []

@@ -18,12 +18,17 @@ CONDA = "dependencies: [python=3.11]"
 BODIES: dict[str, Any] = {
     "put_environment_version": {"properties": {"condaFile": CONDA}},
     "put_data_version": {"properties": {"dataUri": "azureml://datastores/d/paths/p"}},
+    "put_dataset_version": {"properties": {"paths": [{"folder": "azureml://datastores/d/paths/p"}]}},
     "put_online_endpoint": {"properties": {"authMode": "Key"}},
     "put_batch_endpoint": {"properties": {"authMode": "aadToken"}},
     "put_online_deployment": {"properties": {"model": f"azureml:{OURS}:1"}},
     "put_batch_deployment": {"properties": {"model": {"referenceType": "Id", "assetId": f"azureml:{OURS}:1"}}},
     "submit_job": {"properties": {"inputData": {"in": {"jobInputType": "UriFile", "uri": f"azureml:{OURS}:1"}}}},
     "regenerate_keys": {"keyType": "Primary"},
+    "put_job": {"properties": {"isArchived": True}},
+    "patch_run": {"hidden": True},
+    "get_run_data": {"runId": OURS},
+    "resolve_data_uris": {"values": []},
     "patch_job": {"properties": {"isArchived": True}},
     "patch_online_endpoint": {"tags": {"a": "b"}},
     "patch_batch_endpoint": {"tags": {"a": "b"}},
@@ -31,7 +36,13 @@ BODIES: dict[str, Any] = {
 }
 GLOBAL_NAMES = {"put_online_endpoint", "put_batch_endpoint"}
 """Names of endpoints are unique on the whole platform: the answer tells that a name is taken, and no more."""
-_READS_OF_MORE = {"list_workspaces", "list_events", "list_access_tokens", "verify_audit_events"}
+_READS_OF_MORE = {
+    "list_workspaces",
+    "list_workspaces_of_subscription",
+    "list_events",
+    "list_access_tokens",
+    "verify_audit_events",
+}
 """Lists that the stranger's own changes change, and those of the admin's reading."""
 ORDER = ("get", "head", "post", "patch", "delete", "put")
 """The calls that make resources come last."""

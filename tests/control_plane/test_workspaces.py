@@ -102,3 +102,22 @@ class TestDeletion:
         assert list(control.store.list("datastores/")) == [f"{other.datastores}/workspaceblobstore/rows/a.csv"]
         with control.sessions() as session:
             assert [row.name for row in session.scalars(select(WorkspaceRow))] == ["other"]
+
+
+def test_keys_of_a_workspace_are_none(control):
+    assert control.post("/listKeys") == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("/components/c/versions/1", "components"),
+        ("/schedules/s", "schedules"),
+        ("/serverlessEndpoints/e", "serverless"),
+        ("//subscriptions/s/resourceGroups/g/providers/Microsoft.Resources/deployments/d", "ARM templates"),
+        ("//subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/registries/r", "registries"),
+        ("/models/components/x", "nothing at this path"),
+    ],
+)
+def test_noun_that_the_platform_does_not_have_is_404_with_a_sentence(control, path, named):
+    assert named in error_of(control.ask("PUT", path, {}), 404)["message"]

@@ -71,6 +71,7 @@ def describe(
     row = DEPLOYMENTS.row_of(session, current)
     with audited(session, caller, AuditAction.UPDATE, row):
         _apply(row, spec)
+        DEPLOYMENTS.record_description(session, endpoint, row)
     return DEPLOYMENTS.refreshed(session, endpoint, row)
 
 

@@ -132,6 +132,6 @@ def get_build_log(
 
 
 def _announced(deployment: BatchDeployment, response: Response, urls: ResourceUrls) -> BatchDeploymentBody:
-    if deployment.operation is not None and not deployment.state.is_final:
+    if deployment.operation is not None:
         announce(response, deployment.operation, urls)
     return BatchDeploymentBody.of(deployment, urls)

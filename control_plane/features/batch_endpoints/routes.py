@@ -15,6 +15,7 @@ from control_plane.resources.paging import ListBody, list_body
 from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
+from control_plane.web.operation_headers import OPERATION_HEADERS, announce
 from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.urls import RequestUrls
 from control_plane.web.workspace_path import WORKSPACE, RequestedWorkspace
@@ -59,7 +60,11 @@ def get_batch_endpoint(
 @router.put(
     ENDPOINT,
     response_model_exclude_none=True,
-    responses={**CONFLICT_ERRORS, 201: {"model": BatchEndpointBody, "description": "Created."}},
+    responses={
+        **CONFLICT_ERRORS,
+        200: {"headers": OPERATION_HEADERS},
+        201: {"model": BatchEndpointBody, "description": "Created.", "headers": OPERATION_HEADERS},
+    },
 )
 def put_batch_endpoint(
     caller: RequestCaller,
@@ -73,6 +78,8 @@ def put_batch_endpoint(
     """Create or replace an endpoint. A missing field goes back to the default, `defaults` included."""
     put, is_new = endpoints.put(caller, path, endpoint, body.to_spec())
     response.status_code = 201 if is_new else 200
+    if put.operation is not None:
+        announce(response, put.operation, urls)
     return BatchEndpointBody.of(put, urls)
 
 

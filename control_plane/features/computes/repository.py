@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 
 from control_plane.features.computes.compute import Compute
 from control_plane.resources.authorship import Authorship
+from control_plane.resources.operations.operation import Operation, OperationKind
+from control_plane.resources.operations.repository import record_finished
 from control_plane.resources.paging import Page
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.db.audit import audited, record
@@ -30,8 +32,8 @@ def list_computes(session: Session, workspace: Workspace, page: Page) -> Sequenc
 
 def put_compute(
     session: Session, caller: Caller, workspace: Workspace, name: str, location: str | None, body: Mapping[str, Any]
-) -> tuple[Compute, bool]:
-    """The compute, and whether it is new."""
+) -> tuple[Compute, Operation, bool]:
+    """The compute, the operation, which has succeeded, and whether the compute is new."""
     location = location or workspace.location
     values = {"workspace_id": workspace.key, "name": name, "location": location, "body": dict(body)}
     made = session.scalar(insert(ComputeRow).values(**values).on_conflict_do_nothing().returning(ComputeRow.id))
@@ -45,7 +47,9 @@ def put_compute(
             row.location, row.body = location, dict(body)
     session.flush()
     session.refresh(row)
-    return _compute(workspace, row), made is not None
+    compute = _compute(workspace, row)
+    operation = record_finished(session, workspace, OperationKind.PUT_COMPUTE, compute.arm_id)
+    return compute, operation, made is not None
 
 
 def remove_compute(session: Session, caller: Caller, workspace: Workspace, name: str) -> bool:

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from control_plane.features.computes.compute import Compute
+from control_plane.features.computes.machine import Machine
 from control_plane.resources.arm_body import ArmBody, Document, Texts
-from control_plane.resources.compute_name import WORKERS_OF_THE_PLATFORM
+from control_plane.resources.compute_name import LOCAL, WORKERS_OF_THE_PLATFORM
 from control_plane.resources.resource import Resource, SystemData
 from modelyard.core.domain.resource_ids import PROVIDER
 from modelyard.core.errors import InvalidRequest
@@ -50,4 +51,30 @@ class ComputeBody(Resource):
             tags=compute.body.get("tags", {}),
             identity=compute.body.get("identity"),
             properties={"computeType": "AmlCompute", **sent, **_FIXED},
+        )
+
+
+class ComputeNodesBody(ArmBody):
+    nodes: list[Document] = Field(default_factory=list)
+    """Empty: the workers of the platform are no nodes of a compute."""
+
+
+class VmSizeBody(ArmBody):
+    name: str
+    family: str
+    v_cpus: int = Field(alias="vCPUs")
+    gpus: int = 0
+    memory_gb: float = Field(alias="memoryGB")
+    low_priority_capable: bool = False
+    premium_io: bool = Field(default=False, alias="premiumIO")
+    supported_compute_types: list[str]
+
+    @classmethod
+    def of(cls, machine: Machine) -> "VmSizeBody":
+        return cls(
+            name=LOCAL,
+            family=LOCAL,
+            vCPUs=machine.cpus,
+            memoryGB=round(machine.memory_megabytes / 1024, 1),
+            supported_compute_types=["AmlCompute", "ComputeInstance"],
         )

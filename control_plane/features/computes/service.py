@@ -6,6 +6,7 @@ from typing import Any
 from control_plane.features.computes import repository
 from control_plane.features.computes.compute import Compute, local_compute
 from control_plane.resources.compute_name import LOCAL
+from control_plane.resources.operations.operation import Operation
 from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import WorkspacePath
@@ -44,8 +45,8 @@ class Computes:
 
     def put(
         self, caller: Caller, path: WorkspacePath, name: str, location: str | None, body: Mapping[str, Any]
-    ) -> tuple[Compute, bool]:
-        """The compute, and whether it is new."""
+    ) -> tuple[Compute, Operation, bool]:
+        """The compute, the operation, which has succeeded, and whether the compute is new."""
         check_asset_name(name, noun="compute")
         with transaction(self._sessions) as work:
             return repository.put_compute(work.session, caller, get_workspace(work.session, path), name, location, body)

@@ -1,5 +1,7 @@
 """Data assets as JSON."""
 
+from pydantic import Field
+
 from control_plane.features.data.data_version import DataType, DataVersion, DataVersionSpec
 from control_plane.resources.arm_body import ArmBody
 from control_plane.resources.assets.schemas import (
@@ -28,6 +30,33 @@ class DataVersionRequest(ArmBody):
             description=requested.to_description(),
             data_type=None if requested.data_type is None else _data_type(requested.data_type),
             data_uri=requested.data_uri,
+        )
+
+
+class DatasetPath(ArmBody):
+    folder: str | None = None
+    file: str | None = None
+
+
+class DatasetVersionRequestProperties(VersionRequestProperties):
+    paths: list[DatasetPath] = Field(min_length=1, max_length=1)
+
+
+class DatasetVersionRequest(ArmBody):
+    """A data version in the words of Azure's first REST samples."""
+
+    properties: DatasetVersionRequestProperties
+
+    def to_spec(self) -> DataVersionSpec:
+        requested = self.properties
+        (path,) = requested.paths
+        if (path.folder is None) == (path.file is None):
+            raise InvalidRequest("a path of a dataset has either folder or file", target="properties.paths")
+        return DataVersionSpec(
+            is_anonymous=bool(requested.is_anonymous),
+            description=requested.to_description(),
+            data_type=DataType.URI_FOLDER if path.file is None else DataType.URI_FILE,
+            data_uri=path.folder or path.file,
         )
 
 

@@ -1,20 +1,23 @@
-"""The input of a job: a registered data asset, or a path in a datastore."""
+"""The inputs of a job: registered data assets, and paths in datastores."""
 
 import re
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy.orm import Session
 
-from control_plane.features.jobs.job import JobInput, JobSpec
+from control_plane.features.jobs.job import JobInput, JobSpec, RequestedInput
 from control_plane.resources.assets.references import Reference, read_reference
 from control_plane.resources.assets.repository import DATA
 from control_plane.resources.datastore import DatastorePath, read_datastore_path
 from control_plane.resources.input_files import from_manifest
 from control_plane.resources.workspaces.workspace import Workspace
-from modelyard.core.domain.batch import InputKind
+from modelyard.core.domain.batch import InputFile, InputKind, is_hidden
 from modelyard.core.errors import InvalidRequest, ReferencedResourceMissing
-from modelyard.core.ports.object_store import ObjectStore
+from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
 
 TARGET = "properties.inputData"
+_MOST_FILES = 1000
+"""Of several inputs. A look at the store for the size of each file happens while the client waits."""
 _OUTPUT = "properties.outputData"
 _INPUT_KINDS = {"uri_file": InputKind.URI_FILE, "uri_folder": InputKind.URI_FOLDER}
 """By the type of the data asset."""
@@ -26,18 +29,23 @@ _DATA = re.compile(
 )
 
 
-def resolve_input(session: Session, workspace: Workspace, spec: JobSpec) -> JobInput:
+def resolve_inputs(session: Session, workspace: Workspace, spec: JobSpec) -> Sequence[JobInput]:
     """Raises ReferencedResourceMissing, and InvalidRequest for an unreadable URI."""
-    reference = _asset_reference(workspace, spec.input_uri)
+    return [_resolved(session, workspace, requested) for requested in spec.inputs]
+
+
+def _resolved(session: Session, workspace: Workspace, requested: RequestedInput) -> JobInput:
+    reference = _asset_reference(workspace, requested.uri)
     if reference is None:
-        path = read_datastore_path(workspace, spec.input_uri, target=TARGET)
-        return JobInput(spec.input_kind, path.uri, None, path.key_in(workspace.datastores))
+        path = read_datastore_path(workspace, requested.uri, target=TARGET)
+        return JobInput(requested.name, requested.kind, path.uri, None, path.key_in(workspace.datastores))
     row = DATA.resolve(session, workspace, reference, target=TARGET)
     files = from_manifest(row.manifest)
     key = None
     if files is None:
         key = read_datastore_path(workspace, row.data_uri, target=TARGET).key_in(workspace.datastores)
-    return JobInput(_INPUT_KINDS[row.data_type], DATA.head_of(workspace, reference.name, row).arm_id, files, key)
+    arm_id = DATA.head_of(workspace, reference.name, row).arm_id
+    return JobInput(requested.name, _INPUT_KINDS[row.data_type], arm_id, files, key)
 
 
 def _asset_reference(workspace: Workspace, uri: str) -> Reference | None:
@@ -72,6 +80,44 @@ def check_input_exists(store: ObjectStore, job_input: JobInput) -> None:
         "a local path to `modelyard batch-endpoint invoke --input`)",
         target=TARGET,
     )
+
+
+def joined(store: ObjectStore, inputs: Sequence[JobInput]) -> JobInput:
+    """The inputs as one, in the order of names. The path of each file begins with the name of its input.
+
+    A single input stays as it is. The folders of several are listed now. Raises InvalidRequest for too many files.
+    """
+    if len(inputs) == 1:
+        return inputs[0]
+    files: list[InputFile] = []
+    for job_input in inputs:
+        for file in _files_of(store, job_input):
+            files.append(InputFile(f"{job_input.name}/{file.path}", file.key, file.size))
+            if len(files) > _MOST_FILES:
+                raise InvalidRequest(
+                    f"the {len(inputs)} inputs hold more than {_MOST_FILES} files: put all into one folder, which "
+                    "the job lists when it begins",
+                    target=TARGET,
+                )
+    # As files: hidden files are left out already, and the name of an input may begin with "_".
+    return JobInput("", InputKind.URI_FILE, ", ".join(each.uri for each in inputs), tuple(files), None)
+
+
+def _files_of(store: ObjectStore, job_input: JobInput) -> Iterator[InputFile]:
+    is_folder = job_input.kind is InputKind.URI_FOLDER
+    if job_input.files is not None:
+        yield from (file for file in job_input.files if not (is_folder and is_hidden(file.path)))
+        return
+    key = job_input.key or ""
+    folder = f"{key}/"
+    for found in store.list(folder) if is_folder else [key]:
+        path = found.removeprefix(folder) if is_folder else found.rpartition("/")[2]
+        if is_folder and is_hidden(path):
+            continue
+        try:
+            yield InputFile(path, found, store.size(found))
+        except ObjectMissing:
+            continue  # deleted since the listing
 
 
 def requested_output(workspace: Workspace, spec: JobSpec, file_name: str) -> DatastorePath | None:

@@ -3,16 +3,23 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Any
 
 from control_plane.resources.authorship import Authorship
+from control_plane.resources.datastore import DatastorePath
 from control_plane.resources.workspaces.workspace import Workspace
-from modelyard.core.domain.batch import BatchSettings, InputFile, InputKind
+from modelyard.core.domain.batch import BatchSettings, InputFile, InputKind, OutputAction
+from modelyard.core.domain.job_files import default_output_key
 from modelyard.core.domain.lifecycle import JobState
+
+LOGS = "logs/"
+"""What the paths of logs begin with."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobInput:
+    name: str
     kind: InputKind
     uri: str
     """As shown to clients."""
@@ -22,14 +29,21 @@ class JobInput:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestedInput:
+    name: str
+    kind: InputKind
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobSpec:
     """A job as a submission asks for it."""
 
     name: str | None
     display_name: str | None
     experiment_name: str | None
-    input_kind: InputKind
-    input_uri: str
+    inputs: tuple[RequestedInput, ...]
+    """At least one, in the order of names."""
     output_uri: str | None
     output_is_folder: bool
     overrides: Mapping[str, Any]
@@ -83,6 +97,28 @@ class Job:
     @property
     def arm_id(self) -> str:
         return f"{self.workspace.arm_id}/jobs/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A job, or the one child run of a job, as Azure's run history knows them."""
+
+    id: str
+    job: Job
+
+    @property
+    def is_child(self) -> bool:
+        return self.id != self.job.name
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """The URI of the predictions, by Azure's name, where they are at another place than the default."""
+        job, name = self.job, PurePosixPath(self.job.output_key).name
+        has_predictions = job.state == JobState.COMPLETED and job.settings.output_action == OutputAction.APPEND_ROW
+        is_default = job.output_key == default_output_key(job.workspace.datastores, job.name, name)
+        if not (self.is_child and has_predictions) or is_default:
+            return {}
+        return {"score": DatastorePath.of_key(job.workspace.datastores, job.output_key).uri}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Float, Select, cast, func, select
 from sqlalchemy.orm import Session
 
-from control_plane.features.jobs.job import BusyWorker, Job, JobPatch, JobQuery, NewJob, Progress
+from control_plane.features.jobs.job import BusyWorker, Job, JobPatch, JobQuery, NewJob, Progress, Run
 from control_plane.resources.authorship import Authorship
 from control_plane.resources.input_files import to_manifest
 from control_plane.resources.paging import Page
@@ -16,6 +16,7 @@ from modelyard.core.db.rows import JobRow, MiniBatchRow
 from modelyard.core.domain.audit import AuditAction
 from modelyard.core.domain.batch import BatchSettings, InputKind
 from modelyard.core.domain.caller import Caller
+from modelyard.core.domain.job_files import parent_of
 from modelyard.core.domain.lifecycle import ENDED_JOBS, JobState, MiniBatchState
 from modelyard.core.errors import ResourceNotFound
 
@@ -26,8 +27,21 @@ def get_job(session: Session, workspace: Workspace, name: str, *, lock: bool = F
     query = select(JobRow).where(JobRow.workspace_id == workspace.key, JobRow.name == name)
     row = session.scalar(query.with_for_update() if lock else query)
     if row is None:
-        raise ResourceNotFound(f"there is no job {name!r} in workspace {workspace.path.name!r}")
+        raise _no_job(workspace, name)
     return _job(workspace, row)
+
+
+def get_run(session: Session, workspace: Workspace, run_id: str) -> Run:
+    """The job with this name, else the job whose child run has this name."""
+    names = [name for name in (run_id, parent_of(run_id)) if name]
+    found = session.scalars(select(JobRow).where(JobRow.workspace_id == workspace.key, JobRow.name.in_(names))).all()
+    if not found:
+        raise _no_job(workspace, run_id)
+    return Run(run_id, _job(workspace, next((row for row in found if row.name == run_id), found[0])))
+
+
+def _no_job(workspace: Workspace, name: str) -> ResourceNotFound:
+    return ResourceNotFound(f"there is no job {name!r} in workspace {workspace.path.name!r}")
 
 
 def list_jobs(session: Session, workspace: Workspace, wanted: JobQuery, page: Page) -> Sequence[Job]:

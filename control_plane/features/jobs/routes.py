@@ -139,7 +139,17 @@ def list_jobs_of_deployment(
 
 @router.get(_JOB, response_model_exclude_none=True)
 def get_job(caller: RequestCaller, path: RequestedWorkspace, job: str, urls: RequestUrls, jobs: Service) -> JobBody:
-    return _with_progress(caller, jobs.get(caller, path, job), urls, jobs)
+    """A job, or the child run `<job>-run`, below which Azure's SDK looks for predictions."""
+    run = jobs.get_run(caller, path, job)
+    return JobBody.of_run(run, urls, jobs.progress(caller, run.job))
+
+
+@router.put(_JOB, response_model_exclude_none=True)
+def put_job(
+    caller: RequestCaller, path: RequestedWorkspace, job: str, body: JobPatchRequest, urls: RequestUrls, jobs: Service
+) -> JobBody:
+    """Archive, restore, tag or rename a job by its whole body. A PUT makes no job: POST to a batch endpoint."""
+    return JobBody.of(jobs.put(caller, path, job, body.to_patch()), urls)
 
 
 @router.patch(_JOB, response_model_exclude_none=True)

@@ -1,26 +1,36 @@
 """Jobs as JSON: Azure's shape of a job of a batch endpoint, with the extensions of Modelyard."""
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import PurePosixPath
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from control_plane.features.batch_deployments.settings_body import Resources, SettingsBody
 from control_plane.features.jobs.inputs import TARGET
-from control_plane.features.jobs.job import Job, JobFile, JobPatch, JobSpec, Progress
+from control_plane.features.jobs.job import Job, JobFile, JobPatch, JobSpec, Progress, RequestedInput, Run
 from control_plane.resources.arm_body import ArmBody, Document, Texts, Timestamp
 from control_plane.resources.datastore import DatastorePath
 from control_plane.resources.error_body import Error
 from control_plane.resources.resource import Resource, SystemData
 from control_plane.resources.urls import ResourceUrls
+from control_plane.resources.without_effect import WithoutEffect
 from modelyard.core.domain.batch import InputKind
 from modelyard.core.domain.resource_ids import PROVIDER
 from modelyard.core.errors import InvalidRequest
 
 _BATCH_RUN = {"azureml.batchrun": "true"}
 """The tag by which Azure's SDK finds the predictions."""
+CHILD_NAME = "batchscoring"
+"""Azure's name of the one child run of a batch job."""
 _EXPERIMENT = "experimentname"
-_URI_FILE, _URI_FOLDER = "urifile", "urifolder"
+_URI_FILE, _URI_FOLDER, _LITERAL = "urifile", "urifolder", "literal"
+_MOST_INPUTS = 20
+_DATASET = "properties.dataset"
+_DATASET_TYPE = WithoutEffect(
+    "path, datasetName and datasetId tell the type", harmless=("dataurl", "datasetversion", "datasetid")
+)
+_NO_LITERALS = WithoutEffect("a model is called with the rows of the input files alone")
 
 
 def _spelled(text: str | None) -> str:
@@ -29,8 +39,26 @@ def _spelled(text: str | None) -> str:
 
 class JobInputBody(ArmBody):
     job_input_type: str | None = None
-    """UriFolder or UriFile."""
+    """UriFolder or UriFile; an input of type Literal has no effect."""
     uri: str | None = None
+    value: Annotated[Any, _NO_LITERALS] = None
+
+
+class DatasetBody(ArmBody):
+    """The input in the words of Azure's first batch endpoints."""
+
+    data_input_type: Annotated[str | None, _DATASET_TYPE] = None
+    path: str | None = None
+    dataset_name: str | None = None
+    dataset_version: str | None = None
+    dataset_id: str | None = None
+
+    @property
+    def uri(self) -> str:
+        if self.dataset_name:
+            version = f":{self.dataset_version}" if self.dataset_version else "@latest"
+            return f"azureml:{self.dataset_name}{version}"
+        return (self.path or self.dataset_id or "").strip()
 
 
 class JobOutputBody(ArmBody):
@@ -39,9 +67,10 @@ class JobOutputBody(ArmBody):
 
 
 class SubmissionProperties(SettingsBody):
-    """A single input, an optional output, both under any name, and overrides of the deployment's settings."""
+    """Inputs and an optional output, under any names, and overrides of the deployment's settings."""
 
     input_data: dict[str, JobInputBody] = Field(default_factory=dict)
+    dataset: DatasetBody | None = None
     output_data: dict[str, JobOutputBody] = Field(default_factory=dict)
     compute: Resources | None = None
     resources: Resources | None = None
@@ -57,15 +86,15 @@ class SubmissionRequest(ArmBody):
 
     def to_spec(self) -> JobSpec:
         requested = self.properties
-        kind, uri = _input(requested.input_data)
+        inputs = _inputs(requested.input_data) + _dataset(requested.dataset)
+        _check_inputs(inputs)
         output = _output(requested.output_data)
         given = {name.lower(): value for name, value in requested.properties.items()}
         return JobSpec(
             name=requested.name or None,
             display_name=requested.display_name,
             experiment_name=given.get(_EXPERIMENT),
-            input_kind=kind,
-            input_uri=uri,
+            inputs=inputs,
             output_uri=output.uri if output else None,
             output_is_folder=output is not None and _spelled(output.job_output_type) == _URI_FOLDER,
             overrides=requested.overrides(_resources(requested)),
@@ -86,14 +115,14 @@ def _resources(requested: SubmissionProperties) -> Resources | None:
     return compute or resources
 
 
-def _input(inputs: Mapping[str, JobInputBody]) -> tuple[InputKind, str]:
-    if len(inputs) != 1:
-        raise InvalidRequest(
-            'inputData must hold one input, such as {"input": {"jobInputType": "UriFolder", '
-            '"uri": "azureml:<data asset>:<version>"}}',
-            target=TARGET,
-        )
-    (requested,) = inputs.values()
+def _inputs(inputs: Mapping[str, JobInputBody]) -> tuple[RequestedInput, ...]:
+    """The inputs of files, in the order of names."""
+    return tuple(
+        _input(name, inputs[name]) for name in sorted(inputs) if _spelled(inputs[name].job_input_type) != _LITERAL
+    )
+
+
+def _input(name: str, requested: JobInputBody) -> RequestedInput:
     spelled = _spelled(requested.job_input_type)
     kind = next((kind for kind in InputKind if kind.lower() == spelled), None)
     if kind is None:
@@ -104,7 +133,28 @@ def _input(inputs: Mapping[str, JobInputBody]) -> tuple[InputKind, str]:
         )
     if not requested.uri or not requested.uri.strip():
         raise InvalidRequest("the input has no uri: name a data asset or a path in a datastore", target=TARGET)
-    return kind, requested.uri.strip()
+    return RequestedInput(name, kind, requested.uri.strip())
+
+
+def _dataset(dataset: DatasetBody | None) -> tuple[RequestedInput, ...]:
+    if dataset is None:
+        return ()
+    if not dataset.uri:
+        raise InvalidRequest(
+            "dataset names no data: send Path, or datasetName with datasetVersion, or datasetId", target=_DATASET
+        )
+    # The form has no word for the type. A registered data asset knows its own.
+    is_file = PurePosixPath(dataset.uri).suffix and not dataset.uri.endswith("/")
+    return (RequestedInput("dataset", InputKind.URI_FILE if is_file else InputKind.URI_FOLDER, dataset.uri),)
+
+
+def _check_inputs(inputs: tuple[RequestedInput, ...]) -> None:
+    if not 1 <= len(inputs) <= _MOST_INPUTS:
+        raise InvalidRequest(
+            f"the job has {len(inputs)} inputs of files: send 1 to {_MOST_INPUTS} in inputData, such as "
+            '{"input": {"jobInputType": "UriFolder", "uri": "azureml:<data asset>:<version>"}}',
+            target=TARGET,
+        )
 
 
 def _output(outputs: Mapping[str, JobOutputBody]) -> JobOutputBody | None:
@@ -194,9 +244,9 @@ class JobProperties(ArmBody):
     endpoint: str
     """From this field on, the fields are extensions of Modelyard."""
     deployment: str
-    input: str
-    """URI of the input."""
-    output: str
+    input_uri: str
+    """Of the first input. Azure has no strings named `input` and `output`, and older clients fail at such."""
+    output_uri: str
     """URI of the file of predictions, which exists once the job has completed."""
     started_at: Timestamp | None = None
     ended_at: Timestamp | None = None
@@ -210,8 +260,20 @@ class JobBody(Resource):
     properties: JobProperties
 
     @classmethod
+    def of_run(cls, run: Run, urls: ResourceUrls, progress: Progress | None = None) -> "JobBody":
+        body = cls.of(run.job, urls, progress)
+        if not run.is_child:
+            return body
+        # With the tag of a batch run, Azure's SDK looks for the predictions below a child of the child.
+        tags = {name: value for name, value in run.job.tags.items() if name not in _BATCH_RUN}
+        arm_id = f"{run.job.workspace.arm_id}/jobs/{run.id}"
+        properties = body.properties.model_copy(
+            update={"tags": tags, "display_name": CHILD_NAME, "services": _services(f"{urls.control}{arm_id}")}
+        )
+        return body.model_copy(update={"id": arm_id, "name": run.id, "properties": properties})
+
+    @classmethod
     def of(cls, job: Job, urls: ResourceUrls, progress: Progress | None = None) -> "JobBody":
-        here = f"{urls.control}{job.arm_id}"
         return cls(
             id=job.arm_id,
             name=job.name,
@@ -221,24 +283,28 @@ class JobBody(Resource):
                 display_name=job.display_name,
                 experiment_name=job.experiment_name,
                 status=job.state,
-                services={name: JobService(endpoint=here, job_service_type=name) for name in ("Studio", "Tracking")},
+                services=_services(f"{urls.control}{job.arm_id}"),
                 tags=dict(job.tags),
                 properties=dict(job.properties),
                 is_archived=job.is_archived,
                 endpoint=job.endpoint,
                 deployment=job.deployment,
-                input=job.input_uri,
-                output=DatastorePath.of_key(job.workspace.datastores, job.output_key).uri,
+                input_uri=job.input_uri,
+                output_uri=DatastorePath.of_key(job.workspace.datastores, job.output_key).uri,
                 started_at=job.started_at,
                 ended_at=job.ended_at,
-                error=Error.model_validate(_error(job.error)) if job.error else None,
+                error=error_body(job.error),
                 progress=ProgressBody.of(progress, has_ended=job.state.is_final) if progress else None,
             ),
         )
 
 
-def _error(error: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in error.items() if value}
+def _services(url: str) -> dict[str, JobService]:
+    return {name: JobService(endpoint=url, job_service_type=name) for name in ("Studio", "Tracking")}
+
+
+def error_body(error: Mapping[str, Any] | None) -> Error | None:
+    return Error.model_validate({name: value for name, value in error.items() if value}) if error else None
 
 
 class JobPatchProperties(ArmBody):

@@ -1,13 +1,13 @@
 """Reading and canceling submitted jobs, and downloading files of jobs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import PurePosixPath
 
 from control_plane.features.batch_endpoints.repository import ENDPOINTS
 from control_plane.features.jobs import repository
-from control_plane.features.jobs.job import Job, JobFile, JobPatch, JobQuery, Progress
+from control_plane.features.jobs.job import LOGS, Job, JobFile, JobPatch, JobQuery, Progress, Run
 from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import WorkspacePath
@@ -17,8 +17,19 @@ from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.job_files import errors_key
 from modelyard.core.domain.lifecycle import JobState
-from modelyard.core.errors import Conflict, ResourceNotFound
+from modelyard.core.errors import Conflict, InvalidRequest, ResourceNotFound
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
+
+
+class NewJobRefused(InvalidRequest):
+    code = "JobTypeNotSupported"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"there is no job {name!r}, and a PUT makes none: this platform runs the jobs of batch endpoints alone, "
+            "no command, sweep, AutoML or pipeline jobs. Invoke a batch endpoint (`batch_endpoints.invoke`) instead",
+            target="properties.jobType",
+        )
 
 
 class Jobs:
@@ -31,6 +42,10 @@ class Jobs:
     def get(self, caller: Caller, path: WorkspacePath, name: str) -> Job:
         with transaction(self._sessions) as work:
             return repository.get_job(work.session, get_workspace(work.session, path), name)
+
+    def get_run(self, caller: Caller, path: WorkspacePath, run_id: str) -> Run:
+        with transaction(self._sessions) as work:
+            return repository.get_run(work.session, get_workspace(work.session, path), run_id)
 
     def progress(self, caller: Caller, job: Job) -> Progress:
         with transaction(self._sessions) as work:
@@ -64,6 +79,16 @@ class Jobs:
                 work.after_commit(partial(self._dispatcher.run_job, job.key))
             return canceled
 
+    def put(self, caller: Caller, path: WorkspacePath, name: str, patch: JobPatch) -> Job:
+        """Change a job. Raises NewJobRefused for a name without a job: a request to a batch endpoint makes jobs."""
+        with transaction(self._sessions) as work:
+            workspace = get_workspace(work.session, path)
+            try:
+                job = repository.get_job(work.session, workspace, name, lock=True)
+            except ResourceNotFound:
+                raise NewJobRefused(name) from None
+            return repository.apply_patch(work.session, caller, job, patch)
+
     def patch(self, caller: Caller, path: WorkspacePath, name: str, patch: JobPatch) -> Job:
         with transaction(self._sessions) as work:
             job = repository.get_job(work.session, get_workspace(work.session, path), name, lock=True)
@@ -73,13 +98,26 @@ class Jobs:
 
     def files(self, caller: Caller, path: WorkspacePath, name: str) -> Sequence[tuple[JobFile, str]]:
         """The files written so far, each with the signed query string for its download."""
-        job, now = self.get(caller, path, name), datetime.now(UTC)
-        return [(file, self._signer.query(_grant(file.key), now=now)) for file in self._written(job)]
+        return self._signed(self._written(self.get(caller, path, name)))
+
+    def logs(self, caller: Caller, job: Job) -> Sequence[tuple[JobFile, str]]:
+        """The logs written so far, as `files` returns them."""
+        return self._signed(self._written_logs(job))
+
+    def _signed(self, files: Iterable[JobFile]) -> Sequence[tuple[JobFile, str]]:
+        now = datetime.now(UTC)
+        return [(file, self._signer.query(_grant(file.key), now=now)) for file in files]
 
     def _written(self, job: Job) -> Iterator[JobFile]:
-        logs = job.logs_prefix
         keys = [(f"score/{PurePosixPath(key).name}", key) for key in (job.output_key, errors_key(job.output_key))]
-        keys += [(f"logs/{key.removeprefix(logs)}", key) for key in self._store.list(logs)]
+        yield from self._existing(keys)
+        yield from self._written_logs(job)
+
+    def _written_logs(self, job: Job) -> Iterator[JobFile]:
+        logs = job.logs_prefix
+        return self._existing((f"{LOGS}{key.removeprefix(logs)}", key) for key in self._store.list(logs))
+
+    def _existing(self, keys: Iterable[tuple[str, str]]) -> Iterator[JobFile]:
         for path, key in keys:
             try:
                 yield JobFile(path, key, self._store.size(key))

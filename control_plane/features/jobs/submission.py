@@ -1,5 +1,7 @@
 """Submitting jobs: a request to an endpoint becomes a row with all that a batch worker needs."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from uuid import uuid4
@@ -12,8 +14,8 @@ from control_plane.features.batch_deployments.repository import DEPLOYMENTS
 from control_plane.features.batch_endpoints.endpoint import BatchEndpoint
 from control_plane.features.batch_endpoints.repository import ENDPOINTS
 from control_plane.features.jobs import repository
-from control_plane.features.jobs.inputs import check_input_exists, requested_output, resolve_input
-from control_plane.features.jobs.job import Job, JobSpec, NewJob
+from control_plane.features.jobs.inputs import check_input_exists, joined, requested_output, resolve_inputs
+from control_plane.features.jobs.job import Job, JobInput, JobSpec, NewJob
 from control_plane.resources.datastore import DatastorePath
 from control_plane.resources.workspaces.repository import workspace_of
 from control_plane.resources.workspaces.workspace import Workspace
@@ -64,9 +66,11 @@ class Submissions:
             known = repository.find_by_request(work.session, owner.workspace, owner.name, request_id)
             if known is not None:
                 return known, False
-            new = _prepared(work.session, owner, deployment, spec, request_id)
+            new, inputs = _prepared(work.session, owner, deployment, spec, request_id)
         # No transaction is open: the object store may be far away.
-        check_input_exists(self._store, new.input)
+        for job_input in inputs:
+            check_input_exists(self._store, job_input)
+        new = replace(new, input=joined(self._store, inputs))
         output_exists = self._store.exists(new.output_key)
         with transaction(self._sessions) as work:
             repository.lock_submissions(work.session)
@@ -102,7 +106,8 @@ def _endpoint_for(caller: Caller, session: Session, name: str) -> BatchEndpoint:
 
 def _prepared(
     session: Session, owner: BatchEndpoint, deployment: str | None, spec: JobSpec, request_id: str | None
-) -> NewJob:
+) -> tuple[NewJob, Sequence[JobInput]]:
+    """The job, whose input is the first of the inputs until all are joined."""
     chosen = _deployment(session, owner, deployment)
     if chosen.build is None:
         reason = chosen.failure.message if chosen.failure else "its environment is still being built: try again"
@@ -111,7 +116,8 @@ def _prepared(
     name = check_asset_name(spec.name, noun="job") if spec.name else f"batchjob-{uuid4()}"
     path = requested_output(owner.workspace, spec, settings.output_file_name)
     datastores = owner.workspace.datastores
-    return NewJob(
+    inputs = resolve_inputs(session, owner.workspace, spec)
+    new = NewJob(
         name=name,
         spec=spec,
         endpoint=owner.name,
@@ -120,10 +126,11 @@ def _prepared(
         bundle_hash=chosen.build.bundle_hash,
         lock_hash=chosen.build.lock_hash,
         settings=settings,
-        input=resolve_input(session, owner.workspace, spec),
+        input=inputs[0],
         output_key=path.key_in(datastores) if path else default_output_key(datastores, name, settings.output_file_name),
         logs_prefix=logs_prefix(datastores, name),
     )
+    return new, inputs
 
 
 def _deployment(session: Session, owner: BatchEndpoint, name: str | None) -> BatchDeployment:
@@ -136,7 +143,9 @@ def _deployment(session: Session, owner: BatchEndpoint, name: str | None) -> Bat
     found = DEPLOYMENTS.find(session, owner, wanted.lower())
     if found is None:
         raise DeploymentNotFound(
-            f"endpoint {owner.name!r} has no deployment {wanted!r}: create the deployment, or name another deployment"
+            f"endpoint {owner.name!r} has no deployment {wanted!r}: create the deployment, or name another in the "
+            "header azureml-model-deployment. Azure's SDK sends the deployment of an earlier invoke(deployment_name=…) "
+            "of the same process again, also to other endpoints: pass deployment_name, or use a new process"
         )
     return found
 

@@ -94,7 +94,7 @@ def put_online_deployment(
     urls: RequestUrls,
     deployments: Service,
 ) -> DeploymentBody:
-    """Create or replace a deployment. A body that describes the running deployment starts no operation."""
+    """Create or replace a deployment. The body of the running deployment starts no build: its operation has ended."""
     put, is_new = deployments.put(caller, path, endpoint, deployment, body.to_spec())
     response.status_code = 201 if is_new else 200
     return _announced(put, response, urls)
@@ -190,6 +190,6 @@ def list_workers(
 
 
 def _announced(deployment: OnlineDeployment, response: Response, urls: ResourceUrls) -> DeploymentBody:
-    if deployment.operation is not None and not deployment.state.is_final:
+    if deployment.operation is not None:
         announce(response, deployment.operation, urls)
     return DeploymentBody.of(deployment, urls)

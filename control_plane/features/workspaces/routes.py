@@ -4,17 +4,18 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
-from control_plane.features.workspaces.schemas import WorkspaceBody, WorkspaceRequest
+from control_plane.features.workspaces.schemas import WorkspaceBody, WorkspaceKeysBody, WorkspaceRequest
 from control_plane.features.workspaces.service import Workspaces
 from control_plane.resources.paging import ListBody, list_body
-from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
 from control_plane.web.workspace_path import WORKSPACE, WORKSPACES, RequestedWorkspace
+from modelyard.core.domain.resource_ids import PROVIDER
 
 _DEFAULT_LOCATION = "local"
+_OF_SUBSCRIPTION = f"/subscriptions/{{subscription}}/providers/{PROVIDER}/workspaces"
 
 router = authorized_router("workspaces", COMMON_ERRORS)
 
@@ -36,9 +37,14 @@ def list_workspaces(
     next_link: NextLink,
     workspaces: Service,
 ) -> ListBody[WorkspaceBody]:
-    return list_body(
-        workspaces.list(caller, WorkspacePath(subscription, resource_group, ""), page), WorkspaceBody.of, next_link
-    )
+    return list_body(workspaces.list(caller, subscription, resource_group, page), WorkspaceBody.of, next_link)
+
+
+@router.get(_OF_SUBSCRIPTION, response_model_exclude_none=True)
+def list_workspaces_of_subscription(
+    caller: RequestCaller, subscription: str, page: RequestedPage, next_link: NextLink, workspaces: Service
+) -> ListBody[WorkspaceBody]:
+    return list_body(workspaces.list(caller, subscription, None, page), WorkspaceBody.of, next_link)
 
 
 @router.get(WORKSPACE, response_model_exclude_none=True)
@@ -63,3 +69,10 @@ def put_workspace(
 def delete_workspace(caller: RequestCaller, path: RequestedWorkspace, workspaces: Service) -> Response:
     """Delete a workspace without endpoints, registered assets and unfinished jobs. Other contents go with it."""
     return Response(status_code=200 if workspaces.delete(caller, path) else 204)
+
+
+@router.post(WORKSPACE + "/listKeys", response_model_exclude_none=True)
+def list_workspace_keys(caller: RequestCaller, path: RequestedWorkspace, workspaces: Service) -> WorkspaceKeysBody:
+    """The keys of the services beside a workspace: none, because the platform needs no such services."""
+    workspaces.get(caller, path)
+    return WorkspaceKeysBody()

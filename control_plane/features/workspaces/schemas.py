@@ -39,3 +39,7 @@ class WorkspaceBody(Resource):
             tags={},
             properties=WorkspaceProperties(friendly_name=workspace.path.name, workspace_id=str(workspace.key)),
         )
+
+
+class WorkspaceKeysBody(ArmBody):
+    """Without fields: Azure's storage account, registry, notebooks and application insights do not exist here."""

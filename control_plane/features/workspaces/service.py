@@ -23,11 +23,12 @@ class Workspaces:
         with transaction(self._sessions) as work:
             return repository.get_workspace(work.session, path)
 
-    def list(self, caller: Caller, path: WorkspacePath, page: Page) -> PageResult[Workspace]:
-        """The workspaces that the caller may read."""
+    def list(self, caller: Caller, subscription: str, resource_group: str | None, page: Page) -> PageResult[Workspace]:
+        """The workspaces that the caller may read. Without a resource group: of the whole subscription."""
         with transaction(self._sessions) as work:
             visible = caller.workspaces_with(Role.READER)
-            return PageResult.of(repository.list_workspaces(work.session, path, page, visible), page)
+            found = repository.list_workspaces(work.session, subscription, resource_group, page, visible)
+            return PageResult.of(found, page)
 
     def put(self, caller: Caller, path: WorkspacePath, location: str) -> tuple[Workspace, bool]:
         """The workspace, and whether it is new. The location of an existing workspace stays unchanged."""

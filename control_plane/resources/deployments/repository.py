@@ -12,7 +12,7 @@ from control_plane.resources.deployments.deployment import CommonDeploymentSpec,
 from control_plane.resources.deployments.references import ResolvedSpec
 from control_plane.resources.endpoints.endpoint import Endpoint
 from control_plane.resources.operations.operation import OperationKind
-from control_plane.resources.operations.repository import find_operation, start_operation
+from control_plane.resources.operations.repository import find_operation, record_finished, start_operation
 from control_plane.resources.paging import Page
 from modelyard.core.db import rows
 from modelyard.core.db.audit import record
@@ -102,6 +102,13 @@ class DeploymentTable(Generic[R, D]):
         arm_id = f"{endpoint.arm_id}/deployments/{row.name}"
         operation = start_operation(session, endpoint.workspace, kind, arm_id)
         begin(row, state, session.get_one(OperationRow, operation.id))
+
+    def record_description(self, session: Session, endpoint: Endpoint, row: R) -> None:
+        """Name an operation that has succeeded, for a change that took effect at once."""
+        if row.provisioning_state == ProvisioningState.SUCCEEDED:
+            arm_id = f"{endpoint.arm_id}/deployments/{row.name}"
+            finished = record_finished(session, endpoint.workspace, OperationKind.PUT_DEPLOYMENT, arm_id)
+            row.operation_id = finished.id
 
     def replace_generation(
         self, session: Session, caller: Caller, endpoint: Endpoint, row: R, resolved: ResolvedSpec

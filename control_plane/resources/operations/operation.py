@@ -19,6 +19,7 @@ class OperationKind(StrEnum):
     PUT_DEPLOYMENT = "PutDeployment"
     SCALE_DEPLOYMENT = "ScaleDeployment"
     DELETE_DEPLOYMENT = "DeleteDeployment"
+    PUT_COMPUTE = "PutCompute"
     PRUNE_ENVIRONMENTS = "PruneEnvironments"
 
 

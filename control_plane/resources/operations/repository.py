@@ -7,7 +7,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from control_plane.resources.operations.operation import Operation, OperationKind
 from control_plane.resources.workspaces.workspace import Workspace
-from modelyard.core.db.lifecycle import begin_operation
+from modelyard.core.db.lifecycle import begin_operation, end_operation
 from modelyard.core.db.rows import BatchDeploymentRow, GenerationRow, OnlineDeploymentRow, OperationRow
 from modelyard.core.domain.lifecycle import GenerationState, OperationStatus, ProvisioningState
 from modelyard.core.domain.operation_step import OperationStep, step_named
@@ -16,6 +16,17 @@ from modelyard.core.errors import ResourceNotFound
 
 def start_operation(session: Session, workspace: Workspace, kind: OperationKind, resource_id: str) -> Operation:
     row = begin_operation(session, subscription=workspace.subscription, kind=kind, resource_id=resource_id)
+    session.refresh(row)
+    return _operation(row, workspace.location)
+
+
+def record_finished(session: Session, workspace: Workspace, kind: OperationKind, resource_id: str) -> Operation:
+    """An operation that has succeeded already, for a change that took effect at once.
+
+    Clients of Azure's older SDKs read the result of a PUT wrongly unless the response names an operation.
+    """
+    row = begin_operation(session, subscription=workspace.subscription, kind=kind, resource_id=resource_id)
+    end_operation(session, row.id)
     session.refresh(row)
     return _operation(row, workspace.location)
 

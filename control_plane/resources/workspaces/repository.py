@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -31,14 +31,18 @@ def workspace_of(session: Session, key: int) -> Workspace:
 
 
 def list_workspaces(
-    session: Session, path: WorkspacePath, page: Page, visible: frozenset[str] | None
+    session: Session, subscription: str, resource_group: str | None, page: Page, visible: frozenset[str] | None
 ) -> Sequence[Workspace]:
-    """List the workspaces of the path's resource group. `visible` are lower-case ARM ids; None: every workspace."""
-    query = select(WorkspaceRow).where(*_is_in(path)).order_by(func.lower(WorkspaceRow.name))
+    """List workspaces of a resource group, or of all. `visible` are lower-case ARM ids; None: every workspace."""
+    group, name = func.lower(WorkspaceRow.resource_group), func.lower(WorkspaceRow.name)
+    query = select(WorkspaceRow).where(func.lower(WorkspaceRow.subscription) == subscription.lower())
+    if resource_group is not None:
+        query = query.where(group == resource_group.lower())
     if visible is not None:
-        names = [arm_id.rpartition("/")[2] for arm_id in visible if arm_id.startswith(path.text.lower())]
-        query = query.where(func.lower(WorkspaceRow.name).in_(names))
-    return [_workspace(row) for row in session.scalars(page.of(query))]
+        ids = [WorkspacePath.in_id(arm_id, target="scope") for arm_id in visible]
+        seen = [(each.resource_group, each.name) for each in ids if each.subscription == subscription.lower()]
+        query = query.where(tuple_(group, name).in_(seen))
+    return [_workspace(row) for row in session.scalars(page.of(query.order_by(group, name)))]
 
 
 def ensure_workspace(session: Session, caller: Caller, path: WorkspacePath, location: str) -> bool:

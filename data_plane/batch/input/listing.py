@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from data_plane.batch.failures import InvalidInput
-from modelyard.core.domain.batch import InputFile, InputKind
+from modelyard.core.domain.batch import InputFile, InputKind, is_hidden
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
-
-_HIDDEN = (".", "_")
 
 
 def list_input(
@@ -19,7 +17,7 @@ def list_input(
     if files is None and key is None:
         raise InvalidInput("the job has no input: name a folder or a file")
     if files is not None:
-        found = list(files) if kind is InputKind.URI_FILE else [file for file in files if not _is_hidden(file.path)]
+        found = list(files) if kind is InputKind.URI_FILE else [file for file in files if not is_hidden(file.path)]
     else:
         found = _of_key(store, str(key), kind)
     if not found:
@@ -51,8 +49,4 @@ def _existing(store: ObjectStore, folder: str) -> Iterator[InputFile]:
 
 
 def _visible(keys: Iterable[str], folder: str) -> Iterator[str]:
-    return (key for key in keys if not _is_hidden(key.removeprefix(folder)))
-
-
-def _is_hidden(path: str) -> bool:
-    return any(part.startswith(_HIDDEN) for part in path.split("/"))
+    return (key for key in keys if not is_hidden(key.removeprefix(folder)))

@@ -34,7 +34,7 @@ JOB = FieldTable(
         Field("progress.rows_per_second", f"{_PROGRESS}.rowsPerSecond"),
         Field("progress.seconds_left", f"{_PROGRESS}.secondsLeft"),
         Field("progress.workers", f"{_PROGRESS}.workers"),
-        Field("output", "properties.output"),
+        Field("output", "properties.outputUri"),
         Field("tags", "properties.tags"),
         Field("properties", "properties.properties"),
         Field("creation_context.created_at", "systemData.createdAt"),

@@ -14,6 +14,7 @@ _FORMAT = 1
 ALL_MAY_FAIL = -1
 """Error threshold of a job that any number of failed files does not fail."""
 _LONGEST_TIMEOUT_SECONDS = 7 * 24 * 3600.0
+_HIDDEN = (".", "_")
 
 
 class OutputAction(StrEnum):
@@ -152,3 +153,8 @@ class InputFile:
     """Key of the content in the object store."""
     size: int
     """Bytes."""
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a file of a folder is left out of the input: Spark's `_SUCCESS`, `.DS_Store` and the like."""
+    return any(part.startswith(_HIDDEN) for part in path.split("/"))

@@ -13,6 +13,7 @@ PARTS = "batch/"
 WORKSPACE_FOLDERS = f"{DATASTORES}/workspace."
 """What the folders of the data stores begin with, but for those of the first workspace."""
 _ERRORS, _OTHER_ERRORS = "errors.csv", "failures.csv"
+_CHILD = "-run"
 
 
 def datastores_folder(workspace_key: int) -> str:
@@ -21,7 +22,13 @@ def datastores_folder(workspace_key: int) -> str:
 
 
 def child_run(job: str) -> str:
-    return f"{job}-run"
+    """Name of the job's one child run, which Azure's SDK asks for predictions."""
+    return f"{job}{_CHILD}"
+
+
+def parent_of(run: str) -> str | None:
+    """Name of the job whose child run has this name. None: the name is not the name of a child run."""
+    return run.removesuffix(_CHILD) if run.endswith(_CHILD) else None
 
 
 def default_output_key(datastores: str, job: str, file_name: str) -> str:

@@ -22,31 +22,34 @@ class OpenAccess(StrEnum):
 RequiredRole = Role | OpenAccess
 
 _OPERATIONS: Mapping[RequiredRole, str] = {
-    OpenAccess.NONE: "get_health get_readiness get_cloud_metadata",
+    OpenAccess.NONE: "get_health get_readiness get_cloud_metadata get_discovery",
     OpenAccess.SIGNED_URL: "get_blob put_file head_file get_file get_stored_file",
     Role.SCORER: "submit_job get_submitted_job get_token",
     Role.READER: (
-        "list_workspaces get_workspace "
+        "list_workspaces list_workspaces_of_subscription get_workspace "
         "list_models get_model list_model_versions get_model_version list_model_files "
         "list_environments get_environment list_environment_versions get_environment_version list_built_environments "
         "list_data_assets get_data_asset list_data_versions get_data_version "
-        "list_computes get_compute "
+        "list_computes get_compute list_compute_nodes list_vm_sizes list_usages "
         "list_online_endpoints get_online_endpoint "
         "list_online_deployments get_online_deployment get_logs list_skus get_scoring_script list_workers "
         "list_batch_endpoints get_batch_endpoint list_batch_deployments get_batch_deployment get_build_log "
         "list_jobs list_jobs_of_endpoint list_jobs_of_deployment get_job list_job_files "
+        "list_runs_of_endpoint list_runs_of_deployment get_run get_run_details list_child_runs get_run_data "
+        "resolve_data_uris "
         "get_operation get_operation_result list_events"
     ),
     Role.CONTRIBUTOR: (
         "put_model delete_model put_model_version delete_model_version start_pending_upload "
         "put_environment delete_environment put_environment_version delete_environment_version prune_environments "
         "put_data_asset delete_data_asset put_data_version delete_data_version start_pending_data_upload "
-        "put_compute delete_compute "
+        "put_dataset_version "
+        "put_compute delete_compute list_workspace_keys "
         "put_online_endpoint patch_online_endpoint delete_online_endpoint list_keys regenerate_keys "
         "put_online_deployment patch_online_deployment delete_online_deployment "
         "put_batch_endpoint patch_batch_endpoint delete_batch_endpoint list_batch_endpoint_keys "
         "put_batch_deployment patch_batch_deployment delete_batch_deployment "
-        "patch_job cancel_job"
+        "put_job patch_job cancel_job patch_run"
     ),
     Role.OWNER: (
         "put_workspace delete_workspace verify_audit_events "

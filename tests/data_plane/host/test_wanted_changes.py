@@ -15,6 +15,7 @@ from data_plane.host.wanted import Wanted
 from modelyard.core.db import lifecycle
 from modelyard.core.db.rows import (
     AccessTokenRow,
+    AdminTokenRow,
     GenerationRow,
     ModelRow,
     ModelVersionRow,
@@ -26,6 +27,7 @@ from modelyard.core.db.rows import (
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.lifecycle import GenerationState, ProvisioningState
+from modelyard.core.domain.routing import TokenRoute
 from tests.data_plane.replicas.worker_harness import PATIENCE, eventually
 
 _FOR_EVER = 3600.0
@@ -150,6 +152,17 @@ class TestReadingChanges:
         assert by_name(with_token)["a"] is by_name(before)["a"]
         execute(sessions, "UPDATE access_tokens SET revoked_at = now()")
         assert by_name(read(sessions, with_token))["c"].tokens == {}
+
+    def test_long_admin_token_scores_until_another_replaces_it(self, sessions):
+        before = read(sessions)
+        with transaction(sessions) as work:
+            work.session.add_all(
+                [AdminTokenRow(digest="scrypt", sha256="a1"), AdminTokenRow(digest="short", sha256=None)]
+            )
+        with_admin = read(sessions, before)
+        assert by_name(with_admin)["c"].tokens == {"a1": TokenRoute(may_score=True, expires_at=None)}
+        execute(sessions, "DELETE FROM admin_tokens")
+        assert by_name(read(sessions, with_admin))["c"].tokens == {}
 
     def test_use_of_an_access_token_is_no_change(self, sessions):
         with transaction(sessions) as work:

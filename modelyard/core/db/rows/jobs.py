@@ -20,6 +20,10 @@ class JobRow(Leased, Authored, Base):
     __table_args__ = (
         UniqueConstraint("workspace_id", "name"),
         UniqueConstraint("workspace_id", "endpoint", "request_id"),
+        # For lists, the newest first.
+        Index("ix_jobs_newest", "workspace_id", "created_at", "id"),
+        Index("ix_jobs_newest_of_endpoint", "workspace_id", "endpoint", "created_at", "id"),
+        Index("ix_jobs_newest_archived", "workspace_id", "created_at", "id", postgresql_where=text("is_archived")),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
