@@ -20,7 +20,8 @@ def write(findings: Findings, results: Path) -> Path:
     (folder / "results.json").write_text(json.dumps(document(findings), indent=1) + "\n")
     front = results / "README.md"
     if findings.is_whole or not front.exists():
-        front.write_text(_newest(findings, results, folder.name, [picture.name for picture in pictures]))
+        newest = _newest(findings, results, folder.name, [picture.name for picture in pictures])
+        front.write_text(newest + _separate_runs(front))
     return folder
 
 
@@ -64,6 +65,13 @@ def _newest(findings: Findings, results: Path, folder: str, pictures: list[str])
         *(f"![{picture}]({folder}/{picture})" for picture in pictures),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _separate_runs(front: Path) -> str:
+    """The sections of the page about separate runs, which are written by hand."""
+    text = front.read_text() if front.exists() else ""
+    _, heading, sections = text.partition("\n## ")
+    return heading + sections
 
 
 def _limits(results: Path) -> list[str]:

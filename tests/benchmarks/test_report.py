@@ -117,6 +117,14 @@ class TestWriting:
         assert (folder / "requests_per_second.png").read_bytes().startswith(b"\x89PNG")
         assert "2026-01-02-0304/table.md" in (tmp_path / "README.md").read_text()
 
+    def test_whole_run_keeps_the_sections_about_separate_runs(self, findings: Findings, tmp_path: Path) -> None:
+        (tmp_path / "README.md").write_text("# Results\n\nolder aims\n\n## The array shortcut\n\nfigures\n")
+        write(findings, tmp_path)
+
+        text = (tmp_path / "README.md").read_text()
+        assert "older aims" not in text
+        assert text.endswith("\n## The array shortcut\n\nfigures\n")
+
     def test_partial_run_does_not_change_the_page_of_results(self, findings: Findings, tmp_path: Path) -> None:
         (tmp_path / "README.md").write_text("of all parts")
         folder = write(findings, tmp_path)
