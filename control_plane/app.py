@@ -6,8 +6,10 @@ from starlette.exceptions import HTTPException
 
 from control_plane.features.batch_deployments.routes import router as batch_deployments
 from control_plane.features.batch_endpoints.routes import router as batch_endpoints
+from control_plane.features.blobs.routes import router as blobs
 from control_plane.features.computes.routes import router as computes
 from control_plane.features.data.routes import router as data
+from control_plane.features.datastores.routes import router as datastores
 from control_plane.features.environments.routes import router as environments
 from control_plane.features.events.routes import router as events
 from control_plane.features.health.routes import router as health
@@ -26,6 +28,7 @@ from control_plane.features.workspaces.routes import router as workspaces
 from control_plane.services import Services
 from control_plane.web.arm_path import ArmPathMiddleware
 from control_plane.web.authentication import AuthenticationMiddleware
+from control_plane.web.blob_protocol import BlobProtocolMiddleware
 from control_plane.web.body_limit import BodyLimitMiddleware
 from control_plane.web.deadline import DeadlineMiddleware
 from control_plane.web.errors import ErrorMiddleware, answer_http_exception, answer_invalid_body
@@ -46,6 +49,7 @@ ROUTERS = (
     uploads,
     environments,
     data,
+    datastores,
     computes,
     online_endpoints,
     online_deployments,
@@ -74,6 +78,8 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     for router in ROUTERS:
         app.include_router(router)
+    # The protocol of Azure's Blob service, which the OpenAPI document leaves out.
+    app.include_router(blobs)
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.add_exception_handler(RequestValidationError, answer_invalid_body)
     # From the innermost to the outermost layer.
@@ -84,6 +90,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(AuthenticationMiddleware, verifier=services.verifier)
     app.add_middleware(DeadlineMiddleware, dependencies=services.dependencies, seconds=services.request_seconds)
     app.add_middleware(ErrorMiddleware)
+    app.add_middleware(BlobProtocolMiddleware)
     app.add_middleware(TelemetryMiddleware, telemetry=services.telemetry)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     return app

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from control_plane.dependencies import Dependencies
 from control_plane.features.batch_deployments.service import BatchDeployments
 from control_plane.features.batch_endpoints.service import BatchEndpoints
+from control_plane.features.blobs.service import Blobs
 from control_plane.features.computes.service import Computes
 from control_plane.features.data.service import Data
+from control_plane.features.datastores.service import Datastores
 from control_plane.features.environments.service import Environments
 from control_plane.features.events.service import Events
 from control_plane.features.health.service import Health
@@ -18,9 +20,9 @@ from control_plane.features.online_endpoints.service import OnlineEndpoints
 from control_plane.features.operations.service import Operations
 from control_plane.features.run_history.service import RunHistory
 from control_plane.features.tokens.service import AccessTokens
-from control_plane.features.uploads.receipt import UploadSlots
 from control_plane.features.uploads.service import Uploads
 from control_plane.features.workspaces.service import Workspaces
+from control_plane.resources.uploads.receipt import UploadSlots
 from control_plane.signed_urls import UrlSigner
 from control_plane.web.authentication import TokenVerifier
 from control_plane.web.telemetry import RequestTelemetry
@@ -33,6 +35,9 @@ from modelyard.core.ports.object_store import ObjectStore
 from modelyard.core.settings import PlatformSettings
 from modelyard.telemetry.access_log import AccessLog
 from modelyard.telemetry.metrics import Registry
+
+_WRITES_PER_CONTAINER = 256
+"""The SDK sends many files at a time, each as parallel blocks, and waits long after a refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ class Services:
     models: Models
     environments: Environments
     data: Data
+    datastores: Datastores
+    blobs: Blobs
     computes: Computes
     online_endpoints: OnlineEndpoints
     online_deployments: OnlineDeployments
@@ -108,6 +115,15 @@ def wire(
         models=Models(sessions, store, uploads, signer),
         environments=Environments(sessions, dispatcher),
         data=Data(sessions, uploads),
+        datastores=Datastores(sessions, signer),
+        blobs=Blobs(
+            sessions,
+            store,
+            signer,
+            largest=settings.max_upload_bytes,
+            spool=settings.data_dir.upload_spool,
+            slots=UploadSlots(_WRITES_PER_CONTAINER),
+        ),
         computes=Computes(sessions),
         online_endpoints=OnlineEndpoints(sessions, SecretBox(master_key)),
         online_deployments=OnlineDeployments(sessions, store, dispatcher),

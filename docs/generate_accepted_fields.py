@@ -59,6 +59,7 @@ _SECTIONS: dict[str, tuple[str, FieldTable | None]] = {
     "put_environment_version": ("Environments", ENVIRONMENT),
     "put_data_version": ("Data assets", DATA),
     "put_compute": ("Computes", None),
+    "put_datastore": ("Datastores", None),
     "put_workspace": ("Workspaces", None),
     "start_pending_upload": ("Uploads", None),
     "put_access_token": ("Access tokens", None),

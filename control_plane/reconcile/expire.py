@@ -1,4 +1,4 @@
-"""Remove data at the end of the retention: abandoned uploads, old operations, audit events, logs and jobs.
+"""Remove data at the end of the retention: abandoned uploads and blocks, old operations, audit events, logs and jobs.
 
 Each expiry touches either rows or objects of the store, so that rows expire while the store is away. Objects without
 a row are orphans, whether the row has expired or a process died before the removal.
@@ -6,11 +6,12 @@ a row are orphans, whether the row has expired or a process died before the remo
 
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, delete, func, select
 
+from control_plane.features.blobs.repository import BLOCKS, LIFETIME, remove_expired_blocks
 from control_plane.features.uploads.repository import remove_upload
 from control_plane.features.uploads.service import TEMPORARY
 from modelyard.core.db.audit import remove_events
@@ -31,6 +32,8 @@ from modelyard.core.settings import RetentionSettings
 
 _LOGS_OF_DELETED_DEPLOYMENTS = timedelta(days=1)
 _LOGS_PREFIX = "logs/"
+_CLOCK_DIFFERENCE = timedelta(hours=1)
+"""Of the database and the object store, at most."""
 
 
 def expire_uploads(sessions: Sessions) -> None:
@@ -44,6 +47,20 @@ def expire_uploads(sessions: Sessions) -> None:
 def remove_orphaned_chunks(sessions: Sessions, store: ObjectStore) -> None:
     """Remove the stored chunks of uploads that have no row."""
     _remove_orphans(sessions, store, TEMPORARY, owners=select(UploadRow.id))
+
+
+def expire_blocks(sessions: Sessions) -> None:
+    """Remove the rows of blocks that no request has committed."""
+    with transaction(sessions) as work:
+        remove_expired_blocks(work.session)
+
+
+def remove_old_blocks(store: ObjectStore, *, now: datetime | None = None) -> None:
+    """Remove the objects of blocks that no request can commit any more."""
+    oldest = (now or datetime.now(UTC)) - LIFETIME - _CLOCK_DIFFERENCE
+    for found in store.list_objects(BLOCKS):
+        if found.modified_at < oldest:
+            store.delete(found.key)
 
 
 def expire_operations(sessions: Sessions, retention: RetentionSettings) -> None:

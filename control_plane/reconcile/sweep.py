@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from control_plane.reconcile.expire import (
+    expire_blocks,
     expire_events,
     expire_jobs,
     expire_logs,
     expire_operations,
     expire_uploads,
     remove_datastores,
+    remove_old_blocks,
     remove_orphaned_chunks,
     remove_orphaned_parts,
 )
@@ -56,6 +58,8 @@ def periodic_tasks(
     return (
         PeriodicTask("sending lost messages again", Resender(sessions, dispatcher).resend),
         hourly("expiring uploads", partial(expire_uploads, sessions)),
+        hourly("expiring blocks of blobs", partial(expire_blocks, sessions)),
+        hourly("removing old blocks of blobs", partial(remove_old_blocks, store)),
         hourly("expiring operations", partial(expire_operations, sessions, retention)),
         hourly("expiring audit events", partial(expire_events, sessions, retention)),
         hourly("expiring jobs", partial(expire_jobs, sessions, retention)),

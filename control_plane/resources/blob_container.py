@@ -53,3 +53,8 @@ class BlobUrl:
         name, _, path = parts.path.lstrip("/").removeprefix(f"{ACCOUNT_SEGMENT}/").partition("/")
         container = BlobContainer.named(unquote(name))
         return None if container is None else cls(container, unquote(path))
+
+
+def is_blob_path(path: str) -> bool:
+    """Whether the path of a request belongs to the Blob routes."""
+    return path.startswith(f"/{ACCOUNT_SEGMENT}/")

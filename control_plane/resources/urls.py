@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 from uuid import UUID
 
+from control_plane.resources.blob_container import ACCOUNT, ACCOUNT_SEGMENT
 from modelyard.core.domain.resource_ids import PROVIDER
 
 _API_VERSION = "2024-04-01"
@@ -43,6 +44,14 @@ class ResourceUrls:
     def stored_file(self, key: str, query: str) -> str:
         """`key` begins with "datastores/"."""
         return f"{self.control}/{quote(key)}?{query}"
+
+    @property
+    def storage_account(self) -> str:
+        """The account name of datastores, from which clients make `https://<name>.blob.core.windows.net`."""
+        return f"{self.control.partition('://')[2]}/{ACCOUNT}"
+
+    def blob_container(self, name: str) -> str:
+        return f"{self.control}/{ACCOUNT_SEGMENT}/{name}"
 
     def blob(self, sha256: str, query: str) -> str:
         return f"{self.control}/blobs/{quote(sha256)}?{query}"

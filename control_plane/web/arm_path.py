@@ -10,7 +10,7 @@ _FIXED_SEGMENTS = (
     "subscriptions resourceGroups providers workspaces models versions environments onlineEndpoints deployments "
     "listKeys regenerateKeys token getLogs skus scoringScript workers builtEnvironments pruneEnvironments "
     "startPendingUpload files locations mfeOperationsStatus mfeOperationResults "
-    "data computes batchEndpoints jobs cancel events tokens vmSizes usages listNodes "
+    "data computes batchEndpoints jobs cancel events tokens vmSizes usages listNodes datastores listSecrets "
     "runs details children rundata experiments dataversion batchGetResolvedUris datasets"
 )
 _CANONICAL = {segment.lower(): segment for segment in (*_FIXED_SEGMENTS.split(), PROVIDER)}

@@ -10,9 +10,10 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from control_plane.resources.blob_container import is_blob_path
 from control_plane.web.error_response import platform_error_response
 from control_plane.web.failure_limits import FailureLimits
 from control_plane.web.known_credentials import ADMIN, CredentialTable, Identity
@@ -111,6 +112,8 @@ class AuthenticationMiddleware:
         if path in _PUBLIC_PATHS:
             return Caller("anonymous", CallerKind.ANONYMOUS, request_id=request_id)
         token = _bearer_token(Headers(scope=scope))
+        if is_blob_path(path) and (token is None or _has_signature(scope)):
+            return Caller(path.strip("/"), CallerKind.SIGNED_URL, request_id=request_id)
         if path.startswith(_SIGNED_PATHS):
             # The URL is the credential. A token beside it lets the caller learn of content that a reader may read.
             url = Caller(path.strip("/"), CallerKind.SIGNED_URL, request_id=request_id)
@@ -127,6 +130,11 @@ class AuthenticationMiddleware:
 def _bearer_token(headers: Headers) -> str | None:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _has_signature(scope: Scope) -> bool:
+    """Whether the query string carries a signature, which then is the credential."""
+    return "sig" in QueryParams(scope["query_string"])
 
 
 def _address(scope: Scope) -> str:

@@ -3,10 +3,11 @@
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from control_plane.resources.blob_container import ACCOUNT_SEGMENT
 from control_plane.web.error_response import platform_error_response
 from modelyard.core.errors import PayloadTooLarge
 
-_STREAMED = "/uploads/"
+_STREAMED = ("/uploads/", f"/{ACCOUNT_SEGMENT}/")
 
 
 class BodyLimitMiddleware:

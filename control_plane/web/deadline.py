@@ -10,11 +10,12 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane.dependencies import Dependencies
+from control_plane.resources.blob_container import ACCOUNT_SEGMENT
 from control_plane.web.error_response import platform_error_response
 from modelyard.core.errors import Unavailable
 
 _ALWAYS = frozenset({"/health", "/openapi.json", "/metadata/endpoints"})
-FILES = ("/uploads/", "/blobs/", "/datastores/")
+FILES = ("/uploads/", "/blobs/", "/datastores/", f"/{ACCOUNT_SEGMENT}/")
 """Requests that carry files take as long as the file does."""
 _LOOK_SECONDS = 0.25
 

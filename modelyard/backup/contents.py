@@ -9,7 +9,7 @@ _LOGS = ("logs/",)
 # The documents of environments come first, as the keys are sorted: a listed document implies all its wheels.
 _WHEELS = ("environments/", "wheels/")
 
-LEFT_OUT = ("batch/", "checks/", "uploads/")
+LEFT_OUT = ("batch/", "blocks/", "checks/", "uploads/")
 """Objects of work under way, which begins again after a restore."""
 RESTORABLE = tuple(sorted((*CHECKED, *_DATA, *_LOGS, *_WHEELS)))
 

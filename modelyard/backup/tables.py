@@ -63,6 +63,7 @@ _SELECTIONS: Mapping[str, _Selection] = {
     # unfinished job is planned and scored again from its input.
     "uploads": _Selection("false"),
     "upload_chunks": _Selection("false"),
+    "blob_blocks": _Selection("false"),
     "jobs": _Selection(
         values={
             "state": f"CASE WHEN {_IS_STARTED} THEN '{JobState.QUEUED}' ELSE state END",

@@ -82,6 +82,7 @@ def fill(control: Control, name: str) -> str:
     place = control.place()["uri"]
     control.put(f"/data/{name}/versions/1", {"properties": {"dataUri": place}})
     control.put(f"/computes/{name}", {"properties": {}})
+    control.put(f"/datastores/{name}", {"properties": {}})
     endpoint = control.endpoint(name)
     control.deployment(endpoint, model, name)
     batch = control.batch_endpoint(name)

@@ -1,12 +1,13 @@
 """The contract of every object store, on its real protocol."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from modelyard.core.adapters.folder_store import FolderStore
-from modelyard.core.ports.object_store import ObjectMissing, ObjectStore, StoreUnavailable, check_store
+from modelyard.core.ports.object_store import KeyConflict, ObjectMissing, ObjectStore, StoreUnavailable, check_store
 
 # Larger than the parts of the cloud stores.
 LARGE = 20_000_000
@@ -249,3 +250,47 @@ def test_key_that_some_store_cannot_hold_is_refused_by_all(store, key):
 def test_check_store_leaves_no_object(store):
     check_store(store)
     assert list(store.list("")) == []
+
+
+class TestStoredObjects:
+    def test_head_and_listing_agree_on_size_etag_and_time(self, store):
+        store.put("a/b", [b"one"])
+        head = store.head("a/b")
+        assert (head.key, head.size) == ("a/b", 3)
+        assert head.etag.strip('"') == head.etag
+        assert abs(head.modified_at.timestamp() - time.time()) < 600
+        (listed,) = store.list_objects("a/")
+        assert (listed.key, listed.size, listed.etag) == (head.key, head.size, head.etag)
+        with pytest.raises(ObjectMissing):
+            store.head("a")
+
+    def test_etag_changes_with_the_content_and_pins_a_read(self, store):
+        store.put("k", [b"one"])
+        first = store.head("k").etag
+        assert read(store, "k", etag=first) == b"one"
+        store.put("k", [b"two"])
+        assert store.head("k").etag != first
+        assert read(store, "k", etag=store.head("k").etag) == b"two"
+        with pytest.raises(StoreUnavailable, match="was replaced while it was read"):
+            read(store, "k", etag=first)
+
+    def test_listing_continues_behind_a_key(self, store):
+        keys = sorted(["a/b/c", "a/b/d", "a/b-c", "a/c", "a0", "b/é", "b/😀"], key=str.encode)
+        for key in keys:
+            store.put(key, [b"x"])
+        for at, key in enumerate(keys):
+            assert [found.key for found in store.list_objects("", after=key)] == keys[at + 1 :]
+        assert [found.key for found in store.list_objects("a/", after="a/b/\U0010ffff")] == ["a/c"]
+        assert [found.key for found in store.list_objects("b/", after="a/c")] == ["b/é", "b/😀"]
+
+
+def test_file_and_folder_of_one_name_exclude_each_other(tmp_path):
+    store = FolderStore(tmp_path)
+    store.put("a/b", [b"x"])
+    store.put("c", [b"x"])
+    for write in (store.put, store.put_if_absent):
+        with pytest.raises(KeyConflict, match="c/d cannot be written"):
+            write("c/d", [b"y"])
+    with pytest.raises(KeyConflict):
+        store.put("a", [b"y"])
+    assert sorted(store.list("")) == ["a/b", "c"]

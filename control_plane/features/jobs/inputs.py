@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
 from control_plane.features.jobs.job import JobInput, JobSpec, RequestedInput
 from control_plane.resources.assets.references import Reference, read_reference
+from control_plane.resources.assets.registered_files import registered_files, upload_of
 from control_plane.resources.assets.repository import DATA
 from control_plane.resources.datastore import DatastorePath, read_datastore_path
 from control_plane.resources.input_files import from_manifest
@@ -38,7 +40,9 @@ def _resolved(session: Session, workspace: Workspace, requested: RequestedInput)
     reference = _asset_reference(workspace, requested.uri)
     if reference is None:
         path = read_datastore_path(workspace, requested.uri, target=TARGET)
-        return JobInput(requested.name, requested.kind, path.uri, None, path.key_in(workspace.datastores))
+        files = _registered(session, workspace, path, requested.kind)
+        key = None if files else path.key_in(workspace.datastores)
+        return JobInput(requested.name, requested.kind, path.uri, files, key)
     row = DATA.resolve(session, workspace, reference, target=TARGET)
     files = from_manifest(row.manifest)
     key = None
@@ -46,6 +50,20 @@ def _resolved(session: Session, workspace: Workspace, requested: RequestedInput)
         key = read_datastore_path(workspace, row.data_uri, target=TARGET).key_in(workspace.datastores)
     arm_id = DATA.head_of(workspace, reference.name, row).arm_id
     return JobInput(requested.name, _INPUT_KINDS[row.data_type], arm_id, files, key)
+
+
+def _registered(
+    session: Session, workspace: Workspace, path: DatastorePath, kind: InputKind
+) -> tuple[InputFile, ...] | None:
+    """The files at the URI of a registered version, under which no object lies. None: the path is another one."""
+    upload_id = upload_of(path.store, f"{path.path}/")
+    known = registered_files(session, workspace.key, upload_id) if upload_id else {}
+    if kind is InputKind.URI_FILE:
+        named = known.get(path.path)
+        return None if named is None else (replace(named, path=path.path.rpartition("/")[2]),)
+    above = f"{path.path}/"
+    inside = (file for name, file in known.items() if name.startswith(above))
+    return tuple(replace(file, path=file.path.removeprefix(above)) for file in inside) or None
 
 
 def _asset_reference(workspace: Workspace, uri: str) -> Reference | None:

@@ -9,9 +9,9 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 
-from control_plane.features.uploads.receipt import receive_body
 from control_plane.features.uploads.service import Uploads
-from control_plane.features.uploads.spool import SpooledBody
+from control_plane.resources.uploads.receipt import receive_body
+from control_plane.resources.uploads.spool import SpooledBody
 from control_plane.resources.uploads.upload import SentPart
 from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller

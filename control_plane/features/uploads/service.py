@@ -14,8 +14,8 @@ from uuid import UUID, uuid4
 from sqlalchemy.orm import Session
 
 from control_plane.features.uploads import repository
-from control_plane.features.uploads.receipt import UploadSlots
-from control_plane.features.uploads.spool import SpooledBody, check_room
+from control_plane.resources.uploads.receipt import UploadSlots
+from control_plane.resources.uploads.spool import SpooledBody, check_room
 from control_plane.resources.uploads.upload import Chunk, SentPart, UploadedFile, UploadReference
 from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath

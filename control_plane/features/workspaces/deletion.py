@@ -10,8 +10,11 @@ from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.db.audit import record
 from modelyard.core.db.rows import (
     BatchEndpointRow,
+    BlobBlockRow,
+    BlobPropertiesRow,
     ComputeRow,
     DatastoreRemovalRow,
+    DatastoreRow,
     JobRow,
     OnlineEndpointRow,
     UploadRow,
@@ -34,9 +37,9 @@ class WorkspaceNotEmpty(Conflict):
 
 
 def remove_workspace(session: Session, caller: Caller, workspace: Workspace) -> bool:
-    """Remove the workspace with ended jobs, computes, unfinished uploads and tokens; the sweep removes the files.
+    """Remove the workspace with ended jobs, computes, datastores, unfinished uploads and tokens.
 
-    Raises WorkspaceNotEmpty. False: another request has removed the workspace.
+    The sweep removes the files. Raises WorkspaceNotEmpty. False: another request has removed the workspace.
     """
     # A new resource holds a shared lock of the workspace's row until its commit.
     row = session.scalar(select(WorkspaceRow).where(WorkspaceRow.id == workspace.key).with_for_update())
@@ -50,7 +53,7 @@ def remove_workspace(session: Session, caller: Caller, workspace: Workspace) -> 
         containers = select(tables.container.id).where(tables.container.workspace_id == row.id)
         session.execute(delete(tables.version).where(tables.owner.in_(containers)))
         session.execute(delete(tables.container).where(tables.container.workspace_id == row.id))
-    for table in (JobRow, ComputeRow, UploadRow):
+    for table in (JobRow, ComputeRow, UploadRow, DatastoreRow, BlobPropertiesRow, BlobBlockRow):
         session.execute(delete(table).where(table.workspace_id == row.id))
     session.add(DatastoreRemovalRow(folder=row.datastores))
     session.delete(row)

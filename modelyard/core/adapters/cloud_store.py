@@ -23,12 +23,19 @@ from obstore.store import AzureStore, S3Store
 
 from modelyard.core.adapters.store_errors import BeyondEnd, ConditionFailed, ResponseCut, StorePlace, port_error
 from modelyard.core.errors import InvalidRequest
-from modelyard.core.ports.object_store import UNFINISHED, ObjectMissing, StoreRefused, StoreUnavailable, check_key
+from modelyard.core.ports.object_store import (
+    UNFINISHED,
+    ObjectMissing,
+    StoredObject,
+    StoreRefused,
+    StoreUnavailable,
+    check_key,
+)
 from modelyard.core.settings import ObjectStoreSettings
 
 if TYPE_CHECKING:
     # Types in the stubs of the library only.
-    from obstore import GetOptions
+    from obstore import GetOptions, ObjectMeta
     from obstore.store import ClientConfig, RetryConfig
 
 Response = TypeVar("Response")
@@ -101,18 +108,22 @@ class CloudStore:
             raise StoreUnavailable(f"another process writes {key} to the object store {self._place.name}") from None
         return True
 
-    def get(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def get(self, key: str, *, start: int = 0, length: int | None = None, etag: str | None = None) -> Iterator[bytes]:
         check_key(key)
         if length == 0:
             self.size(key)
             return iter(())
-        first = self._part(key, start, min(_FIRST_PART, length or _FIRST_PART), None)
+        wanted = None if etag is None else f'"{etag}"'
+        first = self._part(key, start, min(_FIRST_PART, length or _FIRST_PART), wanted)
         return self._parts(key, first, start, length) if first.content else iter(())
 
     def size(self, key: str) -> int:
+        return self.head(key).size
+
+    def head(self, key: str) -> StoredObject:
         check_key(key)
         try:
-            return self._request("look up", key, lambda: self._store.head(key))["size"]
+            return _stored(self._request("look up", key, lambda: self._store.head(key)), key)
         except StoreRefused:
             # The response to HEAD has no body and so no cause; the response to a listing has.
             next(self.list(key), None)
@@ -135,8 +146,12 @@ class CloudStore:
         self._await_copy(target, size)
 
     def list(self, prefix: str) -> Iterator[str]:
-        for _, keys in groupby(self._listed(prefix), _prefix_of_common_order):
-            yield from sorted(keys)
+        for found in self.list_objects(prefix):
+            yield found.key
+
+    def list_objects(self, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
+        for _, objects in groupby(self._listed(prefix, after), lambda found: _prefix_of_common_order(found.key)):
+            yield from sorted((found for found in objects if found.key > after), key=lambda found: found.key)
 
     def delete(self, key: str) -> None:
         check_key(key)
@@ -220,16 +235,18 @@ class CloudStore:
             raise StoreUnavailable(f"the object store {self._place.name} gave less of {key} than it promised")
         return _Part(content, size, answer.meta["e_tag"])
 
-    def _listed(self, prefix: str) -> Iterator[str]:
+    def _listed(self, prefix: str, after: str) -> Iterator[StoredObject]:
         folder, _, beginning = prefix.rpartition("/")
         # An offset lets the store skip keys: the prefix without the last letter sorts before every key of the prefix.
         last = prefix[:-1].rstrip("/") if beginning else ""
-        for page in self._pages(prefix, folder, last):
-            for key in page:
-                if key.startswith(prefix) and not key.startswith(f"{UNFINISHED}/"):
-                    yield key
+        # The order of keys with letters over U+D7FF differs between servers.
+        is_common = not _prefix_of_common_order(after)[1]
+        for page in self._pages(prefix, folder, max(last, after) if is_common and after.startswith(prefix) else last):
+            for found in page:
+                if found.key.startswith(prefix) and not found.key.startswith(f"{UNFINISHED}/"):
+                    yield found
 
-    def _pages(self, prefix: str, folder: str, last: str) -> Iterator[Sequence[str]]:
+    def _pages(self, prefix: str, folder: str, last: str) -> Iterator[Sequence[StoredObject]]:
         """Yield pages of keys; after a broken transfer, continue behind the last key."""
         cuts = 0
         pages = self._store.list(folder or None, offset=last or None, chunk_size=_KEYS_PER_PAGE)
@@ -244,7 +261,7 @@ class CloudStore:
                 continue
             if not page:
                 return
-            yield [found["path"] for found in page]
+            yield [_stored(found, found["path"]) for found in page]
             last = page[-1]["path"]
 
     def _request(
@@ -260,6 +277,13 @@ class CloudStore:
                 raise failure
             time.sleep(_PAUSE_SECONDS)
         raise AssertionError("attempts is at least 1")
+
+
+def _stored(found: "ObjectMeta", key: str) -> StoredObject:
+    # Some responses have the etag in quotation marks, others of the same server have not.
+    etag = (found["e_tag"] or "").removeprefix("W/").strip('"')
+    modified_at = found["last_modified"]
+    return StoredObject(key, found["size"], etag or f"{modified_at.timestamp():.6f}-{found['size']}", modified_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,21 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from modelyard.core.ports.object_store import UNFINISHED, ObjectMissing, StoreFull, StoreRefused, check_key
+from modelyard.core.ports.object_store import (
+    UNFINISHED,
+    KeyConflict,
+    ObjectMissing,
+    StoredObject,
+    StoreFull,
+    StoreRefused,
+    StoreUnavailable,
+    check_key,
+)
 
 _CHUNK = 1 << 20
 # No write takes a day: older files belong to dead processes.
@@ -26,6 +36,7 @@ _ABANDONED_SECONDS = 86_400
 _PAGE = 50_000
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_OTHER_KIND = (FileExistsError, IsADirectoryError, NotADirectoryError)
 _NOT_THERE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
@@ -47,7 +58,7 @@ class FolderStore:
 
     def put(self, key: str, chunks: Iterable[bytes]) -> int:
         target = self._path(key)
-        with self._synced_file(key, chunks) as file, self._errors_explained(f"write {key}"):
+        with self._synced_file(key, chunks) as file, self._placing(key):
             size = file.stat().st_size
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(file, target)
@@ -57,7 +68,7 @@ class FolderStore:
         target = self._path(key)
         if target.exists():
             return False
-        with self._synced_file(key, chunks) as file, self._errors_explained(f"write {key}"):
+        with self._synced_file(key, chunks) as file, self._placing(key):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 os.link(file, target)
@@ -65,15 +76,21 @@ class FolderStore:
                 return False
         return True
 
-    def get(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def get(self, key: str, *, start: int = 0, length: int | None = None, etag: str | None = None) -> Iterator[bytes]:
         try:
             with self._errors_explained(f"read {key}"):
                 file = self._path(key).open("rb")
         except _NOT_THERE:
             raise ObjectMissing(key) from None
+        if etag is not None and _etag(os.fstat(file.fileno())) != etag:
+            file.close()
+            raise StoreUnavailable(f"{key} in {self._root} was replaced while it was read")
         return _stream(file, start, length)
 
     def size(self, key: str) -> int:
+        return self.head(key).size
+
+    def head(self, key: str) -> StoredObject:
         path = self._path(key)
         try:
             with self._errors_explained(f"look up {key}"):
@@ -82,14 +99,14 @@ class FolderStore:
             raise ObjectMissing(key) from None
         if not stat.S_ISREG(found.st_mode):
             raise ObjectMissing(key)
-        return found.st_size
+        return _stored(key, found)
 
     def exists(self, key: str) -> bool:
         return self._path(key).is_file()
 
     def copy(self, source: str, target: str) -> None:
         path = self._path(target)
-        with self._synced_file(target, []) as file, self._errors_explained(f"copy {source} to {target}"):
+        with self._synced_file(target, []) as file, self._placing(target):
             try:
                 _link_or_copy(self._path(source), file)
             except _NOT_THERE:
@@ -98,8 +115,19 @@ class FolderStore:
             os.replace(file, path)
 
     def list(self, prefix: str) -> Iterator[str]:
+        return self._listed(prefix, "")
+
+    def list_objects(self, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
+        for key in self._listed(prefix, after):
+            try:
+                found = (self._root / key).stat()
+            except _NOT_THERE:
+                continue
+            yield _stored(key, found)
+
+    def _listed(self, prefix: str, after: str) -> Iterator[str]:
         folder, _, beginning = prefix.rpartition("/")
-        for key in _keys(self._root / folder, f"{folder}/" if folder else "", beginning):
+        for key in _keys(self._root / folder, f"{folder}/" if folder else "", beginning, after):
             if not key.startswith(f"{UNFINISHED}/"):
                 yield key
 
@@ -142,11 +170,28 @@ class FolderStore:
                 ) from None
             raise
 
+    @contextlib.contextmanager
+    def _placing(self, key: str) -> Iterator[None]:
+        try:
+            with self._errors_explained(f"write {key}"):
+                yield
+        except _OTHER_KIND:
+            raise KeyConflict(key) from None
+
     def _remove_abandoned(self) -> None:
         for file in self._unfinished.iterdir():
             with contextlib.suppress(FileNotFoundError):
                 if file.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
                     file.unlink()
+
+
+def _stored(key: str, found: os.stat_result) -> StoredObject:
+    return StoredObject(key, found.st_size, _etag(found), datetime.fromtimestamp(found.st_mtime, UTC))
+
+
+def _etag(found: os.stat_result) -> str:
+    # Each put makes a file of its own.
+    return f"0x{found.st_mtime_ns:x}.{found.st_ino:x}.{found.st_size:x}"
 
 
 def _joined(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -179,18 +224,23 @@ def _write_all(file: FileIO, chunk: bytes) -> None:
         left = left[file.write(left) :]
 
 
-def _keys(folder: Path, prefix: str, beginning: str = "") -> Iterator[str]:
-    for name in _names_in_order(folder, beginning):
+def _keys(folder: Path, prefix: str, beginning: str = "", after: str = "") -> Iterator[str]:
+    for name in _names_in_order(folder, prefix, beginning, after):
         if name.endswith("/"):
-            yield from _keys(folder / name, f"{prefix}{name}")
+            yield from _keys(folder / name, f"{prefix}{name}", after=after)
         else:
             yield f"{prefix}{name}"
 
 
-def _names_in_order(folder: Path, beginning: str) -> Iterator[str]:
+def _names_in_order(folder: Path, prefix: str, beginning: str, after: str) -> Iterator[str]:
     """Yield names in the order of keys: a folder has a "/" at the end, as in a key."""
     last = ""
-    while page := heapq.nsmallest(_PAGE, (name for name in _names(folder, beginning) if name > last)):
+
+    def is_ahead(name: str) -> bool:
+        # A folder before `after` may hold keys behind.
+        return name > last and (prefix + name > after or (name.endswith("/") and after.startswith(prefix + name)))
+
+    while page := heapq.nsmallest(_PAGE, filter(is_ahead, _names(folder, beginning))):
         yield from page
         if len(page) < _PAGE:
             return

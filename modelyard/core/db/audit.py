@@ -22,6 +22,7 @@ from modelyard.core.db.rows import (
     BatchDeploymentRow,
     BatchEndpointRow,
     ComputeRow,
+    DatastoreRow,
     GenerationRow,
     JobRow,
     OnlineDeploymentRow,
@@ -39,6 +40,7 @@ AuditedRow = (
     | AssetContainer
     | AssetVersion
     | ComputeRow
+    | DatastoreRow
     | EndpointRow
     | DeploymentRow
     | GenerationRow
@@ -215,6 +217,8 @@ def _place(session: Session, row: AuditedRow) -> tuple[WorkspaceRow, str]:
             return _below(session, row.container, f"versions/{row.version}")
         case ComputeRow():
             return _workspace(session, row), f"/computes/{row.name}"
+        case DatastoreRow():
+            return _workspace(session, row), f"/datastores/{row.name}"
         case OnlineEndpointRow():
             return _workspace(session, row), f"/onlineEndpoints/{row.name}"
         case BatchEndpointRow():
@@ -230,7 +234,7 @@ def _place(session: Session, row: AuditedRow) -> tuple[WorkspaceRow, str]:
 
 
 def _workspace(
-    session: Session, row: AssetContainer | ComputeRow | EndpointRow | JobRow | AccessTokenRow
+    session: Session, row: AssetContainer | ComputeRow | DatastoreRow | EndpointRow | JobRow | AccessTokenRow
 ) -> WorkspaceRow:
     return session.get_one(WorkspaceRow, row.workspace_id)
 

@@ -9,6 +9,8 @@ from pathlib import PurePosixPath
 
 DATASTORES = "datastores"
 DEFAULT_DATASTORE = "workspaceblobstore"
+BUILT_IN_DATASTORES = (DEFAULT_DATASTORE, "workspaceartifactstore")
+"""Every workspace has these datastores."""
 PARTS = "batch/"
 WORKSPACE_FOLDERS = f"{DATASTORES}/workspace."
 """What the folders of the data stores begin with, but for those of the first workspace."""

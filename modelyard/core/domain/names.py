@@ -6,6 +6,7 @@ from modelyard.core.errors import InvalidName
 
 _ENDPOINT_NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
 _ASSET_NAME = re.compile(r"[a-zA-Z0-9][-._a-zA-Z0-9]{0,254}")
+_DATASTORE_NAME = re.compile(r"[a-zA-Z0-9][-_a-zA-Z0-9]{0,149}")
 _VERSION = re.compile(r"[a-zA-Z0-9][-._a-zA-Z0-9]{0,29}")
 
 
@@ -42,3 +43,14 @@ def check_version(version: str, *, noun: str) -> str:
             target="version",
         )
     return version
+
+
+def check_datastore_name(name: str) -> str:
+    """Return a name of up to 150 letters, digits, "-" and "_". Raises InvalidName."""
+    if not _DATASTORE_NAME.fullmatch(name):
+        raise InvalidName(
+            f"datastore name {name!r} is not allowed: use up to 150 letters, digits, dashes and underscores, beginning "
+            "with a letter or digit",
+            target="name",
+        )
+    return name

@@ -16,14 +16,18 @@ class OpenAccess(StrEnum):
     NONE = "none"
     """Every client may use the route, without a credential."""
     SIGNED_URL = "signed-url"
-    """The URL carries its permission, which a caller with a role asked for."""
+    """The URL carries its permission, which a caller with a role asked for. The Blob routes take tokens, too."""
 
 
 RequiredRole = Role | OpenAccess
 
 _OPERATIONS: Mapping[RequiredRole, str] = {
     OpenAccess.NONE: "get_health get_readiness get_cloud_metadata get_discovery",
-    OpenAccess.SIGNED_URL: "get_blob put_file head_file get_file get_stored_file",
+    OpenAccess.SIGNED_URL: (
+        "get_blob put_file head_file get_file get_stored_file "
+        "get_blob_container head_blob_container put_blob_container "
+        "head_container_blob get_container_blob put_container_blob delete_container_blob"
+    ),
     Role.SCORER: "submit_job get_submitted_job get_token",
     Role.READER: (
         "list_workspaces list_workspaces_of_subscription get_workspace "
@@ -31,6 +35,7 @@ _OPERATIONS: Mapping[RequiredRole, str] = {
         "list_environments get_environment list_environment_versions get_environment_version list_built_environments "
         "list_data_assets get_data_asset list_data_versions get_data_version "
         "list_computes get_compute list_compute_nodes list_vm_sizes list_usages "
+        "list_datastores get_datastore list_datastore_secrets "
         "list_online_endpoints get_online_endpoint "
         "list_online_deployments get_online_deployment get_logs list_skus get_scoring_script list_workers "
         "list_batch_endpoints get_batch_endpoint list_batch_deployments get_batch_deployment get_build_log "
@@ -45,6 +50,7 @@ _OPERATIONS: Mapping[RequiredRole, str] = {
         "put_data_asset delete_data_asset put_data_version delete_data_version start_pending_data_upload "
         "put_dataset_version "
         "put_compute delete_compute list_workspace_keys "
+        "put_datastore delete_datastore "
         "put_online_endpoint patch_online_endpoint delete_online_endpoint list_keys regenerate_keys "
         "put_online_deployment patch_online_deployment delete_online_deployment "
         "put_batch_endpoint patch_batch_endpoint delete_batch_endpoint list_batch_endpoint_keys "

@@ -6,14 +6,17 @@ Each error has one readable line with the operation and the key, and never a cre
     StoreUnavailable     the store did not answer, or broke off, in all attempts of the adapter: try later
     StoreRefused         the store refuses until a credential, a right or a bucket changes
     └── StoreFull        no space is left
+    KeyConflict          the key is a folder of other keys, or has an object in place of a folder
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Protocol
 from uuid import uuid4
 
-from modelyard.core.errors import PlatformError, Unavailable
+from modelyard.core.errors import Conflict, PlatformError, Unavailable
 
 UNFINISHED = ".unfinished"
 """Reserved first part of keys: adapters keep incomplete objects there."""
@@ -43,6 +46,24 @@ class StoreFull(StoreRefused):
     code = "ObjectStoreFull"
 
 
+class KeyConflict(Conflict):
+    """A store of files cannot hold an object and a folder of one name."""
+
+    code = "KeyConflict"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"{key} cannot be written: a file and a folder of one name exclude each other, rename one")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    key: str
+    size: int
+    etag: str
+    """Changes with the content. Without quotation marks."""
+    modified_at: datetime
+
+
 class ObjectStore(Protocol):
     """Keys are "/"-separated and relative. A reader sees a complete object or no object.
 
@@ -50,19 +71,26 @@ class ObjectStore(Protocol):
     """
 
     def put(self, key: str, chunks: Iterable[bytes]) -> int:
-        """Store or replace an object from a stream and return the size in bytes. A broken stream changes no object."""
+        """Store or replace an object from a stream and return the size in bytes. A broken stream changes no object.
+
+        Raises KeyConflict.
+        """
 
     def put_if_absent(self, key: str, chunks: Iterable[bytes]) -> bool:
         """Store an object unless the key has an object. Of concurrent callers, one gets True."""
 
-    def get(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def get(self, key: str, *, start: int = 0, length: int | None = None, etag: str | None = None) -> Iterator[bytes]:
         """Stream an object, or the byte range [start, start + length). Raises ObjectMissing before the first chunk.
 
-        All chunks are of one version of the object. A stream that cannot be read to the end raises.
+        All chunks are of one version of the object. With an `etag`, another version raises StoreUnavailable. A stream
+        that cannot be read to the end raises.
         """
 
     def size(self, key: str) -> int:
         """Size in bytes. Raises ObjectMissing."""
+
+    def head(self, key: str) -> StoredObject:
+        """Size, etag and time of the last change. Raises ObjectMissing."""
 
     def exists(self, key: str) -> bool: ...
 
@@ -74,6 +102,9 @@ class ObjectStore(Protocol):
 
         Objects may come and go during the listing: a listed object can be missing at the read.
         """
+
+    def list_objects(self, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
+        """Like `list`, with sizes, and without the keys up to `after`."""
 
     def delete(self, key: str) -> None:
         """Remove an object. A missing object is no error."""

@@ -17,6 +17,7 @@ from modelyard.core.db.rows.assets import (
 )
 from modelyard.core.db.rows.audit import AuditChainRow, AuditEventRow
 from modelyard.core.db.rows.base import Authored, Base, Leased, Stamped
+from modelyard.core.db.rows.datastores import BlobBlockRow, BlobPropertiesRow, DatastoreRow
 from modelyard.core.db.rows.deployments import (
     BatchDeploymentRow,
     BatchEndpointRow,
@@ -46,11 +47,14 @@ __all__ = [
     "Base",
     "BatchDeploymentRow",
     "BatchEndpointRow",
+    "BlobBlockRow",
+    "BlobPropertiesRow",
     "BuiltEnvironmentRow",
     "ComputeRow",
     "DataRow",
     "DataVersionRow",
     "DatastoreRemovalRow",
+    "DatastoreRow",
     "Deployment",
     "Endpoint",
     "EnvironmentBuildRow",

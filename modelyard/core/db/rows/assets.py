@@ -1,12 +1,16 @@
 """Versioned assets: models, environments and data. The row of a name holds the rows of the versions."""
 
+import re
 from typing import Any, ClassVar
+from uuid import UUID
 
 from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from modelyard.core.db.rows.base import CASCADE, Authored, Base
+
+_UPLOAD = re.compile(r"/paths/uploads/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/", re.I)
 
 
 class Asset(Authored):
@@ -52,12 +56,19 @@ class ModelVersionRow(AssetVersion, Base):
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), index=True)
     model_type: Mapped[str]
     model_uri: Mapped[str]
+    upload_id: Mapped[UUID | None] = mapped_column(index=True)
+    """The upload that the URI names: clients read the registered files there."""
     folder_name: Mapped[str]
     """Name of the registered folder, the first part of every path in the manifest."""
     manifest: Mapped[list[dict[str, Any]]]
     manifest_hash: Mapped[str]
     flavors: Mapped[dict[str, Any]] = mapped_column(default=dict)
     model: Mapped[ModelRow] = relationship(back_populates="versions")
+
+    @validates("model_uri")
+    def _note_upload(self, _: str, uri: str) -> str:
+        self.upload_id = _upload_in(uri)
+        return uri
 
     @property
     def container(self) -> ModelRow:
@@ -103,10 +114,22 @@ class DataVersionRow(AssetVersion, Base):
     data_type: Mapped[str]
     """uri_file or uri_folder."""
     data_uri: Mapped[str]
+    upload_id: Mapped[UUID | None] = mapped_column(index=True)
+    """The upload that the URI names: clients read the registered files there."""
     manifest: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     """Manifest of the uploaded files. None: a job reads the files at `data_uri` when the job begins."""
     data: Mapped[DataRow] = relationship(back_populates="versions")
 
+    @validates("data_uri")
+    def _note_upload(self, _: str, uri: str) -> str:
+        self.upload_id = _upload_in(uri)
+        return uri
+
     @property
     def container(self) -> DataRow:
         return self.data
+
+
+def _upload_in(uri: str) -> UUID | None:
+    found = _UPLOAD.search(uri)
+    return None if found is None else UUID(found[1])

@@ -4,13 +4,12 @@ The connection cuts a sender below the least rate (`modelyard/process/http_conne
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import contextmanager
-from uuid import UUID
 
 from anyio import CapacityLimiter, to_thread
 
-from control_plane.features.uploads.spool import SpooledBody
+from control_plane.resources.uploads.spool import SpooledBody
 from modelyard.core.errors import TooManyUploads
 
 # A piece costs a hand-over to a thread.
@@ -20,24 +19,27 @@ _writers = CapacityLimiter(8)
 
 
 class UploadSlots:
-    """The requests that send a file by the URL of an upload at a time. Used on the event loop only."""
+    """The requests that send a file to one target, such as the URL of an upload, at a time.
+
+    Used on the event loop only.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._taken: Counter[UUID] = Counter()
+        self._taken: Counter[Hashable] = Counter()
 
     @contextmanager
-    def take(self, upload_id: UUID) -> Iterator[None]:
+    def take(self, target: Hashable) -> Iterator[None]:
         """Raises TooManyUploads."""
-        if self._taken[upload_id] >= self._limit:
+        if self._taken[target] >= self._limit:
             raise TooManyUploads(self._limit)
-        self._taken[upload_id] += 1
+        self._taken[target] += 1
         try:
             yield
         finally:
-            self._taken[upload_id] -= 1
-            if not self._taken[upload_id]:
-                del self._taken[upload_id]
+            self._taken[target] -= 1
+            if not self._taken[target]:
+                del self._taken[target]
 
 
 async def receive_body(

@@ -16,11 +16,11 @@ _READ_BYTES = 1 << 20
 
 
 class SpooledBody:
-    """Counted, hashed and bounded. Blocks: every method but `close` is for threads."""
+    """Counted, bounded, and hashed by the given algorithm. Blocks: every method but `close` is for threads."""
 
-    def __init__(self, folder: Path, room: int) -> None:
+    def __init__(self, folder: Path, room: int, algorithm: str | None = "sha256") -> None:
         self._room = room
-        self._digest = hashlib.sha256()
+        self._digest = None if algorithm is None else hashlib.new(algorithm, usedforsecurity=False)
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - `close` closes the file
         self.size = 0
         self.is_interrupted = False
@@ -30,7 +30,8 @@ class SpooledBody:
         """Raises PayloadTooLarge beyond the room."""
         self.size += len(piece)
         check_room(self.size, self._room)
-        self._digest.update(piece)
+        if self._digest is not None:
+            self._digest.update(piece)
         try:
             self._file.write(piece)
         except OSError as error:
@@ -46,8 +47,14 @@ class SpooledBody:
             yield piece
 
     @property
+    def digest(self) -> bytes:
+        """Empty without an algorithm."""
+        return b"" if self._digest is None else self._digest.digest()
+
+    @property
     def sha256(self) -> str:
-        return self._digest.hexdigest()
+        """In hex, of a body that is hashed by SHA-256."""
+        return self.digest.hex()
 
     def close(self) -> None:
         self._file.close()
