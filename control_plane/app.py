@@ -13,6 +13,7 @@ from control_plane.features.datastores.routes import router as datastores
 from control_plane.features.environments.routes import router as environments
 from control_plane.features.events.routes import router as events
 from control_plane.features.health.routes import router as health
+from control_plane.features.identity.routes import router as identity
 from control_plane.features.jobs.routes import router as jobs
 from control_plane.features.jobs.routes import stored_files
 from control_plane.features.models.routes import downloads
@@ -43,6 +44,7 @@ _DESCRIPTION = (
 )
 ROUTERS = (
     health,
+    identity,
     workspaces,
     models,
     downloads,

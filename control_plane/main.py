@@ -1,6 +1,6 @@
-"""The control plane's process: `control_plane.main --fd N [--lifeline-fd M] [--heartbeat FILE]`.
+"""The control plane's process: `control_plane.main --fd N [--tls-fd T] [--lifeline-fd M] [--heartbeat FILE]`.
 
-Serve the REST interface on a listening socket that the supervisor bound, and run the sweep. Reads MODELYARD_* settings.
+Serve the REST interface on listening sockets that the supervisor bound, and run the sweep. Reads MODELYARD_* settings.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from modelyard.core.db.unit_of_work import open_database, sessions_of
 from modelyard.core.settings import PlatformSettings
 from modelyard.core.settings_variables import read_settings
 from modelyard.process.heartbeat import Heartbeat
+from modelyard.process.http_server import tls_port
 from modelyard.process.logging import configure_logging
 
 
@@ -55,6 +56,8 @@ def _serve_until_stopped(options: argparse.Namespace) -> None:
     dispatcher = CeleryDispatcher(settings.broker_url.get_secret_value())
     services = wire(settings, requests, store, dispatcher, watch_dependencies(settings))
     server = ControlPlaneServer(create_app(services), settings.control_plane)
+    if options.tls_fd is not None:
+        server.serve_tls(tls_port(options.tls_fd, settings.tls))
     Sweep(periodic_tasks(sweeps, store, dispatcher, settings.retention)).start()
     uvloop.run(_serve(server, options))
     services.telemetry.close()
@@ -76,6 +79,7 @@ async def _serve(server: ControlPlaneServer, options: argparse.Namespace) -> Non
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="control_plane.main")
     parser.add_argument("--fd", type=int, required=True, help="the listening socket")
+    parser.add_argument("--tls-fd", type=int, help="the listening socket of the port over TLS")
     parser.add_argument("--lifeline-fd", type=int, help="read end of the supervisor's lifeline pipe")
     parser.add_argument("--heartbeat", type=Path, help="file to touch while event loop and threads turn")
     return parser

@@ -12,6 +12,7 @@ from control_plane.features.datastores.service import Datastores
 from control_plane.features.environments.service import Environments
 from control_plane.features.events.service import Events
 from control_plane.features.health.service import Health
+from control_plane.features.identity.service import IdentityTokens
 from control_plane.features.jobs.service import Jobs
 from control_plane.features.jobs.submission import Submissions
 from control_plane.features.models.service import Models
@@ -31,6 +32,7 @@ from control_plane.workflows.dispatcher import Dispatcher
 from modelyard.core.adapters.openid import OpenIdVerifier
 from modelyard.core.adapters.secret_box import SecretBox
 from modelyard.core.db.unit_of_work import Sessions
+from modelyard.core.domain.derived_tokens import DerivedTokenSigner
 from modelyard.core.ports.object_store import ObjectStore
 from modelyard.core.settings import PlatformSettings
 from modelyard.telemetry.access_log import AccessLog
@@ -69,6 +71,7 @@ class Services:
     operations: Operations
     events: Events
     access_tokens: AccessTokens
+    identity_tokens: IdentityTokens
 
 
 def wire(
@@ -98,8 +101,15 @@ def wire(
         files=limits.access_log_files,
     )
     openid = OpenIdVerifier(settings.openid)
-    verifier = TokenVerifier(sessions, openid, failures_per_minute=limits.failed_authentications_per_minute)
     jobs = Jobs(sessions, store, dispatcher, signer)
+    derived = DerivedTokenSigner(master_key)
+    verifier = TokenVerifier(
+        sessions,
+        openid,
+        derived,
+        failures_per_minute=limits.failed_authentications_per_minute,
+        takes_remote_identity_clients=settings.identity.clients == "all",
+    )
     return Services(
         verifier=verifier,
         telemetry=RequestTelemetry(Registry(), access_log),
@@ -108,7 +118,9 @@ def wire(
         request_seconds=limits.request_seconds,
         pending_requests=limits.pending_requests,
         working_requests=limits.database_connections,
-        base_urls=BaseUrls(settings.public_url, settings.scoring_public_url, settings.scoring_port),
+        base_urls=BaseUrls(
+            settings.public_url, settings.scoring_public_url, settings.scoring_port, settings.scoring_tls_port
+        ),
         health=Health(sessions, dependencies),
         workspaces=Workspaces(sessions, verifier.credentials_changed),
         uploads=uploads,
@@ -135,4 +147,5 @@ def wire(
         operations=Operations(sessions),
         events=Events(sessions),
         access_tokens=AccessTokens(sessions, verifier.credentials_changed),
+        identity_tokens=IdentityTokens(derived, lifetime_seconds=settings.identity.token_seconds),
     )

@@ -37,6 +37,8 @@ _SECTIONS = {
     "worker": "Model workers",
     "supervisor": "Supervisor",
     "openid": "OpenID Connect",
+    "tls": "TLS",
+    "identity": "Token route for managed identities",
 }
 
 

@@ -19,6 +19,14 @@ class ResourceUrls:
     scoring: str
     """Base URL of the gateway, without a final slash."""
 
+    @property
+    def discovery(self) -> str:
+        return f"{self.control}/discovery"
+
+    def mlflow_tracking(self, workspace_id: str) -> str:
+        """In Azure's form, with the ARM id of a workspace."""
+        return f"azureml://{self.control.partition('://')[2]}/mlflow/v1.0{workspace_id}"
+
     def operation(self, subscription: str, location: str, operation_id: UUID) -> str:
         return self._operation("mfeOperationsStatus", subscription, location, operation_id)
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from modelyard.core.db.rows import AccessTokenRow, AdminTokenRow, BatchEndpointRow, WorkspaceRow
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.caller import CallerKind
+from modelyard.core.domain.derived_tokens import parent_fingerprint
 from modelyard.core.domain.resource_ids import workspace_id
 from modelyard.core.domain.roles import EVERY_WORKSPACE, Role, RoleAssignment
 
@@ -30,6 +31,8 @@ class Identity:
     """Unix seconds. None: never."""
     token_id: int | None = None
     """Key of the access token, whose use is recorded."""
+    fingerprint: str | None = None
+    """The name of the credential in tokens derived from it. None: no token is derived from the credential."""
 
     def has_expired(self, now: float) -> bool:
         return self.expires_at is not None and self.expires_at <= now
@@ -48,6 +51,9 @@ class KnownCredentials:
     """By name of the batch endpoint and digest of the key."""
     password_digests: frozenset[str] = frozenset()
     """scrypt digests of an admin token that may be short."""
+    admin: Identity = ADMIN
+    parents: Mapping[str, Identity] = field(default_factory=dict)
+    """Admin token and access tokens, by fingerprint."""
 
     def find(self, digest: str, batch_endpoint: str | None) -> Identity | None:
         # The position in a table of SHA-256 digests tells a caller nothing that helps to find a token.
@@ -97,11 +103,13 @@ class CredentialTable:
         with transaction(self._sessions) as work:
             workspaces = {row.id: _arm_id(row) for row in work.session.scalars(select(WorkspaceRow))}
             admins = work.session.scalars(select(AdminTokenRow)).all()
+            admin = replace(ADMIN, fingerprint=parent_fingerprint(row.sha256 or row.digest for row in admins))
+            tokens = _access_tokens(work.session, workspaces)
+            holders = [*tokens.values(), *([admin] if admins else [])]
             return KnownCredentials(
-                tokens={
-                    **{row.sha256: ADMIN for row in admins if row.sha256 is not None},
-                    **_access_tokens(work.session, workspaces),
-                },
+                tokens={**{row.sha256: admin for row in admins if row.sha256 is not None}, **tokens},
+                admin=admin,
+                parents={holder.fingerprint: holder for holder in holders if holder.fingerprint is not None},
                 batch_keys=_batch_keys(work.session, workspaces),
                 password_digests=frozenset(row.digest for row in admins if row.sha256 is None),
             )
@@ -119,7 +127,7 @@ def _identity(row: AccessTokenRow, workspaces: Mapping[int, str]) -> Identity:
         for held in row.roles
     )
     expires_at = None if row.expires_at is None else row.expires_at.timestamp()
-    return Identity(row.subject, CallerKind.TOKEN, roles, expires_at, row.id)
+    return Identity(row.subject, CallerKind.TOKEN, roles, expires_at, row.id, parent_fingerprint([row.digest]))
 
 
 def _batch_keys(session: Session, workspaces: Mapping[int, str]) -> dict[tuple[str, str], Identity]:

@@ -6,9 +6,10 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from control_plane.web.openapi_responses import error_schemas
-from modelyard.core.domain.required_roles import OpenAccess, role_of_operation
+from modelyard.core.domain.required_roles import OpenAccess, RequiredRole, role_of_operation
 
 _BEARER = "bearerToken"
+_IDENTITY = "identityHeader"
 _BEARER_DESCRIPTION = (
     "The admin token, an access token, or a token of the OpenID Connect issuer. `x-required-role` names the role that "
     "an operation needs in the workspace of the path."
@@ -39,7 +40,9 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
 
 def _correct(document: dict[str, Any]) -> None:
     components = document.setdefault("components", {})
-    components["securitySchemes"] = {_BEARER: {"type": "http", "scheme": "bearer", "description": _BEARER_DESCRIPTION}}
+    bearer = {"type": "http", "scheme": "bearer", "description": _BEARER_DESCRIPTION}
+    identity = {"type": "apiKey", "in": "header", "name": "X-IDENTITY-HEADER"}
+    components["securitySchemes"] = {_BEARER: bearer, _IDENTITY: identity}
     # FastAPI's shape for invalid bodies. This platform answers 400 with the canonical body, as for every error.
     for name in ("HTTPValidationError", "ValidationError"):
         components.get("schemas", {}).pop(name, None)
@@ -49,8 +52,18 @@ def _correct(document: dict[str, Any]) -> None:
             operation["responses"].pop("422", None)
             required = role_of_operation(operation["operationId"])
             operation["x-required-role"] = required
-            operation["security"] = [] if isinstance(required, OpenAccess) else [{_BEARER: []}]
+            operation["security"] = _security(required)
             operation.setdefault("parameters", []).extend(_more_parameters(path))
+
+
+def _security(required: RequiredRole) -> list[dict[str, list[str]]]:
+    match required:
+        case OpenAccess.IDENTITY_HEADER:
+            return [{_IDENTITY: []}]
+        case OpenAccess():
+            return []
+        case _:
+            return [{_BEARER: []}]
 
 
 def _more_parameters(path: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A gateway process: `data_plane.gateway.main --fd N --data-dir D --index 0 [--gateways 1] [--lifeline-fd M]`.
+"""A gateway process: `data_plane.gateway.main --fd N [--tls-fd T] --data-dir D --index 0 [--gateways 1]`.
 
 The supervisor bound the listening socket and hands over its descriptor, so that a restarted gateway finds the
 connections that arrived in the meantime.
@@ -34,7 +34,7 @@ from modelyard.core.domain.routing import DeploymentRoute
 from modelyard.core.settings import Tunables
 from modelyard.core.settings_variables import read_settings
 from modelyard.process.heartbeat import Heartbeat
-from modelyard.process.http_server import SupervisedServer
+from modelyard.process.http_server import SupervisedServer, tls_port
 from modelyard.process.logging import configure_logging
 
 # Objects of the youngest generation. Python's own limit of 700 is reached by every request.
@@ -53,6 +53,7 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="modelyard gateway")
     parser.add_argument("--fd", type=int, required=True, help="the listening socket")
+    parser.add_argument("--tls-fd", type=int, help="the listening socket of the port over TLS")
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--index", type=int, required=True, help="which of the gateway processes this one is")
     parser.add_argument("--gateways", type=int, default=1, help="how many gateway processes share the socket")
@@ -91,6 +92,8 @@ async def _serve(options: argparse.Namespace, settings: Tunables) -> None:
         cancel_abandoned=True,
         without_tasks=True,
     )
+    if options.tls_fd is not None:
+        server.serve_tls(tls_port(options.tls_fd, settings.tls))
     try:
         await server.serve_until_stopped(socket.socket(fileno=options.fd), options.lifeline_fd)
     finally:

@@ -24,6 +24,7 @@ from modelyard.cli import (
     workspace,
 )
 from modelyard.cli.backup import backup, restore
+from modelyard.cli.client_env import client_env
 from modelyard.cli.deploy import deploy
 from modelyard.cli.session import Interrupted, Session
 from modelyard.cli.status import status
@@ -45,6 +46,7 @@ app.command()(deploy)
 app.command()(status)
 app.command()(up)
 app.command()(migrate)
+app.command("client-env")(client_env)
 app.command()(backup)
 app.command()(restore)
 app.add_typer(model.app, name="model")

@@ -39,6 +39,22 @@ def up(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port of the control plane; 0 picks a free port.")] = 8000,
     scoring_port: Annotated[int, typer.Option(help="The port of the scoring URLs; 0 picks a free port.")] = 8001,
+    tls: Annotated[
+        bool,
+        typer.Option("--tls", help="Serve https on --host too; the plain ports listen on the loopback address alone."),
+    ] = False,
+    tls_port: Annotated[int, typer.Option(help="With --tls: the https port of the control plane.")] = 8443,
+    scoring_tls_port: Annotated[int, typer.Option(help="With --tls: the https port of the scoring URLs.")] = 8444,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --tls: a certificate chain in PEM format (default: signed by an authority in the data dir).",
+            show_default=False,
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="The key of --tls-certificate, in PEM format.", show_default=False)
+    ] = None,
     public_url: Annotated[
         str | None,
         typer.Option(help="The URL at which clients reach the control plane.", show_default=False),
@@ -68,6 +84,11 @@ def up(
         host=host,
         port=port,
         scoring_port=scoring_port,
+        tls=tls,
+        tls_port=tls_port,
+        scoring_tls_port=scoring_tls_port,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
         public_url=public_url,
         scoring_public_url=scoring_public_url,
         builders=builders,

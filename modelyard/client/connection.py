@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from modelyard.client.errors import ApiError, PlatformUnreachable
-from modelyard.client.platform import Platform
-from modelyard.client.transport import BrokenConnection, NoConnection, Response, Transport
+from modelyard.client.platform import LOOPBACK, Platform
+from modelyard.client.transport import BrokenConnection, FailedHandshake, NoConnection, Response, Transport
 
 _API_VERSION = "2024-10-01"
 _RETRY_SECONDS = 60.0
@@ -21,7 +21,6 @@ _MAX_PAUSE_SECONDS = 2.0
 _REPEATABLE = frozenset({"GET", "HEAD"})
 _REQUEST_LIMIT = "RequestLimitExceeded"
 _TRANSIENT = frozenset({502, 503, 504})
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 _WARNING = re.compile(r'299 modelyard ("(?:[^"\\]|\\.)*")')
@@ -84,7 +83,8 @@ class Connection:
         self._retry_seconds = retry_seconds
         self._was_reached = False
         # An internet proxy cannot reach the loopback address of this machine.
-        self._transport = Transport(use_proxies=urlsplit(platform.url).hostname not in _LOOPBACK)
+        is_remote = urlsplit(platform.url).hostname not in LOOPBACK
+        self._transport = Transport(use_proxies=is_remote, certificates=platform.certificates)
 
     @property
     def platform(self) -> Platform:
@@ -192,6 +192,8 @@ class Connection:
         while True:
             try:
                 response = self._attempt(method, url, headers or {}, body, params, content)
+            except FailedHandshake as error:
+                raise PlatformUnreachable(_failed_handshake(url, error)) from error
             except NoConnection as error:
                 if not (is_replayable and retries.pause()):
                     raise PlatformUnreachable(_no_server_at(url)) from error
@@ -232,6 +234,8 @@ class Connection:
                 if not response.is_success:
                     raise api_error(response)
                 yield pieces
+        except FailedHandshake as error:
+            raise PlatformUnreachable(_failed_handshake(url, error)) from error
         except NoConnection as error:
             raise PlatformUnreachable(_no_server_at(url)) from error
         except BrokenConnection as error:
@@ -262,6 +266,15 @@ def api_error(response: Response) -> ApiError:
 
 def _no_server_at(url: str) -> str:
     return f"no platform answers at {_origin(url)}: start it with `modelyard up` or set MODELYARD_URL"
+
+
+def _failed_handshake(url: str, error: FailedHandshake) -> str:
+    if error.is_untrusted:
+        return (
+            f"the certificate of {_origin(url)} is not trusted ({error}): set SSL_CERT_FILE to a file with the "
+            "certificate of its authority, for `modelyard up --tls` the file tls/ca.pem in the data dir"
+        )
+    return f"{_origin(url)} does not speak TLS as this client does ({error}): use its http:// URL, or another port"
 
 
 def _closed_early(url: str, error: Exception) -> str:

@@ -4,11 +4,12 @@ The first request imports httpx2, because the import takes longer than `modelyar
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +21,15 @@ _CONNECT_SECONDS = 5.0
 
 class NoConnection(Exception):
     """No server listens at the URL; nothing was sent."""
+
+
+class FailedHandshake(Exception):
+    """The server listens, and no TLS connection came about; nothing was sent."""
+
+    def __init__(self, reason: str, *, is_untrusted: bool) -> None:
+        super().__init__(reason)
+        self.is_untrusted = is_untrusted
+        """Whether the server's certificate is the reason."""
 
 
 class BrokenConnection(Exception):
@@ -46,8 +56,10 @@ class Response:
 
 
 class Transport:
-    def __init__(self, *, use_proxies: bool) -> None:
+    def __init__(self, *, use_proxies: bool, certificates: Sequence[Path] = ()) -> None:
+        """`certificates` are files of authorities that are trusted beside those of the machine."""
         self._use_proxies = use_proxies
+        self._certificates = certificates
 
     def close(self) -> None:
         self._client.close()
@@ -79,7 +91,11 @@ class Transport:
         import httpx2
 
         timeout = httpx2.Timeout(_SECONDS, connect=_CONNECT_SECONDS)
-        return httpx2.Client(timeout=timeout, trust_env=self._use_proxies)
+        context = httpx2.create_ssl_context(trust_env=self._use_proxies)
+        for path in self._certificates:
+            with suppress(OSError):
+                context.load_verify_locations(path)
+        return httpx2.Client(timeout=timeout, trust_env=self._use_proxies, verify=context)
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
@@ -88,11 +104,32 @@ class Transport:
         try:
             yield
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+            failure = _tls_failure(error)
+            if failure is not None:
+                raise failure from error
             raise NoConnection(_reason(error)) from error
         except httpx2.TransportError as error:
             raise BrokenConnection(_reason(error)) from error
         except httpx2.InvalidURL as error:
             raise NoConnection(_reason(error)) from error
+
+
+def _tls_failure(error: BaseException) -> FailedHandshake | None:
+    """The failure of TLS that caused the error, if one did."""
+    import ssl
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLEOFError):
+            # The server stops, or is not a server of TLS.
+            return None
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return FailedHandshake(cause.verify_message or _reason(cause), is_untrusted=True)
+        if isinstance(cause, ssl.SSLError):
+            reason = (cause.reason or _reason(cause)).replace("_", " ").lower()
+            return FailedHandshake(reason, is_untrusted=False)
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _reason(error: Exception) -> str:

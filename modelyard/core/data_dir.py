@@ -42,6 +42,34 @@ class DataDir:
         return self.secrets / "admin.token"
 
     @property
+    def tls(self) -> Path:
+        """Certificates, which every user may read."""
+        return self.root / "tls"
+
+    @property
+    def tls_authority(self) -> Path:
+        """The certificate of the local certificate authority."""
+        return self.tls / "ca.pem"
+
+    @property
+    def tls_authority_key(self) -> Path:
+        return self.secrets / "tls-ca.key"
+
+    @property
+    def tls_certificate(self) -> Path:
+        """The server certificate that the local authority signed."""
+        return self.tls / "server.pem"
+
+    @property
+    def tls_key(self) -> Path:
+        return self.secrets / "tls-server.key"
+
+    @property
+    def tls_bundle(self) -> Path:
+        """The platform's own authority and all authorities of the machine, for clients that read one file."""
+        return self.tls / "bundle.pem"
+
+    @property
     def unfinished_restore(self) -> Path:
         """A file that is there from the beginning to the end of `modelyard restore`."""
         return self.root / "restore.unfinished"
@@ -140,7 +168,7 @@ class DataDir:
             _ensure(folder, _PRIVATE)
         for folder in (self.worker_run_files, self.heartbeats):
             _ensure(folder, _PRIVATE)
-        for folder in (self.environments, self.runtime):
+        for folder in (self.environments, self.runtime, self.tls):
             _ensure(folder, _READABLE)
         for folder in (self.models, self.bundles):
             _ensure(folder, _PASSABLE)

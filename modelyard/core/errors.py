@@ -10,6 +10,7 @@
     │   └── ReferencedResourceMissing       a body that names a resource that does not exist
     ├── Unauthorized                   401  a missing or wrong token
     ├── AuthorizationFailed            403  a caller without the role that the request needs
+    ├── IdentityClientRefused          403  a client on another machine asks the token route
     ├── TooManyFailures                429  an address or a subject with many failed authentications
     ├── TooManyUploads                 429  an upload URL by which many files are sent at a time
     ├── TooManyRequests                429  more requests under way than the control plane takes
@@ -100,6 +101,17 @@ class AuthorizationFailed(PlatformError):
         super().__init__(
             f"the client {subject!r} does not have the role {str(role)!r} {where}: "
             "ask an owner for a token with the role"
+        )
+
+
+class IdentityClientRefused(PlatformError):
+    status = HTTPStatus.FORBIDDEN
+    code = "IdentityClientRefused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "/msi/token answers clients on the platform's own machine: send the platform's token itself as the bearer, "
+            "or set MODELYARD_IDENTITY_CLIENTS=all on the platform"
         )
 
 

@@ -382,6 +382,42 @@ class SupervisorSettings(SettingsGroup):
     )
 
 
+class TlsSettings(SettingsGroup):
+    """The ports of `modelyard up --tls`."""
+
+    certificate: str | None = Field(
+        default=None,
+        description="PEM file with the server's certificate chain; the flag is `--tls-certificate` (default: a "
+        "certificate of the local authority, `tls/ca.pem` in the data dir)",
+    )
+    key: str | None = Field(
+        default=None,
+        validate_default=True,
+        description="PEM file with the key of MODELYARD_TLS_CERTIFICATE, without a passphrase; the flag is `--tls-key`",
+    )
+    handshake_seconds: Seconds = Field(
+        default=10.0, description="Time that a client has for the handshake of TLS; longer ones are cut"
+    )
+
+    @field_validator("key")
+    @classmethod
+    def _key_goes_with_the_certificate(cls, key: str | None, info: ValidationInfo) -> str | None:
+        if bool(key) != bool(info.data.get("certificate")):
+            raise ValueError("must be set together with MODELYARD_TLS_CERTIFICATE")
+        return key
+
+
+class IdentitySettings(SettingsGroup):
+    """The token route in the form of a managed identity, which turns a token of the platform into a short one."""
+
+    token_seconds: float = Field(
+        default=3600.0, ge=60, le=86_400, description="Time that a token of `/msi/token` works"
+    )
+    clients: Literal["loopback", "all"] = Field(
+        default="loopback", description="Clients that may ask for one: those on this machine, or all"
+    )
+
+
 class Tunables(SettingsGroup):
     """Settings with a default and without secrets, for every process of the platform."""
 
@@ -416,6 +452,8 @@ class Tunables(SettingsGroup):
     worker: WorkerSettings = WorkerSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     openid: OpenIdSettings = OpenIdSettings()
+    tls: TlsSettings = TlsSettings()
+    identity: IdentitySettings = IdentitySettings()
 
     @property
     def worker_user(self) -> int | None:
@@ -452,3 +490,4 @@ class PlatformSettings(MachineSettings):
     broker_url: SecretStr = Field(description="Celery URL of the broker")
     master_key: SecretStr = Field(description="Fernet keys, comma-separated, the newest first")
     scoring_port: int = Field(default=8001, description="Port of the scoring URLs")
+    scoring_tls_port: int | None = Field(default=None, description="Port of the scoring URLs over TLS, if there is one")

@@ -13,6 +13,7 @@ connection to shut down, and gives the date header; see docs/decisions/0011-own-
 import asyncio
 import heapq
 import re
+import sys
 from collections import deque
 from enum import Enum
 from http import HTTPStatus
@@ -34,7 +35,7 @@ _ENCODED_SLASH = re.compile(rb"%2f", re.IGNORECASE)
 _FRAMING_HEADERS = frozenset({b"host", b"transfer-encoding", b"expect", b"upgrade"})
 # A share, so that the connections kept for health checks and the idle ones that make room stay few.
 _EVICTED_SHARE = 16
-_KEPT_FOR_HEALTH = 16
+KEPT_FOR_HEALTH = 16
 _MAX_KNOWN_HEADS = 512
 _LARGEST_KNOWN_HEAD = 2 << 10
 _HEALTH_SECONDS = 2.0
@@ -83,6 +84,9 @@ class HttpConnection(asyncio.Protocol):
     known_heads: ClassVar[dict[bytes, RequestHead]]
     """Heads that arrived twice in a row on a connection, by their bytes: a client sends the same head many times, and
     parsing and checking a head costs a tenth of a small request."""
+    scheme: ClassVar[str] = "http"
+    largest_write: int = sys.maxsize
+    """Bytes of a body that one write may have. A longer body is written in pieces, as the caller reads."""
     # The default headers as last written: uvicorn makes a new list each second.
     _defaults: ClassVar[Any] = None
     _default_lines: ClassVar[bytes] = b""
@@ -127,7 +131,7 @@ class HttpConnection(asyncio.Protocol):
         self._timed_part: _Part | None = None
         """The incomplete part that the timer was set for."""
         self._stall_timer: asyncio.TimerHandle | None = None
-        self._idle_since = 0.0
+        self.idle_since = 0.0
         self._checked_host: bytes | None = None
         self._last_head = b""
         """The bytes of the last head that could be known."""
@@ -144,7 +148,7 @@ class HttpConnection(asyncio.Protocol):
         self._transport = transport
         self._client = transport.get_extra_info("peername")
         self._server_address = transport.get_extra_info("sockname")
-        self._idle_since = self._loop.time()
+        self.idle_since = self._loop.time()
         if len(self._server.connections) >= self.max_connections and not self._has_room():
             return
         self._server.connections.add(self)
@@ -152,15 +156,10 @@ class HttpConnection(asyncio.Protocol):
 
     def _has_room(self) -> bool:
         """Make room, or refuse the connection."""
-        connections: set[HttpConnection] = self._server.connections
-        idle = [connection for connection in connections if connection._is_without_request]
-        if idle:
-            share = max(1, len(idle) // _EVICTED_SHARE)
-            for connection in heapq.nsmallest(share, idle, key=lambda each: each._idle_since):
-                connections.discard(connection)
-                connection._transport.abort()
+        connections = self._server.connections
+        if make_room(connections):
             return True
-        if _is_loopback(self._client) and len(connections) < self.max_connections + _KEPT_FOR_HEALTH:
+        if is_loopback(self._client) and len(connections) < self.max_connections + KEPT_FOR_HEALTH:
             self._is_for_health = True
             return True
         self._is_deaf = True
@@ -169,7 +168,7 @@ class HttpConnection(asyncio.Protocol):
         return False
 
     @property
-    def _is_without_request(self) -> bool:
+    def is_without_request(self) -> bool:
         """Whether no request has arrived that waits for an answer."""
         if self._is_lingering:
             return True
@@ -223,11 +222,15 @@ class HttpConnection(asyncio.Protocol):
         self._is_deaf = self._is_lingering = True
         if self._transport.is_closing():
             return
-        self._idle_since = self._loop.time()
-        self._transport.write_eof()
+        self.idle_since = self._loop.time()
+        self._end_sending()
         self._watch_reader()
         self._set_timer(self.limits.linger_seconds)
         self.resume_reading()
+
+    def _end_sending(self) -> None:
+        """End the sending side after the written bytes; the caller may still send."""
+        self._transport.write_eof()
 
     def abort(self) -> None:
         self._is_deaf = True
@@ -469,7 +472,12 @@ class HttpConnection(asyncio.Protocol):
         task.add_done_callback(tasks.discard)
 
     def asgi_scope(self) -> Scope:
-        return {"server": self._server_address, "client": self._client, "state": self._app_state.copy()}
+        return {
+            "scheme": self.scheme,
+            "server": self._server_address,
+            "client": self._client,
+            "state": self._app_state.copy(),
+        }
 
     def write(self, head: bytes, body: bytes) -> None:
         if len(body) > _LARGEST_JOINED_WRITE:
@@ -498,7 +506,7 @@ class HttpConnection(asyncio.Protocol):
         if self._part is _Part.BODY and self._arriving is exchange:
             self._part = _Part.REST
             self._time_part()
-        now = self._idle_since = self._loop.time()
+        now = self.idle_since = self._loop.time()
         if not self._is_reading:
             self.resume_reading()
         if self._pipeline:
@@ -542,7 +550,7 @@ class HttpConnection(asyncio.Protocol):
             self._part_is_late(self._part)
 
     def _end_lingering(self) -> None:
-        if self._transport.get_write_buffer_size():
+        if self._unsent_bytes():
             self._set_timer(self.limits.linger_seconds)
         else:
             self._transport.abort()
@@ -550,7 +558,7 @@ class HttpConnection(asyncio.Protocol):
     def _check_idle(self) -> None:
         if not self._is_answered:
             return
-        remaining = self._idle_since + self.limits.keep_alive_seconds - self._loop.time()
+        remaining = self.idle_since + self.limits.keep_alive_seconds - self._loop.time()
         if remaining > 0:
             self._set_timer(remaining)
         else:
@@ -655,15 +663,19 @@ class HttpConnection(asyncio.Protocol):
             self._stall_timer.cancel()
             self._stall_timer = None
 
+    def _unsent_bytes(self) -> int:
+        """Written bytes that the kernel has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
     def _watch_reader(self) -> None:
         """Begin to compare the rate at which the caller reads a response with the least rate."""
-        self._unread_bytes = self._transport.get_write_buffer_size()
+        self._unread_bytes = self._unsent_bytes()
         if self._unread_bytes and self._stall_timer is None:
             self._stall_timer = self._loop.call_later(self.limits.body_seconds, self._check_reader)
 
     def _check_reader(self) -> None:
         self._stall_timer = None
-        unread = self._transport.get_write_buffer_size()
+        unread = self._unsent_bytes()
         least = self.limits.min_body_bytes_per_second * self.limits.body_seconds
         if unread and self._unread_bytes - unread < least:
             self._transport.abort()
@@ -677,6 +689,30 @@ def _headers_too_large() -> _Refusal:
     )
 
 
-def _is_loopback(client: Any) -> bool:
+class _IdleConnection(Protocol):
+    """A connection, or a TLS handshake before it."""
+
+    @property
+    def is_without_request(self) -> bool: ...
+
+    @property
+    def idle_since(self) -> float: ...
+
+    def abort(self) -> None: ...
+
+
+def make_room(connections: set[_IdleConnection]) -> bool:
+    """Close a share of the connections without a request, the longest idle ones first. False: there is none."""
+    idle = [connection for connection in connections if connection.is_without_request]
+    if not idle:
+        return False
+    share = max(1, len(idle) // _EVICTED_SHARE)
+    for connection in heapq.nsmallest(share, idle, key=lambda each: each.idle_since):
+        connections.discard(connection)
+        connection.abort()
+    return True
+
+
+def is_loopback(client: Any) -> bool:
     host = client[0] if isinstance(client, tuple) else ""
     return host.startswith(("127.", "::ffff:127.")) or host == "::1"

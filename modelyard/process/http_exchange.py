@@ -59,6 +59,10 @@ class Connection(Protocol):
         """Return the part of a scope that belongs to the connection."""
 
     @property
+    def largest_write(self) -> int:
+        """Bytes of a body that one write may have."""
+
+    @property
     def is_write_paused(self) -> bool: ...
 
     def write(self, head: bytes, body: bytes) -> None: ...
@@ -213,10 +217,29 @@ class HttpExchange:
         lines = _lines(headers)
         end = b"content-length: %d\r\n\r\n" if self.keep_alive else b"connection: close\r\ncontent-length: %d\r\n\r\n"
         head = b"".join((STATUS_LINES[status], connection.default_headers(), lines, end % len(body)))
-        self.has_started = self.is_complete = True
+        self.has_started = True
         self._wants_continue = False
-        connection.write(head, b"" if self.head.method == "HEAD" else body)
+        content = b"" if self.head.method == "HEAD" else body
+        if len(content) > connection.largest_write:
+            head, content = await self._write_but_the_last_piece(head, content)
+            if self.is_disconnected:
+                return
+        self.is_complete = True
+        connection.write(head, content)
         connection.response_ended(self)
+
+    async def _write_but_the_last_piece(self, head: bytes, body: bytes) -> tuple[bytes, bytes]:
+        """Write the pieces of a long body as the caller reads. Returns the rest, for the last write.
+
+        A TLS transport encrypts a write as a whole, in memory.
+        """
+        connection, at = self._connection, 0
+        while len(body) - at > connection.largest_write and not self.is_disconnected:
+            connection.write(head, body[at : at + connection.largest_write])
+            head, at = b"", at + connection.largest_write
+            if connection.is_write_paused:
+                await connection.drain()
+        return head, body[at:]
 
     # ASGI.
 
@@ -227,7 +250,6 @@ class HttpExchange:
             "type": "http",
             "asgi": _ASGI,
             "http_version": head.http_version,
-            "scheme": "http",
             "root_path": "",
             "method": head.method,
             "path": head.path,
@@ -259,6 +281,10 @@ class HttpExchange:
         part = self._framed(body, is_last=is_last)
         self.has_started = True
         self._wants_continue = False
+        if len(part) > self._connection.largest_write:
+            head, part = await self._write_but_the_last_piece(head, part)
+            if self.is_disconnected:
+                return
         if head or part:
             self._connection.write(head, part)
         if is_last:

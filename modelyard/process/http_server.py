@@ -1,4 +1,4 @@
-"""A uvicorn server under the supervisor: serves an inherited socket until a stop signal or the supervisor's death.
+"""A uvicorn server under the supervisor: serves inherited sockets until a stop signal or the supervisor's death.
 
 uvicorn accepts connections and counts down to the shutdown; `http_connection.py` speaks HTTP.
 """
@@ -7,9 +7,12 @@ import asyncio
 import resource
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Protocol
 
 import uvicorn
@@ -17,6 +20,8 @@ import uvicorn
 from modelyard.process.http_connection import HttpConnection, HttpLimits
 from modelyard.process.http_exchange import Application, RequestHead
 from modelyard.process.lifeline import when_cut
+from modelyard.process.tls_connection import TlsConnection, TlsHandshake
+from modelyard.process.tls_context import server_context
 
 _EVENT_LOOP_TURNS = 3
 # The next supervisor waits 15 s for the processes of a killed supervisor.
@@ -27,9 +32,33 @@ _ORPHAN_GRACE_SECONDS = 8
 _SHARE_FOR_CONNECTIONS = 0.8
 
 
+class TlsFiles(Protocol):
+    @property
+    def certificate(self) -> str | None: ...
+
+    @property
+    def key(self) -> str | None: ...
+
+    @property
+    def handshake_seconds(self) -> float: ...
+
+
 class ServerLimits(HttpLimits, Protocol):
     max_connections: int
     shutdown_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class TlsPort:
+    listener: socket.socket
+    context: ssl.SSLContext
+    handshake_seconds: float
+
+
+def tls_port(fd: int, files: TlsFiles) -> TlsPort:
+    """The port of an inherited listening socket. Raises OSError for files without a certificate and its key."""
+    context = server_context(Path(files.certificate or ""), Path(files.key or ""))
+    return TlsPort(socket.socket(fileno=fd), context, files.handshake_seconds)
 
 
 class SupervisedServer(uvicorn.Server):
@@ -59,6 +88,8 @@ class SupervisedServer(uvicorn.Server):
             def error_body(self, code: str, message: str) -> bytes:
                 return error(code, message)
 
+        self._plain_class = LimitedConnection
+        self._tls_port: TlsPort | None = None
         super().__init__(
             uvicorn.Config(
                 app,
@@ -74,6 +105,32 @@ class SupervisedServer(uvicorn.Server):
                 timeout_graceful_shutdown=wanted.shutdown_seconds,
             )
         )
+
+    def serve_tls(self, port: TlsPort) -> None:
+        """Serve a port over TLS, too. Called before the start."""
+        self._tls_port = port
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._tls_port is not None:
+            make = self._handshakes(self._tls_port)
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(make, sock=self._tls_port.listener, backlog=self.config.backlog)
+            self.servers.append(server)
+
+    def _handshakes(self, port: TlsPort) -> Callable[[], TlsHandshake]:
+        """A function that makes the protocol of an accepted connection."""
+        loop = asyncio.get_running_loop()
+
+        class LimitedTlsConnection(TlsConnection, self._plain_class):  # type: ignore[misc, name-defined]
+            known_heads: ClassVar[dict[bytes, RequestHead]] = {}
+
+        class LimitedHandshake(TlsHandshake):
+            context = port.context
+            handshake_seconds = port.handshake_seconds
+            connection_class = LimitedTlsConnection
+
+        return lambda: LimitedHandshake(self.config, self.server_state, {}, loop)
 
     async def serve_until_stopped(self, listener: socket.socket, lifeline_fd: int | None) -> None:
         loop = asyncio.get_running_loop()

@@ -27,7 +27,12 @@ from modelyard.supervisor.options import UpOptions
 
 _MASKED = "********"
 _DEFAULT = "default"
-_FLAG_VARIABLES = {"MODELYARD_PUBLIC_URL": "public_url", "MODELYARD_SCORING_PUBLIC_URL": "scoring_public_url"}
+_FLAG_VARIABLES = {
+    "MODELYARD_PUBLIC_URL": "public_url",
+    "MODELYARD_SCORING_PUBLIC_URL": "scoring_public_url",
+    "MODELYARD_TLS_CERTIFICATE": "tls_certificate",
+    "MODELYARD_TLS_KEY": "tls_key",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,9 @@ def _flags(options: UpOptions) -> Iterator[SettingReport]:
         "host": options.host,
         "port": str(options.port),
         "scoring_port": str(options.scoring_port),
+        "tls": "on" if options.tls else "off",
+        "tls_port": str(options.tls_port),
+        "scoring_tls_port": str(options.scoring_tls_port),
         "builders": str(options.builders),
         "gateways": str(options.gateways),
         "batch_workers": "one a core, at most 4" if options.batch_workers is None else str(options.batch_workers),

@@ -29,10 +29,15 @@ def port_of(listener: socket.socket) -> int:
     return int(listener.getsockname()[1])
 
 
-def local_url(listener: socket.socket, host: str) -> str:
+def loopback_of(host: str) -> str:
+    """Return the loopback address in the family of an address."""
+    return "::1" if ":" in host else "127.0.0.1"
+
+
+def local_url(listener: socket.socket, host: str, *, scheme: str = "http") -> str:
     """Return the URL of the listener of `host` for clients on this machine."""
     address = _LOOPBACK.get(host, host)
-    return f"http://{f'[{address}]' if ':' in address else address}:{port_of(listener)}"
+    return f"{scheme}://{f'[{address}]' if ':' in address else address}:{port_of(listener)}"
 
 
 def is_answering(listener: socket.socket) -> bool:

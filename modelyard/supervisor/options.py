@@ -22,6 +22,12 @@ class UpOptions:
     host: str = "127.0.0.1"
     port: int = 8000
     scoring_port: int = 8001
+    tls: bool = False
+    """Whether both ports are also served over TLS, and the plain ports on the loopback interface alone."""
+    tls_port: int = 8443
+    scoring_tls_port: int = 8444
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
     public_url: str | None = None
     scoring_public_url: str | None = None
     builders: int = 2

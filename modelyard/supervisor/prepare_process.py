@@ -1,4 +1,4 @@
-"""Run the one-shot preparation of database, broker and object store, and watch its process."""
+"""Run a one-shot preparation of a start in a process of its own, and watch the process."""
 
 import os
 import subprocess
@@ -13,9 +13,14 @@ _INVALID_SETTING = 2
 
 
 class PrepareProcess:
-    def __init__(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        arguments: tuple[str, ...],
+        environment: Mapping[str, str],
+        program: str = "modelyard.supervisor.prepare",
+    ) -> None:
         self._process = subprocess.Popen(
-            program_command("modelyard.supervisor.prepare", *arguments),
+            program_command(program, *arguments),
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -28,6 +28,8 @@ class Services:
     """Environment of processes with access to database, broker and object store."""
     control_fd: int | None
     scoring_fd: int | None
+    control_tls_fd: int | None = None
+    scoring_tls_fd: int | None = None
 
     def gateways(self) -> Iterator[Service]:
         """Gateways need only the data dir, start before all other processes, and get no secret."""
@@ -37,15 +39,15 @@ class Services:
         environment = _without_secrets(self.environment)
         for index in range(self.options.gateways):
             position = ("--index", str(index), "--gateways", str(self.options.gateways))
-            arguments = ("--fd", str(self.scoring_fd), "--data-dir", str(self.data.root), *position)
-            fds = (self.scoring_fd,)
+            sockets, fds = _sockets(self.scoring_fd, self.scoring_tls_fd)
+            arguments = (*sockets, "--data-dir", str(self.data.root), *position)
             yield self._service(f"gateway-{index}", "data_plane.gateway.main", arguments, environment, fds)
 
     def others(self) -> Iterator[Service]:
         if Role.CONTROL_PLANE in self.options.roles:
             assert self.control_fd is not None, "the control plane's port is bound"
-            fd = self.control_fd
-            yield self._service("control-plane", "control_plane.main", ("--fd", str(fd)), self.environment, (fd,))
+            sockets, fds = _sockets(self.control_fd, self.control_tls_fd)
+            yield self._service("control-plane", "control_plane.main", sockets, self.environment, fds)
         if Role.DATA_PLANE in self.options.roles:
             arguments = ("--gateways", str(self.options.gateways))
             yield self._service("host", "data_plane.host.main", arguments, self.environment)
@@ -83,6 +85,13 @@ class Services:
             silence_seconds=limits.silence_seconds,
             start_seconds=limits.answer_seconds,
         )
+
+
+def _sockets(plain: int, tls: int | None) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The arguments for the listening sockets of a port, and the sockets."""
+    if tls is None:
+        return ("--fd", str(plain)), (plain,)
+    return ("--fd", str(plain), "--tls-fd", str(tls)), (plain, tls)
 
 
 def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:

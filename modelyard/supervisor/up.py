@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from modelyard.core.data_dir import DataDir
 from modelyard.core.errors import InvalidSetting, NoSpaceLeft
@@ -24,13 +25,15 @@ from modelyard.process.atomic_files import replace_file
 from modelyard.process.logging import configure_logging
 from modelyard.process.sandbox import SandboxUnavailable, check_kernel, missing, probe
 from modelyard.process.signals import SignalPipe, reap_orphans
+from modelyard.supervisor.certificate_names import certificate_names
 from modelyard.supervisor.children import Child, Service
 from modelyard.supervisor.config_report import report_settings, settings_file, write_report
 from modelyard.supervisor.data_dir_lock import check_passable, check_restored, lock_data_dir, run_info_file
 from modelyard.supervisor.environment_settings import ADMIN_TOKEN, DATABASE_URL, EnvironmentSettings, read_environment
 from modelyard.supervisor.generated_secrets import load_or_generate, new_master_key, store_secret
+from modelyard.supervisor.given_certificate import check_given_certificate
 from modelyard.supervisor.health import HealthFile
-from modelyard.supervisor.listeners import is_answering, listen, local_url, port_of
+from modelyard.supervisor.listeners import is_answering, listen, local_url, loopback_of, port_of
 from modelyard.supervisor.options import Announce, StartRefused, UpOptions
 from modelyard.supervisor.pointer import remember_platform
 from modelyard.supervisor.postgres import EmbeddedPostgres
@@ -46,6 +49,7 @@ _log = logging.getLogger(__name__)
 _GATEWAY_MARGIN_SECONDS = 2.0
 _KILL_SECONDS = 1.0
 _DEPENDENCY_SECONDS = 5.0
+_PREPARE_CERTIFICATES = "modelyard.supervisor.prepare_certificates"
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -81,8 +85,14 @@ def with_flags(options: UpOptions, environment: Mapping[str, str]) -> dict[str, 
     flags = {
         "MODELYARD_PUBLIC_URL": options.public_url,
         "MODELYARD_SCORING_PUBLIC_URL": options.scoring_public_url,
+        "MODELYARD_TLS_CERTIFICATE": _absolute(options.tls_certificate),
+        "MODELYARD_TLS_KEY": _absolute(options.tls_key),
     }
     return {**environment, **{name: value for name, value in flags.items() if value}}
+
+
+def _absolute(path: Path | None) -> str | None:
+    return None if path is None else str(path.expanduser().absolute())
 
 
 def _print_to_stderr(line: str) -> None:
@@ -109,6 +119,8 @@ class _Supervisor:
         self._dependencies = Silence(self._data.heartbeats / "dependencies")
         self._control: socket.socket | None = None
         self._scoring: socket.socket | None = None
+        self._control_tls: socket.socket | None = None
+        self._scoring_tls: socket.socket | None = None
         self._servers: list[Child] = []
         self._gateways: list[Child] = []
         self._others: list[Child] = []
@@ -121,6 +133,7 @@ class _Supervisor:
         check_passable(self._data.root, self._settings.tunables.worker.uid)
         check_restored(self._data)
         self._check_sandbox()
+        self._check_tls()
         self._bind()
         self._data.prepare()
         self._lock = lock_data_dir(self._data, self._announce, leftover_seconds=self._limits.leftover_seconds)
@@ -131,6 +144,8 @@ class _Supervisor:
         self._health.remove()
         self._dependencies.begin()
         try:
+            if self._options.tls:
+                self._prepare_certificates()
             self._start()
             self._announce_addresses()
             self._watch()
@@ -153,11 +168,39 @@ class _Supervisor:
         absent = missing(kernel, owns_account=owns_account)
         self._sandbox = f"this machine offers no {', no '.join(absent)}" if absent else "full"
 
+    def _check_tls(self) -> None:
+        options, tls = self._options, self._settings.tunables.tls
+        if options.tls_certificate is not None and not options.tls:
+            raise StartRefused("--tls-certificate has no effect without --tls: add --tls, or remove the certificate")
+        if options.tls and tls.certificate is not None and tls.key is not None:
+            check_given_certificate(Path(tls.certificate), Path(tls.key))
+
     def _bind(self) -> None:
+        options = self._options
+        # With TLS the plain ports are for this machine.
+        self._plain_host = loopback_of(options.host) if options.tls else options.host
         if self._has(Role.CONTROL_PLANE):
-            self._control = listen(self._options.host, self._options.port)
+            self._control = listen(self._plain_host, options.port)
+            self._control_tls = listen(options.host, options.tls_port) if options.tls else None
         if self._has(Role.DATA_PLANE):
-            self._scoring = listen(self._options.host, self._options.scoring_port)
+            self._scoring = listen(self._plain_host, options.scoring_port)
+            self._scoring_tls = listen(options.host, options.scoring_tls_port) if options.tls else None
+
+    def _listeners(self) -> tuple[socket.socket, ...]:
+        every = (self._control, self._scoring, self._control_tls, self._scoring_tls)
+        return tuple(listener for listener in every if listener is not None)
+
+    def _prepare_certificates(self) -> None:
+        tls = self._settings.tunables.tls
+        arguments: tuple[str, ...] = ("--data-dir", str(self._data.root))
+        if tls.certificate is not None:
+            arguments += ("--certificate", tls.certificate)
+        else:
+            tunables = self._settings.tunables
+            names = certificate_names(self._options.host, tunables.public_url, tunables.scoring_public_url)
+            for name in names:
+                arguments += ("--name", name)
+        PrepareProcess(arguments, self._environment, _PREPARE_CERTIFICATES).run(self._signals, self._announce)
 
     def _start(self) -> None:
         environment = self._child_environment()
@@ -168,6 +211,8 @@ class _Supervisor:
             environment,
             control_fd=self._control.fileno() if self._control else None,
             scoring_fd=self._scoring.fileno() if self._scoring else None,
+            control_tls_fd=self._control_tls.fileno() if self._control_tls else None,
+            scoring_tls_fd=self._scoring_tls.fileno() if self._scoring_tls else None,
         )
         self._start_all(self._server_services(), self._servers)
         self._start_all(services.gateways(), self._gateways)
@@ -194,10 +239,9 @@ class _Supervisor:
         if self._signals.told_to_stop:
             self._announce("stopping")
         self._health.remove()
-        for listener in (self._control, self._scoring):
+        for listener in self._listeners():
             # A closed port refuses clients at once; an open port without a server would let clients wait.
-            if listener is not None:
-                listener.close()
+            listener.close()
         host = [child for child in self._others if child.name == "host"]
         rest = [child for child in self._others if child.name != "host"]
         gateway_seconds = self._settings.tunables.gateway.shutdown_seconds + _GATEWAY_MARGIN_SECONDS
@@ -256,6 +300,18 @@ class _Supervisor:
             "MODELYARD_STORAGE_URL": settings.storage_url or self._data.objects.as_uri(),
             "MODELYARD_MASTER_KEY": settings.master_key or load_or_generate(self._data.master_key, new_master_key),
             "MODELYARD_SCORING_PORT": str(port_of(self._scoring) if self._scoring else self._options.scoring_port),
+            **self._tls_variables(),
+        }
+
+    def _tls_variables(self) -> dict[str, str]:
+        options, tls = self._options, self._settings.tunables.tls
+        if not options.tls:
+            return {}
+        port = port_of(self._scoring_tls) if self._scoring_tls else options.scoring_tls_port
+        return {
+            "MODELYARD_TLS_CERTIFICATE": tls.certificate or str(self._data.tls_certificate),
+            "MODELYARD_TLS_KEY": tls.key or str(self._data.tls_key),
+            "MODELYARD_SCORING_TLS_PORT": str(port),
         }
 
     def _admin_token(self) -> str:
@@ -286,23 +342,49 @@ class _Supervisor:
     def _announce_addresses(self) -> None:
         if self._signals.told_to_stop:
             return
-        host = self._options.host
-        url = local_url(self._control, host) if self._control else None
-        scoring = local_url(self._scoring, host) if self._scoring else None
+        url, scoring = self._local_url(self._control), self._local_url(self._scoring)
+        https, https_scoring = self._local_url(self._control_tls), self._local_url(self._scoring_tls)
         roles = sorted(self._options.roles)
-        info = {"pid": os.getpid(), "roles": roles, "url": url, "scoring_url": scoring, "started_at": time.time()}
+        info = {
+            "pid": os.getpid(),
+            "roles": roles,
+            "url": url,
+            "scoring_url": scoring,
+            "https_url": https,
+            "https_scoring_url": https_scoring,
+            "started_at": time.time(),
+        }
         replace_file(run_info_file(self._data), json.dumps(info), mode=0o600)
         write_report(report_settings(self._options, self._environment), self._data)
         if self._options.roles != ALL_ROLES:
             self._announce(f"roles          {', '.join(roles)}")
         if url:
-            remember_platform(self._environment, url, self._data.admin_token)
-            self._announce(f"control plane  {self._settings.tunables.public_url or url}")
+            self._remember(url, https)
+            self._announce(f"control plane  {self._settings.tunables.public_url or https or url}")
         if scoring:
-            self._announce(f"scoring        {self._settings.tunables.scoring_public_url or scoring}")
+            self._announce(f"scoring        {self._settings.tunables.scoring_public_url or https_scoring or scoring}")
             self._announce(f"sandbox        {self._sandbox}")
         self._announce(f"data dir       {self._data.root}")
+        if https:
+            self._announce("clients        modelyard client-env prints the variables that clients need for https")
         self._announce(f"stop with Ctrl-C or: kill {os.getpid()}")
+
+    def _local_url(self, listener: socket.socket | None) -> str | None:
+        if listener is None:
+            return None
+        is_tls = listener in {self._control_tls, self._scoring_tls}
+        host = self._options.host if is_tls else self._plain_host
+        return local_url(listener, host, scheme="https" if is_tls else "http")
+
+    def _remember(self, url: str, https: str | None) -> None:
+        public = self._settings.tunables.public_url or ""
+        remember_platform(
+            self._environment,
+            url,
+            self._data.admin_token,
+            https_url=public if public.startswith("https:") else https,
+            certificates=self._data.tls_bundle if https else None,
+        )
 
     def _restart_ended(self) -> None:
         for child in self._children():

@@ -180,11 +180,28 @@ class TestCloudMetadata:
         assert f"{control.url}/metadata/endpoints".startswith(cloud["resourceManager"])
         assert set(cloud) >= {"name", "portal", "authentication", "suffixes"}
 
+    @pytest.mark.parametrize("host", ["localhost:8443", "ml.example.org", "[::1]:8443"])
+    def test_client_finds_the_platform_under_the_name_that_it_asked(self, make_control, host):
+        control = make_control(public_url="https://public.example.org")
+        clouds = anonymous.get(f"{control.url}/metadata/endpoints", headers={"Host": host}).json()
+        assert [cloud["resourceManager"] for cloud in clouds] == ["https://public.example.org/", f"http://{host}/"]
+        # Azure's SDK keeps the first URL of a name.
+        assert len({cloud["name"] for cloud in clouds}) == 2
+        assert clouds[1]["authentication"]["loginEndpoint"] == f"http://{host}"
+
+    def test_client_that_asks_the_public_url_finds_it_once(self, make_control):
+        control = make_control(public_url="http://public.example.org")
+        (cloud,) = anonymous.get(f"{control.url}/metadata/endpoints", headers={"Host": "public.example.org"}).json()
+        assert cloud["resourceManager"] == "http://public.example.org/"
+
 
 class TestWorkspaces:
     def test_default_workspace_exists(self, control):
         found = control.get("")
         assert (found["name"], found["location"], found["id"]) == ("default", "local", WORKSPACE)
+        assert found["properties"]["discoveryUrl"] == f"{control.url}/discovery"
+        tracking = f"azureml://{control.url.removeprefix('http://')}/mlflow/v1.0{WORKSPACE}"
+        assert found["properties"]["mlFlowTrackingUri"] == tracking
         assert [each["name"] for each in control.get(f"/{WORKSPACE.rpartition('/')[0]}")["value"]] == ["default"]
 
     def test_put_creates_a_workspace_that_keeps_its_spelling(self, control):

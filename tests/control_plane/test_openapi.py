@@ -79,7 +79,8 @@ def test_keys_are_camel_case_and_durations_and_enums_are_declared(document):
     settings = settings or schemas["RequestSettingsBody-Input"]["properties"]
     assert {"type": "string", "format": "duration"} in settings["requestTimeout"]["anyOf"]
     assert schemas["AuthMode"]["enum"] == ["Key", "AMLToken", "AADToken"]
-    for schema in schemas.values():
+    # Azure's own token route has names with underscores.
+    for schema in (schema for name, schema in schemas.items() if name != "IdentityTokenBody"):
         assert not [name for name in schema.get("properties", {}) if "_" in name]
 
 

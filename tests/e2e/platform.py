@@ -23,7 +23,8 @@ _PROCESS_SHIM = "process/shim.py"
 # One client for all requests, because each client loads the certificates of a TLS context: 20 ms of CPU.
 # No connection outlives a request: the servers of these tests are killed and restarted.
 _http = httpx2.Client(limits=httpx2.Limits(max_keepalive_connections=0))
-SHARED_PLATFORM = ("--gateways", "2", "--builders", "1", "--batch-workers", "1")
+TLS = ("--tls", "--tls-port", "0", "--scoring-tls-port", "0")
+SHARED_PLATFORM = ("--gateways", "2", "--builders", "1", "--batch-workers", "1", *TLS)
 """Options of the platform that most files share: a process less is a second of CPU less at each of the starts."""
 WORKSPACE = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
@@ -223,10 +224,12 @@ class Platform:
 
     # Interfaces.
 
-    def cli(self, *arguments: str | Path, check: bool = True, **more: Any) -> subprocess.CompletedProcess[str]:
+    def cli(
+        self, *arguments: str | Path, check: bool = True, env: dict[str, str] | None = None, **more: Any
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [*self._modelyard, *arguments],
-            env=self.environment,
+            env=env or self.environment,
             cwd=self.checkout,
             capture_output=True,
             text=True,

@@ -15,7 +15,7 @@ import uvloop
 
 from modelyard.core.settings import HttpSettings
 from modelyard.process.http_exchange import asgi_application
-from modelyard.process.http_server import SupervisedServer
+from modelyard.process.http_server import SupervisedServer, TlsPort
 from tests.data_plane.gateway.raw_answers import read_answer
 from tests.hostile_http import chunks, hosted
 
@@ -42,6 +42,11 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         return
     if path == "/nothing":
         return
+    if path == "/scheme":
+        start["headers"] = [(b"content-length", b"%d" % len(scope["scheme"]))]
+        await send(start)
+        await send({"type": "http.response.body", "body": scope["scheme"].encode()})
+        return
     received, size, more = b"", 0, True
     while more:
         message = await receive()
@@ -67,7 +72,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 class Server:
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, tls: TlsPort | None = None, **settings: Any) -> None:
         self._server = SupervisedServer(
             asgi_application(application),
             HttpSettings(shutdown_seconds=1, **settings),
@@ -76,6 +81,8 @@ class Server:
             cancel_abandoned=True,
             without_tasks=True,
         )
+        if tls is not None:
+            self._server.serve_tls(tls)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=lambda: uvloop.run(self._server.serve(sockets=[self._listener])))

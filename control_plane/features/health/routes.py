@@ -9,7 +9,7 @@ from control_plane.features.health.service import Health
 from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import PUBLIC_ERRORS
-from control_plane.web.urls import RequestUrls
+from control_plane.web.urls import ControlPlaneUrls
 
 router = authorized_router("health", PUBLIC_ERRORS)
 
@@ -38,6 +38,9 @@ def get_readiness(caller: RequestCaller, health: Annotated[Health, Depends(_serv
 
 
 @router.get("/metadata/endpoints")
-def get_cloud_metadata(urls: RequestUrls) -> list[CloudBody]:
-    """For ARM_CLOUD_METADATA_URL, by which Azure's tools talk to this platform as a cloud."""
-    return [CloudBody.at(urls.control)]
+async def get_cloud_metadata(bases: ControlPlaneUrls) -> list[CloudBody]:
+    """For ARM_CLOUD_METADATA_URL, by which Azure's tools talk to this platform as a cloud.
+
+    One entry for the URL that was asked, and one for MODELYARD_PUBLIC_URL.
+    """
+    return [CloudBody.at(base) for base in bases]

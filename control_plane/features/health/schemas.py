@@ -1,6 +1,10 @@
 """The responses of the public paths."""
 
+import re
+
 from control_plane.resources.arm_body import ArmBody
+
+_WORDS = re.compile(r"[A-Za-z0-9]+")
 
 
 class DependencyBody(ArmBody):
@@ -35,9 +39,15 @@ class CloudBody(ArmBody):
     @classmethod
     def at(cls, base: str) -> "CloudBody":
         return cls(
-            name="Modelyard",
+            name=_name_of(base),
             # Azure's SDK derives the name of a token audience from the text after the second dot.
             portal="https://portal.modelyard.local",
             resource_manager=f"{base}/",
             authentication=CloudAuthentication(login_endpoint=base),
         )
+
+
+def _name_of(base: str) -> str:
+    """A name for each base URL: Azure's SDK keeps the first URL of a name for the life of its process."""
+    place = base.removeprefix("https://").replace("://", "-")
+    return "Modelyard-" + "-".join(_WORDS.findall(place))

@@ -11,6 +11,7 @@ from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.openapi_responses import COMMON_ERRORS, CONFLICT_ERRORS
 from control_plane.web.paging import NextLink, RequestedPage
+from control_plane.web.urls import RequestUrls
 from control_plane.web.workspace_path import WORKSPACE, WORKSPACES, RequestedWorkspace
 from modelyard.core.domain.resource_ids import PROVIDER
 
@@ -35,32 +36,47 @@ def list_workspaces(
     resource_group: str,
     page: RequestedPage,
     next_link: NextLink,
+    urls: RequestUrls,
     workspaces: Service,
 ) -> ListBody[WorkspaceBody]:
-    return list_body(workspaces.list(caller, subscription, resource_group, page), WorkspaceBody.of, next_link)
+    found = workspaces.list(caller, subscription, resource_group, page)
+    return list_body(found, lambda workspace: WorkspaceBody.of(workspace, urls), next_link)
 
 
 @router.get(_OF_SUBSCRIPTION, response_model_exclude_none=True)
 def list_workspaces_of_subscription(
-    caller: RequestCaller, subscription: str, page: RequestedPage, next_link: NextLink, workspaces: Service
+    caller: RequestCaller,
+    subscription: str,
+    page: RequestedPage,
+    next_link: NextLink,
+    urls: RequestUrls,
+    workspaces: Service,
 ) -> ListBody[WorkspaceBody]:
-    return list_body(workspaces.list(caller, subscription, None, page), WorkspaceBody.of, next_link)
+    found = workspaces.list(caller, subscription, None, page)
+    return list_body(found, lambda workspace: WorkspaceBody.of(workspace, urls), next_link)
 
 
 @router.get(WORKSPACE, response_model_exclude_none=True)
-def get_workspace(caller: RequestCaller, path: RequestedWorkspace, workspaces: Service) -> WorkspaceBody:
-    return WorkspaceBody.of(workspaces.get(caller, path))
+def get_workspace(
+    caller: RequestCaller, path: RequestedWorkspace, urls: RequestUrls, workspaces: Service
+) -> WorkspaceBody:
+    return WorkspaceBody.of(workspaces.get(caller, path), urls)
 
 
 @router.put(
     WORKSPACE, response_model_exclude_none=True, responses={201: {"model": WorkspaceBody, "description": "Created."}}
 )
 def put_workspace(
-    caller: RequestCaller, path: RequestedWorkspace, body: WorkspaceRequest, response: Response, workspaces: Service
+    caller: RequestCaller,
+    path: RequestedWorkspace,
+    body: WorkspaceRequest,
+    response: Response,
+    urls: RequestUrls,
+    workspaces: Service,
 ) -> WorkspaceBody:
     workspace, is_new = workspaces.put(caller, path, body.location or _DEFAULT_LOCATION)
     response.status_code = 201 if is_new else 200
-    return WorkspaceBody.of(workspace)
+    return WorkspaceBody.of(workspace, urls)
 
 
 @router.delete(

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from control_plane.resources.arm_body import ArmBody, Document, Texts
 from control_plane.resources.resource import Resource, SystemData
+from control_plane.resources.urls import ResourceUrls
 from control_plane.resources.without_effect import WithoutEffect
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.domain.resource_ids import PROVIDER
@@ -21,6 +22,10 @@ class WorkspaceProperties(ArmBody):
     friendly_name: str
     workspace_id: str
     provisioning_state: str = "Succeeded"
+    discovery_url: str
+    """Where Azure's SDK asks for the service of the run history. Needs no credential."""
+    ml_flow_tracking_uri: str
+    """In Azure's form. The platform serves no MLflow tracking."""
 
 
 class WorkspaceBody(Resource):
@@ -29,7 +34,7 @@ class WorkspaceBody(Resource):
     properties: WorkspaceProperties
 
     @classmethod
-    def of(cls, workspace: Workspace) -> "WorkspaceBody":
+    def of(cls, workspace: Workspace, urls: ResourceUrls) -> "WorkspaceBody":
         return cls(
             id=workspace.arm_id,
             name=workspace.path.name,
@@ -37,7 +42,12 @@ class WorkspaceBody(Resource):
             system_data=SystemData.of(workspace.authorship),
             location=workspace.location,
             tags={},
-            properties=WorkspaceProperties(friendly_name=workspace.path.name, workspace_id=str(workspace.key)),
+            properties=WorkspaceProperties(
+                friendly_name=workspace.path.name,
+                workspace_id=str(workspace.key),
+                discovery_url=urls.discovery,
+                ml_flow_tracking_uri=urls.mlflow_tracking(workspace.arm_id),
+            ),
         )
 
 

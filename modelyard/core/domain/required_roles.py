@@ -15,6 +15,8 @@ class OpenAccess(StrEnum):
 
     NONE = "none"
     """Every client may use the route, without a credential."""
+    IDENTITY_HEADER = "identity-header"
+    """The header X-IDENTITY-HEADER carries a token, with any role."""
     SIGNED_URL = "signed-url"
     """The URL carries its permission, which a caller with a role asked for. The Blob routes take tokens, too."""
 
@@ -23,6 +25,7 @@ RequiredRole = Role | OpenAccess
 
 _OPERATIONS: Mapping[RequiredRole, str] = {
     OpenAccess.NONE: "get_health get_readiness get_cloud_metadata get_discovery",
+    OpenAccess.IDENTITY_HEADER: "get_identity_token",
     OpenAccess.SIGNED_URL: (
         "get_blob put_file head_file get_file get_stored_file "
         "get_blob_container head_blob_container put_blob_container "
