@@ -171,6 +171,7 @@ class TestRouting:
             routes = build_routes(read_wanted(session), Observed(), {})
         assert routes["ep-aad"].workspace == WORKSPACE
         assert {digest: token.may_score for digest, token in routes["ep-aad"].tokens.items()} == {
+            token_digest(TOKEN): True,
             token_digest(scorer): True,
             token_digest(reader): False,
             token_digest(stranger): False,
