@@ -105,11 +105,19 @@ class TestTable:
         assert "cut short\n\n```\nmlflow gives no prediction" in page(findings)
 
 
+class _WholeFindings(Findings):
+    is_whole = True
+
+
+@pytest.fixture
+def whole(findings: Findings) -> Findings:
+    """Findings that count as those of a run of all parts."""
+    return _WholeFindings(**vars(findings))
+
+
 class TestWriting:
-    def test_whole_run_writes_a_folder_and_updates_the_page_of_results(
-        self, findings: Findings, tmp_path: Path
-    ) -> None:
-        folder = write(findings, tmp_path)
+    def test_whole_run_writes_a_folder_and_updates_the_page_of_results(self, whole: Findings, tmp_path: Path) -> None:
+        folder = write(whole, tmp_path)
 
         assert folder == tmp_path / "2026-01-02-0304"
         kept = json.loads((folder / "results.json").read_text())
@@ -117,9 +125,9 @@ class TestWriting:
         assert (folder / "requests_per_second.png").read_bytes().startswith(b"\x89PNG")
         assert "2026-01-02-0304/table.md" in (tmp_path / "README.md").read_text()
 
-    def test_whole_run_keeps_the_sections_about_separate_runs(self, findings: Findings, tmp_path: Path) -> None:
+    def test_whole_run_keeps_the_sections_about_separate_runs(self, whole: Findings, tmp_path: Path) -> None:
         (tmp_path / "README.md").write_text("# Results\n\nolder aims\n\n## The array shortcut\n\nfigures\n")
-        write(findings, tmp_path)
+        write(whole, tmp_path)
 
         text = (tmp_path / "README.md").read_text()
         assert "older aims" not in text
