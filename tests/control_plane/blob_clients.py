@@ -1,13 +1,19 @@
 """Clients of the Blob routes: azure-storage-blob itself, with a signature of the platform."""
 
+import atexit
 from typing import Any
 
 import httpx2
+import requests
+from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import ContainerClient
 
 from tests.control_plane.control import Control, anonymous
 
 STORE = "workspaceblobstore"
+# One pool of connections for all clients: a test does not close its clients.
+_session = requests.Session()
+atexit.register(_session.close)
 
 
 def signature(control: Control, store: str = STORE, **body: Any) -> str:
@@ -18,7 +24,7 @@ def container(control: Control, store: str = STORE, token: str | None = None, **
     place = control.get(f"/datastores/{store}")["properties"]
     account = f"http://{place['accountName']}.blob.{place['endpoint']}"
     # A refusal is no reason to wait: the tests want to see it.
-    settings = {"retry_total": 0, **options}
+    settings = {"retry_total": 0, "transport": RequestsTransport(session=_session, session_owner=False), **options}
     return ContainerClient(account, place["containerName"], credential=token or signature(control, store), **settings)
 
 
