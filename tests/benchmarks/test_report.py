@@ -1,6 +1,7 @@
 """The tables, pages and plots of a run."""
 
 import json
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -112,7 +113,7 @@ class _WholeFindings(Findings):
 @pytest.fixture
 def whole(findings: Findings) -> Findings:
     """Findings that count as those of a run of all parts."""
-    return _WholeFindings(**vars(findings))
+    return _WholeFindings(**{field.name: getattr(findings, field.name) for field in fields(findings)})
 
 
 class TestWriting:
