@@ -134,6 +134,9 @@ class _GenerationBuild:
 
     def _plan(self, folder: Path, mlmodel: MLModel) -> EnvironmentPlan:
         rules = self._context.toolchain.plan_rules()
+        if self._order.curated_environment is not None:
+            for line in _note_of_curated_environment(self._order):
+                self._log.line(line)
         if self._order.conda_file is not None:
             return plan_from_conda_file(self._order.conda_file, folder, mlmodel, rules)
         return plan_environment(folder, mlmodel, rules)
@@ -184,6 +187,14 @@ class _GenerationBuild:
     def _release(self) -> None:
         with suppress(SQLAlchemyError), transaction(self._context.sessions) as work:
             finish(work.session, self._held)
+
+
+def _note_of_curated_environment(order: GenerationOrder) -> list[str]:
+    sentence = (
+        f"{order.curated_environment} is one of Azure's curated environments: this platform's own conda specification "
+        "of the name counts"
+    )
+    return [sentence, *(order.conda_file or "").splitlines()]
 
 
 def _read_mlmodel(folder: Path) -> MLModel:

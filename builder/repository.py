@@ -47,6 +47,8 @@ class GenerationOrder:
     environment_variables: dict[str, str]
     conda_file: str | None
     """The conda file of the deployment's environment. None: the model's own files count."""
+    curated_environment: str | None
+    """The URI of the curated environment for which the conda file stands. None: a registered environment, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ def _order(session: Session, row: GenerationRow) -> GenerationOrder:
         manifest=ModelManifest.from_list(version.manifest),
         folder_name=version.folder_name,
         environment_variables=dict(spec.environment_variables),
-        conda_file=_conda_file(session, row.environment_version_id),
+        conda_file=spec.curated_conda_file or _conda_file(session, row.environment_version_id),
+        curated_environment=None if spec.curated_conda_file is None else spec.environment_id,
     )
 
 

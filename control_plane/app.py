@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from control_plane.features.batch_deployments.routes import router as batch_deployments
 from control_plane.features.batch_endpoints.routes import router as batch_endpoints
 from control_plane.features.blobs.routes import router as blobs
+from control_plane.features.codes.routes import router as codes
 from control_plane.features.computes.routes import router as computes
 from control_plane.features.data.routes import router as data
 from control_plane.features.datastores.routes import router as datastores
@@ -52,6 +53,7 @@ ROUTERS = (
     environments,
     data,
     datastores,
+    codes,
     computes,
     online_endpoints,
     online_deployments,

@@ -6,6 +6,7 @@ from control_plane.dependencies import Dependencies
 from control_plane.features.batch_deployments.service import BatchDeployments
 from control_plane.features.batch_endpoints.service import BatchEndpoints
 from control_plane.features.blobs.service import Blobs
+from control_plane.features.codes.service import Codes
 from control_plane.features.computes.service import Computes
 from control_plane.features.data.service import Data
 from control_plane.features.datastores.service import Datastores
@@ -23,6 +24,7 @@ from control_plane.features.run_history.service import RunHistory
 from control_plane.features.tokens.service import AccessTokens
 from control_plane.features.uploads.service import Uploads
 from control_plane.features.workspaces.service import Workspaces
+from control_plane.resources.environments.curated import CuratedEnvironments
 from control_plane.resources.uploads.receipt import UploadSlots
 from control_plane.signed_urls import UrlSigner
 from control_plane.web.authentication import TokenVerifier
@@ -60,6 +62,7 @@ class Services:
     data: Data
     datastores: Datastores
     blobs: Blobs
+    codes: Codes
     computes: Computes
     online_endpoints: OnlineEndpoints
     online_deployments: OnlineDeployments
@@ -95,6 +98,7 @@ def wire(
         slots=UploadSlots(settings.control_plane.uploads_per_url),
     )
     limits = settings.control_plane
+    curated = CuratedEnvironments.load(settings.curated_environments)
     access_log = AccessLog(
         settings.data_dir.logs / "control-plane-access.log",
         max_bytes=limits.access_log_bytes,
@@ -126,7 +130,7 @@ def wire(
         uploads=uploads,
         models=Models(sessions, store, uploads, signer),
         environments=Environments(sessions, dispatcher),
-        data=Data(sessions, uploads),
+        data=Data(sessions, uploads, settings.outgoing.policy),
         datastores=Datastores(sessions, signer),
         blobs=Blobs(
             sessions,
@@ -136,11 +140,12 @@ def wire(
             spool=settings.data_dir.upload_spool,
             slots=UploadSlots(_WRITES_PER_CONTAINER),
         ),
+        codes=Codes(sessions, uploads, signer),
         computes=Computes(sessions),
         online_endpoints=OnlineEndpoints(sessions, SecretBox(master_key)),
-        online_deployments=OnlineDeployments(sessions, store, dispatcher),
+        online_deployments=OnlineDeployments(sessions, store, dispatcher, curated),
         batch_endpoints=BatchEndpoints(sessions, SecretBox(master_key)),
-        batch_deployments=BatchDeployments(sessions, store, dispatcher),
+        batch_deployments=BatchDeployments(sessions, store, dispatcher, curated),
         submissions=Submissions(sessions, store, dispatcher),
         jobs=jobs,
         run_history=RunHistory(sessions, jobs),

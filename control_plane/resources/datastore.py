@@ -79,6 +79,18 @@ class DatastorePath:
     def uri(self) -> str:
         return f"azureml://{DATASTORES}/{self.store}/paths/{self.path}"
 
+    def long_uri(self, workspace: WorkspacePath) -> str:
+        """The URI with the workspace, in the spelling of Azure's SDK."""
+        return (
+            f"azureml://subscriptions/{workspace.subscription}/resourcegroups/{workspace.resource_group}"
+            f"/workspaces/{workspace.name}/{DATASTORES}/{self.store}/paths/{self.path}"
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the file or folder."""
+        return self.path.rpartition("/")[2]
+
     def below(self, name: str) -> "DatastorePath":
         return DatastorePath(self.store, f"{self.path}/{name}".lstrip("/"))
 

@@ -1,4 +1,7 @@
-"""Resource Manager's paths: the fixed segments are read in any case, and a final slash is ignored."""
+"""Resource Manager's paths: the fixed segments are read in any case, and a final slash is ignored.
+
+A name of an asset or a compute may begin with `azureml:`, because Azure's SDK takes parts of references for names.
+"""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -10,7 +13,7 @@ _FIXED_SEGMENTS = (
     "subscriptions resourceGroups providers workspaces models versions environments onlineEndpoints deployments "
     "listKeys regenerateKeys token getLogs skus scoringScript workers builtEnvironments pruneEnvironments "
     "startPendingUpload files locations mfeOperationsStatus mfeOperationResults "
-    "data computes batchEndpoints jobs cancel events tokens vmSizes usages listNodes datastores listSecrets "
+    "data codes computes batchEndpoints jobs cancel events tokens vmSizes usages listNodes datastores listSecrets "
     "runs details children rundata experiments dataversion batchGetResolvedUris datasets"
 )
 _CANONICAL = {segment.lower(): segment for segment in (*_FIXED_SEGMENTS.split(), PROVIDER)}
@@ -20,6 +23,8 @@ BATCH_FRONT_END = "/mferp/managementfrontend"
 """Each precedes the path of a workspace in the routes that Azure serves beside Resource Manager."""
 _PREFIXES = (RUN_HISTORY, DATA_SETS, BATCH_FRONT_END)
 _BEFORE_FIXED = ("providers", "dataversion")
+_NAMED_BY_REFERENCE = frozenset({"models", "environments", "data", "datasets", "codes", "computes", "datastores"})
+_PREFIX = "azureml:"
 
 
 def canonical_path(path: str) -> str:
@@ -33,9 +38,15 @@ def canonical_path(path: str) -> str:
 
 def _spelled(segments: list[str]) -> list[str]:
     return [
-        _CANONICAL.get(segment.lower(), segment) if _is_fixed(index, segments) else segment
+        _CANONICAL.get(segment.lower(), segment) if _is_fixed(index, segments) else _name(index, segments)
         for index, segment in enumerate(segments)
     ]
+
+
+def _name(index: int, segments: list[str]) -> str:
+    name = segments[index]
+    has_prefix = segments[index - 1].lower() in _NAMED_BY_REFERENCE and name.lower().startswith(_PREFIX)
+    return name[len(_PREFIX) :] if has_prefix else name
 
 
 def _is_fixed(index: int, segments: list[str]) -> bool:

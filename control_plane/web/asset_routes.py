@@ -76,11 +76,12 @@ def asset_router(
     version_list: type[ListBody[Any]],
     to_body: Callable[[Any], Resource],
     delete_errors: Responses,
+    read_query: Callable[..., VersionQuery] = _version_query,
 ) -> APIRouter:
     """A router with the routes that every noun has. The noun's routes file adds the noun's own.
 
     `read_spec` is a FastAPI dependency that reads the body of a version's PUT. `to_body` makes a `version_body` of
-    the noun's value.
+    the noun's value. `read_query` is a FastAPI dependency that reads the query of a list of versions.
     """
     router = authorized_router(names.collection, COMMON_ERRORS)
     containers_path = f"{WORKSPACE}/{names.collection}"
@@ -89,6 +90,7 @@ def asset_router(
     version_path = versions_path + "/{version}"
     Service = Annotated[VersionedAssets[Any, Any, Any, Any, Any], Depends(service)]  # noqa: N806 - a type
     Spec = Annotated[VersionSpec, Depends(read_spec)]  # noqa: N806 - a type
+    Versions = Annotated[VersionQuery, Depends(read_query)]  # noqa: N806 - a type
     absent: Responses = {204: {"description": "There was none."}}
 
     @router.get(containers_path, name=f"list_{names.containers}", response_model_exclude_none=True)
@@ -144,7 +146,7 @@ def asset_router(
         caller: RequestCaller,
         path: RequestedWorkspace,
         name: str,
-        query: RequestedVersions,
+        query: Versions,
         page: RequestedPage,
         next_link: NextLink,
         assets: Service,

@@ -439,6 +439,11 @@ class Tunables(SettingsGroup):
         default=60.0, ge=0, description="Seconds that a start waits for database, broker and object store together"
     )
     max_upload_bytes: Bytes = Field(default=64 << 30, description="Largest file of an upload")
+    curated_environments: str | None = Field(
+        default=None,
+        description="File with conda specifications for further names of Azure's curated environments, or other ones "
+        "(default: the platform's own table alone)",
+    )
     gateway: GatewaySettings = GatewaySettings()
     database: DatabaseSettings = DatabaseSettings()
     control_plane: ControlPlaneSettings = ControlPlaneSettings()

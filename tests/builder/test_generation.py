@@ -17,6 +17,7 @@ from builder.tasks import prune_environments
 from modelyard.core.adapters.folder_store import FolderStore
 from modelyard.core.db.rows import BuiltEnvironmentRow, EnvironmentBuildRow
 from modelyard.core.domain.bundle import Bundle
+from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.lifecycle import GenerationState
 from modelyard.core.logs import STORAGE_INITIALIZER, read_log
 from modelyard.core.ports.object_store import StoreUnavailable
@@ -148,6 +149,20 @@ class TestBuiltGenerations:
         with deployments.sessions() as session:
             lock = session.scalar(select(EnvironmentBuildRow.lock).where(EnvironmentBuildRow.lock_hash == lock_hash))
         assert "alpha==1.0" in lock
+
+    def test_specification_of_a_curated_environment_is_used_and_in_the_log(
+        self, deployments, context, folder, conda, packages
+    ):
+        packages.add("alpha")
+        uri = "azureml://registries/azureml/environments/a/labels/latest"
+        generation_id = deployments.create(folder)
+        spec = DeploymentSpec("model-id", environment_id=uri, curated_conda_file=conda("alpha"))
+        deployments.change(generation_id, spec=spec.to_dict())
+        build_generation(context, generation_id)
+        log = log_of(deployments, generation_id)
+        assert f"{uri} is one of Azure's curated environments" in log
+        assert "alpha" in log[: log.index("environment of conda.yaml")]
+        assert deployments.generation(generation_id).state == GenerationState.BUILT
 
 
 class TestSharedEnvironments:

@@ -168,6 +168,12 @@ class Control:
             assert answer.status_code == 201, answer.text
         return f"{upload.uri}/{folder}"
 
+    def store_files(self, folder: str, files: dict[str, bytes]) -> str:
+        """Write files to a folder of the default datastore. Returns the URI in short form."""
+        for path, content in files.items():
+            self.store.put(f"{self.datastores}/workspaceblobstore/{folder}/{path}", [content])
+        return f"azureml://datastores/workspaceblobstore/paths/{folder}"
+
     def register(self, name: str = "m", version: str = "1", files: dict[str, bytes] | None = None) -> str:
         """Returns the model version's id."""
         uri = self.upload(files or {"MLmodel": MLMODEL, "model.pkl": b"weights"})

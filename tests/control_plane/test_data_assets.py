@@ -74,10 +74,7 @@ class TestRegistration:
         error = error_of(control.ask("PUT", "/data/d/versions/1", body(url)), 400)
         assert error["code"] == "ReferencedResourceNotFound"
 
-    @pytest.mark.parametrize(
-        "uri",
-        ["https://host/r.csv", "https://[host/azureml-1-s/x", "file:///etc/passwd", "./rows", "", None],
-    )
+    @pytest.mark.parametrize("uri", ["file:///etc/passwd", "./rows", "", None])
     def test_unsupported_uri_is_400_and_the_message_explains_uploads(self, control, uri):
         assert "startPendingUpload" in error_of(control.ask("PUT", "/data/d/versions/1", body(uri)), 400)["message"]
 
@@ -86,14 +83,77 @@ class TestRegistration:
         uri = f"azureml://datastores/workspaceblobstore/paths/{path}"
         error_of(control.ask("PUT", "/data/d/versions/1", body(uri)), 400)
 
-    def test_mltable_type_is_400(self, control):
-        error = error_of(control.ask("PUT", "/data/d/versions/1", body(PLACE, "mltable")), 400)
+    def test_unknown_type_is_400(self, control):
+        error = error_of(control.ask("PUT", "/data/d/versions/1", body(PLACE, "table")), 400)
         assert error["target"] == "properties.dataType"
+        assert "uri_file, uri_folder, mltable" in error["message"]
+
+    @pytest.mark.parametrize("spelled", ["mltable", "MLTable"])
+    def test_mltable_is_registered_and_refused_as_the_input_of_a_job(self, control, spelled):
+        uri = upload(control, {"table/MLTable": b"paths: []\n", "table/a.csv": b"1\n"})
+        data = control.put("/data/d/versions/1", body(f"{uri}/table", spelled))
+        assert data["properties"]["dataType"] == "mltable"
+        assert [path for path, _, _ in manifest(control)] == ["MLTable", "a.csv"]
+        control.put("/data/d/versions/2", body(PLACE, spelled))
+        endpoint = control.batch_endpoint()
+        control.batch_deployment(endpoint, control.register())
+        for version in "12":
+            job_input = {"jobInputType": "UriFolder", "uri": f"azureml:d:{version}"}
+            error = control.submit(endpoint, {"inputData": {"in": job_input}}, 400)["error"]
+            assert "is an mltable" in error["message"]
+
+    @pytest.mark.parametrize("uri", ["https://host/rows.csv", "http://host:8080/a%20b?sv=1&sig=x"])
+    def test_url_elsewhere_is_registered_as_sent(self, control, uri):
+        assert control.put("/data/d/versions/1", body(uri, "uri_file"))["properties"]["dataUri"] == uri
+        control.put("/data/d/versions/1", body(uri, "uri_file"), 200)
+        assert error_of(control.ask("PUT", "/data/d/versions/1", body(f"{uri}2", "uri_file")), 409)
+
+    @pytest.mark.parametrize(
+        "uri",
+        [
+            *(
+                "http://127.0.0.1/x",
+                "https://localhost/x",
+                "http://169.254.169.254/x",
+                "http://0x7f000001/x",
+                "http://[::1]/x",
+            ),
+            *(
+                "https:///x",
+                "https://a b/x",
+                "https://host/a b",
+                "https://[host/azureml-1-s/x",
+                "https://host/\0",
+                f"https://host/{'x' * 5000}",
+            ),
+        ],
+    )
+    def test_url_that_the_platform_would_not_open_is_400(self, control, uri):
+        error_of(control.ask("PUT", "/data/d/versions/1", body(uri)), 400)
 
     def test_upload_without_files_is_400(self, control):
         uri = control.start_upload("/data/d/versions/1").uri
         error = error_of(control.ask("PUT", "/data/d/versions/1", body(f"{uri}/rows")), 400)
         assert error["code"] == "UploadIncomplete"
+
+
+class TestDatasets:
+    """The path and the body of API versions before 2022, as in the samples `batch-score-rest.sh`."""
+
+    @pytest.mark.parametrize(
+        ("kind", "data_type"), [("folder", "uri_folder"), ("file", "uri_file"), ("File", "uri_file")]
+    )
+    def test_dataset_becomes_a_data_asset(self, control, kind, data_type):
+        uri = "https://pipelinedata.blob.core.windows.net/sampledata/mnist"
+        found = control.put("/datasets/mnist/versions/1", {"properties": {"paths": [{kind: uri}]}})
+        assert found["id"] == f"{WORKSPACE}/data/mnist/versions/1"
+        assert (found["properties"]["dataType"], found["properties"]["dataUri"]) == (data_type, uri)
+        assert control.get("/data/mnist/versions/1") == found
+        control.put("/DataSets/azureml:mnist/versions/1", {"properties": {"paths": [{kind: uri}]}}, 200)
+
+    @pytest.mark.parametrize("paths", [None, [], [{}], [{"folder": PLACE, "file": PLACE}], [{"file": PLACE}] * 2])
+    def test_dataset_of_other_than_one_path_is_400(self, control, paths):
+        error_of(control.ask("PUT", "/datasets/d/versions/1", {"properties": {"paths": paths}}), 400)
 
 
 class TestRegisteredVersion:
@@ -126,18 +186,6 @@ class TestRegisteredVersion:
         assert control.ask("DELETE", "/data/d").status_code == 200
         assert control.ask("DELETE", "/data/d").status_code == 204
         error_of(control.ask("GET", "/data/d/versions/2"), 404)
-
-
-class TestDatasets:
-    @pytest.mark.parametrize(("kind", "expected"), [("folder", "uri_folder"), ("file", "uri_file")])
-    def test_dataset_of_the_first_rest_samples_is_a_data_version(self, control, kind, expected):
-        control.put("/datasets/d/versions/1", {"properties": {"paths": [{kind: PLACE}]}})
-        found = control.get("/data/d/versions/1")["properties"]
-        assert (found["dataType"], found["dataUri"]) == (expected, PLACE)
-
-    @pytest.mark.parametrize("paths", [[], [{}], [{"folder": PLACE, "file": PLACE}], [{"folder": PLACE}] * 2])
-    def test_dataset_of_another_form_is_400(self, control, paths):
-        error_of(control.ask("PUT", "/datasets/d/versions/1", {"properties": {"paths": paths}}), 400)
 
 
 class TestComputes:

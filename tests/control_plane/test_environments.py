@@ -1,6 +1,7 @@
 """Environments: conda specifications and built environments."""
 
 import pytest
+import yaml
 
 from modelyard.core.db.rows import BuiltEnvironmentRow, GenerationRow
 from tests.control_plane.control import WORKSPACE, error_of
@@ -28,14 +29,19 @@ class TestRegistration:
         found = control.get(path)
         found["properties"]["tags"] = {"a": "b"}
         assert control.put(path, found, 200)["properties"]["tags"] == {"a": "b"}
+        # Azure's SDK writes the specification anew, with sorted keys.
+        anew = yaml.safe_dump(yaml.safe_load(CONDA), sort_keys=True)
+        assert anew != CONDA
+        assert control.put(path, {"properties": {"condaFile": anew}}, 200)["properties"]["condaFile"] == CONDA
+        error_of(control.ask("PUT", path, {"properties": {"condaFile": "{"}}), 400)
         other = {"properties": {"condaFile": CONDA + "- pandas\n"}}
         assert error_of(control.ask("PUT", path, other), 409)["code"] == "VersionImmutable"
 
     @pytest.mark.parametrize(
         ("properties", "expected"),
         [
-            ({}, "no condaFile"),
-            ({"image": "ubuntu"}, "no images"),
+            ({}, "no condaFile and no image"),
+            ({"condaFile": " "}, "no condaFile and no image"),
             ({"condaFile": "{"}, "not valid YAML"),
             ({"condaFile": "just words"}, "dependencies"),
             ({"condaFile": "dependencies: pandas"}, "dependencies"),

@@ -127,6 +127,7 @@ UNRECORDED = {
     # An upload is no resource: the asset version that takes the files has the event.
     "POST /models/{name}/versions/{version}/startPendingUpload",
     "POST /data/{name}/versions/{version}/startPendingUpload",
+    "POST /codes/{name}/versions/{version}/startPendingUpload",
     "PUT /uploads/{upload_id}/{path:path}",
     "POST /onlineEndpoints/{endpoint}/deployments/{deployment}/getLogs",
     "POST /batchEndpoints/{endpoint}/deployments/{deployment}/getLogs",
@@ -165,9 +166,14 @@ class TestEveryChangingRoute:
         call("PUT /environments/{name}/versions/{version}", conda, **version)
         call("PUT /environments/{name}", {"properties": {"description": "d"}}, **version)
         call("PUT /data/{name}/versions/{version}", data, **version)
+        dataset = {"properties": {"paths": [{"folder": control.place()["uri"]}]}}
+        call("PUT /datasets/{name}/versions/{version}", dataset, name="m", version="2")
+        code = {"properties": {"codeUri": control.place()["uri"]}}
+        call("PUT /codes/{name}/versions/{version}", code, **version)
+        call("PUT /codes/{name}", {"properties": {"description": "d"}}, **version)
         call("PUT /data/{name}", {"properties": {"description": "d"}}, **version)
         call("PUT /computes/{name}", {"properties": {}}, **version)
-        for noun in ("environments", "data"):
+        for noun in ("environments", "data", "codes"):
             call(f"DELETE /{noun}/{{name}}/versions/{{version}}", **version)
             call(f"DELETE /{noun}/{{name}}", **version)
         call("DELETE /computes/{name}", **version)

@@ -4,10 +4,21 @@ from pathlib import Path
 
 import pytest
 
+from control_plane.features.uploads import datastore_copy
+from control_plane.resources.blob_container import ACCOUNT_SEGMENT, BlobContainer
 from modelyard.client import Client
 from modelyard.client.documents.assets import LocalModel
 from modelyard.client.platform import Platform
-from tests.control_plane.control import MLMODEL, TOKEN, WORKSPACE, anonymous, concurrently, error_of
+from tests.control_plane.control import (
+    MLMODEL,
+    SUBSCRIPTION,
+    TOKEN,
+    WORKSPACE,
+    Control,
+    anonymous,
+    concurrently,
+    error_of,
+)
 
 
 def version_body(uri: str, **properties: object) -> dict[str, object]:
@@ -79,6 +90,176 @@ class TestRegistration:
         error = error_of(control.ask("PUT", "/models/m/versions/1", version_body(uri)), 400)
         assert error["code"] == "UploadIncomplete"
         assert "no longer stored" in error["message"]
+
+
+FOLDER = f"LocalUpload/{'0f' * 32}/mlmodel"
+FILES = {"MLmodel": MLMODEL, "data/model.pkl": b"weights"}
+SHORT = f"azureml://datastores/workspaceblobstore/paths/{FOLDER}"
+LONG = (
+    f"azureml://subscriptions/{SUBSCRIPTION}/resourcegroups/local/workspaces/default/datastores/workspaceblobstore"
+    f"/paths/{FOLDER}"
+)
+
+
+def container_url(control: Control) -> str:
+    key = int(control.get("")["properties"]["workspaceId"])
+    return f"{control.url}/{ACCOUNT_SEGMENT}/{BlobContainer(key, 'workspaceblobstore').name}"
+
+
+def left_over(control: Control) -> list[str]:
+    return [*control.store.list("blobs/"), *control.store.list("uploads/")]
+
+
+class TestRegistrationFromADatastore:
+    """As Azure's SDK registers: the files are in the datastore, and the PUT names the folder."""
+
+    @pytest.mark.parametrize(
+        "uri",
+        [
+            LONG,
+            SHORT,
+            f"{SHORT}/",
+            f"azureml:/{WORKSPACE}/datastores/workspaceblobstore/paths/{FOLDER}",
+            LONG.replace("resourcegroups", "resourceGroups").replace("default", "DEFAULT"),
+            f"CONTAINER/{FOLDER}",
+            f"CONTAINER/{FOLDER.replace('mlmodel', '%6Dlmodel')}?sv=2023&sig=x",
+        ],
+    )
+    def test_every_spelling_of_a_folder_registers_its_files(self, control, uri):
+        control.store_files(FOLDER, FILES)
+        sent = uri.replace("CONTAINER", container_url(control)) if uri.startswith("CONTAINER") else uri
+        body = version_body(sent, description="d", tags={"k": "v"}, properties={}, isAnonymous=False, isArchived=False)
+        found = control.put("/models/m/versions/1", body)
+        assert found["properties"]["modelUri"] == LONG
+        assert found["properties"]["flavors"]["sklearn"]["data"]["pickled_model"] == "model.pkl"
+        files = control.get("/models/m/versions/1/files")["value"]
+        assert [file["path"] for file in files] == ["mlmodel/MLmodel", "mlmodel/data/model.pkl"]
+        assert anonymous.get(files[1]["url"]).content == b"weights"
+        assert not list(control.store.list("uploads/"))
+
+    def test_registered_content_stays_when_the_folder_changes(self, control):
+        control.store_files(FOLDER, FILES)
+        before = control.put("/models/m/versions/1", version_body(LONG))
+        files = control.get("/models/m/versions/1/files")["value"]
+        control.store_files(FOLDER, {"data/model.pkl": b"other weights"})
+        assert control.put("/models/m/versions/1", version_body(SHORT), 200)["properties"] == before["properties"]
+        assert [file["sha256"] for file in control.get("/models/m/versions/1/files")["value"]] == [
+            file["sha256"] for file in files
+        ]
+        copy = control.store_files("copy/mlmodel", FILES)
+        control.put("/models/m/versions/1", version_body(copy), 200)
+        control.store_files("copy/mlmodel", {"more": b"x"})
+        error = error_of(control.ask("PUT", "/models/m/versions/1", version_body(copy)), 409)
+        assert error["code"] == "VersionImmutable"
+
+    @pytest.mark.parametrize("model_type", ["custom_model", "triton_model"])
+    @pytest.mark.parametrize("place", ["file.pkl", "a folder"])
+    def test_file_or_folder_of_another_format_is_registered_and_cannot_be_deployed_yet(
+        self, control, model_type, place
+    ):
+        control.store_files("umläut", {"file.pkl": b"1", "a folder/x": b"2"})
+        uri = f"azureml://datastores/workspaceblobstore/paths/umläut/{place}"
+        model = control.put("/models/m/versions/1", {"properties": {"modelType": model_type, "modelUri": uri}})
+        paths = [file["path"] for file in control.get("/models/m/versions/1/files")["value"]]
+        assert paths == (["file.pkl"] if place == "file.pkl" else ["a folder/x"])
+        deployment = f"{control.endpoint()}/deployments/blue"
+        error = error_of(control.ask("PUT", deployment, {"properties": {"model": model["id"]}}), 400)
+        assert f"is a {model_type}" in error["message"]
+
+    def test_files_of_no_bytes_are_registered(self, control):
+        uri = control.store_files("f", {"empty": b""})
+        control.put("/models/m/versions/1", {"properties": {"modelUri": uri}})
+        assert control.get("/models/m/versions/1/files")["value"][0]["size"] == 0
+
+    @pytest.mark.parametrize(
+        ("path", "expected"),
+        [
+            ("nothing/here", "no files at 'azureml://datastores/workspaceblobstore/paths/nothing/here'"),
+            (f"{FOLDER}/MLmodel/", "no files at"),
+            (f"{FOLDER}/data", "no MLmodel"),
+            (f"{FOLDER}/MLmodel", "no MLmodel"),
+            (f"{FOLDER.rpartition('/')[0]}", "'{folder}/mlmodel/MLmodel' exists"),
+            ("", "whole datastore"),
+            ("../workspaceblobstore", "'..'"),
+            ("a/../../b", "'..'"),
+            ("a\\b", "control characters"),
+        ],
+    )
+    def test_place_without_a_model_is_400_and_leaves_nothing(self, control, path, expected):
+        control.store_files(FOLDER, FILES)
+        uri = f"azureml://datastores/workspaceblobstore/paths/{path}"
+        answer = control.ask("PUT", "/models/m/versions/1", version_body(uri))
+        assert expected.replace("{folder}", "0f" * 32) in error_of(answer, 400)["message"]
+        assert left_over(control) == []
+        assert control.ask("GET", "/models/m").status_code == 404
+
+    @pytest.mark.parametrize("mlmodel", ["a: &a [x]\nb: [*a]\n", "flavors: " + "[" * 1000, "#" * ((1 << 20) + 1)])
+    def test_hostile_mlmodel_file_is_400(self, control, mlmodel):
+        control.store_files(FOLDER, {"MLmodel": mlmodel.encode()})
+        assert error_of(control.ask("PUT", "/models/m/versions/1", version_body(LONG)), 400)["code"] == "InvalidModel"
+        assert left_over(control) == []
+
+    def test_place_of_another_workspace_is_400(self, control):
+        other = control.in_workspace("other")
+        control.store_files(FOLDER, FILES)
+        for uri in (LONG, f"{container_url(control)}/{FOLDER}"):
+            error = error_of(other.ask("PUT", "/models/m/versions/1", version_body(uri)), 400)
+            assert "belongs to another workspace" in error["message"]
+        assert "no files at" in error_of(other.ask("PUT", "/models/m/versions/1", version_body(SHORT)), 400)["message"]
+
+    def test_too_many_bytes_or_files_are_413(self, make_control, monkeypatch):
+        control = make_control(max_upload_bytes=len(MLMODEL) + 6)
+        control.store_files(FOLDER, FILES)
+        error_of(control.ask("PUT", "/models/m/versions/1", version_body(LONG)), 413)
+        monkeypatch.setattr(datastore_copy, "MOST_FILES", 1)
+        error = error_of(control.ask("PUT", "/models/m/versions/1", version_body(LONG)), 413)
+        assert "more than 1 files" in error["message"]
+        assert left_over(control) == []
+
+    @pytest.mark.parametrize("change", ["added", "removed"])
+    def test_folder_that_changes_while_it_is_read_is_409(self, control, monkeypatch, change):
+        control.store_files(FOLDER, FILES)
+        copy = control.store.copy
+
+        def copy_and_change(source: str, target: str) -> None:
+            copy(source, target)
+            if change == "added":
+                control.store_files(FOLDER, {"more": b"x"})
+            else:
+                control.store.delete(f"{control.datastores}/workspaceblobstore/{FOLDER}/data/model.pkl")
+
+        monkeypatch.setattr(control.store, "copy", copy_and_change)
+        error = error_of(control.ask("PUT", "/models/m/versions/1", version_body(LONG)), 409)
+        assert "changed while they were read" in error["message"]
+        assert left_over(control) == []
+
+
+class TestAsAzuresSdkAsks:
+    def test_names_with_the_prefix_of_references_are_read(self, control):
+        found = control.get(control.register().removeprefix(WORKSPACE))
+        latest = {"$orderBy": "createdtime desc", "$top": "1"}
+        assert control.get("/models/azureml:m/versions", **latest)["value"] == [found]
+        assert control.get("/MODELS/AzureML:m")["name"] == "m"
+        assert control.get("/computes/azureml:local")["name"] == "local"
+
+    @pytest.mark.parametrize(
+        "reference",
+        [
+            "azureml:m@latest",
+            "azureml:{id}",
+            "{workspace}/models/m/labels/latest",
+            "{workspace}/models/azureml:m/versions/labels/latest",
+            "azureml://locations/local/workspaces/default/models/m/versions/2",
+            "azureml://locations/west/workspaces/DEFAULT/models/m/labels/latest",
+            f"azureml://subscriptions/{SUBSCRIPTION}/resourceGroups/LOCAL/workspaces/default/models/m/versions/2",
+        ],
+    )
+    def test_every_spelling_of_a_reference_is_read(self, control, reference):
+        control.register()
+        model = control.register(version="2")
+        text = reference.format(id=model.upper().replace("/MODELS/M/", "/models/m/"), workspace=WORKSPACE)
+        body = {"properties": {"model": text}}
+        assert control.put(f"{control.endpoint()}/deployments/blue", body)["properties"]["model"] == model
 
 
 class TestRejectedRegistration:

@@ -90,6 +90,7 @@ READABLE = (
     *("/environments", "/environments/e", "/environments/e/versions", "/environments/e/versions/1"),
     *("/builtEnvironments", "/onlineEndpoints", "/onlineEndpoints/ep-one", "/onlineEndpoints/ep-one/deployments"),
     *(f"/onlineEndpoints/ep-one/deployments/blue/{what}" for what in ("skus", "workers", "scoringScript")),
+    *("/codes", "/codes/c", "/codes/c/versions", "/codes/c/versions?hash=0a&hashVersion=1", "/codes/c/versions/1"),
     *("/data", "/data/d", "/data/d/versions", "/data/d/versions/1", "/computes", "/computes/local"),
     *("/batchEndpoints", "/batchEndpoints/be-one", "/batchEndpoints/be-one/deployments", "/batchEndpoints/be-one/jobs"),
     *("/batchEndpoints/be-one/deployments/bd-one", "/batchEndpoints/be-one/deployments/bd-one/jobs"),
@@ -146,12 +147,17 @@ class TestResponses:
         check("DELETE", "/onlineEndpoints/ep-one")
         check("DELETE", "/onlineEndpoints/none")
         check("DELETE", "/environments/e")
+        check("DELETE", "/codes/c")
         assert len(check.seen) > 60
 
     def _batch(self, control, check, model):
         check("PUT", "/computes/c", {"properties": {"computeType": "AmlCompute"}})
         check("PUT", "/data/d/versions/1", {"properties": {"dataType": "uri_file", "dataUri": control.place()["uri"]}})
         check("POST", "/data/d/versions/2/startPendingUpload", {})
+        check("PUT", "/datasets/d/versions/3", {"properties": {"paths": [{"folder": control.place()["uri"]}]}})
+        check("PUT", "/codes/c/versions/1", {"properties": {"codeUri": control.place()["uri"]}})
+        check("POST", "/codes/c/versions/2/startPendingUpload", {})
+        check("PUT", "/environments/image/versions/1", {"properties": {"image": "i"}})
         check("PUT", "/batchEndpoints/be-one", {"properties": {"authMode": "aadToken"}})
         deployment = "/batchEndpoints/be-one/deployments/bd-one"
         check("PUT", deployment, {"properties": {"model": {"assetId": model}}})

@@ -18,6 +18,7 @@ CONDA = "dependencies: [python=3.11]"
 BODIES: dict[str, Any] = {
     "put_environment_version": {"properties": {"condaFile": CONDA}},
     "put_data_version": {"properties": {"dataUri": "azureml://datastores/d/paths/p"}},
+    "put_code_version": {"properties": {"codeUri": "azureml://datastores/workspaceblobstore/paths/rows"}},
     "put_dataset_version": {"properties": {"paths": [{"folder": "azureml://datastores/d/paths/p"}]}},
     "put_online_endpoint": {"properties": {"authMode": "Key"}},
     "put_batch_endpoint": {"properties": {"authMode": "aadToken"}},
@@ -81,6 +82,7 @@ def fill(control: Control, name: str) -> str:
     control.put(f"/environments/{name}/versions/1", {"properties": {"condaFile": CONDA}})
     place = control.place()["uri"]
     control.put(f"/data/{name}/versions/1", {"properties": {"dataUri": place}})
+    control.put(f"/codes/{name}/versions/1", {"properties": {"codeUri": place}})
     control.put(f"/computes/{name}", {"properties": {}})
     control.put(f"/datastores/{name}", {"properties": {}})
     endpoint = control.endpoint(name)

@@ -10,8 +10,8 @@ from control_plane.features.batch_deployments.deployment import (
 from control_plane.features.batch_deployments.repository import DEPLOYMENTS
 from control_plane.features.batch_endpoints.endpoint import BatchEndpoint
 from control_plane.features.batch_endpoints.repository import ENDPOINTS
-from control_plane.resources.deployments.references import resolve
 from control_plane.resources.deployments.service import Deployments
+from control_plane.resources.environments.curated import CuratedEnvironments
 from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.workflows.dispatcher import Dispatcher
@@ -24,8 +24,10 @@ from modelyard.core.ports.object_store import ObjectStore
 
 
 class BatchDeployments(Deployments[BatchEndpointRow, BatchEndpoint, BatchDeploymentRow, BatchDeployment]):
-    def __init__(self, sessions: Sessions, store: ObjectStore, dispatcher: Dispatcher) -> None:
-        super().__init__(sessions, store, dispatcher, ENDPOINTS, DEPLOYMENTS)
+    def __init__(
+        self, sessions: Sessions, store: ObjectStore, dispatcher: Dispatcher, curated: CuratedEnvironments
+    ) -> None:
+        super().__init__(sessions, store, dispatcher, ENDPOINTS, DEPLOYMENTS, curated)
 
     def put(
         self, caller: Caller, path: WorkspacePath, endpoint: str, name: str, spec: BatchDeploymentSpec
@@ -34,7 +36,7 @@ class BatchDeployments(Deployments[BatchEndpointRow, BatchEndpoint, BatchDeploym
         name = check_deployment_name(name).lower()
         with transaction(self._sessions) as work:
             owner = self._locked_endpoint(work.session, path, endpoint)
-            resolved = resolve(work.session, owner.workspace, spec.generation)
+            resolved = self._resolved(work.session, owner, spec.generation)
             current = DEPLOYMENTS.find(work.session, owner, name, lock=True)
             if current is None:
                 put, generation_id = repository.add(work.session, caller, owner, name, spec, resolved)

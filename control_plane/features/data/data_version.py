@@ -1,4 +1,4 @@
-"""A registered data asset: files that were uploaded for the asset, or a place in a datastore."""
+"""A registered data asset: files that were uploaded for the asset, a place in a datastore, or a URL."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +10,8 @@ from modelyard.core.domain.batch import InputFile
 class DataType(StrEnum):
     URI_FILE = "uri_file"
     URI_FOLDER = "uri_folder"
+    MLTABLE = "mltable"
+    """A folder with an MLTable file. Stored and read by clients; jobs do not read the type."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from modelyard.core.errors import InvalidRequest
 
 class DataVersionRequestProperties(VersionRequestProperties):
     data_type: str | None = None
-    """uri_file or uri_folder."""
+    """uri_file, uri_folder or mltable."""
     data_uri: str | None = None
 
 
@@ -62,13 +62,11 @@ class DatasetVersionRequest(ArmBody):
 
 def _data_type(text: str) -> DataType:
     spelled = text.replace("_", "").lower()
-    for known in DataType:
-        if known.replace("_", "") == spelled:
-            return known
-    raise InvalidRequest(
-        f"dataType is {DataType.URI_FILE} or {DataType.URI_FOLDER}, not {text!r}: register the files themselves",
-        target="properties.dataType",
-    )
+    for data_type in DataType:
+        if data_type.replace("_", "") == spelled:
+            return data_type
+    known = ", ".join(DataType)
+    raise InvalidRequest(f"dataType is one of {known}, not {text!r}", target="properties.dataType")
 
 
 class DataVersionProperties(VersionProperties):

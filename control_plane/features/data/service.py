@@ -13,14 +13,15 @@ from control_plane.resources.uploads.upload import UploadReference, stored_uri
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.db.rows import DataRow, DataVersionRow
 from modelyard.core.db.unit_of_work import Sessions, UnitOfWork
+from modelyard.core.domain.outgoing_urls import UrlPolicy
 from modelyard.core.errors import VersionImmutable
 
 
 class Data(VersionedAssets[DataRow, DataVersionRow, DataVersionSpec, DataContent, DataVersion]):
-    def __init__(self, sessions: Sessions, uploads: UploadedFiles) -> None:
+    def __init__(self, sessions: Sessions, uploads: UploadedFiles, urls: UrlPolicy) -> None:
         super().__init__(sessions, DATA)
         self._uploads = uploads
-        self._reader = DataContentReader(uploads)
+        self._reader = DataContentReader(uploads, urls)
 
     def to_version(self, head: VersionHead, row: DataVersionRow) -> DataVersion:
         return DataVersion(head, DataContent(row.data_uri, DataType(row.data_type), from_manifest(row.manifest)))

@@ -1,9 +1,9 @@
-"""A registered environment: a conda specification, checked as far as possible without a build."""
+"""A registered environment: a conda specification, or an image from which no environment is built here."""
 
 from dataclasses import dataclass
 
 from control_plane.resources.assets.asset import VersionHead, VersionSpec
-from modelyard.core.domain.bounded_yaml import RefusedYaml, load_yaml
+from control_plane.resources.environments.conda_file import check_conda_file, is_same_specification
 from modelyard.core.errors import InvalidEnvironment
 
 
@@ -14,10 +14,36 @@ class EnvironmentVersionSpec(VersionSpec):
 
 
 @dataclass(frozen=True, slots=True)
+class EnvironmentContent:
+    """One of the two at least."""
+
+    conda_file: str | None
+    image: str | None
+
+    @classmethod
+    def of(cls, spec: EnvironmentVersionSpec) -> "EnvironmentContent":
+        """Raises InvalidEnvironment."""
+        conda_file = spec.conda_file if spec.conda_file and spec.conda_file.strip() else None
+        if conda_file is None and not spec.image:
+            raise InvalidEnvironment(
+                "the environment has no condaFile and no image: list the packages in a conda specification",
+                target="properties.condaFile",
+            )
+        return cls(None if conda_file is None else check_conda_file(conda_file), spec.image)
+
+    def differs_from(self, spec: EnvironmentVersionSpec) -> bool:
+        """Whether a PUT asks for other content. Fields that the PUT leaves out stay as they are."""
+        if spec.image and spec.image != self.image:
+            return True
+        if not spec.conda_file or spec.conda_file == self.conda_file:
+            return False
+        return self.conda_file is None or not is_same_specification(spec.conda_file, self.conda_file)
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentVersion:
     head: VersionHead
-    conda_file: str
-    image: str | None
+    content: EnvironmentContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +56,3 @@ class BuiltEnvironment:
     size_bytes: int
     used_by: tuple[tuple[str, str], ...]
     """Endpoint and deployment."""
-
-
-def check_conda_file(text: str | None) -> str:
-    """Return the text. Raises InvalidEnvironment unless the text is a conda.yaml."""
-    if text is None or not text.strip():
-        raise InvalidEnvironment(
-            "the environment has no condaFile: this platform runs no images, so list the packages in a conda "
-            "specification",
-            target="properties.condaFile",
-        )
-    try:
-        document = load_yaml(text)
-    except RefusedYaml as refusal:
-        raise InvalidEnvironment(f"condaFile is refused: {refusal}", target="properties.condaFile") from None
-    if not isinstance(document, dict) or not isinstance(document.get("dependencies"), list):
-        raise InvalidEnvironment(
-            "condaFile must be a mapping with a list of 'dependencies', as in the conda.yaml that conda exports",
-            target="properties.condaFile",
-        )
-    return text

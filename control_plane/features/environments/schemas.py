@@ -24,6 +24,9 @@ _LINUX = "Linux"
 class EnvironmentVersionRequestProperties(VersionRequestProperties):
     conda_file: str | None = None
     image: Annotated[str | None, WithoutEffect("packages come from condaFile alone")] = None
+    inference_config: Annotated[
+        Document | None, WithoutEffect("deployments have the scoring routes of this platform")
+    ] = None
     build: Document | None = None
     os_type: str | None = None
 
@@ -53,7 +56,7 @@ class EnvironmentVersionRequest(ArmBody):
 
 
 class EnvironmentVersionProperties(VersionProperties):
-    conda_file: str
+    conda_file: str | None = None
     image: str | None = None
     environment_type: str = "UserCreated"
     os_type: str = _LINUX
@@ -67,7 +70,7 @@ class EnvironmentVersionBody(Resource):
         return cls(
             **version_resource(found.head),
             properties=EnvironmentVersionProperties(
-                **version_properties(found.head), conda_file=found.conda_file, image=found.image
+                **version_properties(found.head), conda_file=found.content.conda_file, image=found.content.image
             ),
         )
 

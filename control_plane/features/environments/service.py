@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from control_plane.features.environments import repository
 from control_plane.features.environments.environment_version import (
     BuiltEnvironment,
+    EnvironmentContent,
     EnvironmentVersion,
     EnvironmentVersionSpec,
-    check_conda_file,
 )
 from control_plane.resources.assets.asset import VersionHead
 from control_plane.resources.assets.repository import ENVIRONMENTS
@@ -31,32 +31,31 @@ from modelyard.core.domain.names import check_asset_name
 from modelyard.core.domain.roles import EVERY_WORKSPACE, Role
 from modelyard.core.errors import Conflict, VersionImmutable
 
-CondaFile = str
-
 
 class Environments(
-    VersionedAssets[EnvironmentRow, EnvironmentVersionRow, EnvironmentVersionSpec, CondaFile, EnvironmentVersion]
+    VersionedAssets[
+        EnvironmentRow, EnvironmentVersionRow, EnvironmentVersionSpec, EnvironmentContent, EnvironmentVersion
+    ]
 ):
     def __init__(self, sessions: Sessions, dispatcher: Dispatcher) -> None:
         super().__init__(sessions, ENVIRONMENTS)
         self._dispatcher = dispatcher
 
     def to_version(self, head: VersionHead, row: EnvironmentVersionRow) -> EnvironmentVersion:
-        return EnvironmentVersion(head, row.conda_file, row.image)
+        return EnvironmentVersion(head, EnvironmentContent(row.conda_file, row.image))
 
     def new_content(
         self, workspace: Workspace, existing: EnvironmentVersion | None, spec: EnvironmentVersionSpec
-    ) -> CondaFile | None:
-        return check_conda_file(spec.conda_file) if existing is None else None
+    ) -> EnvironmentContent | None:
+        return EnvironmentContent.of(spec) if existing is None else None
 
-    def columns(self, spec: EnvironmentVersionSpec, content: CondaFile) -> dict[str, Any]:
-        return {"conda_file": content, "image": spec.image}
+    def columns(self, spec: EnvironmentVersionSpec, content: EnvironmentContent) -> dict[str, Any]:
+        return {"conda_file": content.conda_file, "image": content.image}
 
     def check_unchanged(
-        self, existing: EnvironmentVersion, spec: EnvironmentVersionSpec, content: CondaFile | None
+        self, existing: EnvironmentVersion, spec: EnvironmentVersionSpec, content: EnvironmentContent | None
     ) -> None:
-        is_other_file = spec.conda_file is not None and spec.conda_file != existing.conda_file
-        if is_other_file or (spec.image is not None and spec.image != existing.image):
+        if existing.content.differs_from(spec):
             raise VersionImmutable(
                 f"version {existing.head.version!r} of environment {existing.head.name!r} is registered with another "
                 "condaFile or image: register a new version",

@@ -49,7 +49,7 @@ def _resolved(session: Session, workspace: Workspace, requested: RequestedInput)
     if files is None:
         key = read_datastore_path(workspace, row.data_uri, target=TARGET).key_in(workspace.datastores)
     arm_id = DATA.head_of(workspace, reference.name, row).arm_id
-    return JobInput(requested.name, _INPUT_KINDS[row.data_type], arm_id, files, key)
+    return JobInput(requested.name, _input_kind(row.data_type, uri=requested.uri), arm_id, files, key)
 
 
 def _registered(
@@ -64,6 +64,18 @@ def _registered(
     above = f"{path.path}/"
     inside = (file for name, file in known.items() if name.startswith(above))
     return tuple(replace(file, path=file.path.removeprefix(above)) for file in inside) or None
+
+
+def _input_kind(data_type: str, *, uri: str) -> InputKind:
+    """The kind of input of a data asset that a job names by the URI."""
+    kind = _INPUT_KINDS.get(data_type)
+    if kind is None:
+        raise InvalidRequest(
+            f"{uri!r} is an {data_type}, and the jobs of this platform read files as they are: register the folder "
+            "with the files as a uri_folder",
+            target=TARGET,
+        )
+    return kind
 
 
 def _asset_reference(workspace: Workspace, uri: str) -> Reference | None:

@@ -1,4 +1,4 @@
-"""The content of a model, read from an upload and checked before any file is stored."""
+"""The content of a model, read from an upload or a datastore and checked before any file is stored."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from control_plane.features.models.model_version import ModelContent
 from control_plane.resources.assets.model_type import ModelType
 from control_plane.resources.uploads.port import UploadedFiles
+from control_plane.resources.uploads.source import FileSource
 from control_plane.resources.uploads.upload import UploadedFile, UploadReference
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.domain.bounded_yaml import LARGEST_BYTES
@@ -19,14 +20,15 @@ class ModelContentReader:
     def __init__(self, uploads: UploadedFiles) -> None:
         self._uploads = uploads
 
-    def read(self, workspace: Workspace, reference: UploadReference, uri: str, model_type: ModelType) -> ModelContent:
-        """Store the files under their hashes. Raises UploadIncomplete or InvalidModel before any file is stored."""
-        files = self._uploads.files_of(workspace, reference)
-        for file in files:
-            check_relative_path(file.path)
-        flavors = self._flavors(reference, files) if model_type == ModelType.MLFLOW else {}
-        manifest = ModelManifest.of(self._uploads.store_by_hash(file) for file in files)
-        return ModelContent(uri, manifest, reference.name, flavors)
+    def read(self, workspace: Workspace, source: FileSource, model_type: ModelType) -> ModelContent:
+        """Store the files under their hashes. Raises the source's errors and InvalidModel before any file is stored."""
+        with self._uploads.opened(workspace, source) as reference:
+            files = self._uploads.files_of(workspace, reference)
+            for file in files:
+                check_relative_path(file.path)
+            flavors = self._flavors(reference, files) if model_type == ModelType.MLFLOW else {}
+            manifest = ModelManifest.of(self._uploads.store_by_hash(file) for file in files)
+        return ModelContent(source.uri, manifest, reference.name, flavors)
 
     def _flavors(self, reference: UploadReference, files: Sequence[UploadedFile]) -> dict[str, Any]:
         wanted = f"{reference.name}/{MLMODEL_FILE}"

@@ -17,7 +17,7 @@ class ModelVersionSpec(VersionSpec):
 
 @dataclass(frozen=True, slots=True)
 class ModelContent:
-    """The files of an upload, stored under their hashes."""
+    """The files of an upload or of a place in a datastore, stored under their hashes."""
 
     uri: str
     manifest: ModelManifest

@@ -15,14 +15,15 @@ from control_plane.resources.assets.repository import MODELS
 from control_plane.resources.assets.service import VersionedAssets
 from control_plane.resources.deployments.users import find_deployment_with
 from control_plane.resources.uploads.port import UploadedFiles
-from control_plane.resources.uploads.upload import UploadReference, stored_uri
+from control_plane.resources.uploads.source import FileSource
+from control_plane.resources.uploads.upload import UploadReference
 from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from control_plane.signed_urls import Grant, Permission, UrlSigner
 from modelyard.core.db.rows import GenerationRow, ModelRow, ModelVersionRow
 from modelyard.core.db.unit_of_work import Sessions, UnitOfWork
 from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.model_manifest import ModelFile, ModelManifest
-from modelyard.core.errors import Conflict, InvalidRequest, ResourceNotFound, VersionImmutable
+from modelyard.core.errors import Conflict, ResourceNotFound, VersionImmutable
 from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
 
 
@@ -40,17 +41,12 @@ class Models(VersionedAssets[ModelRow, ModelVersionRow, ModelVersionSpec, ModelC
     def new_content(
         self, workspace: Workspace, existing: ModelVersion | None, spec: ModelVersionSpec
     ) -> ModelContent | None:
-        uri = stored_uri(workspace.path, spec.model_uri or "")
-        if existing is not None and (spec.model_uri is None or existing.model_uri == uri):
+        if existing is not None and spec.model_uri is None:
             return None
-        reference = UploadReference.in_uri(spec.model_uri or "")
-        if reference is None:
-            raise InvalidRequest(
-                "modelUri must be the blobUri of an upload followed by the uploaded folder's name: "
-                "POST …/startPendingUpload first",
-                target="properties.modelUri",
-            )
-        return self._reader.read(workspace, reference, uri, spec.model_type or ModelType.CUSTOM)
+        source = FileSource.read(workspace, spec.model_uri or "", target="properties.modelUri")
+        if existing is not None and existing.model_uri == source.uri:
+            return None
+        return self._reader.read(workspace, source, spec.model_type or ModelType.CUSTOM)
 
     def columns(self, spec: ModelVersionSpec, content: ModelContent) -> dict[str, Any]:
         return {

@@ -17,8 +17,9 @@ from control_plane.features.online_deployments.repository import DEPLOYMENTS
 from control_plane.features.online_endpoints.endpoint import OnlineEndpoint
 from control_plane.features.online_endpoints.repository import ENDPOINTS
 from control_plane.resources.deployments.deployment import check_is_settled
-from control_plane.resources.deployments.references import ResolvedSpec, resolve
+from control_plane.resources.deployments.references import ResolvedSpec
 from control_plane.resources.deployments.service import Deployments
+from control_plane.resources.environments.curated import CuratedEnvironments
 from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import WorkspacePath
 from control_plane.workflows.dispatcher import Dispatcher
@@ -35,8 +36,10 @@ from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
 
 
 class OnlineDeployments(Deployments[OnlineEndpointRow, OnlineEndpoint, OnlineDeploymentRow, OnlineDeployment]):
-    def __init__(self, sessions: Sessions, store: ObjectStore, dispatcher: Dispatcher) -> None:
-        super().__init__(sessions, store, dispatcher, ENDPOINTS, DEPLOYMENTS)
+    def __init__(
+        self, sessions: Sessions, store: ObjectStore, dispatcher: Dispatcher, curated: CuratedEnvironments
+    ) -> None:
+        super().__init__(sessions, store, dispatcher, ENDPOINTS, DEPLOYMENTS, curated)
 
     def put(
         self, caller: Caller, path: WorkspacePath, endpoint: str, name: str, spec: OnlineDeploymentSpec
@@ -45,7 +48,7 @@ class OnlineDeployments(Deployments[OnlineEndpointRow, OnlineEndpoint, OnlineDep
         name = check_deployment_name(name).lower()
         with transaction(self._sessions) as work:
             owner = self._changeable_endpoint(work.session, path, endpoint)
-            resolved = resolve(work.session, owner.workspace, spec.generation)
+            resolved = self._resolved(work.session, owner, spec.generation)
             current = DEPLOYMENTS.find(work.session, owner, name, lock=True)
             if current is not None:
                 return self._update(work, caller, owner, current, spec, resolved), False
@@ -66,9 +69,8 @@ class OnlineDeployments(Deployments[OnlineEndpointRow, OnlineEndpoint, OnlineDep
                 check_is_settled(current)
                 return repository.describe(work.session, caller, owner, current, spec)
             check_instance_count(spec.instance_count)
-            return self._update(
-                work, caller, owner, current, spec, resolve(work.session, owner.workspace, spec.generation)
-            )
+            resolved = self._resolved(work.session, owner, spec.generation)
+            return self._update(work, caller, owner, current, spec, resolved)
 
     def _update(
         self,

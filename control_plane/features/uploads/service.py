@@ -14,7 +14,9 @@ from uuid import UUID, uuid4
 from sqlalchemy.orm import Session
 
 from control_plane.features.uploads import repository
+from control_plane.features.uploads.datastore_copy import DatastoreCopies
 from control_plane.resources.uploads.receipt import UploadSlots
+from control_plane.resources.uploads.source import FileSource
 from control_plane.resources.uploads.spool import SpooledBody, check_room
 from control_plane.resources.uploads.upload import Chunk, SentPart, UploadedFile, UploadReference
 from control_plane.resources.workspaces.repository import get_workspace
@@ -176,6 +178,16 @@ class Uploads:
         work.after_commit(lambda: _remove(self._store, superseded))
 
     # Registration.
+
+    @contextmanager
+    def opened(self, workspace: Workspace, source: FileSource) -> Iterator[UploadReference]:
+        """The upload with the files of the source; a place in a datastore is copied until the block ends."""
+        if isinstance(source.files, UploadReference):
+            yield source.files
+            return
+        copies = DatastoreCopies(self._sessions, self._store, TEMPORARY, self._largest)
+        with copies.taken(workspace, source.files) as reference:
+            yield reference
 
     def files_of(self, workspace: Workspace, reference: UploadReference) -> Sequence[UploadedFile]:
         """The complete files of a folder, or a single file. Paths begin with the name of the folder or file.

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, false, func, select
 from sqlalchemy.orm import Session
 
-from control_plane.resources.assets.repository import DATA, ENVIRONMENTS, MODELS, AssetTables
+from control_plane.resources.assets.repository import CODES, DATA, ENVIRONMENTS, MODELS, AssetTables
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.db.audit import record
 from modelyard.core.db.rows import (
@@ -25,7 +25,7 @@ from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.lifecycle import ENDED_JOBS
 from modelyard.core.errors import Conflict
 
-_ASSETS: tuple[AssetTables[Any, Any], ...] = (MODELS, ENVIRONMENTS, DATA)
+_ASSETS: tuple[AssetTables[Any, Any], ...] = (MODELS, ENVIRONMENTS, DATA, CODES)
 
 
 class WorkspaceNotEmpty(Conflict):

@@ -1,4 +1,4 @@
-"""Versioned assets (models, environments, data): a container with a name, and versions in the container."""
+"""Versioned assets (models, environments, data, codes): a container with a name, and versions in the container."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,15 +1,20 @@
-"""References to a version of an asset: an ARM id, or the short form of `az`."""
+"""References to a version of an asset: an ARM id, an azureml:// URI, or the short form of `az`."""
 
 import re
 from dataclasses import dataclass
 
-from control_plane.resources.workspaces.workspace import Workspace
+from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from modelyard.core.errors import ReferencedResourceMissing
 
-_ARM_ID = re.compile(
-    r"(?P<workspace>/subscriptions/.+)/(?P<kind>\w+)/(?P<name>[^/]+)/versions/(?P<version>[^/]+)", re.I
-)
 LATEST = "latest"
+_PREFIX = "azureml:"
+# Behind the prefix: an ARM id, or a URI with the whole workspace or its location and name alone.
+_LONG = re.compile(
+    r"/{0,2}(?:subscriptions/(?P<subscription>[^/]+)/resourcegroups/(?P<group>[^/]+)(?:/providers/[^/]+)?"
+    r"|locations/[^/]+)/workspaces/(?P<workspace>[^/]+)"
+    r"/(?P<kind>\w+)/(?P<name>[^/]+)/(?:versions(?:/labels)?|labels)/(?P<version>[^/]+)/?",
+    re.I,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +24,19 @@ class Reference:
 
 
 def read_reference(workspace: Workspace, kind: str, text: str) -> Reference:
-    """Read an ARM id of this workspace, or the short form `azureml:name:version`. `kind` is a collection."""
-    plain = text.removeprefix("azureml:").strip()
-    found = _ARM_ID.fullmatch(plain)
+    """Read an ARM id or a URI of this workspace, or the short form `azureml:name:version` or `azureml:name@latest`.
+
+    `kind` is a collection.
+    """
+    plain = _without_prefix(text.strip())
+    found = _LONG.fullmatch(plain)
     if found is not None and found["kind"].lower() == kind:
-        if found["workspace"].lower() != workspace.arm_id.lower():
+        if not _is_of(workspace, found):
             raise ReferencedResourceMissing(
                 f"{text!r} belongs to another workspace: register the asset in {workspace.path.name!r}",
                 target=f"properties.{kind}",
             )
-        return Reference(found["name"].removeprefix("azureml:"), found["version"])
+        return Reference(_without_prefix(found["name"]), found["version"])
     name, colon, version = plain.partition(":")
     if not colon:
         name, _, version = plain.partition("@")
@@ -38,6 +46,18 @@ def read_reference(workspace: Workspace, kind: str, text: str) -> Reference:
             f"…/{kind}/<name>/versions/<version>"
         )
     return Reference(name, version)
+
+
+def _without_prefix(text: str) -> str:
+    return text[len(_PREFIX) :] if text.lower().startswith(_PREFIX) else text
+
+
+def _is_of(workspace: Workspace, found: re.Match[str]) -> bool:
+    own = workspace.path
+    if found["subscription"] is None:
+        return found["workspace"].lower() == own.name.lower()
+    named = WorkspacePath(found["subscription"], found["group"], found["workspace"])
+    return named.text.lower() == own.text.lower()
 
 
 def version_not_registered(noun: str, named: Reference, target: str) -> ReferencedResourceMissing:

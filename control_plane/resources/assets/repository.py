@@ -17,6 +17,8 @@ from modelyard.core.db.audit import audited, record
 from modelyard.core.db.rows import (
     AssetContainer,
     AssetVersion,
+    CodeRow,
+    CodeVersionRow,
     DataRow,
     DataVersionRow,
     EnvironmentRow,
@@ -137,12 +139,17 @@ class AssetTables(Generic[C, V]):
             )
         return row
 
-    def resolve(self, session: Session, workspace: Workspace, reference: Reference, *, target: str) -> V:
+    def find_resolved(self, session: Session, workspace: Workspace, reference: Reference) -> V | None:
         """The version behind a reference; `latest` is the newest version in the list of active versions."""
         row = self.find_version(session, workspace, reference.name, reference.version)
         if row is None and reference.version == LATEST:
             newest = self.list_versions(session, workspace, reference.name, VersionQuery(), Page(0, 1))
             row = next(iter(newest), None)
+        return row
+
+    def resolve(self, session: Session, workspace: Workspace, reference: Reference, *, target: str) -> V:
+        """The version behind a reference. Raises ReferencedResourceMissing."""
+        row = self.find_resolved(session, workspace, reference)
         if row is None:
             raise version_not_registered(self.noun, reference, target)
         return row
@@ -155,8 +162,25 @@ class AssetTables(Generic[C, V]):
             .join(self.container, self.owner == self.container.id)
             .where(*self._named(workspace, name), self._is_in_view(query.view))
         )
-        order = (self.version.created_at, self.version.id) if query.oldest_first else self._newest_first()
-        return session.scalars(page.of(rows.order_by(*order))).all()
+        return session.scalars(page.of(rows.order_by(*self._order(query)))).all()
+
+    def search_versions(
+        self,
+        session: Session,
+        workspace: Workspace,
+        query: VersionQuery,
+        page: Page,
+        *conditions: ColumnElement[bool],
+    ) -> Sequence[tuple[str, V]]:
+        """The versions of every name that meet the conditions, each with the name."""
+        rows = (
+            select(self.container.name, self.version)
+            .select_from(self.version)
+            .join(self.container, self.owner == self.container.id)
+            .where(self.container.workspace_id == workspace.key, self._is_in_view(query.view), *conditions)
+        )
+        limited = rows.order_by(*self._order(query)).offset(page.skip).limit(page.top + 1)
+        return [(name, row) for name, row in session.execute(limited).tuples()]
 
     def versions_of(self, session: Session, container: C) -> Sequence[V]:
         return session.scalars(select(self.version).where(self.owner == container.id)).all()
@@ -210,6 +234,9 @@ class AssetTables(Generic[C, V]):
     def _newest_first(self) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
         return self.version.created_at.desc(), self.version.id.desc()
 
+    def _order(self, query: VersionQuery) -> tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...]:
+        return (self.version.created_at, self.version.id) if query.oldest_first else self._newest_first()
+
     def _is_in_view(self, view: ListView) -> ColumnElement[bool]:
         archived = (self.version.is_archived == true()) | (self.container.is_archived == true())
         return {ListView.ALL: true(), ListView.ARCHIVED_ONLY: archived, ListView.ACTIVE_ONLY: ~archived}[view]
@@ -229,4 +256,5 @@ def _refreshed(session: Session, row: Row) -> Row:
 
 MODELS = AssetTables("model", ModelRow, ModelVersionRow, ModelVersionRow.model_id)
 ENVIRONMENTS = AssetTables("environment", EnvironmentRow, EnvironmentVersionRow, EnvironmentVersionRow.environment_id)
+CODES = AssetTables("code", CodeRow, CodeVersionRow, CodeVersionRow.code_id)
 DATA = AssetTables("data asset", DataRow, DataVersionRow, DataVersionRow.data_id)

@@ -27,11 +27,12 @@ class BlobReference(ArmBody):
 
 class PendingUploadBody(ArmBody):
     blob_reference_for_consumption: BlobReference
-    pending_upload_id: str
+    pending_upload_id: str | None
+    """None: the files arrive in a blob container."""
     pending_upload_type: str = "TemporaryBlobReference"
 
     @classmethod
-    def of(cls, upload_id: str, uri: str, query: str) -> "PendingUploadBody":
+    def of(cls, upload_id: str | None, uri: str, query: str) -> "PendingUploadBody":
         credential = SasCredential(sas_uri=f"{uri}?{query}")
         return cls(
             blob_reference_for_consumption=BlobReference(blob_uri=uri, credential=credential),

@@ -139,7 +139,12 @@ class DeploymentSpec:
     model_id: str
     """ARM id of a registered model version."""
     environment_id: str | None = None
-    """ARM id of a registered environment version. None: the environment in the model's own files."""
+    """ARM id of a registered environment version, or the URI of one of Azure's curated environments.
+
+    None: the environment in the model's own files.
+    """
+    curated_conda_file: str | None = None
+    """The platform's conda specification of the curated environment, as at the time of the request."""
     environment_variables: Mapping[str, str] = field(default_factory=dict)
     has_network: bool = False
     """Azure's egressPublicNetworkAccess. Azure's default is Enabled; a model without code has no use for a network."""
@@ -161,6 +166,7 @@ class DeploymentSpec:
         return cls(
             model_id=document["model_id"],
             environment_id=document["environment_id"],
+            curated_conda_file=document.get("curated_conda_file"),
             environment_variables=document["environment_variables"],
             has_network=document.get("has_network", False),
             request_settings=RequestSettings(**known_fields(RequestSettings, document["request_settings"])),

@@ -1,4 +1,4 @@
-"""Versioned assets: models, environments and data. The row of a name holds the rows of the versions."""
+"""Versioned assets: models, environments, data and codes. The row of a name holds the rows of the versions."""
 
 import re
 from typing import Any, ClassVar
@@ -88,7 +88,8 @@ class EnvironmentVersionRow(AssetVersion, Base):
     __table_args__ = (UniqueConstraint("environment_id", "version"),)
 
     environment_id: Mapped[int] = mapped_column(ForeignKey("environments.id"), index=True)
-    conda_file: Mapped[str]
+    conda_file: Mapped[str | None]
+    """None: the version names an image alone, and no deployment can be built from the version."""
     image: Mapped[str | None]
     """Recorded and returned; environments are built without images."""
     environment: Mapped[EnvironmentRow] = relationship(back_populates="versions")
@@ -112,7 +113,7 @@ class DataVersionRow(AssetVersion, Base):
 
     data_id: Mapped[int] = mapped_column(ForeignKey("data_assets.id"), index=True)
     data_type: Mapped[str]
-    """uri_file or uri_folder."""
+    """uri_file, uri_folder or mltable."""
     data_uri: Mapped[str]
     upload_id: Mapped[UUID | None] = mapped_column(index=True)
     """The upload that the URI names: clients read the registered files there."""
@@ -128,6 +129,35 @@ class DataVersionRow(AssetVersion, Base):
     @property
     def container(self) -> DataRow:
         return self.data
+
+
+class CodeRow(AssetContainer, Base):
+    __tablename__ = "codes"
+    __table_args__ = (UniqueConstraint("workspace_id", "name"),)
+
+    collection = "codes"
+    versions: Mapped[list["CodeVersionRow"]] = relationship(back_populates="code", cascade=CASCADE)
+
+
+class CodeVersionRow(AssetVersion, Base):
+    __tablename__ = "code_versions"
+    __table_args__ = (UniqueConstraint("code_id", "version"),)
+
+    code_id: Mapped[int] = mapped_column(ForeignKey("codes.id"), index=True)
+    code_uri: Mapped[str]
+    folder_name: Mapped[str]
+    """Name of the registered folder, the first part of every path in the manifest."""
+    manifest: Mapped[list[dict[str, Any]]]
+    manifest_hash: Mapped[str]
+    client_hash: Mapped[str | None] = mapped_column(index=True)
+    """The property `hash_sha256` of the first PUT, by which Azure's SDK finds the same code again."""
+    client_hash_version: Mapped[str | None]
+    """The property `hash_version`: the SDK's way of hashing a folder."""
+    code: Mapped[CodeRow] = relationship(back_populates="versions")
+
+    @property
+    def container(self) -> CodeRow:
+        return self.code
 
 
 def _upload_in(uri: str) -> UUID | None:
