@@ -66,10 +66,13 @@ _SECTIONS: dict[str, tuple[str, FieldTable | None]] = {
     "get_run_data": ("Run history", None),
 }
 
+# The body is that of start_pending_upload.
+_LIKE_UPLOADS = ("start_pending_data_upload", "start_pending_code_upload")
+
 
 def accepted_fields_page() -> str:
     bodies = dict(_bodies())
-    missing = {name for name, body in bodies.items() if list(_marked(body))} - {*_SECTIONS, "start_pending_data_upload"}
+    missing = {name for name, body in bodies.items() if list(_marked(body))} - {*_SECTIONS, *_LIKE_UPLOADS}
     if missing:
         raise SystemExit(f"these operations have fields without effect and no section: {missing}")
     return "\n".join([_HEAD, *(_section(bodies[name], *described) for name, described in _SECTIONS.items())])

@@ -39,7 +39,6 @@ _BASES: Mapping[str, Document] = {
     "EndpointRequest": {"properties": {"authMode": "Key"}},
     "BatchDeploymentRequest": {"properties": {"model": {"assetId": "m"}}},
     "SubmissionRequest": {"properties": {"inputData": {"a": {"jobInputType": "UriFolder", "uri": "azureml:d:1"}}}},
-    "DatasetVersionRequest": {"properties": {"paths": [{"folder": "azureml://datastores/d/paths/p"}]}},
     "AccessTokenRequest": {"properties": {"subject": "s", "roles": [{"role": "reader"}]}},
     "DatasetVersionRequest": {"properties": {"paths": [{"folder": "azureml://d"}]}},
     "RegenerateKeysRequest": {"keyType": "Secondary"},

@@ -180,7 +180,7 @@ class AssetTables(Generic[C, V]):
             .where(self.container.workspace_id == workspace.key, self._is_in_view(query.view), *conditions)
         )
         limited = rows.order_by(*self._order(query)).offset(page.skip).limit(page.top + 1)
-        return [(name, row) for name, row in session.execute(limited).tuples()]
+        return [(name, row) for name, row in session.execute(limited)]
 
     def versions_of(self, session: Session, container: C) -> Sequence[V]:
         return session.scalars(select(self.version).where(self.owner == container.id)).all()

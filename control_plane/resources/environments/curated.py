@@ -23,7 +23,7 @@ _PREFIX = "azureml-"
 
 @dataclass(frozen=True, slots=True)
 class CuratedName:
-    """A reference to a curated environment: `azureml://registries/azureml/…`, or `AzureML-…` with or without version."""
+    """A curated environment by `azureml://registries/azureml/…`, or by `AzureML-…` with a version or without."""
 
     name: str
     version: str | None
