@@ -79,12 +79,12 @@ class TokenVerifier:
         known = await self._table.current()
         identity = known.find(digest, batch_endpoint)
         if identity is None and self._passwords.remembers(token, known.password_digests):
-            identity = known.admin
+            identity = known.password_admin
         if identity is None:
             self._check_limits(limited)
             if known.password_digests and not is_access_token(token):
                 is_admin = await self._passwords.matches(token, known.password_digests, address)
-                identity = known.admin if is_admin else None
+                identity = known.password_admin if is_admin else None
         if identity is None:
             identity = (await self._table.as_of(asked_at)).find(digest, batch_endpoint)
         if identity is None:

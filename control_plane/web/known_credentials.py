@@ -51,7 +51,8 @@ class KnownCredentials:
     """By name of the batch endpoint and digest of the key."""
     password_digests: frozenset[str] = frozenset()
     """scrypt digests of an admin token that may be short."""
-    admin: Identity = ADMIN
+    password_admin: Identity = ADMIN
+    """The holder of an admin token that may be short."""
     parents: Mapping[str, Identity] = field(default_factory=dict)
     """Admin token and access tokens, by fingerprint."""
 
@@ -103,16 +104,21 @@ class CredentialTable:
         with transaction(self._sessions) as work:
             workspaces = {row.id: _arm_id(row) for row in work.session.scalars(select(WorkspaceRow))}
             admins = work.session.scalars(select(AdminTokenRow)).all()
-            admin = replace(ADMIN, fingerprint=parent_fingerprint(row.sha256 or row.digest for row in admins))
-            tokens = _access_tokens(work.session, workspaces)
-            holders = [*tokens.values(), *([admin] if admins else [])]
+            made = {row.sha256: _admin(row) for row in admins if row.sha256 is not None}
+            chosen = [_admin(row) for row in admins if row.sha256 is None]
+            tokens = {**made, **_access_tokens(work.session, workspaces)}
+            holders = [*tokens.values(), *chosen]
             return KnownCredentials(
-                tokens={**{row.sha256: admin for row in admins if row.sha256 is not None}, **tokens},
-                admin=admin,
+                tokens=tokens,
+                password_admin=next(iter(chosen), ADMIN),
                 parents={holder.fingerprint: holder for holder in holders if holder.fingerprint is not None},
                 batch_keys=_batch_keys(work.session, workspaces),
                 password_digests=frozenset(row.digest for row in admins if row.sha256 is None),
             )
+
+
+def _admin(row: AdminTokenRow) -> Identity:
+    return replace(ADMIN, fingerprint=parent_fingerprint(row.sha256 or row.digest))
 
 
 def _access_tokens(session: Session, workspaces: Mapping[int, str]) -> dict[str, Identity]:
@@ -127,7 +133,7 @@ def _identity(row: AccessTokenRow, workspaces: Mapping[int, str]) -> Identity:
         for held in row.roles
     )
     expires_at = None if row.expires_at is None else row.expires_at.timestamp()
-    return Identity(row.subject, CallerKind.TOKEN, roles, expires_at, row.id, parent_fingerprint([row.digest]))
+    return Identity(row.subject, CallerKind.TOKEN, roles, expires_at, row.id, parent_fingerprint(row.digest))
 
 
 def _batch_keys(session: Session, workspaces: Mapping[int, str]) -> dict[tuple[str, str], Identity]:

@@ -1,7 +1,8 @@
 """Keys and tokens of one endpoint, checked in constant time. The snapshot holds digests, never keys.
 
 A key, and a token that the control plane issued for the endpoint, let the caller score. An endpoint with auth_mode
-AADToken also takes access tokens and the tokens of the OpenID Connect issuer, whose roles count in its workspace.
+AADToken also takes access tokens, tokens derived from these, and the tokens of the OpenID Connect issuer, whose roles
+count in its workspace.
 
 A caller sends `Bearer <key>`, or the key as the password of basic authentication with any user name, so that a client
 that takes a URL only can be given `http://any:<key>@host`.
@@ -14,8 +15,9 @@ import hmac
 
 from data_plane.gateway.errors import RoleMissing
 from modelyard.core.adapters.openid import OpenIdVerifier
+from modelyard.core.domain.derived_tokens import DerivedToken, DerivedTokenReader, parent_fingerprint
 from modelyard.core.domain.roles import Role, has_role
-from modelyard.core.domain.routing import EndpointRoute
+from modelyard.core.domain.routing import EndpointRoute, TokenRoute
 from modelyard.core.domain.tokens import token_expiry
 
 _MOST_REMEMBERED = 1024
@@ -28,6 +30,14 @@ class Credentials:
         self._key_digests = route.key_digests if route.auth_mode != "AMLToken" else ()
         self._token_key = route.token_public_key if route.auth_mode != "Key" else None
         self._access_tokens = route.tokens
+        self._derived = DerivedTokenReader(route.derived_token_keys)
+        self._parents = (
+            {parent_fingerprint(digest): token for digest, token in route.tokens.items()}
+            if route.derived_token_keys
+            else {}
+        )
+        self._derived_by_digest: dict[str, DerivedToken] = {}
+        """Verified tokens, as below."""
         self._workspace = route.workspace
         self._openid = openid
         self.takes_openid = route.workspace is not None and openid.is_enabled
@@ -52,7 +62,7 @@ class Credentials:
             if is_key and authorization is not None:
                 self._remember_header(authorization)
             return required is Role.SCORER or _allowed(Role.SCORER.includes(required), required)
-        token = self._access_tokens.get(digest)
+        token = self._access_tokens.get(digest) or self._parent(secret, digest, now)
         if token is not None and (token.expires_at is None or now < token.expires_at):
             return _allowed(token.may_score and Role.SCORER.includes(required), required)
         return False
@@ -83,6 +93,20 @@ class Credentials:
                 return False
             self._remember(digest, expiry)
         return now < expiry
+
+    def _parent(self, secret: bytes, digest: str, now: float) -> TokenRoute | None:
+        """The living token from which the secret was derived. None: the secret is no derived token, or has expired."""
+        if not self._parents:
+            return None
+        derived = self._derived_by_digest.get(digest)
+        if derived is None:
+            derived = self._derived.read(secret.decode("latin-1"))
+            if derived is None:
+                return None
+            if len(self._derived_by_digest) >= _MOST_REMEMBERED:
+                self._derived_by_digest.clear()
+            self._derived_by_digest[digest] = derived
+        return self._parents.get(derived.parent) if now < derived.expires_at else None
 
     def _remember_header(self, authorization: bytes) -> None:
         """One key has many spellings: the spaces around it, the case of `Bearer`."""

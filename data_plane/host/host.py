@@ -45,6 +45,7 @@ class Host:
         wake: SignalPipe,
         heartbeat: Heartbeat,
         drain_seconds: float,
+        derived_token_keys: tuple[str, ...],
     ) -> None:
         self._database = database
         self._fleet = fleet
@@ -55,7 +56,8 @@ class Host:
         self._wake = wake
         self._heartbeat = heartbeat
         self._drain_seconds = drain_seconds
-        self._routes = RouteBuilder()
+        self._derived_token_keys = derived_token_keys
+        self._routes = RouteBuilder(derived_token_keys)
 
     def run(self) -> int:
         """Run until told to stop, then end every worker. After the loss of the role, leave the workers alone."""
@@ -137,7 +139,8 @@ class Host:
         wanted = self._database.wanted
         if wanted is not None:
             bundles = self._preparations.bundle_folders(wanted.goals)
-            self._publisher.publish(wanted.revision, build_routes(wanted, Observed(), bundles))
+            routes = build_routes(wanted, Observed(), bundles, self._derived_token_keys)
+            self._publisher.publish(wanted.revision, routes)
         self._drain_all()
         self._fleet.kill_all("the platform is stopping")
         self._await_empty_fleet(_KILL_SECONDS)

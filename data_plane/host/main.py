@@ -26,6 +26,7 @@ from data_plane.replicas.local.spawn import LaunchSettings, log_limits, worker_a
 from data_plane.replicas.local.worker_sandbox import open_worker_sandbox
 from modelyard.core.adapters.object_stores import open_store
 from modelyard.core.db.unit_of_work import open_database, sessions_of
+from modelyard.core.domain.derived_tokens import DerivedTokenSigner
 from modelyard.core.settings import PlatformSettings
 from modelyard.core.settings_variables import read_settings
 from modelyard.process.heartbeat import Heartbeat
@@ -107,4 +108,5 @@ def _host(
         wake=wake,
         heartbeat=heartbeat,
         drain_seconds=settings.worker.drain_seconds,
+        derived_token_keys=DerivedTokenSigner(settings.master_key.get_secret_value()).public_keys,
     )

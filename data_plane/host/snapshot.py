@@ -8,15 +8,18 @@ from data_plane.host.wanted import Goal, Wanted, WantedDeployment, WantedEndpoin
 from modelyard.core.domain.routing import DeploymentRoute, EndpointRoute, WorkerRoute
 
 
-def build_routes(wanted: Wanted, observed: Observed, bundles: Mapping[str, Path]) -> dict[str, EndpointRoute]:
+def build_routes(
+    wanted: Wanted, observed: Observed, bundles: Mapping[str, Path], derived_token_keys: tuple[str, ...] = ()
+) -> dict[str, EndpointRoute]:
     """`bundles` are the folders of bundles on this machine, by hash: the gateway reads the signature there."""
-    return RouteBuilder().build(wanted, observed, bundles)
+    return RouteBuilder(derived_token_keys).build(wanted, observed, bundles)
 
 
 class RouteBuilder:
     """Builds the routes again and again: unchanged routes stay the same objects, also between two wanted states."""
 
-    def __init__(self) -> None:
+    def __init__(self, derived_token_keys: tuple[str, ...] = ()) -> None:
+        self._derived_token_keys = derived_token_keys
         self._wanted = Wanted(revision=0, applied=0)
         self._routes: dict[str, EndpointRoute] = {}
 
@@ -28,7 +31,7 @@ class RouteBuilder:
             routes = {
                 endpoint.name: last[endpoint.name]
                 if known.get(endpoint.id) is endpoint and endpoint.name in last
-                else _endpoint(endpoint, observed, bundles)
+                else self._endpoint(endpoint, observed, bundles)
                 for endpoint in wanted.endpoints
                 if not endpoint.is_being_deleted
             }
@@ -36,28 +39,28 @@ class RouteBuilder:
             endpoint.name: route
             for endpoint in wanted.active_endpoints
             if not endpoint.is_being_deleted
-            and (route := _endpoint(endpoint, observed, bundles)) != routes[endpoint.name]
+            and (route := self._endpoint(endpoint, observed, bundles)) != routes[endpoint.name]
         }
         self._wanted, self._routes = wanted, {**routes, **changed} if changed else routes
         return self._routes
 
-
-def _endpoint(endpoint: WantedEndpoint, observed: Observed, bundles: Mapping[str, Path]) -> EndpointRoute:
-    by_key, by_role = endpoint.auth_mode == "Key", endpoint.auth_mode == "AADToken"
-    routes = [_deployment(deployment, observed, bundles) for deployment in endpoint.deployments]
-    return EndpointRoute(
-        name=endpoint.name,
-        auth_mode=endpoint.auth_mode,
-        key_digests=endpoint.key_digests if by_key else (),
-        token_public_key=None if by_key else endpoint.token_public_key,
-        traffic=endpoint.traffic,
-        mirror_traffic=endpoint.mirror_traffic,
-        deployments={route.name: route for route in routes if route is not None},
-        workspace=endpoint.workspace if by_role else None,
-        tokens=endpoint.tokens if by_role else {},
-        requests_per_second=endpoint.rate_limit.requests_per_second,
-        requests_per_day=endpoint.rate_limit.requests_per_day,
-    )
+    def _endpoint(self, endpoint: WantedEndpoint, observed: Observed, bundles: Mapping[str, Path]) -> EndpointRoute:
+        by_key, by_role = endpoint.auth_mode == "Key", endpoint.auth_mode == "AADToken"
+        routes = [_deployment(deployment, observed, bundles) for deployment in endpoint.deployments]
+        return EndpointRoute(
+            name=endpoint.name,
+            auth_mode=endpoint.auth_mode,
+            key_digests=endpoint.key_digests if by_key else (),
+            token_public_key=None if by_key else endpoint.token_public_key,
+            traffic=endpoint.traffic,
+            mirror_traffic=endpoint.mirror_traffic,
+            deployments={route.name: route for route in routes if route is not None},
+            workspace=endpoint.workspace if by_role else None,
+            tokens=endpoint.tokens if by_role else {},
+            derived_token_keys=self._derived_token_keys if by_role else (),
+            requests_per_second=endpoint.rate_limit.requests_per_second,
+            requests_per_day=endpoint.rate_limit.requests_per_day,
+        )
 
 
 def _deployment(

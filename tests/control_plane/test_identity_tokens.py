@@ -35,7 +35,7 @@ def derived(control: Control, parent: str) -> str:
 def forged(control: Control, parent: str, expires_in: float, master_key: str | None = None) -> str:
     """A token of any expiry, signed with the platform's key or another one."""
     signer = DerivedTokenSigner(master_key or control.settings.master_key.get_secret_value())
-    return signer.issue(DerivedToken(parent_fingerprint([token_digest(parent)]), int(time.time() + expires_in)))
+    return signer.issue(DerivedToken(parent_fingerprint(token_digest(parent)), int(time.time() + expires_in)))
 
 
 class TestIssuing:

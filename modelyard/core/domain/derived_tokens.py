@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 _PREFIX = "modelyard_short_"
 _LONGEST = 512
@@ -37,22 +38,15 @@ def is_derived_token(text: str) -> bool:
     return text.startswith(_PREFIX)
 
 
-def parent_fingerprint(digests: Iterable[str]) -> str:
-    """The name of a token with these digests. The name tells neither the token nor the digests."""
-    return hashlib.sha256("\n".join([_PURPOSE.decode(), *sorted(digests)]).encode()).hexdigest()[
-        :_FINGERPRINT_CHARACTERS
-    ]
+def parent_fingerprint(digest: str) -> str:
+    """The name of a token with this digest. The name tells neither the token nor the digest."""
+    return hashlib.sha256(_PURPOSE + digest.encode()).hexdigest()[:_FINGERPRINT_CHARACTERS]
 
 
-class DerivedTokenSigner:
-    """Master keys can be rotated: the first key signs, and every key verifies."""
-
-    def __init__(self, master_keys: str) -> None:
-        self._keys = [_private_key(key.strip()) for key in master_keys.split(",")]
-
-    def issue(self, token: DerivedToken) -> str:
-        payload = json.dumps({"parent": token.parent, "exp": token.expires_at}, separators=(",", ":")).encode()
-        return f"{_PREFIX}{_encode(payload)}.{_encode(self._keys[0].sign(payload))}"
+class DerivedTokenReader:
+    def __init__(self, public_keys: Iterable[str]) -> None:
+        """Ed25519 keys, each 32 raw bytes in base64."""
+        self._keys = [Ed25519PublicKey.from_public_bytes(base64.b64decode(key)) for key in public_keys]
 
     def read(self, text: str) -> DerivedToken | None:
         """None: the text is no derived token of this platform. The expiry is the caller's to check."""
@@ -60,12 +54,33 @@ class DerivedTokenSigner:
             return None
         try:
             payload, signature = (_decode(part) for part in text.removeprefix(_PREFIX).split("."))
-            if not any(_is_signed(key.public_key(), payload, signature) for key in self._keys):
+            if not any(_is_signed(key, payload, signature) for key in self._keys):
                 return None
             claims = json.loads(payload)
             return DerivedToken(str(claims["parent"]), int(claims["exp"]))
         except (ValueError, KeyError, TypeError):
             return None
+
+
+class DerivedTokenSigner:
+    """Master keys can be rotated: the first key signs, and every key verifies."""
+
+    def __init__(self, master_keys: str) -> None:
+        self._keys = [_private_key(key.strip()) for key in master_keys.split(",")]
+        self._reader = DerivedTokenReader(self.public_keys)
+
+    @property
+    def public_keys(self) -> tuple[str, ...]:
+        """For readers in other processes."""
+        raw = [key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw) for key in self._keys]
+        return tuple(base64.b64encode(key).decode() for key in raw)
+
+    def issue(self, token: DerivedToken) -> str:
+        payload = json.dumps({"parent": token.parent, "exp": token.expires_at}, separators=(",", ":")).encode()
+        return f"{_PREFIX}{_encode(payload)}.{_encode(self._keys[0].sign(payload))}"
+
+    def read(self, text: str) -> DerivedToken | None:
+        return self._reader.read(text)
 
 
 def _private_key(master_key: str) -> Ed25519PrivateKey:

@@ -14,7 +14,7 @@ from modelyard.core.domain.documents import VERSION, check_format, known_fields
 _FORMAT = 1
 _FORMER_WORKER_ID = "guest_id"
 """Name of `worker_id` in the file. Gateways of the release before refuse every unknown field."""
-_LATER_FIELDS = ("workspace", "tokens", "requests_per_second", "requests_per_day")
+_LATER_FIELDS = ("workspace", "tokens", "derived_token_keys", "requests_per_second", "requests_per_day")
 """Written for the endpoints that need them, because of the same gateways."""
 
 
@@ -71,6 +71,8 @@ class EndpointRoute:
     """ARM id of the workspace, in which the roles of OpenID Connect tokens count. None: the endpoint takes none."""
     tokens: Mapping[str, TokenRoute] = field(default_factory=dict)
     """Access tokens by SHA-256 digest in hex, for an endpoint with auth_mode AADToken."""
+    derived_token_keys: tuple[str, ...] = ()
+    """Ed25519 public keys, base64, that verify tokens derived from these tokens."""
     requests_per_second: int | None = None
     """Limit of each key. None: no limit."""
     requests_per_day: int | None = None
@@ -171,7 +173,12 @@ def _endpoint(entry: Mapping[str, Any]) -> EndpointRoute:
         digest: TokenRoute(**known_fields(TokenRoute, token)) for digest, token in entry.get("tokens", {}).items()
     }
     known = known_fields(EndpointRoute, entry)
-    converted = {"key_digests": tuple(entry["key_digests"]), "deployments": deployments, "tokens": tokens}
+    converted = {
+        "key_digests": tuple(entry["key_digests"]),
+        "deployments": deployments,
+        "tokens": tokens,
+        "derived_token_keys": tuple(entry.get("derived_token_keys", ())),
+    }
     return EndpointRoute(**{**known, **converted})
 
 

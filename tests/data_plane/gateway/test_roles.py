@@ -7,12 +7,14 @@ import pytest
 
 from data_plane.gateway.routes import Routes
 from modelyard.core.domain.access_tokens import new_access_token, token_digest
+from modelyard.core.domain.derived_tokens import DerivedToken, DerivedTokenSigner, parent_fingerprint
 from modelyard.core.domain.required_roles import SCORING_PORT, OpenAccess
 from modelyard.core.domain.resource_ids import workspace_id
 from modelyard.core.domain.roles import Role
 from modelyard.core.domain.routing import TokenRoute
 from modelyard.core.domain.tokens import TokenKeys
 from modelyard.core.settings import GatewaySettings
+from modelyard.supervisor.generated_secrets import new_master_key
 from tests.data_plane.gateway.conftest import gateways
 from tests.data_plane.gateway.gateway_process import MIRROR, GatewayProcess
 from tests.openid_issuer import AUDIENCE, Issuer, openid_issuer
@@ -20,6 +22,7 @@ from tests.openid_issuer import AUDIENCE, Issuer, openid_issuer
 WORKSPACE = workspace_id("s", "g", "w")
 OTHER = workspace_id("s", "g", "other")
 TOKENS = {name: new_access_token() for name in ("scorer", "reader", "expired", "revoked")}
+SIGNER = DerivedTokenSigner(new_master_key())
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +49,8 @@ def gateway(issuer: Issuer) -> Iterator[GatewayProcess]:
             token_digest(TOKENS["expired"]): TokenRoute(may_score=True, expires_at=past),
         }
         by_role = {"auth_mode": "AADToken", "token_public_key": TokenKeys.generate().public}
-        running.endpoint(blue, name="wines", workspace=WORKSPACE, tokens=tokens, **by_role)
+        keys = SIGNER.public_keys
+        running.endpoint(blue, name="wines", workspace=WORKSPACE, tokens=tokens, derived_token_keys=keys, **by_role)
         running.endpoint(blue, name="older", **by_role)
         running.endpoint(blue, name="keyed")
         running.publish()
@@ -89,6 +93,27 @@ def test_scorer_opens_every_route_and_a_reader_none(gateway):
     assert set(walk(gateway, TOKENS["reader"]).values()) == {403}
     reply = gateway.score([1], headers={"Authorization": f"Bearer {TOKENS['reader']}"})
     assert reply.error["code"] == "AuthorizationFailed"
+
+
+def derived(parent: str, seconds: float = 60.0, signer: DerivedTokenSigner = SIGNER) -> str:
+    """A token that the control plane derived from the token with this name."""
+    fingerprint = parent_fingerprint(token_digest(TOKENS[parent]))
+    return signer.issue(DerivedToken(fingerprint, int(time.time() + seconds)))
+
+
+def test_derived_token_has_the_role_of_its_parent(gateway):
+    assert not {401, 403} & set(walk(gateway, derived("scorer")).values())
+    assert set(walk(gateway, derived("reader")).values()) == {403}
+
+
+@pytest.mark.parametrize("parent", ["expired", "revoked"])
+def test_derived_token_ends_with_its_parent(gateway, parent):
+    assert gateway.score([1], headers={"Authorization": f"Bearer {derived(parent)}"}).status == 401
+
+
+def test_derived_token_that_has_expired_or_is_from_another_platform_is_401(gateway):
+    for token in (derived("scorer", -1), derived("scorer", signer=DerivedTokenSigner(new_master_key()))):
+        assert gateway.score([1], headers={"Authorization": f"Bearer {token}"}).status == 401
 
 
 @pytest.mark.parametrize("role", Role)

@@ -11,8 +11,10 @@ from data_plane.host.snapshot import RouteBuilder, build_routes
 from data_plane.host.wanted import Wanted
 from data_plane.replicas.port import Phase
 from modelyard.core.domain.deployment import RequestSettings
+from modelyard.core.domain.derived_tokens import DerivedTokenSigner
 from modelyard.core.domain.lifecycle import ProvisioningState
 from modelyard.core.domain.routing import RoutingSnapshot, SnapshotDecoder, SnapshotEncoder
+from modelyard.supervisor.generated_secrets import new_master_key
 from tests.data_plane.host.states import generation, observed, wanted, worker
 
 HERE = {"bundle-1": Path("/b/1"), "bundle-2": Path("/b/2")}
@@ -68,6 +70,14 @@ class TestSnapshotFile:
     def test_snapshot_is_read_as_written(self):
         snapshot = RoutingSnapshot(3, 1, build_routes(wanted(), observed(worker()), HERE))
         assert RoutingSnapshot.from_json(snapshot.to_json()) == snapshot
+
+    def test_keys_of_derived_tokens_are_for_endpoints_that_take_roles(self):
+        keys = DerivedTokenSigner(new_master_key()).public_keys
+        for auth_mode, expected in (("AADToken", keys), ("Key", ()), ("AMLToken", ())):
+            endpoint = wanted(endpoint={"auth_mode": auth_mode})
+            snapshot = RoutingSnapshot(3, 1, build_routes(endpoint, observed(), HERE, keys))
+            assert RoutingSnapshot.from_json(snapshot.to_json()) == snapshot
+            assert snapshot.endpoints["wines"].derived_token_keys == expected
 
     def test_snapshot_of_an_earlier_host_is_read(self):
         snapshot = RoutingSnapshot(3, 1, build_routes(wanted(), observed(worker()), HERE))
