@@ -76,8 +76,8 @@ class TestSnapshotFile:
         for auth_mode, expected in (("AADToken", keys), ("Key", ()), ("AMLToken", ())):
             endpoint = wanted(endpoint={"auth_mode": auth_mode})
             snapshot = RoutingSnapshot(3, 1, build_routes(endpoint, observed(), HERE, keys))
-            assert RoutingSnapshot.from_json(snapshot.to_json()) == snapshot
-            assert snapshot.endpoints["wines"].derived_token_keys == expected
+            read = RoutingSnapshot.from_json(snapshot.to_json())
+            assert read.endpoints["wines"].derived_token_keys == expected
 
     def test_snapshot_of_an_earlier_host_is_read(self):
         snapshot = RoutingSnapshot(3, 1, build_routes(wanted(), observed(worker()), HERE))
