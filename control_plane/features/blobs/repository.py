@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, exists, func, select
+from sqlalchemy import ColumnElement, Text, cast, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -97,24 +97,25 @@ def remove_properties(session: Session, access: ContainerAccess, name: str) -> N
 # Blocks.
 
 
-def uncommitted_size(session: Session, access: ContainerAccess, name: str, other_than: str) -> tuple[int, int]:
-    """Number and bytes of the blob's uncommitted blocks, without the block that a request replaces."""
-    query = select(func.count(), func.coalesce(func.sum(BlobBlockRow.size), 0))
-    count, size = session.execute(query.where(*_of_blob(access, name), BlobBlockRow.block_id != other_than)).one()
-    return int(count), int(size)
+def block_of(session: Session, access: ContainerAccess, name: str, block_id: str) -> tuple[int, int, str | None]:
+    """Number and bytes of the blob's other uncommitted blocks, and the key of this block's present object."""
+    is_same = BlobBlockRow.block_id == block_id
+    query = select(
+        func.count().filter(~is_same),
+        func.coalesce(func.sum(BlobBlockRow.size).filter(~is_same), 0),
+        func.min(cast(BlobBlockRow.object_id, Text)).filter(is_same),
+    )
+    count, size, present = session.execute(query.where(*_of_blob(access, name))).one()
+    return int(count), int(size), None if present is None else block_key(UUID(present))
 
 
 def record_block(
     session: Session, access: ContainerAccess, name: str, block_id: str, size: int, object_id: UUID
-) -> str | None:
-    """Returns the key of the replaced block's object."""
-    blocks = (*_of_blob(access, name), BlobBlockRow.block_id == block_id)
-    replaced = session.scalar(select(BlobBlockRow.object_id).where(*blocks).with_for_update())
+) -> None:
     key = {"workspace_id": access.workspace.key, "store": access.store, "path": name, "block_id": block_id}
     values = {"size": size, "object_id": object_id, "created_at": func.now()}
     statement = insert(BlobBlockRow).values(**key, **values)
     session.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
-    return None if replaced is None else block_key(replaced)
 
 
 def uncommitted_blocks(session: Session, access: ContainerAccess, name: str) -> Sequence[UncommittedBlock]:

@@ -146,22 +146,14 @@ class Blobs:
     # Writing.
 
     def room(self, caller: Caller, access: ContainerAccess, name: str, length: int, block_id: str | None) -> int:
-        """The number of bytes that a body may have. Checks the name and the declared length before the body is read."""
+        """The number of bytes that a body may have. Checks name, id and declared length before the body is read."""
         access.require("cw")
         access.key(name)
         self._check_writable(access, name)
-        room = self._largest
         if block_id is not None:
             _check_block_id(block_id)
-            with transaction(self._sessions) as work:
-                count, size = repository.uncommitted_size(work.session, access, name, block_id)
-            if count >= _MOST_UNCOMMITTED:
-                raise BlobConflict(
-                    "BlockCountExceedsLimit", f"the blob has {count} uncommitted blocks, the limit: commit them"
-                )
-            room -= size
-        check_room(length, room)
-        return room
+        check_room(length, self._largest)
+        return self._largest
 
     def put(
         self,
@@ -199,7 +191,13 @@ class Blobs:
         self._store.put(key, body.pieces())
         try:
             with transaction(self._sessions) as work:
-                replaced = repository.record_block(work.session, access, name, block_id, body.size, object_id)
+                count, size, replaced = repository.block_of(work.session, access, name, block_id)
+                if count >= _MOST_UNCOMMITTED:
+                    raise BlobConflict(
+                        "BlockCountExceedsLimit", f"the blob has {count} uncommitted blocks, the limit: commit them"
+                    )
+                check_room(size + body.size, self._largest)
+                repository.record_block(work.session, access, name, block_id, body.size, object_id)
         except BaseException:
             self._remove([key])
             raise
