@@ -1,15 +1,23 @@
 """Codes: folders that Azure's SDK uploads to a blob container, finds again by a hash, and names in deployments."""
 
 from datetime import UTC, datetime
+from hashlib import sha256
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 import pytest
+import requests
+from azure.core.pipeline.transport import RequestsTransport
+from azure.storage.blob import ContainerClient
 
 from control_plane.resources.blob_container import ACCOUNT_SEGMENT, BlobUrl
+from control_plane.resources.workspaces.workspace import WorkspacePath
+from modelyard.core.domain.caller import SYSTEM_CONTROL_PLANE as ADMIN
+from modelyard.core.domain.model_manifest import ModelFile, ModelManifest
 from tests.control_plane.control import WORKSPACE, Control, error_of
 
 SHA256 = "0f" * 32
+PATH = WorkspacePath.in_id(WORKSPACE, target="")
 FILES = {"score.py": b"def run(raw): ...\n", "lib/more.py": b""}
 
 
@@ -108,6 +116,35 @@ class TestRegistration:
         assert control.ask("DELETE", "/codes/a/versions/1").status_code == 204
         assert control.ask("DELETE", "/codes/a").status_code == 200
         error_of(control.ask("GET", "/codes/a/versions/2"), 404)
+
+
+class TestAsAzuresSdkUploads:
+    """The SDK takes the blobUri for a container, and all parts of a codeUri but the last for one."""
+
+    def test_files_are_written_to_the_granted_folder_and_read_by_the_uri_of_the_code(self, control):
+        answer = control.post("/codes/a/versions/1/startPendingUpload")["blobReferenceForConsumption"]
+        session = requests.Session()
+        transport = {"transport": RequestsTransport(session=session, session_owner=False), "retry_total": 0}
+        with ContainerClient.from_container_url(answer["credential"]["sasUri"], **transport) as folder, session:
+            assert not folder.get_blob_client("src/score.py").exists()
+            for path, content in FILES.items():
+                folder.upload_blob(f"src/{path}", content)
+            folder.get_blob_client("src/score.py").set_blob_metadata({"upload_status": "completed"})
+            code = control.put("/codes/a/versions/1", body(f"{answer['blobUri']}/src"))
+            assert control.services.codes.get_version(ADMIN, PATH, "a", "1").manifest.digest == digest(FILES)
+
+            container, _, name = code["properties"]["codeUri"].rpartition("/")
+            url = f"{container}?{answer['credential']['sasUri'].partition('?')[2]}"
+            with ContainerClient.from_container_url(url, **transport) as reader:
+                found = list(reader.list_blobs(name_starts_with=name, include=["metadata"], results_per_page=1))
+                assert [blob.name for blob in found] == ["src/lib/more.py", "src/score.py"]
+                assert found[1].metadata == {"upload_status": "completed"}
+                assert [reader.download_blob(blob.name).readall() for blob in found] == [b"", FILES["score.py"]]
+
+
+def digest(files: dict[str, bytes]) -> str:
+    entries = (ModelFile(f"src/{path}", sha256(content).hexdigest(), len(content)) for path, content in files.items())
+    return ModelManifest.of(entries).digest
 
 
 class TestRejectedRegistration:

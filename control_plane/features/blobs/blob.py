@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -197,8 +197,12 @@ class ListQuery:
     prefix: str
     delimiter: str
     after: str
-    """Name behind which the page begins."""
+    """Name behind which the page begins. Empty for the first page."""
     most: int
+
+    def below(self, folder: str) -> "ListQuery":
+        """The same list of a folder's blobs. `folder` is empty or ends in "/"."""
+        return replace(self, prefix=folder + self.prefix, after=self.after and folder + self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,3 +212,12 @@ class BlobPage:
     """Common beginnings up to the delimiter, in place of the blobs below."""
     next_after: str | None
     """None: this page is the last one."""
+
+    def within(self, folder: str) -> "BlobPage":
+        """The page with names below the folder."""
+        start = len(folder)
+        return BlobPage(
+            [replace(blob, name=blob.name[start:]) for blob in self.blobs],
+            [prefix[start:] for prefix in self.prefixes],
+            None if self.next_after is None else self.next_after[start:],
+        )

@@ -31,9 +31,11 @@ from control_plane.features.blobs.service import Blobs
 from control_plane.resources.blob_container import ACCOUNT_SEGMENT
 from control_plane.resources.uploads.receipt import receive_body
 from control_plane.resources.uploads.spool import SpooledBody
+from control_plane.resources.urls import ResourceUrls
 from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
 from control_plane.web.urls import RequestUrls
+from modelyard.core.domain.caller import Caller
 from modelyard.core.errors import PayloadTooLarge
 
 _CONTAINER = f"/{ACCOUNT_SEGMENT}/{{container}}"
@@ -82,10 +84,26 @@ async def get_blob_container(
     caller: RequestCaller, container: str, request: Request, access: Access, blobs: Service, urls: RequestUrls
 ) -> Response:
     """List the blobs (comp=list), or answer the properties of the container."""
-    parameters = request.query_params
-    if parameters.get("comp") != "list":
+    if request.query_params.get("comp") != "list":
         access.require("rl")
         return _container_properties(access)
+    return await _list(caller, container, "", request, access, blobs, urls)
+
+
+async def _list(
+    caller: Caller,
+    container: str,
+    folder: str,
+    request: Request,
+    access: ContainerAccess,
+    blobs: Blobs,
+    urls: ResourceUrls,
+) -> Response:
+    """List the blobs of the container, or of a folder in the container by their names below the folder.
+
+    Azure's SDK takes the last part of a code's URI for the name of a blob, and all parts before for the container.
+    """
+    parameters = request.query_params
     marker = parameters.get("marker", "")
     query = ListQuery(
         parameters.get("prefix", ""),
@@ -95,7 +113,7 @@ async def get_blob_container(
     )
 
     def listed() -> bytes:
-        page = blobs.list(caller, access, query)
+        page = blobs.list(caller, access, query.below(folder)).within(folder)
         return page_document(
             page,
             query,
@@ -169,10 +187,18 @@ async def head_container_blob(
 
 @router.get(_BLOB, include_in_schema=False)
 async def get_container_blob(
-    caller: RequestCaller, name: str, request: Request, access: Access, blobs: Service
+    caller: RequestCaller,
+    container: str,
+    name: str,
+    request: Request,
+    access: Access,
+    blobs: Service,
+    urls: RequestUrls,
 ) -> Response:
-    """The content, or a range of the content; with comp=blocklist the blocks."""
+    """The content, or a range of the content; with comp=blocklist the blocks; with comp=list the blobs of a folder."""
     component = request.query_params.get("comp")
+    if component == "list":
+        return await _list(caller, container, f"{name.rstrip('/')}/", request, access, blobs, urls)
     if component == "blocklist":
         return await _block_list(caller, name, request, access, blobs)
     if component not in (None, "metadata"):
