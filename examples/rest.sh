@@ -58,8 +58,7 @@ store=$(call GET "$ws/datastores?isDefault=true&$api" | jq '.value[0]')
 store_name=$(jq -r .name <<<"$store")
 account=$(jq -r .properties.accountName <<<"$store")
 container=$(jq -r .properties.containerName <<<"$store")
-protocol=$(jq -r '.properties.protocol // "https"' <<<"$store")
-blobs="$protocol://$account.blob.$(jq -r .properties.endpoint <<<"$store")/$container"
+blobs="${url%%:*}://$account.blob.$(jq -r .properties.endpoint <<<"$store")/$container"
 sas=$(call POST "$ws/datastores/$store_name/listSecrets?$api" '{}' | jq -r .sasToken)
 
 say "model"

@@ -1,0 +1,34 @@
+"""`examples/rest.sh`, the REST flow of Azure's samples, against a whole platform."""
+
+import csv
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "rest.sh"
+
+
+def test_rest_flow_of_azures_samples_scores_online_and_in_a_batch_job(platform, sklearn_folder: Path, tmp_path: Path):
+    request = sklearn_folder / "serving_input_example.json"
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    columns, rows = (json.loads(request.read_text())["dataframe_split"][name] for name in ("columns", "data"))
+    for name in ("a b.csv", "c.csv"):
+        with (inputs / name).open("w", newline="") as file:
+            csv.writer(file).writerows([columns, *rows])
+    done = subprocess.run(
+        [SCRIPT, sklearn_folder, request, inputs, tmp_path],
+        env={**os.environ, "MODELYARD_URL": platform.url, "MODELYARD_TOKEN": platform.token, "SUFFIX": "example"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    online = json.loads(done.stdout)
+    values = [float(row[1]) for row in csv.reader((tmp_path / "predictions.csv").open())]
+    assert values == pytest.approx(list(online) * 2)
+    left = platform.cli("online-endpoint", "list").stdout + platform.cli("batch-endpoint", "list").stdout
+    assert "example" not in left
