@@ -2,7 +2,9 @@
 
 uvloop's own TLS server tells its protocol nothing before the handshake has ended. Here a handshake is one of the
 server's connections from the first moment, so that the limit of connections counts the handshake, and the shutdown
-reaches it. A connection over TLS differs from a plain connection in three points:
+reaches it. The TLS layer, which takes 50 KB, begins with the first byte of the client.
+
+A connection over TLS differs from a plain connection in three points:
 
 - The bytes that the caller has not read are in two buffers, the TLS layer's and the socket's.
 - TLS has no half-closed connection: after the last response the TLS layer drops what the caller still sends.
@@ -10,14 +12,20 @@ reaches it. A connection over TLS differs from a plain connection in three point
 """
 
 import asyncio
+import re
 import ssl
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from modelyard.process.eager_task import EagerTask
 from modelyard.process.http_connection import KEPT_FOR_HEALTH, HttpConnection, is_loopback, make_room
+from modelyard.process.http_exchange import STATUS_LINES
 
 _LARGEST_WRITE = 256 << 10
 _WRITE_BUFFER_BYTES = 64 << 10
+_PIECE_BYTES = 64 << 10
+_FIRST_BYTE_OF_TLS = 0x16
+_PLAIN_HTTP = re.compile(rb"[A-Z]+ ")
 
 
 class TlsConnection(HttpConnection):
@@ -55,17 +63,18 @@ class TlsHandshake(asyncio.Protocol):
     is_without_request = True
 
     def __init__(self, config: Any, server_state: Any, app_state: Any, loop: asyncio.AbstractEventLoop) -> None:
-        self._http = self.connection_class(config, server_state, app_state, loop)
+        self._config, self._app_state = config, app_state
         self._server = server_state
         self._loop = loop
         self._transport: asyncio.Transport
         self._is_shutting_down = False
+        self._timer: asyncio.TimerHandle | None = None
         self.idle_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
         self.idle_since = self._loop.time()
-        connections, most = self._server.connections, self._http.max_connections
+        connections, most = self._server.connections, self.connection_class.max_connections
         if len(connections) >= most and not make_room(connections):
             client = transport.get_extra_info("peername")
             if not (is_loopback(client) and len(connections) < most + KEPT_FOR_HEALTH):
@@ -73,15 +82,38 @@ class TlsHandshake(asyncio.Protocol):
                 transport.abort()
                 return
         connections.add(self)
-        # At once: the first bytes of the client are for the TLS layer.
+        self._timer = self._loop.call_later(self.handshake_seconds, self.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """The first bytes of the client."""
+        self._stop_timer()
+        if data[0] != _FIRST_BYTE_OF_TLS:
+            self._refuse(data)
+            return
+        # At once: the task makes the TLS layer the protocol of the transport.
         EagerTask(self._shake(), lambda _: None).step()
+        layer: Any = self._transport.get_protocol()
+        for at in range(0, len(data), _PIECE_BYTES):
+            piece = data[at : at + _PIECE_BYTES]
+            layer.get_buffer(len(piece))[: len(piece)] = piece
+            layer.buffer_updated(len(piece))
+
+    def _refuse(self, data: bytes) -> None:
+        if not _PLAIN_HTTP.match(data):
+            self.abort()
+            return
+        body = self._make_http().error_body("PlainHttp", "this port speaks HTTP over TLS: begin the URL with https://")
+        head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        self._transport.write(STATUS_LINES[HTTPStatus.BAD_REQUEST] + head % len(body) + body)
+        self._transport.close()
 
     async def _shake(self) -> None:
-        limits = self._http.limits
+        http = self._make_http()
+        limits = http.limits
         try:
             transport = await self._loop.start_tls(
                 self._transport,
-                self._http,
+                http,
                 self.context,
                 server_side=True,
                 ssl_handshake_timeout=self.handshake_seconds,
@@ -95,14 +127,22 @@ class TlsHandshake(asyncio.Protocol):
             self._server.connections.discard(self)
         if transport is None or transport.is_closing():
             return
-        self._http.handshake_ended(self._transport, transport)
+        http.handshake_ended(self._transport, transport)
         if self._is_shutting_down:
-            self._http.shutdown()
+            http.shutdown()
+
+    def _make_http(self) -> TlsConnection:
+        return self.connection_class(self._config, self._server, self._app_state, self._loop)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client left before the TLS layer began."""
+        self._stop_timer()
+        self._server.connections.discard(self)
 
     def shutdown(self) -> None:
         """Let the handshake end soon: a request may be on the way. Called by uvicorn."""
         self._is_shutting_down = True
-        self._loop.call_later(self._http.limits.idle_close_seconds, self._give_up)
+        self._loop.call_later(self.connection_class.limits.idle_close_seconds, self._give_up)
 
     def _give_up(self) -> None:
         if self in self._server.connections:
@@ -110,3 +150,8 @@ class TlsHandshake(asyncio.Protocol):
 
     def abort(self) -> None:
         self._transport.abort()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -153,7 +153,14 @@ class TestHandshakes:
             assert is_cut(connection)
         assert server.ask(hosted()) == (200, b"0")
 
-    @pytest.mark.parametrize("sent", [hosted(), b"\x00" * 4096, b"\x16\x03\x01\xff\xff" + b"\xff" * 70_000])
+    def test_plain_http_is_told_to_use_https(self, server: TlsServer) -> None:
+        for sent in (hosted(), hosted(b"Content-Length: 9", method=b"POST") + b"x"):
+            with server.plain() as connection:
+                connection.sendall(sent)
+                assert code_of(rest(connection)) == (400, "PlainHttp")
+        assert server.ask(hosted()) == (200, b"0")
+
+    @pytest.mark.parametrize("sent", [b"nonsense", b"\x00" * 4096, b"\x16\x03\x01\xff\xff" + b"\xff" * 70_000])
     def test_sender_of_other_bytes_than_tls_is_cut_and_the_port_goes_on(self, server: TlsServer, sent: bytes) -> None:
         with server.plain() as connection:
             with contextlib.suppress(OSError):
