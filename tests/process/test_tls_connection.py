@@ -17,7 +17,7 @@ from modelyard.process.http_server import TlsPort
 from modelyard.process.tls_context import server_context
 from modelyard.supervisor.certificates import make_certificates
 from tests.data_plane.gateway.raw_answers import read_answer
-from tests.hostile_http import hosted
+from tests.hostile_http import BAD_REQUESTS, hosted
 from tests.process.test_http_connection import LARGE, Server, code_of, rest
 
 _RESET = struct.pack("ii", 1, 0)
@@ -127,9 +127,10 @@ class TestRequests:
             connection.sendall(bytes(LARGE))
             assert rest(connection).startswith(b"HTTP/1.1 200")
 
-    def test_malformed_request_is_a_400(self, server: TlsServer) -> None:
-        with server.connected(b"nonsense\r\n\r\n") as connection:
-            assert code_of(rest(connection)) == (400, "BadRequest")
+    def test_malformed_requests_are_refused_as_on_the_plain_port(self, server: TlsServer) -> None:
+        for name, sent in BAD_REQUESTS.items():
+            with server.connected(sent) as connection:
+                assert code_of(rest(connection)) == (400, "BadRequest"), name
 
 
 class _Plain:

@@ -42,3 +42,36 @@ def test_root_data_dir_that_other_users_cannot_reach_is_refused_and_not_created(
     assert done.returncode == 1
     assert "choose a --data-dir" in done.stderr
     assert not (closed / "data").exists()
+
+
+def test_tls_port_in_use_is_named_and_nothing_is_created(passable_folder):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = up(passable_folder / "data", "--tls", "--tls-port", "0", "--scoring-tls-port", port)
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert not (passable_folder / "data").exists()
+
+
+def test_certificate_without_tls_is_refused(passable_folder):
+    files = ("--tls-certificate", "server.pem", "--tls-key", "server.key")
+    done = up(passable_folder / "data", *files)
+    assert (done.returncode, "add --tls" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        (("--tls-certificate", "/nowhere/server.pem"), "MODELYARD_TLS_KEY must be set together"),
+        (
+            ("--tls-certificate", "/nowhere/server.pem", "--tls-key", "/nowhere/key"),
+            "/nowhere/server.pem cannot be read",
+        ),
+        (("--tls-certificate", __file__, "--tls-key", __file__), "are not a certificate chain"),
+    ],
+)
+def test_unusable_certificate_is_named_and_nothing_is_created(passable_folder, files, sentence):
+    done = up(passable_folder / "data", "--tls", *files)
+    assert done.returncode == 2, done.stderr
+    assert sentence in done.stderr
+    assert not (passable_folder / "data").exists()
