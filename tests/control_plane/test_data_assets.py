@@ -170,6 +170,14 @@ class TestRegisteredVersion:
         other = body(f"{upload(control, {'rows/a': b'2'})}/rows")
         error_of(control.ask("PUT", "/data/d/versions/1", other), 409)
 
+    def test_uri_of_a_registered_version_registers_its_files_again(self, control):
+        uri = f"{upload(control, {'rows/a/b': b'1'})}/rows"
+        uri = control.put("/data/d/versions/1", body(uri))["properties"]["dataUri"]
+        before = manifest(control)
+        control.put("/data/e/versions/1", body(uri))
+        assert control.ask("DELETE", "/data/d").status_code == 200
+        assert manifest(control) == before == [("a/b", 1, b"1")]
+
     def test_container_shows_the_latest_and_the_next_version(self, control):
         control.put("/data/d/versions/4", body(PLACE))
         properties = control.get("/data/d")["properties"]

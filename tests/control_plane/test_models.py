@@ -320,6 +320,21 @@ class TestRegisteredVersion:
         control.put("/models/m/versions/1", version_body(again), 200)
         assert not list(control.store.list("uploads/"))
 
+    def test_uri_of_a_registered_version_registers_its_files_again(self, control):
+        control.register()
+        uri = control.get("/models/m/versions/1")["properties"]["modelUri"]
+        found = control.put("/models/copy/versions/1", version_body(uri))
+        assert found["properties"]["modelUri"] == uri
+        files = [
+            [(file["path"], file["sha256"]) for file in control.get(f"/models/{name}/versions/1/files")["value"]]
+            for name in ("m", "copy")
+        ]
+        assert files[0] == files[1]
+        control.put("/models/weights/versions/1", {"properties": {"modelUri": f"{uri}/model.pkl"}})
+        assert control.get("/models/weights/versions/1/files")["value"][0]["path"] == "model.pkl"
+        error = error_of(control.ask("PUT", "/models/m/versions/2", version_body(f"{uri}/absent")), 400)
+        assert error["code"] == "UploadIncomplete"
+
     def test_put_repeated_after_a_lost_response_is_200(self, control):
         uri = control.upload({"MLmodel": MLMODEL})
         control.put("/models/m/versions/1", version_body(uri))

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from control_plane.features.uploads import repository
 from control_plane.features.uploads.datastore_copy import DatastoreCopies
+from control_plane.resources.assets.registered_files import registered_files
 from control_plane.resources.uploads.receipt import UploadSlots
 from control_plane.resources.uploads.source import FileSource
 from control_plane.resources.uploads.spool import SpooledBody, check_room
@@ -23,6 +24,7 @@ from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from control_plane.signed_urls import Grant, Permission, UrlSigner
 from modelyard.core.db.unit_of_work import Sessions, UnitOfWork, transaction
+from modelyard.core.domain.batch import InputFile
 from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.model_manifest import ModelFile, check_relative_path
 from modelyard.core.domain.resource_ids import workspace_id
@@ -192,10 +194,15 @@ class Uploads:
     def files_of(self, workspace: Workspace, reference: UploadReference) -> Sequence[UploadedFile]:
         """The complete files of a folder, or a single file. Paths begin with the name of the folder or file.
 
-        Raises UploadIncomplete, naming the incomplete files. An upload of another workspace has no files.
+        After the end of the upload, the files are those of the registered versions: a version is registered again by
+        the URI of another one. Raises UploadIncomplete, naming the incomplete files. An upload of another workspace has
+        no files.
         """
         with transaction(self._sessions) as work:
             files = repository.list_files(work.session, workspace.key, reference.upload_id)
+            if not files:
+                known = registered_files(work.session, workspace.key, reference.upload_id)
+                files = [_registered(reference, path, file) for path, file in known.items()]
         inside = [f for f in files if f.path == reference.path or f.path.startswith(f"{reference.path}/")]
         if not inside:
             raise UploadIncomplete(
@@ -247,6 +254,12 @@ class Uploads:
 
 def _grant(upload_id: UUID) -> Grant:
     return Grant(Permission.UPLOAD, str(upload_id))
+
+
+def _registered(reference: UploadReference, path: str, file: InputFile) -> UploadedFile:
+    sha256 = file.key.rpartition("/")[2]
+    within = path.removeprefix(f"{TEMPORARY}{reference.upload_id}/")
+    return UploadedFile(within, (Chunk(0, file.size, sha256, file.key),), file.size, sha256)
 
 
 def _differs(file: UploadedFile, sha256: str | None) -> bool:
