@@ -13,6 +13,7 @@ from tests.control_plane.control import Control, anonymous
 STORE = "workspaceblobstore"
 # One pool of connections for all clients: a test does not close its clients.
 _session = requests.Session()
+_transport = RequestsTransport(session=_session, session_owner=False)
 atexit.register(_session.close)
 
 
@@ -24,7 +25,7 @@ def container(control: Control, store: str = STORE, token: str | None = None, **
     place = control.get(f"/datastores/{store}")["properties"]
     account = f"http://{place['accountName']}.blob.{place['endpoint']}"
     # A refusal is no reason to wait: the tests want to see it.
-    settings = {"retry_total": 0, "transport": RequestsTransport(session=_session, session_owner=False), **options}
+    settings = {"retry_total": 0, "transport": _transport, **options}
     return ContainerClient(account, place["containerName"], credential=token or signature(control, store), **settings)
 
 
