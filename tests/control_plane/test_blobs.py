@@ -357,6 +357,21 @@ class TestBlocks:
         assert refused.value.error_code == "InvalidBlockList"
         assert blobs.download_blob("f").readall() == b"old"
 
+    @pytest.mark.parametrize("crash", ["lost", "cut"])
+    def test_block_that_a_crash_has_cut_is_400_and_keeps_the_blob(self, control, blobs, crash):
+        blobs.upload_blob("f", b"old")
+        blob = blobs.get_blob_client("f")
+        blob.stage_block(block_id(1), b"content")
+        (key,) = keys(control, "blocks/")
+        if crash == "lost":
+            control.store.delete(key)
+        else:
+            control.store.put(key, [b"cont"])
+        with pytest.raises(HttpResponseError) as refused:
+            blob.commit_block_list([BlobBlock(block_id(1))])
+        assert refused.value.error_code == "InvalidBlockList"
+        assert blob.download_blob().readall() == b"old"
+
     @pytest.mark.parametrize("odd", ["", "%21", "YQ", quote(base64.b64encode(b"x" * 65)), "%F0%9F%98%80"])
     def test_impossible_block_id_is_400(self, blobs, odd):
         answer = ask(blobs, "PUT", "/f", f"comp=block&blockid={odd}", content=b"x")

@@ -188,7 +188,8 @@ class Blobs:
             _checked_md5(body, content_md5)
         object_id = uuid4()
         key = repository.block_key(object_id)
-        self._store.put(key, body.pieces())
+        # The commit writes the content again, and misses what a crash has cut.
+        self._store.put(key, body.pieces(), durable=False)
         try:
             with transaction(self._sessions) as work:
                 count, size, replaced = repository.block_of(work.session, access, name, block_id)
@@ -476,11 +477,16 @@ class _Composition:
         return sum(size for _, size in self.blocks)
 
     def __iter__(self) -> Iterator[bytes]:
-        for part, (block_id, _) in zip(self._parts, self.blocks, strict=True):
+        for part, (block_id, size) in zip(self._parts, self.blocks, strict=True):
+            left = size
             try:
-                yield from self._content(part)
+                for piece in self._content(part):
+                    left -= len(piece)
+                    yield piece
             except ObjectMissing:
                 raise InvalidBlockList(block_id) from None
+            if left:
+                raise InvalidBlockList(block_id)
 
     def _content(self, part: UncommittedBlock | tuple[int, int]) -> Iterator[bytes]:
         if isinstance(part, UncommittedBlock):

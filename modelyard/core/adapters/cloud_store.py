@@ -88,7 +88,7 @@ class CloudStore:
     def __repr__(self) -> str:
         return f"CloudStore({self._place.name})"
 
-    def put(self, key: str, chunks: Iterable[bytes]) -> int:
+    def put(self, key: str, chunks: Iterable[bytes], *, durable: bool = True) -> int:
         check_key(key)
         return self._put(key, *_beginning(chunks))
 

@@ -56,9 +56,9 @@ class FolderStore:
     def __repr__(self) -> str:
         return f"FolderStore({self._root})"
 
-    def put(self, key: str, chunks: Iterable[bytes]) -> int:
+    def put(self, key: str, chunks: Iterable[bytes], *, durable: bool = True) -> int:
         target = self._path(key)
-        with self._synced_file(key, chunks) as file, self._placing(key):
+        with self._synced_file(key, chunks, durable=durable) as file, self._placing(key):
             size = file.stat().st_size
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(file, target)
@@ -140,8 +140,8 @@ class FolderStore:
         return self._root / key
 
     @contextlib.contextmanager
-    def _synced_file(self, key: str, chunks: Iterable[bytes]) -> Iterator[Path]:
-        """Yield a synced temporary file with the content. A file without a new name disappears after the block."""
+    def _synced_file(self, key: str, chunks: Iterable[bytes], *, durable: bool = True) -> Iterator[Path]:
+        """Yield a temporary file with the content. A file without a new name disappears after the block."""
         with self._errors_explained(f"write {key}"):
             descriptor, name = tempfile.mkstemp(dir=self._unfinished)
         try:
@@ -149,8 +149,9 @@ class FolderStore:
                 for chunk in _joined(chunks):
                     with self._errors_explained(f"write {key}"):
                         _write_all(file, chunk)
-                with self._errors_explained(f"write {key}"):
-                    os.fsync(file.fileno())
+                if durable:
+                    with self._errors_explained(f"write {key}"):
+                        os.fsync(file.fileno())
             yield Path(name)
         finally:
             Path(name).unlink(missing_ok=True)

@@ -70,10 +70,10 @@ class ObjectStore(Protocol):
     Every method raises StoreUnavailable or StoreRefused, and ValueError for an invalid key (`check_key`).
     """
 
-    def put(self, key: str, chunks: Iterable[bytes]) -> int:
+    def put(self, key: str, chunks: Iterable[bytes], *, durable: bool = True) -> int:
         """Store or replace an object from a stream and return the size in bytes. A broken stream changes no object.
 
-        Raises KeyConflict.
+        An object that is not durable may be shorter, or missing, after a crash of the machine. Raises KeyConflict.
         """
 
     def put_if_absent(self, key: str, chunks: Iterable[bytes]) -> bool:
