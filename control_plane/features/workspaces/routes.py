@@ -87,7 +87,7 @@ def delete_workspace(caller: RequestCaller, path: RequestedWorkspace, workspaces
     return Response(status_code=200 if workspaces.delete(caller, path) else 204)
 
 
-@router.post(WORKSPACE + "/listKeys", response_model_exclude_none=True)
+@router.post(WORKSPACE + "/listKeys")
 def list_workspace_keys(caller: RequestCaller, path: RequestedWorkspace, workspaces: Service) -> WorkspaceKeysBody:
     """The keys of the services beside a workspace: none, because the platform needs no such services."""
     workspaces.get(caller, path)

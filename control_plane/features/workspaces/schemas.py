@@ -52,4 +52,13 @@ class WorkspaceBody(Resource):
 
 
 class WorkspaceKeysBody(ArmBody):
-    """Without fields: Azure's storage account, registry, notebooks and application insights do not exist here."""
+    """Null in every field: the services beside a workspace of Azure do not exist here.
+
+    The fields are sent, because Azure's SDK takes an object without fields for no answer.
+    """
+
+    user_storage_key: None = None
+    user_storage_resource_id: None = None
+    app_insights_instrumentation_key: None = None
+    container_registry_credentials: None = None
+    notebook_access_keys: None = None
