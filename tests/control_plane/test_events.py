@@ -123,7 +123,15 @@ def test_events_of_another_workspace_are_not_listed(control, events):
     assert [event["properties"]["resourceId"] for event in found] == [f"{other}/other"]
 
 
+HISTORY = f"/history/v1.0{WORKSPACE_PATH}"
 UNRECORDED = {
+    # Reads, by POST as in Azure.
+    "POST /listKeys",
+    "POST /computes/{name}/listNodes",
+    f"POST {HISTORY}/rundata",
+    f"POST /data/v1.0{WORKSPACE_PATH}/dataversion/batchGetResolvedUris",
+    # The signature ends within hours, like the URL of an upload. Azure's SDK asks for one at each upload.
+    "POST /datastores/{name}/listSecrets",
     # An upload is no resource: the asset version that takes the files has the event.
     "POST /models/{name}/versions/{version}/startPendingUpload",
     "POST /data/{name}/versions/{version}/startPendingUpload",
@@ -149,7 +157,7 @@ class TestEveryChangingRoute:
 
         def call(template: str, body: Any = None, **names: str) -> None:
             method, _, path = template.partition(" ")
-            path = "/" + path if path.startswith("/batch/") else path or "/" + OTHER_WORKSPACE
+            path = "/" + path if path.startswith(("/batch/", "/history/")) else path or "/" + OTHER_WORKSPACE
             answer = control.ask(method, path.format(**names), body)
             assert answer.status_code in (200, 201, 202), (template, answer.text)
             with control.sessions() as session:
@@ -177,6 +185,8 @@ class TestEveryChangingRoute:
             call(f"DELETE /{noun}/{{name}}/versions/{{version}}", **version)
             call(f"DELETE /{noun}/{{name}}", **version)
         call("DELETE /computes/{name}", **version)
+        call("PUT /datastores/{name}", {"properties": {}}, **version)
+        call("DELETE /datastores/{name}", **version)
         call("POST /pruneEnvironments")
         call("PUT /tokens/{name}", {"properties": {"subject": "s", "roles": [{"role": "reader"}]}}, **version)
         call("DELETE /tokens/{name}", **version)
@@ -211,6 +221,10 @@ class TestEveryChangingRoute:
         job = {"properties": {"inputData": {"in": control.place()}, "name": "job-one"}}
         call("POST /batch/{endpoint}/jobs", job, **names)
         call("PATCH /jobs/{job}", {"properties": {"tags": {"a": "b"}}}, job="job-one")
+        call("PUT /jobs/{job}", {"properties": {"isArchived": True}}, job="job-one")
+        history = f"PATCH {HISTORY}/experiments/{{experiment}}/runs/{{run}}"
+        names_of_run = {"subscription": SUBSCRIPTION, "resource_group": "local", "workspace": "default"}
+        call(history, {"hidden": False}, experiment="e", run="job-one", **names_of_run)
         call("POST /jobs/{job}/cancel", job="job-one")
         call(f"DELETE {deployment}", **names)
         call("DELETE /batchEndpoints/{endpoint}", **names)
