@@ -25,7 +25,7 @@ from control_plane.features.tokens.service import AccessTokens
 from control_plane.features.uploads.service import Uploads
 from control_plane.features.workspaces.service import Workspaces
 from control_plane.resources.environments.curated import CuratedEnvironments
-from control_plane.resources.uploads.receipt import UploadSlots
+from control_plane.resources.uploads.receipt import BodyMemory, UploadSlots
 from control_plane.signed_urls import UrlSigner
 from control_plane.web.authentication import TokenVerifier
 from control_plane.web.telemetry import RequestTelemetry
@@ -40,6 +40,9 @@ from modelyard.core.settings import PlatformSettings
 from modelyard.telemetry.access_log import AccessLog
 from modelyard.telemetry.metrics import Registry
 
+_MEMORY_OF_BLOCKS = 64 << 20
+_LARGEST_BLOCK_IN_MEMORY = 8 << 20
+"""Clients send blocks of 4 MiB. Larger bodies, and bodies beyond the memory, go through the spool."""
 _WRITES_PER_CONTAINER = 256
 """The SDK sends many files at a time, each as parallel blocks, and waits long after a refusal."""
 
@@ -139,6 +142,7 @@ def wire(
             largest=settings.max_upload_bytes,
             spool=settings.data_dir.upload_spool,
             slots=UploadSlots(_WRITES_PER_CONTAINER),
+            memory=BodyMemory(_MEMORY_OF_BLOCKS, largest=_LARGEST_BLOCK_IN_MEMORY),
         ),
         codes=Codes(sessions, uploads, signer),
         computes=Computes(sessions),

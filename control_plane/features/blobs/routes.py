@@ -7,7 +7,8 @@ document leaves the routes out. The web layer writes errors as XML (`control_pla
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -29,8 +30,8 @@ from control_plane.features.blobs.errors import BlobConflict, InvalidBlobRequest
 from control_plane.features.blobs.headers import blob_headers, metadata_of, properties_of, version_headers
 from control_plane.features.blobs.service import Blobs
 from control_plane.resources.blob_container import ACCOUNT_SEGMENT
-from control_plane.resources.uploads.receipt import receive_body
-from control_plane.resources.uploads.spool import SpooledBody
+from control_plane.resources.uploads.receipt import receive_body, receive_in_memory
+from control_plane.resources.uploads.spool import ReceivedBody, SpooledBody
 from control_plane.resources.urls import ResourceUrls
 from control_plane.web.authorization import authorized_router
 from control_plane.web.caller import RequestCaller
@@ -270,18 +271,40 @@ async def _put_blob(
     _check_encoding(request)
     headers, metadata = properties_of(request.headers, is_content=True), metadata_of(request.headers)
     conditions = Conditions.of_headers(request.headers)
-    with blobs.slots.take(access.base):
-        room = await _in_thread(partial(blobs.room, caller, access, name, _length(request), None))
-        body = await receive_body(request.stream(), partial(SpooledBody, blobs.spool, room, "md5"), ClientDisconnect)
+    async with _received(caller, name, request, access, blobs, algorithm="md5") as body:
+        content_md5 = request.headers.get("content-md5") or request.headers.get("x-ms-blob-content-md5")
+        write = partial(blobs.put, caller, access, name, body, headers=headers, metadata=metadata)
+        blob = await _storing(partial(write, content_md5=content_md5, conditions=conditions))
+    return _written(201, {**version_headers(blob), "Content-MD5": blob.headers["content-md5"]})
+
+
+@asynccontextmanager
+async def _received(
+    caller: RequestCaller,
+    name: str,
+    request: Request,
+    access: ContainerAccess,
+    blobs: Blobs,
+    *,
+    algorithm: str | None,
+    block_id: str | None = None,
+) -> AsyncIterator[ReceivedBody]:
+    """Yield the whole body, which is in memory or in the spool for the length of the block."""
+    length = _length(request)
+    with blobs.slots.take(access.base), blobs.memory.take(length) as is_in_memory:
+        room = await _in_thread(partial(blobs.room, caller, access, name, length, block_id))
+        body: ReceivedBody
+        if is_in_memory:
+            body = await receive_in_memory(request.stream(), length, algorithm, ClientDisconnect)
+        else:
+            make_body = partial(SpooledBody, blobs.spool, room, algorithm)
+            body = await receive_body(request.stream(), make_body, ClientDisconnect)
         try:
             if body.is_interrupted:
                 raise ClientDisconnect
-            content_md5 = request.headers.get("content-md5") or request.headers.get("x-ms-blob-content-md5")
-            write = partial(blobs.put, caller, access, name, body, headers=headers, metadata=metadata)
-            blob = await _storing(partial(write, content_md5=content_md5, conditions=conditions))
+            yield body
         finally:
             body.close()
-    return _written(201, {**version_headers(blob), "Content-MD5": blob.headers["content-md5"]})
 
 
 async def _put_block(
@@ -291,16 +314,9 @@ async def _put_block(
     if "x-ms-copy-source" in request.headers:
         raise InvalidBlobRequest("UnsupportedHeader", "blocks cannot be copied from a URL here: send the block")
     block_id, content_md5 = request.query_params.get("blockid", ""), request.headers.get("content-md5")
-    with blobs.slots.take(access.base):
-        room = await _in_thread(partial(blobs.room, caller, access, name, _length(request), block_id))
-        make_body = partial(SpooledBody, blobs.spool, room, None if content_md5 is None else "md5")
-        body = await receive_body(request.stream(), make_body, ClientDisconnect)
-        try:
-            if body.is_interrupted:
-                raise ClientDisconnect
-            await _storing(partial(blobs.put_block, caller, access, name, block_id, body, content_md5=content_md5))
-        finally:
-            body.close()
+    algorithm = None if content_md5 is None else "md5"
+    async with _received(caller, name, request, access, blobs, algorithm=algorithm, block_id=block_id) as body:
+        await _storing(partial(blobs.put_block, caller, access, name, block_id, body, content_md5=content_md5))
     return _written(201, {} if content_md5 is None else {"Content-MD5": content_md5})
 
 

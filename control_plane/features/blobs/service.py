@@ -41,8 +41,8 @@ from control_plane.features.blobs.errors import (
 from control_plane.features.blobs.listing import list_page
 from control_plane.resources.assets.registered_files import registered_files, upload_of
 from control_plane.resources.blob_container import BlobContainer, BlobUrl
-from control_plane.resources.uploads.receipt import UploadSlots
-from control_plane.resources.uploads.spool import SpooledBody, check_room
+from control_plane.resources.uploads.receipt import BodyMemory, UploadSlots
+from control_plane.resources.uploads.spool import ReceivedBody, check_room
 from control_plane.signed_urls import UrlSigner
 from modelyard.core.db.unit_of_work import Sessions, transaction
 from modelyard.core.domain.batch import InputFile
@@ -72,6 +72,7 @@ class Blobs:
         largest: int,
         spool: Path,
         slots: UploadSlots,
+        memory: BodyMemory,
     ) -> None:
         self._sessions = sessions
         self._store = store
@@ -79,6 +80,7 @@ class Blobs:
         self._largest = largest
         self.spool = spool
         self.slots = slots
+        self.memory = memory
         self._locks = [Lock() for _ in range(_LOCKS)]
         # A response does not wait for the removal of some thousand objects.
         self._removal = ThreadPoolExecutor(1, thread_name_prefix="block-removal")
@@ -160,7 +162,7 @@ class Blobs:
         caller: Caller,
         access: ContainerAccess,
         name: str,
-        body: SpooledBody,
+        body: ReceivedBody,
         *,
         headers: Mapping[str, str],
         metadata: Mapping[str, str],
@@ -180,7 +182,7 @@ class Blobs:
         access: ContainerAccess,
         name: str,
         block_id: str,
-        body: SpooledBody,
+        body: ReceivedBody,
         *,
         content_md5: str | None,
     ) -> None:
@@ -513,7 +515,7 @@ def _is_suspicious(name: str) -> bool:
     )
 
 
-def _checked_md5(body: SpooledBody, sent: str | None) -> str:
+def _checked_md5(body: ReceivedBody, sent: str | None) -> str:
     """The MD5 in base64. Raises Md5Mismatch."""
     if sent is not None:
         try:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from anyio import CapacityLimiter, to_thread
 
-from control_plane.resources.uploads.spool import SpooledBody
+from control_plane.resources.uploads.spool import BodyInMemory, SpooledBody, check_room
 from modelyard.core.errors import TooManyUploads
 
 # A piece costs a hand-over to a thread.
@@ -40,6 +40,40 @@ class UploadSlots:
             self._taken[target] -= 1
             if not self._taken[target]:
                 del self._taken[target]
+
+
+class BodyMemory:
+    """The memory for small bodies of all requests at a time. Used on the event loop only."""
+
+    def __init__(self, limit: int, *, largest: int) -> None:
+        """`largest` is the most bytes of one body."""
+        self._left = limit
+        self._largest = largest
+
+    @contextmanager
+    def take(self, length: int) -> Iterator[bool]:
+        """Yield whether a body of the declared length may be in memory. 0: the sender declares no length."""
+        is_granted = 0 < length <= min(self._largest, self._left)
+        self._left -= length if is_granted else 0
+        try:
+            yield is_granted
+        finally:
+            self._left += length if is_granted else 0
+
+
+async def receive_in_memory(
+    stream: AsyncIterator[bytes], length: int, algorithm: str | None, disconnect: type[Exception]
+) -> BodyInMemory:
+    """Receive a body of the declared length without the spool. Raises PayloadTooLarge for a longer body."""
+    pieces, size, is_interrupted = list[bytes](), 0, False
+    try:
+        async for piece in stream:
+            size += len(piece)
+            check_room(size, length)
+            pieces.append(piece)
+    except disconnect:
+        is_interrupted = True
+    return BodyInMemory(pieces, algorithm, is_interrupted=is_interrupted)
 
 
 async def receive_body(

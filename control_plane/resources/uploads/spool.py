@@ -6,13 +6,55 @@ the process removes it.
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from modelyard.core.errors import PayloadTooLarge
 from modelyard.core.ports.object_store import StoreFull
 
 _READ_BYTES = 1 << 20
+
+
+class ReceivedBody(Protocol):
+    """The body of a PUT that has arrived."""
+
+    size: int
+    is_interrupted: bool
+    """Whether the sender went away before the end."""
+
+    def pieces(self) -> Iterator[bytes]: ...
+
+    @property
+    def digest(self) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class BodyInMemory:
+    """A small body, hashed by the given algorithm when the digest is asked for."""
+
+    def __init__(self, pieces: Sequence[bytes], algorithm: str | None, *, is_interrupted: bool) -> None:
+        self._pieces = pieces
+        self._algorithm = algorithm
+        self.size = sum(map(len, pieces))
+        self.is_interrupted = is_interrupted
+
+    def pieces(self) -> Iterator[bytes]:
+        return iter(self._pieces)
+
+    @property
+    def digest(self) -> bytes:
+        """Empty without an algorithm. Blocks: for threads."""
+        if self._algorithm is None:
+            return b""
+        digest = hashlib.new(self._algorithm, usedforsecurity=False)
+        for piece in self._pieces:
+            digest.update(piece)
+        return digest.digest()
+
+    def close(self) -> None:
+        self._pieces = ()
 
 
 class SpooledBody:
