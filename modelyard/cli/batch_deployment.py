@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from modelyard.cli.documents import document_from, folder_of
+from modelyard.cli.job import JOB_COLUMNS
 from modelyard.cli.options import EndpointOfDeployment, File, NoWait, OutputFormat, Settings, Yes, confirm
 from modelyard.cli.output import Column, show, show_all, write
 from modelyard.cli.progress import note, progress
@@ -13,6 +14,7 @@ from modelyard.cli.session import Session, session_of
 from modelyard.client.client import Client
 from modelyard.client.documents.batch_deployment import BATCH_DEPLOYMENT
 from modelyard.client.documents.identity import batch_deployment_document
+from modelyard.client.documents.job import job_document
 from modelyard.client.documents.reading import Document, merged
 from modelyard.client.errors import InvalidDocument
 from modelyard.client.watching import Watcher
@@ -113,6 +115,13 @@ def delete(
         change = client.batch_deployments.delete(endpoint, name)
         if not no_wait:
             session.wait(change, goes_on=f"the deletion of deployment {name} continues")
+
+
+@app.command("list-jobs")
+def list_jobs(context: typer.Context, name: Name, endpoint: EndpointOfDeployment, output: OutputFormat = None) -> None:
+    """List the jobs of a deployment, the newest first."""
+    with session_of(context).client() as client:
+        show_all(map(job_document, client.jobs.of_endpoint(endpoint, name)), JOB_COLUMNS, output)
 
 
 @app.command("get-logs")

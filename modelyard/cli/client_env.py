@@ -57,7 +57,9 @@ def _variables(platform: Platform, *, identity_url: str) -> dict[str, str]:
     }
     if platform.certificates:
         # The file of the platform on this machine comes last, and holds the authorities of the machine too.
-        variables |= dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), str(platform.certificates[-1]))
+        variables |= dict.fromkeys(
+            ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"), str(platform.certificates[-1])
+        )
     if platform.workspace != DEFAULT_WORKSPACE:
         variables["MODELYARD_WORKSPACE"] = platform.workspace
     return variables

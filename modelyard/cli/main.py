@@ -12,8 +12,10 @@ from modelyard.cli import (
     audit,
     batch_deployment,
     batch_endpoint,
+    compute,
     config,
     data,
+    datastore,
     environment,
     event,
     job,
@@ -33,6 +35,9 @@ from modelyard.client.errors import ApiError, ClientError, ScoringError
 from modelyard.core.errors import InvalidSetting, PlatformError
 
 _DEBUG = "--debug"
+_LOCAL = "--local"
+_DOCKER_NOUNS = frozenset({"online-endpoint", "online-deployment"})
+"""The nouns that az can run in a container on the user's own machine."""
 _USAGE = 2
 _INTERRUPTED = 130
 
@@ -54,8 +59,10 @@ app.add_typer(online_endpoint.app, name="online-endpoint")
 app.add_typer(online_deployment.app, name="online-deployment")
 app.add_typer(batch_endpoint.app, name="batch-endpoint")
 app.add_typer(batch_deployment.app, name="batch-deployment")
+app.add_typer(compute.app, name="compute")
 app.add_typer(job.app, name="job")
 app.add_typer(data.app, name="data")
+app.add_typer(datastore.app, name="datastore")
 app.add_typer(environment.app, name="environment")
 app.add_typer(event.app, name="event")
 app.add_typer(token.app, name="token")
@@ -86,6 +93,11 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     # az accepts --debug at any position, the parser only before the noun.
     words = [argument for argument in arguments if argument != _DEBUG]
     try:
+        if _LOCAL in words and _DOCKER_NOUNS.intersection(words[:1]):
+            raise typer.BadParameter(
+                "--local starts a container with az; here, start a platform on this machine (`modelyard up`), "
+                "and leave out --local"
+            )
         return app(words, prog_name="modelyard", standalone_mode=False, obj=Session(environment, debug)) or 0
     except Exception as error:  # noqa: BLE001 - the edge: every error becomes one line and an exit code
         return _explain(error, debug)

@@ -37,16 +37,19 @@ def create(
         typer.Option("--version", "-v", help="The version (default: the next free version).", show_default=False),
     ] = None,
     path: Annotated[
-        Path | None, typer.Option("--path", "-p", help="The folder with the MLmodel file.", show_default=False)
+        Path | None,
+        typer.Option("--path", "-p", help="The model folder, or the file of a custom model.", show_default=False),
     ] = None,
-    kind: Annotated[str | None, typer.Option("--type", "-t", help="mlflow_model", show_default=False)] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", "-t", help="mlflow_model (default) or custom_model.", show_default=False)
+    ] = None,
     file: File = None,
     description: Annotated[str | None, typer.Option(help="A description.", show_default=False)] = None,
     tags: Annotated[str | None, typer.Option(metavar='"A=1 B=2"', help="Tags.", show_default=False)] = None,
     settings: Settings = None,
     output: OutputFormat = None,
 ) -> None:
-    """Register a model folder."""
+    """Register a model folder, or the files of a custom model."""
     flags = {
         "name": name,
         "version": version,

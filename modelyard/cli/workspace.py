@@ -10,7 +10,7 @@ from modelyard.cli.progress import note
 from modelyard.cli.session import session_of
 from modelyard.client.documents.workspace import workspace_document
 
-app = typer.Typer(no_args_is_help=True, help="Workspaces, which hold all other resources: create, list, delete.")
+app = typer.Typer(no_args_is_help=True, help="Workspaces, which hold all other resources: create, list, show, delete.")
 
 Name = Annotated[str, typer.Option("--name", "-n", help="The name of the workspace.")]
 
@@ -30,6 +30,19 @@ def list_(context: typer.Context, output: OutputFormat = None) -> None:
     """List the workspaces that the token may read."""
     with session_of(context).client() as client:
         show_all(map(workspace_document, client.workspaces.list()), COLUMNS, output)
+
+
+@app.command("show")
+def show_(
+    context: typer.Context,
+    name: Annotated[
+        str | None, typer.Option("--name", "-n", help="The name (default: the workspace in use).", show_default=False)
+    ] = None,
+    output: OutputFormat = None,
+) -> None:
+    """Show a workspace with its URLs for other clients."""
+    with session_of(context).client() as client:
+        show(workspace_document(client.workspaces.get(name)), output)
 
 
 @app.command()

@@ -14,8 +14,10 @@ from typing import Any, Self
 
 from modelyard.client.batch_deployments import BatchDeployments
 from modelyard.client.batch_endpoints import BatchEndpoints
+from modelyard.client.computes import Computes
 from modelyard.client.connection import Connection, Trace, warn_in_python
 from modelyard.client.data import Data
+from modelyard.client.datastores import Datastores
 from modelyard.client.documents.assets import ENVIRONMENT, MODEL, read_environment, read_model
 from modelyard.client.documents.batch_deployment import BATCH_DEPLOYMENT, compute_name, in_newer_form
 from modelyard.client.documents.batch_endpoint import BATCH_ENDPOINT
@@ -53,7 +55,9 @@ class Client:
         self.online_deployments = OnlineDeployments(self._connection)
         self.batch_endpoints = BatchEndpoints(self._connection)
         self.batch_deployments = BatchDeployments(self._connection)
+        self.computes = Computes(self._connection)
         self.data = Data(self._connection)
+        self.datastores = Datastores(self._connection)
         self.jobs = Jobs(self._connection)
         self.events = Events(self._connection)
         self.tokens = Tokens(self._connection)
@@ -124,9 +128,16 @@ class Client:
 
     def invoke(self, endpoint: str, body: bytes, deployment: str | None = None) -> str:
         """Score a request with the endpoint's key or token. Returns the raw response body."""
-        scoring_uri = self.online_endpoints.get(endpoint)["properties"]["scoringUri"]
+        return self._score(endpoint, "score", body, deployment)
+
+    def invoke_mlflow(self, endpoint: str, body: bytes, deployment: str | None = None) -> str:
+        """Like `invoke`, in the protocol of MLflow's scoring server."""
+        return self._score(endpoint, "invocations", body, deployment)
+
+    def _score(self, endpoint: str, protocol: str, body: bytes, deployment: str | None) -> str:
+        scoring_uri = str(self.online_endpoints.get(endpoint)["properties"]["scoringUri"])
         bearer = self.online_endpoints.credentials(endpoint).bearer
-        return score(self._connection, scoring_uri, bearer, body, deployment)
+        return score(self._connection, f"{scoring_uri.removesuffix('score')}{protocol}", bearer, body, deployment)
 
     def sample_request(self, endpoint: str, deployment: str) -> Mapping[str, Any] | None:
         """Return a request body that the deployment accepts; None: see `scoring.sample_request`."""

@@ -14,7 +14,7 @@ from modelyard.core.errors import InvalidModel
 
 CHUNK_BYTES = 1 << 20
 _MODEL_FOLDER = "the model folder, with the MLmodel file"
-_DATA = "the file or folder to score"
+_DATA = "the file or folder to score, or a URI that begins with azureml:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,13 @@ def read_folder(path: Path, wanted: str = _MODEL_FOLDER) -> LocalFolder:
     return LocalFolder(name, files)
 
 
-def read_data(path: Path) -> LocalFolder:
-    """List the files below a folder, or a single file."""
+def read_data(path: Path, wanted: str = _DATA) -> LocalFolder:
+    """List the files below a folder, or a single file. Raises InvalidFolder."""
     location = path.expanduser()
     if location.is_dir():
-        return read_folder(path, _DATA)
+        return read_folder(path, wanted)
     if not location.is_file():
-        raise InvalidFolder(f"there is no file or folder {path}: give {_DATA}, or a URI that begins with azureml:")
+        raise InvalidFolder(f"there is no file or folder {path}: give {wanted}")
     file = LocalFile(location, _storable(location.name), location.stat().st_size)
     return LocalFolder(location.name, (file,))
 

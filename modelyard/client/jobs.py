@@ -32,8 +32,10 @@ class Jobs:
         """Return the newest jobs, one page, without progress."""
         return tuple(self._connection.get("/jobs")["value"])
 
-    def of_endpoint(self, endpoint: str) -> Iterator[dict[str, Any]]:
-        return self._connection.list(f"/batchEndpoints/{quote(endpoint, safe='')}/jobs")
+    def of_endpoint(self, endpoint: str, deployment: str | None = None) -> Iterator[dict[str, Any]]:
+        """The jobs of an endpoint, or of one of its deployments, the newest first."""
+        below = f"/deployments/{quote(deployment, safe='')}" if deployment else ""
+        return self._connection.list(f"/batchEndpoints/{quote(endpoint, safe='')}{below}/jobs")
 
     def get(self, name: str) -> dict[str, Any]:
         return self._connection.get(_path(name))

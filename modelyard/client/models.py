@@ -9,7 +9,7 @@ from modelyard.client.documents.assets import MODEL, LocalModel
 from modelyard.client.documents.references import ArmId, AssetReference
 from modelyard.client.downloads import download_files
 from modelyard.client.errors import ApiError, ContentConflict, InvalidFolder
-from modelyard.client.folder import LocalFolder, read_folder
+from modelyard.client.folder import LocalFolder, read_data, read_folder
 from modelyard.client.uploads import PendingUpload, upload_folder
 from modelyard.client.versions import asset_path, latest_version, next_version, version_path
 from modelyard.client.watching import SILENT_WATCHER, Watcher
@@ -19,6 +19,7 @@ from modelyard.core.domain.windows_paths import check_windows_paths
 
 _MLFLOW = "mlflow_model"
 _ANONYMOUS_VERSION = "1"
+_CUSTOM = "the file or folder of the custom model"
 
 
 class Models:
@@ -126,9 +127,9 @@ class Models:
 
 def _checked(model: LocalModel) -> LocalFolder:
     """Read and check the model folder before the upload."""
-    folder = read_folder(model.folder)
     if model.body.get("properties", {}).get("modelType", _MLFLOW) != _MLFLOW:
-        return folder
+        return read_data(model.folder, _CUSTOM)
+    folder = read_folder(model.folder)
     mlmodel = next((file for file in folder.files if file.path == f"{folder.name}/{MLMODEL_FILE}"), None)
     if mlmodel is None:
         raise InvalidFolder(f"{model.folder} contains no MLmodel file{_elsewhere(folder)}")

@@ -16,6 +16,10 @@ class Workspaces:
         """Create the workspace, unless it exists."""
         return self._connection.request("PUT", self._url(name), body={"location": "local"}, repeatable=True).body
 
+    def get(self, name: str | None = None) -> dict[str, Any]:
+        """Return a workspace; without a name, the workspace of all calls."""
+        return self._connection.request("GET", self._url(name or self._connection.platform.workspace)).body
+
     def list(self) -> Iterator[dict[str, Any]]:
         """List the workspaces that the token may read."""
         return self._connection.list_at(self._url("").rstrip("/"))

@@ -98,6 +98,13 @@ class TestBatchEndpoint:
 
 
 class TestBatchDeployment:
+    def test_list_jobs_prints_the_jobs_of_the_deployment_alone(self, modelyard, deployed):
+        uri = "azureml://datastores/workspaceblobstore/paths/rows.csv"
+        name = modelyard("batch-endpoint", "invoke", "-n", "heart", "--input", uri).out.strip()
+        for deployment, expected in (("blue", [name]), ("green", [])):
+            done = modelyard("batch-deployment", "list-jobs", "-n", deployment, "-e", "heart", "-o", "json")
+            assert [job["name"] for job in json.loads(done.out)] == expected
+
     def test_create_registers_the_model_and_sets_the_default(self, modelyard, platform, deployed):
         properties = platform.at("/batchEndpoints/heart/deployments/blue")["properties"]
         assert properties["model"]["assetId"].endswith("/models/m/versions/2")

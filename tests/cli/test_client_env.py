@@ -39,6 +39,7 @@ def test_variables_name_the_platform_over_https(known, tmp_path, capsys):
         "MODELYARD_URL": HTTPS,
         "MODELYARD_TOKEN": "it's secret",
         "REQUESTS_CA_BUNDLE": bundle,
+        "CURL_CA_BUNDLE": bundle,
         "SSL_CERT_FILE": bundle,
     }
 
