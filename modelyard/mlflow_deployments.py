@@ -4,6 +4,7 @@ The plugin runs beside the user's own MLflow, which finds the plugin by the entr
 MlflowExceptions with the platform's own sentences.
 """
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -79,7 +80,7 @@ def run_local(
     )
 
 
-class ModelyardDeploymentClient(BaseDeploymentClient):  # type: ignore[misc] # MLflow has no types.
+class ModelyardDeploymentClient(BaseDeploymentClient):
     """Deployments and endpoints of a workspace. Each call waits for the end of the operation."""
 
     # Deployments.
@@ -176,7 +177,8 @@ class ModelyardDeploymentClient(BaseDeploymentClient):  # type: ignore[misc] # M
             )
         body = dump_input_data(inputs, inputs_key="inputs").encode()
         with self._client() as client:
-            return PredictionsResponse.from_json(client.invoke_mlflow(name, body, deployment_name))
+            answer = json.loads(client.invoke_mlflow(name, body, deployment_name))
+        return PredictionsResponse(answer)
 
     def explain(self, deployment_name: str | None = None, df: Any = None, endpoint: str | None = None) -> None:
         raise MlflowException(

@@ -11,8 +11,8 @@ from xdist.scheduler import LoadFileScheduling
 
 _TESTS = Path(__file__).parent
 _DURATIONS = _TESTS / "durations.txt"
-_SHARED_PLATFORM = "tests/e2e"
-"""The files of this folder share a platform, so a single process runs all files."""
+_SHARED_PLATFORMS = ("tests/e2e", "tests/sdk")
+"""The files of each folder share a platform, so a single process runs all files of the folder."""
 _OWN_PLATFORMS = ("test_machines.py", "test_upgrade.py")
 _RESTARTING = ("test_deaths.py",)
 """Restart the shared platform: first, while few deployments have to start again."""
@@ -45,8 +45,9 @@ class _Scheduling(LoadFileScheduling):
 def unit_of(nodeid: str) -> str:
     """The file of a test, or for a test on the shared platform the folder."""
     file = nodeid.partition("::")[0]
-    shares_platform = file.startswith(f"{_SHARED_PLATFORM}/") and not file.endswith(_OWN_PLATFORMS)
-    return _SHARED_PLATFORM if shares_platform else file
+    if file.endswith(_OWN_PLATFORMS):
+        return file
+    return next((folder for folder in _SHARED_PLATFORMS if file.startswith(f"{folder}/")), file)
 
 
 class _DurationsRecorder:
