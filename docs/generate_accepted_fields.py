@@ -31,6 +31,8 @@ A field of a request has an effect, or the request is refused, or the answer nam
 - **REST**: a successful answer has a header `Warning: 299 modelyard "<field> has no effect: <reason>"` for each such
   field, twenty at most, and for each field that the platform does not know. Read-only fields of a PUT need no warning:
   clients send a resource back as read. The OpenAPI document has the reason as `x-without-effect`.
+- **Azure's SDK**, which shows no header: `properties["fieldsWithoutEffect"]` of an endpoint or a deployment names the
+  stored fields.
 - **Command line**: a note on standard error for each such field, with the name of the file and of the field in YAML's
   words: `note: deployment.yml: instance_type has no effect: …`. Unknown keys and read-only fields are notes, too.
 - **Python client**: a Python warning, or the function given as `Client(…, note=…)`.

@@ -17,6 +17,8 @@ from control_plane.resources.arm_body import ArmBody
 
 _NOT_READ = "this platform does not read the field in this request"
 _LONGEST_PATH = 200
+PROPERTY = "fieldsWithoutEffect"
+"""Name of the property that names a resource's fields without effect, for clients that show no Warning header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,13 @@ def notes_on(document: object, request: type[ArmBody], answer: type[ArmBody] | N
     a resource as read.
     """
     return list(_walk(document, request, answer, ""))
+
+
+def property_of_notes(body: ArmBody, request: type[ArmBody]) -> dict[str, str]:
+    """Return the property that names the fields of a resource without effect; empty without such fields."""
+    document = body.model_dump(mode="json", by_alias=True, exclude_none=True)
+    paths = [note.path for note in notes_on(document, request, type(body))]
+    return {PROPERTY: ", ".join(paths)} if paths else {}
 
 
 def marker_of(field: FieldInfo) -> WithoutEffect | None:

@@ -136,6 +136,19 @@ class TestWarnings:
             "properties.ünïcode has no effect: this platform does not read the field in this request",
         ]
 
+    def test_stored_fields_are_named_by_a_property_of_the_resource(self, control, model):
+        self.put(control, model, instanceType="Standard_DS3_v2", properties={"mine": "1"})
+        assert control.get(DEPLOYMENT)["properties"]["properties"] | {"AzureAsyncOperationUri": ""} == {
+            "mine": "1",
+            "fieldsWithoutEffect": "properties.instanceType",
+            "AzureAsyncOperationUri": "",
+        }
+        asked = {"identity": {"type": "SystemAssigned"}, "properties": {"authMode": "Key"}}
+        read = control.put("/onlineEndpoints/e-one", asked)
+        assert read["properties"]["properties"]["fieldsWithoutEffect"] == "identity"
+        copied = control.put("/onlineEndpoints/e-two", {**read, "identity": None})
+        assert "fieldsWithoutEffect" not in copied["properties"]["properties"]
+
     def test_resource_as_read_gives_no_warning(self, control, model):
         sent = self.put(control, model, appInsightsEnabled=False, scaleSettings={"scaleType": "Default"})
         assert warnings_in(sent) == []

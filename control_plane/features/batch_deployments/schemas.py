@@ -17,6 +17,7 @@ from control_plane.resources.endpoints.schemas import user_properties
 from control_plane.resources.error_body import ErrorDetail
 from control_plane.resources.resource import Resource
 from control_plane.resources.urls import ResourceUrls
+from control_plane.resources.without_effect import property_of_notes
 from modelyard.core.domain.batch import BatchSettings
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.names import check_asset_name
@@ -143,7 +144,7 @@ class BatchDeploymentBody(Resource):
     @classmethod
     def of(cls, deployment: BatchDeployment, urls: ResourceUrls) -> "BatchDeploymentBody":
         workspace_id = deployment.endpoint_id.rpartition("/batchEndpoints/")[0]
-        return cls(
+        body = cls(
             **deployment_resource(deployment),
             properties=BatchDeploymentProperties(
                 **settings_fields(deployment.settings),
@@ -154,6 +155,8 @@ class BatchDeploymentBody(Resource):
                 description=deployment.description,
             ),
         )
+        body.properties.properties.update(property_of_notes(body, BatchDeploymentRequest))
+        return body
 
 
 class BuildLogRequest(ArmBody):

@@ -13,6 +13,7 @@ from control_plane.resources.endpoints.schemas import (
     spec_fields,
 )
 from control_plane.resources.urls import ResourceUrls
+from control_plane.resources.without_effect import property_of_notes
 
 
 class Defaults(ArmBody):
@@ -70,7 +71,7 @@ class BatchEndpointBody(EndpointResource):
 
     @classmethod
     def of(cls, endpoint: BatchEndpoint, urls: ResourceUrls) -> "BatchEndpointBody":
-        return cls(
+        body = cls(
             **endpoint_resource(endpoint),
             properties=BatchEndpointProperties(
                 **endpoint_properties(endpoint, urls),
@@ -78,3 +79,5 @@ class BatchEndpointBody(EndpointResource):
                 defaults=Defaults(deployment_name=endpoint.default_deployment),
             ),
         )
+        body.properties.properties.update(property_of_notes(body, BatchEndpointRequest))
+        return body

@@ -17,7 +17,7 @@ from control_plane.resources.endpoints.schemas import user_properties
 from control_plane.resources.error_body import ErrorDetail
 from control_plane.resources.resource import Resource
 from control_plane.resources.urls import ResourceUrls
-from control_plane.resources.without_effect import WithoutEffect
+from control_plane.resources.without_effect import WithoutEffect, property_of_notes
 from modelyard.core.domain.deployment import (
     DeploymentSpec,
     Probe,
@@ -266,7 +266,7 @@ class DeploymentBody(Resource):
     def of(cls, deployment: OnlineDeployment, urls: ResourceUrls) -> "DeploymentBody":
         sent = {name: value for name, value in deployment.body.items() if name in PassthroughProperties.model_fields}
         spec = deployment.spec
-        return cls(
+        body = cls(
             **deployment_resource(deployment),
             sku=Sku(**{**deployment.body.get("sku", {}), "capacity": deployment.instance_count}),
             properties=DeploymentProperties(
@@ -279,6 +279,8 @@ class DeploymentBody(Resource):
                 readiness_probe=ProbeBody.of(spec.readiness_probe),
             ),
         )
+        body.properties.properties.update(property_of_notes(body, DeploymentRequest))
+        return body
 
 
 class LogsRequest(ArmBody):

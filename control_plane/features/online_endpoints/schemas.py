@@ -23,7 +23,7 @@ from control_plane.resources.endpoints.schemas import (
     spec_fields,
 )
 from control_plane.resources.urls import ResourceUrls
-from control_plane.resources.without_effect import WithoutEffect
+from control_plane.resources.without_effect import WithoutEffect, property_of_notes
 from modelyard.core.domain.rate_limit import RateLimit
 from modelyard.core.domain.traffic import TrafficSplit
 from modelyard.core.errors import InvalidRequest
@@ -120,7 +120,7 @@ class EndpointBody(EndpointResource):
 
     @classmethod
     def of(cls, endpoint: OnlineEndpoint, urls: ResourceUrls) -> "EndpointBody":
-        return cls(
+        body = cls(
             **endpoint_resource(endpoint),
             properties=EndpointProperties(
                 **endpoint_properties(endpoint, urls),
@@ -132,6 +132,8 @@ class EndpointBody(EndpointResource):
                 rate_limit=RateLimitBody(**limit) if (limit := endpoint.rate_limit.to_dict()) else None,
             ),
         )
+        body.properties.properties.update(property_of_notes(body, EndpointRequest))
+        return body
 
 
 class RegenerateKeysRequest(ArmBody):

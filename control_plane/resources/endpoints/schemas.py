@@ -10,12 +10,12 @@ from control_plane.resources.endpoints.endpoint import Endpoint
 from control_plane.resources.operations.operation import Operation
 from control_plane.resources.resource import Resource, SystemData
 from control_plane.resources.urls import ResourceUrls
-from control_plane.resources.without_effect import WithoutEffect
+from control_plane.resources.without_effect import PROPERTY, WithoutEffect
 from modelyard.core.domain.resource_ids import PROVIDER
 
 _OPERATION_URI = "AzureAsyncOperationUri"
 # Clients PUT a resource as read, together with the properties that reading had added.
-_ADDED_ON_READING = frozenset({"createdby", "createdat", "lastmodifiedat", "azureasyncoperationuri"})
+_ADDED_ON_READING = frozenset({"createdby", "createdat", "lastmodifiedat", "azureasyncoperationuri", PROPERTY.lower()})
 
 
 def user_properties(properties: dict[str, str]) -> dict[str, str]:
