@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from benchmarks import processes
+from benchmarks.endpoint_rows import DEPLOYMENT, endpoint_name, fill_endpoints
 from builder.bundle import publish_bundle
 from builder.toolchain import this_platform
-from control_plane.resources.endpoints.credentials import key_digest
 from data_plane.replicas.local.worker_process import find_all
 from modelyard.client import Platform
 from modelyard.core.adapters.folder_store import FolderStore
@@ -38,7 +38,6 @@ from modelyard.core.data_dir import DataDir
 from modelyard.core.db import lifecycle
 from modelyard.core.db.rows import (
     BuiltEnvironmentRow,
-    GenerationRow,
     ModelRow,
     ModelVersionRow,
     OnlineDeploymentRow,
@@ -49,7 +48,7 @@ from modelyard.core.db.unit_of_work import Sessions, open_database, sessions_of,
 from modelyard.core.domain.bundle import Bundle, BundledEnvironment, BundledModel
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.environment_spec import EnvironmentLock
-from modelyard.core.domain.lifecycle import GenerationState, ProvisioningState
+from modelyard.core.domain.lifecycle import GenerationState
 from modelyard.core.domain.model_manifest import ModelFile, ModelManifest
 from modelyard.core.environments.folder import Attempt
 from modelyard.demo.temporary_platform import temporary_folder, temporary_platform
@@ -57,7 +56,6 @@ from modelyard.supervisor.postgres import EmbeddedPostgres
 
 _SCRIPT = "def init():\n    pass\n\ndef run(input_data, params=None):\n    return [0.0]\n"
 _FEW = 10
-_FILL_AT_ONCE = 1000
 _PATIENCE = 300.0
 _PUT_SECONDS = 300.0
 
@@ -182,46 +180,29 @@ class _Bench:
 
     def _fill(self, first: int, last: int, *, running: int) -> None:
         """Add the endpoints from `first` up to `last`; those below `running` have a built generation, to be started."""
-        for start in range(first, last, _FILL_AT_ONCE):
-            numbers = range(start, min(start + _FILL_AT_ONCE, last))
-            with transaction(self._open()) as work:
-                lifecycle.next_routing_revision(work.session)
-                endpoints = work.session.scalars(
-                    insert(OnlineEndpointRow).returning(OnlineEndpointRow.id, sort_by_parameter_order=True),
-                    [_endpoint(number) for number in numbers],
-                ).all()
-                deployments = work.session.scalars(
-                    insert(OnlineDeploymentRow).returning(OnlineDeploymentRow.id, sort_by_parameter_order=True),
-                    [
-                        _deployment(endpoint, is_running=n < running)
-                        for n, endpoint in zip(numbers, endpoints, strict=True)
-                    ],
-                ).all()
-                work.session.execute(
-                    insert(GenerationRow),
-                    [
-                        self._generation(number, deployment, is_running=number < running)
-                        for number, deployment in zip(numbers, deployments, strict=True)
-                    ],
-                )
+        fill_endpoints(
+            self._open(),
+            first,
+            last,
+            lambda number: self._generation(number, is_running=number < running),
+            running=running,
+        )
         with transaction(self._open()) as work:
             work.session.connection().exec_driver_sql("ANALYZE")
 
-    def _generation(self, number: int, deployment: int, *, is_running: bool) -> dict[str, Any]:
+    def _generation(self, number: int, *, is_running: bool) -> dict[str, Any]:
         return {
-            "deployment_id": deployment,
-            "number": 1,
             "state": GenerationState.BUILT if is_running else GenerationState.FAILED,
             "spec": DeploymentSpec(model_id="m").to_dict(),
             "model_version_id": self._model_version,
             "lock_hash": self._lock.digest if is_running else None,
-            "bundle_hash": self._bundle(_name(number)) if is_running else None,
+            "bundle_hash": self._bundle(endpoint_name(number)) if is_running else None,
         }
 
     def _bundle(self, endpoint: str) -> str:
         bundle = Bundle(
             endpoint=endpoint,
-            deployment="blue",
+            deployment=DEPLOYMENT,
             generation=1,
             model=BundledModel("m", "1", ModelManifest.of([self._file]), "model"),
             environment=BundledEnvironment("spec", self._lock.digest, self._lock.python, ""),
@@ -264,8 +245,8 @@ class _Bench:
                 revision = lifecycle.next_routing_revision(work.session)
                 work.session.execute(
                     update(OnlineEndpointRow)
-                    .where(OnlineEndpointRow.name == _name(number % _FEW))
-                    .values(traffic={"blue": 100 if number % 2 else 0})
+                    .where(OnlineEndpointRow.name == endpoint_name(number % _FEW))
+                    .values(traffic={DEPLOYMENT: 100 if number % 2 else 0})
                 )
             committed_at = time.time()
             snapshot_at, applied_at = self._await_gateway(revision)
@@ -290,39 +271,6 @@ class _Bench:
             name = _kind(processes.command_line(pid))
             found[name] = max(found[name], round(processes.peak([pid])))
         return dict(sorted(found.items()))
-
-
-def _name(number: int) -> str:
-    return f"endpoint-{number:05d}"
-
-
-def _endpoint(number: int) -> dict[str, Any]:
-    return {
-        "workspace_id": 1,
-        "name": _name(number),
-        "auth_mode": "Key",
-        "provisioning_state": ProvisioningState.SUCCEEDED,
-        "primary_key_encrypted": "",
-        "secondary_key_encrypted": "",
-        "primary_key_digest": key_digest(f"primary of {number}"),
-        "secondary_key_digest": key_digest(f"secondary of {number}"),
-        "token_key_encrypted": "",
-        "token_public_key": "",
-        "traffic": {"blue": 100},
-        "mirror_traffic": {},
-    }
-
-
-def _deployment(endpoint: int, *, is_running: bool) -> dict[str, Any]:
-    return {
-        "endpoint_id": endpoint,
-        "name": "blue",
-        "instance_count": 1,
-        "provisioning_state": ProvisioningState.CREATING if is_running else ProvisioningState.FAILED,
-        "failure_code": None if is_running else "BuildFailed",
-        "failure_message": None if is_running else "the build failed",
-        "wanted_generation": 1,
-    }
 
 
 def _kind(command: str) -> str:

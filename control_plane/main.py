@@ -5,6 +5,7 @@ Serve the REST interface on listening sockets that the supervisor bound, and run
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -27,6 +28,9 @@ from modelyard.core.settings_variables import read_settings
 from modelyard.process.heartbeat import Heartbeat
 from modelyard.process.http_server import tls_port
 from modelyard.process.logging import configure_logging
+
+# Objects of the youngest generation. Python's own limit of 700 is reached by every request.
+_OBJECTS_PER_COLLECTION = 20_000
 
 
 def main(arguments: list[str]) -> NoReturn:
@@ -59,8 +63,16 @@ def _serve_until_stopped(options: argparse.Namespace) -> None:
     if options.tls_fd is not None:
         server.serve_tls(tls_port(options.tls_fd, settings.tls))
     Sweep(periodic_tasks(sweeps, store, dispatcher, settings.retention)).start()
+    _collect_garbage_seldom()
     uvloop.run(_serve(server, options))
     services.telemetry.close()
+
+
+def _collect_garbage_seldom() -> None:
+    """A page of a list is many thousand objects. Frequent collections, over the application's routes and schemas too,
+    took as long as reading the page."""
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_PER_COLLECTION, 10, 10)
 
 
 async def _serve(server: ControlPlaneServer, options: argparse.Namespace) -> None:

@@ -6,8 +6,10 @@ effect (`without_effect.py`). Names that the user chose (tags, variables) keep t
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
@@ -22,15 +24,30 @@ class ArmBody(BaseModel):
     def _keys_in_any_case(cls, document: object) -> object:
         if not isinstance(document, dict):
             return document
-        aliases = {alias.lower(): alias for alias in _aliases(cls)}
+        spellings = _spellings(cls)
+        if spellings.known.issuperset(document):
+            return document
+        aliases = spellings.aliases
         named: dict[object, object] = {aliases.get(str(key).lower(), key): value for key, value in document.items()}
         # The canonical spelling wins over any other spelling of a key.
         named.update({key: document[key] for key in aliases.values() if key in document})
         return named
 
 
-def _aliases(body: type[ArmBody]) -> list[str]:
-    return [field.alias or name for name, field in body.model_fields.items()]
+@dataclass(frozen=True, slots=True)
+class _Spellings:
+    """The keys of a body."""
+
+    aliases: Mapping[str, str]
+    """The key in JSON, by the key in lower case."""
+    known: frozenset[object]
+    """The keys in JSON, and the names of the fields, by which responses are made."""
+
+
+@cache
+def _spellings(body: type[ArmBody]) -> _Spellings:
+    aliases = [field.alias or name for name, field in body.model_fields.items()]
+    return _Spellings({alias.lower(): alias for alias in aliases}, frozenset((*aliases, *body.model_fields)))
 
 
 class ArmEnum(StrEnum):

@@ -8,7 +8,7 @@ from sqlalchemy import Select
 
 from control_plane.resources.arm_body import ArmBody
 
-DEFAULT_PAGE_SIZE = 200
+DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
 
 Item = TypeVar("Item")

@@ -1,5 +1,6 @@
 """Batch deployments in the database."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -16,21 +17,28 @@ from modelyard.core.domain.batch import BatchSettings
 from modelyard.core.domain.caller import Caller
 
 
-def _to_deployment(session: Session, shared: dict[str, Any], row: BatchDeploymentRow) -> BatchDeployment:
-    settings = BatchSettings.from_dict(row.settings)
-    return BatchDeployment(**shared, description=row.description, settings=settings, build=_build(session, row))
+def _to_deployments(
+    session: Session, found: Sequence[tuple[BatchDeploymentRow, dict[str, Any]]]
+) -> Sequence[BatchDeployment]:
+    serving = DEPLOYMENTS.generations(session, [row for row, _ in found], BatchDeploymentRow.serving_generation)
+    return [
+        BatchDeployment(
+            **shared,
+            description=row.description,
+            settings=BatchSettings.from_dict(row.settings),
+            build=_build(serving.get(row.id)),
+        )
+        for row, shared in found
+    ]
 
 
-def _build(session: Session, row: BatchDeploymentRow) -> Build | None:
-    if row.serving_generation is None:
-        return None
-    serving = DEPLOYMENTS.generation(session, row.id, row.serving_generation)
-    if serving.bundle_hash is None or serving.lock_hash is None:
+def _build(serving: GenerationRow | None) -> Build | None:
+    if serving is None or serving.bundle_hash is None or serving.lock_hash is None:
         return None
     return Build(serving.bundle_hash, serving.lock_hash)
 
 
-DEPLOYMENTS = DeploymentTable("batch endpoint", BatchDeploymentRow, GenerationRow.batch_deployment_id, _to_deployment)
+DEPLOYMENTS = DeploymentTable("batch endpoint", BatchDeploymentRow, GenerationRow.batch_deployment_id, _to_deployments)
 
 
 def add(

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, CompoundSelect, Select, or_, select, union
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from control_plane.features.environments.environment_version import BuiltEnvironment
 from control_plane.resources.workspaces.workspace import Workspace
@@ -16,9 +16,10 @@ from modelyard.core.db.rows import (
     OnlineDeploymentRow,
     OnlineEndpointRow,
 )
-from modelyard.core.domain.lifecycle import ENDED_JOBS, GenerationState
+from modelyard.core.domain.lifecycle import GenerationState, JobState
 
 _IN_USE = (GenerationState.QUEUED, GenerationState.BUILDING, GenerationState.BUILT, GenerationState.SERVING)
+_UNFINISHED = tuple(state for state in JobState if not state.is_final)
 
 
 def list_built(session: Session, workspace: Workspace | None) -> Sequence[BuiltEnvironment]:
@@ -28,17 +29,11 @@ def list_built(session: Session, workspace: Workspace | None) -> Sequence[BuiltE
     environment with the users of all workspaces.
     """
     used: dict[str, set[tuple[str, str]]] = {}
-    for generation in session.scalars(_generations(workspace)):
-        users, deployment = used.setdefault(str(generation.lock_hash), set()), generation.owner
-        if generation.state in _IN_USE:
-            users.add((deployment.endpoint.name, deployment.name))
-    for lock_hash, state, endpoint, deployment_name in session.execute(_jobs(workspace)):
-        users = used.setdefault(lock_hash, set())
-        if state not in ENDED_JOBS:
-            users.add((endpoint, deployment_name))
+    for lock_hash, endpoint, deployment in session.execute(_users(workspace)):
+        used.setdefault(lock_hash, set()).add((endpoint, deployment))
     built = select(BuiltEnvironmentRow).order_by(BuiltEnvironmentRow.created_at)
     if workspace is not None:
-        built = built.where(BuiltEnvironmentRow.lock_hash.in_(used))
+        built = built.where(_is_known_in(workspace))
     return [
         BuiltEnvironment(
             lock_hash=row.lock_hash,
@@ -51,21 +46,39 @@ def list_built(session: Session, workspace: Workspace | None) -> Sequence[BuiltE
     ]
 
 
-def _jobs(workspace: Workspace | None) -> Select[str, str, str, str]:
-    jobs = select(JobRow.lock_hash, JobRow.state, JobRow.endpoint, JobRow.deployment)
-    return jobs if workspace is None else jobs.where(JobRow.workspace_id == workspace.key)
+def _users(workspace: Workspace | None) -> CompoundSelect[str, str, str]:
+    """Environment, endpoint and deployment of each present use."""
+    online = _generations(OnlineDeploymentRow, OnlineEndpointRow, GenerationRow.deployment_id, workspace)
+    batch = _generations(BatchDeploymentRow, BatchEndpointRow, GenerationRow.batch_deployment_id, workspace)
+    jobs = select(JobRow.lock_hash, JobRow.endpoint, JobRow.deployment).where(JobRow.state.in_(_UNFINISHED))
+    if workspace is not None:
+        jobs = jobs.where(JobRow.workspace_id == workspace.key)
+    in_use = GenerationRow.state.in_(_IN_USE)
+    return union(online.where(in_use), batch.where(in_use), jobs)
 
 
-def _generations(workspace: Workspace | None) -> Select[GenerationRow]:
-    """Built generations of the workspace's deployments, online and batch."""
-    built = select(GenerationRow).where(GenerationRow.lock_hash.is_not(None))
-    if workspace is None:
-        return built
-    online = select(OnlineDeploymentRow.id).join(OnlineEndpointRow)
-    batch = select(BatchDeploymentRow.id).join(BatchEndpointRow)
-    return built.where(
-        or_(
-            GenerationRow.deployment_id.in_(online.where(OnlineEndpointRow.workspace_id == workspace.key)),
-            GenerationRow.batch_deployment_id.in_(batch.where(BatchEndpointRow.workspace_id == workspace.key)),
-        )
+def _is_known_in(workspace: Workspace) -> ColumnElement[bool]:
+    """Whether a deployment or job of the workspace has used the environment."""
+    online = _generations(OnlineDeploymentRow, OnlineEndpointRow, GenerationRow.deployment_id, workspace)
+    batch = _generations(BatchDeploymentRow, BatchEndpointRow, GenerationRow.batch_deployment_id, workspace)
+    jobs = select(JobRow.id).where(
+        JobRow.workspace_id == workspace.key, JobRow.lock_hash == BuiltEnvironmentRow.lock_hash
     )
+    of_environment = GenerationRow.lock_hash == BuiltEnvironmentRow.lock_hash
+    return or_(online.where(of_environment).exists(), batch.where(of_environment).exists(), jobs.exists())
+
+
+def _generations(
+    deployment: type[OnlineDeploymentRow] | type[BatchDeploymentRow],
+    endpoint: type[OnlineEndpointRow] | type[BatchEndpointRow],
+    owner: InstrumentedAttribute[int | None],
+    workspace: Workspace | None,
+) -> Select[str | None, str, str]:
+    """Environment, endpoint and deployment of the built generations of the workspace's deployments."""
+    built = (
+        select(GenerationRow.lock_hash, endpoint.name, deployment.name)
+        .join(deployment, owner == deployment.id)
+        .join(endpoint, deployment.endpoint_id == endpoint.id)
+        .where(GenerationRow.lock_hash.is_not(None))
+    )
+    return built if workspace is None else built.where(endpoint.workspace_id == workspace.key)

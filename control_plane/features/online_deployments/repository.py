@@ -20,9 +20,20 @@ from modelyard.core.domain.caller import Caller
 from modelyard.core.domain.lifecycle import ProvisioningState
 
 
-def _to_deployment(_: Session, shared: dict[str, Any], row: OnlineDeploymentRow) -> OnlineDeployment:
-    protections = _common([worker.protections for worker in row.workers if worker.pid is not None])
-    return OnlineDeployment(**shared, instance_count=row.instance_count, protections=protections)
+def _to_deployments(
+    session: Session, found: Sequence[tuple[OnlineDeploymentRow, dict[str, Any]]]
+) -> Sequence[OnlineDeployment]:
+    keys = [row.id for row, _ in found]
+    running = select(WorkerRow.deployment_id, WorkerRow.protections).where(
+        WorkerRow.deployment_id.in_(keys), WorkerRow.pid.is_not(None)
+    )
+    protections: dict[int, list[list[str]]] = {key: [] for key in keys}
+    for key, of_worker in session.execute(running):
+        protections[key].append(of_worker)
+    return [
+        OnlineDeployment(**shared, instance_count=row.instance_count, protections=_common(protections[row.id]))
+        for row, shared in found
+    ]
 
 
 def _common(protections: Sequence[list[str]]) -> tuple[str, ...] | None:
@@ -31,7 +42,7 @@ def _common(protections: Sequence[list[str]]) -> tuple[str, ...] | None:
     return tuple(name for name in protections[0] if all(name in of_worker for of_worker in protections))
 
 
-DEPLOYMENTS = DeploymentTable("endpoint", OnlineDeploymentRow, GenerationRow.deployment_id, _to_deployment)
+DEPLOYMENTS = DeploymentTable("endpoint", OnlineDeploymentRow, GenerationRow.deployment_id, _to_deployments)
 
 
 # Reading.

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from control_plane.features.tokens.access_token import AccessToken, AccessTokenSpec, TokenState
 from control_plane.resources.authorship import Authorship
 from control_plane.resources.paging import Page
-from control_plane.resources.workspaces.repository import get_workspace, workspace_of
+from control_plane.resources.workspaces.repository import get_workspace, workspaces_of
 from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from modelyard.core.db.audit import record
 from modelyard.core.db.rows import AccessTokenRow, RoleAssignmentRow
@@ -30,7 +30,7 @@ def get_token(session: Session, workspace: Workspace, name: str) -> AccessToken:
 
 def list_tokens(session: Session, workspace: Workspace, page: Page) -> Sequence[AccessToken]:
     query = select(AccessTokenRow).where(AccessTokenRow.workspace_id == workspace.key).order_by(AccessTokenRow.name)
-    return [_token(session, workspace, row) for row in session.scalars(page.of(query))]
+    return _tokens(session, workspace, session.scalars(page.of(query)).all())
 
 
 def add_token(
@@ -97,21 +97,33 @@ def _key_of_scope(session: Session, scope: str) -> int | None:
 
 
 def _token(session: Session, workspace: Workspace, row: AccessTokenRow) -> AccessToken:
-    return AccessToken(
-        workspace=workspace,
-        name=row.name,
-        subject=row.subject,
-        roles=tuple(RoleAssignment(Role(held.role), _scope(session, held.workspace_id)) for held in row.roles),
-        expires_at=row.expires_at,
-        revoked_at=row.revoked_at,
-        last_used_at=row.last_used_at,
-        state=_state(row),
-        authorship=Authorship.of(row),
-    )
+    (token,) = _tokens(session, workspace, [row])
+    return token
 
 
-def _scope(session: Session, workspace_key: int | None) -> str:
-    return EVERY_WORKSPACE if workspace_key is None else workspace_of(session, workspace_key).arm_id
+def _tokens(session: Session, workspace: Workspace, found: Sequence[AccessTokenRow]) -> Sequence[AccessToken]:
+    """One query for any number of rows with their roles."""
+    keys = {held.workspace_id for row in found for held in row.roles if held.workspace_id is not None}
+    scopes = {key: each.arm_id for key, each in workspaces_of(session, keys).items()}
+    return [
+        AccessToken(
+            workspace=workspace,
+            name=row.name,
+            subject=row.subject,
+            roles=tuple(
+                RoleAssignment(
+                    Role(held.role), EVERY_WORKSPACE if held.workspace_id is None else scopes[held.workspace_id]
+                )
+                for held in row.roles
+            ),
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
+            last_used_at=row.last_used_at,
+            state=_state(row),
+            authorship=Authorship.of(row),
+        )
+        for row in found
+    ]
 
 
 def _state(row: AccessTokenRow) -> TokenState:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, delete, false, select, true
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Numeric, case, cast, delete, false, func, select, true
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from control_plane.resources.assets.asset import Container, Description, ListView, VersionHead, VersionQuery
@@ -68,7 +68,7 @@ class AssetTables(Generic[C, V]):
         if view != ListView.ALL:
             query = query.where(self.container.is_archived == (view == ListView.ARCHIVED_ONLY))
         rows = session.scalars(page.of(query.order_by(self.container.name))).all()
-        return [self._to_container(session, workspace, row) for row in rows]
+        return self._to_containers(session, workspace, rows)
 
     def put_container(
         self, session: Session, caller: Caller, workspace: Workspace, name: str, description: Description
@@ -106,21 +106,39 @@ class AssetTables(Generic[C, V]):
         session.execute(delete(self.container).where(self.container.id == container.id))
 
     def _to_container(self, session: Session, workspace: Workspace, row: C) -> Container:
-        versions = select(self.version.version).where(self.owner == row.id)
-        latest = session.scalar(versions.order_by(*self._newest_first()).limit(1))
-        numbers = [int(version) for version in session.scalars(versions) if version.isdecimal()]
-        return Container(
-            workspace=workspace,
-            collection=self.collection,
-            name=row.name,
-            description=row.description,
-            tags=row.tags,
-            properties=row.properties,
-            is_archived=row.is_archived,
-            latest_version=latest,
-            next_version=str(max(numbers, default=0) + 1),
-            authorship=Authorship.of(row),
-        )
+        (container,) = self._to_containers(session, workspace, [row])
+        return container
+
+    def _to_containers(self, session: Session, workspace: Workspace, rows: Sequence[C]) -> Sequence[Container]:
+        """Two queries for any number of rows."""
+        keys = [row.id for row in rows]
+        latest, greatest = self._latest_versions(session, keys), self._greatest_numbers(session, keys)
+        return [
+            Container(
+                workspace=workspace,
+                collection=self.collection,
+                name=row.name,
+                description=row.description,
+                tags=row.tags,
+                properties=row.properties,
+                is_archived=row.is_archived,
+                latest_version=latest.get(row.id),
+                next_version=str(greatest.get(row.id, 0) + 1),
+                authorship=Authorship.of(row),
+            )
+            for row in rows
+        ]
+
+    def _latest_versions(self, session: Session, keys: Sequence[int]) -> dict[int, str]:
+        newest_first = select(self.owner, self.version.version).order_by(self.owner, *self._newest_first())
+        found = session.execute(newest_first.ext(distinct_on(self.owner)).where(self.owner.in_(keys)))
+        return dict(iter(found))
+
+    def _greatest_numbers(self, session: Session, keys: Sequence[int]) -> dict[int, int]:
+        """Of the versions that are numbers. An asset without such a version is left out."""
+        number = case((self.version.version.regexp_match("^[0-9]+$"), cast(self.version.version, Numeric)))
+        greatest = select(self.owner, func.max(number)).where(self.owner.in_(keys)).group_by(self.owner)
+        return {key: int(found) for key, found in session.execute(greatest) if found is not None}
 
     # Versions, as rows: the noun makes a value of a row.
 

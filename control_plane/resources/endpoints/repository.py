@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from control_plane.resources.authorship import Authorship
 from control_plane.resources.endpoints.credentials import AuthMode, EndpointKeys, key_digest
 from control_plane.resources.endpoints.endpoint import Endpoint, EndpointPatch, EndpointSpec
-from control_plane.resources.operations.repository import find_operation
+from control_plane.resources.operations.operation import Operation
+from control_plane.resources.operations.repository import last_operations
 from control_plane.resources.paging import Page
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.adapters.secret_box import SecretBox
@@ -46,7 +47,7 @@ class EndpointTable(Generic[R, E]):
 
     def list(self, session: Session, workspace: Workspace, page: Page) -> Sequence[E]:
         query = select(self.row).where(self.row.workspace_id == workspace.key).order_by(self.row.name)
-        return [self.value(session, workspace, row) for row in session.scalars(page.of(query))]
+        return self._values(session, workspace, session.scalars(page.of(query)).all())
 
     def row_of(self, session: Session, endpoint: E) -> R:
         return session.get_one(self.row, endpoint.key)
@@ -136,6 +137,15 @@ class EndpointTable(Generic[R, E]):
         return self.value(session, workspace, row)
 
     def value(self, session: Session, workspace: Workspace, row: R) -> E:
+        (value,) = self._values(session, workspace, [row])
+        return value
+
+    def _values(self, session: Session, workspace: Workspace, found: Sequence[R]) -> Sequence[E]:
+        """One query for any number of rows."""
+        operations = last_operations(session, found)
+        return [self._value(workspace, row, last) for row, last in zip(found, operations, strict=True)]
+
+    def _value(self, workspace: Workspace, row: R, operation: Operation | None) -> E:
         shared = {
             "workspace": workspace,
             "key": row.id,
@@ -149,7 +159,7 @@ class EndpointTable(Generic[R, E]):
             "description": row.description,
             "auth_mode": AuthMode(row.auth_mode),
             "state": ProvisioningState(row.provisioning_state),
-            "operation": find_operation(session, row.operation_id, row.location),
+            "operation": operation,
             "authorship": Authorship.of(row),
         }
         return self.to_value(shared, row)

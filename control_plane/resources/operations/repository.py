@@ -1,5 +1,6 @@
 """Operations in the database."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import and_, func, select
@@ -7,6 +8,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from control_plane.resources.operations.operation import Operation, OperationKind
 from control_plane.resources.workspaces.workspace import Workspace
+from modelyard.core.db import rows
 from modelyard.core.db.lifecycle import begin_operation, end_operation
 from modelyard.core.db.rows import BatchDeploymentRow, GenerationRow, OnlineDeploymentRow, OperationRow
 from modelyard.core.domain.lifecycle import GenerationState, OperationStatus, ProvisioningState
@@ -46,10 +48,19 @@ def no_operation() -> ResourceNotFound:
     return ResourceNotFound("there is no such operation; operations are kept for 7 days after their end")
 
 
-def find_operation(session: Session, operation_id: UUID | None, location: str) -> Operation | None:
-    """An endpoint's or deployment's last operation. None: the retention has ended, or there was no operation."""
-    row = session.get(OperationRow, operation_id) if operation_id else None
-    return None if row is None else _operation(row, location)
+def last_operations(
+    session: Session, resources: Sequence[rows.Endpoint] | Sequence[rows.Deployment]
+) -> Sequence[Operation | None]:
+    """The last operation of each endpoint or deployment, by one query.
+
+    None: the retention has ended, or there was no operation.
+    """
+    ids = [resource.operation_id for resource in resources if resource.operation_id is not None]
+    found = {row.id: row for row in session.scalars(select(OperationRow).where(OperationRow.id.in_(ids)))}
+    return [
+        _operation(found[resource.operation_id], resource.location) if resource.operation_id in found else None
+        for resource in resources
+    ]
 
 
 def _operation(row: OperationRow, location: str, step: OperationStep | None = None) -> Operation:

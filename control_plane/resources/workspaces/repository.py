@@ -1,6 +1,6 @@
 """Workspaces in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
@@ -28,6 +28,11 @@ def get_workspace(session: Session, path: WorkspacePath) -> Workspace:
 
 def workspace_of(session: Session, key: int) -> Workspace:
     return _workspace(session.get_one(WorkspaceRow, key))
+
+
+def workspaces_of(session: Session, keys: Collection[int]) -> Mapping[int, Workspace]:
+    found = session.scalars(select(WorkspaceRow).where(WorkspaceRow.id.in_(keys)))
+    return {row.id: _workspace(row) for row in found}
 
 
 def list_workspaces(

@@ -10,6 +10,11 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from modelyard.core.db.rows.base import CASCADE, Authored, Base, Leased
 
 
+def _index_of_filter(name: str, *columns: str) -> Index:
+    """Index of the newest jobs of a filter, which holds all columns that a list with the filter reads to skip a job."""
+    return Index(name, "workspace_id", *columns, "created_at", "id", postgresql_include=["is_archived"])
+
+
 class JobRow(Leased, Authored, Base):
     """A batch job. The row is complete: a change or deletion of the endpoint does not change a submitted job.
 
@@ -24,6 +29,13 @@ class JobRow(Leased, Authored, Base):
         Index("ix_jobs_newest", "workspace_id", "created_at", "id"),
         Index("ix_jobs_newest_of_endpoint", "workspace_id", "endpoint", "created_at", "id"),
         Index("ix_jobs_newest_archived", "workspace_id", "created_at", "id", postgresql_where=text("is_archived")),
+        Index("ix_jobs_newest_active", "workspace_id", "created_at", "id", postgresql_where=text("NOT is_archived")),
+        _index_of_filter("ix_jobs_newest_in_state", "state"),
+        _index_of_filter("ix_jobs_newest_of_name", "deployment"),
+        _index_of_filter("ix_jobs_newest_of_deployment", "endpoint", "deployment"),
+        Index("ix_jobs_tags", "tags", postgresql_using="gin"),
+        # For the users of built environments.
+        Index("ix_jobs_lock_hash", "workspace_id", "lock_hash"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
