@@ -1,9 +1,9 @@
 """Reading a platform with many rows: `python -m benchmarks.many_rows [--endpoints N] [--jobs N] [--requests N]`.
 
 Starts a platform and fills its database with N online endpoints of one deployment each, N finished jobs of twenty batch
-deployments, and models with ten versions each. Then one client with one connection sends GET requests, as Azure's SDK
-does, and prints JSON: p50 and p99 in milliseconds, from the first byte sent to the last byte received, of a resource
-and of the first and the last page of a list, for each noun and for each filter of jobs.
+deployments with an event each, and models with ten versions each. Then one client with one connection sends GET
+requests, as Azure's SDK does, and prints JSON: p50 and p99 in milliseconds, from the first byte sent to the last byte
+received, of a resource and of the first and the last page of a list, for each noun and for each filter of jobs.
 """
 
 import argparse
@@ -27,8 +27,10 @@ from benchmarks.endpoint_rows import DEPLOYMENT, FILL_AT_ONCE, endpoint_name, fi
 from control_plane.resources.endpoints.credentials import key_digest
 from control_plane.resources.paging import DEFAULT_PAGE_SIZE
 from modelyard.client import Platform
+from modelyard.client.platform import DEFAULT_WORKSPACE
 from modelyard.core.data_dir import DataDir
 from modelyard.core.db.rows import (
+    AuditEventRow,
     BatchDeploymentRow,
     BatchEndpointRow,
     GenerationRow,
@@ -38,10 +40,17 @@ from modelyard.core.db.rows import (
     ModelVersionRow,
 )
 from modelyard.core.db.unit_of_work import Sessions, open_database, sessions_of, transaction
+from modelyard.core.domain.audit import AuditAction
 from modelyard.core.domain.batch import BatchSettings, InputKind
+from modelyard.core.domain.caller import CallerKind
 from modelyard.core.domain.deployment import DeploymentSpec
 from modelyard.core.domain.job_files import DATASTORES, default_output_key, logs_prefix
 from modelyard.core.domain.lifecycle import GenerationState, JobState, MiniBatchState, ProvisioningState
+from modelyard.core.domain.resource_ids import (
+    DEFAULT_RESOURCE_GROUP,
+    DEFAULT_SUBSCRIPTION,
+    workspace_id,
+)
 from modelyard.demo.temporary_platform import temporary_folder, temporary_platform
 from modelyard.supervisor.postgres import EmbeddedPostgres
 
@@ -52,6 +61,8 @@ _ARCHIVED_OF = 20
 """One job of this number is archived."""
 _FAILED_OF, _CANCELED_OF = 50, 100
 _MINI_BATCHES = 2
+_FIRST_EVENT = 1_000_000
+_WORKSPACE = workspace_id(DEFAULT_SUBSCRIPTION, DEFAULT_RESOURCE_GROUP, DEFAULT_WORKSPACE)
 _WARM_UP = 10
 _SEED = 0
 
@@ -92,6 +103,7 @@ class _Rows:
             with transaction(self._sessions) as work:
                 numbers = range(start, min(start + FILL_AT_ONCE, jobs))
                 work.session.execute(insert(JobRow), [_job(number, jobs) for number in numbers])
+                work.session.execute(insert(AuditEventRow), [_event(number) for number in numbers])
         for number in range(_MINI_BATCHES):
             with transaction(self._sessions) as work:
                 columns = (MiniBatchRow.job_id, MiniBatchRow.number, MiniBatchRow.state, MiniBatchRow.spans)
@@ -202,6 +214,20 @@ def _job(number: int, jobs: int) -> dict[str, Any]:
     }
 
 
+def _event(number: int) -> dict[str, Any]:
+    """The event of a job's submission, behind the chain of the platform's own events."""
+    return {
+        "id": _FIRST_EVENT + number,
+        "workspace_id": 1,
+        "caller": f"user-{number % _TEAMS}",
+        "caller_kind": CallerKind.USER,
+        "action": AuditAction.SUBMIT,
+        "resource_id": f"{_WORKSPACE}/jobs/{_job_name(number)}",
+        "to_state": JobState.QUEUED,
+        "hash": "",
+    }
+
+
 # Requests.
 
 _Path = Callable[[random.Random], str]
@@ -262,6 +288,10 @@ def _paths(running: Platform, endpoints: int, jobs: int, models: int) -> Mapping
         "jobs of an endpoint, as the SDK": lambda _: f"/mferp/managementfrontend{workspace}/{batch}/jobs",
         "built environments": fixed("builtEnvironments"),
         "events": fixed("events"),
+        "events, last page": last("events", jobs),
+        "events of a caller": one(lambda r: f"events?caller=user-{r.randrange(_TEAMS)}"),
+        "events of an unknown caller": fixed("events?caller=unknown"),
+        "events of a job": one(lambda r: f"events?resource={quote(f'jobs/{job(r)}')}"),
         "workspace": lambda _: workspace,
     }
 
