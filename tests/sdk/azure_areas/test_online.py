@@ -93,10 +93,13 @@ def test_keys_are_read_and_regenerated(ml, endpoint, inputs):
     assert ml.online_endpoints.invoke(endpoint, request_file=inputs / "rows.json")
 
 
-@pytest.mark.parametrize("auth_mode", ["aml_token", "aad_token"])
-def test_endpoint_of_tokens_is_invoked(ml, make_online_endpoint, inputs, auth_mode):
+@pytest.mark.parametrize(("auth_mode", "model"), [("aml_token", "azureml:{}@latest"), ("aad_token", "{}@latest")])
+def test_endpoint_of_tokens_serves_the_latest_version_of_a_model(
+    ml, make_online_endpoint, inputs, release, auth_mode, model
+):
+    registered = Model(name=f"online-{release}", path=inputs / "linear", type=AssetTypes.MLFLOW_MODEL)
+    model = model.format(ml.models.create_or_update(registered).name)
     name = make_online_endpoint(auth_mode.replace("_", ""), auth_mode=auth_mode)
-    model = Model(path=inputs / "linear", type=AssetTypes.MLFLOW_MODEL)
     ml.online_deployments.begin_create_or_update(
         ManagedOnlineDeployment(
             name="blue", endpoint_name=name, model=model, instance_type="Standard_DS3_v2", instance_count=1
