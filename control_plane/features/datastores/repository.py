@@ -2,22 +2,21 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from control_plane.features.datastores.datastore import Datastore, DatastoreSpec
 from control_plane.resources.authorship import Authorship
+from control_plane.resources.named_rows import ensure_row, named, remove_row
 from control_plane.resources.workspaces.workspace import Workspace
-from modelyard.core.db.audit import audited, record
+from modelyard.core.db.audit import audited
 from modelyard.core.db.rows import DatastoreRow
 from modelyard.core.domain.audit import AuditAction
 from modelyard.core.domain.caller import Caller
-from modelyard.core.errors import Conflict
 
 
 def find_datastore(session: Session, workspace: Workspace, name: str) -> Datastore | None:
-    row = session.scalar(_named(workspace, name))
+    row = session.scalar(named(DatastoreRow, workspace, name))
     return None if row is None else _datastore(workspace, row)
 
 
@@ -34,33 +33,18 @@ def put_datastore(
 ) -> tuple[Datastore, bool]:
     """The datastore, and whether it is new."""
     described = {"description": spec.description, "tags": dict(spec.tags), "properties": dict(spec.properties)}
-    values = {"workspace_id": workspace.key, "name": name, **described}
-    made = session.scalar(insert(DatastoreRow).values(**values).on_conflict_do_nothing().returning(DatastoreRow.id))
-    row = session.scalar(_named(workspace, name).with_for_update())
-    if row is None:
-        raise Conflict(f"datastore {name!r} was deleted at the same time; try again")
-    if made is not None:
-        record(session, caller, AuditAction.CREATE, row)
-    else:
+    row, is_new = ensure_row(session, caller, DatastoreRow, workspace, name, noun="datastore", **described)
+    if not is_new:
         with audited(session, caller, AuditAction.UPDATE, row):
             row.description, row.tags, row.properties = spec.description, dict(spec.tags), dict(spec.properties)
     session.flush()
     session.refresh(row)
-    return _datastore(workspace, row), made is not None
+    return _datastore(workspace, row), is_new
 
 
 def remove_datastore(session: Session, caller: Caller, workspace: Workspace, name: str) -> bool:
     """False: the datastore does not exist."""
-    row = session.scalar(_named(workspace, name).with_for_update())
-    if row is None:
-        return False
-    record(session, caller, AuditAction.DELETE, row)
-    session.delete(row)
-    return True
-
-
-def _named(workspace: Workspace, name: str) -> Select[DatastoreRow]:
-    return select(DatastoreRow).where(DatastoreRow.workspace_id == workspace.key, DatastoreRow.name == name)
+    return remove_row(session, caller, DatastoreRow, workspace, name)
 
 
 def _datastore(workspace: Workspace, row: DatastoreRow) -> Datastore:

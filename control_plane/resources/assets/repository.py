@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Numeric, case, cast, delete, false, func, select, true
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from control_plane.resources.assets.asset import Container, Description, ListView, VersionHead, VersionQuery
 from control_plane.resources.assets.references import LATEST, Reference, version_not_registered
 from control_plane.resources.authorship import Authorship
+from control_plane.resources.named_rows import ensure_row, lock_row, named
 from control_plane.resources.paging import Page
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.db.audit import audited, record
@@ -28,7 +29,7 @@ from modelyard.core.db.rows import (
 )
 from modelyard.core.domain.audit import AuditAction
 from modelyard.core.domain.caller import Caller
-from modelyard.core.errors import Conflict, ResourceNotFound
+from modelyard.core.errors import ResourceNotFound
 
 C = TypeVar("C", bound=AssetContainer)
 V = TypeVar("V", bound=AssetVersion)
@@ -53,7 +54,7 @@ class AssetTables(Generic[C, V]):
     # Containers.
 
     def get_container(self, session: Session, workspace: Workspace, name: str) -> Container:
-        row = session.scalar(select(self.container).where(*self._named(workspace, name)))
+        row = session.scalar(named(self.container, workspace, name))
         if row is None:
             raise ResourceNotFound(f"there is no {self.noun} {name!r} in workspace {workspace.path.name!r}")
         return self._to_container(session, workspace, row)
@@ -81,25 +82,11 @@ class AssetTables(Generic[C, V]):
 
     def ensure_container(self, session: Session, caller: Caller, workspace: Workspace, name: str) -> tuple[C, bool]:
         """The row, and whether the row is new. Locked: no other transaction adds or removes versions meanwhile."""
-        values: dict[str, Any] = {
-            "workspace_id": workspace.key,
-            "name": name,
-            "tags": {},
-            "properties": {},
-            "is_archived": False,
-        }
-        made = session.scalar(
-            insert(self.container).values(**values).on_conflict_do_nothing().returning(self.container.id)
-        )
-        row = self.lock_container(session, workspace, name)
-        if row is None:
-            raise Conflict(f"{self.noun} {name!r} was deleted at the same time; try again")
-        if made is not None:
-            record(session, caller, AuditAction.CREATE, row)
-        return row, made is not None
+        empty: dict[str, Any] = {"tags": {}, "properties": {}, "is_archived": False}
+        return ensure_row(session, caller, self.container, workspace, name, noun=self.noun, **empty)
 
     def lock_container(self, session: Session, workspace: Workspace, name: str) -> C | None:
-        return session.scalar(select(self.container).where(*self._named(workspace, name)).with_for_update())
+        return lock_row(session, self.container, workspace, name)
 
     def remove_container(self, session: Session, caller: Caller, container: C) -> None:
         record(session, caller, AuditAction.DELETE, container)

@@ -15,16 +15,14 @@ from sqlalchemy.orm import Session, object_mapper, sessionmaker
 
 from modelyard.core.db.rows import (
     AccessTokenRow,
-    AssetContainer,
     AssetVersion,
     AuditEventRow,
     Authored,
     BatchDeploymentRow,
     BatchEndpointRow,
-    ComputeRow,
-    DatastoreRow,
     GenerationRow,
     JobRow,
+    NamedResource,
     OnlineDeploymentRow,
     OnlineEndpointRow,
     WorkspaceRow,
@@ -36,16 +34,7 @@ from modelyard.core.domain.resource_ids import workspace_id
 EndpointRow = OnlineEndpointRow | BatchEndpointRow
 DeploymentRow = OnlineDeploymentRow | BatchDeploymentRow
 AuditedRow = (
-    WorkspaceRow
-    | AssetContainer
-    | AssetVersion
-    | ComputeRow
-    | DatastoreRow
-    | EndpointRow
-    | DeploymentRow
-    | GenerationRow
-    | JobRow
-    | AccessTokenRow
+    WorkspaceRow | NamedResource | AssetVersion | EndpointRow | DeploymentRow | GenerationRow | JobRow | AccessTokenRow
 )
 
 _SHOWN = frozenset(
@@ -146,7 +135,7 @@ _ADD = text(
 
 
 def chain_events(sessions: sessionmaker[Session]) -> None:
-    """Let the transactions of these sessions write their events."""
+    """Write noted events at the commit of each transaction of `sessions`."""
     event.listen(sessions, "before_commit", _append)
     event.listen(sessions, "after_rollback", _forget)
 
@@ -211,14 +200,10 @@ def _place(session: Session, row: AuditedRow) -> tuple[WorkspaceRow, str]:
     match row:
         case WorkspaceRow():
             return row, ""
-        case AssetContainer():
+        case NamedResource():
             return _workspace(session, row), f"/{row.collection}/{row.name}"
         case AssetVersion():
             return _below(session, row.container, f"versions/{row.version}")
-        case ComputeRow():
-            return _workspace(session, row), f"/computes/{row.name}"
-        case DatastoreRow():
-            return _workspace(session, row), f"/datastores/{row.name}"
         case OnlineEndpointRow():
             return _workspace(session, row), f"/onlineEndpoints/{row.name}"
         case BatchEndpointRow():
@@ -233,9 +218,7 @@ def _place(session: Session, row: AuditedRow) -> tuple[WorkspaceRow, str]:
             return _workspace(session, row), f"/tokens/{row.name}"
 
 
-def _workspace(
-    session: Session, row: AssetContainer | ComputeRow | DatastoreRow | EndpointRow | JobRow | AccessTokenRow
-) -> WorkspaceRow:
+def _workspace(session: Session, row: NamedResource | EndpointRow | JobRow | AccessTokenRow) -> WorkspaceRow:
     return session.get_one(WorkspaceRow, row.workspace_id)
 
 

@@ -18,7 +18,7 @@ from modelyard.core.db.rows.assets import (
     ModelVersionRow,
 )
 from modelyard.core.db.rows.audit import AuditChainRow, AuditEventRow
-from modelyard.core.db.rows.base import Authored, Base, Leased, Stamped
+from modelyard.core.db.rows.base import Authored, Base, Leased, NamedResource, Stamped
 from modelyard.core.db.rows.datastores import BlobBlockRow, BlobPropertiesRow, DatastoreRow
 from modelyard.core.db.rows.deployments import (
     BatchDeploymentRow,
@@ -71,6 +71,7 @@ __all__ = [
     "ModelRow",
     "ModelVersionRow",
     "NamedLeaseRow",
+    "NamedResource",
     "OnlineDeploymentRow",
     "OnlineEndpointRow",
     "OperationRow",

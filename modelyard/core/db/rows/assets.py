@@ -1,14 +1,14 @@
 """Versioned assets: models, environments, data and codes. The row of a name holds the rows of the versions."""
 
 import re
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
-from modelyard.core.db.rows.base import CASCADE, Authored, Base
+from modelyard.core.db.rows.base import CASCADE, Authored, Base, NamedResource
 
 _UPLOAD = re.compile(r"/paths/uploads/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/", re.I)
 
@@ -23,13 +23,8 @@ class Asset(Authored):
     is_archived: Mapped[bool] = mapped_column(default=False)
 
 
-class AssetContainer(Asset):
+class AssetContainer(Asset, NamedResource):
     """A named asset. The versions hold the content."""
-
-    collection: ClassVar[str]
-    """Path segment of the noun, such as "models"."""
-    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"))
-    name: Mapped[str]
 
 
 class AssetVersion(Asset):

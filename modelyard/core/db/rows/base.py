@@ -1,10 +1,10 @@
 """The base of every table: names of constraints, types of columns, timestamps, authors and leases."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import DateTime, MetaData, Text, func, text
+from sqlalchemy import DateTime, ForeignKey, MetaData, Text, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -47,6 +47,16 @@ class Authored(Stamped):
     """A CallerKind."""
     modified_by: Mapped[str] = mapped_column(server_default="admin")
     modified_by_kind: Mapped[str] = mapped_column(server_default="user")
+
+
+class NamedResource(Authored):
+    """A resource with a name in its workspace."""
+
+    collection: ClassVar[str]
+    """Path segment of the noun, such as "models"."""
+    id: Mapped[int] = mapped_column(primary_key=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"))
+    name: Mapped[str]
 
 
 class Leased:

@@ -8,18 +8,16 @@ from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from modelyard.core.db.rows.base import Authored, Base
+from modelyard.core.db.rows.base import Base, NamedResource
 
 
-class DatastoreRow(Authored, Base):
+class DatastoreRow(NamedResource, Base):
     """A datastore that a user created. The default datastores of a workspace have no row."""
 
     __tablename__ = "datastores"
     __table_args__ = (UniqueConstraint("workspace_id", "name"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"))
-    name: Mapped[str]
+    collection = "datastores"
     description: Mapped[str | None]
     tags: Mapped[dict[str, str]] = mapped_column(default=dict)
     properties: Mapped[dict[str, str]] = mapped_column(default=dict)

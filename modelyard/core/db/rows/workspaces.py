@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, false, text
+from sqlalchemy import Index, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from modelyard.core.db.rows.base import Authored, Base
+from modelyard.core.db.rows.base import Authored, Base, NamedResource
 from modelyard.core.domain.job_files import DATASTORES, datastores_folder
 
 
@@ -43,14 +43,12 @@ class DatastoreRemovalRow(Base):
     folder: Mapped[str] = mapped_column(primary_key=True)
 
 
-class ComputeRow(Authored, Base):
+class ComputeRow(NamedResource, Base):
     """A recorded compute. The workers of this platform do the work, whatever the compute's type."""
 
     __tablename__ = "computes"
     __table_args__ = (UniqueConstraint("workspace_id", "name"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"))
-    name: Mapped[str]
+    collection = "computes"
     location: Mapped[str] = mapped_column(default="local")
     body: Mapped[dict[str, Any]] = mapped_column(default=dict)
