@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from sqlalchemy.orm import Session
@@ -19,7 +20,7 @@ from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
 
 TARGET = "properties.inputData"
 _MOST_FILES = 1000
-"""Of several inputs. A look at the store for the size of each file happens while the client waits."""
+"""Of several inputs, whose folders are listed while the client waits."""
 _OUTPUT = "properties.outputData"
 _INPUT_KINDS = {"uri_file": InputKind.URI_FILE, "uri_folder": InputKind.URI_FOLDER}
 """By the type of the data asset."""
@@ -139,15 +140,13 @@ def _files_of(store: ObjectStore, job_input: JobInput) -> Iterator[InputFile]:
         yield from (file for file in job_input.files if not (is_folder and is_hidden(file.path)))
         return
     key = job_input.key or ""
-    folder = f"{key}/"
-    for found in store.list(folder) if is_folder else [key]:
-        path = found.removeprefix(folder) if is_folder else found.rpartition("/")[2]
-        if is_folder and is_hidden(path):
-            continue
-        try:
-            yield InputFile(path, found, store.size(found))
-        except ObjectMissing:
-            continue  # deleted since the listing
+    if is_folder:
+        listed = ((found.key.removeprefix(f"{key}/"), found) for found in store.list_objects(f"{key}/"))
+        yield from (InputFile(path, found.key, found.size) for path, found in listed if not is_hidden(path))
+        return
+    # The file may have been deleted since the check.
+    with suppress(ObjectMissing):
+        yield InputFile(key.rpartition("/")[2], key, store.size(key))
 
 
 def requested_output(workspace: Workspace, spec: JobSpec, file_name: str) -> DatastorePath | None:

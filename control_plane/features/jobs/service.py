@@ -1,6 +1,7 @@
 """Reading and canceling submitted jobs, and downloading files of jobs."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import PurePosixPath
@@ -109,20 +110,16 @@ class Jobs:
         return [(file, self._signer.query(_grant(file.key), now=now)) for file in files]
 
     def _written(self, job: Job) -> Iterator[JobFile]:
-        keys = [(f"score/{PurePosixPath(key).name}", key) for key in (job.output_key, errors_key(job.output_key))]
-        yield from self._existing(keys)
+        for key in (job.output_key, errors_key(job.output_key)):
+            # Not written yet, or never: a job without failures writes no errors.csv.
+            with suppress(ObjectMissing):
+                yield JobFile(f"score/{PurePosixPath(key).name}", key, self._store.size(key))
         yield from self._written_logs(job)
 
     def _written_logs(self, job: Job) -> Iterator[JobFile]:
         logs = job.logs_prefix
-        return self._existing((f"{LOGS}{key.removeprefix(logs)}", key) for key in self._store.list(logs))
-
-    def _existing(self, keys: Iterable[tuple[str, str]]) -> Iterator[JobFile]:
-        for path, key in keys:
-            try:
-                yield JobFile(path, key, self._store.size(key))
-            except ObjectMissing:
-                continue  # not written yet, or never: a job without failures writes no errors.csv
+        for found in self._store.list_objects(logs):
+            yield JobFile(f"{LOGS}{found.key.removeprefix(logs)}", found.key, found.size)
 
     def content(self, caller: Caller, key: str, query: Mapping[str, str]) -> Iterator[bytes]:
         """The content of a file. Raises UploadUrlExpired unless `query` is signed for this file."""

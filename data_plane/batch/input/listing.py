@@ -1,10 +1,10 @@
 """The files of a job's input."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 from data_plane.batch.failures import InvalidInput
 from modelyard.core.domain.batch import InputFile, InputKind, is_hidden
-from modelyard.core.ports.object_store import ObjectMissing, ObjectStore
+from modelyard.core.ports.object_store import ObjectStore
 
 
 def list_input(
@@ -36,17 +36,5 @@ def _of_key(store: ObjectStore, key: str, kind: InputKind) -> list[InputFile]:
         if next(iter(store.list(folder)), None) is not None:
             raise InvalidInput(f"the input {key} is a folder: set the input's type to uri_folder")
         raise InvalidInput(f"there is no file {key}")
-    return list(_existing(store, folder))
-
-
-def _existing(store: ObjectStore, folder: str) -> Iterator[InputFile]:
-    for key in _visible(store.list(folder), folder):
-        try:
-            yield InputFile(key.removeprefix(folder), key, store.size(key))
-        except ObjectMissing:
-            # Deleted since the listing.
-            continue
-
-
-def _visible(keys: Iterable[str], folder: str) -> Iterator[str]:
-    return (key for key in keys if not is_hidden(key.removeprefix(folder)))
+    listed = ((found.key.removeprefix(folder), found) for found in store.list_objects(folder))
+    return [InputFile(path, found.key, found.size) for path, found in listed if not is_hidden(path)]
