@@ -150,7 +150,8 @@ class ModelyardDeploymentClient(BaseDeploymentClient):
                     _check_alone(endpoint, name, traffic)
                     client.online_endpoints.set_traffic(endpoint, {}).wait()
                 client.online_deployments.delete(endpoint, name).wait()
-            if own_endpoint and not any(True for _ in self._deployments(client, endpoint)):
+            is_there = own_endpoint and client.online_endpoints.find(endpoint) is not None
+            if is_there and not any(client.online_deployments.list(endpoint)):
                 client.online_endpoints.delete(endpoint).wait()
 
     def list_deployments(self, endpoint: str | None = None) -> list[dict[str, Any]]:
@@ -218,9 +219,6 @@ class ModelyardDeploymentClient(BaseDeploymentClient):
     def get_endpoint(self, endpoint: str) -> dict[str, Any]:
         with self._client() as client:
             return endpoint_document(client.online_endpoints.get(endpoint))
-
-    def _deployments(self, client: Client, endpoint: str) -> Iterator[dict[str, Any]]:
-        return iter(()) if client.online_endpoints.find(endpoint) is None else client.online_deployments.list(endpoint)
 
     @contextmanager
     def _client(self) -> Iterator[Client]:

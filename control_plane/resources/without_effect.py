@@ -6,6 +6,7 @@ of a request has an effect, or the request is refused, or a note tells that the 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, get_args
 
 from pydantic import GetJsonSchemaHandler
@@ -111,6 +112,7 @@ def _inside(
         yield from _walk(entry, request, answer, path)
 
 
+@cache
 def _by_name(body: type[ArmBody] | None) -> Mapping[str, FieldInfo]:
     fields = body.model_fields.items() if body else ()
     return {(field.alias or name).lower(): field for name, field in fields}

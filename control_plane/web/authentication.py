@@ -90,15 +90,7 @@ class TokenVerifier:
         if identity is None:
             self._limits.note_failure(*limited)
             raise Unauthorized("the token is not valid on this platform: check MODELYARD_TOKEN")
-        if identity.has_expired(time.time()):
-            self._limits.note_failure(*limited)
-            raise Unauthorized(
-                f"the token of {identity.subject!r} expired at {_utc(identity.expires_at)}: "
-                "ask an owner for a new token"
-            )
-        if identity.token_id is not None:
-            self._uses.note(identity.token_id)
-        return identity
+        return self._unexpired(identity, limited, "ask an owner for a new token")
 
     async def identify_parent(self, token: str | None, scope: Scope) -> Identity:
         """Return the holder of a token from which the client may derive a token.
@@ -130,12 +122,13 @@ class TokenVerifier:
             raise Unauthorized("the token that this token was derived from was revoked or replaced: use another token")
         ends = [float(derived.expires_at), *([] if identity.expires_at is None else [identity.expires_at])]
         identity = replace(identity, expires_at=min(ends), fingerprint=None)
+        return self._unexpired(identity, limited, "ask for a new one at /msi/token")
+
+    def _unexpired(self, identity: Identity, limited: list[str], remedy: str) -> Identity:
+        """Note a use of the token. Raises Unauthorized for an expired token."""
         if identity.has_expired(time.time()):
             self._limits.note_failure(*limited)
-            raise Unauthorized(
-                f"the token of {identity.subject!r} expired at {_utc(identity.expires_at)}: ask for a new one at "
-                "/msi/token"
-            )
+            raise Unauthorized(f"the token of {identity.subject!r} expired at {_utc(identity.expires_at)}: {remedy}")
         if identity.token_id is not None:
             self._uses.note(identity.token_id)
         return identity

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane.resources.blob_container import is_blob_path
+from control_plane.resources.xml_text import xml_text
 
 _VERSION = "2023-01-03"
 _ECHOED = {"x-ms-client-request-id": re.compile(r"[\x20-\x7e]{1,1024}"), "x-ms-version": re.compile(r"[\w-]{1,20}")}
@@ -37,7 +38,6 @@ _CODES = {
 _BUSY = frozenset({429, 503})
 """Clients of the Blob service repeat a request after 503."""
 _NOT_MODIFIED = 304
-_NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DROPPED = ("content-length", "content-type", "transfer-encoding")
 
 
@@ -108,6 +108,5 @@ def _error_in(body: bytes) -> tuple[str, str]:
 
 
 def _document(code: str, sentence: str) -> bytes:
-    text = escape(_NOT_IN_XML.sub("\ufffd", sentence))
-    error = f"<Error><Code>{escape(code)}</Code><Message>{text}</Message></Error>"
+    error = f"<Error><Code>{escape(code)}</Code><Message>{escape(xml_text(sentence))}</Message></Error>"
     return f'<?xml version="1.0" encoding="utf-8"?>{error}'.encode()

@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from typing import TypeVar
 
 from data_plane.gateway.errors import RoleMissing
 from modelyard.core.adapters.openid import OpenIdVerifier
@@ -22,6 +23,8 @@ from modelyard.core.domain.tokens import token_expiry
 
 _MOST_REMEMBERED = 1024
 _MOST_HEADERS = 16
+
+Verified = TypeVar("Verified")
 
 
 class Credentials:
@@ -91,7 +94,7 @@ class Credentials:
             expiry = token_expiry(self._token_key, self._endpoint, token.decode("latin-1"))
             if expiry is None:
                 return False
-            self._remember(digest, expiry)
+            _remember(self._expiry_by_digest, digest, expiry)
         return now < expiry
 
     def _parent(self, secret: bytes, digest: str, now: float) -> TokenRoute | None:
@@ -103,9 +106,7 @@ class Credentials:
             derived = self._derived.read(secret.decode("latin-1"))
             if derived is None:
                 return None
-            if len(self._derived_by_digest) >= _MOST_REMEMBERED:
-                self._derived_by_digest.clear()
-            self._derived_by_digest[digest] = derived
+            _remember(self._derived_by_digest, digest, derived)
         return self._parents.get(derived.parent) if now < derived.expires_at else None
 
     def _remember_header(self, authorization: bytes) -> None:
@@ -114,10 +115,11 @@ class Credentials:
             self._headers_with_key.clear()
         self._headers_with_key.add(authorization)
 
-    def _remember(self, digest: str, expiry: int) -> None:
-        if len(self._expiry_by_digest) >= _MOST_REMEMBERED:
-            self._expiry_by_digest.clear()
-        self._expiry_by_digest[digest] = expiry
+
+def _remember(verified: dict[str, Verified], digest: str, found: Verified) -> None:
+    if len(verified) >= _MOST_REMEMBERED:
+        verified.clear()
+    verified[digest] = found
 
 
 def _allowed(is_allowed: bool, required: Role) -> bool:

@@ -15,8 +15,7 @@ from modelyard.client.documents.batch_endpoint import BATCH_ENDPOINT
 from modelyard.client.documents.data import InputType
 from modelyard.client.documents.identity import batch_endpoint_document
 from modelyard.client.documents.job import JOB_SETTINGS, job_document
-from modelyard.client.documents.reading import Document, merged
-from modelyard.client.errors import InvalidDocument
+from modelyard.client.documents.reading import Document, merged, required
 from modelyard.client.operations import Change
 from modelyard.client.submitting import BatchInvocation, invoke_batch
 
@@ -68,10 +67,9 @@ def update(
     session = session_of(context)
     flags = {"name": name, "defaults": {"deployment_name": deployment} if deployment else None}
     changes = document_from(file, flags, None, BATCH_ENDPOINT)
-    if not changes.get("name"):
-        raise InvalidDocument("missing name: write name into the file, or pass -n")
+    name = required(changes, "name", "-n")
     with session.client(file) as client:
-        present = batch_endpoint_document(client.batch_endpoints.get(str(changes["name"])))
+        present = batch_endpoint_document(client.batch_endpoints.get(name))
         document = document_from(None, merged(present, changes), settings, BATCH_ENDPOINT)
         _finish(session, client, document, client.put_batch_endpoint(document), no_wait, output)
 

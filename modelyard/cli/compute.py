@@ -10,7 +10,7 @@ from modelyard.cli.output import Column, show, show_all
 from modelyard.cli.progress import note
 from modelyard.cli.session import session_of
 from modelyard.client.documents.compute import COMPUTE, compute_document
-from modelyard.client.errors import InvalidDocument
+from modelyard.client.documents.reading import required
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -44,10 +44,9 @@ def create(
         "max_instances": max_instances,
     }
     document = document_from(file, flags, settings, COMPUTE)
-    if not document.get("name"):
-        raise InvalidDocument("missing name: write name into the file, or pass -n")
+    name = required(document, "name", "-n")
     with session_of(context).client(file) as client:
-        show(compute_document(client.computes.put(str(document["name"]), document)), output)
+        show(compute_document(client.computes.put(name, document)), output)
 
 
 @app.command("list")

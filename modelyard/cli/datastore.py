@@ -10,7 +10,7 @@ from modelyard.cli.output import Column, show, show_all
 from modelyard.cli.progress import note
 from modelyard.cli.session import session_of
 from modelyard.client.documents.datastore import DATASTORE, datastore_document
-from modelyard.client.errors import InvalidDocument
+from modelyard.client.documents.reading import required
 
 app = typer.Typer(
     no_args_is_help=True, help="Folders of the platform's object store, for files of data assets and jobs."
@@ -34,10 +34,9 @@ def create(
 ) -> None:
     """Create a datastore in the platform's object store. Account, container and credentials of a file stay unused."""
     document = document_from(file, {"name": name}, settings, DATASTORE)
-    if not document.get("name"):
-        raise InvalidDocument("missing name: write name into the file, or pass -n")
+    name = required(document, "name", "-n")
     with session_of(context).client(file) as client:
-        show(datastore_document(client.datastores.put(str(document["name"]), document)), output)
+        show(datastore_document(client.datastores.put(name, document)), output)
 
 
 @app.command("list")

@@ -13,7 +13,7 @@ from modelyard.cli.session import Session, session_of
 from modelyard.client.client import Client
 from modelyard.client.documents.identity import endpoint_document
 from modelyard.client.documents.online_endpoint import ONLINE_ENDPOINT
-from modelyard.client.documents.reading import Document, merged
+from modelyard.client.documents.reading import Document, merged, required
 from modelyard.client.errors import InvalidDocument
 from modelyard.client.operations import Change
 
@@ -81,10 +81,9 @@ def update(
     if rate_limit is not None:
         flags["rate_limit"] = _rate_limit(rate_limit)
     changes = document_from(file, flags, None, ONLINE_ENDPOINT)
-    if not changes.get("name"):
-        raise InvalidDocument("missing name: write name into the file, or pass -n")
+    name = required(changes, "name", "-n")
     with session.client(file) as client:
-        present = endpoint_document(client.online_endpoints.get(str(changes["name"])))
+        present = endpoint_document(client.online_endpoints.get(name))
         document = document_from(None, merged(present, changes), settings, ONLINE_ENDPOINT)
         _finish(session, client, document, client.put_endpoint(document), no_wait, output)
 

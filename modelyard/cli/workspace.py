@@ -40,7 +40,7 @@ def show_(
     ] = None,
     output: OutputFormat = None,
 ) -> None:
-    """Show a workspace with its URLs for other clients."""
+    """Show a workspace, and the URLs for the clients of Azure ML and MLflow."""
     with session_of(context).client() as client:
         show(workspace_document(client.workspaces.get(name)), output)
 

@@ -24,6 +24,7 @@ from modelyard.client.documents.batch_endpoint import BATCH_ENDPOINT
 from modelyard.client.documents.identity import batch_endpoint_document, endpoint_document
 from modelyard.client.documents.online_deployment import ONLINE_DEPLOYMENT
 from modelyard.client.documents.online_endpoint import ONLINE_ENDPOINT, check_is_managed
+from modelyard.client.documents.reading import required
 from modelyard.client.documents.references import read_reference
 from modelyard.client.environments import Environments
 from modelyard.client.errors import InvalidDocument
@@ -82,7 +83,7 @@ class Client:
 
     def put_endpoint(self, document: Mapping[str, Any]) -> Change:
         """Create or replace an endpoint from a YAML document. Without `traffic` in the document, the traffic stays."""
-        name = _required(document, "name", "-n")
+        name = required(document, "name", "-n")
         check_is_managed(document)
         present = endpoint_document(self.online_endpoints.find(name) or {})
         traffic = {field: present[field] for field in _TRAFFIC if field in present}
@@ -106,7 +107,7 @@ class Client:
 
     def put_batch_endpoint(self, document: Mapping[str, Any]) -> Change:
         """Create or replace a batch endpoint. The default deployment stays unless the document names one."""
-        name = _required(document, "name", "-n")
+        name = required(document, "name", "-n")
         present = batch_endpoint_document(self.batch_endpoints.find(name) or {})
         kept = {"defaults": present["defaults"]} if "defaults" in present else {}
         body = BATCH_ENDPOINT.body({"auth_mode": "aad_token", **kept, **document})
@@ -176,11 +177,4 @@ class Client:
 
 def _names_of_deployment(document: Mapping[str, Any]) -> tuple[str, str]:
     """Return the names of the endpoint and the deployment."""
-    return _required(document, "endpoint_name", "-e"), _required(document, "name", "-n")
-
-
-def _required(document: Mapping[str, Any], field: str, flag: str) -> str:
-    value = document.get(field)
-    if not value:
-        raise InvalidDocument(f"missing {field}: write {field} into the file, or pass {flag}")
-    return str(value)
+    return required(document, "endpoint_name", "-e"), required(document, "name", "-n")

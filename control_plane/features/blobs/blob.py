@@ -211,7 +211,7 @@ class BlobPage:
     prefixes: Sequence[str]
     """Common beginnings up to the delimiter, in place of the blobs below."""
     next_after: str | None
-    """None: this page is the last one."""
+    """None for the last page."""
 
     def within(self, folder: str) -> "BlobPage":
         """The page with names below the folder."""

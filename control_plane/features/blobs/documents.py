@@ -1,6 +1,5 @@
 """The XML documents of the Blob service: bounded reading of block lists, and the answers."""
 
-import re
 from collections.abc import Sequence
 from email.utils import format_datetime
 from urllib.parse import quote
@@ -9,12 +8,12 @@ from xml.parsers import expat
 
 from control_plane.features.blobs.blob import Blob, BlobPage, BlockReference, ListQuery, UncommittedBlock
 from control_plane.features.blobs.errors import InvalidBlobRequest
+from control_plane.resources.xml_text import is_xml_text, xml_text
 
 MOST_BLOCKS = 50_000
 LARGEST_BLOCK_LIST = 8 << 20
 _KINDS = {"Committed", "Uncommitted", "Latest"}
 _LONGEST_ID = 100
-_NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _HEADERS = {
     "content-type": "Content-Type",
     "content-encoding": "Content-Encoding",
@@ -100,7 +99,7 @@ def page_document(
     root = Element("EnumerationResults", {"ServiceEndpoint": account, "ContainerName": container})
     for name, value in (("Prefix", query.prefix), ("Marker", marker), ("Delimiter", query.delimiter)):
         if value:
-            SubElement(root, name).text = _NOT_IN_XML.sub("\ufffd", value)
+            SubElement(root, name).text = xml_text(value)
     SubElement(root, "MaxResults").text = str(query.most)
     entries = SubElement(root, "Blobs")
     for blob in page.blobs:
@@ -126,17 +125,17 @@ def _add_blob(entry: Element, blob: Blob, *, with_metadata: bool) -> None:
         "ServerEncrypted": "false",
     }
     for name, value in values.items():
-        SubElement(properties, name).text = _NOT_IN_XML.sub("\ufffd", value)
+        SubElement(properties, name).text = xml_text(value)
     if with_metadata:
         metadata = SubElement(entry, "Metadata")
         for name, value in blob.metadata.items():
-            SubElement(metadata, name).text = _NOT_IN_XML.sub("\ufffd", value)
+            SubElement(metadata, name).text = xml_text(value)
 
 
 def _add_name(entry: Element, name: str) -> None:
     """Azure's form of names with characters that XML cannot hold."""
     element = SubElement(entry, "Name")
-    if _NOT_IN_XML.search(name):
+    if not is_xml_text(name):
         element.set("Encoded", "true")
         name = quote(name)
     element.text = name

@@ -49,7 +49,7 @@ _LARGEST_URL = 4096
 Result = TypeVar("Result")
 
 router = authorized_router("blobs", {})
-# Threads that store received content, beside those of all other requests.
+# Threads that store received content. Slow stores leave the threads of requests free.
 _storers = CapacityLimiter(16)
 
 

@@ -12,7 +12,6 @@ from control_plane.resources.blob_container import BlobContainer, BlobUrl
 from control_plane.resources.paging import Page, PageResult
 from control_plane.resources.uploads.port import UploadedFiles
 from control_plane.resources.uploads.source import FileSource
-from control_plane.resources.uploads.upload import UploadReference
 from control_plane.resources.workspaces.repository import get_workspace
 from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from control_plane.signed_urls import LIFETIME, UrlSigner
@@ -104,9 +103,7 @@ class Codes(VersionedAssets[CodeRow, CodeVersionRow, CodeVersionSpec, CodeConten
             )
 
     def content_registered(self, work: UnitOfWork, workspace: Workspace, spec: CodeVersionSpec) -> None:
-        reference = UploadReference.in_uri(spec.code_uri or "")
-        if reference is not None:
-            self._uploads.end(work, workspace, reference.upload_id)
+        self._uploads.end(work, workspace, spec.code_uri)
 
 
 def _is_same(workspace: Workspace, uri: str, source: FileSource) -> bool:

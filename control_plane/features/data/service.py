@@ -9,7 +9,7 @@ from control_plane.resources.assets.repository import DATA
 from control_plane.resources.assets.service import VersionedAssets
 from control_plane.resources.input_files import from_manifest, to_manifest
 from control_plane.resources.uploads.port import UploadedFiles
-from control_plane.resources.uploads.upload import UploadReference, stored_uri
+from control_plane.resources.uploads.upload import stored_uri
 from control_plane.resources.workspaces.workspace import Workspace
 from modelyard.core.db.rows import DataRow, DataVersionRow
 from modelyard.core.db.unit_of_work import Sessions, UnitOfWork
@@ -51,6 +51,4 @@ class Data(VersionedAssets[DataRow, DataVersionRow, DataVersionSpec, DataContent
             )
 
     def content_registered(self, work: UnitOfWork, workspace: Workspace, spec: DataVersionSpec) -> None:
-        reference = UploadReference.in_uri(spec.data_uri or "")
-        if reference is not None:
-            self._uploads.end(work, workspace, reference.upload_id)
+        self._uploads.end(work, workspace, spec.data_uri)

@@ -16,7 +16,6 @@ from control_plane.resources.assets.service import VersionedAssets
 from control_plane.resources.deployments.users import find_deployment_with
 from control_plane.resources.uploads.port import UploadedFiles
 from control_plane.resources.uploads.source import FileSource
-from control_plane.resources.uploads.upload import UploadReference
 from control_plane.resources.workspaces.workspace import Workspace, WorkspacePath
 from control_plane.signed_urls import Grant, Permission, UrlSigner
 from modelyard.core.db.rows import GenerationRow, ModelRow, ModelVersionRow
@@ -82,9 +81,7 @@ class Models(VersionedAssets[ModelRow, ModelVersionRow, ModelVersionSpec, ModelC
         session.execute(delete(GenerationRow).where(uses_model))
 
     def content_registered(self, work: UnitOfWork, workspace: Workspace, spec: ModelVersionSpec) -> None:
-        reference = UploadReference.in_uri(spec.model_uri or "")
-        if reference is not None:
-            self._uploads.end(work, workspace, reference.upload_id)
+        self._uploads.end(work, workspace, spec.model_uri)
 
     # Files.
 

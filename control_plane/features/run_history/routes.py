@@ -6,8 +6,7 @@ from fastapi import Depends, Request
 
 from control_plane.features.batch_deployments.routes import DEPLOYMENT
 from control_plane.features.batch_endpoints.routes import ENDPOINT
-from control_plane.features.jobs.routes import Service as JobService
-from control_plane.features.jobs.schemas import JobBody
+from control_plane.features.jobs.routes import list_jobs_of_deployment, list_jobs_of_endpoint
 from control_plane.features.run_history.schemas import (
     DiscoveryBody,
     OutputType,
@@ -51,35 +50,13 @@ def get_discovery(urls: RequestUrls) -> DiscoveryBody:
     return DiscoveryBody(api=urls.control)
 
 
-@router.get(BATCH_FRONT_END + ENDPOINT + "/jobs", response_model_exclude_none=True)
-def list_runs_of_endpoint(
-    caller: RequestCaller,
-    path: RequestedWorkspace,
-    endpoint: str,
-    page: RequestedPage,
-    next_link: NextLink,
-    urls: RequestUrls,
-    jobs: JobService,
-) -> ListBody[JobBody]:
-    """The jobs of a batch endpoint, the newest first."""
-    found = jobs.list_of_endpoint(caller, path, endpoint, None, page)
-    return list_body(found, lambda job: JobBody.of(job, urls), next_link)
-
-
-@router.get(BATCH_FRONT_END + DEPLOYMENT + "/jobs", response_model_exclude_none=True)
-def list_runs_of_deployment(
-    caller: RequestCaller,
-    path: RequestedWorkspace,
-    endpoint: str,
-    deployment: str,
-    page: RequestedPage,
-    next_link: NextLink,
-    urls: RequestUrls,
-    jobs: JobService,
-) -> ListBody[JobBody]:
-    """The jobs of a batch deployment, the newest first."""
-    found = jobs.list_of_endpoint(caller, path, endpoint, deployment, page)
-    return list_body(found, lambda job: JobBody.of(job, urls), next_link)
+# The jobs of a batch endpoint and of a batch deployment, under the paths that Azure's SDK asks.
+router.get(BATCH_FRONT_END + ENDPOINT + "/jobs", name="list_runs_of_endpoint", response_model_exclude_none=True)(
+    list_jobs_of_endpoint
+)
+router.get(BATCH_FRONT_END + DEPLOYMENT + "/jobs", name="list_runs_of_deployment", response_model_exclude_none=True)(
+    list_jobs_of_deployment
+)
 
 
 @router.get(_RUN, response_model_exclude_none=True)

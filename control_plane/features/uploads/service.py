@@ -246,10 +246,12 @@ class Uploads:
             self._store.put(stored.key, _content(self._store, file))
         return stored
 
-    def end(self, work: UnitOfWork, workspace: Workspace, upload_id: UUID) -> None:
-        """Remove an upload of the workspace once the transaction commits."""
-        keys = repository.remove_upload(work.session, workspace.key, upload_id)
-        work.after_commit(lambda: _remove(self._store, keys))
+    def end(self, work: UnitOfWork, workspace: Workspace, uri: str | None) -> None:
+        """Remove the upload that a URI names, if the URI names one, once the transaction commits."""
+        reference = UploadReference.in_uri(uri or "")
+        if reference is not None:
+            keys = repository.remove_upload(work.session, workspace.key, reference.upload_id)
+            work.after_commit(lambda: _remove(self._store, keys))
 
 
 def _grant(upload_id: UUID) -> Grant:

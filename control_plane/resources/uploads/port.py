@@ -37,5 +37,5 @@ class UploadedFiles(Protocol):
     def store_by_hash(self, file: UploadedFile) -> ModelFile:
         """Store a file's content under its hash. Repeatable. Raises UploadIncomplete."""
 
-    def end(self, work: UnitOfWork, workspace: Workspace, upload_id: UUID) -> None:
-        """Remove an upload of the workspace once the transaction commits."""
+    def end(self, work: UnitOfWork, workspace: Workspace, uri: str | None) -> None:
+        """Remove the upload that a URI names, if the URI names one, once the transaction commits."""

@@ -50,6 +50,14 @@ def look_up(document: Mapping[str, Any], path: str) -> Any:
     return value
 
 
+def required(document: Mapping[str, Any], field: str, flag: str) -> str:
+    """Return the value of a field. Raises InvalidDocument without a value; `flag` is that of the command line."""
+    value = document.get(field)
+    if not value:
+        raise InvalidDocument(f"missing {field}: write {field} into the file, or pass {flag}")
+    return str(value)
+
+
 def put(document: Document, path: str, value: Any) -> None:
     """Set the value at a dotted path. Creates missing mappings."""
     *parents, last = path.split(".")

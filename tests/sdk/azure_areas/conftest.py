@@ -5,7 +5,9 @@ The environment variables are those of `modelyard client-env`, and MODELYARD_TES
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.ai.ml import MLClient
@@ -40,33 +42,31 @@ def forget_the_named_deployment() -> Iterator[None]:
     EndpointInvokeFields.DEFAULT_HEADER.pop(EndpointInvokeFields.MODEL_DEPLOYMENT, None)
 
 
-@pytest.fixture(scope="module")
-def make_online_endpoint(ml: MLClient, release: str) -> Iterator[Callable[..., str]]:
-    """Creates an online endpoint, deleted at the end of the module."""
+@contextmanager
+def _endpoints(operations: Any, kind: type, release: str) -> Iterator[Callable[..., str]]:
+    """Creates endpoints, deleted at the end of the block."""
     made = []
 
     def make(name: str, **fields: object) -> str:
         full_name = f"{name}-{release}"
-        ml.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name=full_name, **fields)).result()
+        operations.begin_create_or_update(kind(name=full_name, **fields)).result()
         made.append(full_name)
         return full_name
 
     yield make
     for endpoint in made:
-        ml.online_endpoints.begin_delete(endpoint).result()
+        operations.begin_delete(endpoint).result()
+
+
+@pytest.fixture(scope="module")
+def make_online_endpoint(ml: MLClient, release: str) -> Iterator[Callable[..., str]]:
+    """Creates an online endpoint, deleted at the end of the module."""
+    with _endpoints(ml.online_endpoints, ManagedOnlineEndpoint, release) as make:
+        yield make
 
 
 @pytest.fixture(scope="module")
 def make_batch_endpoint(ml: MLClient, release: str) -> Iterator[Callable[..., str]]:
     """Creates a batch endpoint, deleted at the end of the module."""
-    made = []
-
-    def make(name: str, **fields: object) -> str:
-        full_name = f"{name}-{release}"
-        ml.batch_endpoints.begin_create_or_update(BatchEndpoint(name=full_name, **fields)).result()
-        made.append(full_name)
-        return full_name
-
-    yield make
-    for endpoint in made:
-        ml.batch_endpoints.begin_delete(endpoint).result()
+    with _endpoints(ml.batch_endpoints, BatchEndpoint, release) as make:
+        yield make
