@@ -60,7 +60,7 @@ class Connection(Protocol):
 
     @property
     def largest_write(self) -> int:
-        """Bytes of a body that one write may have."""
+        """The largest write of a body, in bytes."""
 
     @property
     def is_write_paused(self) -> bool: ...

@@ -21,7 +21,7 @@ def certificate_names(host: str, *urls: str | None) -> tuple[str, ...]:
 
 
 def _own_addresses() -> list[str]:
-    """The addresses from which this machine would reach other networks."""
+    """The source addresses of this machine's routes to other networks."""
     addresses = []
     for family, elsewhere in _ELSEWHERE:
         with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
